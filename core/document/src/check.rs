@@ -1,0 +1,189 @@
+//! Checking a raw document against itself. Every check goes on after a problem.
+
+mod credentials;
+mod limits;
+mod routes;
+mod services;
+mod transforms;
+
+use postern_request::principal::IdentityHeader;
+
+use crate::matcher::{Entry, Matcher};
+use crate::model::{Document, Failures, OnFailure, SecurityHeaders, Stores};
+use crate::problem::Problems;
+use crate::raw::{RawDocument, RawFailures, RawStores, RefuseAllow};
+
+/// Checks a document and resolves its names; none when a part could not be made sense of.
+/// Problems may be there even where something is returned.
+pub(crate) fn document(
+    raw: RawDocument,
+    digest: String,
+    problems: &mut Problems,
+) -> Option<Document> {
+    if *raw.version != 1 {
+        problems.report_as(raw.version.at, "version", "this release reads version 1");
+    }
+    let issuer = check_issuer(&raw, problems);
+    let trusted_proxies = check_trusted_proxies(&raw, problems);
+    let stores = check_stores(raw.stores.as_ref(), problems);
+    let services = services::check(&raw.services, problems);
+    let (issuers, api_keys) = credentials::check(raw.credentials.as_ref(), &raw.services, problems);
+    let limits = limits::check(&raw.limits, problems);
+    let transforms = transforms::check(&raw.transforms, problems);
+    check_owners(&raw, problems);
+    let context = routes::Context {
+        services: &services,
+        limits: &limits,
+        transforms: &transforms,
+        raw: &raw,
+    };
+    let routes = routes::check(&context, problems);
+    check_failures(raw.failures.as_ref(), &routes, problems);
+    let matcher = Matcher::new(routes.iter().map(|route| Entry {
+        hosts: &route.hosts,
+        path: &route.path,
+        methods: &route.methods,
+    }));
+    problems.is_empty().then(|| Document {
+        digest,
+        issuer,
+        trusted_proxies,
+        allow_matrix_parameters: raw.matrix_parameters == Some(RefuseAllow::Allow),
+        security_headers: raw.security_headers.unwrap_or(SecurityHeaders::Api),
+        identity_headers: identity_headers(&raw),
+        stores,
+        failures: failures(raw.failures.as_ref()),
+        issuers,
+        api_keys,
+        services,
+        limits,
+        routes,
+        matcher,
+        raw,
+    })
+}
+
+/// RFC 8414 §2: an https URL without query or fragment. On loopback plain http will do.
+fn check_issuer(raw: &RawDocument, problems: &mut Problems) -> Option<String> {
+    let issuer = raw.issuer.as_ref()?;
+    let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+    let secure = issuer.starts_with("https://") && issuer.len() > "https://".len();
+    let local = loopback.iter().any(|prefix| {
+        issuer.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+    });
+    if !(secure || local) || issuer.contains(['?', '#', ' ']) || issuer.ends_with('/') {
+        problems.report_as(
+            issuer.at,
+            "issuer",
+            "an issuer is an https URL without query, fragment or final slash (http only on loopback)",
+        );
+    }
+    Some(issuer.value.clone())
+}
+
+fn check_trusted_proxies(raw: &RawDocument, problems: &mut Problems) -> u8 {
+    let Some(count) = &raw.trusted_proxies else {
+        return 0;
+    };
+    u8::try_from(count.value).ok().filter(|count| *count <= 16).unwrap_or_else(|| {
+        problems.report_as(count.at, "trusted_proxies", "at most 16 proxies can be trusted");
+        0
+    })
+}
+
+fn check_stores(raw: Option<&RawStores>, problems: &mut Problems) -> Stores {
+    let Some(raw) = raw else {
+        return Stores { replicas: 1, ..Stores::default() };
+    };
+    let mut check = |field: &Option<crate::raw::Text>, name: &str, prefixes: &[&str]| {
+        let text = field.as_ref()?;
+        let known = prefixes.iter().any(|prefix| {
+            if prefix.ends_with(':') || prefix.ends_with('/') {
+                text.len() > prefix.len() && text.starts_with(prefix)
+            } else {
+                text.as_str() == *prefix
+            }
+        });
+        if !known {
+            // The text itself stays out of the message: it may hold a password.
+            let message = format!("expected one of {}…", prefixes.join("…, "));
+            problems.report_as(text.at, &format!("stores.{name}"), message);
+        }
+        Some(text.value.clone())
+    };
+    let volatile = check(&raw.volatile, "volatile", &["memory", "redis://", "env:"]);
+    let durable = check(&raw.durable, "durable", &["memory", "sqlite:", "env:"]);
+    let replicas = raw.replicas.as_ref().map_or(1, |replicas| {
+        if !(1..=10_000).contains(&replicas.value) {
+            problems.report_as(replicas.at, "stores.replicas", "expected 1 to 10000 replicas");
+        }
+        replicas.value
+    });
+    if let (true, Some(durable)) = (replicas > 1, durable.as_deref()) {
+        if durable.starts_with("sqlite:") {
+            problems.report_as(
+                raw.at,
+                "stores",
+                "sqlite serves one replica; with more, use a database that they share",
+            );
+        }
+    }
+    Stores { volatile, durable, replicas }
+}
+
+fn check_owners(raw: &RawDocument, problems: &mut Problems) {
+    for (name, at, owner) in &raw.owners.0 {
+        if owner.paths.is_empty() && owner.hosts.is_empty() {
+            let message = "an owner speaks for paths or hosts; name at least one";
+            problems.report_as(*at, &format!("owners.{name}"), message);
+        }
+        for prefix in &owner.paths {
+            if !prefix.starts_with('/') || !prefix.ends_with('/') {
+                let message = "a prefix begins and ends with a slash, for example /payments/";
+                problems.report_as(prefix.at, &format!("owners.{name}.paths"), message);
+            }
+        }
+        for host in &owner.hosts {
+            if let Err(message) = crate::host::HostPattern::parse(host) {
+                problems.report_as(host.at, &format!("owners.{name}.hosts"), message);
+            }
+        }
+    }
+}
+
+fn failures(raw: Option<&RawFailures>) -> Failures {
+    Failures {
+        ext_authz: raw.and_then(|raw| raw.ext_authz).unwrap_or(OnFailure::Deny),
+        ext_proc: raw.and_then(|raw| raw.ext_proc).unwrap_or(OnFailure::Deny),
+    }
+}
+
+/// Going on without `ext_authz` is possible only where the filter can decide alone.
+fn check_failures(
+    raw: Option<&RawFailures>,
+    routes: &[std::sync::Arc<crate::model::Route>],
+    problems: &mut Problems,
+) {
+    use postern_request::principal::Credential;
+    let Some(raw) = raw else { return };
+    if raw.ext_authz != Some(OnFailure::Allow) {
+        return;
+    }
+    if let Some(route) = routes.iter().find(|route| route.auth.accepts(Credential::ApiKey)) {
+        problems.report_as(
+            raw.at,
+            "failures.ext_authz",
+            format!("cannot be `allow`: only the server can check the API keys of route `{}`", route.name),
+        );
+    }
+}
+
+fn identity_headers(raw: &RawDocument) -> Vec<IdentityHeader> {
+    let Some(wanted) = &raw.identity_headers else {
+        return IdentityHeader::ALL.to_vec();
+    };
+    IdentityHeader::ALL
+        .into_iter()
+        .filter(|header| wanted.iter().any(|want| want.as_str() == header.as_str()))
+        .collect()
+}

@@ -1,0 +1,315 @@
+//! Routes: each for itself, then against each other.
+
+use std::sync::Arc;
+
+use postern_limits::key::KeyPart;
+use postern_request::principal::Credential;
+
+use super::services::may_repeat_work;
+use crate::decode::closest;
+use crate::host::HostPattern;
+use crate::model::{Auth, Enforce, Limit, LimitMode, OWN_SERVICE, Route, Service, Transform};
+use crate::problem::{Position, Problems};
+use crate::raw::{RawAuth, RawAuthRules, RawCredential, RawDocument, RawRoute, Text};
+use crate::template::PathTemplate;
+
+/// What routes refer to.
+pub(super) struct Context<'a> {
+    pub(super) services: &'a [Arc<Service>],
+    pub(super) limits: &'a [Arc<Limit>],
+    pub(super) transforms: &'a [(String, Transform)],
+    pub(super) raw: &'a RawDocument,
+}
+
+pub(super) fn check(context: &Context<'_>, problems: &mut Problems) -> Vec<Arc<Route>> {
+    let raw = &context.raw.routes;
+    if raw.is_empty() {
+        problems.report_as(context.raw.at, "routes", "a document without routes serves nothing");
+    }
+    let mut routes: Vec<(Position, Arc<Route>)> = Vec::with_capacity(raw.len());
+    for (at, route) in raw.iter().enumerate() {
+        let path = format!("routes[{at}]");
+        let Some(checked) = check_route(context, route, &path, problems) else {
+            continue;
+        };
+        for (other_at, other) in &routes {
+            compare(&path, route, &checked, *other_at, other, problems);
+        }
+        routes.push((route.at, Arc::new(checked)));
+    }
+    routes.into_iter().map(|(_, route)| route).collect()
+}
+
+/// The most specific route wins, so only routes of one shape can take requests from each other.
+fn compare(
+    path: &str,
+    raw: &RawRoute,
+    route: &Route,
+    other_at: Position,
+    other: &Route,
+    problems: &mut Problems,
+) {
+    if route.name == other.name {
+        let message = format!("there is a route `{}` already, at line {}", other.name, other_at.line);
+        problems.report_as(raw.name.at, &format!("{path}.name"), message);
+    }
+    if !route.path.same_shape(&other.path) {
+        return;
+    }
+    let any = [HostPattern::Any];
+    let hosts = |route: &'_ Route| route.hosts.clone();
+    let (a, b) = (hosts(route), hosts(other));
+    let a: &[HostPattern] = if a.is_empty() { &any } else { &a };
+    let b: &[HostPattern] = if b.is_empty() { &any } else { &b };
+    let same_host = a.iter().any(|host| b.contains(host));
+    let same_method = match (route.methods.is_empty(), other.methods.is_empty()) {
+        (true, true) => true,
+        (false, false) => route.methods.iter().any(|method| other.methods.contains(method)),
+        // Listed methods go before all methods, so neither hides the other.
+        _ => false,
+    };
+    if same_host && same_method {
+        problems.report_as(
+            raw.matches.at,
+            &format!("{path}.match"),
+            format!("hidden by route `{}` at line {}: same path, host and method", other.name, other_at.line),
+        );
+    }
+}
+
+fn check_route(
+    context: &Context<'_>,
+    raw: &RawRoute,
+    path: &str,
+    problems: &mut Problems,
+) -> Option<Route> {
+    if !crate::decode::is_name(&raw.name) {
+        problems.report_as(raw.name.at, &format!("{path}.name"), crate::decode::NAME_RULE);
+    }
+    let template = PathTemplate::parse(&raw.matches.path).map_err(|message| {
+        problems.report_as(raw.matches.path.at, &format!("{path}.match.path"), message);
+    });
+    let (hosts, methods) = check_match(raw, path, problems);
+    let service = check_service(context, raw, path, problems);
+    let auth = check_auth(context, &raw.auth, path, problems);
+    let enforce = raw.enforce.as_ref().map_or(Enforce::FULL, |text| {
+        Enforce::parse(text).unwrap_or_else(|| {
+            let message = "expected 1% to 100%, or shadow";
+            problems.report_as(text.at, &format!("{path}.enforce"), message);
+            Enforce::FULL
+        })
+    });
+    let template = template.ok();
+    let limits = check_limits(context, raw, template.as_ref(), &auth, path, problems);
+    let transform = check_transforms(context, raw, path, problems);
+    let (local_limits, exact_limits) =
+        limits.into_iter().partition(|limit| limit.mode == LimitMode::Local);
+    let default_timeout = service.as_ref().map_or(30_000, |service| service.timeout_ms);
+    Some(Route {
+        name: raw.name.value.clone(),
+        hosts,
+        path: template?,
+        methods,
+        service,
+        auth,
+        local_limits,
+        exact_limits,
+        transform,
+        enforce,
+        timeout_ms: raw.timeout.as_ref().map_or(default_timeout, |timeout| timeout.millis),
+        asks_ext_authz: raw.ext_authz.unwrap_or(false),
+    })
+}
+
+fn check_match(
+    raw: &RawRoute,
+    path: &str,
+    problems: &mut Problems,
+) -> (Vec<HostPattern>, Vec<String>) {
+    let mut hosts = Vec::new();
+    for host in &raw.matches.hosts {
+        match HostPattern::parse(host) {
+            Ok(pattern) => hosts.push(pattern),
+            Err(message) => problems.report_as(host.at, &format!("{path}.match.hosts"), message),
+        }
+    }
+    let mut methods: Vec<String> = Vec::new();
+    for method in &raw.matches.methods {
+        let known = !method.is_empty() && method.len() <= 32 && method.bytes().all(|b| b.is_ascii_uppercase());
+        let message = if !known {
+            "write methods in capitals, for example GET"
+        } else if method.as_str() == "CONNECT" || method.as_str() == "TRACE" {
+            "CONNECT and TRACE do not pass this gateway"
+        } else if methods.contains(&method.value) {
+            "this method is there twice"
+        } else {
+            methods.push(method.value.clone());
+            continue;
+        };
+        problems.report_as(method.at, &format!("{path}.match.methods"), message);
+    }
+    (hosts, methods)
+}
+
+fn check_service(
+    context: &Context<'_>,
+    raw: &RawRoute,
+    path: &str,
+    problems: &mut Problems,
+) -> Option<Arc<Service>> {
+    let name = raw.service.as_str();
+    if name == OWN_SERVICE {
+        return None;
+    }
+    let Some(raw_service) = context.raw.services.get(name) else {
+        let known = context.raw.services.names();
+        report_dangling("service", &raw.service, &known, &format!("{path}.service"), problems);
+        return None;
+    };
+    let repeats = |method: &str| matches!(method, "POST" | "PATCH");
+    let methods = &raw.matches.methods;
+    if may_repeat_work(raw_service)
+        && (methods.is_empty() || methods.iter().any(|method| repeats(method)))
+    {
+        problems.report_as(
+            raw.service.at,
+            &format!("{path}.service"),
+            format!("the retries of `{name}` could repeat a POST or PATCH of this route; retry on connect-failure and refused-stream only, or list idempotent methods"),
+        );
+    }
+    context.services.iter().find(|service| service.name == name).cloned()
+}
+
+fn check_auth(
+    context: &Context<'_>,
+    raw: &RawAuth,
+    path: &str,
+    problems: &mut Problems,
+) -> Auth {
+    let RawAuth::Rules(rules) = raw else {
+        return Auth::None;
+    };
+    let path = format!("{path}.auth");
+    if rules.any.is_empty() {
+        problems.report_as(rules.at, &path, "name the credentials in `any`, or write `none`");
+    }
+    check_configured(context, rules, &path, problems);
+    let optional = rules.optional.unwrap_or(false);
+    if optional && !rules.scopes.is_empty() {
+        let message = "scopes cannot be asked of callers without a credential: drop `optional` or `scopes`";
+        problems.report_as(rules.at, &path, message);
+    }
+    let mut scopes: Vec<String> = Vec::new();
+    for scope in &rules.scopes {
+        let is_scope = !scope.is_empty()
+            && scope.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+        if !is_scope {
+            problems.report_as(scope.at, &path, "a scope has no spaces, quotes or backslashes");
+        } else if scopes.contains(&scope.value) {
+            problems.report_as(scope.at, &path, "this scope is there twice");
+        }
+        scopes.push(scope.value.clone());
+    }
+    let any = rules.any.iter().map(|credential| match credential {
+        RawCredential::Jwt => Credential::Jwt,
+        RawCredential::ApiKey => Credential::ApiKey,
+    });
+    Auth::Rules { any: any.collect(), scopes, optional }
+}
+
+fn check_configured(
+    context: &Context<'_>,
+    rules: &RawAuthRules,
+    path: &str,
+    problems: &mut Problems,
+) {
+    let credentials = context.raw.credentials.as_ref();
+    for credential in &rules.any {
+        let configured = credentials.is_some_and(|credentials| match credential {
+            RawCredential::Jwt => credentials.jwt.is_some(),
+            RawCredential::ApiKey => credentials.api_key.is_some(),
+        });
+        if !configured {
+            let name = credential.as_str();
+            let message = format!("`{name}` is asked for, but `credentials.{name}` is missing");
+            problems.report_as(rules.at, path, message);
+        }
+    }
+}
+
+fn check_limits(
+    context: &Context<'_>,
+    raw: &RawRoute,
+    template: Option<&PathTemplate>,
+    auth: &Auth,
+    path: &str,
+    problems: &mut Problems,
+) -> Vec<Arc<Limit>> {
+    let path = format!("{path}.limits");
+    let mut limits: Vec<Arc<Limit>> = Vec::new();
+    for name in &raw.limits {
+        let Some(limit) = context.limits.iter().find(|limit| limit.name == name.value) else {
+            report_dangling("limit", name, &context.raw.limits.names(), &path, problems);
+            continue;
+        };
+        if limits.iter().any(|known| known.name == limit.name) {
+            problems.report_as(name.at, &path, "this limit is there twice");
+            continue;
+        }
+        for part in &limit.key {
+            match part {
+                KeyPart::PathParam(param)
+                    if template.is_some_and(|template| !template.has_param(param)) =>
+                {
+                    let message = format!("`{}` counts by path.{param}, which this route's path has not", limit.name);
+                    problems.report_as(name.at, &path, message);
+                }
+                part if part.needs_principal() && *auth == Auth::None => {
+                    let message = format!("`{}` counts by caller, but this route knows none (auth: none)", limit.name);
+                    problems.report_as(name.at, &path, message);
+                }
+                _ => {}
+            }
+        }
+        limits.push(Arc::clone(limit));
+    }
+    limits
+}
+
+fn check_transforms(
+    context: &Context<'_>,
+    raw: &RawRoute,
+    path: &str,
+    problems: &mut Problems,
+) -> Transform {
+    let path = format!("{path}.transform");
+    let mut joined = Transform::default();
+    for name in &raw.transform {
+        let Some((_, rules)) = context.transforms.iter().find(|(known, _)| *known == name.value)
+        else {
+            report_dangling("transform", name, &context.raw.transforms.names(), &path, problems);
+            continue;
+        };
+        for (to, from) in
+            [(&mut joined.request, &rules.request), (&mut joined.response, &rules.response)]
+        {
+            let twice = from.set.iter().any(|(name, _)| to.set.iter().any(|(set, _)| set == name));
+            if twice {
+                let message = format!("`{}` sets a header that another rule here sets too", name.value);
+                problems.report_as(name.at, &path, message);
+            }
+            to.set.extend(from.set.iter().cloned());
+            to.remove.extend(from.remove.iter().cloned());
+        }
+    }
+    joined
+}
+
+fn report_dangling(what: &str, name: &Text, known: &[&str], path: &str, problems: &mut Problems) {
+    let hint = match closest(name, known) {
+        Some(known) => format!("; did you mean `{known}`?"),
+        None if known.is_empty() => format!("; the document has no {what}s"),
+        None => format!("; there are {}", known.join(", ")),
+    };
+    problems.report_as(name.at, path, format!("there is no {what} `{}`{hint}", name.value));
+}

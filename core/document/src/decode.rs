@@ -1,0 +1,215 @@
+//! From nodes to records: every field checked, every problem reported, nothing ignored.
+//!
+//! The [`record!`] macro declares a record once; reading, writing and the JSON Schema all come
+//! from that declaration, so they cannot drift apart.
+
+mod leaves;
+mod named;
+
+use postern_request::json::Value;
+
+use crate::node::{Kind, Node};
+use crate::problem::Problems;
+
+pub use leaves::{At, Duration, RateText, Text, Whole};
+pub use named::Named;
+pub(crate) use named::{NAME_RULE, is_name};
+
+/// Something that stands in a document.
+pub(crate) trait Decode: Sized {
+    /// Reads it; on a problem reports it and returns none.
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self>;
+
+    /// What an absent field means; none where the field must be there.
+    fn absent() -> Option<Self> {
+        None
+    }
+
+    /// Writes it; none where the field is best left out.
+    fn encode(&self) -> Option<Value>;
+
+    /// Its JSON Schema.
+    fn schema() -> Value;
+}
+
+/// The fields of one mapping, while they are read.
+pub(crate) struct Fields<'n> {
+    node: &'n Node,
+}
+
+impl<'n> Fields<'n> {
+    /// Opens a mapping and reports names that are not `known`.
+    pub(crate) fn open(node: &'n Node, known: &[&str], problems: &mut Problems) -> Option<Self> {
+        let Kind::Map(members) = &node.kind else {
+            let found = node.kind.describe();
+            problems.report(node.at, format!("expected a mapping, found {found}"));
+            return None;
+        };
+        for (name, at, _) in members {
+            if !known.contains(&name.as_str()) {
+                let hint = match closest(name, known) {
+                    Some(known) => format!("did you mean `{known}`?"),
+                    None => format!("known here: {}", known.join(", ")),
+                };
+                problems.report(*at, format!("unknown field `{name}`; {hint}"));
+            }
+        }
+        Some(Self { node })
+    }
+
+    /// Reads one field.
+    pub(crate) fn read<T: Decode>(&self, name: &str, problems: &mut Problems) -> Option<T> {
+        let found = match &self.node.kind {
+            Kind::Map(members) => members.iter().find(|(candidate, ..)| candidate == name),
+            _ => None,
+        };
+        match found {
+            Some((_, _, value)) => problems.within(name, |problems| T::decode(value, problems)),
+            None => T::absent().or_else(|| {
+                problems.report(self.node.at, format!("`{name}` is missing"));
+                None
+            }),
+        }
+    }
+}
+
+/// The known name that a typing error most likely meant.
+pub(crate) fn closest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let folded = |text: &str| text.to_ascii_lowercase().replace('-', "_");
+    known
+        .iter()
+        .map(|candidate| (distance(&folded(name), &folded(candidate)), *candidate))
+        .filter(|(distance, candidate)| *distance <= 2 && *distance < candidate.len())
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein's distance, one row at a time.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, to) in row.iter_mut().skip(1).zip(b.bytes()) {
+            let substituted = diagonal + usize::from(from != to);
+            diagonal = *cell;
+            *cell = substituted.min(left + 1).min(diagonal + 1);
+            left = *cell;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+/// Declares a record: a mapping with these fields and no others.
+macro_rules! record {
+    ($(
+        $(#[doc = $doc:literal])*
+        pub struct $name:ident {
+            $( $(#[doc = $field_doc:literal])* $field:ident = $key:literal : $type:ty, )*
+        }
+    )*) => { $(
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $name {
+            /// Where it stands.
+            pub at: $crate::problem::Position,
+            $( $(#[doc = $field_doc])* pub $field: $type, )*
+        }
+
+        impl $crate::decode::Decode for $name {
+            fn decode(
+                node: &$crate::node::Node,
+                problems: &mut $crate::problem::Problems,
+            ) -> Option<Self> {
+                let fields = $crate::decode::Fields::open(node, &[$($key),*], problems)?;
+                $( let $field = fields.read::<$type>($key, problems); )*
+                Some(Self { at: node.at, $( $field: $field? ),* })
+            }
+
+            fn encode(&self) -> Option<postern_request::json::Value> {
+                let mut members = Vec::new();
+                $( if let Some(value) = $crate::decode::Decode::encode(&self.$field) {
+                    members.push(($key.to_owned(), value));
+                } )*
+                Some(postern_request::json::Value::Object(members))
+            }
+
+            fn schema() -> postern_request::json::Value {
+                $crate::schema::object(
+                    concat!($($doc),*),
+                    vec![$( $crate::schema::Property {
+                        name: $key,
+                        doc: concat!($($field_doc),*),
+                        schema: <$type as $crate::decode::Decode>::schema(),
+                        required: <$type as $crate::decode::Decode>::absent().is_none(),
+                    } ),*],
+                )
+            }
+        }
+    )* };
+}
+pub(crate) use record;
+
+/// Declares a choice: one of these words.
+macro_rules! choice {
+    ($(
+        $(#[doc = $doc:literal])*
+        pub enum $name:ident {
+            $( $(#[doc = $variant_doc:literal])* $variant:ident = $word:literal, )*
+        }
+    )*) => { $(
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $( $(#[doc = $variant_doc])* $variant, )* }
+
+        impl $name {
+            /// As the document spells it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $word, )* }
+            }
+        }
+
+        impl $crate::decode::Decode for $name {
+            fn decode(
+                node: &$crate::node::Node,
+                problems: &mut $crate::problem::Problems,
+            ) -> Option<Self> {
+                match &node.kind {
+                    $( $crate::node::Kind::Text(text) if text == $word => Some(Self::$variant), )*
+                    _ => {
+                        let words: &[&str] = &[$($word),*];
+                        let words = words.join(", ");
+                        problems.report(node.at, format!("expected one of {words}"));
+                        None
+                    }
+                }
+            }
+
+            fn encode(&self) -> Option<postern_request::json::Value> {
+                Some(postern_request::json::Value::String(self.as_str().to_owned()))
+            }
+
+            fn schema() -> postern_request::json::Value {
+                $crate::schema::one_of_words(&[$($word),*])
+            }
+        }
+    )* };
+}
+pub(crate) use choice;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typing_errors_get_a_hint() {
+        let known = ["audiences", "issuer", "jwks", "rate"];
+        assert_eq!(closest("audience", &known), Some("audiences"));
+        assert_eq!(closest("Issuer", &known), Some("issuer"));
+        assert_eq!(closest("quota", &known), None);
+    }
+}

@@ -1,0 +1,211 @@
+//! Texts, numbers, durations, rates; optional values and lists.
+
+use core::ops::Deref;
+
+use postern_limits::Rate;
+use postern_limits::rate::parse_duration_ms;
+use postern_request::json::Value;
+
+use super::Decode;
+use crate::node::{Kind, Node};
+use crate::problem::{Position, Problems};
+use crate::schema;
+
+/// A value that knows where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct At<T> {
+    /// The value.
+    pub value: T,
+    /// Its place.
+    pub at: Position,
+}
+
+impl<T> Deref for At<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// A text.
+pub type Text = At<String>;
+/// A whole number, zero or more.
+pub type Whole = At<u64>;
+
+/// A duration of at least one millisecond, written `250ms`, `30s`, `15m`, `24h` or `7d`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Duration {
+    /// Milliseconds, at least 1.
+    pub millis: u64,
+    /// Its place.
+    pub at: Position,
+}
+
+/// A rate, written `2000/1m`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateText {
+    /// The rate.
+    pub rate: Rate,
+    /// As it was written.
+    pub text: String,
+    /// Its place.
+    pub at: Position,
+}
+
+fn expected<T>(what: &str, node: &Node, problems: &mut Problems) -> Option<T> {
+    problems.report(node.at, format!("expected {what}, found {}", node.kind.describe()));
+    None
+}
+
+impl Decode for Text {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.kind {
+            Kind::Text(text) => Some(Self { value: text.clone(), at: node.at }),
+            // A name such as `123` or `true` is a text where a text is asked for.
+            Kind::Whole(number) => Some(Self { value: number.to_string(), at: node.at }),
+            _ => expected("text", node, problems),
+        }
+    }
+
+    fn encode(&self) -> Option<Value> {
+        Some(Value::String(self.value.clone()))
+    }
+
+    fn schema() -> Value {
+        schema::of_type("string")
+    }
+}
+
+impl Decode for Whole {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.kind {
+            Kind::Whole(number) => Some(Self { value: *number, at: node.at }),
+            _ => expected("a whole number", node, problems),
+        }
+    }
+
+    fn encode(&self) -> Option<Value> {
+        Some(i64::try_from(self.value).map_or(Value::Null, Value::Integer))
+    }
+
+    fn schema() -> Value {
+        schema::whole_number()
+    }
+}
+
+impl Decode for bool {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.kind {
+            Kind::Bool(value) => Some(*value),
+            _ => expected("true or false", node, problems),
+        }
+    }
+
+    fn encode(&self) -> Option<Value> {
+        Some(Value::Bool(*self))
+    }
+
+    fn schema() -> Value {
+        schema::of_type("boolean")
+    }
+}
+
+impl Decode for Duration {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let text = Text::decode(node, problems)?;
+        match parse_duration_ms(&text.value) {
+            Some(0) => problems.report(node.at, "a duration of zero means nothing here"),
+            Some(millis) if millis <= postern_limits::rate::MAX_PERIOD_MS => {
+                return Some(Self { millis, at: node.at });
+            }
+            Some(_) => problems.report(node.at, "a duration is at most 366 days"),
+            None => problems.report(
+                node.at,
+                "write a duration as a whole number and ms, s, m, h or d, for example 30s",
+            ),
+        }
+        None
+    }
+
+    fn encode(&self) -> Option<Value> {
+        Some(Value::String(format!("{}ms", self.millis)))
+    }
+
+    fn schema() -> Value {
+        schema::text_like("^[0-9]+(ms|s|m|h|d)$")
+    }
+}
+
+impl Decode for RateText {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let text = Text::decode(node, problems)?;
+        match Rate::parse(&text.value) {
+            Ok(rate) => Some(Self { rate, text: text.value, at: node.at }),
+            Err(error) => {
+                problems.report(node.at, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn encode(&self) -> Option<Value> {
+        Some(Value::String(self.text.clone()))
+    }
+
+    fn schema() -> Value {
+        schema::text_like("^[0-9]+ */ *[0-9]+(ms|s|m|h|d)$")
+    }
+}
+
+impl<T: Decode> Decode for Option<T> {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        if node.kind == Kind::Null {
+            // `limits:` with nothing after it is more often a mistake than an intent.
+            problems.report(node.at, "there is no value here; write one or remove the field");
+            return None;
+        }
+        T::decode(node, problems).map(Some)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+
+    fn encode(&self) -> Option<Value> {
+        self.as_ref().and_then(Decode::encode)
+    }
+
+    fn schema() -> Value {
+        T::schema()
+    }
+}
+
+impl<T: Decode> Decode for Vec<T> {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let Kind::List(items) = &node.kind else {
+            return expected("a list", node, problems);
+        };
+        let read: Vec<Option<T>> = items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| problems.at_index(index, |problems| T::decode(item, problems)))
+            .collect();
+        read.into_iter().collect()
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::new())
+    }
+
+    fn encode(&self) -> Option<Value> {
+        if self.is_empty() {
+            return None;
+        }
+        Some(Value::Array(self.iter().filter_map(Decode::encode).collect()))
+    }
+
+    fn schema() -> Value {
+        schema::list_of(T::schema())
+    }
+}

@@ -1,0 +1,88 @@
+//! Mappings whose names the author chooses: services, limits, transforms.
+
+use postern_request::json::Value;
+
+use super::Decode;
+use crate::node::{Kind, Node};
+use crate::problem::{Position, Problems};
+use crate::schema;
+
+/// Named values in the order of the document; names are unique.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named<T>(pub Vec<(String, Position, T)>);
+
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Named<T> {
+    /// The value of a name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&T> {
+        self.0.iter().find(|(candidate, ..)| candidate == name).map(|(.., value)| value)
+    }
+
+    /// All names.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.0.iter().map(|(name, ..)| name.as_str()).collect()
+    }
+}
+
+/// Names become metric labels, header parts, Envoy names and Kubernetes names: the narrowest of
+/// these (RFC 1123 labels) is what all of them take.
+pub(crate) fn is_name(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=63).contains(&text.len())
+        && text.bytes().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// What to say about anything else.
+pub(crate) const NAME_RULE: &str =
+    "names are 1 to 63 lower-case letters, digits and inner hyphens";
+
+impl<T: Decode> Decode for Named<T> {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let Kind::Map(members) = &node.kind else {
+            let found = node.kind.describe();
+            problems.report(node.at, format!("expected a mapping of names, found {found}"));
+            return None;
+        };
+        let mut read = Vec::with_capacity(members.len());
+        let mut whole = true;
+        for (name, at, value) in members {
+            if !is_name(name) {
+                problems.report(*at, format!("`{}`: {NAME_RULE}", name.escape_debug()));
+            }
+            match problems.within(name, |problems| T::decode(value, problems)) {
+                Some(value) => read.push((name.clone(), *at, value)),
+                None => whole = false,
+            }
+        }
+        whole.then_some(Self(read))
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::default())
+    }
+
+    fn encode(&self) -> Option<Value> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let members = self
+            .0
+            .iter()
+            .filter_map(|(name, _, value)| Some((name.clone(), value.encode()?)))
+            .collect();
+        Some(Value::Object(members))
+    }
+
+    fn schema() -> Value {
+        schema::map_of(T::schema())
+    }
+}

@@ -1,0 +1,40 @@
+//! The gateway document: what a platform team writes, and what everything else runs from.
+//!
+//! Text (one YAML file or a folder of fragments, or the JSON that `render` hands to filters)
+//! becomes a tree of nodes that know their place, then raw records, then the checked
+//! [`Document`]. Every step goes on after a problem, so that one run reports all of them.
+//!
+//! Deliberately absent: reading files (the caller hands in texts) and what Envoy or Istio make
+//! of the document (`postern-render`).
+
+mod check;
+mod counted;
+mod decode;
+mod digest;
+#[cfg(feature = "yaml")]
+mod fragments;
+mod host;
+mod load;
+mod matcher;
+mod model;
+mod node;
+mod problem;
+pub mod raw;
+mod schema;
+mod template;
+mod value;
+
+pub use counted::Counted;
+pub use host::HostPattern;
+pub use load::{Source, from_json};
+#[cfg(feature = "yaml")]
+pub use load::load;
+pub use matcher::{Matcher, VirtualHost};
+pub use model::{
+    ApiKey, Auth, Document, Enforce, Failures, JwksSource, JwtIssuer, Limit, LimitMode,
+    OnFailure, Retries, Route, SecurityHeaders, Service, Stores, StoreFailure, Transform,
+};
+pub use problem::{Position, Problem};
+pub use schema::json_schema;
+pub use template::{PathTemplate, Segment};
+pub use value::{HeaderRules, Placeholder, ValueTemplate};

@@ -1,0 +1,161 @@
+//! From texts to a checked document.
+
+use postern_request::json::{self, Value};
+
+use crate::check;
+use crate::decode::Decode as _;
+use crate::digest;
+use crate::model::Document;
+use crate::node::Node;
+use crate::problem::{Position, Problem, Problems};
+use crate::raw::RawDocument;
+
+/// One text of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// How problems name it, usually the file's path.
+    pub name: String,
+    /// Its content.
+    pub text: String,
+}
+
+/// Loads a document from YAML: the main file, and fragments (files with `owner`) beside it.
+///
+/// `read_file` fetches what the document refers to (`jwks: {file: …}`); its error is reported
+/// with the reference.
+///
+/// # Errors
+/// Every problem of all texts, by file and line.
+#[cfg(feature = "yaml")]
+pub fn load(
+    sources: &[Source],
+    read_file: &dyn Fn(&str) -> Result<String, String>,
+) -> Result<Document, Vec<Problem>> {
+    let names = sources.iter().map(|source| source.name.clone()).collect();
+    let mut problems = Problems::new(names);
+    let mut document: Option<RawDocument> = None;
+    let mut fragments = Vec::new();
+    let mut mains = 0;
+    for (file, source) in sources.iter().enumerate() {
+        let Some(node) = crate::node::yaml::parse(&source.text, file, &mut problems) else {
+            continue;
+        };
+        if is_fragment(&node) {
+            fragments.extend(crate::raw::RawFragment::decode(&node, &mut problems));
+            continue;
+        }
+        mains += 1;
+        if mains > 1 {
+            let message = "a second main file; a fragment begins with `owner`";
+            problems.report(node.at, message);
+        } else {
+            document = RawDocument::decode(&node, &mut problems);
+        }
+    }
+    let Some(mut document) = document else {
+        if mains == 0 && problems.is_empty() {
+            problems.report(Position::default(), "no main file: one with `version` and `routes`");
+        }
+        return Err(problems.into_sorted());
+    };
+    crate::fragments::join(&mut document, fragments, &mut problems);
+    resolve_files(&mut document, read_file, &mut problems);
+    finish(document, None, problems)
+}
+
+/// Loads what [`Document::to_json`] or [`Document::filter_config`] wrote.
+///
+/// # Errors
+/// Every problem. Positions have no lines.
+pub fn from_json(text: &[u8]) -> Result<Document, Vec<Problem>> {
+    let mut problems = Problems::new(vec!["configuration".to_owned()]);
+    let value = match json::parse(text) {
+        Ok(value) => value,
+        Err(error) => {
+            problems.report(Position::default(), error.to_string());
+            return Err(problems.into_sorted());
+        }
+    };
+    // The filters' form wraps the document and says which whole one it was taken from.
+    let (digest, value) = match (value.get("digest"), value.get("document")) {
+        (Some(Value::String(digest)), Some(document)) => (Some(digest.clone()), document.clone()),
+        _ => (None, value),
+    };
+    match RawDocument::decode(&Node::from_json(&value, 0), &mut problems) {
+        Some(document) => finish(document, digest, problems),
+        None => Err(problems.into_sorted()),
+    }
+}
+
+fn finish(
+    document: RawDocument,
+    digest: Option<String>,
+    mut problems: Problems,
+) -> Result<Document, Vec<Problem>> {
+    let digest = digest.unwrap_or_else(|| digest::of(&canonical(&document)));
+    match check::document(document, digest, &mut problems) {
+        Some(document) if problems.is_empty() => Ok(document),
+        _ => Err(problems.into_sorted()),
+    }
+}
+
+fn canonical(document: &RawDocument) -> String {
+    document.encode().map(|value| value.to_string()).unwrap_or_default()
+}
+
+impl Document {
+    /// The whole document as canonical JSON, its fragments joined and its files inlined.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        canonical(&self.raw)
+    }
+
+    /// What a filter runs from: the document without what a sidecar has no use for (stores,
+    /// API keys, owners), and the digest of the whole.
+    #[must_use]
+    pub fn filter_config(&self) -> String {
+        let mut raw = self.raw.clone();
+        raw.stores = None;
+        raw.owners.0.clear();
+        if let Some(keys) = raw.credentials.as_mut().and_then(|c| c.api_key.as_mut()) {
+            keys.keys.clear();
+        }
+        let members = vec![
+            ("digest".to_owned(), Value::String(self.digest.clone())),
+            ("document".to_owned(), raw.encode().unwrap_or(Value::Null)),
+        ];
+        Value::Object(members).to_string()
+    }
+}
+
+#[cfg(feature = "yaml")]
+fn is_fragment(node: &Node) -> bool {
+    use crate::node::Kind;
+    matches!(&node.kind, Kind::Map(members) if members.iter().any(|(name, ..)| name == "owner"))
+}
+
+/// Puts the content of key files in place of their names, so that the digest covers it.
+#[cfg(feature = "yaml")]
+fn resolve_files(
+    document: &mut RawDocument,
+    read_file: &dyn Fn(&str) -> Result<String, String>,
+    problems: &mut Problems,
+) {
+    let Some(jwt) = document.credentials.as_mut().and_then(|c| c.jwt.as_mut()) else {
+        return;
+    };
+    for issuer in &mut jwt.issuers {
+        let Some(file) = issuer.jwks.file.clone() else {
+            continue;
+        };
+        match read_file(&file.value) {
+            Ok(text) => {
+                issuer.jwks.inline = Some(crate::raw::At { value: text, at: file.at });
+                issuer.jwks.file = None;
+            }
+            Err(error) => {
+                problems.report(file.at, format!("cannot read `{}`: {error}", file.value));
+            }
+        }
+    }
+}

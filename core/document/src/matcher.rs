@@ -1,0 +1,281 @@
+//! Which route a request belongs to: one piece of code for filters, server and tools.
+//!
+//! The most specific route wins, wherever it stands in the document: first by host (exact, then
+//! the longest wildcard, then any), then segment by segment of the path (literal, then
+//! parameter, then rest), then by method (listed before all). Only routes of one host, one path
+//! shape and a common method could hide each other, and the document's check refuses those.
+
+use crate::host::{self, HostPattern};
+use crate::template::{PathTemplate, Segment};
+
+/// What the matcher needs of a route.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    pub(crate) hosts: &'a [HostPattern],
+    pub(crate) path: &'a PathTemplate,
+    pub(crate) methods: &'a [String],
+}
+
+/// Finds routes, by their index in the document.
+#[derive(Debug, Clone, Default)]
+pub struct Matcher {
+    hosts: Vec<(HostPattern, Node)>,
+}
+
+/// A host pattern and the routes that can apply to it, in the order in which they are tried:
+/// what Envoy's virtual hosts are rendered from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VirtualHost {
+    /// The hosts.
+    pub host: HostPattern,
+    /// Indices of routes, the first match wins.
+    pub routes: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Node {
+    /// Sorted by text.
+    literals: Vec<(String, Node)>,
+    param: Option<Box<Node>>,
+    /// Routes whose path ends here.
+    here: Vec<Leaf>,
+    /// Routes that take all that follows.
+    rest: Vec<Leaf>,
+}
+
+#[derive(Debug, Clone)]
+struct Leaf {
+    route: usize,
+    /// Empty: all methods.
+    methods: Vec<String>,
+}
+
+impl Matcher {
+    pub(crate) fn new<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> Self {
+        let mut hosts: Vec<(HostPattern, Node)> = Vec::new();
+        for (route, entry) in entries.into_iter().enumerate() {
+            let any = [HostPattern::Any];
+            for pattern in if entry.hosts.is_empty() { &any } else { entry.hosts } {
+                let at = hosts.iter().position(|(known, _)| known == pattern);
+                let at = at.unwrap_or_else(|| {
+                    hosts.push((pattern.clone(), Node::default()));
+                    hosts.len() - 1
+                });
+                if let Some((_, root)) = hosts.get_mut(at) {
+                    let leaf = Leaf { route, methods: entry.methods.to_vec() };
+                    root.insert(entry.path.segments(), leaf);
+                }
+            }
+        }
+        hosts.sort_by(|(a, _), (b, _)| a.rank().cmp(&b.rank()));
+        Self { hosts }
+    }
+
+    /// The route of a request. `path` comes without its query and has passed
+    /// [`postern_request::path::check`].
+    #[must_use]
+    pub fn find(&self, authority: &str, method: &str, path: &str) -> Option<usize> {
+        let rest = path.strip_prefix('/')?;
+        // Lower-casing costs an allocation, which documents without hosts need not pay.
+        let host = if self.names_hosts() { host::normalize(authority) } else { String::new() };
+        self.hosts
+            .iter()
+            .filter(|(pattern, _)| pattern.matches(&host))
+            .find_map(|(_, root)| root.find(rest, method))
+    }
+
+    fn names_hosts(&self) -> bool {
+        self.hosts.iter().any(|(pattern, _)| *pattern != HostPattern::Any)
+    }
+
+    /// All hosts with their routes in the order of [`Matcher::find`].
+    #[must_use]
+    pub fn virtual_hosts(&self) -> Vec<VirtualHost> {
+        self.hosts
+            .iter()
+            .map(|(host, _)| {
+                let covering = self.hosts.iter().filter(|(wider, _)| wider.covers(host));
+                let mut routes = Vec::new();
+                covering.for_each(|(_, root)| root.in_order(&mut routes));
+                VirtualHost { host: host.clone(), routes }
+            })
+            .collect()
+    }
+}
+
+impl Node {
+    fn insert(&mut self, segments: &[Segment], leaf: Leaf) {
+        let Some((first, others)) = segments.split_first() else {
+            return Self::add(&mut self.here, leaf);
+        };
+        match first {
+            Segment::Rest(_) => Self::add(&mut self.rest, leaf),
+            Segment::Param(_) => self.param.get_or_insert_default().insert(others, leaf),
+            Segment::Literal(text) => {
+                match self.literals.binary_search_by(|(known, _)| known.as_str().cmp(text)) {
+                    Ok(at) => {
+                        if let Some((_, node)) = self.literals.get_mut(at) {
+                            node.insert(others, leaf);
+                        }
+                    }
+                    Err(at) => {
+                        let mut node = Self::default();
+                        node.insert(others, leaf);
+                        self.literals.insert(at, (text.clone(), node));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Routes that list their methods stand before those that take all.
+    fn add(leaves: &mut Vec<Leaf>, leaf: Leaf) {
+        leaves.push(leaf);
+        leaves.sort_by_key(|leaf| leaf.methods.is_empty());
+    }
+
+    /// A node is visited at most once a request, because its depth is its segment's index: the
+    /// cost is bounded by the number of nodes, whatever the path.
+    fn find(&self, rest: &str, method: &str) -> Option<usize> {
+        let (head, tail) = match rest.split_once('/') {
+            Some((head, tail)) => (head, Some(tail)),
+            None => (rest, None),
+        };
+        let literal = self
+            .literals
+            .binary_search_by(|(known, _)| known.as_str().cmp(head))
+            .ok()
+            .and_then(|at| self.literals.get(at))
+            .map(|(_, node)| node);
+        let param = self.param.as_deref().filter(|_| !head.is_empty());
+        literal
+            .into_iter()
+            .chain(param)
+            .find_map(|node| match tail {
+                Some(tail) => node.find(tail, method),
+                None => Self::pick(&node.here, method),
+            })
+            .or_else(|| Self::pick(&self.rest, method))
+    }
+
+    fn pick(leaves: &[Leaf], method: &str) -> Option<usize> {
+        leaves
+            .iter()
+            .find(|leaf| leaf.methods.is_empty() || leaf.methods.iter().any(|m| m == method))
+            .map(|leaf| leaf.route)
+    }
+
+    /// In the order of `find`: what lies deeper along a literal, then along a parameter, then
+    /// what takes the rest.
+    fn in_order(&self, routes: &mut Vec<usize>) {
+        routes.extend(self.here.iter().map(|leaf| leaf.route));
+        self.literals.iter().for_each(|(_, node)| node.in_order(routes));
+        if let Some(param) = &self.param {
+            param.in_order(routes);
+        }
+        routes.extend(self.rest.iter().map(|leaf| leaf.route));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    struct Fixture(Vec<(Vec<HostPattern>, PathTemplate, Vec<String>)>);
+
+    impl Fixture {
+        fn new(routes: &[(&str, &str, &[&str])]) -> Self {
+            let read = |(host, path, methods): &(&str, &str, &[&str])| {
+                let hosts = if host.is_empty() {
+                    Vec::new()
+                } else {
+                    vec![HostPattern::parse(host).unwrap()]
+                };
+                let methods = methods.iter().map(|m| (*m).to_owned()).collect();
+                (hosts, PathTemplate::parse(path).unwrap(), methods)
+            };
+            Self(routes.iter().map(read).collect())
+        }
+
+        fn matcher(&self) -> Matcher {
+            Matcher::new(self.0.iter().map(|(hosts, path, methods)| Entry { hosts, path, methods }))
+        }
+    }
+
+    #[test]
+    fn the_most_specific_route_wins() {
+        let fixture = Fixture::new(&[
+            ("", "/{rest=**}", &[]),
+            ("", "/a/{rest=**}", &[]),
+            ("", "/a/{id}", &[]),
+            ("", "/a/{id}", &["POST"]),
+            ("", "/a/b", &["GET"]),
+            ("", "/a/b/{x}/d", &[]),
+            ("", "/a/{id}/c/e", &[]),
+            ("*.example.test", "/a/b", &[]),
+            ("api.example.test", "/z", &[]),
+        ]);
+        let matcher = fixture.matcher();
+        for (host, method, path, expected) in [
+            ("x", "GET", "/", Some(0)),
+            ("x", "GET", "/a", Some(0)),
+            ("x", "GET", "/a/", Some(1)),
+            ("x", "GET", "/a/7", Some(2)),
+            ("x", "POST", "/a/7", Some(3)),
+            ("x", "GET", "/a/b", Some(4)),
+            ("x", "DELETE", "/a/b", Some(2)),
+            ("x", "GET", "/a/b/c/d", Some(5)),
+            ("x", "GET", "/a/b/c/e", Some(6)),
+            ("x", "GET", "/a/b/c/f", Some(1)),
+            ("API.example.test:443", "GET", "/a/b", Some(7)),
+            ("api.example.test", "GET", "/z", Some(8)),
+            ("b.example.test", "GET", "/z", Some(0)),
+            ("x", "GET", "a", None),
+        ] {
+            assert_eq!(matcher.find(host, method, path), expected, "{method} {host}{path}");
+        }
+    }
+
+    proptest! {
+        /// Trying the routes of a virtual host one by one, as Envoy does, finds what the tree
+        /// finds.
+        #[test]
+        fn envoys_order_gives_the_same_route(
+            routes in prop::collection::vec("(/(a|b|\\{x\\})){1,3}(/\\{r=\\*\\*\\})?", 1..8),
+            path in "(/(a|b|c)){1,4}/?",
+        ) {
+            let templates: Vec<_> = routes.iter().enumerate()
+                .map(|(at, text)| text.replacen("{x}", "{x0}", 1).replacen("{x}", "{x1}", 1)
+                    .replacen("{x}", &format!("{{y{at}}}"), 1))
+                .map(|text| PathTemplate::parse(&text).unwrap())
+                .collect();
+            let entries = templates.iter().map(|path| Entry { hosts: &[], path, methods: &[] });
+            let matcher = Matcher::new(entries);
+            let order = matcher.virtual_hosts().remove(0).routes;
+            let one_by_one = order.into_iter().find(|at| matches(&templates[*at], &path));
+            let found = matcher.find("h", "GET", &path);
+            prop_assert_eq!(
+                found.map(|at| templates[at].segments().len()),
+                one_by_one.map(|at| templates[at].segments().len())
+            );
+            if let (Some(a), Some(b)) = (found, one_by_one) {
+                prop_assert!(templates[a].same_shape(&templates[b]));
+            }
+        }
+    }
+
+    fn matches(template: &PathTemplate, path: &str) -> bool {
+        let texts: Vec<&str> = path[1..].split('/').collect();
+        let mut at = 0;
+        for segment in template.segments() {
+            match segment {
+                Segment::Rest(_) => return at < texts.len(),
+                Segment::Literal(text) if texts.get(at) == Some(&text.as_str()) => at += 1,
+                Segment::Param(_) if texts.get(at).is_some_and(|t| !t.is_empty()) => at += 1,
+                _ => return false,
+            }
+        }
+        at == texts.len()
+    }
+}

@@ -1,0 +1,163 @@
+//! YAML 1.2 with the core schema, minus what makes documents hard to review: anchors and
+//! aliases, tags, several documents in one file, names that are not plain text.
+
+use std::collections::BTreeSet;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+
+use super::{Kind, Node};
+use crate::problem::{Position, Problems};
+
+/// Longest text that is read, in bytes.
+const MAX_BYTES: usize = 4 << 20;
+const MAX_DEPTH: usize = 32;
+
+/// Reads one text; none when it is not one YAML document, which is reported.
+pub(crate) fn parse(text: &str, file: usize, problems: &mut Problems) -> Option<Node> {
+    let start = Position { file, line: 1 };
+    if text.len() > MAX_BYTES {
+        problems.report(start, "the file is larger than 4 MiB");
+        return None;
+    }
+    let mut reader =
+        Reader { events: Parser::new_from_str(text), at: start, problems, failed: false };
+    let node = reader.document();
+    if node.is_none() && !reader.failed {
+        problems.report(start, "the file is empty");
+    }
+    node
+}
+
+struct Reader<'p, I> {
+    events: I,
+    at: Position,
+    problems: &'p mut Problems,
+    failed: bool,
+}
+
+impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'_, I> {
+    /// The next event; what the scanner cannot read ends everything.
+    fn next(&mut self) -> Option<Event<'a>> {
+        if self.failed {
+            return None;
+        }
+        match self.events.next()? {
+            Ok((event, span)) => {
+                self.at.line = span.start.line();
+                Some(event)
+            }
+            Err(error) => {
+                self.at.line = error.marker().line();
+                self.fail(format!("not YAML: {}", error.info()));
+                None
+            }
+        }
+    }
+
+    fn fail(&mut self, message: impl Into<String>) {
+        if !self.failed {
+            self.problems.report(self.at, message);
+        }
+        self.failed = true;
+    }
+
+    fn document(&mut self) -> Option<Node> {
+        let mut root = None;
+        while let Some(event) = self.next() {
+            match event {
+                Event::DocumentStart(_) if root.is_some() => {
+                    self.fail("one document a file; put the rest into files of their own");
+                }
+                Event::DocumentStart(_) => {
+                    let first = self.next()?;
+                    root = self.node(first, MAX_DEPTH);
+                }
+                _ => {}
+            }
+        }
+        if self.failed { None } else { root }
+    }
+
+    fn node(&mut self, event: Event<'a>, depth: usize) -> Option<Node> {
+        let at = self.at;
+        let Some(depth) = depth.checked_sub(1) else {
+            self.fail("nested too deeply");
+            return None;
+        };
+        let kind = match event {
+            Event::Alias(_) => {
+                self.fail("aliases (*name) are not read; write the value out");
+                return None;
+            }
+            Event::Scalar(_, _, anchor, _)
+            | Event::SequenceStart(anchor, _)
+            | Event::MappingStart(anchor, _)
+                if anchor > 0 =>
+            {
+                self.fail("anchors (&name) are not read; write the value out");
+                return None;
+            }
+            Event::Scalar(_, _, _, Some(_))
+            | Event::SequenceStart(_, Some(_))
+            | Event::MappingStart(_, Some(_)) => {
+                self.fail("tags (!name) are not read");
+                return None;
+            }
+            Event::Scalar(text, ScalarStyle::Plain, ..) => plain(&text),
+            Event::Scalar(text, ..) => Kind::Text(text.into_owned()),
+            Event::SequenceStart(..) => self.list(depth)?,
+            Event::MappingStart(..) => self.map(depth)?,
+            _ => {
+                self.fail("not YAML: a value was expected");
+                return None;
+            }
+        };
+        Some(Node { at, kind })
+    }
+
+    fn list(&mut self, depth: usize) -> Option<Kind> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                Event::SequenceEnd => return Some(Kind::List(items)),
+                event => items.push(self.node(event, depth)?),
+            }
+        }
+    }
+
+    fn map(&mut self, depth: usize) -> Option<Kind> {
+        let mut members = Vec::new();
+        let mut seen = BTreeSet::new();
+        loop {
+            let name = match self.next()? {
+                Event::MappingEnd => return Some(Kind::Map(members)),
+                Event::Scalar(name, _, 0, None) => name.into_owned(),
+                _ => {
+                    self.fail("a name must be plain text");
+                    return None;
+                }
+            };
+            let at = self.at;
+            let event = self.next()?;
+            let value = self.node(event, depth)?;
+            if seen.insert(name.clone()) {
+                members.push((name, at, value));
+            } else {
+                self.problems.report(at, format!("`{name}` stands here twice"));
+            }
+        }
+    }
+}
+
+/// The core schema (YAML 1.2 §10.3), without floats: no field takes one.
+fn plain(text: &str) -> Kind {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => Kind::Null,
+        "true" | "True" | "TRUE" => Kind::Bool(true),
+        "false" | "False" | "FALSE" => Kind::Bool(false),
+        _ if text.bytes().all(|b| b.is_ascii_digit()) => {
+            text.parse().map_or_else(|_| Kind::Text(text.to_owned()), Kind::Whole)
+        }
+        _ => Kind::Text(text.to_owned()),
+    }
+}

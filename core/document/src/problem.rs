@@ -1,0 +1,100 @@
+//! What is wrong with a document, and where.
+
+use core::fmt;
+
+/// A place in one of the texts that make up a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
+pub struct Position {
+    /// Which text, in the order that they were handed in.
+    pub file: usize,
+    /// Line, from 1; 0 where there are no lines (JSON).
+    pub line: usize,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Name of the text.
+    pub file: String,
+    /// Line, from 1; 0 where there are no lines.
+    pub line: usize,
+    /// The place within the document, e.g. `routes[2].match.path`.
+    pub path: String,
+    /// What is wrong and what to do. Never repeats a secret.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+        }
+        if !self.path.is_empty() {
+            write!(f, ": {}", self.path)?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+/// Collects problems while a document is read.
+#[derive(Debug, Default)]
+pub(crate) struct Problems {
+    files: Vec<String>,
+    path: Vec<String>,
+    found: Vec<Problem>,
+}
+
+impl Problems {
+    pub(crate) fn new(files: Vec<String>) -> Self {
+        Self { files, ..Self::default() }
+    }
+
+    /// Reports a problem at a place in the text and the current path.
+    pub(crate) fn report(&mut self, at: Position, message: impl Into<String>) {
+        let path = self.path.concat();
+        self.report_as(at, path.trim_start_matches('.'), message);
+    }
+
+    /// Reports a problem at a path of the caller's choice.
+    pub(crate) fn report_as(&mut self, at: Position, path: &str, message: impl Into<String>) {
+        self.found.push(Problem {
+            file: self.files.get(at.file).cloned().unwrap_or_default(),
+            line: at.line,
+            path: path.to_owned(),
+            message: message.into(),
+        });
+    }
+
+    /// Runs `inside` with the path extended by a member's name.
+    pub(crate) fn within<T>(&mut self, name: &str, inside: impl FnOnce(&mut Self) -> T) -> T {
+        self.nested(format!(".{name}"), inside)
+    }
+
+    /// Runs `inside` with the path extended by an item's index.
+    pub(crate) fn at_index<T>(&mut self, index: usize, inside: impl FnOnce(&mut Self) -> T) -> T {
+        self.nested(format!("[{index}]"), inside)
+    }
+
+    fn nested<T>(&mut self, segment: String, inside: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(segment);
+        let result = inside(self);
+        self.path.pop();
+        result
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// All problems, in the order of files and lines, each once.
+    pub(crate) fn into_sorted(self) -> Vec<Problem> {
+        let order = |file: &str| self.files.iter().position(|name| name == file);
+        let mut found = self.found.clone();
+        found.sort_by(|a, b| {
+            (order(&a.file), a.line, &a.path).cmp(&(order(&b.file), b.line, &b.path))
+        });
+        found.dedup();
+        found
+    }
+}

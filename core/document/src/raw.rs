@@ -1,0 +1,420 @@
+//! The document as it is written, before its names and numbers are checked against each other.
+
+use postern_request::json::Value;
+
+use crate::decode::{Decode, Named, choice, record};
+pub use crate::decode::{At, Duration, RateText, Text, Whole};
+use crate::node::{Kind, Node};
+use crate::problem::Problems;
+use crate::schema;
+
+record! {
+    /// The gateway document: services, who may call them, how much, and what happens when something fails.
+    pub struct RawDocument {
+        /// Version of the document's form: 1.
+        version = "version": Whole,
+        /// The issuer of the tokens that this suite makes: an https URL (http on loopback).
+        issuer = "issuer": Option<Text>,
+        /// How many proxies in front of Envoy are trusted to name the client's address; 0 by default.
+        trusted_proxies = "trusted_proxies": Option<Whole>,
+        /// Whether `;` may stand in paths; refuse by default.
+        matrix_parameters = "matrix_parameters": Option<RefuseAllow>,
+        /// Security headers on answers: api by default.
+        security_headers = "security_headers": Option<RawSecurityHeaders>,
+        /// Which identity headers upstreams get; all by default.
+        identity_headers = "identity_headers": Option<Vec<RawIdentityHeader>>,
+        /// Where state is kept; in memory by default.
+        stores = "stores": Option<RawStores>,
+        /// What happens when a part of the suite fails.
+        failures = "failures": Option<RawFailures>,
+        /// How callers prove who they are.
+        credentials = "credentials": Option<RawCredentials>,
+        /// Upstream services, by name. The name `postern` stands for the suite's own public HTTP.
+        services = "services": Named<RawService>,
+        /// Limits, by name; routes say which of them apply.
+        limits = "limits": Named<RawLimit>,
+        /// Header rules, by name; routes say which of them apply.
+        transforms = "transforms": Named<RawTransform>,
+        /// Owners of fragments, by name, and what each may speak for.
+        owners = "owners": Named<RawOwner>,
+        /// The routes. The most specific one wins, wherever it stands.
+        routes = "routes": Vec<RawRoute>,
+    }
+
+    /// A part of a document, in a file of its own, that belongs to one owner.
+    pub struct RawFragment {
+        /// The owner; the main file says what this owner may speak for.
+        owner = "owner": Text,
+        /// Upstream services, by name.
+        services = "services": Named<RawService>,
+        /// Limits, by name.
+        limits = "limits": Named<RawLimit>,
+        /// Header rules, by name.
+        transforms = "transforms": Named<RawTransform>,
+        /// Routes within what the owner may speak for.
+        routes = "routes": Vec<RawRoute>,
+    }
+
+    /// What an owner may speak for.
+    pub struct RawOwner {
+        /// Path prefixes that end in a slash, for example /payments/.
+        paths = "paths": Vec<Text>,
+        /// Hosts, exact or *.example.test.
+        hosts = "hosts": Vec<Text>,
+    }
+
+    /// Where state is kept.
+    pub struct RawStores {
+        /// memory, redis://… or env:NAME.
+        volatile = "volatile": Option<Text>,
+        /// sqlite:PATH or env:NAME.
+        durable = "durable": Option<Text>,
+        /// Fewest server replicas that share a limit when the store fails; 1 by default.
+        replicas = "replicas": Option<Whole>,
+    }
+
+    /// What happens when a part of the suite fails; deny by default.
+    pub struct RawFailures {
+        /// The server's authorization does not answer.
+        ext_authz = "ext_authz": Option<RawOnFailure>,
+        /// The server's processing does not answer.
+        ext_proc = "ext_proc": Option<RawOnFailure>,
+    }
+
+    /// How callers prove who they are.
+    pub struct RawCredentials {
+        /// Signed tokens.
+        jwt = "jwt": Option<RawJwt>,
+        /// API keys.
+        api_key = "api_key": Option<RawApiKeys>,
+    }
+
+    /// Signed tokens.
+    pub struct RawJwt {
+        /// Whose tokens are accepted.
+        issuers = "issuers": Vec<RawIssuer>,
+    }
+
+    /// An issuer of tokens.
+    pub struct RawIssuer {
+        /// The `iss` of its tokens, compared as it is.
+        issuer = "issuer": Text,
+        /// A token must be for one of these (`aud`).
+        audiences = "audiences": Vec<Text>,
+        /// How far clocks may differ; 60s by default, at most 5m.
+        leeway = "leeway": Option<Duration>,
+        /// Its public keys.
+        jwks = "jwks": RawJwks,
+        /// Claims that become headers for the upstream: header name to claim name.
+        claim_headers = "claim_headers": Option<RawHeaderMap>,
+    }
+
+    /// Public keys: exactly one of the ways to get them.
+    pub struct RawJwks {
+        /// The JWK set itself, as JSON text.
+        inline = "inline": Option<Text>,
+        /// A file with the JWK set, read when the document is loaded.
+        file = "file": Option<Text>,
+        /// An http or https URL, fetched and refreshed.
+        uri = "uri": Option<Text>,
+        /// A service of this document, asked at `path`.
+        service = "service": Option<Text>,
+        /// The path at the service; /oauth2/jwks by default.
+        path = "path": Option<Text>,
+        /// How often it is fetched again; 5m by default.
+        refresh = "refresh": Option<Duration>,
+    }
+
+    /// API keys.
+    pub struct RawApiKeys {
+        /// Keys that the document itself names; others live in the durable store.
+        keys = "keys": Vec<RawApiKey>,
+    }
+
+    /// An API key: `pk_<id>_<secret>`.
+    pub struct RawApiKey {
+        /// The id within the key.
+        id = "id": Text,
+        /// SHA-256 of the whole key, in hexadecimal.
+        sha256 = "sha256": Text,
+        /// Who it stands for.
+        subject = "subject": Text,
+        /// The OAuth client it belongs to.
+        client_id = "client_id": Option<Text>,
+        /// Granted scopes.
+        scopes = "scopes": Vec<Text>,
+        /// Tier.
+        tier = "tier": Option<Text>,
+    }
+
+    /// An upstream service.
+    pub struct RawService {
+        /// HOST:PORT; a name is resolved by DNS.
+        upstream = "upstream": Text,
+        /// Speak TLS to it, verifying its name.
+        tls = "tls": Option<bool>,
+        /// Speak HTTP/2 to it.
+        http2 = "http2": Option<bool>,
+        /// Longest time for an answer; 30s by default.
+        timeout = "timeout": Option<Duration>,
+        /// Most connections to each of its hosts; 50 by default.
+        max_connections = "max_connections": Option<Whole>,
+        /// Most requests that wait for a connection; 100 by default.
+        max_pending = "max_pending": Option<Whole>,
+        /// When a failed request is tried again; 3 attempts on connect-failure and refused-stream by default.
+        retries = "retries": Option<RawRetries>,
+        /// When calls are cut off; never by default.
+        circuit = "circuit": Option<RawCircuit>,
+    }
+
+    /// When a failed request is tried again.
+    pub struct RawRetries {
+        /// How often in all, the first time included; 1 means never again.
+        attempts = "attempts": Whole,
+        /// On what.
+        on = "on": Vec<RawRetryOn>,
+    }
+
+    /// When calls to a service are cut off.
+    pub struct RawCircuit {
+        /// After so many failures in a row; 5 by default.
+        failures = "failures": Option<Whole>,
+        /// For how long before one call may try; 60s by default.
+        recovery = "recovery": Option<Duration>,
+    }
+
+    /// A limit.
+    pub struct RawLimit {
+        /// What it counts by: ip, claim.sub, claim.client_id, claim.tier, header.NAME, path.NAME, route.
+        key = "key": Vec<Text>,
+        /// How many in what time, for example 2000/1m.
+        rate = "rate": RateText,
+        /// token_bucket: how many at once; as many as the rate's by default.
+        burst = "burst": Option<Whole>,
+        /// How it counts: token_bucket where mode is local, sliding_window where it is exact.
+        algorithm = "algorithm": Option<RawAlgorithm>,
+        /// Where it counts: in each Envoy (local) or once for all (exact).
+        mode = "mode": RawMode,
+        /// exact: what happens when the store fails; local_share by default.
+        when_store_fails = "when_store_fails": Option<RawStoreFailure>,
+        /// How many leading bits of an IPv6 address count as one client; 64 by default.
+        ipv6_prefix = "ipv6_prefix": Option<Whole>,
+    }
+
+    /// Header rules.
+    pub struct RawTransform {
+        /// On the way to the upstream.
+        request = "request": Option<RawHeaderRules>,
+        /// On the way back.
+        response = "response": Option<RawHeaderRules>,
+    }
+
+    /// Header rules of one direction.
+    pub struct RawHeaderRules {
+        /// Headers that get this value and no other.
+        set = "set": Option<RawHeaderMap>,
+        /// Headers that are taken away.
+        remove = "remove": Vec<Text>,
+    }
+
+    /// A route.
+    pub struct RawRoute {
+        /// Its name, for logs, metrics and other tools.
+        name = "name": Text,
+        /// Which requests it is for.
+        matches = "match": RawMatch,
+        /// The service that answers.
+        service = "service": Text,
+        /// Who may call it; `none` must be written out.
+        auth = "auth": RawAuth,
+        /// Limits that apply, by name.
+        limits = "limits": Vec<Text>,
+        /// Header rules that apply, by name.
+        transform = "transform": Vec<Text>,
+        /// How much of the traffic is held to auth and limits: 100% by default, shadow for none, or a share such as 25%.
+        enforce = "enforce": Option<Text>,
+        /// Ask the server's authorization even where no other field needs it.
+        ext_authz = "ext_authz": Option<bool>,
+        /// Longest time for an answer; the service's by default.
+        timeout = "timeout": Option<Duration>,
+    }
+
+    /// Which requests a route is for.
+    pub struct RawMatch {
+        /// A path template: /a/{id}/b, /a/{rest=**}.
+        path = "path": Text,
+        /// Methods; all of them by default.
+        methods = "methods": Vec<Text>,
+        /// Hosts, exact or *.example.test; all of them by default.
+        hosts = "hosts": Vec<Text>,
+    }
+
+    /// Who may call a route.
+    pub struct RawAuthRules {
+        /// Credentials, one of which is needed.
+        any = "any": Vec<RawCredential>,
+        /// Scopes, all of which are needed.
+        scopes = "scopes": Vec<Text>,
+        /// Let requests without a credential through, as nobody; a bad one is still refused.
+        optional = "optional": Option<bool>,
+    }
+}
+
+choice! {
+    /// Refuse or allow.
+    pub enum RefuseAllow {
+        /// Refuse.
+        Refuse = "refuse",
+        /// Allow.
+        Allow = "allow",
+    }
+
+    /// Security headers.
+    pub enum RawSecurityHeaders {
+        /// For answers that no browser shows as a page.
+        Api = "api",
+        /// None: the services set their own.
+        None = "none",
+    }
+
+    /// Identity headers.
+    pub enum RawIdentityHeader {
+        /// x-postern-subject
+        Subject = "subject",
+        /// x-postern-client
+        Client = "client",
+        /// x-postern-scopes
+        Scopes = "scopes",
+        /// x-postern-scope-NAME
+        ScopeNames = "scope_names",
+        /// x-postern-tier
+        Tier = "tier",
+        /// x-postern-session
+        Session = "session",
+        /// x-postern-device
+        Device = "device",
+        /// x-postern-country
+        Country = "country",
+    }
+
+    /// What happens when a part of the suite fails.
+    pub enum RawOnFailure {
+        /// Requests that need it are turned away with 503.
+        Deny = "deny",
+        /// Requests go on without it.
+        Allow = "allow",
+    }
+
+    /// What happens to a limit when its store fails.
+    pub enum RawStoreFailure {
+        /// Requests pass.
+        Allow = "allow",
+        /// Requests are turned away with 503.
+        Deny = "deny",
+        /// Every replica counts for itself, each with its share of the rate.
+        LocalShare = "local_share",
+    }
+
+    /// How a limit counts.
+    pub enum RawAlgorithm {
+        /// Two fixed windows, the earlier one weighted.
+        SlidingWindow = "sliding_window",
+        /// Even refill up to a burst.
+        TokenBucket = "token_bucket",
+    }
+
+    /// Where a limit counts.
+    pub enum RawMode {
+        /// In each Envoy for itself, shared by its workers.
+        Local = "local",
+        /// In the volatile store, once for all Envoys.
+        Exact = "exact",
+    }
+
+    /// Kinds of credential.
+    pub enum RawCredential {
+        /// A signed token.
+        Jwt = "jwt",
+        /// An API key.
+        ApiKey = "api_key",
+    }
+
+    /// What a retry is for, in Envoy's words.
+    pub enum RawRetryOn {
+        /// No connection: nothing was sent.
+        ConnectFailure = "connect-failure",
+        /// The upstream refused the stream: nothing was done.
+        RefusedStream = "refused-stream",
+        /// The connection broke, or never answered.
+        Reset = "reset",
+        /// 502, 503 and 504.
+        GatewayError = "gateway-error",
+        /// Any 5xx.
+        ServerError = "5xx",
+    }
+}
+
+/// `none`, or the rules.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RawAuth {
+    /// Everybody, without any credential.
+    None,
+    /// Those who meet the rules.
+    Rules(RawAuthRules),
+}
+
+impl Decode for RawAuth {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.kind {
+            Kind::Text(text) if text == "none" => Some(Self::None),
+            Kind::Map(_) => RawAuthRules::decode(node, problems).map(Self::Rules),
+            _ => {
+                problems.report(node.at, "expected `none` or a mapping such as {any: [jwt]}");
+                None
+            }
+        }
+    }
+
+    fn encode(&self) -> Option<Value> {
+        match self {
+            Self::None => Some(Value::String("none".to_owned())),
+            Self::Rules(rules) => rules.encode(),
+        }
+    }
+
+    fn schema() -> Value {
+        schema::any_of(vec![schema::one_of_words(&["none"]), RawAuthRules::schema()])
+    }
+}
+
+/// Header names and texts, in the order of the document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RawHeaderMap(pub Vec<(Text, Text)>);
+
+impl Decode for RawHeaderMap {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let Kind::Map(members) = &node.kind else {
+            problems.report(node.at, "expected a mapping of header names");
+            return None;
+        };
+        let mut read = Vec::with_capacity(members.len());
+        for (name, at, value) in members {
+            let value = problems.within(name, |problems| Text::decode(value, problems))?;
+            read.push((At { value: name.clone(), at: *at }, value));
+        }
+        Some(Self(read))
+    }
+
+    fn encode(&self) -> Option<Value> {
+        let members =
+            self.0.iter().map(|(name, value)| (name.value.clone(), Value::String(value.value.clone())));
+        Some(Value::Object(members.collect()))
+    }
+
+    fn schema() -> Value {
+        Value::Object(vec![
+            ("type".to_owned(), Value::String("object".to_owned())),
+            ("additionalProperties".to_owned(), schema::of_type("string")),
+        ])
+    }
+}

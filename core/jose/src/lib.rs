@@ -1,0 +1,125 @@
+//! Signed tokens: JWS (RFC 7515), JWK (RFC 7517) and JWT claims (RFC 7519, RFC 8725, RFC 9068).
+//!
+//! The crate parses and judges; it never computes a signature check itself unless the `soft`
+//! feature is on. Who does (Envoy's BoringSSL, the server's AWS-LC) is handed in as a
+//! [`SignatureVerifier`].
+//!
+//! Deliberately absent: HMAC algorithms and `none` (a verifier that does not know them cannot
+//! be talked into them), keys that a token brings along (`jwk`, `jku`, `x5u`, `x5c`),
+//! encryption.
+
+pub mod base64url;
+mod claims;
+mod der;
+mod jwk;
+mod jws;
+#[cfg(feature = "soft")]
+pub mod soft;
+mod token;
+
+pub use claims::{Claims, ClaimsRules};
+pub use der::{ecdsa_signature_to_der, ec_p256_spki, rsa_spki};
+pub use jwk::{Algorithm, Key, KeyMaterial, KeySet, KeySetError, SkippedKey};
+pub use jws::{CompactJws, MAX_TOKEN_BYTES};
+pub use token::{Freshness, Issuer, VerifiedToken, verify};
+
+/// Checks one signature with one key.
+pub trait SignatureVerifier {
+    /// Whether `signature` (in its JWS form, RFC 7518 §3) over `signing_input` was made by
+    /// the private half of `key`.
+    ///
+    /// # Errors
+    /// When the check could not be made; see [`VerifyError`].
+    fn verify(
+        &mut self,
+        key: &Key,
+        signing_input: &[u8],
+        signature: &[u8],
+    ) -> Result<bool, VerifyError>;
+}
+
+/// Why a signature could not be checked: never the token's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// The budget for costly checks is spent; a retry a second later may pass.
+    #[error("the budget for signature checks is spent")]
+    Budget,
+    /// No verifier here knows the key's algorithm; a retry does not help.
+    #[error("the key's algorithm is not supported here")]
+    Unsupported,
+}
+
+/// Why a token was refused. Clients are told `invalid_token` and nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Longer than [`MAX_TOKEN_BYTES`].
+    #[error("too long")]
+    TooLong,
+    /// Not three base64url parts.
+    #[error("not a compact JWS")]
+    Form,
+    /// The header is not an object of the expected members.
+    #[error("bad header")]
+    Header,
+    /// The algorithm is none that is known here.
+    #[error("unknown algorithm")]
+    Algorithm,
+    /// The header names extensions that must be understood (`crit`).
+    #[error("unknown critical header")]
+    Critical,
+    /// The header's `typ` is not that of an access token.
+    #[error("wrong type")]
+    Type,
+    /// The payload is not an object of the expected members.
+    #[error("bad claims")]
+    Claims,
+    /// No configured issuer has this `iss`.
+    #[error("unknown issuer")]
+    Issuer,
+    /// No key of the issuer fits the header.
+    #[error("unknown key")]
+    Key,
+    /// The signature does not hold.
+    #[error("bad signature")]
+    Signature,
+    /// Meant for somebody else.
+    #[error("wrong audience")]
+    Audience,
+    /// Over, or over before it began.
+    #[error("expired")]
+    Expired,
+    /// Not valid yet.
+    #[error("not valid yet")]
+    NotYet,
+    /// Bound to a key (`cnf`) whose possession cannot be proven here.
+    #[error("proof of possession missing")]
+    Confirmation,
+    /// The signature could not be checked.
+    #[error("signature not checked: {0}")]
+    Unverified(VerifyError),
+}
+
+impl TokenError {
+    /// A stable word for logs and metrics.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::TooLong => "token_too_long",
+            Self::Form => "token_form",
+            Self::Header => "token_header",
+            Self::Algorithm => "token_algorithm",
+            Self::Critical => "token_critical",
+            Self::Type => "token_type",
+            Self::Claims => "token_claims",
+            Self::Issuer => "token_issuer",
+            Self::Key => "token_key",
+            Self::Signature => "token_signature",
+            Self::Audience => "token_audience",
+            Self::Expired => "token_expired",
+            Self::NotYet => "token_not_yet",
+            Self::Confirmation => "token_confirmation",
+            Self::Unverified(VerifyError::Budget) => "token_budget",
+            Self::Unverified(VerifyError::Unsupported) => "token_unsupported",
+        }
+    }
+}

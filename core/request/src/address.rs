@@ -1,0 +1,62 @@
+//! The client's address.
+//!
+//! Envoy works it out of the connection and the configured number of trusted hops
+//! (`xff_num_trusted_hops`); nothing here ever looks at `x-forwarded-for`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Reads an address as Envoy writes it in `source.address`: `192.0.2.1:443`, `[2001:db8::1]:443`
+/// or without the port.
+///
+/// An IPv4 address mapped into IPv6 becomes the IPv4 one, so that a client has one key
+/// however the socket was opened.
+#[must_use]
+pub fn parse(text: &str) -> Option<IpAddr> {
+    let address = match text.parse::<SocketAddr>() {
+        Ok(socket) => socket.ip(),
+        Err(_) => text.parse::<IpAddr>().ok()?,
+    };
+    Some(address.to_canonical())
+}
+
+/// The part of an address that a limit counts by: the whole of IPv4, the first `ipv6_prefix`
+/// bits of IPv6 (one household usually has a /64 or more to rotate through).
+#[must_use]
+pub fn limit_key(address: IpAddr, ipv6_prefix: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from(u32::from(v4))),
+        IpAddr::V6(v6) => {
+            let keep = u32::from(ipv6_prefix.min(128));
+            let mask = u128::MAX.checked_shl(128 - keep).unwrap_or(0);
+            IpAddr::V6(Ipv6Addr::from(u128::from(v6) & mask))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn envoy_spellings_are_read() {
+        for (text, expected) in [
+            ("127.0.0.1:5000", Some("127.0.0.1")),
+            ("127.0.0.1", Some("127.0.0.1")),
+            ("[2001:db8::1]:443", Some("2001:db8::1")),
+            ("::ffff:192.0.2.7", Some("192.0.2.7")),
+            ("unix:/run/socket", None),
+            ("", None),
+        ] {
+            assert_eq!(parse(text), expected.map(|e| e.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn ipv6_is_counted_by_prefix() {
+        let a = parse("2001:db8:1:2:3::4").unwrap();
+        let b = parse("2001:db8:1:2:ffff::9").unwrap();
+        assert_eq!(limit_key(a, 64), limit_key(b, 64));
+        assert_ne!(limit_key(a, 128), limit_key(b, 128));
+        assert_eq!(limit_key(a, 0), "::".parse::<IpAddr>().unwrap());
+    }
+}

@@ -1,0 +1,115 @@
+//! Correlation ids (UUIDs) and W3C trace context.
+
+/// Whether `text` is a UUID in its usual spelling, e.g. `f47ac10b-58cc-4372-a567-0e02b2c3d479`.
+#[must_use]
+pub fn is_uuid(text: &[u8]) -> bool {
+    text.len() == 36
+        && text.iter().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => *byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+/// A random-looking (version 4) UUID made of 128 bits from the caller.
+#[must_use]
+pub fn uuid_from(bits: u128) -> String {
+    let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    let mut text = String::with_capacity(36);
+    for (at, digit) in hex.chars().enumerate() {
+        if matches!(at, 8 | 12 | 16 | 20) {
+            text.push('-');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The correlation id of a request: the client's own when it is a UUID, else Envoy's request
+/// id when that is one (Envoy makes them at random), else one made of `fallback`.
+#[must_use]
+pub fn choose(
+    client: Option<&[u8]>,
+    request_id: Option<&[u8]>,
+    fallback: impl FnOnce() -> u128,
+) -> String {
+    [client, request_id]
+        .into_iter()
+        .flatten()
+        .find(|candidate| is_uuid(candidate))
+        .and_then(|uuid| core::str::from_utf8(uuid).ok())
+        .map_or_else(|| uuid_from(fallback()), str::to_owned)
+}
+
+/// Whether a `traceparent` is one that a participant must honour (W3C Trace Context §3.2).
+#[must_use]
+pub fn is_traceparent(text: &[u8]) -> bool {
+    let lower_hex = |part: &[u8]| part.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
+    let zero = |part: &[u8]| part.iter().all(|b| *b == b'0');
+    let mut parts = text.split(|b| *b == b'-');
+    let (Some(version), Some(trace), Some(parent), Some(flags)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    version.len() == 2
+        && lower_hex(version)
+        && version != b"ff"
+        && trace.len() == 32
+        && lower_hex(trace)
+        && !zero(trace)
+        && parent.len() == 16
+        && lower_hex(parent)
+        && !zero(parent)
+        && flags.len() == 2
+        && lower_hex(flags)
+        && (version != b"00" || parts.next().is_none())
+        && text.len() <= 256
+}
+
+/// A new, unsampled `traceparent` whose trace id is the correlation id, so that logs and
+/// traces of one request are found by either.
+#[must_use]
+pub fn traceparent_for(correlation_id: &str, span: u64) -> String {
+    let mut text = String::with_capacity(55);
+    text.push_str("00-");
+    text.extend(correlation_id.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()));
+    text.push('-');
+    text.push_str(&format!("{:016x}", span.max(1)));
+    text.push_str("-00");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_uuids_are_kept() {
+        let kept = b"F47ac10b-58cc-4372-a567-0e02b2c3d479";
+        let made = b"11111111-2222-4333-8444-555555555555";
+        let choice = |client: Option<&[u8]>, id: Option<&[u8]>| choose(client, id, || 7);
+        assert_eq!(choice(Some(kept), Some(made)).as_bytes(), kept);
+        assert_eq!(choice(Some(b"<script>"), Some(made)).as_bytes(), made);
+        assert_eq!(choice(Some(b"\xff"), None), "00000000-0000-4000-8000-000000000007");
+        assert!(is_uuid(uuid_from(u128::MAX).as_bytes()));
+    }
+
+    #[test]
+    fn trace_context_is_checked_by_the_letter() {
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert!(is_traceparent(good.as_bytes()));
+        for bad in [
+            "00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            "",
+        ] {
+            assert!(!is_traceparent(bad.as_bytes()), "{bad}");
+        }
+        let made = traceparent_for("f47ac10b-58cc-4372-a567-0e02b2c3d479", 0);
+        assert!(is_traceparent(made.as_bytes()), "{made}");
+    }
+}

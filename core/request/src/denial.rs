@@ -1,0 +1,376 @@
+//! Saying no, in one form: the same status, headers and JSON whoever denies.
+
+use std::borrow::Cow;
+
+use crate::headers;
+use crate::json;
+use crate::time::UnixMillis;
+
+/// The error codes of the contract that a gateway stage may answer with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorCode {
+    /// 400: the request cannot be read one way only.
+    BadRequest,
+    /// 401: no credential, where one is needed.
+    Unauthorized,
+    /// 401: a credential that does not hold.
+    InvalidToken,
+    /// 401: a token that was revoked.
+    TokenRevoked,
+    /// 403: not for this caller.
+    Forbidden,
+    /// 403: the token lacks a scope that the route asks for.
+    InsufficientScope,
+    /// 404: no such route.
+    NotFound,
+    /// 413: a body or header block above its bound.
+    PayloadTooLarge,
+    /// 429: a limit is used up.
+    RateLimitExceeded,
+    /// 502: the upstream did not answer properly.
+    BadGateway,
+    /// 503: the service's circuit is open.
+    CircuitOpen,
+    /// 503: something of ours that the decision needs is not there.
+    Unavailable,
+    /// 504: the upstream took too long.
+    GatewayTimeout,
+}
+
+impl ErrorCode {
+    /// Every code, in the order of their statuses.
+    pub const ALL: [Self; 13] = [
+        Self::BadRequest,
+        Self::Unauthorized,
+        Self::InvalidToken,
+        Self::TokenRevoked,
+        Self::Forbidden,
+        Self::InsufficientScope,
+        Self::NotFound,
+        Self::PayloadTooLarge,
+        Self::RateLimitExceeded,
+        Self::BadGateway,
+        Self::CircuitOpen,
+        Self::Unavailable,
+        Self::GatewayTimeout,
+    ];
+
+    /// The code as clients see it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "BAD_REQUEST",
+            Self::Unauthorized => "UNAUTHORIZED",
+            Self::InvalidToken => "INVALID_TOKEN",
+            Self::TokenRevoked => "TOKEN_REVOKED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::InsufficientScope => "INSUFFICIENT_SCOPE",
+            Self::NotFound => "NOT_FOUND",
+            Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
+            Self::RateLimitExceeded => "RATE_LIMIT_EXCEEDED",
+            Self::BadGateway => "BAD_GATEWAY",
+            Self::CircuitOpen => "CIRCUIT_OPEN",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::GatewayTimeout => "GATEWAY_TIMEOUT",
+        }
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::Unauthorized | Self::InvalidToken | Self::TokenRevoked => 401,
+            Self::Forbidden | Self::InsufficientScope => 403,
+            Self::NotFound => 404,
+            Self::PayloadTooLarge => 413,
+            Self::RateLimitExceeded => 429,
+            Self::BadGateway => 502,
+            Self::CircuitOpen | Self::Unavailable => 503,
+            Self::GatewayTimeout => 504,
+        }
+    }
+
+    /// The gRPC status (google.rpc.Code) for callers that speak gRPC.
+    #[must_use]
+    pub const fn grpc_status(self) -> u8 {
+        match self {
+            Self::BadRequest => 3,
+            Self::Unauthorized | Self::InvalidToken | Self::TokenRevoked => 16,
+            Self::Forbidden | Self::InsufficientScope => 7,
+            Self::NotFound => 12,
+            Self::PayloadTooLarge | Self::RateLimitExceeded => 8,
+            Self::BadGateway | Self::CircuitOpen | Self::Unavailable => 14,
+            Self::GatewayTimeout => 4,
+        }
+    }
+
+    /// What a client is told when the denial says nothing more exact.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::BadRequest => "The request cannot be understood",
+            Self::Unauthorized => "Authentication is required",
+            Self::InvalidToken => "The access token is invalid",
+            Self::TokenRevoked => "The access token was revoked",
+            Self::Forbidden => "Access is denied",
+            Self::InsufficientScope => "The access token lacks a required scope",
+            Self::NotFound => "No such resource",
+            Self::PayloadTooLarge => "The request is too large",
+            Self::RateLimitExceeded => "Too many requests",
+            Self::BadGateway => "The upstream service did not answer properly",
+            Self::CircuitOpen => "Circuit breaker open",
+            Self::Unavailable => "The service is not available at the moment",
+            Self::GatewayTimeout => "The upstream service took too long",
+        }
+    }
+}
+
+/// The `WWW-Authenticate` challenge of RFC 6750 §3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Challenge {
+    /// No credential was presented, so no error is named.
+    Missing,
+    /// `error="invalid_token"`; never which check failed.
+    InvalidToken,
+    /// `error="insufficient_scope"` with the scopes that the route asks for.
+    InsufficientScope(Vec<String>),
+}
+
+impl Challenge {
+    /// The header's value.
+    #[must_use]
+    pub fn to_header(&self) -> String {
+        match self {
+            Self::Missing => "Bearer realm=\"postern\"".to_owned(),
+            Self::InvalidToken => "Bearer realm=\"postern\", error=\"invalid_token\"".to_owned(),
+            Self::InsufficientScope(scopes) => format!(
+                "Bearer realm=\"postern\", error=\"insufficient_scope\", scope=\"{}\"",
+                scopes.join(" ")
+            ),
+        }
+    }
+}
+
+/// Where a caller stands with a limit, for the limit headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimitStatus {
+    /// Requests a window.
+    pub limit: u64,
+    /// Requests that are left.
+    pub remaining: u64,
+    /// Seconds from now until there is room again (or the window is over).
+    pub reset_secs: u64,
+    /// The window, in seconds.
+    pub window_secs: u64,
+}
+
+impl RateLimitStatus {
+    /// The tighter of two: the one whose room is smaller comes first in the headers.
+    #[must_use]
+    pub fn tighter(self, other: Self) -> Self {
+        if other.remaining < self.remaining { other } else { self }
+    }
+
+    /// Calls `write` with each limit header of the contract.
+    pub fn for_each_header(&self, mut write: impl FnMut(&'static str, &str)) {
+        let limit = self.limit.to_string();
+        let remaining = self.remaining.to_string();
+        let reset = self.reset_secs.to_string();
+        write("x-ratelimit-limit", &limit);
+        write("x-ratelimit-remaining", &remaining);
+        write("x-ratelimit-reset", &reset);
+        write("ratelimit-limit", &limit);
+        write("ratelimit-remaining", &remaining);
+        write("ratelimit-reset", &reset);
+        write("ratelimit-policy", &format!("{limit};w={}", self.window_secs));
+    }
+}
+
+/// A request is turned away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// What the client is told.
+    pub code: ErrorCode,
+    /// A text for people, when the code's own does not do. Never holds request data.
+    pub description: Option<Cow<'static, str>>,
+    /// For 401 and 403.
+    pub challenge: Option<Challenge>,
+    /// For 429 and 503: seconds, at least 1 when written.
+    pub retry_after_secs: Option<u64>,
+    /// For 429.
+    pub limit: Option<RateLimitStatus>,
+    /// For logs and metrics: the check that failed. A client never sees it.
+    pub reason: &'static str,
+}
+
+/// A denial in HTTP's terms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenderedDenial {
+    /// The HTTP status; Envoy turns it into 200 with a gRPC status for gRPC callers.
+    pub status: u16,
+    /// Lower-case names and values.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON.
+    pub body: String,
+}
+
+impl Denial {
+    /// A denial with the code's own text and nothing else.
+    #[must_use]
+    pub const fn new(code: ErrorCode, reason: &'static str) -> Self {
+        Self {
+            code,
+            description: None,
+            challenge: None,
+            retry_after_secs: None,
+            limit: None,
+            reason,
+        }
+    }
+
+    /// No credential where one is needed.
+    #[must_use]
+    pub fn missing_credential() -> Self {
+        let mut denial = Self::new(ErrorCode::Unauthorized, "credential_missing");
+        denial.challenge = Some(Challenge::Missing);
+        denial
+    }
+
+    /// A credential that does not hold; `reason` is for the log alone.
+    #[must_use]
+    pub fn invalid_token(reason: &'static str) -> Self {
+        let mut denial = Self::new(ErrorCode::InvalidToken, reason);
+        denial.challenge = Some(Challenge::InvalidToken);
+        denial
+    }
+
+    /// The credential holds but does not reach far enough.
+    #[must_use]
+    pub fn insufficient_scope(required: &[String]) -> Self {
+        let mut denial = Self::new(ErrorCode::InsufficientScope, "scope_missing");
+        denial.challenge = Some(Challenge::InsufficientScope(required.to_vec()));
+        denial
+    }
+
+    /// A limit is used up.
+    #[must_use]
+    pub fn rate_limited(status: RateLimitStatus) -> Self {
+        let mut denial = Self::new(ErrorCode::RateLimitExceeded, "limit_exceeded");
+        denial.retry_after_secs = Some(status.reset_secs);
+        denial.limit = Some(status);
+        denial
+    }
+
+    /// Something of ours is missing that the decision needs.
+    #[must_use]
+    pub fn unavailable(reason: &'static str, retry_after_secs: u64) -> Self {
+        let mut denial = Self::new(ErrorCode::Unavailable, reason);
+        denial.retry_after_secs = Some(retry_after_secs);
+        denial
+    }
+
+    /// The one rendering of a denial.
+    #[must_use]
+    pub fn render(&self, correlation_id: &str, now: UnixMillis, is_grpc: bool) -> RenderedDenial {
+        let mut out = vec![
+            ("content-type", "application/json".to_owned()),
+            ("cache-control", "no-store".to_owned()),
+            (headers::CORRELATION_ID, correlation_id.to_owned()),
+        ];
+        if let Some(challenge) = &self.challenge {
+            out.push(("www-authenticate", challenge.to_header()));
+        }
+        if let Some(seconds) = self.retry_after_secs {
+            out.push(("retry-after", seconds.max(1).to_string()));
+        }
+        if let Some(limit) = &self.limit {
+            limit.for_each_header(|name, value| out.push((name, value.to_owned())));
+        }
+        if is_grpc {
+            // Envoy derives a status from the HTTP one unless a status is there already, and
+            // its choice for 404 and 429 is not the one that clients expect.
+            out.push(("grpc-status", self.code.grpc_status().to_string()));
+        }
+        RenderedDenial {
+            status: self.code.status(),
+            headers: out,
+            body: self.body(correlation_id, now),
+        }
+    }
+
+    fn body(&self, correlation_id: &str, now: UnixMillis) -> String {
+        let description = self.description.as_deref().unwrap_or(self.code.description());
+        let mut body = String::with_capacity(192);
+        body.push_str("{\"error\":\"");
+        body.push_str(self.code.as_str());
+        body.push_str("\",\"error_description\":");
+        json::write_string(&mut body, description);
+        body.push_str(",\"correlation_id\":");
+        json::write_string(&mut body, correlation_id);
+        body.push_str(",\"timestamp\":\"");
+        body.push_str(&now.to_rfc3339());
+        body.push_str("\"}");
+        body
+    }
+}
+
+/// Whether a request is gRPC, by its content type.
+#[must_use]
+pub fn is_grpc(content_type: Option<&[u8]>) -> bool {
+    content_type.is_some_and(|value| {
+        value.strip_prefix(b"application/grpc").is_some_and(|rest| {
+            rest.is_empty() || rest.starts_with(b"+") || rest.starts_with(b";")
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_is_json_with_the_contracts_members() {
+        let limit =
+            RateLimitStatus { limit: 10, remaining: 0, reset_secs: 0, window_secs: 60 };
+        let rendered = Denial::rate_limited(limit).render("id", UnixMillis(0), false);
+        assert_eq!(rendered.status, 429);
+        let body = json::parse(rendered.body.as_bytes()).unwrap();
+        assert_eq!(body.get("error").unwrap().as_str(), Some("RATE_LIMIT_EXCEEDED"));
+        assert_eq!(body.get("timestamp").unwrap().as_str(), Some("1970-01-01T00:00:00.000Z"));
+        let header = |name| {
+            rendered.headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
+        };
+        assert_eq!(header("retry-after"), Some("1"), "never below one second");
+        assert_eq!(header("ratelimit-policy"), Some("10;w=60"));
+        assert_eq!(header("x-ratelimit-remaining"), Some("0"));
+    }
+
+    #[test]
+    fn the_challenge_never_says_which_check_failed() {
+        for reason in ["expired", "bad_signature", "unknown_issuer"] {
+            let rendered = Denial::invalid_token(reason).render("id", UnixMillis(0), false);
+            assert!(rendered.headers.contains(&(
+                "www-authenticate",
+                "Bearer realm=\"postern\", error=\"invalid_token\"".to_owned()
+            )));
+            assert!(!rendered.body.contains(reason));
+        }
+    }
+
+    #[test]
+    fn every_code_has_a_status_of_its_class() {
+        for code in ErrorCode::ALL {
+            assert!((400..=504).contains(&code.status()), "{code:?}");
+            assert!((1..=16).contains(&code.grpc_status()), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn grpc_is_known_by_its_content_type() {
+        assert!(is_grpc(Some(b"application/grpc")));
+        assert!(is_grpc(Some(b"application/grpc+proto")));
+        assert!(!is_grpc(Some(b"application/grpcx")));
+        assert!(!is_grpc(None));
+    }
+}

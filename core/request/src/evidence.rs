@@ -1,0 +1,185 @@
+//! What `ext_authz` hands to the filters behind it.
+//!
+//! It travels as dynamic metadata of the request (namespace `envoy.filters.http.ext_authz`,
+//! key `postern`), which no client can write. A filter that needs it and finds none, or one
+//! for another route or an unknown document, denies.
+
+use crate::denial::RateLimitStatus;
+use crate::json::{self, Value};
+use crate::principal::{Credential, Principal};
+
+/// The namespace that Envoy's `ext_authz` filter writes to.
+pub const METADATA_NAMESPACE: &str = "envoy.filters.http.ext_authz";
+/// Our key within it.
+pub const METADATA_KEY: &str = "postern";
+
+/// A verdict of `ext_authz`, for the route and document that it was made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// Name of the route that the verdict is for.
+    pub route: String,
+    /// Digest of the document that it was made by.
+    pub document: String,
+    /// The caller; none where the route let the request through without one.
+    pub principal: Option<Principal>,
+    /// The tightest of the limits that were counted.
+    pub limit: Option<RateLimitStatus>,
+}
+
+impl Evidence {
+    /// The text that goes into the metadata.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut members = vec![
+            ("route".to_owned(), Value::String(self.route.clone())),
+            ("document".to_owned(), Value::String(self.document.clone())),
+        ];
+        if let Some(principal) = &self.principal {
+            members.push(("principal".to_owned(), encode_principal(principal)));
+        }
+        if let Some(limit) = &self.limit {
+            let numbers = [limit.limit, limit.remaining, limit.reset_secs, limit.window_secs];
+            let items = numbers
+                .iter()
+                .map(|n| Value::Integer(i64::try_from(*n).unwrap_or(i64::MAX)))
+                .collect();
+            members.push(("limit".to_owned(), Value::Array(items)));
+        }
+        Value::Object(members).to_string()
+    }
+
+    /// Reads what [`Evidence::encode`] wrote; none when it is anything else.
+    #[must_use]
+    pub fn decode(text: &[u8]) -> Option<Self> {
+        let value = json::parse(text).ok()?;
+        Some(Self {
+            route: value.get("route")?.as_str()?.to_owned(),
+            document: value.get("document")?.as_str()?.to_owned(),
+            principal: match value.get("principal") {
+                Some(principal) => Some(decode_principal(principal)?),
+                None => None,
+            },
+            limit: match value.get("limit") {
+                Some(limit) => Some(decode_limit(limit)?),
+                None => None,
+            },
+        })
+    }
+}
+
+fn encode_principal(principal: &Principal) -> Value {
+    let mut members = vec![
+        ("subject".to_owned(), Value::String(principal.subject.clone())),
+        ("scope".to_owned(), Value::String(principal.scopes.join(" "))),
+        ("credential".to_owned(), Value::String(principal.credential.as_str().to_owned())),
+    ];
+    for (name, value) in optional_members(principal) {
+        if let Some(value) = value {
+            members.push((name.to_owned(), Value::String(value.clone())));
+        }
+    }
+    if !principal.claim_headers.is_empty() {
+        let headers = principal
+            .claim_headers
+            .iter()
+            .map(|(name, value)| (name.clone(), Value::String(value.clone())))
+            .collect();
+        members.push(("headers".to_owned(), Value::Object(headers)));
+    }
+    Value::Object(members)
+}
+
+fn optional_members(principal: &Principal) -> [(&'static str, &Option<String>); 6] {
+    [
+        ("client_id", &principal.client_id),
+        ("tier", &principal.tier),
+        ("session", &principal.session),
+        ("device", &principal.device),
+        ("country", &principal.country),
+        ("role", &principal.role),
+    ]
+}
+
+fn decode_principal(value: &Value) -> Option<Principal> {
+    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let claim_headers = match value.get("headers") {
+        None => Vec::new(),
+        Some(headers) => headers
+            .as_object()?
+            .iter()
+            .map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .collect::<Option<_>>()?,
+    };
+    Some(Principal {
+        subject: text("subject")?,
+        client_id: text("client_id"),
+        scopes: text("scope")?.split_ascii_whitespace().map(str::to_owned).collect(),
+        tier: text("tier"),
+        session: text("session"),
+        device: text("device"),
+        country: text("country"),
+        role: text("role"),
+        credential: match text("credential")?.as_str() {
+            "jwt" => Credential::Jwt,
+            "api_key" => Credential::ApiKey,
+            _ => return None,
+        },
+        claim_headers,
+    })
+}
+
+fn decode_limit(value: &Value) -> Option<RateLimitStatus> {
+    let mut numbers = value.as_array()?.iter().map(|number| match number {
+        Value::Integer(number) => u64::try_from(*number).ok(),
+        _ => None,
+    });
+    Some(RateLimitStatus {
+        limit: numbers.next()??,
+        remaining: numbers.next()??,
+        reset_secs: numbers.next()??,
+        window_secs: numbers.next()??,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence() -> Evidence {
+        Evidence {
+            route: "payments-write".to_owned(),
+            document: "0011".to_owned(),
+            principal: Some(Principal {
+                subject: "ali\"ce".to_owned(),
+                client_id: Some("web".to_owned()),
+                scopes: vec!["a".to_owned(), "b".to_owned()],
+                credential: Credential::ApiKey,
+                claim_headers: vec![("x-tenant".to_owned(), "t".to_owned())],
+                ..Principal::default()
+            }),
+            limit: Some(RateLimitStatus {
+                limit: 10,
+                remaining: 3,
+                reset_secs: 60,
+                window_secs: 60,
+            }),
+        }
+    }
+
+    #[test]
+    fn evidence_survives_the_way_through_envoy() {
+        let whole = evidence();
+        assert_eq!(Evidence::decode(whole.encode().as_bytes()), Some(whole));
+        let bare = Evidence { principal: None, limit: None, ..evidence() };
+        assert_eq!(Evidence::decode(bare.encode().as_bytes()), Some(bare));
+    }
+
+    #[test]
+    fn anything_else_is_no_evidence() {
+        for text in ["", "{}", "null", r#"{"route":"a"}"#, r#"{"route":1,"document":"d"}"#] {
+            assert_eq!(Evidence::decode(text.as_bytes()), None, "{text}");
+        }
+        let odd = evidence().encode().replace("api_key", "other");
+        assert_eq!(Evidence::decode(odd.as_bytes()), None);
+    }
+}

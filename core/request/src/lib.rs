@@ -1,0 +1,25 @@
+//! What a request looks like to Postern, and the answers that may be given to it.
+//!
+//! Everything here is pure: no I/O, no clock, no randomness. The filters inside Envoy, the
+//! server beside it and the offline tools all build on these types, so a denial has one form
+//! whoever made it and a header has one name wherever it is written.
+//!
+//! Deliberately absent: how headers are fetched from Envoy (the adapters do that) and which
+//! request may do what (that is `postern-document` and the stages).
+
+pub mod address;
+pub mod correlation;
+pub mod denial;
+pub mod evidence;
+pub mod headers;
+pub mod json;
+pub mod path;
+pub mod presented;
+pub mod principal;
+pub mod time;
+
+pub use denial::{Challenge, Denial, ErrorCode, RateLimitStatus, RenderedDenial};
+pub use headers::HeaderView;
+pub use presented::Presented;
+pub use principal::Principal;
+pub use time::UnixMillis;

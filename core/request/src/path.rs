@@ -1,0 +1,205 @@
+//! Which request paths are plain enough to decide on.
+//!
+//! Envoy normalises first (`normalize_path`, `merge_slashes`, escaped slashes refused). What is
+//! left must mean the same to Envoy, to Istio's policies, to us and to the upstream; a path
+//! that two of them could read differently is refused rather than interpreted.
+
+use core::fmt;
+
+/// The longest path that is decided on, in bytes.
+pub const MAX_BYTES: usize = 8192;
+
+/// Why a path was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathProblem {
+    /// Does not begin with a slash.
+    NotAbsolute,
+    /// Longer than [`MAX_BYTES`].
+    TooLong,
+    /// `//`: some readers merge slashes, some do not.
+    EmptySegment,
+    /// `.` or `..`, plain or escaped: some readers resolve them, some do not.
+    DotSegment,
+    /// An escaped slash or backslash: a separator to some, part of a name to others.
+    EscapedSeparator,
+    /// An escaped percent sign, which a second decoding would turn into something else.
+    DoubleEscape,
+    /// A letter, digit or `-._~` that is escaped without need: equal to the plain character
+    /// for some readers (RFC 3986 §6.2.2.2) and not for others.
+    NeedlessEscape,
+    /// A percent sign that is not followed by two hexadecimal digits.
+    BrokenEscape,
+    /// A backslash, control character, space, or byte outside ASCII; or one of these escaped,
+    /// where it would change the meaning.
+    ForbiddenCharacter,
+    /// `;`, where matrix parameters are not allowed: some servers cut the segment there.
+    MatrixParameter,
+}
+
+impl fmt::Display for PathProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAbsolute => "the path does not begin with a slash",
+            Self::TooLong => "the path is too long",
+            Self::EmptySegment => "the path has an empty segment",
+            Self::DotSegment => "the path has a dot segment",
+            Self::EscapedSeparator => "the path has an escaped slash or backslash",
+            Self::DoubleEscape => "the path has an escaped percent sign",
+            Self::NeedlessEscape => "the path escapes a character that needs no escape",
+            Self::BrokenEscape => "the path has a broken escape",
+            Self::ForbiddenCharacter => "the path has a character that is not allowed",
+            Self::MatrixParameter => "the path has a matrix parameter",
+        })
+    }
+}
+
+/// The part of a request target before `?` (or `#`, which has no business there).
+#[must_use]
+pub fn without_query(target: &str) -> &str {
+    target.split(['?', '#']).next().unwrap_or(target)
+}
+
+/// Checks a path, without its query.
+///
+/// # Errors
+/// The first thing that makes the path ambiguous.
+pub fn check(path: &str, allow_matrix_parameters: bool) -> Result<(), PathProblem> {
+    if path.len() > MAX_BYTES {
+        return Err(PathProblem::TooLong);
+    }
+    let Some(rest) = path.strip_prefix('/') else {
+        return Err(PathProblem::NotAbsolute);
+    };
+    let mut segments = rest.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        // The last one may be empty: `/` and `/a/` are paths of their own.
+        if segment.is_empty() && segments.peek().is_some() {
+            return Err(PathProblem::EmptySegment);
+        }
+        if matches!(segment, "." | "..") {
+            return Err(PathProblem::DotSegment);
+        }
+        check_segment(segment, allow_matrix_parameters)?;
+    }
+    Ok(())
+}
+
+fn check_segment(segment: &str, allow_matrix_parameters: bool) -> Result<(), PathProblem> {
+    let mut bytes = segment.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let (Some(high), Some(low)) =
+                    (bytes.next().and_then(hex), bytes.next().and_then(hex))
+                else {
+                    return Err(PathProblem::BrokenEscape);
+                };
+                check_escaped(high * 16 + low, allow_matrix_parameters)?;
+            }
+            b';' if !allow_matrix_parameters => return Err(PathProblem::MatrixParameter),
+            b'\\' | 0x00..=0x20 | 0x7f.. => return Err(PathProblem::ForbiddenCharacter),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_escaped(byte: u8, allow_matrix_parameters: bool) -> Result<(), PathProblem> {
+    match byte {
+        b'.' => Err(PathProblem::DotSegment),
+        b'/' | b'\\' => Err(PathProblem::EscapedSeparator),
+        b'%' => Err(PathProblem::DoubleEscape),
+        b'-' | b'_' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+            Err(PathProblem::NeedlessEscape)
+        }
+        b';' if !allow_matrix_parameters => Err(PathProblem::MatrixParameter),
+        0x00..=0x1f | 0x7f => Err(PathProblem::ForbiddenCharacter),
+        _ => Ok(()),
+    }
+}
+
+const fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn plain_paths_pass_and_ambiguous_ones_do_not() {
+        for (path, expected) in [
+            ("/", Ok(())),
+            ("/a/b.c/~d_e-f/", Ok(())),
+            ("/a%20b/%C3%A9/@:+,=", Ok(())),
+            ("", Err(PathProblem::NotAbsolute)),
+            ("*", Err(PathProblem::NotAbsolute)),
+            ("a/b", Err(PathProblem::NotAbsolute)),
+            ("//a", Err(PathProblem::EmptySegment)),
+            ("/a//b", Err(PathProblem::EmptySegment)),
+            ("/a/../b", Err(PathProblem::DotSegment)),
+            ("/a/.", Err(PathProblem::DotSegment)),
+            ("/a/%2e%2E/b", Err(PathProblem::DotSegment)),
+            ("/a%2Fb", Err(PathProblem::EscapedSeparator)),
+            ("/a%5cb", Err(PathProblem::EscapedSeparator)),
+            ("/a\\b", Err(PathProblem::ForbiddenCharacter)),
+            ("/a%252Fb", Err(PathProblem::DoubleEscape)),
+            ("/%61dmin", Err(PathProblem::NeedlessEscape)),
+            ("/a%zz", Err(PathProblem::BrokenEscape)),
+            ("/a%2", Err(PathProblem::BrokenEscape)),
+            ("/a b", Err(PathProblem::ForbiddenCharacter)),
+            ("/a%00", Err(PathProblem::ForbiddenCharacter)),
+            ("/é", Err(PathProblem::ForbiddenCharacter)),
+            ("/a;v=1/b", Err(PathProblem::MatrixParameter)),
+            ("/a%3Bv/b", Err(PathProblem::MatrixParameter)),
+        ] {
+            assert_eq!(check(path, false), expected, "{path}");
+        }
+        assert_eq!(check("/a;v=1/b", true), Ok(()));
+        assert_eq!(check(&format!("/{}", "a".repeat(MAX_BYTES)), false), Err(PathProblem::TooLong));
+    }
+
+    #[test]
+    fn the_query_is_not_part_of_the_path() {
+        assert_eq!(without_query("/a?b=/../c"), "/a");
+        assert_eq!(without_query("/a#b?c"), "/a");
+    }
+
+    proptest! {
+        /// Decoding an accepted path any number of times never changes where its segments end.
+        #[test]
+        fn accepted_paths_keep_their_segments_when_decoded(path in "/[a-z0-9%./;\\\\]{0,24}") {
+            if check(&path, true).is_ok() {
+                let decoded = decode(&path);
+                prop_assert_eq!(decoded.matches('/').count(), path.matches('/').count());
+                prop_assert!(!decoded.split('/').any(|s| s == ".." || s == "."));
+                prop_assert_eq!(decode(&decoded), decoded);
+            }
+        }
+    }
+
+    fn decode(path: &str) -> String {
+        let mut out = Vec::new();
+        let mut bytes = path.bytes();
+        while let Some(byte) = bytes.next() {
+            if byte == b'%' {
+                let mut ahead = bytes.clone();
+                if let (Some(high), Some(low)) =
+                    (ahead.next().and_then(hex), ahead.next().and_then(hex))
+                {
+                    out.push(high * 16 + low);
+                    bytes = ahead;
+                    continue;
+                }
+            }
+            out.push(byte);
+        }
+        String::from_utf8_lossy(&out).into_owned()
+    }
+}

@@ -1,0 +1,388 @@
+//! The decision on a request: route, evidence, token, limits, headers.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use postern_document::{Auth, Counted, Document, JwksSource, OnFailure, Route};
+use postern_filter_host::{
+    Effects, HeaderList, HostVerifier, HttpCall, Outcome, Plugin, RequestHost, SoftBudget,
+    VerifierSupport,
+};
+use postern_filter_jwt_auth::{Caller, JwtAuth, Source};
+use postern_filter_local_rate_limit::{self as local_rate_limit, SharedData};
+use postern_request::correlation;
+use postern_request::evidence::{self, Evidence};
+use postern_request::headers;
+use postern_request::principal::Credential;
+use postern_request::{
+    Denial, ErrorCode, Presented, Principal, RateLimitStatus, UnixMillis, address, path,
+};
+
+use crate::configuration;
+use crate::counters::{Count, Counters, NAMES};
+use crate::fetch::KeyFetcher;
+use crate::request::{RequestHeaders, is_identity_header};
+
+/// Signature checks in Rust that one VM makes in a second, where the host cannot.
+const SOFT_CHECKS_PER_SECOND: u32 = 50;
+
+/// The filter state that names the caller, for access logs and RBAC: `wasm.postern.subject`.
+const SUBJECT_STATE: &str = "postern.subject";
+
+/// The bundle's plugin. One per VM.
+pub struct Gatekeeper {
+    document: Document,
+    /// Headers that the document makes of claims; ours alone, like the identity headers.
+    claim_headers: Vec<String>,
+    jwt: JwtAuth,
+    fetcher: KeyFetcher,
+    support: VerifierSupport,
+    budget: SoftBudget,
+    seed: u128,
+    counters: Counters,
+    /// Makes ids where Envoy gave none.
+    id_counter: u64,
+}
+
+/// What is kept of a request until its response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Responding {
+    correlation_id: String,
+    started: UnixMillis,
+    limit: Option<RateLimitStatus>,
+}
+
+/// The caller of a request, from one of two places.
+enum Known {
+    Token(Rc<Caller>),
+    Evidence(Box<Principal>),
+    Nobody,
+}
+
+impl Known {
+    fn principal(&self) -> Option<&Principal> {
+        match self {
+            Self::Token(caller) => Some(caller.principal()),
+            Self::Evidence(principal) => Some(principal),
+            Self::Nobody => None,
+        }
+    }
+}
+
+/// A request that may pass.
+struct Admitted {
+    known: Known,
+    limit: Option<RateLimitStatus>,
+}
+
+struct Shared<'a, H>(&'a H);
+
+impl<H: RequestHost> SharedData for Shared<'_, H> {
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.0.shared_get(key)
+    }
+
+    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+        self.0.shared_set(key, value, version)
+    }
+}
+
+impl Gatekeeper {
+    /// Finds the route and runs its stages.
+    fn decide(
+        &mut self,
+        host: &impl RequestHost,
+        list: &HeaderList,
+        request: &RequestHeaders<'_>,
+        now: UnixMillis,
+    ) -> Result<Admitted, Denial> {
+        let target = request.target.ok_or(Denial::new(ErrorCode::BadRequest, "path_not_text"))?;
+        let path = path::without_query(target);
+        path::check(path, self.document.allow_matrix_parameters)
+            .map_err(|_| Denial::new(ErrorCode::BadRequest, "path_ambiguous"))?;
+        let route = self
+            .document
+            .find_route(request.authority, request.method, path)
+            .ok_or(Denial::new(ErrorCode::NotFound, "no_route"))?;
+        let route = Arc::clone(route);
+        match self.run_stages(host, list, request, &route, path, now) {
+            Err(_) if !route.enforce.applies(request.request_id.unwrap_or_default()) => {
+                self.counters.add(Count::Shadowed, 1);
+                Ok(Admitted { known: Known::Nobody, limit: None })
+            }
+            decided => decided,
+        }
+    }
+
+    /// What `ext_authz` said, where the route needs it. None, or one for another route or
+    /// document, means that it was bypassed or saw another request than we do: deny.
+    fn evidence(
+        &mut self,
+        host: &impl RequestHost,
+        route: &Route,
+    ) -> Result<Option<Evidence>, Denial> {
+        if !route.needs_ext_authz() {
+            return Ok(None);
+        }
+        let place =
+            ["metadata", "filter_metadata", evidence::METADATA_NAMESPACE, evidence::METADATA_KEY];
+        let found = host.property(&place).as_deref().and_then(Evidence::decode);
+        match found {
+            Some(evidence)
+                if evidence.route == route.name && evidence.document == self.document.digest =>
+            {
+                Ok(Some(evidence))
+            }
+            None if self.document.failures.ext_authz == OnFailure::Allow => Ok(None),
+            _ => {
+                self.counters.add(Count::EvidenceMissing, 1);
+                Err(Denial::unavailable("evidence_missing", 1))
+            }
+        }
+    }
+
+    fn run_stages(
+        &mut self,
+        host: &impl RequestHost,
+        list: &HeaderList,
+        request: &RequestHeaders<'_>,
+        route: &Route,
+        path: &str,
+        now: UnixMillis,
+    ) -> Result<Admitted, Denial> {
+        let evidence = self.evidence(host, route)?;
+        let exact = evidence.as_ref().and_then(|evidence| evidence.limit);
+        let known = self.authenticate(host, request, &route.auth, evidence, now)?;
+        route.auth.authorize(known.principal())?;
+        if route.local_limits.is_empty() {
+            return Ok(Admitted { known, limit: exact });
+        }
+        let counted = Counted {
+            address: host
+                .property(&["source", "address"])
+                .and_then(|text| address::parse(core::str::from_utf8(&text).ok()?)),
+            principal: known.principal(),
+            headers: list,
+            path,
+        };
+        let verdict = local_rate_limit::check(route, &counted, &Shared(host), self.seed, now);
+        self.counters.add(Count::SlotsEvicted, u64::from(verdict.evicted));
+        self.counters.add(Count::SlotConflicts, u64::from(verdict.conflicts));
+        match verdict.denial {
+            Some(denial) => Err(denial),
+            None => {
+                let limit = match (verdict.status, exact) {
+                    (Some(local), Some(exact)) => Some(local.tighter(exact)),
+                    (local, exact) => local.or(exact),
+                };
+                Ok(Admitted { known, limit })
+            }
+        }
+    }
+
+    /// The caller: from the token where the route takes tokens and one is there (verified here,
+    /// whatever others said), else from the evidence.
+    fn authenticate(
+        &mut self,
+        host: &impl RequestHost,
+        request: &RequestHeaders<'_>,
+        auth: &Auth,
+        evidence: Option<Evidence>,
+        now: UnixMillis,
+    ) -> Result<Known, Denial> {
+        let vouched = |evidence: Option<Evidence>| {
+            evidence.and_then(|evidence| evidence.principal).map(Box::new)
+        };
+        if !auth.accepts(Credential::Jwt) {
+            return Ok(match auth {
+                Auth::None => Known::Nobody,
+                Auth::Rules { .. } => vouched(evidence).map_or(Known::Nobody, Known::Evidence),
+            });
+        }
+        match Presented::from_authorization(request.authorization) {
+            Presented::Nothing => {
+                Ok(vouched(evidence).map_or(Known::Nobody, Known::Evidence))
+            }
+            Presented::Unusable => Err(Denial::invalid_token("authorization_unusable")),
+            Presented::Bearer(token) => {
+                let mut verifier = HostVerifier {
+                    host,
+                    support: self.support,
+                    budget: &mut self.budget,
+                    now,
+                };
+                let (caller, source) = self.jwt.authenticate(token, &mut verifier, now)?;
+                self.counters.add(
+                    match source {
+                        Source::Cache => Count::TokensCached,
+                        Source::Signature => Count::TokensVerified,
+                    },
+                    1,
+                );
+                Ok(Known::Token(caller))
+            }
+        }
+    }
+
+    /// Tells the upstream who is calling.
+    fn write_identity(&self, known: &Known, effects: &mut dyn Effects) {
+        match known {
+            Known::Nobody => return,
+            Known::Token(caller) => {
+                for (name, value) in &caller.headers {
+                    effects.set_header(name, value);
+                }
+            }
+            Known::Evidence(principal) => {
+                for (name, value) in principal.headers(&self.document.identity_headers) {
+                    effects.set_header(&name, &value);
+                }
+            }
+        }
+        if let Some(principal) = known.principal() {
+            effects.set_filter_state(SUBJECT_STATE, principal.subject.as_bytes());
+        }
+    }
+
+    fn next_id(&mut self, now: UnixMillis) -> u128 {
+        self.id_counter = self.id_counter.wrapping_add(1);
+        let text = [now.0.to_le_bytes(), self.id_counter.to_le_bytes()].concat();
+        self.jwt.cache().hash(&text)
+    }
+}
+
+impl Plugin for Gatekeeper {
+    type Stream = Responding;
+
+    const METRICS: &'static [&'static str] = NAMES;
+
+    fn configure(host: impl RequestHost, configuration: &[u8]) -> Result<Self, Vec<String>> {
+        let (document, sources) = configuration::read(configuration)?;
+        let (seed, _) = host.seed();
+        let issuers = document.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
+        let mut jwt = JwtAuth::new(issuers, document.identity_headers.clone(), seed);
+        for (index, issuer) in document.issuers.iter().enumerate() {
+            if let JwksSource::Inline(keys) = &issuer.jwks {
+                jwt.set_keys(index, keys.clone());
+            }
+        }
+        let claim_headers = document
+            .issuers
+            .iter()
+            .flat_map(|issuer| &issuer.issuer.rules.claim_headers)
+            .map(|(header, _)| header.clone())
+            .collect();
+        Ok(Self {
+            claim_headers,
+            jwt,
+            fetcher: KeyFetcher::new(sources),
+            support: VerifierSupport::probe(&host),
+            budget: SoftBudget::new(SOFT_CHECKS_PER_SECOND),
+            seed,
+            counters: Counters::default(),
+            id_counter: 0,
+            document,
+        })
+    }
+
+    fn on_tick(&mut self, host: impl RequestHost) -> Vec<HttpCall> {
+        self.fetcher.due(host.now())
+    }
+
+    fn on_http_call_sent(&mut self, call: &HttpCall, token: Option<u32>) {
+        self.counters.add(Count::KeyFetches, 1);
+        self.fetcher.sent(call, token);
+    }
+
+    fn on_http_call_answer(
+        &mut self,
+        host: impl RequestHost,
+        token: u32,
+        status: Option<u16>,
+        body: &[u8],
+    ) -> Result<(), String> {
+        match self.fetcher.answered(token, status, body, host.now()) {
+            Some(Ok((issuer, keys))) => {
+                self.jwt.set_keys(issuer, keys);
+                Ok(())
+            }
+            Some(Err(message)) => {
+                self.counters.add(Count::KeyFetchFailures, 1);
+                Err(message)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn take_counts(&mut self) -> Vec<u64> {
+        self.counters.take()
+    }
+
+    fn on_request_headers(
+        &mut self,
+        host: impl RequestHost,
+        list: &HeaderList,
+        effects: &mut dyn Effects,
+    ) -> Outcome<Responding> {
+        let now = host.now();
+        self.counters.add(Count::Requests, 1);
+        let request = RequestHeaders::read(list, &self.claim_headers);
+        let correlation_id =
+            correlation::choose(request.correlation_id, request.request_id, || self.next_id(now));
+        let decided = self.decide(&host, list, &request, now);
+        for name in &request.forged {
+            self.counters.add(Count::IdentityStripped, 1);
+            effects.remove_header(name);
+        }
+        match decided {
+            Ok(admitted) => {
+                self.counters.add(Count::Allowed, 1);
+                self.write_identity(&admitted.known, effects);
+                if request.correlation_id != Some(correlation_id.as_bytes()) {
+                    effects.set_header(headers::CORRELATION_ID, &correlation_id);
+                }
+                if !request.traceparent.is_some_and(correlation::is_traceparent) {
+                    let span = u64::try_from(self.next_id(now) & u128::from(u64::MAX));
+                    let trace = correlation::traceparent_for(&correlation_id, span.unwrap_or(1));
+                    effects.set_header(headers::TRACEPARENT, &trace);
+                }
+                Outcome::Continue(Some(Responding {
+                    correlation_id,
+                    started: now,
+                    limit: admitted.limit,
+                }))
+            }
+            Err(denial) => {
+                self.counters.add_denial(denial.code.status());
+                let rendered = denial.render(&correlation_id, now, request.is_grpc);
+                Outcome::Deny(rendered, Responding { correlation_id, started: now, limit: None })
+            }
+        }
+    }
+
+    fn on_request_trailers(&mut self, trailers: &HeaderList, effects: &mut dyn Effects) {
+        for (name, _) in trailers {
+            if is_identity_header(name, &self.claim_headers) {
+                self.counters.add(Count::IdentityStripped, 1);
+                effects.remove_header(name);
+            }
+        }
+    }
+
+    fn on_response_headers(
+        &mut self,
+        host: impl RequestHost,
+        stream: Responding,
+        effects: &mut dyn Effects,
+    ) {
+        effects.set_header(headers::CORRELATION_ID, &stream.correlation_id);
+        let took = host.now().millis_since(stream.started);
+        effects.set_header(headers::RESPONSE_TIME, &took.to_string());
+        if let Some(limit) = stream.limit {
+            limit.for_each_header(|name, value| effects.set_header(name, value));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

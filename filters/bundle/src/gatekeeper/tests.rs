@@ -1,0 +1,281 @@
+use super::*;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use jsonwebtoken::{EncodingKey, Header};
+use postern_filter_host::ForeignFunctions;
+use proptest::prelude::*;
+use serde_json::json;
+
+const PRIVATE_KEY: &str = include_str!("../../../../core/jose/tests/keys/ec-private.pem");
+const JWKS: &str = include_str!("../../../../core/jose/tests/keys/jwks.json");
+
+/// An Envoy that can do nothing but keep values.
+#[derive(Default)]
+struct Fake {
+    values: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
+    evidence: Option<Evidence>,
+}
+
+impl ForeignFunctions for Fake {
+    fn call(&self, _: &str, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+impl RequestHost for &Fake {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(1_000_000)
+    }
+
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        match path {
+            ["source", "address"] => Some(b"192.0.2.1:99".to_vec()),
+            ["metadata", "filter_metadata", "envoy.filters.http.ext_authz", "postern"] => {
+                self.evidence.as_ref().map(|evidence| evidence.encode().into_bytes())
+            }
+            _ => None,
+        }
+    }
+
+    fn shared_get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.values.borrow().get(key).cloned()
+    }
+
+    fn shared_set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+        let mut values = self.values.borrow_mut();
+        let current = values.get(key).map(|(_, version)| *version);
+        let fits = current == version;
+        if fits {
+            values.insert(key.to_owned(), (value.to_vec(), current.unwrap_or(0) + 1));
+        }
+        fits
+    }
+
+    fn seed(&self) -> (u128, bool) {
+        (7, true)
+    }
+}
+
+impl ForeignFunctions for &Fake {
+    fn call(&self, name: &str, arguments: &[u8]) -> Option<Vec<u8>> {
+        (**self).call(name, arguments)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Recorded {
+    set: Vec<(String, String)>,
+    removed: Vec<String>,
+    state: Vec<(String, Vec<u8>)>,
+}
+
+impl Effects for Recorded {
+    fn set_header(&mut self, name: &str, value: &str) {
+        self.set.push((name.to_owned(), value.to_owned()));
+    }
+    fn remove_header(&mut self, name: &str) {
+        self.removed.push(name.to_owned());
+    }
+    fn set_filter_state(&mut self, key: &str, value: &[u8]) {
+        self.state.push((key.to_owned(), value.to_vec()));
+    }
+    fn log(&mut self, _: &str) {}
+}
+
+fn gatekeeper(fake: &Fake) -> Gatekeeper {
+    let document = json!({
+        "version": 1,
+        "services": {"s": {"upstream": "h:1"}},
+        "credentials": {
+            "jwt": {"issuers": [{"issuer": "https://i.test", "audiences": ["g"],
+                                 "jwks": {"inline": JWKS},
+                                 "claim_headers": {"x-tenant": "tenant"}}]},
+            "api_key": {},
+        },
+        "limits": {"few": {"key": ["claim.sub"], "rate": "2/1m", "mode": "local"}},
+        "routes": [
+            {"name": "open", "match": {"path": "/open"}, "service": "s", "auth": "none"},
+            {"name": "read", "match": {"path": "/read/{id}"}, "service": "s",
+             "auth": {"any": ["jwt"], "scopes": ["read"]}},
+            {"name": "limited", "match": {"path": "/limited"}, "service": "s",
+             "auth": {"any": ["jwt"]}, "limits": ["few"]},
+            {"name": "keyed", "match": {"path": "/keyed"}, "service": "s",
+             "auth": {"any": ["jwt", "api_key"]}},
+            {"name": "shadow", "match": {"path": "/shadow"}, "service": "s",
+             "auth": {"any": ["jwt"]}, "enforce": "shadow"},
+            {"name": "maybe", "match": {"path": "/maybe"}, "service": "s",
+             "auth": {"any": ["jwt"], "optional": true}},
+        ],
+    });
+    let configuration = json!({"digest": "d1", "document": document}).to_string();
+    Gatekeeper::configure(fake, configuration.as_bytes()).unwrap()
+}
+
+fn token(scope: &str) -> String {
+    let mut header = Header::new(jsonwebtoken::Algorithm::ES256);
+    header.kid = Some("ec".to_owned());
+    let claims = json!({"iss": "https://i.test", "aud": "g", "sub": "alice", "exp": 2000,
+                        "scope": scope, "tenant": "t1"});
+    let key = EncodingKey::from_ec_pem(PRIVATE_KEY.as_bytes()).unwrap();
+    jsonwebtoken::encode(&header, &claims, &key).unwrap()
+}
+
+fn ask(
+    gatekeeper: &mut Gatekeeper,
+    fake: &Fake,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> (u16, Recorded) {
+    let mut list: HeaderList = [(":method", "GET"), (":path", path), (":authority", "h")]
+        .iter()
+        .chain(headers)
+        .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+        .collect();
+    list.push(("x-odd".to_owned(), b"\xff\xfe".to_vec()));
+    let mut recorded = Recorded::default();
+    let status = match gatekeeper.on_request_headers(fake, &list, &mut recorded) {
+        Outcome::Continue(_) => 200,
+        Outcome::Deny(denial, _) => denial.status,
+    };
+    (status, recorded)
+}
+
+#[test]
+fn a_good_token_becomes_identity_headers() {
+    let fake = Fake::default();
+    let mut gatekeeper = gatekeeper(&fake);
+    let bearer = format!("Bearer {}", token("read write"));
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("x-postern-subject", "root"),
+        ("x_tenant", "other"),
+        ("x-postern-anything", "1"),
+    ];
+    let (status, recorded) = ask(&mut gatekeeper, &fake, "/read/7?x=/../", &headers);
+    assert_eq!(status, 200);
+    assert_eq!(recorded.removed, ["x-postern-subject", "x_tenant", "x-postern-anything"]);
+    let value = |name: &str| {
+        recorded.set.iter().find(|(set, _)| set == name).map(|(_, value)| value.as_str())
+    };
+    assert_eq!(value("x-postern-subject"), Some("alice"));
+    assert_eq!(value("x-postern-scopes"), Some("read write"));
+    assert_eq!(value("x-tenant"), Some("t1"));
+    assert!(correlation::is_uuid(value("x-correlation-id").unwrap().as_bytes()));
+    assert!(correlation::is_traceparent(value("traceparent").unwrap().as_bytes()));
+    assert_eq!(recorded.state, [("postern.subject".to_owned(), b"alice".to_vec())]);
+}
+
+#[test]
+fn every_refusal_has_its_status() {
+    let fake = Fake::default();
+    let mut gatekeeper = gatekeeper(&fake);
+    let good = format!("Bearer {}", token(""));
+    let tampered = good.replace("eyJ", "eyK");
+    for (path, authorization, expected) in [
+        ("/open", None, 200),
+        ("/open", Some("Bearer nonsense"), 200),
+        ("/read/7", None, 401),
+        ("/read/7", Some("Basic x"), 401),
+        ("/read/7", Some(tampered.as_str()), 401),
+        ("/read/7", Some(good.as_str()), 403),
+        ("/maybe", None, 200),
+        ("/maybe", Some("Bearer nonsense"), 401),
+        ("/shadow", None, 200),
+        ("/nowhere", None, 404),
+        ("/open/", None, 404),
+        ("/read/7/../8", Some(good.as_str()), 400),
+        ("/%6fpen", None, 400),
+        ("//open", None, 400),
+    ] {
+        let headers: Vec<_> = authorization.map(|value| ("authorization", value)).into_iter().collect();
+        let (status, _) = ask(&mut gatekeeper, &fake, path, &headers);
+        assert_eq!(status, expected, "{path} {authorization:?}");
+    }
+    let twice = [("authorization", good.as_str()), ("authorization", good.as_str())];
+    assert_eq!(ask(&mut gatekeeper, &fake, "/limited", &twice).0, 401, "repeated");
+}
+
+#[test]
+fn evidence_must_be_for_this_route_and_document() {
+    let bearer = format!("Bearer {}", token(""));
+    let evidence = |route: &str, document: &str| Evidence {
+        route: route.to_owned(),
+        document: document.to_owned(),
+        principal: Some(Principal {
+            subject: "service".to_owned(),
+            credential: Credential::ApiKey,
+            ..Principal::default()
+        }),
+        limit: None,
+    };
+    for (found, expected) in [
+        (Some(evidence("keyed", "d1")), 200),
+        (Some(evidence("open", "d1")), 503),
+        (Some(evidence("keyed", "d0")), 503),
+        (None, 503),
+    ] {
+        let fake = Fake { evidence: found.clone(), ..Fake::default() };
+        let mut gatekeeper = gatekeeper(&fake);
+        let (status, recorded) = ask(&mut gatekeeper, &fake, "/keyed", &[]);
+        assert_eq!(status, expected, "{found:?}");
+        let subject = ("x-postern-subject".to_owned(), "service".to_owned());
+        assert_eq!(recorded.set.contains(&subject), expected == 200);
+        let with_token = [("authorization", bearer.as_str())];
+        let (status, recorded) = ask(&mut gatekeeper, &fake, "/keyed", &with_token);
+        assert_eq!(status, expected, "a good token does not make up for it");
+        let subject = ("x-postern-subject".to_owned(), "alice".to_owned());
+        assert_eq!(recorded.set.contains(&subject), expected == 200, "the token wins");
+    }
+}
+
+#[test]
+fn the_local_limit_counts_callers() {
+    let fake = Fake::default();
+    let mut first = gatekeeper(&fake);
+    let mut second = gatekeeper(&fake);
+    let bearer = format!("Bearer {}", token(""));
+    let headers = [("authorization", bearer.as_str())];
+    assert_eq!(ask(&mut first, &fake, "/limited", &headers).0, 200);
+    assert_eq!(ask(&mut second, &fake, "/limited", &headers).0, 200, "another worker");
+    assert_eq!(ask(&mut first, &fake, "/limited", &headers).0, 429);
+}
+
+#[test]
+fn broken_configurations_are_refused_with_every_problem() {
+    let fake = Fake::default();
+    assert!(Gatekeeper::configure(&fake, b"").is_err());
+    assert!(Gatekeeper::configure(&fake, b"{").is_err());
+    let problems = Gatekeeper::configure(&fake, br#"{"version":2,"routes":[],"x":1}"#).err().unwrap();
+    assert_eq!(problems.len(), 3, "{problems:?}");
+}
+
+proptest! {
+    /// Whatever the headers hold, the answer is a clean pass or a clean denial.
+    #[test]
+    fn no_headers_bring_it_down(
+        headers in prop::collection::vec((
+            prop_oneof![
+                Just(":path".to_owned()), Just(":method".to_owned()), Just(":authority".to_owned()),
+                Just("authorization".to_owned()), Just("x-correlation-id".to_owned()),
+                Just("traceparent".to_owned()), "[a-z_-]{1,12}",
+            ],
+            prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..64),
+                "Bearer [A-Za-z0-9_.-]{0,80}".prop_map(String::into_bytes),
+                "/(read|open|limited)[/%a-f0-9.]{0,8}".prop_map(String::into_bytes),
+            ],
+        ), 0..12),
+    ) {
+        let fake = Fake::default();
+        let mut gatekeeper = gatekeeper(&fake);
+        let mut recorded = Recorded::default();
+        match gatekeeper.on_request_headers(&fake, &headers, &mut recorded) {
+            Outcome::Continue(_) => {}
+            Outcome::Deny(denial, _) => prop_assert!((400..=503).contains(&denial.status)),
+        }
+        for (_, value) in &recorded.set {
+            prop_assert!(headers::is_safe_value(value));
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The bundle: the one gatekeeper inside Envoy.
+//!
+//! It runs after `ext_authz`, finds the route by the document's own matcher, removes every
+//! identity header that came from outside, runs the stages that the route asks for, and is the
+//! only writer of identity headers. Everything is decided synchronously on the headers: a
+//! filter that stops there can lose body bytes beside others that buffer.
+//!
+//! Deliberately absent: proxy-wasm (`postern-filter-host` runs this as a plugin) and any
+//! decision that needs the body or the server.
+
+mod configuration;
+mod counters;
+mod fetch;
+mod gatekeeper;
+mod request;
+
+pub use gatekeeper::{Gatekeeper, Responding};
+
+#[cfg(target_arch = "wasm32")]
+postern_filter_host::filter!(Gatekeeper);

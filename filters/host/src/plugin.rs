@@ -1,0 +1,200 @@
+//! Runs a [`Plugin`] as a proxy-wasm module.
+
+use core::time::Duration;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use postern_request::RenderedDenial;
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType};
+
+use crate::{Effects, EnvoyHost, HeaderList, HttpCall, Outcome, Plugin};
+
+/// Bytes of an HTTP call's answer that are looked at.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// Starts a module whose plugin is `P`. Call it from [`crate::filter!`] only.
+pub fn run<P: Plugin>() {
+    // Panic texts are logged only after this; there should be none, and if there is one it
+    // must be seen.
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| -> Box<dyn RootContext> {
+        Box::new(Root::<P> { plugin: Rc::new(RefCell::new(None)), metrics: Vec::new() })
+    });
+}
+
+struct Root<P> {
+    plugin: Rc<RefCell<Option<P>>>,
+    /// Metric ids, in the order of [`Plugin::METRICS`].
+    metrics: Vec<u32>,
+}
+
+impl<P: Plugin> Context for Root<P> {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
+        // No headers at all is how the SDK tells a call that failed.
+        let status = if headers == 0 { None } else { call_status() };
+        let size = body.min(MAX_ANSWER_BYTES);
+        let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size);
+        let body = body.ok().flatten().unwrap_or_default();
+        if let Some(plugin) = &mut *self.plugin.borrow_mut() {
+            if let Err(message) = plugin.on_http_call_answer(EnvoyHost, token, status, &body) {
+                log(LogLevel::Warn, &message);
+            }
+        }
+    }
+}
+
+fn call_status() -> Option<u16> {
+    let status = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, ":status");
+    core::str::from_utf8(&status.ok()??).ok()?.parse().ok()
+}
+
+impl<P: Plugin> RootContext for Root<P> {
+    fn on_configure(&mut self, size: usize) -> bool {
+        let configuration = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size);
+        let configuration = configuration.ok().flatten().unwrap_or_default();
+        match P::configure(EnvoyHost, &configuration) {
+            Ok(plugin) => {
+                self.metrics = P::METRICS
+                    .iter()
+                    .filter_map(|name| hostcalls::define_metric(MetricType::Counter, name).ok())
+                    .collect();
+                *self.plugin.borrow_mut() = Some(plugin);
+                let _ = hostcalls::set_tick_period(Duration::from_secs(1));
+                // The first tick is a second away; keys are wanted now.
+                self.on_tick();
+                true
+            }
+            Err(messages) => {
+                for message in messages {
+                    log(LogLevel::Error, &message);
+                }
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let Some(plugin) = &mut *self.plugin.borrow_mut() else { return };
+        for (metric, value) in self.metrics.iter().zip(plugin.take_counts()) {
+            // An increment by zero is refused by Envoy as a bad argument.
+            if let (1.., Ok(by)) = (value, i64::try_from(value)) {
+                let _ = hostcalls::increment_metric(*metric, by);
+            }
+        }
+        for call in plugin.on_tick(EnvoyHost) {
+            let token = dispatch(&call);
+            plugin.on_http_call_sent(&call, token);
+        }
+    }
+
+    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream { plugin: Rc::clone(&self.plugin), state: None }))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+fn dispatch(call: &HttpCall) -> Option<u32> {
+    let headers = vec![
+        (":method", "GET"),
+        (":path", call.path.as_str()),
+        (":authority", call.authority.as_str()),
+        ("accept", "application/json"),
+    ];
+    let timeout = Duration::from_millis(call.timeout_ms);
+    hostcalls::dispatch_http_call(&call.cluster, headers, None, Vec::new(), timeout).ok()
+}
+
+struct Stream<P: Plugin> {
+    plugin: Rc<RefCell<Option<P>>>,
+    state: Option<P::Stream>,
+}
+
+impl<P: Plugin> Context for Stream<P> {}
+
+impl<P: Plugin> HttpContext for Stream<P> {
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        let headers = header_list(MapType::HttpRequestHeaders);
+        let Ok(mut plugin) = self.plugin.try_borrow_mut() else { return refuse() };
+        let Some(plugin) = &mut *plugin else { return refuse() };
+        let mut effects = StreamEffects { map: MapType::HttpRequestHeaders };
+        match plugin.on_request_headers(EnvoyHost, &headers, &mut effects) {
+            Outcome::Continue(state) => {
+                self.state = state;
+                Action::Continue
+            }
+            Outcome::Deny(denial, state) => {
+                self.state = Some(state);
+                deny(&denial);
+                Action::Pause
+            }
+        }
+    }
+
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        let trailers = header_list(MapType::HttpRequestTrailers);
+        if let Ok(mut plugin) = self.plugin.try_borrow_mut() {
+            if let Some(plugin) = &mut *plugin {
+                let mut effects = StreamEffects { map: MapType::HttpRequestTrailers };
+                plugin.on_request_trailers(&trailers, &mut effects);
+            }
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        if let (Some(state), Ok(mut plugin)) = (self.state.take(), self.plugin.try_borrow_mut()) {
+            if let Some(plugin) = &mut *plugin {
+                let mut effects = StreamEffects { map: MapType::HttpResponseHeaders };
+                plugin.on_response_headers(EnvoyHost, state, &mut effects);
+            }
+        }
+        Action::Continue
+    }
+}
+
+fn header_list(map: MapType) -> HeaderList {
+    hostcalls::get_map_bytes(map).unwrap_or_default()
+}
+
+/// A request that cannot be decided on is denied.
+fn refuse() -> Action {
+    let _ = hostcalls::send_http_response(503, Vec::new(), None);
+    Action::Pause
+}
+
+fn deny(denial: &RenderedDenial) {
+    let headers = denial.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let body = Some(denial.body.as_bytes());
+    let _ = hostcalls::send_http_response(u32::from(denial.status), headers, body);
+}
+
+fn log(level: LogLevel, message: &str) {
+    let _ = hostcalls::log(level, &format!("postern: {message}"));
+}
+
+struct StreamEffects {
+    map: MapType,
+}
+
+impl Effects for StreamEffects {
+    fn set_header(&mut self, name: &str, value: &str) {
+        let _ = hostcalls::set_map_value_bytes(self.map, name, Some(value.as_bytes()));
+    }
+
+    fn remove_header(&mut self, name: &str) {
+        let _ = hostcalls::remove_map_value(self.map, name);
+    }
+
+    fn set_filter_state(&mut self, key: &str, value: &[u8]) {
+        let _ = hostcalls::set_property(vec![key], Some(value));
+    }
+
+    fn log(&mut self, message: &str) {
+        log(LogLevel::Warn, message);
+    }
+}

@@ -1,0 +1,121 @@
+//! What a filter asks of its host, and what the host asks of a filter.
+
+use postern_request::{RenderedDenial, UnixMillis};
+
+use crate::ForeignFunctions;
+
+/// A request's headers, pseudo-headers included, in Envoy's order.
+pub type HeaderList = Vec<(String, Vec<u8>)>;
+
+/// What filters ask of the host while they decide on a request.
+pub trait RequestHost: ForeignFunctions {
+    /// The wall clock.
+    fn now(&self) -> UnixMillis;
+
+    /// An attribute of the request, e.g. `["source", "address"]`.
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
+
+    /// A process-wide value and its version.
+    fn shared_get(&self, key: &str) -> Option<(Vec<u8>, u32)>;
+
+    /// Writes where the version is still `version` (with none: where there is no value). False
+    /// when somebody else was faster.
+    fn shared_set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool;
+
+    /// The process's seed for keyed hashes, and whether it is truly random.
+    fn seed(&self) -> (u128, bool);
+}
+
+/// What filters do to a message.
+pub trait Effects {
+    /// Sets a header, in place of any of its name.
+    fn set_header(&mut self, name: &str, value: &str);
+
+    /// Removes a header, however often it is there.
+    fn remove_header(&mut self, name: &str);
+
+    /// Writes `wasm.<key>` in the stream's filter state, for access logs and RBAC.
+    fn set_filter_state(&mut self, key: &str, value: &[u8]);
+
+    /// Writes a warning to Envoy's log. Never with what the client sent.
+    fn log(&mut self, message: &str);
+}
+
+/// What becomes of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome<S> {
+    /// It goes on; what is kept for its response.
+    Continue(Option<S>),
+    /// It is answered here.
+    Deny(RenderedDenial, S),
+}
+
+/// A GET that a plugin wants sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpCall {
+    /// What the plugin wants it for.
+    pub purpose: usize,
+    /// Envoy's cluster.
+    pub cluster: String,
+    /// `:authority`
+    pub authority: String,
+    /// `:path`
+    pub path: String,
+    /// Longest time for an answer.
+    pub timeout_ms: u64,
+}
+
+/// A filter: the plain half of a module.
+pub trait Plugin: Sized + 'static {
+    /// What is kept from a request for its response.
+    type Stream: 'static;
+
+    /// Names of the counters, in the order of [`Plugin::take_counts`].
+    const METRICS: &'static [&'static str];
+
+    /// Makes the plugin of its configuration.
+    ///
+    /// # Errors
+    /// Every problem; Envoy then refuses the configuration.
+    fn configure(host: impl RequestHost, configuration: &[u8]) -> Result<Self, Vec<String>>;
+
+    /// Every second: the calls that are due.
+    fn on_tick(&mut self, host: impl RequestHost) -> Vec<HttpCall>;
+
+    /// A call was sent, or could not be (no such cluster).
+    fn on_http_call_sent(&mut self, call: &HttpCall, token: Option<u32>);
+
+    /// A call was answered; without a status it failed.
+    ///
+    /// # Errors
+    /// What to log.
+    fn on_http_call_answer(
+        &mut self,
+        host: impl RequestHost,
+        token: u32,
+        status: Option<u16>,
+        body: &[u8],
+    ) -> Result<(), String>;
+
+    /// What was counted since the last call.
+    fn take_counts(&mut self) -> Vec<u64>;
+
+    /// Decides on a request.
+    fn on_request_headers(
+        &mut self,
+        host: impl RequestHost,
+        headers: &HeaderList,
+        effects: &mut dyn Effects,
+    ) -> Outcome<Self::Stream>;
+
+    /// Cleans a request's trailers.
+    fn on_request_trailers(&mut self, trailers: &HeaderList, effects: &mut dyn Effects);
+
+    /// Completes a response.
+    fn on_response_headers(
+        &mut self,
+        host: impl RequestHost,
+        stream: Self::Stream,
+        effects: &mut dyn Effects,
+    );
+}

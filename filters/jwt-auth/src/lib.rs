@@ -1,0 +1,149 @@
+//! The token stage: who is calling, from a signed token.
+//!
+//! A token is verified once and remembered by a keyed hash of its whole text; what depends on
+//! time or route (`exp`, `nbf`, scopes) is judged again on every request. Keys may change at
+//! any time: a remembered token counts only as long as the keys that verified it are in use.
+//!
+//! Deliberately absent: the host. Time comes as an argument, signatures are checked by a
+//! [`SignatureVerifier`], headers are handed in.
+
+mod cache;
+
+use std::rc::Rc;
+
+use postern_jose::{Freshness, Issuer, KeySet, SignatureVerifier, TokenError, VerifiedToken, VerifyError};
+use postern_request::principal::{IdentityHeader, Principal};
+use postern_request::{Denial, UnixMillis};
+
+pub use cache::{Limits, TokenCache};
+
+/// Seconds after which a caller may try again when keys or budget are missing.
+const RETRY_AFTER_SECS: u64 = 1;
+
+/// A verified token, and what it means for upstreams, worked out once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    token: VerifiedToken,
+    /// Identity headers as the document wants them.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Caller {
+    /// Who it is.
+    #[must_use]
+    pub const fn principal(&self) -> &Principal {
+        self.token.principal()
+    }
+}
+
+/// One issuer's keys and how often they changed.
+#[derive(Debug, Default)]
+struct Keys {
+    set: Option<KeySet>,
+    generation: u32,
+}
+
+/// The stage. One per VM.
+#[derive(Debug)]
+pub struct JwtAuth {
+    issuers: Vec<Issuer>,
+    keys: Vec<Keys>,
+    identity_headers: Vec<IdentityHeader>,
+    cache: TokenCache,
+}
+
+/// Where a verified token came from; for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// It was remembered.
+    Cache,
+    /// Its signature was checked just now.
+    Signature,
+}
+
+impl JwtAuth {
+    /// A stage that knows no keys yet; see [`JwtAuth::set_keys`]. `seed` must be secret and
+    /// random, because clients choose what is hashed.
+    #[must_use]
+    pub fn new(issuers: Vec<Issuer>, identity_headers: Vec<IdentityHeader>, seed: u128) -> Self {
+        let keys = issuers.iter().map(|_| Keys::default()).collect();
+        Self { issuers, keys, identity_headers, cache: TokenCache::new(seed, Limits::default()) }
+    }
+
+    /// Takes over an issuer's keys. Tokens verified with keys that are gone are verified anew.
+    pub fn set_keys(&mut self, issuer: usize, set: KeySet) {
+        if let Some(keys) = self.keys.get_mut(issuer) {
+            if keys.set.as_ref() != Some(&set) {
+                keys.generation = keys.generation.wrapping_add(1);
+                keys.set = Some(set);
+            }
+        }
+    }
+
+    /// Whether an issuer's keys are known.
+    #[must_use]
+    pub fn has_keys(&self, issuer: usize) -> bool {
+        self.keys.get(issuer).is_some_and(|keys| keys.set.is_some())
+    }
+
+    /// Entries and bytes of the cache; for metrics.
+    #[must_use]
+    pub const fn cache(&self) -> &TokenCache {
+        &self.cache
+    }
+
+    /// Verifies a token, or remembers that it was.
+    ///
+    /// # Errors
+    /// The denial for the client; which check failed is in its `reason` only.
+    pub fn authenticate(
+        &mut self,
+        token: &str,
+        verifier: &mut dyn SignatureVerifier,
+        now: UnixMillis,
+    ) -> Result<(Rc<Caller>, Source), Denial> {
+        let hash = self.cache.hash(token.as_bytes());
+        let generation_of = |issuer: usize| self.keys.get(issuer).map(|keys| keys.generation);
+        if let Some((caller, generation)) = self.cache.get(hash) {
+            if generation_of(caller.token.issuer_index) == Some(generation) {
+                self.judge_time(&caller, now)?;
+                return Ok((caller, Source::Cache));
+            }
+        }
+        let keys = &self.keys;
+        let keys_of = |issuer: usize| keys.get(issuer).and_then(|keys| keys.set.as_ref());
+        let token = postern_jose::verify(token, &self.issuers, keys_of, verifier, now)
+            .map_err(|error| self.denial(error))?;
+        let generation = generation_of(token.issuer_index).unwrap_or_default();
+        let headers = token.principal().headers(&self.identity_headers);
+        let caller = Rc::new(Caller { token, headers });
+        self.cache.insert(hash, &caller, generation, now);
+        Ok((caller, Source::Signature))
+    }
+
+    fn judge_time(&self, caller: &Caller, now: UnixMillis) -> Result<(), Denial> {
+        let issuer = self.issuers.get(caller.token.issuer_index);
+        let leeway = issuer.map_or(0, |issuer| issuer.leeway_secs);
+        match caller.token.freshness(leeway, now) {
+            Freshness::Current => Ok(()),
+            Freshness::Expired => Err(Denial::invalid_token(TokenError::Expired.reason())),
+            Freshness::NotYet => Err(Denial::invalid_token(TokenError::NotYet.reason())),
+        }
+    }
+
+    /// A bad token is the client's fault; missing keys and a spent budget are ours.
+    fn denial(&self, error: TokenError) -> Denial {
+        match error {
+            TokenError::Unverified(VerifyError::Budget) => {
+                Denial::unavailable(error.reason(), RETRY_AFTER_SECS)
+            }
+            TokenError::Key if self.keys.iter().any(|keys| keys.set.is_none()) => {
+                Denial::unavailable("keys_missing", RETRY_AFTER_SECS)
+            }
+            _ => Denial::invalid_token(error.reason()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
