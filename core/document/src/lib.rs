@@ -36,5 +36,6 @@ pub use model::{
 };
 pub use problem::{Position, Problem};
 pub use schema::json_schema;
+pub use postern_limits::rate::parse_duration_ms;
 pub use template::{PathTemplate, Segment};
 pub use value::{HeaderRules, Placeholder, ValueTemplate};

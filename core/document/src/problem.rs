@@ -83,6 +83,11 @@ impl Problems {
         result
     }
 
+    /// Whether something below a path is reported already, so that its absence is no news.
+    pub(crate) fn any_below(&self, path: &str) -> bool {
+        self.found.iter().any(|problem| problem.path.starts_with(path))
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.found.is_empty()
     }

@@ -69,7 +69,7 @@ impl ErrorCode {
 
 /// A request of the token endpoint that is turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {description}", code.as_str())]
+#[error("{}: {description}", .code.as_str())]
 pub struct OAuthError {
     /// What the client is told.
     pub code: ErrorCode,

@@ -30,6 +30,7 @@ pub(crate) struct VerifySignatureResult {
 }
 
 /// `envoy.source.extensions.common.wasm.SignArguments`
+#[cfg(target_arch = "wasm32")]
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct SignArguments {
     #[prost(string, tag = "1")]

@@ -29,7 +29,7 @@ pub(super) fn check(
         return (issuers, keys);
     };
     if let Some(jwt) = &raw.jwt {
-        if jwt.issuers.is_empty() {
+        if jwt.issuers.is_empty() && !problems.any_below("credentials.jwt.issuers") {
             let message = "name at least one issuer, or leave `jwt` out";
             problems.report_as(jwt.at, "credentials.jwt.issuers", message);
         }
@@ -138,7 +138,7 @@ fn check_jwks(
         return check_uri(uri, path, refresh_ms, problems);
     }
     let service = raw.service.as_ref()?;
-    if service.value != OWN_SERVICE && services.get(service).is_none() {
+    if service.value != OWN_SERVICE && !services.has(service) {
         problems.report_as(service.at, path, format!("there is no service `{}`", service.value));
     }
     let key_path = raw.path.as_ref().map_or("/oauth2/jwks", |path| path.value.as_str());

@@ -39,6 +39,13 @@ fn check_limit(name: &str, raw: &RawLimit, problems: &mut Problems) -> Limit {
         }
         u8::try_from(prefix.value).unwrap_or(64)
     });
+    // Redis' scripts count in doubles: beyond 2⁵² the arithmetic would no longer be exact.
+    const EXACT: u64 = 1 << 52;
+    let product = raw.rate.rate.requests().saturating_mul(raw.rate.rate.period_ms());
+    if mode != LimitMode::Local && product > EXACT {
+        let message = "too many requests over too long a period to count exactly; use a shorter period";
+        problems.report_as(raw.rate.at, &format!("{path}.rate"), message);
+    }
     Limit {
         name: name.to_owned(),
         key: check_key(raw, &path, problems),

@@ -23,12 +23,12 @@ pub(super) struct Context<'a> {
 
 pub(super) fn check(context: &Context<'_>, problems: &mut Problems) -> Vec<Arc<Route>> {
     let raw = &context.raw.routes;
-    if raw.is_empty() {
+    if raw.is_empty() && !problems.any_below("routes") {
         problems.report_as(context.raw.at, "routes", "a document without routes serves nothing");
     }
     let mut routes: Vec<(Position, Arc<Route>)> = Vec::with_capacity(raw.len());
-    for (at, route) in raw.iter().enumerate() {
-        let path = format!("routes[{at}]");
+    for route in raw {
+        let path = format!("routes.{}", route.name.value);
         let Some(checked) = check_route(context, route, &path, problems) else {
             continue;
         };
@@ -162,8 +162,10 @@ fn check_service(
         return None;
     }
     let Some(raw_service) = context.raw.services.get(name) else {
-        let known = context.raw.services.names();
-        report_dangling("service", &raw.service, &known, &format!("{path}.service"), problems);
+        if !context.raw.services.has(name) {
+            let known = context.raw.services.names();
+            report_dangling("service", &raw.service, &known, &format!("{path}.service"), problems);
+        }
         return None;
     };
     let repeats = |method: &str| matches!(method, "POST" | "PATCH");
@@ -190,7 +192,7 @@ fn check_auth(
         return Auth::None;
     };
     let path = format!("{path}.auth");
-    if rules.any.is_empty() {
+    if rules.any.is_empty() && !problems.any_below("routes[") {
         problems.report_as(rules.at, &path, "name the credentials in `any`, or write `none`");
     }
     check_configured(context, rules, &path, problems);
@@ -249,7 +251,9 @@ fn check_limits(
     let mut limits: Vec<Arc<Limit>> = Vec::new();
     for name in &raw.limits {
         let Some(limit) = context.limits.iter().find(|limit| limit.name == name.value) else {
-            report_dangling("limit", name, &context.raw.limits.names(), &path, problems);
+            if !context.raw.limits.has(name) {
+                report_dangling("limit", name, &context.raw.limits.names(), &path, problems);
+            }
             continue;
         };
         if limits.iter().any(|known| known.name == limit.name) {
@@ -287,7 +291,9 @@ fn check_transforms(
     for name in &raw.transform {
         let Some((_, rules)) = context.transforms.iter().find(|(known, _)| *known == name.value)
         else {
-            report_dangling("transform", name, &context.raw.transforms.names(), &path, problems);
+            if !context.raw.transforms.has(name) {
+                report_dangling("transform", name, &context.raw.transforms.names(), &path, problems);
+            }
             continue;
         };
         for (to, from) in

@@ -163,9 +163,10 @@ impl<T: Decode> Decode for Option<T> {
         if node.kind == Kind::Null {
             // `limits:` with nothing after it is more often a mistake than an intent.
             problems.report(node.at, "there is no value here; write one or remove the field");
-            return None;
+            return Some(None);
         }
-        T::decode(node, problems).map(Some)
+        // What is wrong is reported; reading on as if it were absent finds the other problems.
+        Some(T::decode(node, problems))
     }
 
     fn absent() -> Option<Self> {
@@ -186,12 +187,11 @@ impl<T: Decode> Decode for Vec<T> {
         let Kind::List(items) = &node.kind else {
             return expected("a list", node, problems);
         };
-        let read: Vec<Option<T>> = items
-            .iter()
-            .enumerate()
-            .map(|(index, item)| problems.at_index(index, |problems| T::decode(item, problems)))
-            .collect();
-        read.into_iter().collect()
+        // Items that cannot be read are reported and left out, so that the rest is checked too.
+        let read = items.iter().enumerate().filter_map(|(index, item)| {
+            problems.at_index(index, |problems| T::decode(item, problems))
+        });
+        Some(read.collect())
     }
 
     fn absent() -> Option<Self> {

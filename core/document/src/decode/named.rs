@@ -9,11 +9,16 @@ use crate::schema;
 
 /// Named values in the order of the document; names are unique.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Named<T>(pub Vec<(String, Position, T)>);
+pub struct Named<T>(
+    /// What could be read.
+    pub Vec<(String, Position, T)>,
+    /// Names whose values could not: referring to them is no mistake of its own.
+    pub Vec<String>,
+);
 
 impl<T> Default for Named<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(Vec::new(), Vec::new())
     }
 }
 
@@ -22,6 +27,12 @@ impl<T> Named<T> {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&T> {
         self.0.iter().find(|(candidate, ..)| candidate == name).map(|(.., value)| value)
+    }
+
+    /// Whether a name is there, readable or not.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some() || self.1.iter().any(|broken| broken == name)
     }
 
     /// All names.
@@ -53,17 +64,17 @@ impl<T: Decode> Decode for Named<T> {
             return None;
         };
         let mut read = Vec::with_capacity(members.len());
-        let mut whole = true;
+        let mut broken = Vec::new();
         for (name, at, value) in members {
             if !is_name(name) {
                 problems.report(*at, format!("`{}`: {NAME_RULE}", name.escape_debug()));
             }
             match problems.within(name, |problems| T::decode(value, problems)) {
                 Some(value) => read.push((name.clone(), *at, value)),
-                None => whole = false,
+                None => broken.push(name.clone()),
             }
         }
-        whole.then_some(Self(read))
+        Some(Self(read, broken))
     }
 
     fn absent() -> Option<Self> {

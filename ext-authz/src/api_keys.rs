@@ -1,0 +1,130 @@
+//! API keys: `pk_<id>_<secret>`, kept and compared as SHA-256 of the whole key.
+//!
+//! A key has 256 bits of randomness, so its plain hash cannot be searched.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use postern_document::Document;
+use postern_request::principal::{Credential, Principal};
+use postern_request::{UnixMillis, headers};
+use postern_store::StoreError;
+use postern_store::durable::DurableStore;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+/// How long a key's record may be remembered (the contract allows 60 s).
+const REMEMBERED_MS: u64 = 30_000;
+const MAX_REMEMBERED: usize = 10_000;
+const MAX_KEY_BYTES: usize = 256;
+
+#[derive(Debug, Clone)]
+struct Known {
+    sha256: [u8; 32],
+    principal: Principal,
+    /// When the key itself ends.
+    expires: Option<UnixMillis>,
+}
+
+/// Looks keys up: first those of the document, then those of the durable store.
+pub struct ApiKeys {
+    durable: Option<Arc<dyn DurableStore>>,
+    remembered: Mutex<HashMap<String, (UnixMillis, Option<Known>)>>,
+}
+
+impl ApiKeys {
+    /// Keys of the document alone, or of a durable store too.
+    #[must_use]
+    pub fn new(durable: Option<Arc<dyn DurableStore>>) -> Self {
+        Self { durable, remembered: Mutex::default() }
+    }
+
+    /// Who a key stands for; none when it is not one of ours.
+    ///
+    /// # Errors
+    /// When the durable store cannot be asked.
+    pub async fn find(
+        &self,
+        document: &Document,
+        key: &str,
+        now: UnixMillis,
+    ) -> Result<Option<Principal>, StoreError> {
+        let Some(id) = read_id(key) else { return Ok(None) };
+        let presented: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+        if let Some(own) = document.api_keys.iter().find(|own| own.id == id) {
+            let equal = bool::from(own.sha256.ct_eq(&presented));
+            return Ok(equal.then(|| own.principal.clone()));
+        }
+        let Some(known) = self.recall(id, now).await? else { return Ok(None) };
+        let equal = bool::from(known.sha256.ct_eq(&presented));
+        let over = known.expires.is_some_and(|end| end <= now);
+        Ok((equal && !over).then_some(known.principal))
+    }
+
+    async fn recall(&self, id: &str, now: UnixMillis) -> Result<Option<Known>, StoreError> {
+        let Some(durable) = &self.durable else { return Ok(None) };
+        if let Some((since, known)) = self.lock().get(id) {
+            if now.millis_since(*since) < REMEMBERED_MS {
+                return Ok(known.clone());
+            }
+        }
+        let record = durable.find_api_key(id).await?;
+        let known = record.filter(|record| record.revoked_at.is_none()).map(|record| Known {
+            sha256: record.sha256.0,
+            principal: Principal {
+                subject: record.subject,
+                client_id: record.client_id,
+                scopes: record.scopes,
+                tier: record.tier,
+                credential: Credential::ApiKey,
+                ..Principal::default()
+            },
+            expires: record.expires_at,
+        });
+        let usable = known.as_ref().is_none_or(|known| is_usable(&known.principal));
+        if !usable {
+            return Err(StoreError::Corrupt("an API key's record".to_owned()));
+        }
+        let mut remembered = self.lock();
+        if remembered.len() >= MAX_REMEMBERED {
+            // Made-up ids fill it as well as real ones; starting over costs one query a key.
+            remembered.clear();
+        }
+        remembered.insert(id.to_owned(), (now, known.clone()));
+        Ok(known)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (UnixMillis, Option<Known>)>> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What came from a store must be fit for headers like everything else.
+fn is_usable(principal: &Principal) -> bool {
+    let texts = [Some(&principal.subject), principal.client_id.as_ref(), principal.tier.as_ref()];
+    texts.into_iter().flatten().chain(&principal.scopes).all(|text| headers::is_safe_value(text))
+}
+
+/// The id within a key: letters and digits between the two underscores.
+fn read_id(key: &str) -> Option<&str> {
+    if key.len() > MAX_KEY_BYTES {
+        return None;
+    }
+    let (id, secret) = key.strip_prefix("pk_")?.split_once('_')?;
+    let is_id = (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
+    (is_id && !secret.is_empty()).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_is_read_strictly() {
+        assert_eq!(read_id("pk_abc1_secret_with_more"), Some("abc1"));
+        for bad in ["", "pk_", "pk__x", "pk_a", "pk_a_", "sk_a_b", "pk_a-b_c", "pk_\u{e9}_c"] {
+            assert_eq!(read_id(bad), None, "{bad}");
+        }
+        assert_eq!(read_id(&format!("pk_a_{}", "x".repeat(MAX_KEY_BYTES))), None);
+    }
+}

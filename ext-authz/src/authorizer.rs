@@ -1,0 +1,310 @@
+//! The decision on one request.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use postern_circuit::{Admission, State};
+use postern_document::{Auth, Counted, Document, Limit, Route};
+use postern_jose::{TokenError, VerifyError};
+use postern_request::evidence::Evidence;
+use postern_request::headers::{self, Single};
+use postern_request::principal::Credential;
+use postern_request::{
+    Denial, ErrorCode, HeaderView as _, Presented, Principal, RateLimitStatus, RenderedDenial,
+    UnixMillis, correlation, denial, path,
+};
+use postern_store::volatile::{CircuitAsk, Decision, DecisionAsk, LimitAsk, LimitKey, VolatileStore};
+use sha2::{Digest as _, Sha256};
+
+use crate::api_keys::ApiKeys;
+use crate::keys::{CheckSignature, IssuerKeys, Verifier};
+use crate::metrics::Metrics;
+use crate::store_failure::StandIn;
+
+/// A request as Envoy tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// Method.
+    pub method: String,
+    /// Host, port included.
+    pub authority: String,
+    /// Path with query.
+    pub target: String,
+    /// Headers in lower case, repeated ones apart.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The client's address, as Envoy worked it out.
+    pub address: Option<IpAddr>,
+}
+
+/// What Envoy is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Pass, with this for the bundle.
+    Allow(Evidence),
+    /// Turned away.
+    Deny(RenderedDenial),
+}
+
+/// What an [`Authorizer`] is made of.
+pub struct Parts {
+    /// The document in use.
+    pub document: Arc<ArcSwap<Document>>,
+    /// Issuers' keys.
+    pub keys: Arc<IssuerKeys>,
+    /// Checks a signature.
+    pub check_signature: CheckSignature,
+    /// API keys.
+    pub api_keys: ApiKeys,
+    /// Limits and circuits.
+    pub store: Arc<dyn VolatileStore>,
+    /// Metrics.
+    pub metrics: Metrics,
+}
+
+/// Decides on requests.
+pub struct Authorizer {
+    parts: Parts,
+    stand_in: StandIn,
+}
+
+/// A request that may pass.
+struct Admitted {
+    principal: Option<Principal>,
+    limit: Option<RateLimitStatus>,
+}
+
+impl Authorizer {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, stand_in: StandIn::default() }
+    }
+
+    /// Decides on a request.
+    pub async fn check(&self, request: &Incoming, now: UnixMillis) -> Answer {
+        let started = Instant::now();
+        let document = self.parts.document.load_full();
+        let path = path::without_query(&request.target);
+        let found = match path::check(path, document.allow_matrix_parameters) {
+            Err(_) => Err(Denial::new(ErrorCode::BadRequest, "path_ambiguous")),
+            Ok(()) => document
+                .find_route(&request.authority, &request.method, path)
+                .ok_or_else(|| Denial::new(ErrorCode::NotFound, "no_route")),
+        };
+        let (route, decided) = match found {
+            Err(denial) => (None, Err(denial)),
+            Ok(route) => {
+                let decided = self.decide(&document, route, request, path, now).await;
+                (Some(route), self.enforce(route, request, decided))
+            }
+        };
+        let name = route.map_or("none", |route| &route.name);
+        let outcome = decided.as_ref().err().map_or("ALLOW", |denial| denial.code.as_str());
+        self.parts.metrics.decided(name, outcome, started.elapsed().as_secs_f64());
+        match decided {
+            Ok(admitted) => Answer::Allow(Evidence {
+                route: name.to_owned(),
+                document: document.digest.clone(),
+                principal: admitted.principal,
+                limit: admitted.limit,
+            }),
+            Err(denial) => {
+                tracing::debug!(route = name, reason = denial.reason, "denied");
+                Answer::Deny(render(&denial, request, now))
+            }
+        }
+    }
+
+    /// In shadow, a denial is counted and the request passes as nobody.
+    fn enforce(
+        &self,
+        route: &Route,
+        request: &Incoming,
+        decided: Result<Admitted, Denial>,
+    ) -> Result<Admitted, Denial> {
+        let id = request.headers.single(headers::REQUEST_ID).one().unwrap_or_default();
+        match decided {
+            Err(_) if !route.enforce.applies(id) => {
+                self.parts.metrics.shadowed(&route.name);
+                Ok(Admitted { principal: None, limit: None })
+            }
+            decided => decided,
+        }
+    }
+
+    async fn decide(
+        &self,
+        document: &Document,
+        route: &Route,
+        request: &Incoming,
+        path: &str,
+        now: UnixMillis,
+    ) -> Result<Admitted, Denial> {
+        let principal = self.authenticate(document, &route.auth, request, now).await?;
+        route.auth.authorize(principal.as_ref())?;
+        let limits = asks(route, request, path, principal.as_ref());
+        let limit = self.spend(document, route, &limits, now).await?;
+        Ok(Admitted { principal, limit })
+    }
+
+    /// The caller, by the first credential that is there and that the route takes: a token
+    /// before an API key. A credential that does not hold is refused, never passed over.
+    async fn authenticate(
+        &self,
+        document: &Document,
+        auth: &Auth,
+        request: &Incoming,
+        now: UnixMillis,
+    ) -> Result<Option<Principal>, Denial> {
+        if auth.accepts(Credential::Jwt) {
+            match Presented::from_authorization(request.headers.single(headers::AUTHORIZATION)) {
+                Presented::Nothing => {}
+                Presented::Unusable => return Err(Denial::invalid_token("authorization_unusable")),
+                Presented::Bearer(token) => return self.verify(document, token, now).map(Some),
+            }
+        }
+        if auth.accepts(Credential::ApiKey) {
+            let key = match request.headers.single(headers::API_KEY) {
+                Single::Absent => return Ok(None),
+                Single::Repeated => return Err(Denial::invalid_token("api_key_repeated")),
+                Single::One(key) => key,
+            };
+            let key = core::str::from_utf8(key)
+                .map_err(|_| Denial::invalid_token("api_key_not_text"))?;
+            let found = self.parts.api_keys.find(document, key, now).await;
+            return match found {
+                Ok(Some(principal)) => Ok(Some(principal)),
+                Ok(None) => Err(Denial::invalid_token("api_key_unknown")),
+                Err(error) => {
+                    tracing::warn!(%error, "API keys cannot be looked up");
+                    Err(Denial::unavailable("api_keys_unavailable", 1))
+                }
+            };
+        }
+        Ok(None)
+    }
+
+    fn verify(
+        &self,
+        document: &Document,
+        token: &str,
+        now: UnixMillis,
+    ) -> Result<Principal, Denial> {
+        let issuers: Vec<_> =
+            document.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
+        let keys = self.parts.keys.snapshot();
+        let keys_of = |issuer: usize| keys.get(issuer).and_then(|keys| keys.as_deref());
+        let mut verifier = Verifier(&self.parts.check_signature);
+        postern_jose::verify(token, &issuers, keys_of, &mut verifier, now)
+            .map(|token| token.claims.principal)
+            .map_err(|error| match error {
+                TokenError::Unverified(VerifyError::Budget) => {
+                    Denial::unavailable(error.reason(), 1)
+                }
+                TokenError::Key if !self.parts.keys.complete() => {
+                    Denial::unavailable("keys_missing", 1)
+                }
+                _ => Denial::invalid_token(error.reason()),
+            })
+    }
+
+    /// Limits and circuit in one call to the store.
+    async fn spend(
+        &self,
+        document: &Document,
+        route: &Route,
+        limits: &[(&Limit, LimitAsk)],
+        now: UnixMillis,
+    ) -> Result<Option<RateLimitStatus>, Denial> {
+        let circuit = route.circuit().map(|settings| CircuitAsk {
+            service: route.service_name().to_owned(),
+            settings,
+        });
+        if limits.is_empty() && circuit.is_none() {
+            return Ok(None);
+        }
+        let ask = DecisionAsk {
+            limits: limits.iter().map(|(_, ask)| *ask).collect(),
+            circuit: circuit.clone(),
+        };
+        let (decision, complete) = match self.parts.store.decide(&ask, now).await {
+            Ok(decision) => (decision, true),
+            Err(error) => {
+                tracing::debug!(%error, "deciding without the store");
+                let replicas = document.stores.replicas;
+                let metrics = &self.parts.metrics;
+                let decision = self.stand_in.decide(limits, circuit, replicas, metrics, now);
+                (decision.await?, false)
+            }
+        };
+        self.judge(route, limits, &decision, complete)
+    }
+
+    /// `complete`: there is an outcome for every limit, in order.
+    fn judge(
+        &self,
+        route: &Route,
+        limits: &[(&Limit, LimitAsk)],
+        decision: &Decision,
+        complete: bool,
+    ) -> Result<Option<RateLimitStatus>, Denial> {
+        let metrics = &self.parts.metrics;
+        if route.circuit().is_some() {
+            let state = match decision.admission {
+                Admission::Pass => State::Closed,
+                Admission::Probe => State::HalfOpen,
+                Admission::Refused { .. } => State::Open,
+            };
+            metrics.circuit(route.service_name(), state);
+        }
+        if let Admission::Refused { retry_after_ms } = decision.admission {
+            let mut denial = Denial::new(ErrorCode::CircuitOpen, "circuit_open");
+            denial.retry_after_secs = Some(retry_after_ms.div_ceil(1000));
+            return Err(denial);
+        }
+        let mut tightest: Option<RateLimitStatus> = None;
+        for (at, outcome) in decision.limits.iter().enumerate() {
+            if !outcome.allowed {
+                let name = limits.get(at).filter(|_| complete).map(|(limit, _)| &limit.name);
+                metrics.limit_hit(name.map_or("local_share", |name| name));
+                return Err(Denial::rate_limited(outcome.status));
+            }
+            tightest = Some(match tightest {
+                Some(tightest) => tightest.tighter(outcome.status),
+                None => outcome.status,
+            });
+        }
+        Ok(tightest)
+    }
+}
+
+/// What a request takes from each exact limit of its route.
+fn asks<'r>(
+    route: &'r Route,
+    request: &Incoming,
+    path: &str,
+    principal: Option<&Principal>,
+) -> Vec<(&'r Limit, LimitAsk)> {
+    let counted = Counted { address: request.address, principal, headers: &request.headers, path };
+    let ask = |limit: &'r Arc<Limit>| {
+        let key = hash(&limit.key_of(route, &counted));
+        (limit.as_ref(), LimitAsk { key, rate: limit.rate, cost: 1 })
+    };
+    route.exact_limits.iter().map(ask).collect()
+}
+
+/// What a store's key is made of: a hash, so that nothing a client sent becomes a name there.
+fn hash(key: &str) -> LimitKey {
+    let digest = Sha256::digest(key.as_bytes());
+    LimitKey(digest.first_chunk().copied().unwrap_or_default())
+}
+
+fn render(denial: &Denial, request: &Incoming, now: UnixMillis) -> RenderedDenial {
+    let one = |name| request.headers.single(name).one();
+    let fallback = || u128::from_le_bytes(hash(&format!("{}{}", now.0, request.target)).0);
+    let correlation_id =
+        correlation::choose(one(headers::CORRELATION_ID), one(headers::REQUEST_ID), fallback);
+    denial.render(&correlation_id, now, denial::is_grpc(one("content-type")))
+}

@@ -1,0 +1,19 @@
+//! `ext_authz`: what a sidecar cannot decide for itself. API keys, exact limits, circuits; one
+//! call to the store a decision. What it finds out goes back as dynamic metadata, the evidence
+//! that the bundle behind it asks for.
+//!
+//! [`Authorizer`] is the decision, in our own terms; [`AuthorizationService`] is the adapter to
+//! Envoy's protocol. Deliberately absent: which store is behind the port, where keys come from.
+
+mod adapter;
+mod api_keys;
+mod authorizer;
+mod keys;
+mod metrics;
+mod store_failure;
+
+pub use adapter::AuthorizationService;
+pub use api_keys::ApiKeys;
+pub use authorizer::{Answer, Authorizer, Incoming, Parts};
+pub use keys::{CheckSignature, IssuerKeys};
+pub use metrics::Metrics;

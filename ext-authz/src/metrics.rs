@@ -1,0 +1,95 @@
+//! What authorization counts. Labels come from the document and from our own words, never from
+//! a request.
+
+use postern_circuit::State;
+use postern_telemetry::{MetricsRegistry, TelemetryError};
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts};
+
+/// The metrics of this component.
+#[derive(Clone)]
+pub struct Metrics {
+    decisions: IntCounterVec,
+    duration: Histogram,
+    limit_hits: IntCounterVec,
+    circuits: IntGaugeVec,
+    store_failures: IntCounterVec,
+    shadowed: IntCounterVec,
+}
+
+impl Metrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// When one is registered already.
+    pub fn new(registry: &MetricsRegistry) -> Result<Self, TelemetryError> {
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            registry.register(IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        Ok(Self {
+            decisions: counter(
+                "postern_ext_authz_decisions_total",
+                "Decisions by route and outcome",
+                &["route", "outcome"],
+            )?,
+            duration: registry.register(Histogram::with_opts(
+                HistogramOpts::new(
+                    "postern_ext_authz_duration_seconds",
+                    "Time for a decision, the store's included",
+                )
+                .buckets(vec![0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.25]),
+            ))?,
+            limit_hits: counter(
+                "api_gateway_rate_limit_hits_total",
+                "Requests that a limit refused",
+                &["limit_type", "limit"],
+            )?,
+            circuits: registry.register(IntGaugeVec::new(
+                Opts::new(
+                    "api_gateway_circuit_breaker_state",
+                    "0 closed, 1 open, 2 half-open, as last seen",
+                ),
+                &["service"],
+            ))?,
+            store_failures: counter(
+                "postern_ext_authz_store_failures_total",
+                "Decisions without the store, by what the limit says for that",
+                &["answer"],
+            )?,
+            shadowed: counter(
+                "postern_ext_authz_shadow_denied_total",
+                "Requests that would have been denied",
+                &["route"],
+            )?,
+        })
+    }
+
+    pub(crate) fn decided(&self, route: &str, outcome: &str, seconds: f64) {
+        count(&self.decisions, &[route, outcome]);
+        self.duration.observe(seconds);
+    }
+
+    pub(crate) fn limit_hit(&self, limit: &str) {
+        count(&self.limit_hits, &["exact", limit]);
+    }
+
+    pub(crate) fn store_failed(&self, answer: &str) {
+        count(&self.store_failures, &[answer]);
+    }
+
+    pub(crate) fn shadowed(&self, route: &str) {
+        count(&self.shadowed, &[route]);
+    }
+
+    /// Notes where a service's circuit stands.
+    pub fn circuit(&self, service: &str, state: State) {
+        if let Ok(gauge) = self.circuits.get_metric_with_label_values(&[service]) {
+            gauge.set(state.as_metric());
+        }
+    }
+}
+
+fn count(counter: &IntCounterVec, labels: &[&str]) {
+    if let Ok(counter) = counter.get_metric_with_label_values(labels) {
+        counter.inc();
+    }
+}

@@ -1,0 +1,53 @@
+//! What processing counts.
+
+use postern_telemetry::{MetricsRegistry, TelemetryError};
+use prometheus::{IntCounterVec, IntGauge, Opts};
+
+/// The metrics of this component.
+#[derive(Clone)]
+pub struct Metrics {
+    pub(crate) streams: IntGauge,
+    outcomes: IntCounterVec,
+    dropped: IntCounterVec,
+}
+
+impl Metrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// When one is registered already.
+    pub fn new(registry: &MetricsRegistry) -> Result<Self, TelemetryError> {
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            registry.register(IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        Ok(Self {
+            streams: registry.register(IntGauge::new(
+                "postern_ext_proc_streams_active",
+                "Requests that are being processed",
+            ))?,
+            outcomes: counter(
+                "postern_upstream_outcomes_total",
+                "Answers of services with a circuit",
+                &["service", "outcome"],
+            )?,
+            dropped: counter(
+                "postern_upstream_outcomes_dropped_total",
+                "Answers that could not be recorded",
+                &["service"],
+            )?,
+        })
+    }
+
+    pub(crate) fn outcome(&self, service: &str, success: bool) {
+        let outcome = if success { "success" } else { "failure" };
+        if let Ok(counter) = self.outcomes.get_metric_with_label_values(&[service, outcome]) {
+            counter.inc();
+        }
+    }
+
+    pub(crate) fn dropped(&self, service: &str) {
+        if let Ok(counter) = self.dropped.get_metric_with_label_values(&[service]) {
+            counter.inc();
+        }
+    }
+}

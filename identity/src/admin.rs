@@ -1,0 +1,25 @@
+//! What operators do: signing keys, clients and API keys, for the command line and later the
+//! admin API.
+
+mod api_keys;
+mod clients;
+mod keys;
+
+pub use api_keys::{CreatedApiKey, NewApiKey, create_api_key};
+pub use clients::{CreatedClient, NewClient, create_client};
+pub use keys::{
+    ACTIVATION_DELAY_MS, KeyState, KeySummary, Rotation, list_keys, retire_key, rotate_keys,
+};
+
+use postern_request::headers::is_safe_value;
+
+use crate::IdentityError;
+
+/// A text that people read or that ends up in tokens and headers.
+fn check_text(what: &'static str, text: &str) -> Result<(), IdentityError> {
+    if text.is_empty() || text.len() > 255 || !is_safe_value(text) {
+        let reason = "it must be 1 to 255 bytes without control characters";
+        return Err(IdentityError::Invalid { what, reason });
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! API keys: made.
+
+use postern_oauth::{ScopeSet, Secret};
+use postern_request::UnixMillis;
+use postern_store::durable::{ApiKeyRecord, DurableStore};
+
+use super::check_text;
+use crate::api_key::{PREFIX, api_key_hash};
+use crate::{IdentityError, random};
+
+/// An API key to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewApiKey {
+    /// Who it stands for.
+    pub subject: String,
+    /// The client that it belongs to.
+    pub client_id: Option<String>,
+    /// What it allows.
+    pub scopes: ScopeSet,
+    /// For limits.
+    pub tier: Option<String>,
+    /// From when on it is not valid any more.
+    pub expires_at: Option<UnixMillis>,
+}
+
+/// An API key, and the only time that it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatedApiKey {
+    /// What is stored.
+    pub record: ApiKeyRecord,
+    /// The key, of which only a hash is stored.
+    pub key: Secret,
+}
+
+/// Makes an API key.
+///
+/// # Errors
+/// [`IdentityError::Invalid`] and those of the store.
+pub async fn create_api_key(
+    store: &dyn DurableStore,
+    new: NewApiKey,
+    now: UnixMillis,
+) -> Result<CreatedApiKey, IdentityError> {
+    check_text("subject", &new.subject)?;
+    for (what, text) in [("client id", &new.client_id), ("tier", &new.tier)] {
+        if let Some(text) = text {
+            check_text(what, text)?;
+        }
+    }
+    if new.expires_at.is_some_and(|end| end <= now) {
+        let reason = "it is over already";
+        return Err(IdentityError::Invalid { what: "expiry", reason });
+    }
+    let id = random::short_id()?;
+    let key = Secret::new(format!("{PREFIX}{id}_{}", random::secret()?.expose()));
+    let record = ApiKeyRecord {
+        id,
+        sha256: api_key_hash(key.expose()),
+        subject: new.subject,
+        client_id: new.client_id,
+        scopes: new.scopes.names().to_vec(),
+        tier: new.tier,
+        expires_at: new.expires_at,
+        created_at: now,
+        revoked_at: None,
+    };
+    store.insert_api_key(record.clone()).await?;
+    Ok(CreatedApiKey { record, key })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api_key_id;
+    use postern_store::durable::memory::MemoryDurableStore;
+
+    fn new() -> NewApiKey {
+        NewApiKey {
+            subject: "svc:reports".to_owned(),
+            client_id: None,
+            scopes: ScopeSet::parse("reports.read").unwrap(),
+            tier: Some("premium".to_owned()),
+            expires_at: Some(UnixMillis(100)),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_finds_its_record_and_is_not_in_it() {
+        let store = MemoryDurableStore::new();
+        let created = create_api_key(&store, new(), UnixMillis(5)).await.unwrap();
+        let id = api_key_id(created.key.expose()).unwrap();
+        let stored = store.find_api_key(id).await.unwrap().unwrap();
+        assert_eq!(stored, created.record);
+        assert_eq!(stored.sha256, api_key_hash(created.key.expose()));
+        assert!(!format!("{created:?}").contains(created.key.expose()));
+    }
+
+    #[tokio::test]
+    async fn nonsense_is_refused() {
+        let store = MemoryDurableStore::new();
+        for bad in [
+            NewApiKey { subject: String::new(), ..new() },
+            NewApiKey { tier: Some("a\r\nb".to_owned()), ..new() },
+            NewApiKey { expires_at: Some(UnixMillis(5)), ..new() },
+        ] {
+            let refused = create_api_key(&store, bad.clone(), UnixMillis(5)).await;
+            assert!(matches!(refused, Err(IdentityError::Invalid { .. })), "{bad:?}");
+        }
+    }
+}

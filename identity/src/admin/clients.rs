@@ -1,0 +1,108 @@
+//! Clients: registered.
+
+use postern_oauth::{GrantType, ScopeSet, Secret};
+use postern_request::UnixMillis;
+use postern_store::durable::{ClientKind, ClientRecord, DurableStore};
+
+use super::check_text;
+use crate::{IdentityError, MAX_LIFETIME_SECS, random};
+
+/// A client to be registered; its id and secret are made here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewClient {
+    /// What people call it.
+    pub name: String,
+    /// What it may ask for.
+    pub scopes: ScopeSet,
+    /// How it may ask.
+    pub grant_types: Vec<GrantType>,
+    /// How long its access tokens live, in seconds.
+    pub access_token_lifetime_secs: u64,
+}
+
+/// A registered client, and the only time that its secret is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatedClient {
+    /// What is stored.
+    pub record: ClientRecord,
+    /// The secret, of which only a hash is stored.
+    pub secret: Secret,
+}
+
+/// Registers a confidential client.
+///
+/// # Errors
+/// [`IdentityError::Invalid`] and those of the store.
+pub async fn create_client(
+    store: &dyn DurableStore,
+    new: NewClient,
+    now: UnixMillis,
+) -> Result<CreatedClient, IdentityError> {
+    check_text("name", &new.name)?;
+    if new.grant_types.is_empty() {
+        let reason = "a client without one can do nothing";
+        return Err(IdentityError::Invalid { what: "grant types", reason });
+    }
+    if !(1..=MAX_LIFETIME_SECS).contains(&new.access_token_lifetime_secs) {
+        let reason = "it must be 1 to 86400 seconds";
+        return Err(IdentityError::Invalid { what: "access token lifetime", reason });
+    }
+    let secret = random::secret()?;
+    let record = ClientRecord {
+        client_id: random::uuid()?,
+        name: new.name,
+        kind: ClientKind::Confidential,
+        secret_sha256: Some(random::sha256(secret.expose().as_bytes())),
+        grant_types: new.grant_types.iter().map(|grant| grant.as_str().to_owned()).collect(),
+        scopes: new.scopes.names().to_vec(),
+        access_token_lifetime_secs: new.access_token_lifetime_secs,
+        is_active: true,
+        created_at: now,
+    };
+    store.insert_client(record.clone()).await?;
+    Ok(CreatedClient { record, secret })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::secret_matches;
+    use postern_store::durable::memory::MemoryDurableStore;
+
+    fn new() -> NewClient {
+        NewClient {
+            name: "Nightly billing".to_owned(),
+            scopes: ScopeSet::parse("payments.read").unwrap(),
+            grant_types: vec![GrantType::ClientCredentials],
+            access_token_lifetime_secs: 3600,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_is_stored_without_its_secret() {
+        let store = MemoryDurableStore::new();
+        let created = create_client(&store, new(), UnixMillis(5)).await.unwrap();
+        let stored = store.find_client(&created.record.client_id).await.unwrap();
+        assert_eq!(stored.as_ref(), Some(&created.record));
+        assert!(secret_matches(stored.as_ref(), Some(&created.secret)));
+        assert!(!format!("{created:?}").contains(created.secret.expose()));
+        let another = create_client(&store, new(), UnixMillis(5)).await.unwrap();
+        assert_ne!(another.record.client_id, created.record.client_id);
+    }
+
+    #[tokio::test]
+    async fn nonsense_is_refused() {
+        let store = MemoryDurableStore::new();
+        for bad in [
+            NewClient { name: String::new(), ..new() },
+            NewClient { name: "a\nb".to_owned(), ..new() },
+            NewClient { grant_types: Vec::new(), ..new() },
+            NewClient { access_token_lifetime_secs: 0, ..new() },
+            NewClient { access_token_lifetime_secs: 86_401, ..new() },
+        ] {
+            let refused = create_client(&store, bad.clone(), UnixMillis(5)).await;
+            assert!(matches!(refused, Err(IdentityError::Invalid { .. })), "{bad:?}");
+        }
+        assert!(store.list_clients(None, 10).await.unwrap().is_empty());
+    }
+}

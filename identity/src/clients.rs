@@ -1,0 +1,82 @@
+//! Client records in the protocol's terms.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use postern_oauth::{Client, ClientKind, GrantType, ScopeSet, Secret};
+use postern_store::StoreError;
+use postern_store::durable::{self, ClientRecord};
+
+use crate::random;
+
+/// The client of a record. Grant types that this build does not know are left out: another
+/// build may have written them.
+pub(crate) fn client_of(record: &ClientRecord) -> Result<Client, StoreError> {
+    let scopes = ScopeSet::from_names(record.scopes.iter().map(String::as_str))
+        .map_err(|_| StoreError::Corrupt("scopes of a client".to_owned()))?;
+    Ok(Client {
+        client_id: record.client_id.clone(),
+        kind: match record.kind {
+            durable::ClientKind::Public => ClientKind::Public,
+            durable::ClientKind::Confidential => ClientKind::Confidential,
+        },
+        grant_types: record.grant_types.iter().filter_map(|name| GrantType::parse(name)).collect(),
+        scopes,
+        access_token_lifetime_secs: record.access_token_lifetime_secs,
+        is_active: record.is_active,
+    })
+}
+
+/// Whether the secret is the client's. What is not there is hashed and compared all the same,
+/// so that an unknown client takes as long as a wrong secret.
+pub(crate) fn secret_matches(record: Option<&ClientRecord>, presented: Option<&Secret>) -> bool {
+    let kept = record.and_then(|record| record.secret_sha256);
+    let hash = random::sha256(presented.map_or("", Secret::expose).as_bytes());
+    let equal = verify_slices_are_equal(&hash.0, &kept.map_or([0; 32], |kept| kept.0)).is_ok();
+    equal && kept.is_some() && presented.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postern_request::UnixMillis;
+
+    fn record() -> ClientRecord {
+        ClientRecord {
+            client_id: "web".to_owned(),
+            name: "Web".to_owned(),
+            kind: durable::ClientKind::Confidential,
+            secret_sha256: Some(random::sha256(b"s3cret")),
+            grant_types: vec!["client_credentials".to_owned(), "urn:later".to_owned()],
+            scopes: vec!["read".to_owned()],
+            access_token_lifetime_secs: 60,
+            is_active: true,
+            created_at: UnixMillis(1),
+        }
+    }
+
+    #[test]
+    fn only_the_right_secret_of_a_client_that_has_one_matches() {
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let bare = ClientRecord { secret_sha256: None, ..record() };
+        let of_empty = ClientRecord { secret_sha256: Some(random::sha256(b"")), ..record() };
+        for (client, presented, expected) in [
+            (Some(record()), Some(secret("s3cret")), true),
+            (Some(record()), Some(secret("S3cret")), false),
+            (Some(record()), None, false),
+            (Some(bare), Some(secret("s3cret")), false),
+            (Some(of_empty), None, false),
+            (None, Some(secret("s3cret")), false),
+            (None, None, false),
+        ] {
+            let matches = secret_matches(client.as_ref(), presented.as_ref());
+            assert_eq!(matches, expected, "{client:?} {presented:?}");
+        }
+    }
+
+    #[test]
+    fn records_of_another_build_are_read_as_far_as_they_are_known() {
+        let client = client_of(&record()).unwrap();
+        assert_eq!(client.grant_types, [GrantType::ClientCredentials]);
+        let damaged = ClientRecord { scopes: vec!["a\"b".to_owned()], ..record() };
+        assert!(matches!(client_of(&damaged), Err(StoreError::Corrupt(_))));
+    }
+}

@@ -1,0 +1,182 @@
+//! The signing keys of a running server: which one signs, which ones are published.
+//!
+//! A key is published from the moment it is made and signs only after a while, when every
+//! verifier can have it; it is published on until the last token that it can have signed is
+//! over. See [`crate::admin`] for how long that is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use jsonwebtoken::EncodingKey;
+use postern_jose::{Algorithm, Key, KeySet};
+use postern_request::UnixMillis;
+use postern_store::durable::{DurableStore, SigningKeyRecord};
+use tokio::time::MissedTickBehavior;
+
+use crate::seal::KeyEncryptionKey;
+use crate::{Clock, IdentityError, signing_key};
+
+/// Most keys that are published at once; verifiers read no more than twice as many.
+pub const MAX_PUBLISHED_KEYS: usize = 16;
+
+/// The keys that are published, kept up to date with the store.
+pub struct KeyRing {
+    store: Arc<dyn DurableStore>,
+    kek: Option<KeyEncryptionKey>,
+    keys: ArcSwap<Vec<RingKey>>,
+}
+
+struct RingKey {
+    record: SigningKeyRecord,
+    public: Key,
+    private: Option<Arc<EncodingKey>>,
+}
+
+/// What signs a token.
+pub(crate) struct Signer {
+    pub(crate) kid: String,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) key: Arc<EncodingKey>,
+}
+
+impl KeyRing {
+    /// Reads the keys. Without a key-encryption key tokens can be checked and not made.
+    ///
+    /// # Errors
+    /// The store's, and [`IdentityError::Unseal`] when the key that should sign cannot be
+    /// opened. Having no key at all is not an error: the first one may still be made.
+    pub async fn load(
+        store: Arc<dyn DurableStore>,
+        kek: Option<KeyEncryptionKey>,
+        now: UnixMillis,
+    ) -> Result<Self, IdentityError> {
+        let ring = Self { store, kek, keys: ArcSwap::default() };
+        ring.refresh(now).await?;
+        Ok(ring)
+    }
+
+    /// Reads the keys again; on failure those of before stay.
+    ///
+    /// # Errors
+    /// As [`KeyRing::load`].
+    pub async fn refresh(&self, now: UnixMillis) -> Result<(), IdentityError> {
+        let records = self.store.list_signing_keys().await?;
+        let signs = active(&records, now).map(|record| record.kid.clone());
+        let before = self.keys.load_full();
+        let mut keys = Vec::with_capacity(records.len());
+        for record in records.into_iter().filter(|record| is_published(record, now)) {
+            let known = before.iter().find(|key| key.record.kid == record.kid);
+            let opened = match known {
+                Some(RingKey { public, private: Some(private), .. }) => {
+                    Ok((public.clone(), Some(Arc::clone(private))))
+                }
+                _ => self.read(&record),
+            };
+            match opened {
+                Ok((public, private)) => keys.push(RingKey { record, public, private }),
+                Err(error) if signs.as_ref() == Some(&record.kid) => return Err(error),
+                // It does not sign yet, or not any more: no reason to stop.
+                Err(error) => tracing::warn!(kid = record.kid, %error, "signing key left out"),
+            }
+        }
+        self.keys.store(Arc::new(keys));
+        Ok(())
+    }
+
+    fn read(
+        &self,
+        record: &SigningKeyRecord,
+    ) -> Result<(Key, Option<Arc<EncodingKey>>), IdentityError> {
+        let bad = |reason| IdentityError::SigningKey { kid: record.kid.clone(), reason };
+        let algorithm =
+            Algorithm::parse(&record.algorithm).ok_or_else(|| bad("its algorithm is unknown"))?;
+        let public = signing_key::public_key(&record.public_jwk)
+            .filter(|key| key.algorithm == algorithm && key.id.as_ref() == Some(&record.kid))
+            .ok_or_else(|| bad("its public half does not fit its record"))?;
+        let Some(kek) = &self.kek else { return Ok((public, None)) };
+        let private = kek.open(&record.kid, &record.private_sealed)?;
+        let private = signing_key::encoding_key(algorithm, &private)
+            .ok_or_else(|| bad("its private half is not a key of its algorithm"))?;
+        Ok((public, Some(Arc::new(private))))
+    }
+
+    /// What signs now.
+    pub(crate) fn signer(&self, now: UnixMillis) -> Result<Signer, IdentityError> {
+        let keys = self.keys.load();
+        let kid = active(keys.iter().map(|key| &key.record), now)
+            .map(|record| record.kid.as_str())
+            .ok_or(IdentityError::NoSigningKey)?;
+        let key = keys.iter().find(|key| key.record.kid == kid);
+        let private = key.and_then(|key| key.private.as_ref().map(|private| (key, private)));
+        let (key, private) = private.ok_or_else(|| IdentityError::SigningKey {
+            kid: kid.to_owned(),
+            reason: "it is sealed, and no key-encryption key was given",
+        })?;
+        Ok(Signer {
+            kid: kid.to_owned(),
+            algorithm: key.public.algorithm,
+            key: Arc::clone(private),
+        })
+    }
+
+    /// The JWK Set (RFC 7517 §5) of what is published.
+    #[must_use]
+    pub fn jwks(&self, now: UnixMillis) -> String {
+        let keys = self.keys.load();
+        let published = keys.iter().filter(|key| is_published(&key.record, now));
+        let jwks: Vec<&str> = published.map(|key| key.record.public_jwk.as_str()).collect();
+        format!("{{\"keys\":[{}]}}", jwks.join(","))
+    }
+
+    /// What is published, for `postern_jose::verify`.
+    #[must_use]
+    pub fn key_set(&self, now: UnixMillis) -> KeySet {
+        let keys = self.keys.load();
+        let published = keys.iter().filter(|key| is_published(&key.record, now));
+        KeySet { keys: published.map(|key| key.public.clone()).collect(), skipped: Vec::new() }
+    }
+
+    /// The algorithms of what is published, none twice.
+    #[must_use]
+    pub fn algorithms(&self, now: UnixMillis) -> Vec<Algorithm> {
+        let mut all: Vec<_> = self.key_set(now).keys.iter().map(|key| key.algorithm).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+/// Whether a key is published: always, until it retires.
+pub(crate) fn is_published(record: &SigningKeyRecord, now: UnixMillis) -> bool {
+    record.retires_at.is_none_or(|end| now < end)
+}
+
+/// The key that signs: of those that are published and may, the one that may since last.
+pub(crate) fn active<'a>(
+    records: impl IntoIterator<Item = &'a SigningKeyRecord>,
+    now: UnixMillis,
+) -> Option<&'a SigningKeyRecord> {
+    records
+        .into_iter()
+        .filter(|record| is_published(record, now) && record.activates_at <= now)
+        .max_by(|a, b| {
+            (a.activates_at, a.created_at, &a.kid).cmp(&(b.activates_at, b.created_at, &b.kid))
+        })
+}
+
+/// Keeps a ring up to date for as long as it is polled: spawn it, and abort it at the end. So
+/// `postern keys rotate` reaches a running server within `period`.
+pub async fn refresh_every(ring: Arc<KeyRing>, period: Duration, clock: Clock) {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = ring.refresh(clock()).await {
+            tracing::warn!(%error, "signing keys could not be read again, the old ones stay");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

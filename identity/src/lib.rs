@@ -1,0 +1,40 @@
+//! The authorization server: it holds signing keys, makes access tokens, knows clients and
+//! answers the OAuth endpoints.
+//!
+//! Only this crate ever sees a private key in the clear. Rules of the protocol live in
+//! `postern-oauth`, which does no I/O; here they meet the store, the clock and AWS-LC.
+//!
+//! Deliberately absent: users and passwords, consent, refresh tokens, revocation. Metadata
+//! names nothing of them either.
+
+use std::sync::Arc;
+
+use postern_request::UnixMillis;
+
+pub mod admin;
+mod api_key;
+mod clients;
+mod der;
+mod error;
+mod http;
+mod keys;
+mod metrics;
+mod random;
+mod seal;
+mod signing_key;
+mod tokens;
+mod verifier;
+
+pub use api_key::{api_key_hash, api_key_id};
+pub use error::IdentityError;
+pub use http::{IdentityService, router};
+pub use keys::{KeyRing, MAX_PUBLISHED_KEYS, refresh_every};
+pub use metrics::IdentityMetrics;
+pub use seal::{KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey};
+pub use tokens::{
+    AccessTokenRequest, DEFAULT_LIFETIME_SECS, IssuedToken, MAX_LIFETIME_SECS, TokenIssuer,
+};
+pub use verifier::AwsLcVerifier;
+
+/// Where the time comes from: the system's clock in the server, a number in tests.
+pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;

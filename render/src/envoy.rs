@@ -1,0 +1,137 @@
+//! An Envoy bootstrap of the document: one listener, its filters, routes and clusters.
+
+mod clusters;
+mod filters;
+mod listener;
+mod local_reply;
+mod names;
+mod routes;
+
+use std::net::SocketAddr;
+
+use postern_document::Document;
+use serde_json::{Value, json};
+
+/// Where things are, as far as the document does not say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvoyOptions {
+    /// Where Envoy listens.
+    pub listen: SocketAddr,
+    /// Where Envoy's admin interface listens.
+    pub admin: SocketAddr,
+    /// The server's gRPC port, HOST:PORT.
+    pub server_grpc: HostPort,
+    /// The server's public HTTP port, HOST:PORT.
+    pub server_public: HostPort,
+    /// The bundle, as a path that Envoy can read.
+    pub wasm: String,
+    /// Where access logs go; none for no access logs.
+    pub access_log: Option<String>,
+}
+
+/// A host, by name or address, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort {
+    /// Name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+impl core::str::FromStr for HostPort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let problem = || format!("`{text}` is not HOST:PORT");
+        let (host, port) = text.rsplit_once(':').ok_or_else(problem)?;
+        let port = port.parse().map_err(|_| problem())?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        if host.is_empty() {
+            return Err(problem());
+        }
+        Ok(Self { host: host.to_owned(), port })
+    }
+}
+
+/// The bootstrap, as JSON (which is YAML too).
+#[must_use]
+pub fn render(document: &Document, options: &EnvoyOptions) -> String {
+    let mut text = serde_json::to_string_pretty(&bootstrap(document, options)).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn bootstrap(document: &Document, options: &EnvoyOptions) -> Value {
+    json!({
+        "node": {"id": "postern-edge", "cluster": "postern", "metadata": {"document": document.digest}},
+        "admin": {"address": socket_address(options.admin)},
+        "overload_manager": overload_manager(),
+        "static_resources": {
+            "listeners": [listener::render(document, options)],
+            "clusters": clusters::render(document, options),
+        },
+    })
+}
+
+/// Memory and connections are bounded before anything else is decided: first heap is given
+/// back, then requests are refused.
+fn overload_manager() -> Value {
+    const MAX_HEAP_BYTES: u64 = 1 << 30;
+    const MAX_CONNECTIONS: u64 = 20_000;
+    let heap = |name: &str, threshold: f64| {
+        json!({
+            "name": name,
+            "triggers": [{
+                "name": "envoy.resource_monitors.fixed_heap",
+                "threshold": {"value": threshold},
+            }],
+        })
+    };
+    json!({
+        "refresh_interval": "0.25s",
+        "resource_monitors": [
+            {
+                "name": "envoy.resource_monitors.fixed_heap",
+                "typed_config": typed(
+                    "envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig",
+                    json!({"max_heap_size_bytes": MAX_HEAP_BYTES}),
+                ),
+            },
+            {
+                "name": "envoy.resource_monitors.global_downstream_max_connections",
+                "typed_config": typed(
+                    "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                    json!({"max_active_downstream_connections": MAX_CONNECTIONS}),
+                ),
+            },
+        ],
+        "actions": [
+            heap("envoy.overload_actions.shrink_heap", 0.9),
+            heap("envoy.overload_actions.stop_accepting_requests", 0.95),
+        ],
+    })
+}
+
+/// A message with its type URL.
+fn typed(name: &str, mut message: Value) -> Value {
+    if let Value::Object(members) = &mut message {
+        members.insert("@type".to_owned(), json!(format!("type.googleapis.com/{name}")));
+    }
+    message
+}
+
+fn socket_address(address: SocketAddr) -> Value {
+    json!({"socket_address": {"address": address.ip().to_string(), "port_value": address.port()}})
+}
+
+/// Milliseconds as protobuf's JSON spells a duration.
+fn duration(millis: u64) -> Value {
+    if millis % 1000 == 0 {
+        json!(format!("{}s", millis / 1000))
+    } else {
+        json!(format!("{}.{:03}s", millis / 1000, millis % 1000))
+    }
+}
+
+#[cfg(test)]
+mod tests;

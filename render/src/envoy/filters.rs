@@ -1,0 +1,145 @@
+//! The HTTP filters, in the order of the design: `ext_authz`, the bundle, `ext_proc`, router.
+
+use postern_document::{Document, JwksSource, OnFailure};
+use postern_request::evidence;
+use serde_json::{Value, json};
+
+use super::names::{BUNDLE, EXT_AUTHZ, EXT_PROC, GRPC_CLUSTER, PUBLIC_CLUSTER, jwks_cluster, service_cluster};
+use super::{EnvoyOptions, duration, typed};
+
+/// Longest time for the server's answer. Its own budgets (the store's 20 ms) are far below.
+const SERVER_TIMEOUT_MS: u64 = 250;
+
+pub(super) fn render(document: &Document, options: &EnvoyOptions) -> Vec<Value> {
+    let mut filters = Vec::new();
+    if document.needs_ext_authz() {
+        filters.push(ext_authz(document));
+    }
+    filters.push(bundle(document, options));
+    if document.needs_ext_proc() {
+        filters.push(ext_proc(document));
+    }
+    filters.push(json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": typed("envoy.extensions.filters.http.router.v3.Router", json!({})),
+    }));
+    filters
+}
+
+fn grpc_service() -> Value {
+    json!({
+        "envoy_grpc": {"cluster_name": GRPC_CLUSTER},
+        "timeout": duration(SERVER_TIMEOUT_MS),
+    })
+}
+
+fn ext_authz(document: &Document) -> Value {
+    json!({
+        "name": EXT_AUTHZ,
+        "typed_config": typed(
+            "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+            json!({
+                "transport_api_version": "V3",
+                "grpc_service": grpc_service(),
+                "failure_mode_allow": document.failures.ext_authz == OnFailure::Allow,
+                "status_on_error": {"code": "ServiceUnavailable"},
+                // As bytes and with repeated ones kept apart: what is joined or re-coded on the
+                // way is not what the upstream would see.
+                "encode_raw_headers": true,
+                "include_peer_certificate": true,
+            }),
+        ),
+    })
+}
+
+fn bundle(document: &Document, options: &EnvoyOptions) -> Value {
+    json!({
+        "name": BUNDLE,
+        "typed_config": typed(
+            "envoy.extensions.filters.http.wasm.v3.Wasm",
+            json!({
+                "config": {
+                    "name": BUNDLE,
+                    "root_id": "postern",
+                    // A crashed VM answers 503 until it is replaced; never does anything pass.
+                    "failure_policy": "FAIL_RELOAD",
+                    "vm_config": {
+                        "vm_id": "postern",
+                        "runtime": "envoy.wasm.runtime.v8",
+                        "code": {"local": {"filename": options.wasm}},
+                    },
+                    "configuration": typed(
+                        "google.protobuf.StringValue",
+                        json!({"value": bundle_configuration(document)}),
+                    ),
+                },
+            }),
+        ),
+    })
+}
+
+/// The document as the bundle reads it, and where Envoy finds the keys.
+fn bundle_configuration(document: &Document) -> String {
+    let mut configuration: Value =
+        serde_json::from_str(&document.filter_config()).unwrap_or_default();
+    let sources: Vec<Value> = document
+        .issuers
+        .iter()
+        .enumerate()
+        .filter_map(|(issuer, source)| key_source(issuer, &source.jwks))
+        .collect();
+    if let (Value::Object(members), false) = (&mut configuration, sources.is_empty()) {
+        members.insert("key_sources".to_owned(), json!(sources));
+    }
+    configuration.to_string()
+}
+
+fn key_source(issuer: usize, source: &JwksSource) -> Option<Value> {
+    let (cluster, authority, path, refresh_ms) = match source {
+        JwksSource::Inline(_) => return None,
+        JwksSource::Uri { authority, path, refresh_ms, .. } => {
+            (jwks_cluster(issuer), authority.clone(), path, refresh_ms)
+        }
+        JwksSource::Service { service, path, refresh_ms } => {
+            let cluster = if service == "postern" {
+                PUBLIC_CLUSTER.to_owned()
+            } else {
+                service_cluster(service)
+            };
+            (cluster, service.clone(), path, refresh_ms)
+        }
+    };
+    Some(json!({
+        "issuer": issuer,
+        "cluster": cluster,
+        "authority": authority,
+        "path": path,
+        "refresh_ms": refresh_ms,
+    }))
+}
+
+fn ext_proc(document: &Document) -> Value {
+    json!({
+        "name": EXT_PROC,
+        "typed_config": typed(
+            "envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
+            json!({
+                "grpc_service": grpc_service(),
+                "failure_mode_allow": document.failures.ext_proc == OnFailure::Allow,
+                "message_timeout": duration(SERVER_TIMEOUT_MS),
+                // Headers only: no rule needs a body yet, and body modes are for those routes.
+                "processing_mode": {
+                    "request_header_mode": "SEND",
+                    "response_header_mode": "SEND",
+                    "request_body_mode": "NONE",
+                    "response_body_mode": "NONE",
+                    "request_trailer_mode": "SKIP",
+                    "response_trailer_mode": "SKIP",
+                },
+                "metadata_options": {
+                    "forwarding_namespaces": {"untyped": [evidence::METADATA_NAMESPACE]},
+                },
+            }),
+        ),
+    })
+}

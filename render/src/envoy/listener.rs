@@ -1,0 +1,93 @@
+//! The listener and its connection manager.
+
+use postern_document::Document;
+use serde_json::{Value, json};
+
+use super::{EnvoyOptions, filters, local_reply, routes, socket_address, typed};
+
+/// Envoy's advice for an edge proxy: small buffers, so that many connections fit in memory.
+const CONNECTION_BUFFER_BYTES: u32 = 1 << 20;
+
+pub(super) fn render(document: &Document, options: &EnvoyOptions) -> Value {
+    json!({
+        "name": "postern",
+        "address": socket_address(options.listen),
+        "per_connection_buffer_limit_bytes": CONNECTION_BUFFER_BYTES,
+        "filter_chains": [{
+            "filters": [{
+                "name": "envoy.filters.network.http_connection_manager",
+                "typed_config": typed(
+                    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                    connection_manager(document, options),
+                ),
+            }],
+        }],
+    })
+}
+
+fn connection_manager(document: &Document, options: &EnvoyOptions) -> Value {
+    json!({
+        "stat_prefix": "postern",
+        "codec_type": "AUTO",
+        // The client's address comes from the connection and so many trusted hops before it.
+        "use_remote_address": true,
+        "xff_num_trusted_hops": document.trusted_proxies,
+        // What is left after this means the same to every reader; the bundle checks it again.
+        "normalize_path": true,
+        "merge_slashes": true,
+        "path_with_escaped_slashes_action": "REJECT_REQUEST",
+        "common_http_protocol_options": {
+            "idle_timeout": "300s",
+            "max_headers_count": 100,
+            // Some servers read `_` as `-`, and would take x_postern_subject for ours.
+            "headers_with_underscores_action": "DROP_HEADER",
+        },
+        "http_protocol_options": {"accept_http_10": false},
+        "http2_protocol_options": {
+            "max_concurrent_streams": 100,
+            "initial_stream_window_size": 65_536,
+            "initial_connection_window_size": 1_048_576,
+        },
+        "max_request_headers_kb": 60,
+        "stream_idle_timeout": "300s",
+        "request_headers_timeout": "10s",
+        "always_set_request_id_in_response": true,
+        // Neither Envoy's name nor an upstream's goes out; routes remove the header.
+        "server_header_transformation": "PASS_THROUGH",
+        "local_reply_config": local_reply::render(),
+        "access_log": access_log(options),
+        "http_filters": filters::render(document, options),
+        "route_config": routes::render(document),
+    })
+}
+
+/// One JSON line a request: who, which route, what came of it. No header that carries a
+/// credential, no query string (tokens travel there too).
+fn access_log(options: &EnvoyOptions) -> Value {
+    let Some(path) = &options.access_log else {
+        return json!([]);
+    };
+    let format = json!({
+        "time": "%START_TIME%",
+        "route": "%ROUTE_NAME%",
+        "method": "%REQ(:METHOD)%",
+        "path": "%PATH(NQ)%",
+        "status": "%RESPONSE_CODE%",
+        "details": "%RESPONSE_CODE_DETAILS%",
+        "flags": "%RESPONSE_FLAGS%",
+        "milliseconds": "%DURATION%",
+        "bytes_in": "%BYTES_RECEIVED%",
+        "bytes_out": "%BYTES_SENT%",
+        "client": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+        "subject": "%FILTER_STATE(wasm.postern.subject:PLAIN)%",
+        "correlation_id": "%REQ(X-CORRELATION-ID)%",
+        "upstream": "%UPSTREAM_CLUSTER%",
+    });
+    json!([{
+        "name": "envoy.access_loggers.file",
+        "typed_config": typed(
+            "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            json!({"path": path, "log_format": {"json_format": format}}),
+        ),
+    }])
+}

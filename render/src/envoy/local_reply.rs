@@ -1,0 +1,74 @@
+//! Envoy's own answers (413, 431, 502, 503, 504, RBAC's 403 …) in the form of every other denial.
+
+use postern_request::ErrorCode;
+use serde_json::{Value, json};
+
+use super::typed;
+
+/// Answers that the stages have written themselves, by the marker they carry: left as they are.
+/// Everything else that Envoy answers gets the contract's JSON for its status.
+pub(super) fn render() -> Value {
+    let mut mappers = Vec::new();
+    for (from, to, code) in [
+        (400, 400, ErrorCode::BadRequest),
+        (401, 401, ErrorCode::Unauthorized),
+        (403, 403, ErrorCode::Forbidden),
+        (404, 404, ErrorCode::NotFound),
+        (408, 408, ErrorCode::BadRequest),
+        (413, 413, ErrorCode::PayloadTooLarge),
+        (426, 426, ErrorCode::BadRequest),
+        (431, 431, ErrorCode::PayloadTooLarge),
+        (429, 429, ErrorCode::RateLimitExceeded),
+        (500, 503, ErrorCode::Unavailable),
+        (502, 502, ErrorCode::BadGateway),
+        (503, 503, ErrorCode::Unavailable),
+        (504, 504, ErrorCode::GatewayTimeout),
+    ] {
+        mappers.push(mapper(from, to, code));
+    }
+    json!({"mappers": mappers})
+}
+
+fn mapper(from: u16, to: u16, code: ErrorCode) -> Value {
+    let mut headers = vec![set("cache-control", "no-store")];
+    if to == 503 {
+        headers.push(set("retry-after", "1"));
+    }
+    json!({
+        "filter": {"and_filter": {"filters": [
+            {"status_code_filter": {"comparison": {
+                "op": "EQ", "value": {"default_value": from, "runtime_key": "postern.local_reply"},
+            }}},
+            not_ours(),
+        ]}},
+        "status_code": to,
+        "headers_to_add": headers,
+        "body_format_override": {
+            "json_format": {
+                "error": code.as_str(),
+                "error_description": code.description(),
+                "correlation_id": "%REQ(X-CORRELATION-ID?X-REQUEST-ID)%",
+                "timestamp": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
+            },
+        },
+    })
+}
+
+/// The stages' own answers go through the same mappers; their details tell them apart.
+fn not_ours() -> Value {
+    let expression = "!(response.code_details in ['', 'ext_authz_denied'])";
+    json!({"extension_filter": {
+        "name": "envoy.access_loggers.extension_filters.cel",
+        "typed_config": typed(
+            "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+            json!({"expression": expression}),
+        ),
+    }})
+}
+
+fn set(name: &str, value: &str) -> Value {
+    json!({
+        "header": {"key": name, "value": value},
+        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+    })
+}

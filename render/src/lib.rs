@@ -1,0 +1,9 @@
+//! The gateway document as configuration of Envoy and Istio.
+//!
+//! Output is stable and sorted: the same document gives the same bytes, so a difference in a
+//! pull request is a difference in meaning. What cannot be expressed is an error, never left out.
+
+pub mod envoy;
+pub mod istio;
+mod routing;
+mod yaml;

@@ -1,0 +1,440 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use postern_render::envoy::HostPort;
+
+/// Turns Envoy and Istio sidecars into a complete API gateway.
+#[derive(Debug, Parser)]
+#[command(name = "postern", version, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check a gateway document; prints every problem and exits with 1 when there is one.
+    Check(Check),
+    /// Print the JSON Schema of gateway documents, for editors.
+    Schema,
+    /// Write Envoy configuration or Istio manifests of a document.
+    Render(Render),
+    /// Bring the durable store to this release's form, back, or say where it stands.
+    Migrate(Migrate),
+    /// Signing keys.
+    Keys(Keys),
+    /// OAuth clients.
+    Client(Client),
+    /// API keys.
+    Apikey(Apikey),
+    /// Access tokens.
+    Token(Token),
+    /// Serve.
+    Serve(Box<Serve>),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// Shells that completions are written for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Shell {
+    /// Bash
+    Bash,
+    /// Zsh
+    Zsh,
+    /// Fish
+    Fish,
+}
+
+/// `postern check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The document: a file, or a folder of fragments.
+    pub document: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `postern render`
+#[derive(Debug, Args)]
+pub struct Render {
+    /// For what.
+    #[command(subcommand)]
+    pub target: RenderTarget,
+}
+
+/// Targets of `render`.
+#[derive(Debug, Subcommand)]
+pub enum RenderTarget {
+    /// An Envoy bootstrap: envoy.json.
+    Envoy(RenderEnvoy),
+    /// Istio manifests.
+    Istio(RenderIstio),
+}
+
+/// `postern render envoy`
+#[derive(Debug, Args)]
+pub struct RenderEnvoy {
+    /// The document: a file, or a folder of fragments.
+    pub document: PathBuf,
+    /// The folder to write to.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Where Envoy listens.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Where Envoy's admin interface listens.
+    #[arg(long, default_value = "127.0.0.1:9901")]
+    pub envoy_admin: SocketAddr,
+    /// The server's gRPC port.
+    #[arg(long, default_value = "127.0.0.1:9191")]
+    pub server_grpc: HostPort,
+    /// The server's public HTTP port.
+    #[arg(long, default_value = "127.0.0.1:9192")]
+    pub server_public: HostPort,
+    /// The filter module, as a path that Envoy can read.
+    #[arg(long, default_value = "/etc/postern/postern-bundle.wasm")]
+    pub wasm: String,
+    /// Where access logs go; `none` for no access logs.
+    #[arg(long, default_value = "/dev/stdout")]
+    pub access_log: String,
+}
+
+/// `postern render istio`
+#[derive(Debug, Args)]
+pub struct RenderIstio {
+    /// The document: a file, or a folder of fragments.
+    pub document: PathBuf,
+    /// The folder to write to.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// The mesh's version, MAJOR.MINOR.
+    #[arg(long, default_value = "1.30")]
+    pub istio_version: String,
+    /// Where the mesh gets the filter module.
+    #[arg(long, default_value = "oci://registry.example.test/postern-bundle:0.1.0")]
+    pub wasm_url: String,
+    /// SHA-256 of the filter module, to pin it.
+    #[arg(long)]
+    pub wasm_sha256: Option<String>,
+    /// The namespace of the suite.
+    #[arg(long, default_value = "postern")]
+    pub namespace: String,
+}
+
+/// Where durable records are.
+#[derive(Debug, Clone, Args)]
+pub struct Durable {
+    /// The durable store: sqlite:PATH.
+    #[arg(long, env = "POSTERN_DURABLE", hide_env_values = true)]
+    pub durable: String,
+}
+
+/// The key that signing keys are encrypted with.
+#[derive(Debug, Clone, Args)]
+pub struct KeyFile {
+    /// A file with 32 random bytes: as they are, in hexadecimal, or in base64.
+    #[arg(long, env = "POSTERN_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
+/// `postern migrate`
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// Which way.
+    #[command(subcommand)]
+    pub action: MigrateAction,
+}
+
+/// Actions of `migrate`.
+#[derive(Debug, Subcommand)]
+pub enum MigrateAction {
+    /// Apply what is pending, up to NAME.
+    Up {
+        /// The durable store.
+        #[command(flatten)]
+        durable: Durable,
+        /// The last migration to apply.
+        name: Option<String>,
+    },
+    /// Take back the last N.
+    Down {
+        /// The durable store.
+        #[command(flatten)]
+        durable: Durable,
+        /// How many.
+        #[arg(default_value_t = 1)]
+        count: usize,
+    },
+    /// Say what is applied.
+    Status {
+        /// The durable store.
+        #[command(flatten)]
+        durable: Durable,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `postern keys`
+#[derive(Debug, Args)]
+pub struct Keys {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: KeysAction,
+}
+
+/// Actions of `keys`.
+#[derive(Debug, Subcommand)]
+pub enum KeysAction {
+    /// List keys.
+    List {
+        /// The durable store.
+        #[command(flatten)]
+        durable: Durable,
+        /// Not needed to list.
+        #[command(flatten)]
+        key_file: KeyFile,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new key; it signs as soon as everybody can know it.
+    Rotate {
+        /// The durable store.
+        #[command(flatten)]
+        durable: Durable,
+        /// The encryption key.
+        #[command(flatten)]
+        key_file: KeyFile,
+        /// RS256 or ES256.
+        #[arg(long, default_value = "RS256")]
+        algorithm: String,
+    },
+    /// Withdraw a key: tokens signed with it stop being accepted.
+    Retire {
+        /// The durable store.
+        #[command(flatten)]
+        durable: Durable,
+        /// Its id.
+        kid: String,
+    },
+}
+
+/// `postern client`
+#[derive(Debug, Args)]
+pub struct Client {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: ClientAction,
+}
+
+/// Actions of `client`.
+#[derive(Debug, Subcommand)]
+pub enum ClientAction {
+    /// Create a confidential client; its secret is shown once.
+    Create {
+        /// The durable store.
+        #[command(flatten)]
+        durable: Durable,
+        /// A name for people.
+        #[arg(long)]
+        name: String,
+        /// Scopes it may ask for, separated by spaces.
+        #[arg(long, default_value = "")]
+        scopes: String,
+        /// Lifetime of its access tokens, for example 1h.
+        #[arg(long, default_value = "1h")]
+        lifetime: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List clients.
+    List {
+        /// The durable store.
+        #[command(flatten)]
+        durable: Durable,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `postern apikey`
+#[derive(Debug, Args)]
+pub struct Apikey {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: ApikeyAction,
+}
+
+/// Actions of `apikey`.
+#[derive(Debug, Subcommand)]
+pub enum ApikeyAction {
+    /// Create a key; it is shown once.
+    Create {
+        /// The durable store.
+        #[command(flatten)]
+        durable: Durable,
+        /// Who it stands for.
+        #[arg(long)]
+        subject: String,
+        /// The OAuth client it belongs to.
+        #[arg(long)]
+        client_id: Option<String>,
+        /// Scopes, separated by spaces.
+        #[arg(long, default_value = "")]
+        scopes: String,
+        /// Tier.
+        #[arg(long)]
+        tier: Option<String>,
+        /// When it ends, from now, for example 90d; never by default.
+        #[arg(long)]
+        expires_in: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List keys, without their secrets.
+    List {
+        /// The durable store.
+        #[command(flatten)]
+        durable: Durable,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `postern token`
+#[derive(Debug, Args)]
+pub struct Token {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: TokenAction,
+}
+
+/// Actions of `token`.
+#[derive(Debug, Subcommand)]
+pub enum TokenAction {
+    /// Issue an access token, for tests and emergencies.
+    Issue(TokenIssue),
+    /// Say what a token holds and whether it is good. Reads it from standard input with `-`.
+    Inspect {
+        /// The document whose issuer it should be of.
+        #[arg(long)]
+        document: PathBuf,
+        /// The durable store.
+        #[command(flatten)]
+        durable: Durable,
+        /// The encryption key.
+        #[command(flatten)]
+        key_file: KeyFile,
+        /// The token.
+        token: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `postern token issue`
+#[derive(Debug, Args)]
+pub struct TokenIssue {
+    /// The document whose issuer speaks.
+    #[arg(long)]
+    pub document: PathBuf,
+    /// The durable store.
+    #[command(flatten)]
+    pub durable: Durable,
+    /// The encryption key.
+    #[command(flatten)]
+    pub key_file: KeyFile,
+    /// Who it speaks for.
+    #[arg(long)]
+    pub subject: String,
+    /// Scopes, separated by spaces.
+    #[arg(long, default_value = "")]
+    pub scope: String,
+    /// The OAuth client.
+    #[arg(long, default_value = "postern-cli")]
+    pub client_id: String,
+    /// Whom it is for; the issuer itself by default.
+    #[arg(long)]
+    pub audience: Option<String>,
+    /// Role.
+    #[arg(long)]
+    pub role: Option<String>,
+    /// Tier.
+    #[arg(long)]
+    pub tier: Option<String>,
+    /// How long it is good, for example 15m; at most 24h.
+    #[arg(long, default_value = "15m")]
+    pub ttl: String,
+}
+
+/// Parts of the server that can run apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// `ext_authz`.
+    Decide,
+    /// `ext_proc`.
+    Message,
+    /// Tokens, keys, OAuth2: the only role that reads private keys.
+    Identity,
+    /// WebSocket hub; arrives with its own release.
+    Hub,
+    /// Admin API; arrives with its own release.
+    Admin,
+}
+
+/// `postern serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The document: a file, or a folder of fragments.
+    pub document: PathBuf,
+    /// Parts to run.
+    #[arg(long, value_delimiter = ',', default_values = ["decide", "message", "identity", "hub", "admin"])]
+    pub roles: Vec<Role>,
+    /// gRPC: ext_authz, ext_proc, health.
+    #[arg(long, default_value = "127.0.0.1:9191")]
+    pub grpc_address: SocketAddr,
+    /// Public HTTP: OAuth2, keys, discovery, health.
+    #[arg(long, default_value = "127.0.0.1:9192")]
+    pub public_address: SocketAddr,
+    /// Admin HTTP.
+    #[arg(long, default_value = "127.0.0.1:9193")]
+    pub admin_address: SocketAddr,
+    /// Metrics and health.
+    #[arg(long, default_value = "127.0.0.1:9194")]
+    pub metrics_address: SocketAddr,
+    /// The volatile store: memory or redis://…; the document's by default.
+    #[arg(long, env = "POSTERN_VOLATILE", hide_env_values = true)]
+    pub volatile: Option<String>,
+    /// The durable store: sqlite:PATH; the document's by default.
+    #[arg(long, env = "POSTERN_DURABLE", hide_env_values = true)]
+    pub durable: Option<String>,
+    /// The encryption key.
+    #[command(flatten)]
+    pub key_file: KeyFile,
+    /// Seconds between the signal to end and the end of serving.
+    #[arg(long, default_value_t = 5)]
+    pub drain_seconds: u64,
+    /// json or text; text on a terminal by default.
+    #[arg(long)]
+    pub log_format: Option<postern_telemetry::LogFormat>,
+    /// What the metrics' `environment` says.
+    #[arg(long, env = "POSTERN_ENVIRONMENT", default_value = "development")]
+    pub environment: String,
+}

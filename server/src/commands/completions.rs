@@ -1,0 +1,22 @@
+//! `postern completions`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::CommandFactory as _;
+
+use crate::cli::{Cli, Shell};
+
+/// Writes completions to standard output.
+///
+/// # Errors
+/// Never.
+pub fn run(shell: Shell) -> Result<ExitCode> {
+    let shell = match shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+        Shell::Fish => clap_complete::Shell::Fish,
+    };
+    clap_complete::generate(shell, &mut Cli::command(), "postern", &mut std::io::stdout());
+    Ok(ExitCode::SUCCESS)
+}

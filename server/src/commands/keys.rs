@@ -1,0 +1,69 @@
+//! `postern keys`.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use postern_identity::admin::{self, Rotation};
+use postern_jose::Algorithm;
+use serde_json::json;
+
+use super::now;
+use crate::cli::{Keys, KeysAction};
+use crate::{output, settings};
+
+/// Lists, rotates or retires signing keys.
+///
+/// # Errors
+/// When the store or the encryption key cannot be used.
+pub async fn run(arguments: &Keys) -> Result<ExitCode> {
+    match &arguments.action {
+        KeysAction::List { durable, json: as_json, .. } => {
+            let store = settings::durable(&durable.durable).await?;
+            let keys = admin::list_keys(store.as_ref(), now()).await?;
+            if *as_json {
+                let list: Vec<_> = keys
+                    .iter()
+                    .map(|key| json!({"kid": key.kid, "algorithm": key.algorithm.as_str(), "state": key.state.as_str(), "activates_at": key.activates_at.to_rfc3339()}))
+                    .collect();
+                output::line(json!(list).to_string());
+            } else {
+                let rows: Vec<Vec<String>> = keys
+                    .iter()
+                    .map(|key| {
+                        vec![
+                            key.kid.clone(),
+                            key.algorithm.as_str().to_owned(),
+                            key.state.as_str().to_owned(),
+                            key.activates_at.to_rfc3339(),
+                        ]
+                    })
+                    .collect();
+                output::table(&["KID", "ALGORITHM", "STATE", "SIGNS FROM"], &rows);
+            }
+        }
+        KeysAction::Rotate { durable, key_file, algorithm } => {
+            let store = settings::durable(&durable.durable).await?;
+            let kek = settings::require_key(key_file)?;
+            let Some(algorithm) = Algorithm::parse(algorithm) else {
+                bail!("`{algorithm}` is not supported; choose RS256 or ES256");
+            };
+            let rotation = Rotation { algorithm, ..Rotation::default() };
+            let key = admin::rotate_keys(store.as_ref(), &kek, rotation, now()).await?;
+            output::line(format!(
+                "{} ({}) is published and signs from {}",
+                key.kid,
+                key.algorithm.as_str(),
+                key.activates_at.to_rfc3339()
+            ));
+        }
+        KeysAction::Retire { durable, kid } => {
+            let store = settings::durable(&durable.durable).await?;
+            let another = admin::retire_key(store.as_ref(), kid, now()).await?;
+            output::line(format!("{kid} is retired"));
+            if !another {
+                output::remark("no key is left that signs; make one with `postern keys rotate`");
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

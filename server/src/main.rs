@@ -1,0 +1,40 @@
+//! `postern`: the one native binary.
+//!
+//! Load → check → build → bind → ready → serve → drain; every other command is an operator's
+//! tool over the same pieces. Only this file exits.
+
+mod cli;
+mod commands;
+mod documents;
+mod output;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Check(arguments) => commands::check::run(&arguments),
+        Command::Schema => commands::check::schema(),
+        Command::Render(arguments) => commands::render::run(&arguments),
+        Command::Migrate(arguments) => commands::blocking(commands::migrate::run(&arguments)),
+        Command::Keys(arguments) => commands::blocking(commands::keys::run(&arguments)),
+        Command::Client(arguments) => commands::blocking(commands::client::run(&arguments)),
+        Command::Apikey(arguments) => commands::blocking(commands::apikey::run(&arguments)),
+        Command::Token(arguments) => commands::blocking(commands::token::run(&arguments)),
+        Command::Serve(arguments) => commands::blocking(serve::run(*arguments)),
+        Command::Completions { shell } => commands::completions::run(shell),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The connection: made in the background, remade after a loss, never waited for by a request.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use postern_store::StoreError;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, Cmd, FromRedisValue, RedisError, ScriptInvocation};
+
+use crate::Scripts;
+
+/// Longest time for one answer. The decision's own budget is shorter and acts first.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+const LAST_RETRY: Duration = Duration::from_secs(5);
+
+/// A Redis server.
+pub struct RedisStore {
+    client: Client,
+    /// Empty until the first connection stood; from then on it reconnects by itself.
+    manager: OnceLock<ConnectionManager>,
+    scripts: Scripts,
+}
+
+impl RedisStore {
+    /// A store for `redis://[user:password@]host:port[/db]`. Nothing is connected yet: a server
+    /// must be able to start while Redis is away.
+    ///
+    /// # Errors
+    /// When the URL cannot be read; the text does not repeat it.
+    pub fn new(url: &str) -> Result<Self, StoreError> {
+        let client = Client::open(url).map_err(|_| {
+            StoreError::Corrupt("expected redis://[user:password@]host:port[/db]".to_owned())
+        })?;
+        Ok(Self { client, manager: OnceLock::new(), scripts: Scripts::default() })
+    }
+
+    /// Connects, again and again until it stands. Run it beside the server.
+    pub async fn keep_connected(&self) {
+        let mut pause = FIRST_RETRY;
+        while self.manager.get().is_none() {
+            let config = ConnectionManagerConfig::new()
+                .set_response_timeout(Some(RESPONSE_TIMEOUT))
+                .set_connection_timeout(Some(CONNECTION_TIMEOUT))
+                .set_max_delay(LAST_RETRY);
+            match ConnectionManager::new_with_config(self.client.clone(), config).await {
+                Ok(manager) => drop(self.manager.set(manager)),
+                Err(_) => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LAST_RETRY);
+                }
+            }
+        }
+    }
+
+    pub(crate) const fn scripts(&self) -> &Scripts {
+        &self.scripts
+    }
+
+    fn connection(&self) -> Result<ConnectionManager, StoreError> {
+        let manager = self.manager.get();
+        manager.cloned().ok_or_else(|| StoreError::Unavailable("not connected yet".to_owned()))
+    }
+
+    pub(crate) async fn run<T: FromRedisValue>(
+        &self,
+        call: &ScriptInvocation<'_>,
+    ) -> Result<T, StoreError> {
+        call.invoke_async(&mut self.connection()?).await.map_err(|error| convert(&error))
+    }
+
+    pub(crate) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        command.query_async(&mut self.connection()?).await.map_err(|error| convert(&error))
+    }
+}
+
+/// Redis' error by its kind alone: its text may hold keys.
+fn convert(error: &RedisError) -> StoreError {
+    let unusable = error.is_io_error()
+        || error.is_timeout()
+        || error.is_connection_dropped()
+        || error.is_connection_refusal()
+        || error.is_cluster_error();
+    let kind = format!("{:?}", error.kind());
+    if unusable { StoreError::Unavailable(kind) } else { StoreError::Corrupt(kind) }
+}

@@ -1,0 +1,124 @@
+//! The volatile store in Redis.
+//!
+//! One script a decision, one round trip; Redis' own clock, so that servers need not agree on
+//! the time. Keys hold hashes, never what a client sent:
+//!
+//! | key | type | fields |
+//! |---|---|---|
+//! | `postern:rate:window:{hash}` | hash | `i` index, `c` current, `p` previous |
+//! | `postern:circuit:{service}` | hash | `state failures lastFailure recoveryTime` |
+
+mod connection;
+
+use postern_circuit::{Admission, Circuit, State};
+use postern_limits::Outcome;
+use postern_limits::sliding_window::Window;
+use postern_request::UnixMillis;
+use postern_store::volatile::{CircuitAsk, Decision, DecisionAsk, LimitAsk, VolatileStore};
+use postern_store::{BoxFuture, StoreError};
+use redis::{Script, Value};
+
+pub use connection::RedisStore;
+
+const DECIDE: &str = include_str!("../scripts/decide.lua");
+const RECORD: &str = include_str!("../scripts/record.lua");
+
+/// Both scripts, hashed once.
+#[derive(Debug)]
+struct Scripts {
+    decide: Script,
+    record: Script,
+}
+
+impl Default for Scripts {
+    fn default() -> Self {
+        Self { decide: Script::new(DECIDE), record: Script::new(RECORD) }
+    }
+}
+
+fn circuit_key(service: &str) -> String {
+    format!("postern:circuit:{{{service}}}")
+}
+
+fn window_key(limit: &LimitAsk) -> String {
+    format!("postern:rate:window:{{{}}}", limit.key.to_hex())
+}
+
+impl VolatileStore for RedisStore {
+    fn decide<'a>(
+        &'a self,
+        ask: &'a DecisionAsk,
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Result<Decision, StoreError>> {
+        Box::pin(async move {
+            let mut call = self.scripts().decide.prepare_invoke();
+            let (key, recovery) = ask.circuit.as_ref().map_or((String::new(), 0), |circuit| {
+                (circuit_key(&circuit.service), circuit.settings.recovery_ms)
+            });
+            call.key(key).arg(recovery);
+            for limit in &ask.limits {
+                call.key(window_key(limit));
+                call.arg(limit.rate.requests()).arg(limit.rate.period_ms()).arg(limit.cost);
+            }
+            let answer: Vec<i64> = self.run(&call).await?;
+            read_decision(&ask.limits, &answer)
+                .ok_or_else(|| StoreError::Corrupt("answer of the decision script".to_owned()))
+        })
+    }
+
+    fn record_outcome<'a>(
+        &'a self,
+        circuit: &'a CircuitAsk,
+        success: bool,
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
+        Box::pin(async move {
+            let mut call = self.scripts().record.prepare_invoke();
+            call.key(circuit_key(&circuit.service));
+            call.arg(u8::from(success));
+            call.arg(circuit.settings.consecutive_failures).arg(circuit.settings.recovery_ms);
+            let (state, failures, last, recovery): (String, u32, u64, u64) = self.run(&call).await?;
+            let state = State::parse(&state)
+                .ok_or_else(|| StoreError::Corrupt("state of a circuit".to_owned()))?;
+            Ok(Circuit {
+                state,
+                failures,
+                last_failure: UnixMillis(last),
+                recovery_at: UnixMillis(recovery),
+            })
+        })
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let _: Value = self.query(&redis::cmd("PING")).await?;
+            Ok(())
+        })
+    }
+}
+
+/// The script's answer in our terms; none when it is not what the script returns.
+fn read_decision(limits: &[LimitAsk], answer: &[i64]) -> Option<Decision> {
+    let mut numbers = answer.iter().map(|number| u64::try_from(*number).unwrap_or(0));
+    let now = UnixMillis(u64::try_from(*answer.last()?).ok()?);
+    let admission = match numbers.next()? {
+        0 => Admission::Pass,
+        1 => Admission::Probe,
+        2 => {
+            let retry_after_ms = numbers.next()?;
+            return Some(Decision {
+                limits: Vec::new(),
+                admission: Admission::Refused { retry_after_ms },
+            });
+        }
+        _ => return None,
+    };
+    numbers.next()?;
+    let outcomes = limits.iter().map(|limit| {
+        let allowed = numbers.next()? == 1;
+        let window =
+            Window { index: numbers.next()?, current: numbers.next()?, previous: numbers.next()? };
+        Some(Outcome { allowed, status: window.status(limit.rate, now) })
+    });
+    Some(Decision { limits: outcomes.collect::<Option<_>>()?, admission })
+}

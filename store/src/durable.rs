@@ -1,0 +1,194 @@
+//! The durable port: what must survive a restart and is the truth wherever volatile state
+//! disagrees.
+//!
+//! Records are what is kept, in plain types: who uses them turns them into its own. Secrets
+//! never arrive here: client secrets and API keys come as hashes, private keys sealed.
+//! Every implementation passes the suite in `contract`.
+
+use std::fmt;
+
+use postern_request::UnixMillis;
+
+use crate::{BoxFuture, StoreError};
+
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
+pub mod memory;
+
+/// Most records that one page of a list holds; a greater limit is taken for this one.
+pub const MAX_PAGE: u32 = 100;
+
+/// SHA-256 of a secret with 256 random bits, which needs no salt and no slow hash.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SecretHash(pub [u8; 32]);
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretHash(…)")
+    }
+}
+
+/// Bytes that only the holder of the key-encryption key can read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed(pub Vec<u8>);
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealed({} bytes)", self.0.len())
+    }
+}
+
+/// A key that signs tokens, or did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningKeyRecord {
+    /// `kid`
+    pub kid: String,
+    /// `alg`, as RFC 7518 spells it.
+    pub algorithm: String,
+    /// The public half: a JWK as JSON text.
+    pub public_jwk: String,
+    /// The private half.
+    pub private_sealed: Sealed,
+    /// When it was made. It is published from then on.
+    pub created_at: UnixMillis,
+    /// From when on it may sign: later than it is published, so that verifiers know it by then.
+    pub activates_at: UnixMillis,
+    /// From when on it is not published any more.
+    pub retires_at: Option<UnixMillis>,
+}
+
+/// Whether a client can keep a secret (RFC 6749 §2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientKind {
+    /// It cannot.
+    Public,
+    /// It can.
+    Confidential,
+}
+
+impl ClientKind {
+    /// As it is stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Confidential => "confidential",
+        }
+    }
+
+    /// Reads what [`ClientKind::as_str`] wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Public, Self::Confidential].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// An OAuth client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientRecord {
+    /// `client_id`
+    pub client_id: String,
+    /// What people call it.
+    pub name: String,
+    /// Public or confidential.
+    pub kind: ClientKind,
+    /// Of the client's secret; none for public clients.
+    pub secret_sha256: Option<SecretHash>,
+    /// `grant_types`; names without spaces.
+    pub grant_types: Vec<String>,
+    /// What it may ask for; names without spaces.
+    pub scopes: Vec<String>,
+    /// How long its access tokens live, in seconds.
+    pub access_token_lifetime_secs: u64,
+    /// Whether it may do anything at all.
+    pub is_active: bool,
+    /// When it was registered.
+    pub created_at: UnixMillis,
+}
+
+/// An API key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKeyRecord {
+    /// The public part of the key, by which it is found.
+    pub id: String,
+    /// Of the whole key.
+    pub sha256: SecretHash,
+    /// Who it stands for.
+    pub subject: String,
+    /// The client that it belongs to.
+    pub client_id: Option<String>,
+    /// What it allows; names without spaces.
+    pub scopes: Vec<String>,
+    /// For limits.
+    pub tier: Option<String>,
+    /// From when on it is not valid any more.
+    pub expires_at: Option<UnixMillis>,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// When it was revoked.
+    pub revoked_at: Option<UnixMillis>,
+}
+
+/// What must survive a restart.
+///
+/// # Errors
+/// Every method: [`StoreError::Unavailable`] when the store cannot be asked (a retry may help),
+/// [`StoreError::Corrupt`] when it holds what nobody here wrote, and where something is
+/// inserted [`StoreError::Conflict`] when its id is taken; nothing is changed then.
+pub trait DurableStore: Send + Sync {
+    /// Asks the store for nothing, to learn whether it answers.
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// All signing keys, oldest first, retired ones included.
+    fn list_signing_keys(&self) -> BoxFuture<'_, Result<Vec<SigningKeyRecord>, StoreError>>;
+
+    /// Keeps a new signing key.
+    fn insert_signing_key(&self, key: SigningKeyRecord) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Says from when on a signing key is not published any more; whether there is such a key.
+    fn set_signing_key_retirement<'a>(
+        &'a self,
+        kid: &'a str,
+        retires_at: UnixMillis,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Keeps a new client.
+    fn insert_client(&self, client: ClientRecord) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// The client with this id.
+    fn find_client<'a>(
+        &'a self,
+        client_id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ClientRecord>, StoreError>>;
+
+    /// Up to `limit` clients by their ids, beginning after `after`.
+    fn list_clients<'a>(
+        &'a self,
+        after: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<ClientRecord>, StoreError>>;
+
+    /// Keeps a new API key.
+    fn insert_api_key(&self, key: ApiKeyRecord) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// The API key with this id, whatever became of it.
+    fn find_api_key<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ApiKeyRecord>, StoreError>>;
+
+    /// Up to `limit` API keys by their ids, beginning after `after`.
+    fn list_api_keys<'a>(
+        &'a self,
+        after: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<ApiKeyRecord>, StoreError>>;
+
+    /// Revokes an API key for good; whether there is such a key. One that was revoked before
+    /// keeps its time.
+    fn revoke_api_key<'a>(
+        &'a self,
+        id: &'a str,
+        revoked_at: UnixMillis,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+}

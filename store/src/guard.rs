@@ -1,0 +1,184 @@
+//! A budget and a breaker in front of a store: a store that hangs costs a request no more than
+//! the budget, and once the breaker is open nothing at all.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use postern_circuit::Circuit;
+use postern_request::UnixMillis;
+
+use crate::volatile::{CircuitAsk, Decision, DecisionAsk, VolatileStore};
+use crate::{BoxFuture, StoreError};
+
+/// Longest time that a decision waits for the store.
+pub const BUDGET: Duration = Duration::from_millis(20);
+/// Failures in a row that open the breaker.
+const FAILURES: u32 = 5;
+/// How long it stays open before one call may try.
+const RECOVERY: Duration = Duration::from_secs(1);
+
+/// A store behind a budget and a breaker.
+pub struct Guarded<S> {
+    store: S,
+    budget: Duration,
+    born: Instant,
+    failures: AtomicU32,
+    /// Milliseconds after `born` until which nothing is asked; zero while closed.
+    closed_until: AtomicU64,
+}
+
+impl<S: VolatileStore> Guarded<S> {
+    /// Guards a store with the usual [`BUDGET`].
+    pub fn new(store: S) -> Self {
+        Self::with_budget(store, BUDGET)
+    }
+
+    /// Guards a store with another budget.
+    pub fn with_budget(store: S, budget: Duration) -> Self {
+        Self {
+            store,
+            budget,
+            born: Instant::now(),
+            failures: AtomicU32::new(0),
+            closed_until: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether the breaker lets nothing through at the moment.
+    pub fn is_open(&self) -> bool {
+        self.elapsed() < self.closed_until.load(Ordering::Relaxed)
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// `call` is made only when the breaker lets it through.
+    async fn guard<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        call: impl FnOnce() -> F,
+    ) -> Result<T, StoreError> {
+        let until = self.closed_until.load(Ordering::Relaxed);
+        let now = self.elapsed();
+        if now < until {
+            return Err(StoreError::Unavailable("failing, not asked".to_owned()));
+        }
+        if until > 0 {
+            // Recovery is over: whoever moves the time on is the one call that tries; the
+            // others wait for what comes of it.
+            let next = now + u64::try_from(RECOVERY.as_millis()).unwrap_or(1000);
+            let moved = self.closed_until.compare_exchange(
+                until,
+                next,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+            if moved.is_err() {
+                return Err(StoreError::Unavailable("failing, being tried".to_owned()));
+            }
+        }
+        let result = match tokio::time::timeout(self.budget, call()).await {
+            Ok(result) => result,
+            Err(_) => Err(StoreError::Unavailable("no answer within the budget".to_owned())),
+        };
+        self.note(matches!(result, Err(StoreError::Unavailable(_))));
+        result
+    }
+
+    fn note(&self, failed: bool) {
+        if !failed {
+            self.failures.store(0, Ordering::Relaxed);
+            self.closed_until.store(0, Ordering::Relaxed);
+        } else if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES {
+            let recovery = u64::try_from(RECOVERY.as_millis()).unwrap_or(1000);
+            self.closed_until.store(self.elapsed() + recovery, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<S: VolatileStore> VolatileStore for Guarded<S> {
+    fn decide<'a>(
+        &'a self,
+        ask: &'a DecisionAsk,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<Decision, StoreError>> {
+        Box::pin(self.guard(move || self.store.decide(ask, now)))
+    }
+
+    fn record_outcome<'a>(
+        &'a self,
+        circuit: &'a CircuitAsk,
+        success: bool,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
+        Box::pin(self.guard(move || self.store.record_outcome(circuit, success, now)))
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        // Health asks for itself: with its own time limit, and past an open breaker.
+        self.store.ping()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+
+    use crate::MemoryStore;
+
+    /// Hangs while told to.
+    #[derive(Default)]
+    struct Hanging {
+        hangs: AtomicBool,
+        asked: AtomicU32,
+        inner: MemoryStore,
+    }
+
+    impl VolatileStore for Hanging {
+        fn decide<'a>(
+            &'a self,
+            ask: &'a DecisionAsk,
+            now: UnixMillis,
+        ) -> BoxFuture<'a, Result<Decision, StoreError>> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async move {
+                if self.hangs.load(Ordering::Relaxed) {
+                    std::future::pending::<()>().await;
+                }
+                self.inner.decide(ask, now).await
+            })
+        }
+
+        fn record_outcome<'a>(
+            &'a self,
+            circuit: &'a CircuitAsk,
+            success: bool,
+            now: UnixMillis,
+        ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
+            self.inner.record_outcome(circuit, success, now)
+        }
+
+        fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+            self.inner.ping()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hanging_store_is_given_up_and_then_not_asked() {
+        let guarded = Guarded::with_budget(Hanging::default(), Duration::from_millis(5));
+        guarded.store.hangs.store(true, Ordering::Relaxed);
+        let ask = DecisionAsk::default();
+        for _ in 0..20 {
+            let answer = guarded.decide(&ask, UnixMillis(0)).await;
+            assert!(matches!(answer, Err(StoreError::Unavailable(_))));
+        }
+        assert_eq!(guarded.store.asked.load(Ordering::Relaxed), FAILURES);
+        assert!(guarded.is_open());
+        guarded.store.hangs.store(false, Ordering::Relaxed);
+        tokio::time::sleep(RECOVERY + Duration::from_millis(20)).await;
+        assert!(guarded.decide(&ask, UnixMillis(0)).await.is_ok());
+        assert!(!guarded.is_open());
+    }
+}

@@ -1,0 +1,31 @@
+//! What the server keeps, as ports: volatile state (limits, circuits) and durable records
+//! (clients, keys). Each port has one contract suite that every implementation passes.
+//!
+//! Deliberately absent: Redis and SQL (crates of their own). Only `server` knows which
+//! implementation is behind a port.
+
+pub mod durable;
+pub mod guard;
+pub mod memory;
+pub mod volatile;
+
+pub use guard::Guarded;
+pub use memory::MemoryStore;
+pub use volatile::{CircuitAsk, Decision, DecisionAsk, LimitAsk, LimitKey, VolatileStore};
+
+/// The answer of a port.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn std::future::Future<Output = T> + Send + 'a>>;
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached or did not answer in time; a retry may help. Holds no secret.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// It holds something that it should not; a retry does not help.
+    #[error("the store holds something unexpected: {0}")]
+    Corrupt(String),
+    /// The record is there already.
+    #[error("the record exists already")]
+    Conflict,
+}

@@ -1,0 +1,50 @@
+//! Gateway documents for the tests, with places for what is known only when a stack starts.
+
+use std::fs;
+use std::net::SocketAddr;
+
+use crate::{env, keys};
+
+/// Routes of every kind; see the comments in the file.
+pub const GATEWAY: &str = include_str!("../fixtures/gateway.yaml");
+/// Exact limits with each of the answers to a store that is away.
+pub const FAILURES: &str = include_str!("../fixtures/failures.yaml");
+/// Wrong in many ways; [`BROKEN_AT`] says where.
+pub const BROKEN: &str = include_str!("../fixtures/broken.yaml");
+/// Lines of [`BROKEN`] that must be reported, and a word that the report must hold.
+pub const BROKEN_AT: [(usize, &str); 4] =
+    [(2, "sevices"), (5, "HOST:PORT"), (10, "zero"), (15, "contents")];
+
+/// The document that ships, with its fixed addresses turned into the kit's places.
+///
+/// # Panics
+/// When it cannot be read.
+#[must_use]
+pub fn sample() -> String {
+    let path = env::repository().join("envoy").join("sample.yaml");
+    let text = fs::read_to_string(&path);
+    text.unwrap_or_else(|error| panic!("reading {}: {error}", path.display()))
+        .replace("127.0.0.1:9195", "$UPSTREAM")
+        .replace("http://127.0.0.1:8080", "$ISSUER")
+}
+
+/// The API key that the shipped document accepts.
+///
+/// # Panics
+/// When its comment does not name one.
+#[must_use]
+pub fn sample_api_key() -> String {
+    let text = sample();
+    let after = text.split("# sample key:").nth(1).expect("a comment `# sample key: …`");
+    after.split_whitespace().next().expect("a key in it").to_owned()
+}
+
+/// Fills in the places of a document.
+#[must_use]
+pub fn fill_in(document: &str, upstream: SocketAddr, issuer: &str) -> String {
+    document
+        .replace("$UPSTREAM", &upstream.to_string())
+        .replace("$ISSUER", issuer)
+        .replace("$JWKS", keys::JWKS.trim())
+        .replace("$API_KEY_SHA256", keys::API_KEY_SHA256)
+}

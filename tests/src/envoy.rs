@@ -1,0 +1,187 @@
+//! A real Envoy with the bundle, running what `postern render envoy` made of a document.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::client::{Call, Client, Protocol};
+use crate::process::{self, Finished, Running};
+use crate::{env, ports, server, wait};
+
+/// V8 compiles the module meanwhile, on a machine that may be busy.
+const START: Duration = Duration::from_secs(60);
+const VALIDATE: Duration = Duration::from_secs(60);
+
+/// The ports that an Envoy listens on.
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    /// Requests.
+    pub listen: u16,
+    /// Admin.
+    pub admin: u16,
+}
+
+impl Ports {
+    /// Free ones.
+    #[must_use]
+    pub fn free() -> Self {
+        Self { listen: ports::free(), admin: ports::free() }
+    }
+}
+
+/// Runs `postern render envoy`.
+pub async fn render(
+    document: &Path,
+    out: &Path,
+    envoy: Ports,
+    server_ports: server::Ports,
+) -> Finished {
+    let address = |port: u16| ports::local(port).to_string();
+    let mut command = server::command(["render", "envoy"]);
+    command
+        .arg(document)
+        .arg("--out")
+        .arg(out)
+        .args(["--listen", &address(envoy.listen)])
+        .args(["--envoy-admin", &address(envoy.admin)])
+        .args(["--server-grpc", &address(server_ports.grpc)])
+        .args(["--server-public", &address(server_ports.public)])
+        .arg("--wasm")
+        .arg(env::bundle());
+    process::run(command, Duration::from_secs(30)).await
+}
+
+/// Where [`render`] writes to.
+#[must_use]
+pub fn config_file(out: &Path) -> PathBuf {
+    out.join("envoy.json")
+}
+
+/// Changes a rendered configuration, to see what a misconfigured Envoy does.
+///
+/// # Panics
+/// When it is no JSON.
+pub fn edit(config: &Path, change: impl FnOnce(&mut Value)) {
+    let text = fs::read_to_string(config).expect("the rendered configuration");
+    let mut value: Value = serde_json::from_str(&text).expect("envoy.json is JSON");
+    change(&mut value);
+    fs::write(config, value.to_string()).expect("the changed configuration");
+}
+
+/// Calls `change` with every object of a configuration.
+pub fn for_each_object(
+    value: &mut Value,
+    change: &mut dyn FnMut(&mut serde_json::Map<String, Value>),
+) {
+    match value {
+        Value::Object(members) => {
+            change(members);
+            for member in members.values_mut() {
+                for_each_object(member, change);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                for_each_object(item, change);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Has Envoy itself check a configuration.
+pub async fn validate(config: &Path) -> Finished {
+    let mut command = Command::new(env::envoy());
+    command.args(["--mode", "validate", "--log-level", "warning", "-c"]).arg(config);
+    process::run(command, VALIDATE).await
+}
+
+/// An Envoy that runs until it is dropped.
+#[derive(Debug)]
+pub struct Envoy {
+    ports: Ports,
+    process: Running,
+}
+
+impl Envoy {
+    /// Starts one and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not soon, or ends.
+    pub async fn start(config: &Path, ports: Ports, workers: u32, log: &Path) -> Self {
+        let mut command = Command::new(env::envoy());
+        command
+            .arg("-c")
+            .arg(config)
+            .args(["--concurrency", &workers.to_string()])
+            // Nothing is shared with other Envoys of this machine, and nothing stays behind in
+            // shared memory after a kill.
+            .arg("--disable-hot-restart")
+            .args(["--log-level", "info"]);
+        let mut process = Running::start("envoy", log, &mut command);
+        let admin = Client::new(Protocol::Http1, ports.admin);
+        wait::until("live Envoy", START, || {
+            if let Some(status) = process.ended() {
+                panic!("Envoy ended with {status} before it was ready");
+            }
+            async move {
+                let answer = admin.try_send(&Call::get("/ready")).await?;
+                if answer.status == 200 { Ok(()) } else { Err(answer.to_string()) }
+            }
+        })
+        .await;
+        wait::until_listening("Envoy", ports.listen, START).await;
+        Self { ports, process }
+    }
+
+    /// Its ports.
+    #[must_use]
+    pub const fn ports(&self) -> Ports {
+        self.ports
+    }
+
+    /// All counters and gauges.
+    pub async fn stats(&self) -> BTreeMap<String, u64> {
+        let admin = Client::new(Protocol::Http1, self.ports.admin);
+        let text = admin.send(&Call::get("/stats")).await.text();
+        text.lines()
+            .filter_map(|line| {
+                let (name, value) = line.rsplit_once(": ")?;
+                Some((name.to_owned(), value.parse().ok()?))
+            })
+            .collect()
+    }
+
+    /// One counter or gauge; 0 when it is not there yet.
+    pub async fn stat(&self, name: &str) -> u64 {
+        self.stats().await.get(name).copied().unwrap_or(0)
+    }
+
+    /// What it wrote so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Asserts that it runs, and that no VM of a filter had to be made anew. That the VMs
+    /// answer is for the caller to see: under FAIL_CLOSED a dead one turns requests away.
+    ///
+    /// # Panics
+    /// When one did.
+    pub async fn assert_no_failed_machine(&mut self) {
+        if let Some(status) = self.process.ended() {
+            panic!("Envoy ended with {status}");
+        }
+        let failures: Vec<(String, u64)> = self
+            .stats()
+            .await
+            .into_iter()
+            .filter(|(name, value)| name.contains("vm_reload") && *value > 0)
+            .collect();
+        assert!(failures.is_empty(), "filter VMs failed: {failures:?}");
+    }
+}

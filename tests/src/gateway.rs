@@ -1,0 +1,216 @@
+//! A whole stack.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::client::{Answer, Call, Client, Protocol};
+use crate::envoy::{self, Envoy};
+use crate::redis::Redis;
+use crate::server::{self, Durable, Server};
+use crate::upstream::Upstream;
+use crate::{documents, ports, wait};
+
+/// The longest until a stack that is up gives the answer that a test waits for.
+const SETTLE: Duration = Duration::from_secs(20);
+
+/// Where limits and circuits are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Store {
+    /// In the server.
+    Memory,
+    /// In a Redis of the stack's own.
+    Redis,
+    /// In a Redis of somebody else's: its URL.
+    At(String),
+}
+
+/// A running stack. Fields drop in this order.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Envoy.
+    pub envoy: Envoy,
+    /// `postern serve`.
+    pub server: Server,
+    /// Its own Redis, where it has one.
+    pub redis: Option<Redis>,
+    /// What stands behind it.
+    pub upstream: Upstream,
+    /// The durable store, where it has one.
+    pub durable: Option<Durable>,
+    document: PathBuf,
+    folder: TempDir,
+}
+
+impl Gateway {
+    /// A stack in the making.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder {
+            document: documents::GATEWAY.to_owned(),
+            server_document: None,
+            workers: 1,
+            store: Store::Memory,
+            durable: false,
+            edit: None,
+        }
+    }
+
+    /// A client of Envoy.
+    #[must_use]
+    pub fn client(&self, protocol: Protocol) -> Client {
+        Client::new(protocol, self.envoy.ports().listen)
+    }
+
+    /// Sends a call in HTTP/1.1.
+    pub async fn send(&self, call: &Call) -> Answer {
+        self.client(Protocol::Http1).send(call).await
+    }
+
+    /// Envoy's port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.envoy.ports().listen
+    }
+
+    /// Envoy's address as a URL.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", ports::local(self.port()))
+    }
+
+    /// The document's file, as the server got it.
+    #[must_use]
+    pub fn document(&self) -> &Path {
+        &self.document
+    }
+
+    /// The stack's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Sends a call until its answer has this status: what a part needs a moment for (fetching
+    /// keys, connecting again, a limit's store that came back).
+    ///
+    /// # Panics
+    /// When it does not within some seconds.
+    pub async fn until_status(&self, status: u16, call: &Call) -> Answer {
+        let client = self.client(Protocol::Http1);
+        wait::until(&format!("{status} for {call}"), SETTLE, || async move {
+            let answer = client.try_send(call).await?;
+            if answer.status == status { Ok(answer) } else { Err(answer.to_string()) }
+        })
+        .await
+    }
+}
+
+type Edit = Box<dyn FnOnce(&mut Value) + Send>;
+
+/// What a stack will be.
+pub struct Builder {
+    document: String,
+    server_document: Option<String>,
+    workers: u32,
+    store: Store,
+    durable: bool,
+    edit: Option<Edit>,
+}
+
+impl Builder {
+    /// Runs this document; `$WORDS` are filled in ([`documents::fill_in`]).
+    #[must_use]
+    pub fn document(mut self, document: impl Into<String>) -> Self {
+        self.document = document.into();
+        self
+    }
+
+    /// Has the server run another document than Envoy.
+    #[must_use]
+    pub fn server_document(mut self, document: impl Into<String>) -> Self {
+        self.server_document = Some(document.into());
+        self
+    }
+
+    /// Envoy's worker threads; 1 unless said otherwise.
+    #[must_use]
+    pub fn workers(mut self, workers: u32) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Where limits and circuits are kept; in memory unless said otherwise.
+    #[must_use]
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// Gives the server a durable store and signing keys, so that it can issue tokens.
+    #[must_use]
+    pub fn durable(mut self) -> Self {
+        self.durable = true;
+        self
+    }
+
+    /// Changes Envoy's configuration after it was rendered.
+    #[must_use]
+    pub fn edit_envoy(mut self, edit: impl FnOnce(&mut Value) + Send + 'static) -> Self {
+        self.edit = Some(Box::new(edit));
+        self
+    }
+
+    /// Starts everything, each part when the one before it is ready.
+    ///
+    /// # Panics
+    /// When a part does not start.
+    pub async fn start(self) -> Gateway {
+        let folder = tempfile::tempdir().expect("a folder for the stack");
+        let upstream = Upstream::start().await;
+        let envoy_ports = envoy::Ports::free();
+        let server_ports = server::Ports::free();
+        let issuer = format!("http://{}", ports::local(envoy_ports.listen));
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, documents::fill_in(text, upstream.address(), &issuer))
+                .expect("the document's file");
+            path
+        };
+        let document = write("gateway.yaml", &self.document);
+        let server_document = match &self.server_document {
+            Some(text) => write("server.yaml", text),
+            None => document.clone(),
+        };
+
+        let redis = match self.store {
+            Store::Redis => Some(Redis::start().await),
+            Store::Memory | Store::At(_) => None,
+        };
+        let volatile = match (self.store, &redis) {
+            (Store::At(url), _) => url,
+            (_, Some(redis)) => redis.url(),
+            (_, None) => "memory".to_owned(),
+        };
+        let durable = if self.durable { Some(Durable::prepare(folder.path()).await) } else { None };
+        let options = server::Options {
+            document: server_document.clone(),
+            volatile,
+            durable: durable.clone(),
+            folder: folder.path().to_path_buf(),
+        };
+        let server = Server::start(options, server_ports).await;
+
+        envoy::render(&document, folder.path(), envoy_ports, server_ports).await.expect_success();
+        let config = envoy::config_file(folder.path());
+        if let Some(edit) = self.edit {
+            envoy::edit(&config, edit);
+        }
+        let log = folder.path().join("envoy.log");
+        let envoy = Envoy::start(&config, envoy_ports, self.workers, &log).await;
+        Gateway { envoy, server, redis, upstream, durable, document: server_document, folder }
+    }
+}

@@ -1,0 +1,206 @@
+//! The command line, and the shipped document from its check to a token that opens the door.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use postern_e2e::client::{Call, Protocol};
+use postern_e2e::gateway::Gateway;
+use postern_e2e::server::{self, Durable};
+use postern_e2e::{documents, env, envoy, keys};
+use serde_json::{Value, json};
+
+const SAMPLE: &str = "envoy/sample.yaml";
+
+#[tokio::test]
+async fn the_shipped_document_is_in_order() {
+    server::run(["check", SAMPLE]).await.expect_success();
+}
+
+#[tokio::test]
+async fn envoy_itself_accepts_what_is_rendered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sample = env::repository().join(SAMPLE);
+    let (envoy_ports, server_ports) = (envoy::Ports::free(), server::Ports::free());
+    let rendered = envoy::render(&sample, folder.path(), envoy_ports, server_ports).await;
+    rendered.expect_success();
+    envoy::validate(&envoy::config_file(folder.path())).await.expect_success();
+}
+
+#[tokio::test]
+async fn the_database_says_where_it_stands() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let durable = Durable::new(folder.path());
+    server::run(durable.arguments(&["migrate", "up"])).await.expect_success();
+    // Again: nothing to do, and no error.
+    server::run(durable.arguments(&["migrate", "up"])).await.expect_success();
+    let status = server::run(durable.arguments(&["migrate", "status"])).await.expect_success();
+    assert!(!status.trim().is_empty(), "`migrate status` says nothing");
+
+    assert_eq!(key_list(&durable).await.len(), 0);
+    for expected in [1, 2] {
+        let arguments = durable.arguments_with_key(&["keys", "rotate"]);
+        server::run(arguments).await.expect_success();
+        assert_eq!(key_list(&durable).await.len(), expected);
+    }
+}
+
+async fn key_list(durable: &Durable) -> Vec<Value> {
+    let arguments = durable.arguments_with_key(&["keys", "list", "--json"]);
+    let text = server::run(arguments).await.expect_success();
+    let list: Value = serde_json::from_str(&text).expect("JSON");
+    // A private key never leaves the store.
+    assert!(!text.contains("PRIVATE"), "{text}");
+    list.as_array().expect("a list").clone()
+}
+
+#[tokio::test]
+async fn wrong_use_is_an_error_with_a_hint() {
+    for arguments in [&["frobnicate"][..], &["check"], &["render", "envoy"], &["serve"]] {
+        let finished = server::run(arguments).await;
+        assert_ne!(finished.code, Some(0), "{finished}");
+        assert!(finished.stderr.contains("Usage"), "{finished}");
+    }
+}
+
+/// Everything that `./dev up` shows, on the document that ships.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_keys_to_a_token_that_opens_the_door() {
+    let mut gateway = Gateway::builder().document(documents::sample()).durable().start().await;
+    let durable = gateway.durable.clone().expect("a durable store");
+    let full = issue(&gateway, &durable, "content.read payments.read payments.write").await;
+    let content = |token: &str| Call::get("/content/items").bearer(token);
+
+    // The filters fetch the keys when they start, and again until they have them.
+    let answer = gateway.until_status(200, &content(&full)).await;
+    assert_eq!(answer.upstream_header("x-postern-subject"), Some(json!("alice")));
+    for protocol in Protocol::ALL {
+        let client = gateway.client(protocol);
+        client.send(&content(&full)).await.expect(200);
+        client.send(&Call::get("/payments/charges").bearer(&full)).await.expect(200);
+        client.send(&Call::get("/content/items")).await.expect_denial(401, "UNAUTHORIZED");
+        let tampered = content(&keys::tampered(&full));
+        client.send(&tampered).await.expect_denial(401, "INVALID_TOKEN");
+        // A token of another issuer, good elsewhere.
+        let foreign = keys::Token::of("alice").scope("content.read").sign();
+        client.send(&content(&foreign)).await.expect_denial(401, "INVALID_TOKEN");
+    }
+    inspection_tells_good_from_bad(&gateway, &durable, &full).await;
+    let narrow = issue(&gateway, &durable, "content.read").await;
+    let charge = Call::post("/payments/charges").bearer(&narrow);
+    gateway.send(&charge).await.expect_denial(403, "INSUFFICIENT_SCOPE");
+
+    let with_key = Call::get("/commerce/orders").header("x-api-key", documents::sample_api_key());
+    let answer = gateway.send(&with_key).await.expect(200);
+    assert_eq!(answer.upstream_header("x-postern-subject"), Some(json!("sample-partner")));
+    let caller = answer.upstream_header("x-caller").expect("a caller").to_string();
+    assert!(caller.contains("user=sample-partner"), "{caller}");
+
+    discovery_is_consistent(&gateway).await;
+    client_credentials_open_the_door(&gateway, &durable).await;
+    for _ in 0..10 {
+        gateway.send(&Call::get("/notifications/ping")).await.expect(200);
+    }
+    let answer = gateway.send(&Call::get("/notifications/ping")).await;
+    let answer = answer.expect_denial(429, "RATE_LIMIT_EXCEEDED");
+    assert_eq!(answer.number("x-ratelimit-limit"), 10);
+
+    after_a_rotation_old_tokens_hold(&mut gateway, &durable, &full).await;
+}
+
+async fn issue(gateway: &Gateway, durable: &Durable, scope: &str) -> String {
+    let document = gateway.document().display().to_string();
+    let words = ["token", "issue", "--document", &document, "--subject", "alice", "--scope", scope];
+    let text = server::run(durable.arguments_with_key(&words)).await.expect_success();
+    let token = text.trim().to_owned();
+    assert_eq!(token.split('.').count(), 3, "{token}");
+    token
+}
+
+async fn inspection_tells_good_from_bad(gateway: &Gateway, durable: &Durable, token: &str) {
+    let document = gateway.document().display().to_string();
+    let inspect = |token: &str| {
+        let words = ["token", "inspect", "--json", "--document", &document, token];
+        server::run(durable.arguments_with_key(&words))
+    };
+    let told = inspect(token).await.expect_success();
+    assert!(told.contains("alice") && told.contains("content.read"), "{told}");
+    // Whatever it says of a bad one, not the same.
+    let of_bad = inspect(&keys::tampered(token)).await;
+    assert!(of_bad.code != Some(0) || of_bad.stdout != told, "{of_bad}");
+}
+
+async fn discovery_is_consistent(gateway: &Gateway) {
+    for path in ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"] {
+        let found = gateway.send(&Call::get(path)).await.expect(200).json();
+        assert_eq!(found["issuer"], gateway.url(""), "{found}");
+        assert_eq!(found["token_endpoint"], gateway.url("/oauth2/token"), "{found}");
+        assert_eq!(found["jwks_uri"], gateway.url("/oauth2/jwks"), "{found}");
+    }
+    let set = gateway.send(&Call::get("/oauth2/jwks")).await.expect(200).json();
+    let keys = set["keys"].as_array().expect("keys");
+    assert!(!keys.is_empty(), "{set}");
+    for key in keys {
+        for private in ["d", "p", "q", "dp", "dq", "qi", "k"] {
+            assert!(key.get(private).is_none(), "a private member `{private}` is published");
+        }
+    }
+    let health = gateway.send(&Call::get("/health")).await.expect(200).json();
+    assert!(["healthy", "degraded"].contains(&health["status"].as_str().unwrap_or_default()));
+}
+
+async fn client_credentials_open_the_door(gateway: &Gateway, durable: &Durable) {
+    let words = ["client", "create", "--json", "--name", "e2e", "--scopes", "content.read"];
+    let text = server::run(durable.arguments(&words)).await.expect_success();
+    let client: Value = serde_json::from_str(&text).expect("JSON");
+    let id = client["client_id"].as_str().expect("client_id");
+    let secret = client["client_secret"].as_str().expect("client_secret");
+    let basic = |secret: &str| format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
+    let ask = |secret: &str, form: &str| {
+        Call::post("/oauth2/token").header("authorization", basic(secret)).form(form)
+    };
+
+    let answer = gateway.send(&ask(secret, "grant_type=client_credentials")).await.expect(200);
+    // RFC 6749 §5.1.
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer}");
+    let granted = answer.json();
+    assert_eq!(granted["token_type"], "Bearer");
+    assert_eq!(granted["scope"], "content.read");
+    assert!(granted["expires_in"].as_u64().is_some_and(|seconds| seconds > 0), "{granted}");
+    let token = granted["access_token"].as_str().expect("access_token");
+    let opened = gateway.send(&Call::get("/content/items").bearer(token)).await.expect(200);
+    assert_eq!(opened.upstream_header("x-postern-client"), Some(json!(id)));
+    let too_far = Call::get("/payments/charges").bearer(token);
+    gateway.send(&too_far).await.expect_denial(403, "INSUFFICIENT_SCOPE");
+
+    // RFC 6749 §5.2.
+    for (call, status, error) in [
+        (ask("wrong", "grant_type=client_credentials"), 401, "invalid_client"),
+        (ask(secret, "grant_type=password"), 400, "unsupported_grant_type"),
+        (ask(secret, ""), 400, "invalid_request"),
+        (ask(secret, "grant_type=client_credentials&scope=admin"), 400, "invalid_scope"),
+        (Call::post("/oauth2/token").form("grant_type=client_credentials"), 401, "invalid_client"),
+    ] {
+        let answer = gateway.send(&call).await.expect(status);
+        assert_eq!(answer.json()["error"], error, "{answer}");
+        assert!(!answer.text().contains(secret), "a secret comes back");
+    }
+}
+
+async fn after_a_rotation_old_tokens_hold(gateway: &mut Gateway, durable: &Durable, old: &str) {
+    let arguments = durable.arguments_with_key(&["keys", "rotate"]);
+    server::run(arguments).await.expect_success();
+    gateway.server.take_down();
+    gateway.server.bring_up().await;
+    let set = gateway.until_status(200, &Call::get("/oauth2/jwks")).await.json();
+    let ids: Vec<&Value> =
+        set["keys"].as_array().expect("keys").iter().map(|k| &k["kid"]).collect();
+    assert_eq!(ids.len(), 2, "{set}");
+    assert_ne!(ids[0], ids[1], "{set}");
+    gateway.send(&Call::get("/content/items").bearer(old)).await.expect(200);
+}

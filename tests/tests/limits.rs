@@ -1,0 +1,89 @@
+//! Limits hold: over all workers of one Envoy, and over all servers with one store.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+use postern_e2e::client::{Call, Client, Protocol};
+use postern_e2e::gateway::{Gateway, Store};
+use postern_e2e::keys::{self, Token};
+use postern_e2e::redis::Redis;
+use tokio::task::JoinSet;
+
+/// Calls that are on their way at the same time: enough to meet on every worker, and few
+/// enough that none waits longer for the server than its budget allows.
+const AT_ONCE: usize = 12;
+
+/// Sends the call many times, each on a connection of its own, and counts what passed.
+async fn passed(clients: &[Client], call: &Call, times: usize) -> usize {
+    let mut turns = clients.iter().copied().cycle().take(times);
+    let mut passed = 0;
+    loop {
+        let mut calls = JoinSet::new();
+        for client in turns.by_ref().take(AT_ONCE) {
+            let call = call.clone();
+            calls.spawn(async move { client.send(&call).await });
+        }
+        if calls.is_empty() {
+            return passed;
+        }
+        for answer in calls.join_all().await {
+            if answer.status == 200 {
+                passed += 1;
+            } else {
+                answer.expect_denial(429, "RATE_LIMIT_EXCEEDED");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_local_limit_holds_across_four_workers() {
+    let gateway = Gateway::builder().workers(4).start().await;
+    for protocol in Protocol::ALL {
+        let before = gateway.upstream.requests("limited");
+        let caller = keys::subject("workers");
+        let call = Call::get("/limited/workers").header("x-test-caller", caller.as_str());
+        let clients = [gateway.client(protocol)];
+        assert_eq!(passed(&clients, &call, 120).await, 40, "{protocol:?}");
+        // Nothing is left, on whichever worker the next connections land.
+        assert_eq!(passed(&clients, &call, 24).await, 0, "{protocol:?}");
+        assert_eq!(gateway.upstream.requests("limited") - before, 40, "{protocol:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exact_limit_holds_across_two_servers() {
+    let redis = Redis::start().await;
+    let builder = || Gateway::builder().store(Store::At(redis.url()));
+    let (one, two) = (builder().start().await, builder().start().await);
+    let call = |subject: &str| Call::get("/limited/replicas").bearer(&Token::of(subject).sign());
+    let warm = call(&keys::subject("warm-up"));
+    one.until_status(200, &warm).await;
+    two.until_status(200, &warm).await;
+    for protocol in Protocol::ALL {
+        let subject = keys::subject("replicas");
+        let clients = [one.client(protocol), two.client(protocol)];
+        assert_eq!(passed(&clients, &call(&subject), 50).await, 20, "{protocol:?}");
+        assert_eq!(passed(&clients, &call(&subject), 10).await, 0, "{protocol:?}");
+    }
+    // One after the other: what one counted the other one tells.
+    let subject = keys::subject("in-turn");
+    for used in 1..=6 {
+        let gateway = if used % 2 == 0 { &one } else { &two };
+        let answer = gateway.send(&call(&subject)).await.expect(200);
+        assert_eq!(answer.number("x-ratelimit-limit"), 20, "{answer}");
+        assert_eq!(answer.number("x-ratelimit-remaining"), 20 - used, "{answer}");
+        assert_eq!(answer.header("ratelimit-policy"), Some("20;w=3600"), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exact_limit_in_memory_holds_under_load() {
+    let gateway = Gateway::builder().workers(2).start().await;
+    let call = |subject: &str| Call::get("/limited/replicas").bearer(&Token::of(subject).sign());
+    gateway.until_status(200, &call(&keys::subject("warm-up"))).await;
+    let subject = keys::subject("load");
+    let clients = Protocol::ALL.map(|protocol| gateway.client(protocol));
+    assert_eq!(passed(&clients, &call(&subject), 60).await, 20);
+    // The key is the subject, whichever token names it.
+    assert_eq!(passed(&clients, &call(&subject), 4).await, 0);
+    assert_eq!(passed(&clients, &call(&keys::subject("other")), 4).await, 4);
+}

