@@ -3,9 +3,9 @@
 mod clusters;
 mod filters;
 mod listener;
-mod local_reply;
+pub(crate) mod local_reply;
 mod names;
-mod routes;
+pub(crate) mod routes;
 
 use std::net::SocketAddr;
 
@@ -113,7 +113,7 @@ fn overload_manager() -> Value {
 }
 
 /// A message with its type URL.
-fn typed(name: &str, mut message: Value) -> Value {
+pub(crate) fn typed(name: &str, mut message: Value) -> Value {
     if let Value::Object(members) = &mut message {
         members.insert("@type".to_owned(), json!(format!("type.googleapis.com/{name}")));
     }
@@ -125,7 +125,7 @@ fn socket_address(address: SocketAddr) -> Value {
 }
 
 /// Milliseconds as protobuf's JSON spells a duration.
-fn duration(millis: u64) -> Value {
+pub(crate) fn duration(millis: u64) -> Value {
     if millis % 1000 == 0 {
         json!(format!("{}s", millis / 1000))
     } else {

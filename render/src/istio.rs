@@ -175,8 +175,7 @@ fn check_route_names(document: &Document) -> Result<(), RenderError> {
     }
 }
 
-/// Namespace-wide, by the name that Istio's own tools look for. The gateway's namespace is left
-/// out: where it is the mesh's root namespace, this would speak for the whole mesh.
+/// Namespace-wide, by the name that Istio's own tools look for.
 fn peer_authentications(document: &Document, options: &IstioOptions) -> Vec<Value> {
     options
         .protected_namespaces()

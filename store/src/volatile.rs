@@ -91,3 +91,26 @@ pub trait VolatileStore: Send + Sync {
     /// Whether the store answers.
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
+
+impl<T: VolatileStore + ?Sized> VolatileStore for std::sync::Arc<T> {
+    fn decide<'a>(
+        &'a self,
+        ask: &'a DecisionAsk,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<Decision, StoreError>> {
+        (**self).decide(ask, now)
+    }
+
+    fn record_outcome<'a>(
+        &'a self,
+        circuit: &'a CircuitAsk,
+        success: bool,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
+        (**self).record_outcome(circuit, success, now)
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        (**self).ping()
+    }
+}

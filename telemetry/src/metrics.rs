@@ -85,6 +85,17 @@ impl MetricsRegistry {
         Ok(metric)
     }
 
+    /// Lets a component register metrics that it builds itself.
+    ///
+    /// # Errors
+    /// Those of the component.
+    pub fn register_with<T>(
+        &self,
+        register: impl FnOnce(&prometheus::Registry) -> prometheus::Result<T>,
+    ) -> Result<T, TelemetryError> {
+        Ok(register(&self.inner.registry)?)
+    }
+
     /// Says in `postern_build_info` which document is in force. The one before is forgotten, so
     /// that reloads do not add up to ever more series.
     ///

@@ -7,7 +7,7 @@ use super::typed;
 
 /// Answers that the stages have written themselves, by the marker they carry: left as they are.
 /// Everything else that Envoy answers gets the contract's JSON for its status.
-pub(super) fn render() -> Value {
+pub(crate) fn render() -> Value {
     let mut mappers = Vec::new();
     for (from, to, code) in [
         (400, 400, ErrorCode::BadRequest),

@@ -7,7 +7,7 @@ use super::names::{EXT_AUTHZ, EXT_PROC, route_cluster};
 use super::{duration, typed};
 use crate::routing::{PathMatch, path_match};
 
-pub(super) fn render(document: &Document) -> Value {
+pub(crate) fn render(document: &Document) -> Value {
     let mut hosts: Vec<Value> = document
         .virtual_hosts()
         .iter()
@@ -129,7 +129,7 @@ fn overwrite(name: &str, value: &str) -> Value {
 }
 
 /// The contract's profile `api`. Expect-CT and HTTP/2 push are dead and left out.
-fn security_headers(profile: SecurityHeaders) -> Vec<Value> {
+pub(crate) fn security_headers(profile: SecurityHeaders) -> Vec<Value> {
     let headers = match profile {
         SecurityHeaders::None => return Vec::new(),
         SecurityHeaders::Api => [

@@ -24,6 +24,9 @@ use super::resource::{self, set};
 use super::{IstioOptions, RenderError, mesh_config};
 use crate::routing::{PathMatch, path_match};
 
+const TEMPLATE_TEXT: &str =
+    "beside a parameter, text is letters, digits and -._~%!$&'()+,;:@= only";
+
 /// The policy; none where no route needs `ext_authz`.
 pub(super) fn resources(
     document: &Document,
@@ -89,9 +92,7 @@ fn policy_path(template: &PathTemplate) -> Result<String, &'static str> {
             // What follows a last slash.
             Segment::Literal(text) if text.is_empty() => path.push_str("{**}"),
             Segment::Literal(text) if text.bytes().all(is_template_byte) => path.push_str(text),
-            Segment::Literal(_) => {
-                return Err("beside a parameter, Istio takes letters, digits and -._~%!$&'()+,;:@= only");
-            }
+            Segment::Literal(_) => return Err(TEMPLATE_TEXT),
             Segment::Param(_) => path.push_str("{*}"),
             Segment::Rest(_) => path.push_str("{**}"),
         }
@@ -109,9 +110,7 @@ fn is_template_byte(byte: u8) -> bool {
 /// not asked about, and refused.
 fn policy_hosts(host: &HostPattern, options: &IstioOptions) -> [String; 2] {
     match host {
-        HostPattern::Suffix(_) => {
-            [host.to_string(), format!("{host}:{}", options.gateway_port())]
-        }
+        HostPattern::Suffix(_) => [host.to_string(), format!("{host}:{}", options.gateway_port())],
         HostPattern::Exact(_) | HostPattern::Any => [host.to_string(), format!("{host}:*")],
     }
 }

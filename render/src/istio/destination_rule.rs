@@ -7,9 +7,9 @@
 use postern_document::{Document, Service};
 use serde_json::{Value, json};
 
+use super::IstioOptions;
 use super::destinations::{Destinations, Host};
 use super::resource::{self, set};
-use super::IstioOptions;
 
 /// Where Istio's proxy images keep the trusted roots. Named, because without it a mesh-wide
 /// switch decides whether certificates are looked at.
@@ -81,8 +81,10 @@ pub(super) fn traffic_policy(service: &Service) -> Value {
     policy
 }
 
-/// The name is sent (SNI) and verified against the certificate.
+/// The name is sent (SNI) and verified against the certificate, byte by byte: in lower case, as
+/// certificates have it.
 fn tls(host: &str) -> Value {
+    let host = host.to_ascii_lowercase();
     json!({
         "mode": "SIMPLE",
         "sni": host,

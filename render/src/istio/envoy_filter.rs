@@ -47,11 +47,7 @@ pub(super) fn resources(document: &Document, options: &IstioOptions) -> Vec<Valu
         filters.push(filter("postern-ext-authz", PRIORITY_EXT_AUTHZ, &[ext_authz()]));
     }
     if document.needs_ext_proc() {
-        filters.push(filter(
-            "postern-ext-proc",
-            PRIORITY_EXT_PROC,
-            &[ext_proc(document, options)],
-        ));
+        filters.push(filter("postern-ext-proc", PRIORITY_EXT_PROC, &[ext_proc(document, options)]));
         filters.push(filter(
             "postern-ext-proc-routes",
             PRIORITY_EXT_PROC_ROUTES,

@@ -4,7 +4,7 @@
 use postern_document::{Document, OnFailure};
 use serde_json::{Value, json};
 
-use super::resource::WRITTEN_BY;
+use super::resource::{WRITTEN_BY, set};
 use super::{IstioOptions, RenderedFile};
 use crate::envoy::duration;
 use crate::yaml::to_yaml;
@@ -36,7 +36,8 @@ pub(super) fn mesh_config(document: &Document, options: &IstioOptions) -> Value 
         "pathNormalization": {"normalization": "MERGE_SLASHES"},
     });
     if document.needs_ext_authz() {
-        super::resource::set(&mut mesh_config, "extensionProviders", json!([provider(document, options)]));
+        let providers = json!([provider(document, options)]);
+        set(&mut mesh_config, "extensionProviders", providers);
     }
     mesh_config
 }

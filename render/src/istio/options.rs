@@ -13,6 +13,9 @@ pub const VERSIONS: RangeInclusive<u32> = 28..=31;
 /// The first minor version that has TrafficExtension, which supersedes WasmPlugin.
 const FIRST_WITH_TRAFFIC_EXTENSION: u32 = 30;
 
+/// Istio's root namespace, unless an operator moved it.
+const ROOT_NAMESPACE: &str = "istio-system";
+
 /// Where things are in the mesh.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IstioOptions {
@@ -78,16 +81,19 @@ impl IstioOptions {
         if major != 1 || !VERSIONS.contains(&minor) {
             return Err(RenderError::UnsupportedVersion { major, minor });
         }
-        for (option, namespace) in [
-            ("namespace", &self.namespace),
-            ("gateway_namespace", &self.gateway_namespace),
-        ]
-        .into_iter()
-        .chain(self.workload_namespaces.iter().map(|name| ("workload_namespaces", name)))
+        for (option, namespace) in
+            [("namespace", &self.namespace), ("gateway_namespace", &self.gateway_namespace)]
+                .into_iter()
+                .chain(self.workload_namespaces.iter().map(|name| ("workload_namespaces", name)))
         {
             if !is_dns_label(namespace) {
                 return Err(bad(option, format!("`{namespace}` is no namespace's name")));
             }
+        }
+        // A namespace-wide policy in the root namespace speaks for every workload of the mesh.
+        if self.protected_namespaces().contains(ROOT_NAMESPACE) {
+            let problem = format!("`{ROOT_NAMESPACE}` would put the whole mesh under our policy");
+            return Err(bad("namespace, workload_namespaces", problem));
         }
         let server_host = self.server_host();
         for (option, name) in
@@ -124,8 +130,9 @@ impl IstioOptions {
 
     fn check_bundle(&self) -> Result<(), RenderError> {
         let schemes = ["oci://", "https://", "http://", "file://"];
-        let has_scheme =
-            |scheme: &&str| self.wasm_url.len() > scheme.len() && self.wasm_url.starts_with(*scheme);
+        let has_scheme = |scheme: &&str| {
+            self.wasm_url.len() > scheme.len() && self.wasm_url.starts_with(*scheme)
+        };
         if !schemes.iter().any(has_scheme) {
             return Err(bad("wasm_url", "expected an oci, https, http or file URL"));
         }
@@ -145,16 +152,18 @@ impl IstioOptions {
         }
         let read = |text: &String| match HostPattern::parse(text) {
             Ok(pattern) if is_servable(&pattern) => Ok(pattern),
-            _ => Err(bad("hosts", format!("`{text}`: write api.example.test, *.example.test or *"))),
+            _ => {
+                Err(bad("hosts", format!("`{text}`: write api.example.test, *.example.test or *")))
+            }
         };
         self.hosts.iter().map(read).collect()
     }
 
     /// The host of the suite's Service.
     pub(super) fn server_host(&self) -> String {
-        self.server_host.clone().unwrap_or_else(|| {
-            format!("postern.{}.svc.{}", self.namespace, self.cluster_domain)
-        })
+        self.server_host
+            .clone()
+            .unwrap_or_else(|| format!("postern.{}.svc.{}", self.namespace, self.cluster_domain))
     }
 
     /// The port that clients know the gateway by. With a certificate there is no plain port

@@ -51,10 +51,7 @@ fn wasm(configuration: Value, options: &IstioOptions) -> Value {
 }
 
 /// The document as the bundle reads it, and which of the gateway's clusters to ask for keys.
-fn configuration(
-    document: &Document,
-    destinations: &Destinations,
-) -> Result<Value, RenderError> {
+fn configuration(document: &Document, destinations: &Destinations) -> Result<Value, RenderError> {
     let mut configuration: Value = serde_json::from_str(&document.filter_config())
         .map_err(|error| RenderError::FilterConfig { problem: error.to_string() })?;
     let sources: Vec<Value> = document

@@ -27,8 +27,7 @@ pub(super) const ENVOY_FILTER: Kind = kind("networking.istio.io/v1alpha3", "Envo
 pub(super) const GATEWAY: Kind = kind("networking.istio.io/v1", "Gateway");
 pub(super) const PEER_AUTHENTICATION: Kind = kind("security.istio.io/v1", "PeerAuthentication");
 pub(super) const SERVICE_ENTRY: Kind = kind("networking.istio.io/v1", "ServiceEntry");
-pub(super) const TRAFFIC_EXTENSION: Kind =
-    kind("extensions.istio.io/v1alpha1", "TrafficExtension");
+pub(super) const TRAFFIC_EXTENSION: Kind = kind("extensions.istio.io/v1alpha1", "TrafficExtension");
 pub(super) const VIRTUAL_SERVICE: Kind = kind("networking.istio.io/v1", "VirtualService");
 pub(super) const WASM_PLUGIN: Kind = kind("extensions.istio.io/v1alpha1", "WasmPlugin");
 

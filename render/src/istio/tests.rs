@@ -1,0 +1,497 @@
+use std::collections::BTreeMap;
+
+use postern_document::from_json;
+
+use super::*;
+
+const HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+fn load(text: &str) -> Document {
+    from_json(text.as_bytes()).unwrap()
+}
+
+/// One route for each thing that is rendered in its own way.
+fn document() -> Document {
+    load(
+        r#"{
+        "version": 1,
+        "trusted_proxies": 2,
+        "credentials": {
+            "jwt": {"issuers": [
+                {"issuer": "https://api.example.test", "audiences": ["api"],
+                 "jwks": {"service": "postern", "refresh": "1m"}},
+                {"issuer": "https://login.example.test", "audiences": ["api"],
+                 "jwks": {"uri": "https://login.example.test/keys?v=1"}},
+                {"issuer": "content", "audiences": ["api"],
+                 "jwks": {"service": "content", "path": "/jwks"}}
+            ]},
+            "api_key": {}
+        },
+        "services": {
+            "content": {"upstream": "127.0.0.1:9195"},
+            "partner": {"upstream": "Partner.example.test:443", "tls": true, "http2": true,
+                        "max_connections": 7, "max_pending": 9, "retries": {"attempts": 1}},
+            "payments": {"upstream": "payments.shop.svc:8080", "timeout": "1500ms", "circuit": {}},
+            "idle": {"upstream": "short:80"}
+        },
+        "limits": {"per-user": {"key": ["claim.sub"], "mode": "exact", "rate": "10/1m"}},
+        "transforms": {
+            "mark": {"request": {"set": {"x-gateway": "100% postern"}, "remove": ["x-debug"]}},
+            "trace": {"response": {"set": {"x-route": "{route.name}", "x-fixed": "a"}}}
+        },
+        "routes": [
+            {"name": "tenants", "match": {"path": "/{rest=**}", "hosts": ["*.tenants.test"]},
+             "service": "content", "auth": {"any": ["jwt"]}, "limits": ["per-user"]},
+            {"name": "content", "match": {"path": "/content/{rest=**}", "methods": ["GET", "HEAD"]},
+             "service": "content", "auth": {"any": ["jwt"]}, "transform": ["mark"]},
+            {"name": "orders", "match": {"path": "/orders/{id}/items"}, "timeout": "3s",
+             "service": "partner", "auth": {"any": ["jwt", "api_key"]}},
+            {"name": "payments", "match": {"path": "/payments/{rest=**}", "methods": ["POST"]},
+             "service": "payments", "auth": {"any": ["jwt"]}, "transform": ["trace"]},
+            {"name": "health", "match": {"path": "/health"}, "service": "postern", "auth": "none"}
+        ]
+    }"#,
+    )
+}
+
+fn options(minor: u32) -> IstioOptions {
+    IstioOptions { istio_version: (1, minor), ..IstioOptions::default() }
+}
+
+fn plugin(document: &Document, options: &IstioOptions) -> Value {
+    let destinations = Destinations::of(document, options).unwrap();
+    plugin::resource(document, options, &destinations).unwrap()
+}
+
+/// VirtualServices by name.
+fn virtual_services(document: &Document, options: &IstioOptions) -> Vec<(String, Value)> {
+    let destinations = Destinations::of(document, options).unwrap();
+    let hosts = hosts::served(document, options).unwrap();
+    let resources = virtual_service::resources(document, options, &hosts, &destinations).unwrap();
+    let mut resources = resources.into_iter();
+    assert_eq!(resources.next().unwrap()["kind"], "Gateway");
+    resources
+        .map(|resource| (resource["metadata"]["name"].as_str().unwrap().to_owned(), resource))
+        .collect()
+}
+
+fn http_route(document: &Document, name: &str) -> Value {
+    let all = virtual_services(document, &options(30));
+    let mut routes = all.iter().flat_map(|(_, resource)| resource["spec"]["http"].as_array());
+    routes.find_map(|routes| routes.iter().find(|route| route["name"] == name).cloned()).unwrap()
+}
+
+fn envoy_filter(document: &Document, name: &str) -> Value {
+    let filters = envoy_filter::resources(document, &options(30));
+    filters.into_iter().find(|filter| filter["metadata"]["name"] == name).unwrap()
+}
+
+fn content(files: &[RenderedFile], name: &str) -> String {
+    files.iter().find(|file| file.name == name).unwrap().content.clone()
+}
+
+#[test]
+fn the_bundle_is_one_kind_of_resource_by_version() {
+    let document = document();
+    for minor in 28..=31 {
+        let options = IstioOptions { wasm_sha256: Some(HASH.to_owned()), ..options(minor) };
+        let plugin = plugin(&document, &options);
+        let wasm = if minor < 30 {
+            assert_eq!(plugin["kind"], "WasmPlugin");
+            &plugin["spec"]
+        } else {
+            assert_eq!(plugin["kind"], "TrafficExtension");
+            &plugin["spec"]["wasm"]
+        };
+        assert_eq!(wasm["failStrategy"], "FAIL_CLOSE");
+        assert_eq!(wasm["sha256"], HASH);
+        assert_eq!(wasm["pluginConfig"]["digest"], document.digest);
+        assert_eq!(plugin["spec"]["phase"], "AUTHN");
+        assert_eq!(plugin["spec"]["match"], json!([{"mode": "CLIENT"}]));
+        assert_eq!(plugin["spec"]["selector"]["matchLabels"], json!({"istio": "ingressgateway"}));
+
+        let files = render(&document, &options).unwrap();
+        let kinds = ["kind: WasmPlugin\n", "kind: TrafficExtension\n"];
+        let count = |kind: &str| files.iter().filter(|file| file.content.contains(kind)).count();
+        assert_eq!(kinds.map(count), if minor < 30 { [1, 0] } else { [0, 1] });
+    }
+}
+
+#[test]
+fn the_bundle_is_told_where_keys_are() {
+    let plugin = plugin(&document(), &options(29));
+    assert_eq!(
+        plugin["spec"]["pluginConfig"]["key_sources"],
+        json!([
+            {"issuer": 0, "cluster": "outbound|9192||postern.postern.svc.cluster.local",
+             "authority": "postern.postern.svc.cluster.local", "path": "/oauth2/jwks",
+             "refresh_ms": 60_000},
+            {"issuer": 1, "cluster": "outbound|443||login.example.test",
+             "authority": "login.example.test:443", "path": "/keys?v=1", "refresh_ms": 300_000},
+            {"issuer": 2, "cluster": "outbound|9195|content|content.upstream.postern.internal",
+             "authority": "content.upstream.postern.internal", "path": "/jwks",
+             "refresh_ms": 300_000},
+        ])
+    );
+}
+
+#[test]
+fn other_versions_are_refused() {
+    for version in [(1, 27), (1, 32), (2, 30)] {
+        let options = IstioOptions { istio_version: version, ..IstioOptions::default() };
+        let error = render(&document(), &options).unwrap_err();
+        assert!(matches!(error, RenderError::UnsupportedVersion { .. }), "{error}");
+    }
+}
+
+#[test]
+fn custom_authorization_asks_for_the_routes_that_need_it() {
+    let policies = authorization::resources(&document(), &options(30)).unwrap();
+    let [policy] = policies.as_slice() else { panic!("one policy") };
+    assert_eq!(policy["spec"]["action"], "CUSTOM");
+    assert_eq!(policy["spec"]["provider"]["name"], "postern");
+    assert_eq!(
+        policy["spec"]["rules"],
+        json!([{"to": [
+            {"operation": {"paths": ["/orders/{*}/items"]}},
+            {"operation": {"paths": ["/payments/*"], "methods": ["POST"]}},
+            {"operation": {"paths": ["/*"], "hosts": ["*.tenants.test", "*.tenants.test:443"]}},
+        ]}])
+    );
+    assert_eq!(policy["metadata"]["annotations"]["postern.dev/routes"], "orders payments tenants");
+}
+
+#[test]
+fn the_server_is_asked_for_a_quarter_of_a_second_at_most() {
+    let document = document();
+    let provider = mesh_config::mesh_config(&document, &options(30));
+    assert_eq!(
+        provider["extensionProviders"],
+        json!([{"name": "postern", "envoyExtAuthzGrpc": {
+            "service": "postern/postern.postern.svc.cluster.local", "port": 9191,
+            "timeout": "0.250s", "failOpen": false, "statusOnError": "503",
+        }}])
+    );
+    let ext_proc = envoy_filter(&document, "postern-ext-proc");
+    let patch = &ext_proc["spec"]["configPatches"][0]["patch"];
+    assert_eq!(patch["operation"], "INSERT_BEFORE");
+    let settings = &patch["value"]["typed_config"];
+    assert_eq!(settings["grpc_service"]["timeout"], "0.250s");
+    assert_eq!(settings["message_timeout"], "0.250s");
+    assert_eq!(settings["failure_mode_allow"], false);
+    assert_eq!(
+        settings["grpc_service"]["envoy_grpc"],
+        json!({"cluster_name": "outbound|9191||postern.postern.svc.cluster.local",
+               "authority": "postern.postern.svc.cluster.local"})
+    );
+}
+
+#[test]
+fn failing_open_is_said_only_where_the_document_says_so() {
+    let open = load(
+        r#"{"version": 1, "failures": {"ext_authz": "allow", "ext_proc": "allow"},
+            "services": {"a": {"upstream": "a.b.svc.cluster.local:80", "circuit": {}}},
+            "routes": [{"name": "a", "match": {"path": "/"}, "service": "a", "auth": "none"}]}"#,
+    );
+    let mesh_config = mesh_config::mesh_config(&open, &options(30));
+    assert_eq!(mesh_config["extensionProviders"][0]["envoyExtAuthzGrpc"]["failOpen"], true);
+    let ext_proc = envoy_filter(&open, "postern-ext-proc");
+    let settings = &ext_proc["spec"]["configPatches"][0]["patch"]["value"]["typed_config"];
+    assert_eq!(settings["failure_mode_allow"], true);
+}
+
+#[test]
+fn every_route_says_how_long_and_how_often() {
+    let document = document();
+    for (_, resource) in virtual_services(&document, &options(30)) {
+        for route in resource["spec"]["http"].as_array().unwrap() {
+            let answers = route.get("directResponse").is_some();
+            assert!(answers || (route["timeout"].is_string() && route["retries"].is_object()));
+        }
+    }
+    let payments = http_route(&document, "payments");
+    assert_eq!(payments["timeout"], "1.500s");
+    assert_eq!(
+        payments["retries"],
+        json!({"attempts": 2, "retryOn": "connect-failure,refused-stream"})
+    );
+    let orders = http_route(&document, "orders");
+    assert_eq!(orders["timeout"], "3s");
+    assert_eq!(orders["retries"], json!({"attempts": 0}), "Istio's default would try again");
+}
+
+#[test]
+fn routes_match_and_go_where_the_document_says() {
+    let document = document();
+    let content = http_route(&document, "content");
+    assert_eq!(
+        content["match"],
+        json!([{"uri": {"prefix": "/content/"}, "method": {"regex": "GET|HEAD"}}])
+    );
+    assert_eq!(
+        content["headers"],
+        json!({"request": {"set": {"x-gateway": "100%% postern"}, "remove": ["x-debug"]}})
+    );
+    let orders = http_route(&document, "orders");
+    assert_eq!(orders["match"], json!([{"uri": {"regex": "/orders/[^/]+/items"}}]));
+    assert_eq!(
+        orders["route"],
+        json!([{"destination": {
+            "host": "partner.example.test", "port": {"number": 443}, "subset": "partner",
+        }}])
+    );
+    let payments = http_route(&document, "payments");
+    assert_eq!(payments["match"][0]["method"], json!({"exact": "POST"}));
+    let host = &payments["route"][0]["destination"]["host"];
+    assert_eq!(host, "payments.shop.svc.cluster.local");
+    assert_eq!(payments["headers"], json!({"response": {"set": {"x-fixed": "a"}}}));
+    let health = http_route(&document, "health");
+    assert_eq!(health["match"], json!([{"uri": {"exact": "/health"}}]));
+    let own = json!({"host": "postern.postern.svc.cluster.local", "port": {"number": 9192}});
+    assert_eq!(health["route"], json!([{"destination": own}]));
+}
+
+#[test]
+fn hosts_have_their_own_routes_and_an_end() {
+    let names = |resource: &Value| -> Vec<String> {
+        let routes = resource["spec"]["http"].as_array().unwrap().iter();
+        routes.map(|route| route["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = virtual_services(&document(), &options(30));
+    let [(below, tenants), (any, others)] = all.as_slice() else { panic!("two hosts") };
+    assert_eq!((below.as_str(), any.as_str()), ("postern-below.tenants.test", "postern"));
+    assert_eq!(tenants["spec"]["hosts"], json!(["*.tenants.test"]));
+    assert_eq!(names(tenants), ["tenants"], "what takes everything is the last");
+    assert_eq!(others["spec"]["hosts"], json!(["*"]));
+    assert_eq!(names(others), ["content", "health", "orders", "payments", NO_ROUTE]);
+    assert_eq!(others["spec"]["http"][4]["directResponse"], json!({"status": 404}));
+}
+
+#[test]
+fn offered_hosts_narrow_what_is_served() {
+    let document = document();
+    let offer = |hosts: &[&str]| {
+        let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+        IstioOptions { hosts, ..options(30) }
+    };
+    let served = |hosts: &[&str]| -> Vec<Value> {
+        let all = virtual_services(&document, &offer(hosts));
+        all.into_iter().map(|(_, resource)| resource["spec"]["hosts"].clone()).collect()
+    };
+    assert_eq!(
+        served(&["api.test", "a.tenants.test"]),
+        [json!(["a.tenants.test"]), json!(["api.test"])]
+    );
+    assert_eq!(served(&["*.tenants.test"]), [json!(["*.tenants.test"])]);
+    let error = render(&document, &offer(&["api.test"])).unwrap_err();
+    let RenderError::RouteHost { route, host, .. } = &error else { panic!("{error}") };
+    assert_eq!((route.as_str(), host.as_str()), ("tenants", "*.tenants.test"));
+}
+
+#[test]
+fn the_gateway_binds_its_own_namespace_and_has_no_plain_port_beside_tls() {
+    let document = document();
+    let gateway = |options: &IstioOptions| {
+        let destinations = Destinations::of(&document, options).unwrap();
+        let resources = virtual_service::resources(&document, options, &[], &destinations);
+        resources.unwrap().remove(0)["spec"]["servers"].clone()
+    };
+    assert_eq!(
+        gateway(&options(30)),
+        json!([{
+            "hosts": ["./*"],
+            "port": {"name": "https", "number": 443, "protocol": "HTTPS"},
+            "tls": {"mode": "SIMPLE", "credentialName": "postern-gateway-tls",
+                    "minProtocolVersion": "TLSV1_2"},
+        }])
+    );
+    let plain = IstioOptions { gateway_tls_secret: None, ..options(30) };
+    assert_eq!(gateway(&plain)[0]["port"]["number"], 80);
+    assert!(gateway(&plain)[0].get("tls").is_none());
+}
+
+#[test]
+fn places_outside_the_cluster_are_registered() {
+    let document = document();
+    let options = options(30);
+    let destinations = Destinations::of(&document, &options).unwrap();
+    let entries = service_entry::resources(&document, &options, &destinations);
+    let specs: Vec<&Value> = entries.iter().map(|entry| &entry["spec"]).collect();
+    let hosts: Vec<&Value> = specs.iter().map(|spec| &spec["hosts"][0]).collect();
+    assert_eq!(
+        hosts,
+        ["content.upstream.postern.internal", "login.example.test", "partner.example.test"]
+    );
+    assert_eq!(specs[0]["resolution"], "STATIC");
+    assert_eq!(specs[0]["endpoints"], json!([{"address": "127.0.0.1"}]));
+    assert_eq!(
+        specs[1]["ports"],
+        json!([{"name": "https-443", "number": 443, "protocol": "HTTPS"}])
+    );
+    assert!(specs.iter().all(|spec| spec["exportTo"] == json!(["."])));
+
+    let known = "partner.example.test".to_owned();
+    let options = IstioOptions { registered_hosts: [known].into(), ..options };
+    let destinations = Destinations::of(&document, &options).unwrap();
+    assert_eq!(service_entry::resources(&document, &options, &destinations).len(), 2);
+}
+
+#[test]
+fn services_keep_their_bounds_and_verify_certificates() {
+    let document = document();
+    let destinations = Destinations::of(&document, &options(30)).unwrap();
+    let rules = destination_rule::resources(&document, &options(30), &destinations);
+    let spec = |host: &str| {
+        let mut specs = rules.iter().map(|rule| &rule["spec"]);
+        specs.find(|spec| spec["host"] == host).unwrap()
+    };
+    let tls = |host: &str| {
+        json!({"mode": "SIMPLE", "sni": host, "subjectAltNames": [host],
+               "caCertificates": "/etc/ssl/certs/ca-certificates.crt"})
+    };
+    let partner = &spec("partner.example.test")["subsets"][0];
+    assert_eq!(partner["name"], "partner");
+    assert_eq!(partner["trafficPolicy"]["tls"], tls("partner.example.test"));
+    let pool = &partner["trafficPolicy"]["connectionPool"];
+    assert_eq!(pool["tcp"]["maxConnections"], 7);
+    assert_eq!(pool["http"]["http1MaxPendingRequests"], 9);
+    assert_eq!(pool["http"]["h2UpgradePolicy"], "UPGRADE");
+    let payments = &spec("payments.shop.svc.cluster.local")["subsets"][0];
+    assert!(payments["trafficPolicy"].get("tls").is_none(), "mutual TLS is Istio's business");
+    assert_eq!(
+        spec("login.example.test")["trafficPolicy"],
+        json!({"portLevelSettings": [{"port": {"number": 443}, "tls": tls("login.example.test")}]})
+    );
+}
+
+#[test]
+fn requests_are_read_as_strictly_as_by_envoy() {
+    let filter = envoy_filter(&document(), "postern-connection-manager");
+    let patch = &filter["spec"]["configPatches"][0];
+    assert_eq!(patch["match"]["context"], "GATEWAY");
+    let settings = &patch["patch"]["value"]["typed_config"];
+    assert_eq!(settings["path_with_escaped_slashes_action"], "REJECT_REQUEST");
+    assert_eq!(settings["merge_slashes"], true);
+    assert_eq!(settings["xff_num_trusted_hops"], 2);
+    let underscores = &settings["common_http_protocol_options"];
+    assert_eq!(underscores["headers_with_underscores_action"], "REJECT_REQUEST");
+    assert!(settings["local_reply_config"]["mappers"].is_array());
+}
+
+#[test]
+fn ext_proc_is_off_for_the_routes_that_have_nothing_for_it() {
+    let filter = envoy_filter(&document(), "postern-ext-proc-routes");
+    let patches = filter["spec"]["configPatches"].as_array().unwrap();
+    let name = |patch: &Value| {
+        let route = &patch["match"]["routeConfiguration"]["vhost"]["route"]["name"];
+        route.as_str().unwrap().to_owned()
+    };
+    let names: Vec<String> = patches.iter().map(name).collect();
+    assert_eq!(names, ["content", "health", "orders", NO_ROUTE, "tenants"]);
+    let off = &patches[0]["patch"]["value"]["typed_per_filter_config"];
+    assert_eq!(off["envoy.filters.http.ext_proc"]["disabled"], true);
+}
+
+#[test]
+fn every_envoy_filter_has_its_place_and_its_gateway() {
+    let filters = envoy_filter::resources(&document(), &options(30));
+    let priorities: Vec<&Value> =
+        filters.iter().map(|filter| &filter["spec"]["priority"]).collect();
+    assert_eq!(priorities, [10, 20, 30, 40, 50]);
+    let labels = json!({"istio": "ingressgateway"});
+    assert!(filters.iter().all(|f| f["spec"]["workloadSelector"]["labels"] == labels));
+}
+
+#[test]
+fn a_document_without_call_outs_has_no_resources_for_them() {
+    let document = load(
+        r#"{"version": 1, "services": {"a": {"upstream": "a.b.svc.cluster.local:80"}},
+            "routes": [{"name": "a", "match": {"path": "/"}, "service": "a", "auth": "none"}]}"#,
+    );
+    let files = render(&document, &options(29)).unwrap();
+    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "destination-rule.yaml",
+            "envoy-filter.yaml",
+            "kustomization.yaml",
+            "mesh-config.fragment.yaml",
+            "peer-authentication.yaml",
+            "plugin.yaml",
+            "virtual-service.yaml",
+        ]
+    );
+    assert!(!content(&files, "mesh-config.fragment.yaml").contains("extensionProviders:"));
+    assert!(!content(&files, "envoy-filter.yaml").contains("ext_proc.v3"));
+    let kustomization = content(&files, "kustomization.yaml");
+    assert!(kustomization.contains("  - plugin.yaml\n"));
+    assert!(!kustomization.contains("mesh-config"));
+}
+
+#[test]
+fn output_is_the_same_every_time_and_marked() {
+    let document = document();
+    let options = IstioOptions { workload_namespaces: vec!["shop".to_owned()], ..options(31) };
+    let files = render(&document, &options).unwrap();
+    assert_eq!(files, render(&document, &options).unwrap());
+    let marked = format!("postern.dev/document: {}", document.digest);
+    let quoted = format!("postern.dev/document: \"{}\"", document.digest);
+    for file in files.iter().filter(|file| file.content.contains("\nspec:")) {
+        let resources = file.content.matches("\nspec:").count();
+        let count = |text: &str| file.content.matches(text).count();
+        assert_eq!(count(&marked) + count(&quoted), resources, "{}", file.name);
+        assert_eq!(count("app.kubernetes.io/part-of: postern\n"), resources, "{}", file.name);
+    }
+    let strict = content(&files, "peer-authentication.yaml");
+    assert_eq!(strict.matches("mode: STRICT").count(), 2);
+    assert!(strict.contains("namespace: postern\n") && strict.contains("namespace: shop\n"));
+}
+
+#[test]
+fn what_cannot_be_expressed_is_an_error_with_a_name() {
+    let with = |upstream: &str, path: &str, name: &str| {
+        load(&format!(
+            r#"{{"version": 1, "services": {{"a": {{"upstream": "{upstream}"}}}},
+                "routes": [{{"name": "{name}", "match": {{"path": "{path}"}}, "service": "a",
+                             "auth": "none", "ext_authz": true}}]}}"#
+        ))
+    };
+    let good = "a.b.svc.cluster.local:80";
+    assert!(render(&with(good, "/a|b", "r"), &options(30)).is_ok());
+    for (upstream, path, name, expected) in [
+        ("short:80", "/", "r", "route `r`, service `a`: Istio cannot route to `short`"),
+        ("under_score.test:80", "/", "r", "`under_score.test`: this is no DNS name"),
+        (good, "/a|b/{id}", "r", "route `r`: path `/a|b/{id}` cannot stand in"),
+        (good, "/", NO_ROUTE, "route `postern-no-route`: this name"),
+    ] {
+        let error = render(&with(upstream, path, name), &options(30)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn senseless_options_are_refused() {
+    let base = || options(30);
+    let text = str::to_owned;
+    for (expected, options) in [
+        ("namespace", IstioOptions { namespace: text("A b"), ..base() }),
+        ("workload_namespaces", IstioOptions { workload_namespaces: vec![text("")], ..base() }),
+        (
+            "namespace, workload_namespaces",
+            IstioOptions { workload_namespaces: vec![text("istio-system")], ..base() },
+        ),
+        ("server_host", IstioOptions { server_host: Some(text("10.0.0.1")), ..base() }),
+        ("grpc_port, public_port", IstioOptions { grpc_port: 0, ..base() }),
+        ("gateway_selector", IstioOptions { gateway_selector: BTreeMap::new(), ..base() }),
+        ("gateway_tls_secret", IstioOptions { gateway_tls_secret: Some(text("")), ..base() }),
+        ("hosts", IstioOptions { hosts: Vec::new(), ..base() }),
+        ("hosts", IstioOptions { hosts: vec![text("a.test:80")], ..base() }),
+        ("wasm_url", IstioOptions { wasm_url: text("bundle.wasm"), ..base() }),
+        ("wasm_sha256", IstioOptions { wasm_sha256: Some(text("ABC")), ..base() }),
+    ] {
+        let error = render(&document(), &options).unwrap_err();
+        let RenderError::BadOption { option, .. } = &error else { panic!("{error}") };
+        assert_eq!(*option, expected);
+    }
+}

@@ -1,0 +1,102 @@
+//! `postern serve`: load → check → build → bind → ready → serve → drain.
+
+mod grpc;
+mod health;
+mod http;
+mod identity;
+mod jwks;
+mod parts;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use postern_telemetry::{Drain, logs};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::cli::{Role, Serve};
+use crate::documents;
+
+/// How long open streams may go on after everything else has ended.
+const LAST_STREAMS: Duration = Duration::from_secs(5);
+
+/// Serves until told to end.
+///
+/// # Errors
+/// When the document has problems, a setting is wrong, a port is taken or a server fails.
+pub async fn run(arguments: Serve) -> Result<ExitCode> {
+    logs::init(arguments.log_format)?;
+    let document = documents::load_checked(&arguments.document)?;
+    let digest = document.digest.clone();
+    let drain = Drain::new(Duration::from_secs(arguments.drain_seconds));
+    drain.listen()?;
+    let listeners = Listeners::bind(&arguments).await?;
+    let parts = parts::build(&arguments, document, drain.clone()).await?;
+
+    let mut servers = JoinSet::new();
+    servers.spawn(grpc::serve(listeners.grpc, parts.grpc(&arguments.roles)));
+    servers.spawn(http::serve("public", listeners.public, parts.public_router(), drain.clone()));
+    servers.spawn(http::serve("admin", listeners.admin, parts.admin_router(), drain.clone()));
+    servers.spawn(http::serve("metrics", listeners.metrics, parts.metrics_router(), drain.clone()));
+    parts.started();
+    tracing::info!(
+        document = digest,
+        roles = ?arguments.roles,
+        grpc = %arguments.grpc_address,
+        public = %arguments.public_address,
+        metrics = %arguments.metrics_address,
+        "serving"
+    );
+
+    let outcome = wait(&mut servers, &drain).await;
+    tracing::info!("ended");
+    outcome
+}
+
+/// Until a server fails, or all have ended after the signal.
+async fn wait(servers: &mut JoinSet<Result<()>>, drain: &Drain) -> Result<ExitCode> {
+    let deadline = async {
+        drain.shutdown_signal().await;
+        tokio::time::sleep(LAST_STREAMS).await;
+    };
+    tokio::pin!(deadline);
+    loop {
+        tokio::select! {
+            ended = servers.join_next() => match ended {
+                None => return Ok(ExitCode::SUCCESS),
+                Some(ended) => ended.context("a server's task ended abnormally")??,
+            },
+            () = &mut deadline => return Ok(ExitCode::SUCCESS),
+        }
+    }
+}
+
+/// All ports, bound before anything else is started: a taken one is known at once.
+struct Listeners {
+    grpc: TcpListener,
+    public: TcpListener,
+    admin: TcpListener,
+    metrics: TcpListener,
+}
+
+impl Listeners {
+    async fn bind(arguments: &Serve) -> Result<Self> {
+        let bind = async |what: &str, flag: &str, address| {
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("cannot listen on {address} for {what}; choose another with --{flag}-address"))
+        };
+        Ok(Self {
+            grpc: bind("gRPC", "grpc", arguments.grpc_address).await?,
+            public: bind("public HTTP", "public", arguments.public_address).await?,
+            admin: bind("admin HTTP", "admin", arguments.admin_address).await?,
+            metrics: bind("metrics", "metrics", arguments.metrics_address).await?,
+        })
+    }
+}
+
+/// Whether a role is among those to run.
+fn has(roles: &[Role], role: Role) -> bool {
+    roles.contains(&role)
+}

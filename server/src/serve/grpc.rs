@@ -1,0 +1,57 @@
+//! The gRPC port: `ext_authz`, `ext_proc`, health.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use postern_ext_authz::{AuthorizationService, Authorizer};
+use postern_ext_proc::{ProcessingService, Processor};
+use postern_telemetry::{Drain, Readiness};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+
+/// Streams of one connection at a time: Envoy opens one a worker, each with many requests.
+const MAX_STREAMS: u32 = 10_000;
+
+/// What it serves.
+pub struct Grpc {
+    pub authorizer: Option<Arc<Authorizer>>,
+    pub processor: Option<Arc<Processor>>,
+    pub readiness: Readiness,
+    pub drain: Drain,
+}
+
+/// Serves until drained.
+///
+/// # Errors
+/// When the server fails.
+pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_service_status("", ServingStatus::NotServing).await;
+    let mut routes = Routes::new(health);
+    if let Some(authorizer) = grpc.authorizer {
+        routes = routes.add_service(AuthorizationService::server(authorizer));
+    }
+    if let Some(processor) = grpc.processor {
+        routes = routes.add_service(ProcessingService::server(processor));
+    }
+    let (readiness, drain) = (grpc.readiness, grpc.drain.clone());
+    tokio::spawn(async move {
+        readiness.ready().await;
+        reporter.set_service_status("", ServingStatus::Serving).await;
+        drain.draining().await;
+        reporter.set_service_status("", ServingStatus::NotServing).await;
+    });
+    Server::builder()
+        .tcp_nodelay(true)
+        .max_concurrent_streams(MAX_STREAMS)
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(
+            TcpListenerStream::new(listener),
+            grpc.drain.shutdown_signal(),
+        )
+        .await
+        .context("the gRPC server failed")
+}

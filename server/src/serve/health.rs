@@ -1,0 +1,56 @@
+//! What health looks at.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use postern_ext_authz::IssuerKeys;
+use postern_store::durable::DurableStore;
+use postern_store::volatile::VolatileStore;
+use postern_telemetry::{Check, CheckKind, CheckResult, HealthChecks};
+
+/// Redis: degraded over 100 ms, and degraded when away, because every limit has an answer for
+/// that.
+pub fn add_redis(health: &Arc<HealthChecks>, store: &Arc<dyn VolatileStore>) {
+    let store = Arc::clone(store);
+    let check = Check::new(CheckKind::Redis, move || {
+        let store = Arc::clone(&store);
+        async move {
+            match store.ping().await {
+                Ok(()) => CheckResult::healthy(),
+                Err(error) => CheckResult::degraded(error.to_string()),
+            }
+        }
+    });
+    health.add(check.slow_after(Duration::from_millis(100)));
+}
+
+/// The durable store: degraded over 5 s.
+pub fn add_database(health: &Arc<HealthChecks>, store: &Arc<dyn DurableStore>) {
+    let store = Arc::clone(store);
+    let check = Check::new(CheckKind::Database, move || {
+        let store = Arc::clone(&store);
+        async move {
+            match store.ping().await {
+                Ok(()) => CheckResult::healthy(),
+                Err(error) => CheckResult::degraded(error.to_string()),
+            }
+        }
+    });
+    health.add(check.slow_after(Duration::from_secs(5)));
+}
+
+/// Keys of all issuers: degraded while one is missing.
+pub fn add_keys(health: &Arc<HealthChecks>, keys: &Arc<IssuerKeys>) {
+    let keys = Arc::clone(keys);
+    let check = Check::new(CheckKind::Keys, move || {
+        let complete = keys.complete();
+        async move {
+            if complete {
+                CheckResult::healthy()
+            } else {
+                CheckResult::degraded("the keys of an issuer are not there yet")
+            }
+        }
+    });
+    health.add(check);
+}

@@ -1,0 +1,42 @@
+//! The HTTP ports.
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use postern_request::{Denial, ErrorCode, correlation, headers};
+use postern_telemetry::Drain;
+use tokio::net::TcpListener;
+
+use crate::commands::now;
+
+/// Serves until drained.
+///
+/// # Errors
+/// When the server fails.
+pub async fn serve(
+    what: &'static str,
+    listener: TcpListener,
+    router: Router,
+    drain: Drain,
+) -> Result<()> {
+    axum::serve(listener, router)
+        .with_graceful_shutdown(drain.shutdown_signal())
+        .await
+        .with_context(|| format!("the {what} server failed"))
+}
+
+/// What no route is for, in the form of every other denial.
+pub async fn not_found(request: HeaderMap) -> Response {
+    let value = |name: &str| request.get(name).map(|value| value.as_bytes());
+    let id = correlation::choose(value(headers::CORRELATION_ID), value(headers::REQUEST_ID), || 1);
+    let denial = Denial::new(ErrorCode::NotFound, "no_route").render(&id, now(), false);
+    let mut response = (StatusCode::NOT_FOUND, denial.body).into_response();
+    for (name, value) in denial.headers {
+        if let Ok(value) = value.parse() {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response.headers_mut().remove(header::SERVER);
+    response
+}

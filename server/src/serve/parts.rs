@@ -1,0 +1,157 @@
+//! Building the parts and putting them together: the only place that knows which
+//! implementation is behind a port.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use arc_swap::ArcSwap;
+use axum::Router;
+use postern_document::Document;
+use postern_ext_authz::{ApiKeys, Authorizer, IssuerKeys, Parts as AuthorizerParts};
+use postern_ext_proc::Processor;
+use postern_identity::AwsLcVerifier;
+use postern_jose::SignatureVerifier as _;
+use postern_store::durable::DurableStore;
+use postern_store::volatile::VolatileStore;
+use postern_store::{Guarded, MemoryStore};
+use postern_store_redis::RedisStore;
+use postern_telemetry::{
+    Blocker, Drain, HealthChecks, MetricsRegistry, Readiness, Rolling, Telemetry,
+};
+
+use super::grpc::Grpc;
+use super::{has, health, http, identity, jwks};
+use crate::cli::{Role, Serve};
+use crate::settings;
+
+/// Everything that serves.
+pub struct Parts {
+    authorizer: Arc<Authorizer>,
+    processor: Arc<Processor>,
+    telemetry: Telemetry,
+    identity: Option<Router>,
+    blocker: Mutex<Option<Blocker>>,
+}
+
+/// Builds the parts and starts what runs beside them.
+///
+/// # Errors
+/// When a setting is wrong. A store that does not answer is not an error: the server starts,
+/// is degraded, and every limit does what its `when_store_fails` says.
+pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Result<Parts> {
+    let started = Instant::now();
+    let registry = MetricsRegistry::new(&arguments.environment, started)?;
+    registry.set_document(&document.digest)?;
+    let readiness = Readiness::new();
+    let blocker = readiness.block_on("start");
+    let health = Arc::new(HealthChecks::new(started, Arc::new(Rolling::new(started))));
+
+    let volatile = volatile(arguments, &document, &health)?;
+    let durable = durable(arguments, &document, &health).await?;
+    let keys = Arc::new(IssuerKeys::new(&document));
+    let identity = if has(&arguments.roles, Role::Identity) {
+        identity::build(arguments, &document, durable.clone(), &registry, &health).await?
+    } else {
+        None
+    };
+    jwks::keep_fetching(&document, durable.clone(), &keys)?;
+    health::add_keys(&health, &keys);
+
+    let document = Arc::new(ArcSwap::from_pointee(document));
+    let verifier = AwsLcVerifier::new();
+    let authorizer = Authorizer::new(AuthorizerParts {
+        document: Arc::clone(&document),
+        keys,
+        check_signature: Arc::new(move |key, input, signature| {
+            verifier.clone().verify(key, input, signature)
+        }),
+        api_keys: ApiKeys::new(durable),
+        store: Arc::clone(&volatile),
+        metrics: postern_ext_authz::Metrics::new(&registry)?,
+    });
+    let processor =
+        Processor::new(document, volatile, postern_ext_proc::Metrics::new(&registry)?);
+    health.refresh().await;
+    drop(health.spawn_refresh());
+    Ok(Parts {
+        authorizer: Arc::new(authorizer),
+        processor: Arc::new(processor),
+        telemetry: Telemetry { metrics: registry, health, readiness, drain },
+        identity,
+        blocker: Mutex::new(Some(blocker)),
+    })
+}
+
+fn volatile(
+    arguments: &Serve,
+    document: &Document,
+    health: &Arc<HealthChecks>,
+) -> Result<Arc<dyn VolatileStore>> {
+    let address = arguments.volatile.as_deref().or(document.stores.volatile.as_deref());
+    let address = settings::resolve(address.unwrap_or("memory"))?;
+    if address == "memory" {
+        return Ok(Arc::new(MemoryStore::default()));
+    }
+    if !address.starts_with("redis://") {
+        bail!("the volatile store is `memory` or redis://…");
+    }
+    let redis = Arc::new(RedisStore::new(&address).context("the volatile store's address")?);
+    let connecting = Arc::clone(&redis);
+    tokio::spawn(async move { connecting.keep_connected().await });
+    let store: Arc<dyn VolatileStore> = Arc::new(Guarded::new(redis));
+    health::add_redis(health, &store);
+    Ok(store)
+}
+
+async fn durable(
+    arguments: &Serve,
+    document: &Document,
+    health: &Arc<HealthChecks>,
+) -> Result<Option<Arc<dyn DurableStore>>> {
+    let address = arguments.durable.as_deref().or(document.stores.durable.as_deref());
+    let Some(address) = address else { return Ok(None) };
+    let store = settings::durable(address).await?;
+    health::add_database(health, &store);
+    Ok(Some(store))
+}
+
+impl Parts {
+    /// What the gRPC port serves.
+    pub fn grpc(&self, roles: &[Role]) -> Grpc {
+        Grpc {
+            authorizer: has(roles, Role::Decide).then(|| Arc::clone(&self.authorizer)),
+            processor: has(roles, Role::Message).then(|| Arc::clone(&self.processor)),
+            readiness: self.telemetry.readiness.clone(),
+            drain: self.telemetry.drain.clone(),
+        }
+    }
+
+    /// What the public port serves.
+    pub fn public_router(&self) -> Router {
+        let health = postern_telemetry::http::health_router(self.telemetry.clone());
+        let router = match &self.identity {
+            Some(identity) => identity.clone().merge(health),
+            None => health,
+        };
+        router.fallback(http::not_found)
+    }
+
+    /// What the admin port serves: health for now; its API has a release of its own.
+    pub fn admin_router(&self) -> Router {
+        postern_telemetry::http::health_router(self.telemetry.clone()).fallback(http::not_found)
+    }
+
+    /// What the metrics port serves.
+    pub fn metrics_router(&self) -> Router {
+        postern_telemetry::http::router(self.telemetry.clone()).fallback(http::not_found)
+    }
+
+    /// All ports are open: ready.
+    pub fn started(&self) {
+        drop(self.blocker.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+/// How often what is shared by all replicas is looked up again.
+pub const REFRESH: Duration = Duration::from_secs(10);
