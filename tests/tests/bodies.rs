@@ -44,7 +44,9 @@ async fn up_and_down(client: &Client, route: &str, token: &str, size: usize) {
     let target = format!("{route}/bytes/{size}");
     let answer = client.send(&Call::get(&target).bearer(token)).await.expect(200);
     same(&what, "down", &sent, &answer.body);
-    assert_eq!(answer.header("content-length").map(str::to_owned), length, "{what}");
+    // An empty HTTP/2 answer of the upstream ends with its headers and needs no length.
+    let told = answer.header("content-length").map(str::to_owned);
+    assert!(told == length || (size == 0 && told.is_none()), "{what}: {told:?}");
     let call = Call::get(&format!("{target}?chunked")).bearer(token);
     same(&what, "down in chunks", &sent, &client.send(&call).await.expect(200).body);
 

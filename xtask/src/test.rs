@@ -51,7 +51,7 @@ fn e2e(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     process::run("building the server and the sample upstream", &mut build)?;
 
     let mut command = workspace.cargo();
-    command.args(["test", "-p", "postern-e2e", "--"]).args(arguments);
+    command.args(["test", "-p", "postern-e2e", "--no-fail-fast", "--"]).args(arguments);
     parts.hand_to(&mut command, &workspace.binary("debug", "postern"));
     process::run("end-to-end tests", &mut command)
 }
