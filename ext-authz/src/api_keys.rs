@@ -63,10 +63,10 @@ impl ApiKeys {
 
     async fn recall(&self, id: &str, now: UnixMillis) -> Result<Option<Known>, StoreError> {
         let Some(durable) = &self.durable else { return Ok(None) };
-        if let Some((since, known)) = self.lock().get(id) {
-            if now.millis_since(*since) < REMEMBERED_MS {
-                return Ok(known.clone());
-            }
+        if let Some((since, known)) = self.lock().get(id)
+            && now.millis_since(*since) < REMEMBERED_MS
+        {
+            return Ok(known.clone());
         }
         let record = durable.find_api_key(id).await?;
         let known = record.filter(|record| record.revoked_at.is_none()).map(|record| Known {

@@ -15,7 +15,9 @@ use postern_request::{
     Denial, ErrorCode, HeaderView as _, Presented, Principal, RateLimitStatus, RenderedDenial,
     UnixMillis, correlation, denial, path,
 };
-use postern_store::volatile::{CircuitAsk, Decision, DecisionAsk, LimitAsk, LimitKey, VolatileStore};
+use postern_store::volatile::{
+    CircuitAsk, Decision, DecisionAsk, LimitAsk, LimitKey, VolatileStore,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::api_keys::ApiKeys;
@@ -42,7 +44,7 @@ pub struct Incoming {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Pass, with this for the bundle.
-    Allow(Evidence),
+    Allow(Box<Evidence>),
     /// Turned away.
     Deny(RenderedDenial),
 }
@@ -104,12 +106,12 @@ impl Authorizer {
         let outcome = decided.as_ref().err().map_or("ALLOW", |denial| denial.code.as_str());
         self.parts.metrics.decided(name, outcome, started.elapsed().as_secs_f64());
         match decided {
-            Ok(admitted) => Answer::Allow(Evidence {
+            Ok(admitted) => Answer::Allow(Box::new(Evidence {
                 route: name.to_owned(),
                 document: document.digest.clone(),
                 principal: admitted.principal,
                 limit: admitted.limit,
-            }),
+            })),
             Err(denial) => {
                 tracing::debug!(route = name, reason = denial.reason, "denied");
                 Answer::Deny(render(&denial, request, now))
@@ -171,8 +173,8 @@ impl Authorizer {
                 Single::Repeated => return Err(Denial::invalid_token("api_key_repeated")),
                 Single::One(key) => key,
             };
-            let key = core::str::from_utf8(key)
-                .map_err(|_| Denial::invalid_token("api_key_not_text"))?;
+            let key =
+                core::str::from_utf8(key).map_err(|_| Denial::invalid_token("api_key_not_text"))?;
             let found = self.parts.api_keys.find(document, key, now).await;
             return match found {
                 Ok(Some(principal)) => Ok(Some(principal)),
@@ -192,8 +194,7 @@ impl Authorizer {
         token: &str,
         now: UnixMillis,
     ) -> Result<Principal, Denial> {
-        let issuers: Vec<_> =
-            document.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
+        let issuers: Vec<_> = document.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
         let keys = self.parts.keys.snapshot();
         let keys_of = |issuer: usize| keys.get(issuer).and_then(|keys| keys.as_deref());
         let mut verifier = Verifier(&self.parts.check_signature);
@@ -218,10 +219,9 @@ impl Authorizer {
         limits: &[(&Limit, LimitAsk)],
         now: UnixMillis,
     ) -> Result<Option<RateLimitStatus>, Denial> {
-        let circuit = route.circuit().map(|settings| CircuitAsk {
-            service: route.service_name().to_owned(),
-            settings,
-        });
+        let circuit = route
+            .circuit()
+            .map(|settings| CircuitAsk { service: route.service_name().to_owned(), settings });
         if limits.is_empty() && circuit.is_none() {
             return Ok(None);
         }

@@ -36,7 +36,9 @@ impl Metrics {
                     "postern_ext_authz_duration_seconds",
                     "Time for a decision, the store's included",
                 )
-                .buckets(vec![0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.25]),
+                .buckets(vec![
+                    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.25,
+                ]),
             ))?,
             limit_hits: counter(
                 "api_gateway_rate_limit_hits_total",

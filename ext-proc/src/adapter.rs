@@ -117,7 +117,8 @@ fn headers_response(changes: HeaderChanges) -> HeadersResponse {
         append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
         ..HeaderValueOption::default()
     });
-    let mutation = HeaderMutation { set_headers: set_headers.collect(), remove_headers: Vec::new() };
+    let mutation =
+        HeaderMutation { set_headers: set_headers.collect(), remove_headers: Vec::new() };
     let common = CommonResponse { header_mutation: Some(mutation), ..CommonResponse::default() };
     HeadersResponse { response: Some(common) }
 }

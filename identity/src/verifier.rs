@@ -11,6 +11,9 @@ use postern_jose::{Algorithm, Key, SignatureVerifier, VerifyError};
 /// Most parsed keys that are kept: more than a document's issuers can publish at once.
 const MAX_PARSED: usize = 1024;
 
+/// Keys by their SubjectPublicKeyInfo; none for one that cannot be used.
+type ParsedKeys = HashMap<Vec<u8>, Option<Arc<ParsedPublicKey>>>;
+
 /// Checks signatures with AWS-LC, for `postern_jose::verify`.
 ///
 /// Parsing a key costs a good part of an RSA check, so each key is parsed once. Clones share
@@ -19,7 +22,7 @@ const MAX_PARSED: usize = 1024;
 pub struct AwsLcVerifier {
     /// By SubjectPublicKeyInfo, which names the algorithm too. None: not a key at all, such as
     /// a point that is not on its curve.
-    parsed: Arc<RwLock<HashMap<Vec<u8>, Option<Arc<ParsedPublicKey>>>>>,
+    parsed: Arc<RwLock<ParsedKeys>>,
 }
 
 impl AwsLcVerifier {

@@ -126,7 +126,7 @@ fn socket_address(address: SocketAddr) -> Value {
 
 /// Milliseconds as protobuf's JSON spells a duration.
 pub(crate) fn duration(millis: u64) -> Value {
-    if millis % 1000 == 0 {
+    if millis.is_multiple_of(1000) {
         json!(format!("{}s", millis / 1000))
     } else {
         json!(format!("{}.{:03}s", millis / 1000, millis % 1000))

@@ -20,12 +20,10 @@ pub(crate) fn path_match(template: &PathTemplate) -> PathMatch {
     if segments.iter().all(|segment| matches!(segment, Segment::Literal(_))) {
         return PathMatch::Exact(template.to_string());
     }
-    let literal_head = segments
-        .split_last()
-        .is_some_and(|(last, head)| {
-            matches!(last, Segment::Rest(_))
-                && head.iter().all(|segment| matches!(segment, Segment::Literal(_)))
-        });
+    let literal_head = segments.split_last().is_some_and(|(last, head)| {
+        matches!(last, Segment::Rest(_))
+            && head.iter().all(|segment| matches!(segment, Segment::Literal(_)))
+    });
     if literal_head {
         return PathMatch::Prefix(template.literal_prefix());
     }

@@ -31,7 +31,7 @@ fn mapping(out: &mut String, members: &Map<String, Value>, indent: usize, mut in
     // The map is sorted unless some other crate of the build asks serde_json to keep the order
     // of insertion; what is compared in reviews must not depend on that.
     let mut members: Vec<(&String, &Value)> = members.iter().collect();
-    members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    members.sort_unstable_by_key(|(a, _)| *a);
     for (name, value) in members {
         if !core::mem::take(&mut inline) {
             pad(out, indent);

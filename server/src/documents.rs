@@ -52,8 +52,7 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
     for entry in entries {
         let file = entry?.path();
         let is_yaml = file.extension().is_some_and(|e| e == "yaml" || e == "yml");
-        let hidden =
-            file.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+        let hidden = file.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
         if is_yaml && !hidden && file.is_file() {
             files.push(file);
         }

@@ -83,9 +83,11 @@ struct Listeners {
 impl Listeners {
     async fn bind(arguments: &Serve) -> Result<Self> {
         let bind = async |what: &str, flag: &str, address| {
-            TcpListener::bind(address)
-                .await
-                .with_context(|| format!("cannot listen on {address} for {what}; choose another with --{flag}-address"))
+            TcpListener::bind(address).await.with_context(|| {
+                format!(
+                    "cannot listen on {address} for {what}; choose another with --{flag}-address"
+                )
+            })
         };
         Ok(Self {
             grpc: bind("gRPC", "grpc", arguments.grpc_address).await?,

@@ -17,9 +17,8 @@ use crate::cli::KeyFile;
 /// When the variable is not set. Its value is never repeated.
 pub fn resolve(address: &str) -> Result<String> {
     match address.strip_prefix("env:") {
-        Some(name) => {
-            std::env::var(name).with_context(|| format!("the environment variable {name} is not set"))
-        }
+        Some(name) => std::env::var(name)
+            .with_context(|| format!("the environment variable {name} is not set")),
         None => Ok(address.to_owned()),
     }
 }
@@ -67,6 +66,8 @@ pub fn optional_key(arguments: &KeyFile) -> Result<Option<KeyEncryptionKey>> {
 /// When it is missing or cannot be read.
 pub fn require_key(arguments: &KeyFile) -> Result<KeyEncryptionKey> {
     optional_key(arguments)?.with_context(|| {
-        format!("name the file with the encryption key (--key-file) or set {KEY_ENCRYPTION_KEY_ENV}")
+        format!(
+            "name the file with the encryption key (--key-file) or set {KEY_ENCRYPTION_KEY_ENV}"
+        )
     })
 }

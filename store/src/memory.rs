@@ -33,10 +33,7 @@ pub struct MemoryStore {
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            circuits: Mutex::default(),
-        }
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), circuits: Mutex::default() }
     }
 }
 
@@ -67,10 +64,8 @@ impl MemoryStore {
         let mut wanted: Vec<usize> = ask.limits.iter().map(|limit| shard_of(limit.key)).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        let mut locked: Vec<(usize, MutexGuard<'_, HashMap<LimitKey, Counted>>)> = wanted
-            .into_iter()
-            .filter_map(|at| Some((at, lock(self.shards.get(at)?))))
-            .collect();
+        let mut locked: Vec<(usize, MutexGuard<'_, HashMap<LimitKey, Counted>>)> =
+            wanted.into_iter().filter_map(|at| Some((at, lock(self.shards.get(at)?)))).collect();
         let mut taken = Vec::with_capacity(ask.limits.len());
         for limit in &ask.limits {
             let found = locked
@@ -171,7 +166,7 @@ mod tests {
     async fn keys_are_bounded() {
         let store = MemoryStore::default();
         let rate = Rate::parse("1/1m").unwrap();
-        for i in 0_u32..(70_000) {
+        for i in 0_u32..70_000 {
             let mut key = [0; 16];
             key[..4].copy_from_slice(&i.to_le_bytes());
             let ask = DecisionAsk {
@@ -179,7 +174,7 @@ mod tests {
                 circuit: None,
             };
             store.decide(&ask, UnixMillis(0)).await.unwrap();
-            if i == KEYS_PER_SHARD as u32 + 10 {
+            if usize::try_from(i).unwrap() == KEYS_PER_SHARD + 10 {
                 break;
             }
         }

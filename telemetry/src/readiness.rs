@@ -81,7 +81,7 @@ mod tests {
         assert!(readiness.is_ready());
         let store = readiness.block_on("store");
         let first = readiness.block_on("listener");
-        let second = readiness.clone().block_on("listener");
+        let second = readiness.block_on("listener");
         assert_eq!(readiness.pending(), ["listener", "store"]);
         drop(first);
         drop(store);

@@ -94,6 +94,8 @@ fn read_resources(folder: &Path) -> Vec<(PathBuf, Value)> {
         .expect("the rendered folder")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        // Pieces of the mesh's own configuration, for people to put in place.
+        .filter(|path| !path.to_string_lossy().ends_with(".fragment.yaml"))
         .collect();
     files.sort();
     assert!(!files.is_empty(), "nothing was rendered into {}", folder.display());

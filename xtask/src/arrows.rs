@@ -61,7 +61,11 @@ const TABLE: &[Row] = &[
     row("postern-limits", &[REQUEST], CORE_RULE),
     row("postern-circuit", &[REQUEST], CORE_RULE),
     row("postern-document", &[CORE], "core/document depends on core alone"),
-    row("postern-filter-host", &[REQUEST], "filters/host knows no core crate but request"),
+    row(
+        "postern-filter-host",
+        &[REQUEST, JOSE],
+        "filters/host knows no core crate but request and jose",
+    ),
     row("postern-filter-jwt-auth", &[STAGE_CORE], STAGE_RULE),
     row("postern-filter-local-rate-limit", &[STAGE_CORE], STAGE_RULE),
     row(

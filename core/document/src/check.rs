@@ -69,7 +69,9 @@ fn check_issuer(raw: &RawDocument, problems: &mut Problems) -> Option<String> {
     let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
     let secure = issuer.starts_with("https://") && issuer.len() > "https://".len();
     let local = loopback.iter().any(|prefix| {
-        issuer.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+        issuer
+            .strip_prefix(prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
     });
     if !(secure || local) || issuer.contains(['?', '#', ' ']) || issuer.ends_with('/') {
         problems.report_as(
@@ -119,14 +121,9 @@ fn check_stores(raw: Option<&RawStores>, problems: &mut Problems) -> Stores {
         }
         replicas.value
     });
-    if let (true, Some(durable)) = (replicas > 1, durable.as_deref()) {
-        if durable.starts_with("sqlite:") {
-            problems.report_as(
-                raw.at,
-                "stores",
-                "sqlite serves one replica; with more, use a database that they share",
-            );
-        }
+    if replicas > 1 && durable.as_deref().is_some_and(|store| store.starts_with("sqlite:")) {
+        let message = "sqlite serves one replica; with more, use a database that they share";
+        problems.report_as(raw.at, "stores", message);
     }
     Stores { volatile, durable, replicas }
 }
@@ -173,7 +170,10 @@ fn check_failures(
         problems.report_as(
             raw.at,
             "failures.ext_authz",
-            format!("cannot be `allow`: only the server can check the API keys of route `{}`", route.name),
+            format!(
+                "cannot be `allow`: only the server can check the API keys of route `{}`",
+                route.name
+            ),
         );
     }
 }

@@ -6,7 +6,11 @@ use crate::raw::{RawDocument, RawFragment, RawOwner, RawRoute};
 
 /// Joins the fragments to the main document; what a fragment says beyond its rights is
 /// reported and left out.
-pub(crate) fn join(document: &mut RawDocument, fragments: Vec<RawFragment>, problems: &mut Problems) {
+pub(crate) fn join(
+    document: &mut RawDocument,
+    fragments: Vec<RawFragment>,
+    problems: &mut Problems,
+) {
     let main_services: Vec<String> =
         document.services.0.iter().map(|(name, ..)| name.clone()).collect();
     for fragment in fragments {
@@ -62,14 +66,13 @@ fn check_rights(owner: &str, rights: &RawOwner, route: &RawRoute, problems: &mut
     let path = &route.matches.path;
     let in_paths = rights.paths.is_empty()
         || rights.paths.iter().any(|prefix| {
-            prefix.ends_with('/') && (path.starts_with(prefix.as_str()) || prefix.trim_end_matches('/') == path.as_str())
+            prefix.ends_with('/')
+                && (path.starts_with(prefix.as_str())
+                    || prefix.trim_end_matches('/') == path.as_str())
         });
     if !in_paths {
         let allowed: Vec<&str> = rights.paths.iter().map(|prefix| prefix.as_str()).collect();
-        problems.report(
-            path.at,
-            format!("`{owner}` may speak for {} only", allowed.join(", ")),
-        );
+        problems.report(path.at, format!("`{owner}` may speak for {} only", allowed.join(", ")));
     }
     let allowed: Vec<HostPattern> =
         rights.hosts.iter().filter_map(|host| HostPattern::parse(host).ok()).collect();

@@ -32,7 +32,9 @@ impl HostPattern {
                 && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         };
         if name.len() > 253 || !name.split('.').all(is_label) {
-            return Err("write a host in lower case, without a port: api.example.test or *.example.test");
+            return Err(
+                "write a host in lower case, without a port: api.example.test or *.example.test",
+            );
         }
         Ok(if suffix { Self::Suffix(format!(".{name}")) } else { Self::Exact(name.to_owned()) })
     }

@@ -26,16 +26,16 @@ mod value;
 
 pub use counted::Counted;
 pub use host::HostPattern;
-pub use load::{Source, from_json};
 #[cfg(feature = "yaml")]
 pub use load::load;
+pub use load::{Source, from_json};
 pub use matcher::{Matcher, VirtualHost};
 pub use model::{
-    ApiKey, Auth, Document, Enforce, Failures, JwksSource, JwtIssuer, Limit, LimitMode,
-    OnFailure, Retries, Route, SecurityHeaders, Service, Stores, StoreFailure, Transform,
+    ApiKey, Auth, Document, Enforce, Failures, JwksSource, JwtIssuer, Limit, LimitMode, OnFailure,
+    Retries, Route, SecurityHeaders, Service, StoreFailure, Stores, Transform,
 };
+pub use postern_limits::rate::parse_duration_ms;
 pub use problem::{Position, Problem};
 pub use schema::json_schema;
-pub use postern_limits::rate::parse_duration_ms;
 pub use template::{PathTemplate, Segment};
 pub use value::{HeaderRules, Placeholder, ValueTemplate};

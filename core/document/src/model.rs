@@ -393,7 +393,8 @@ mod tests {
             assert_eq!(Enforce::parse(bad), None, "{bad}");
         }
         let quarter = Enforce::parse("25%").unwrap();
-        let enforced = (0..10_000).filter(|i| quarter.applies(format!("id-{i}").as_bytes())).count();
+        let enforced =
+            (0..10_000).filter(|i| quarter.applies(format!("id-{i}").as_bytes())).count();
         assert!((2300..2700).contains(&enforced), "{enforced}");
         assert!(!Enforce::parse("shadow").unwrap().applies(b"any"));
     }

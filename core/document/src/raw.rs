@@ -2,8 +2,8 @@
 
 use postern_request::json::Value;
 
-use crate::decode::{Decode, Named, choice, record};
 pub use crate::decode::{At, Duration, RateText, Text, Whole};
+use crate::decode::{Decode, Named, choice, record};
 use crate::node::{Kind, Node};
 use crate::problem::Problems;
 use crate::schema;
@@ -406,8 +406,10 @@ impl Decode for RawHeaderMap {
     }
 
     fn encode(&self) -> Option<Value> {
-        let members =
-            self.0.iter().map(|(name, value)| (name.value.clone(), Value::String(value.value.clone())));
+        let members = self
+            .0
+            .iter()
+            .map(|(name, value)| (name.value.clone(), Value::String(value.value.clone())));
         Some(Value::Object(members.collect()))
     }
 

@@ -178,8 +178,18 @@ mod tests {
             assert_eq!(PathTemplate::parse(text).unwrap().to_string(), text);
         }
         for bad in [
-            "", "a", "//", "/a//b", "/{rest=**}/a", "/{a}/{a}", "/{A}", "/x{a}", "/{a=b}", "/a/../b",
-            "/a%2Fb", "/a?b",
+            "",
+            "a",
+            "//",
+            "/a//b",
+            "/{rest=**}/a",
+            "/{a}/{a}",
+            "/{A}",
+            "/x{a}",
+            "/{a=b}",
+            "/a/../b",
+            "/a%2Fb",
+            "/a?b",
         ] {
             assert!(PathTemplate::parse(bad).is_err(), "{bad}");
         }

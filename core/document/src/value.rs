@@ -75,7 +75,9 @@ impl ValueTemplate {
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         if !headers::is_safe_value(text) {
-            return Err("a header value has no control characters and at most 8192 bytes".to_owned());
+            return Err(
+                "a header value has no control characters and at most 8192 bytes".to_owned()
+            );
         }
         let mut parts = Vec::new();
         let mut rest = text;
@@ -128,8 +130,18 @@ impl ValueTemplate {
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     /// Framing, routing and hop-by-hop headers are Envoy's; ours have one writer each.
     const RESERVED: [&str; 12] = [
-        "host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer",
-        "keep-alive", "proxy-connection", "x-correlation-id", "x-request-id", "x-forwarded-for",
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "upgrade",
+        "te",
+        "trailer",
+        "keep-alive",
+        "proxy-connection",
+        "x-correlation-id",
+        "x-request-id",
+        "x-forwarded-for",
     ];
     if !headers::is_lowercase_name(name) {
         return Err("write a header's name in lower case, without spaces or colons".to_owned());

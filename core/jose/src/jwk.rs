@@ -133,8 +133,7 @@ impl KeySet {
     }
 
     fn has_id_of(&self, key: &Key) -> bool {
-        key.id.is_some()
-            && self.keys.iter().any(|k| k.id == key.id && k.algorithm == key.algorithm)
+        key.id.is_some() && self.keys.iter().any(|k| k.id == key.id && k.algorithm == key.algorithm)
     }
 
     /// The keys that may have made a signature with this header: those of the algorithm that

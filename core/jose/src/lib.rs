@@ -18,7 +18,7 @@ pub mod soft;
 mod token;
 
 pub use claims::{Claims, ClaimsRules};
-pub use der::{ecdsa_signature_to_der, ec_p256_spki, rsa_spki};
+pub use der::{ec_p256_spki, ecdsa_signature_to_der, rsa_spki};
 pub use jwk::{Algorithm, Key, KeyMaterial, KeySet, KeySetError, SkippedKey};
 pub use jws::{CompactJws, MAX_TOKEN_BYTES};
 pub use token::{Freshness, Issuer, VerifiedToken, verify};

@@ -117,7 +117,12 @@ impl Slot {
     }
 
     /// The entry of a key, taken out of the slot; entries stand in order of last use.
-    fn remove_or_make_room(&mut self, fingerprint: u64, shape: Shape, now: UnixMillis) -> (Entry, Room) {
+    fn remove_or_make_room(
+        &mut self,
+        fingerprint: u64,
+        shape: Shape,
+        now: UnixMillis,
+    ) -> (Entry, Room) {
         if let Some(at) = self.entries.iter().position(|e| e.fingerprint == fingerprint) {
             return (self.entries.remove(at), Room::Free);
         }

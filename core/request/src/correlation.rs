@@ -44,7 +44,8 @@ pub fn choose(
 /// Whether a `traceparent` is one that a participant must honour (W3C Trace Context §3.2).
 #[must_use]
 pub fn is_traceparent(text: &[u8]) -> bool {
-    let lower_hex = |part: &[u8]| part.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
+    let lower_hex =
+        |part: &[u8]| part.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
     let zero = |part: &[u8]| part.iter().all(|b| *b == b'0');
     let mut parts = text.split(|b| *b == b'-');
     let (Some(version), Some(trace), Some(parent), Some(flags)) =

@@ -319,9 +319,9 @@ impl Denial {
 #[must_use]
 pub fn is_grpc(content_type: Option<&[u8]>) -> bool {
     content_type.is_some_and(|value| {
-        value.strip_prefix(b"application/grpc").is_some_and(|rest| {
-            rest.is_empty() || rest.starts_with(b"+") || rest.starts_with(b";")
-        })
+        value
+            .strip_prefix(b"application/grpc")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+") || rest.starts_with(b";"))
     })
 }
 
@@ -331,8 +331,7 @@ mod tests {
 
     #[test]
     fn a_denial_is_json_with_the_contracts_members() {
-        let limit =
-            RateLimitStatus { limit: 10, remaining: 0, reset_secs: 0, window_secs: 60 };
+        let limit = RateLimitStatus { limit: 10, remaining: 0, reset_secs: 0, window_secs: 60 };
         let rendered = Denial::rate_limited(limit).render("id", UnixMillis(0), false);
         assert_eq!(rendered.status, 429);
         let body = json::parse(rendered.body.as_bytes()).unwrap();

@@ -247,7 +247,9 @@ mod tests {
 
     #[test]
     fn repeated_members_trailing_text_and_depth_are_refused() {
-        for bad in [r#"{"a":1,"a":2}"#, r#"{"a":1,"\u0061":2}"#, "{} {}", "[1,]", "nul", "", "\"\u{1}\""] {
+        for bad in
+            [r#"{"a":1,"a":2}"#, r#"{"a":1,"\u0061":2}"#, "{} {}", "[1,]", "nul", "", "\"\u{1}\""]
+        {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");
         }
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));

@@ -200,17 +200,11 @@ impl Gatekeeper {
             });
         }
         match Presented::from_authorization(request.authorization) {
-            Presented::Nothing => {
-                Ok(vouched(evidence).map_or(Known::Nobody, Known::Evidence))
-            }
+            Presented::Nothing => Ok(vouched(evidence).map_or(Known::Nobody, Known::Evidence)),
             Presented::Unusable => Err(Denial::invalid_token("authorization_unusable")),
             Presented::Bearer(token) => {
-                let mut verifier = HostVerifier {
-                    host,
-                    support: self.support,
-                    budget: &mut self.budget,
-                    now,
-                };
+                let mut verifier =
+                    HostVerifier { host, support: self.support, budget: &mut self.budget, now };
                 let (caller, source) = self.jwt.authenticate(token, &mut verifier, now)?;
                 self.counters.add(
                     match source {

@@ -70,8 +70,8 @@ pub(crate) fn is_identity_header(name: &str, claim_headers: &[String]) -> bool {
         name.len() == own.len() && name.bytes().zip(own.bytes()).all(|(a, b)| same(a, b))
     };
     let prefix = headers::IDENTITY_PREFIX;
-    let starts = name.len() >= prefix.len()
-        && name.bytes().zip(prefix.bytes()).all(|(a, b)| same(a, b));
+    let starts =
+        name.len() >= prefix.len() && name.bytes().zip(prefix.bytes()).all(|(a, b)| same(a, b));
     starts || claim_headers.iter().any(|own| equals(own))
 }
 

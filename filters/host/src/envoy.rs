@@ -7,8 +7,8 @@ use prost::Message as _;
 use proxy_wasm::hostcalls;
 use sha2::{Digest as _, Sha256};
 
-use crate::foreign::{ForeignFunctions, SignArguments};
 use crate::RequestHost;
+use crate::foreign::{ForeignFunctions, SignArguments};
 
 /// The Envoy around this VM.
 #[derive(Debug, Clone, Copy, Default)]
@@ -16,7 +16,8 @@ pub struct EnvoyHost;
 
 impl RequestHost for EnvoyHost {
     fn now(&self) -> UnixMillis {
-        let since = hostcalls::get_current_time().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+        let since =
+            hostcalls::get_current_time().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
         UnixMillis(since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)))
     }
 

@@ -18,7 +18,8 @@ const PROBE_TEXT: &[u8] = b"postern probe";
 const RSA_SPKI: &str = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAwLwnprqacSsAQf-uqZ8DHgx9C8kacJhBSrxn0huROMa4gtdeNRniFtPNNWvz-d4PVe8AHrj25-FjvQ2w9TlWMs8zf7qq0P5WRXjkwMTHDc0CinAAmTBgVJmuf0-YfzaXKqJmqQe5vR74iU6AEPUQ__pRZ0cIJ2lpAX_FfzbgOR947IBHiNSL3wpTKzExHrCNfY8c-8c7r4NcpZjVKb_PqRgHS_oNjVhk9dZvG_YjNeDVGCR_BAtPFo1HGWwGeb5KTpTTIujqW69tRakgidKMAJI9fxZ0Ncr_l6h4spiCENlua6-x_ig8pOcoKr5n7Ml9fpwDK32gpP1urI_HrOO9bwIDAQAB";
 const RSA_SIGNATURE: &str = "qb9SabvjRa3w6LDJmwi7sAI4fLTNKZFgkH2dSZXPc6xgGW6nVOAGwA6OwH-Psv6nIYHXSVHUv9aBk5GdDXZeeruKocyXjziToVeh-Hsrf6l6mUszAWLXhE98NJ9i67nuo_X43LhwKGMbh0C_sf5ga9a4uIcJkwBIZ9xawDukrhRt2r-Fscxp9kwJb0GhDwGww16y5HHEwfkVToVMxMLhiPrGdAMCzhZmiHG1Jaqawwe2yjRNqJPgRdCyuo8iHnI2ihHDiN39jNJBSKNv1ap63nn4jBE4_l2JicH0bkohnrEqCxbhkbT3aDpOWaWH015HQHW1QtAxzChkhiNMDKTVLQ";
 const EC_SPKI: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEQqeebyHLyqX3MtOXKl8y5n3X54eiRqWiCF6aZHy2IZcb2B-vadQq7MlLXnmPgGPUoriuj1_y8FhWsa-LzwRMrA";
-const EC_SIGNATURE: &str = "0FYt8rfYtXtCaEpVk37VXZqcBVAXKMSSpTidv60umEu8kOQcxNX9ZxRG2WZb0po7RQH3xe9jhQJXHxSIkw762g";
+const EC_SIGNATURE: &str =
+    "0FYt8rfYtXtCaEpVk37VXZqcBVAXKMSSpTidv60umEu8kOQcxNX9ZxRG2WZb0po7RQH3xe9jhQJXHxSIkw762g";
 
 /// Which algorithms the host checks as it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,10 +42,7 @@ impl VerifierSupport {
                 && host_verify(host, decode(spki), signature, &altered) == Some(false)
         };
         let ec_signature = ecdsa_signature_to_der(&decode(EC_SIGNATURE)).unwrap_or_default();
-        Self {
-            rsa: works(RSA_SPKI, decode(RSA_SIGNATURE)),
-            ecdsa: works(EC_SPKI, ec_signature),
-        }
+        Self { rsa: works(RSA_SPKI, decode(RSA_SIGNATURE)), ecdsa: works(EC_SPKI, ec_signature) }
     }
 }
 

@@ -11,7 +11,9 @@ mod cache;
 
 use std::rc::Rc;
 
-use postern_jose::{Freshness, Issuer, KeySet, SignatureVerifier, TokenError, VerifiedToken, VerifyError};
+use postern_jose::{
+    Freshness, Issuer, KeySet, SignatureVerifier, TokenError, VerifiedToken, VerifyError,
+};
 use postern_request::principal::{IdentityHeader, Principal};
 use postern_request::{Denial, UnixMillis};
 
@@ -72,11 +74,11 @@ impl JwtAuth {
 
     /// Takes over an issuer's keys. Tokens verified with keys that are gone are verified anew.
     pub fn set_keys(&mut self, issuer: usize, set: KeySet) {
-        if let Some(keys) = self.keys.get_mut(issuer) {
-            if keys.set.as_ref() != Some(&set) {
-                keys.generation = keys.generation.wrapping_add(1);
-                keys.set = Some(set);
-            }
+        if let Some(keys) = self.keys.get_mut(issuer)
+            && keys.set.as_ref() != Some(&set)
+        {
+            keys.generation = keys.generation.wrapping_add(1);
+            keys.set = Some(set);
         }
     }
 
@@ -104,11 +106,11 @@ impl JwtAuth {
     ) -> Result<(Rc<Caller>, Source), Denial> {
         let hash = self.cache.hash(token.as_bytes());
         let generation_of = |issuer: usize| self.keys.get(issuer).map(|keys| keys.generation);
-        if let Some((caller, generation)) = self.cache.get(hash) {
-            if generation_of(caller.token.issuer_index) == Some(generation) {
-                self.judge_time(&caller, now)?;
-                return Ok((caller, Source::Cache));
-            }
+        if let Some((caller, generation)) = self.cache.get(hash)
+            && generation_of(caller.token.issuer_index) == Some(generation)
+        {
+            self.judge_time(&caller, now)?;
+            return Ok((caller, Source::Cache));
         }
         let keys = &self.keys;
         let keys_of = |issuer: usize| keys.get(issuer).and_then(|keys| keys.set.as_ref());

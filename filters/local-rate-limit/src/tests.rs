@@ -46,12 +46,8 @@ fn document() -> Document {
 
 fn ask(document: &Document, shared: &Memory, client: &str) -> Verdict {
     let headers: Vec<(String, Vec<u8>)> = Vec::new();
-    let subject = Counted {
-        address: address::parse(client),
-        principal: None,
-        headers: &headers,
-        path: "/",
-    };
+    let subject =
+        Counted { address: address::parse(client), principal: None, headers: &headers, path: "/" };
     check(&document.routes[0], &subject, shared, 7, UnixMillis(0))
 }
 
@@ -88,8 +84,8 @@ fn what_is_refused_takes_from_no_limit() {
         path: "/",
     };
     let place = Place::of(hash(7, ip.key_of(&document.routes[0], &subject).as_bytes()));
-    let slot = Slot::decode(&shared.get(&slot_key(place)).unwrap().0);
-    let (outcome, _) = slot.clone().take(place.fingerprint, ip.bucket(), 2, UnixMillis(0));
+    let mut slot = Slot::decode(&shared.get(&slot_key(place)).unwrap().0);
+    let (outcome, _) = slot.take(place.fingerprint, ip.bucket(), 2, UnixMillis(0));
     assert!(outcome.allowed, "the ip limit got back what the refused request took");
 }
 

@@ -106,7 +106,7 @@ async fn a_key_that_does_not_sign_stops_nothing() {
     record.activates_at = later(1);
     store.insert_signing_key(record).await.unwrap();
     let ring = ring(&store, NOW).await;
-    assert_eq!(kids(&ring, NOW), [kid.clone()]);
+    assert_eq!(kids(&ring, NOW), std::slice::from_ref(&kid));
     assert_eq!(ring.signer(NOW).unwrap().kid, kid);
     // Once it should sign, going on with the old one would hide the trouble.
     assert!(ring.refresh(later(1)).await.is_err());

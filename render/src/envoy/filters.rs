@@ -4,7 +4,9 @@ use postern_document::{Document, JwksSource, OnFailure};
 use postern_request::evidence;
 use serde_json::{Value, json};
 
-use super::names::{BUNDLE, EXT_AUTHZ, EXT_PROC, GRPC_CLUSTER, PUBLIC_CLUSTER, jwks_cluster, service_cluster};
+use super::names::{
+    BUNDLE, EXT_AUTHZ, EXT_PROC, GRPC_CLUSTER, PUBLIC_CLUSTER, jwks_cluster, service_cluster,
+};
 use super::{EnvoyOptions, duration, typed};
 
 /// Longest time for the server's answer. Its own budgets (the store's 20 ms) are far below.
@@ -121,6 +123,10 @@ fn key_source(issuer: usize, source: &JwksSource) -> Option<Value> {
 fn ext_proc(document: &Document) -> Value {
     json!({
         "name": EXT_PROC,
+        // Off, and switched on by the routes that need it. Envoy's answers to requests that it
+        // cannot even read (too many headers, too long a line) belong to no route; an ext_proc
+        // that is on would hold them up until the connection is gone.
+        "disabled": true,
         "typed_config": typed(
             "envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
             json!({

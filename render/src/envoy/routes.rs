@@ -87,17 +87,17 @@ fn retry_policy(route: &Route) -> Value {
     json!({"retry_on": retries.on.join(","), "num_retries": retries.attempts - 1})
 }
 
-/// The server is asked only where a route needs it. A filter that is not in the chain must not
-/// be named here.
+/// The server is asked only where a route needs it: `ext_authz` is switched off elsewhere,
+/// `ext_proc` switched on there. A filter that is not in the chain must not be named here.
 fn per_filter(document: &Document, needs_ext_authz: bool, needs_ext_proc: bool) -> Value {
     let mut filters = Map::new();
     if document.needs_ext_authz() && !needs_ext_authz {
         let message = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute";
         filters.insert(EXT_AUTHZ.to_owned(), typed(message, json!({"disabled": true})));
     }
-    if document.needs_ext_proc() && !needs_ext_proc {
-        let message = "envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute";
-        filters.insert(EXT_PROC.to_owned(), typed(message, json!({"disabled": true})));
+    if needs_ext_proc {
+        let message = "envoy.config.route.v3.FilterConfig";
+        filters.insert(EXT_PROC.to_owned(), typed(message, json!({"config": {}})));
     }
     Value::Object(filters)
 }

@@ -1,1 +1,137 @@
 use super::*;
+
+fn document() -> Document {
+    let text = json!({
+        "version": 1,
+        "trusted_proxies": 2,
+        "services": {
+            "plain": {"upstream": "10.0.0.1:80", "retries": {"attempts": 1, "on": []}},
+            "named": {"upstream": "named.test:443", "tls": true, "circuit": {}, "timeout": "1500ms"},
+        },
+        "credentials": {"jwt": {"issuers": [{
+            "issuer": "https://i.test", "audiences": ["a"],
+            "jwks": {"uri": "https://keys.test/jwks"},
+        }]}},
+        "transforms": {"fixed": {"request": {"set": {"x-a": "100%"}, "remove": ["x-b"]}}},
+        "routes": [
+            {"name": "all", "match": {"path": "/{rest=**}"}, "service": "plain", "auth": "none",
+             "transform": ["fixed"]},
+            {"name": "one", "match": {"path": "/one", "methods": ["GET", "PUT"]},
+             "service": "named", "auth": {"any": ["jwt"]}},
+            {"name": "hosted", "match": {"path": "/h/{id}", "hosts": ["*.x.test"]},
+             "service": "plain", "auth": "none"},
+        ],
+    });
+    postern_document::from_json(text.to_string().as_bytes()).unwrap()
+}
+
+fn options() -> EnvoyOptions {
+    EnvoyOptions {
+        listen: "127.0.0.1:8080".parse().unwrap(),
+        admin: "127.0.0.1:9901".parse().unwrap(),
+        server_grpc: "127.0.0.1:9191".parse().unwrap(),
+        server_public: "postern.test:9192".parse().unwrap(),
+        wasm: "/bundle.wasm".to_owned(),
+        access_log: None,
+    }
+}
+
+fn rendered() -> Value {
+    serde_json::from_str(&render(&document(), &options())).unwrap()
+}
+
+fn manager(config: &Value) -> &Value {
+    &config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+}
+
+#[test]
+fn the_order_of_filters_is_the_designs() {
+    let config = rendered();
+    let names: Vec<_> = manager(&config)["http_filters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|filter| filter["name"].as_str().unwrap().to_owned())
+        .collect();
+    let expected = [
+        "envoy.filters.http.ext_authz",
+        "postern",
+        "envoy.filters.http.ext_proc",
+        "envoy.filters.http.router",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn requests_are_made_unambiguous_before_any_filter() {
+    let config = rendered();
+    let manager = manager(&config);
+    assert_eq!(manager["normalize_path"], true);
+    assert_eq!(manager["merge_slashes"], true);
+    assert_eq!(manager["path_with_escaped_slashes_action"], "REJECT_REQUEST");
+    assert_eq!(manager["xff_num_trusted_hops"], 2);
+    let headers = &manager["common_http_protocol_options"]["headers_with_underscores_action"];
+    assert_eq!(headers, "DROP_HEADER");
+}
+
+#[test]
+fn routes_stand_in_the_order_of_the_matcher() {
+    let config = rendered();
+    let hosts = manager(&config)["route_config"]["virtual_hosts"].as_array().unwrap();
+    let names = |host: &Value| -> Vec<String> {
+        let routes = host["routes"].as_array().unwrap();
+        routes.iter().map(|route| route["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(hosts[0]["domains"], json!(["*.x.test"]));
+    assert_eq!(names(&hosts[0]), ["hosted", "one", "all", "postern-no-route"]);
+    assert_eq!(hosts[1]["domains"], json!(["*"]));
+    assert_eq!(names(&hosts[1]), ["one", "all", "postern-no-route"]);
+    let one = &hosts[1]["routes"][0];
+    assert_eq!(one["match"]["path"], "/one");
+    assert_eq!(one["match"]["headers"][0]["string_match"]["safe_regex"]["regex"], "GET|PUT");
+    assert_eq!(one["route"]["timeout"], "1.500s");
+}
+
+#[test]
+fn the_server_is_asked_only_where_a_route_needs_it() {
+    let config = rendered();
+    let hosts = manager(&config)["route_config"]["virtual_hosts"].as_array().unwrap();
+    let per_filter = |at: usize| &hosts[1]["routes"][at]["typed_per_filter_config"];
+    assert_eq!(per_filter(0)["envoy.filters.http.ext_authz"], Value::Null);
+    assert!(per_filter(0)["envoy.filters.http.ext_proc"].is_object(), "switched on");
+    assert_eq!(per_filter(1)["envoy.filters.http.ext_authz"]["disabled"], true);
+    assert_eq!(per_filter(1)["envoy.filters.http.ext_proc"], Value::Null);
+}
+
+#[test]
+fn fixed_header_rules_are_envoys_own() {
+    let config = rendered();
+    let all = &manager(&config)["route_config"]["virtual_hosts"][1]["routes"][1];
+    assert_eq!(all["request_headers_to_add"][0]["header"], json!({"key": "x-a", "value": "100%%"}));
+    assert_eq!(all["request_headers_to_remove"], json!(["x-b"]));
+    assert_eq!(all["route"]["retry_policy"], Value::Null);
+}
+
+#[test]
+fn clusters_follow_their_addresses() {
+    let config = rendered();
+    let clusters = config["static_resources"]["clusters"].as_array().unwrap();
+    let cluster = |name: &str| clusters.iter().find(|c| c["name"] == name).unwrap();
+    assert_eq!(cluster("service-plain")["type"], "STATIC");
+    assert_eq!(cluster("service-named")["type"], "STRICT_DNS");
+    assert_eq!(cluster("service-named")["transport_socket"]["typed_config"]["sni"], "named.test");
+    assert_eq!(cluster("jwks-0")["transport_socket"]["typed_config"]["sni"], "keys.test");
+    assert_eq!(cluster("postern-public")["type"], "STRICT_DNS");
+}
+
+#[test]
+fn the_same_document_gives_the_same_bytes() {
+    assert_eq!(render(&document(), &options()), render(&document(), &options()));
+}
+
+#[test]
+fn durations_are_spelled_as_protobuf_does() {
+    for (millis, text) in [(250, "0.250s"), (1000, "1s"), (30_000, "30s"), (1001, "1.001s")] {
+        assert_eq!(duration(millis), json!(text));
+    }
+}

@@ -19,7 +19,15 @@ use crate::{output, settings};
 /// When the store cannot be used or a value is none.
 pub async fn run(arguments: &Apikey) -> Result<ExitCode> {
     match &arguments.action {
-        ApikeyAction::Create { durable, subject, client_id, scopes, tier, expires_in, json: as_json } => {
+        ApikeyAction::Create {
+            durable,
+            subject,
+            client_id,
+            scopes,
+            tier,
+            expires_in,
+            json: as_json,
+        } => {
             let store = settings::durable(&durable.durable).await?;
             let expires_at = match expires_in {
                 Some(text) => Some(UnixMillis(now().0 + settings::seconds(text)? * 1000)),
@@ -34,7 +42,9 @@ pub async fn run(arguments: &Apikey) -> Result<ExitCode> {
             };
             let created = admin::create_api_key(store.as_ref(), key, now()).await?;
             if *as_json {
-                output::line(json!({"id": created.record.id, "key": created.key.expose()}).to_string());
+                output::line(
+                    json!({"id": created.record.id, "key": created.key.expose()}).to_string(),
+                );
             } else {
                 output::line(created.key.expose());
                 output::remark("the key is not kept and cannot be shown again");
@@ -50,7 +60,8 @@ pub async fn run(arguments: &Apikey) -> Result<ExitCode> {
                     .iter()
                     .map(|key| {
                         let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
-                        let expires = key.expires_at.map_or("never".to_owned(), UnixMillis::to_rfc3339);
+                        let expires =
+                            key.expires_at.map_or("never".to_owned(), UnixMillis::to_rfc3339);
                         vec![key.id.clone(), key.subject.clone(), state.to_owned(), expires]
                     })
                     .collect();

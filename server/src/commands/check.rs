@@ -40,7 +40,8 @@ pub fn run(arguments: &Check) -> Result<ExitCode> {
                 for problem in &problems {
                     output::line(problem.to_string());
                 }
-                let (count, noun) = (problems.len(), if problems.len() == 1 { "problem" } else { "problems" });
+                let (count, noun) =
+                    (problems.len(), if problems.len() == 1 { "problem" } else { "problems" });
                 output::remark(format!("{count} {noun}"));
             }
             Ok(ExitCode::FAILURE)

@@ -26,7 +26,7 @@ const MAX_BYTES: usize = 262_144;
 /// When the HTTP client cannot be made.
 pub fn keep_fetching(
     document: &Document,
-    durable: Option<Arc<dyn DurableStore>>,
+    durable: Option<&Arc<dyn DurableStore>>,
     keys: &Arc<IssuerKeys>,
 ) -> Result<()> {
     let client = Client::builder()
@@ -47,7 +47,7 @@ pub fn keep_fetching(
                         (format!("{scheme}://{place}{path}"), *refresh_ms)
                     }
                     None => {
-                        own_keys(issuer, durable.clone(), keys);
+                        own_keys(issuer, durable, keys);
                         continue;
                     }
                 }
@@ -59,12 +59,14 @@ pub fn keep_fetching(
 }
 
 /// Our own keys come from the durable store, whichever replica made them.
-fn own_keys(issuer: usize, durable: Option<Arc<dyn DurableStore>>, keys: &Arc<IssuerKeys>) {
+fn own_keys(issuer: usize, durable: Option<&Arc<dyn DurableStore>>, keys: &Arc<IssuerKeys>) {
     let Some(durable) = durable else {
-        tracing::warn!("the document takes our own tokens, but there is no durable store with keys");
+        tracing::warn!(
+            "the document takes our own tokens, but there is no durable store with keys"
+        );
         return;
     };
-    let keys = Arc::clone(keys);
+    let (keys, durable) = (Arc::clone(keys), Arc::clone(durable));
     tokio::spawn(async move {
         loop {
             match KeyRing::load(Arc::clone(&durable), None, now()).await {

@@ -55,7 +55,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
     } else {
         None
     };
-    jwks::keep_fetching(&document, durable.clone(), &keys)?;
+    jwks::keep_fetching(&document, durable.as_ref(), &keys)?;
     health::add_keys(&health, &keys);
 
     let document = Arc::new(ArcSwap::from_pointee(document));
@@ -70,8 +70,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         store: Arc::clone(&volatile),
         metrics: postern_ext_authz::Metrics::new(&registry)?,
     });
-    let processor =
-        Processor::new(document, volatile, postern_ext_proc::Metrics::new(&registry)?);
+    let processor = Processor::new(document, volatile, postern_ext_proc::Metrics::new(&registry)?);
     health.refresh().await;
     drop(health.spawn_refresh());
     Ok(Parts {

@@ -77,7 +77,8 @@ impl VolatileStore for RedisStore {
             call.key(circuit_key(&circuit.service));
             call.arg(u8::from(success));
             call.arg(circuit.settings.consecutive_failures).arg(circuit.settings.recovery_ms);
-            let (state, failures, last, recovery): (String, u32, u64, u64) = self.run(&call).await?;
+            let (state, failures, last, recovery): (String, u32, u64, u64) =
+                self.run(&call).await?;
             let state = State::parse(&state)
                 .ok_or_else(|| StoreError::Corrupt("state of a circuit".to_owned()))?;
             Ok(Circuit {

@@ -186,9 +186,8 @@ fn read_uri(uri: &str) -> Option<(bool, String, String)> {
 }
 
 fn check_key(raw: &RawApiKey, path: &str, problems: &mut Problems) -> Option<ApiKey> {
-    let is_id = |id: &str| {
-        (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric())
-    };
+    let is_id =
+        |id: &str| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
     if !is_id(&raw.id) {
         let message = "an id is 1 to 64 letters and digits";
         problems.report_as(raw.id.at, &format!("{path}.id"), message);

@@ -14,10 +14,7 @@ use crate::raw::{RawAlgorithm, RawLimit, RawMode};
 const MAX_KEY_PARTS: usize = 8;
 
 pub(super) fn check(raw: &Named<RawLimit>, problems: &mut Problems) -> Vec<Arc<Limit>> {
-    raw.0
-        .iter()
-        .map(|(name, _, limit)| Arc::new(check_limit(name, limit, problems)))
-        .collect()
+    raw.0.iter().map(|(name, _, limit)| Arc::new(check_limit(name, limit, problems))).collect()
 }
 
 fn check_limit(name: &str, raw: &RawLimit, problems: &mut Problems) -> Limit {
@@ -43,7 +40,8 @@ fn check_limit(name: &str, raw: &RawLimit, problems: &mut Problems) -> Limit {
     const EXACT: u64 = 1 << 52;
     let product = raw.rate.rate.requests().saturating_mul(raw.rate.rate.period_ms());
     if mode != LimitMode::Local && product > EXACT {
-        let message = "too many requests over too long a period to count exactly; use a shorter period";
+        let message =
+            "too many requests over too long a period to count exactly; use a shorter period";
         problems.report_as(raw.rate.at, &format!("{path}.rate"), message);
     }
     Limit {

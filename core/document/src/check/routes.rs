@@ -50,7 +50,8 @@ fn compare(
     problems: &mut Problems,
 ) {
     if route.name == other.name {
-        let message = format!("there is a route `{}` already, at line {}", other.name, other_at.line);
+        let message =
+            format!("there is a route `{}` already, at line {}", other.name, other_at.line);
         problems.report_as(raw.name.at, &format!("{path}.name"), message);
     }
     if !route.path.same_shape(&other.path) {
@@ -72,7 +73,10 @@ fn compare(
         problems.report_as(
             raw.matches.at,
             &format!("{path}.match"),
-            format!("hidden by route `{}` at line {}: same path, host and method", other.name, other_at.line),
+            format!(
+                "hidden by route `{}` at line {}: same path, host and method",
+                other.name, other_at.line
+            ),
         );
     }
 }
@@ -135,7 +139,9 @@ fn check_match(
     }
     let mut methods: Vec<String> = Vec::new();
     for method in &raw.matches.methods {
-        let known = !method.is_empty() && method.len() <= 32 && method.bytes().all(|b| b.is_ascii_uppercase());
+        let known = !method.is_empty()
+            && method.len() <= 32
+            && method.bytes().all(|b| b.is_ascii_uppercase());
         let message = if !known {
             "write methods in capitals, for example GET"
         } else if method.as_str() == "CONNECT" || method.as_str() == "TRACE" {
@@ -182,12 +188,7 @@ fn check_service(
     context.services.iter().find(|service| service.name == name).cloned()
 }
 
-fn check_auth(
-    context: &Context<'_>,
-    raw: &RawAuth,
-    path: &str,
-    problems: &mut Problems,
-) -> Auth {
+fn check_auth(context: &Context<'_>, raw: &RawAuth, path: &str, problems: &mut Problems) -> Auth {
     let RawAuth::Rules(rules) = raw else {
         return Auth::None;
     };
@@ -198,7 +199,8 @@ fn check_auth(
     check_configured(context, rules, &path, problems);
     let optional = rules.optional.unwrap_or(false);
     if optional && !rules.scopes.is_empty() {
-        let message = "scopes cannot be asked of callers without a credential: drop `optional` or `scopes`";
+        let message =
+            "scopes cannot be asked of callers without a credential: drop `optional` or `scopes`";
         problems.report_as(rules.at, &path, message);
     }
     let mut scopes: Vec<String> = Vec::new();
@@ -265,11 +267,17 @@ fn check_limits(
                 KeyPart::PathParam(param)
                     if template.is_some_and(|template| !template.has_param(param)) =>
                 {
-                    let message = format!("`{}` counts by path.{param}, which this route's path has not", limit.name);
+                    let message = format!(
+                        "`{}` counts by path.{param}, which this route's path has not",
+                        limit.name
+                    );
                     problems.report_as(name.at, &path, message);
                 }
                 part if part.needs_principal() && *auth == Auth::None => {
-                    let message = format!("`{}` counts by caller, but this route knows none (auth: none)", limit.name);
+                    let message = format!(
+                        "`{}` counts by caller, but this route knows none (auth: none)",
+                        limit.name
+                    );
                     problems.report_as(name.at, &path, message);
                 }
                 _ => {}
@@ -292,7 +300,13 @@ fn check_transforms(
         let Some((_, rules)) = context.transforms.iter().find(|(known, _)| *known == name.value)
         else {
             if !context.raw.transforms.has(name) {
-                report_dangling("transform", name, &context.raw.transforms.names(), &path, problems);
+                report_dangling(
+                    "transform",
+                    name,
+                    &context.raw.transforms.names(),
+                    &path,
+                    problems,
+                );
             }
             continue;
         };
@@ -301,7 +315,8 @@ fn check_transforms(
         {
             let twice = from.set.iter().any(|(name, _)| to.set.iter().any(|(set, _)| set == name));
             if twice {
-                let message = format!("`{}` sets a header that another rule here sets too", name.value);
+                let message =
+                    format!("`{}` sets a header that another rule here sets too", name.value);
                 problems.report_as(name.at, &path, message);
             }
             to.set.extend(from.set.iter().cloned());

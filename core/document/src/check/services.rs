@@ -28,8 +28,7 @@ pub(super) fn check(raw: &Named<RawService>, problems: &mut Problems) -> Vec<Arc
         let bounded = |field: &Option<Whole>, name: &str, default, problems: &mut Problems| {
             bounded(field.as_ref(), &format!("{path}.{name}"), default, problems)
         };
-        let max_connections =
-            bounded(&service.max_connections, "max_connections", 50, problems);
+        let max_connections = bounded(&service.max_connections, "max_connections", 50, problems);
         let max_pending = bounded(&service.max_pending, "max_pending", 100, problems);
         let retries = retries(service.retries.as_ref(), &path, problems);
         let circuit = service.circuit.as_ref().map(|raw| circuit(raw, &path, problems));
@@ -84,9 +83,10 @@ fn retries(raw: Option<&RawRetries>, path: &str, problems: &mut Problems) -> Ret
 pub(super) fn may_repeat_work(raw: &RawService) -> bool {
     raw.retries.as_ref().is_some_and(|retries| {
         retries.attempts.value > 1
-            && retries.on.iter().any(|on| {
-                !matches!(on, RawRetryOn::ConnectFailure | RawRetryOn::RefusedStream)
-            })
+            && retries
+                .on
+                .iter()
+                .any(|on| !matches!(on, RawRetryOn::ConnectFailure | RawRetryOn::RefusedStream))
     })
 }
 

@@ -7,7 +7,10 @@ use crate::raw::{RawHeaderRules, RawTransform};
 use crate::value::{HeaderRules, ValueTemplate, check_name};
 
 /// Checked rules by name.
-pub(super) fn check(raw: &Named<RawTransform>, problems: &mut Problems) -> Vec<(String, Transform)> {
+pub(super) fn check(
+    raw: &Named<RawTransform>,
+    problems: &mut Problems,
+) -> Vec<(String, Transform)> {
     let mut transforms = Vec::with_capacity(raw.0.len());
     for (name, at, transform) in &raw.0 {
         let path = format!("transforms.{name}");

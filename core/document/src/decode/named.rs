@@ -53,8 +53,7 @@ pub(crate) fn is_name(text: &str) -> bool {
 }
 
 /// What to say about anything else.
-pub(crate) const NAME_RULE: &str =
-    "names are 1 to 63 lower-case letters, digits and inner hyphens";
+pub(crate) const NAME_RULE: &str = "names are 1 to 63 lower-case letters, digits and inner hyphens";
 
 impl<T: Decode> Decode for Named<T> {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {

@@ -188,7 +188,8 @@ fn every_refusal_has_its_status() {
         ("/%6fpen", None, 400),
         ("//open", None, 400),
     ] {
-        let headers: Vec<_> = authorization.map(|value| ("authorization", value)).into_iter().collect();
+        let headers: Vec<_> =
+            authorization.map(|value| ("authorization", value)).into_iter().collect();
         let (status, _) = ask(&mut gatekeeper, &fake, path, &headers);
         assert_eq!(status, expected, "{path} {authorization:?}");
     }
@@ -246,7 +247,8 @@ fn broken_configurations_are_refused_with_every_problem() {
     let fake = Fake::default();
     assert!(Gatekeeper::configure(&fake, b"").is_err());
     assert!(Gatekeeper::configure(&fake, b"{").is_err());
-    let problems = Gatekeeper::configure(&fake, br#"{"version":2,"routes":[],"x":1}"#).err().unwrap();
+    let problems =
+        Gatekeeper::configure(&fake, br#"{"version":2,"routes":[],"x":1}"#).err().unwrap();
     assert_eq!(problems.len(), 3, "{problems:?}");
 }
 
