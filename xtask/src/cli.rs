@@ -57,6 +57,9 @@ pub struct TestOptions {
     /// The suite; without one: arrows, unit and e2e
     #[arg(value_enum)]
     pub suite: Option<Suite>,
+    /// fuzz: how long each fuzzer runs
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub seconds: u32,
     /// Passed to the test programs, for example a name to filter by
     #[arg(last = true, value_name = "ARGUMENT")]
     pub arguments: Vec<String>,
@@ -70,6 +73,8 @@ pub enum Suite {
     /// Real Envoy, real Redis, the real modules
     #[value(name = "e2e")]
     E2e,
+    /// Coverage-guided fuzzing of what reads hostile input
+    Fuzz,
     /// The end-to-end tests on several Envoy versions
     Matrix,
     /// Istio's control plane with real sidecars

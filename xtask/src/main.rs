@@ -12,6 +12,7 @@
 mod arrows;
 mod bench;
 mod cli;
+mod fuzz;
 mod http;
 mod lint;
 mod parts;

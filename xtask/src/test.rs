@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::cli::{Suite, TestOptions};
 use crate::parts::Parts;
 use crate::paths::Workspace;
-use crate::{arrows, process};
+use crate::{arrows, fuzz, process};
 
 /// Runs one suite, or, bare, everything a change must pass.
 pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
@@ -18,6 +18,7 @@ pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
         }
         Some(Suite::Unit) => unit(workspace, arguments),
         Some(Suite::E2e) => e2e(workspace, arguments),
+        Some(Suite::Fuzz) => fuzz::run(workspace, options.seconds),
         Some(Suite::Matrix) => not_yet("matrix", "the end-to-end tests on several Envoys"),
         Some(Suite::Mesh) => not_yet("mesh", "Istio's control plane with real sidecars"),
         Some(Suite::Load) => not_yet("load", "load stages with thresholds"),
@@ -28,7 +29,7 @@ pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
 fn not_yet(suite: &str, what: &str) -> Result<()> {
     bail!(
         "the suite `{suite}` ({what}) is not in this version; `./dev test` runs those that are: \
-         unit and e2e"
+         unit, e2e and fuzz"
     )
 }
 

@@ -178,7 +178,7 @@ mod tests {
     const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
     fn kek() -> KeyEncryptionKey {
-        KeyEncryptionKey::from_text(&"0f".repeat(32)).unwrap()
+        KeyEncryptionKey::from_text(&"0f1e".repeat(16)).unwrap()
     }
 
     fn rotation() -> Rotation {

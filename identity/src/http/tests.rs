@@ -41,7 +41,7 @@ impl Answer {
 
 async fn fixture() -> Fixture {
     let store = Arc::new(MemoryDurableStore::new());
-    let kek = KeyEncryptionKey::from_text(&"0f".repeat(32)).unwrap();
+    let kek = KeyEncryptionKey::from_text(&"0f1e".repeat(16)).unwrap();
     let rotation = Rotation { algorithm: Algorithm::Es256, ..Rotation::default() };
     rotate_keys(&*store, &kek, rotation, NOW).await.unwrap();
     let new = NewClient {

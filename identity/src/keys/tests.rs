@@ -7,7 +7,7 @@ const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 const DAY_MS: u64 = 86_400_000;
 
 fn kek(text: &str) -> KeyEncryptionKey {
-    KeyEncryptionKey::from_text(&text.repeat(32)).unwrap()
+    KeyEncryptionKey::from_text(&format!("{text}a5").repeat(16)).unwrap()
 }
 
 fn later(millis: u64) -> UnixMillis {

@@ -11,7 +11,7 @@ const ISSUER: &str = "http://127.0.0.1:8080";
 
 async fn issuer(algorithm: Algorithm) -> TokenIssuer {
     let store = Arc::new(MemoryDurableStore::new());
-    let kek = KeyEncryptionKey::from_text(&"0f".repeat(32)).unwrap();
+    let kek = KeyEncryptionKey::from_text(&"0f1e".repeat(16)).unwrap();
     let rotation = Rotation { algorithm, ..Rotation::default() };
     rotate_keys(&*store, &kek, rotation, NOW).await.unwrap();
     let ring = KeyRing::load(store, Some(kek), NOW).await.unwrap();

@@ -45,7 +45,7 @@ fn other_edges_fail_with_their_rule() {
         ("postern-limits", "postern-circuit", None, CORE_RULE),
         ("postern-limits", "postern-jose", Some("dev"), CORE_RULE),
         ("postern-limits", "postern-document", Some("build"), CORE_RULE),
-        ("postern-filter-host", "postern-jose", None, "filters/host"),
+        ("postern-filter-host", "postern-document", None, "filters/host"),
         ("postern-filter-jwt-auth", "postern-filter-host", None, STAGE_RULE),
         ("postern-filter-jwt-auth", "postern-oauth", None, STAGE_RULE),
         ("postern-filter-jwt-auth", "proxy-wasm", None, "only filters/host"),

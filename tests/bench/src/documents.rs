@@ -1,0 +1,188 @@
+//! The documents that entries run: a hundred routes and two issuers each, and what guards the
+//! routes.
+
+use std::fmt::Write as _;
+
+use postern_e2e::keys;
+
+/// Routes of every document.
+pub const ROUTES: usize = 100;
+
+/// A limit that no load reaches: what is measured is counting, not refusing.
+const NEVER_REACHED: &str = "10000000/1s";
+
+/// What guards all routes of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// A token.
+    Token,
+    /// A local limit by a header, and no credential.
+    LocalLimit,
+    /// A token, and a local limit by its subject.
+    TokenAndLocalLimit,
+    /// A token, and an exact limit by its subject: the server decides.
+    TokenAndExactLimit,
+    /// No credential, and header rules whose values the server works out.
+    HeaderRules,
+}
+
+impl Guard {
+    /// A name for files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::LocalLimit => "local-limit",
+            Self::TokenAndLocalLimit => "token-and-local-limit",
+            Self::TokenAndExactLimit => "token-and-exact-limit",
+            Self::HeaderRules => "header-rules",
+        }
+    }
+
+    /// The document.
+    pub fn document(self) -> String {
+        let (parts, of_route) = self.fragments();
+        let mut text = format!(
+            "version: 1
+identity_headers: [subject, client, scopes]
+security_headers: none
+
+credentials:
+  jwt:
+    issuers:
+      - issuer: https://another-issuer.example.test
+        audiences: [{audience}]
+        jwks:
+          inline: '{jwks}'
+      - issuer: {issuer}
+        audiences: [{audience}]
+        jwks:
+          inline: '{jwks}'
+{parts}
+services:
+",
+            audience = keys::AUDIENCE,
+            issuer = keys::ISSUER,
+            jwks = keys::JWKS.trim(),
+        );
+        // Writing to a string cannot fail.
+        for service in 0..ROUTES / 2 {
+            // Nobody is ever asked there: Envoy answers by itself.
+            let _ = write!(text, "  service-{service:02}:\n    upstream: 127.0.0.1:9\n");
+        }
+        text.push_str("\nroutes:\n");
+        for service in 0..ROUTES / 2 {
+            for (name, path) in [("items", "items"), ("rest", "{rest=**}")] {
+                let _ = write!(
+                    text,
+                    "  - name: service-{service:02}-{name}
+    match:
+      path: /service-{service:02}/{path}
+    service: service-{service:02}
+{of_route}"
+                );
+            }
+        }
+        text
+    }
+
+    /// What the document has beside routes, and what every route says.
+    fn fragments(self) -> (String, &'static str) {
+        let limit = |key: &str, mode: &str| {
+            format!(
+                "
+limits:
+  wide:
+    key: [{key}]
+    mode: {mode}
+    rate: {NEVER_REACHED}
+"
+            )
+        };
+        let token = "    auth:
+      any: [jwt]
+      scopes: [content.read]
+";
+        let token_and_limit = "    auth:
+      any: [jwt]
+      scopes: [content.read]
+    limits: [wide]
+";
+        match self {
+            Self::Token => (String::new(), token),
+            Self::LocalLimit => {
+                (limit("header.x-client", "local"), "    auth: none\n    limits: [wide]\n")
+            }
+            Self::TokenAndLocalLimit => (limit("claim.sub", "local"), token_and_limit),
+            Self::TokenAndExactLimit => (limit("claim.sub", "exact"), token_and_limit),
+            Self::HeaderRules => (
+                "
+transforms:
+  tell-route:
+    request:
+      set:
+        x-caller-route: \"{route.name}; {service.name}\"
+        x-caller-time: \"{time.unix}\"
+    response:
+      set:
+        x-served-by: \"{service.name}\"
+"
+                .to_owned(),
+                "    auth: none\n    transform: [tell-route]\n",
+            ),
+        }
+    }
+}
+
+/// A path of the route at this place in the document.
+pub fn path(route: usize) -> String {
+    let route = route % ROUTES;
+    let rest = if route % 2 == 0 { "items" } else { "orders/4711" };
+    format!("/service-{:02}/{rest}", route / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use postern_document::{Document, Source};
+
+    use super::*;
+
+    const GUARDS: [Guard; 5] = [
+        Guard::Token,
+        Guard::LocalLimit,
+        Guard::TokenAndLocalLimit,
+        Guard::TokenAndExactLimit,
+        Guard::HeaderRules,
+    ];
+
+    fn load(guard: Guard) -> Document {
+        let source = Source { name: guard.name().to_owned(), text: guard.document() };
+        let no_file = |name: &str| Err(format!("no file {name}"));
+        postern_document::load(&[source], &no_file)
+            .unwrap_or_else(|problems| panic!("{guard:?}: {problems:?}"))
+    }
+
+    #[test]
+    fn every_document_holds_and_finds_its_routes() {
+        for guard in GUARDS {
+            let document = load(guard);
+            assert_eq!((document.routes.len(), document.issuers.len()), (ROUTES, 2));
+            for (index, route) in document.routes.iter().enumerate() {
+                let found = document.find_route("127.0.0.1:1", "GET", &path(index));
+                assert_eq!(found.map(|found| &found.name), Some(&route.name), "{guard:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_needs_the_server_asks_it() {
+        let asks = |guard| {
+            let document = load(guard);
+            (document.needs_ext_authz(), document.needs_ext_proc())
+        };
+        for guard in [Guard::Token, Guard::LocalLimit, Guard::TokenAndLocalLimit] {
+            assert_eq!(asks(guard), (false, false), "{guard:?}");
+        }
+        assert_eq!(asks(Guard::TokenAndExactLimit), (true, false));
+        assert_eq!(asks(Guard::HeaderRules), (false, true));
+    }
+}

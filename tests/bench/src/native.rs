@@ -1,0 +1,93 @@
+//! Envoy's own filters, and the module that does nothing, to compare with.
+
+use std::path::Path;
+
+use postern_e2e::keys;
+use serde_json::{Value, json};
+
+/// Signature checks by Envoy itself. The plainest form there is: one provider, no claim becomes
+/// a header. `cached`: with its cache of verified tokens, as large as ours.
+pub fn jwt_authn(cached: bool) -> Value {
+    let mut provider = json!({
+        "issuer": keys::ISSUER,
+        "audiences": [keys::AUDIENCE],
+        "local_jwks": {"inline_string": keys::JWKS.trim()},
+        "forward": true,
+    });
+    if let (true, Value::Object(members)) = (cached, &mut provider) {
+        members.insert("jwt_cache_config".to_owned(), json!({"jwt_cache_size": 4096}));
+    }
+    filter(
+        "envoy.filters.http.jwt_authn",
+        "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+        json!({
+            "providers": {"bench": provider},
+            "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "bench"}}],
+        }),
+    )
+}
+
+/// One bucket for all requests, which never gets empty.
+pub fn local_ratelimit() -> Value {
+    let always = |key: &str| {
+        json!({
+            "runtime_key": key,
+            "default_value": {"numerator": 100, "denominator": "HUNDRED"},
+        })
+    };
+    filter(
+        "envoy.filters.http.local_ratelimit",
+        "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+        json!({
+            "stat_prefix": "bench",
+            "token_bucket": {
+                "max_tokens": 1_000_000_000,
+                "tokens_per_fill": 1_000_000_000,
+                "fill_interval": "1s",
+            },
+            "filter_enabled": always("bench.local_ratelimit.enabled"),
+            "filter_enforced": always("bench.local_ratelimit.enforced"),
+        }),
+    )
+}
+
+/// A module, run as `postern render` has the bundle run.
+pub fn wasm(module: &Path) -> Value {
+    filter(
+        "trivial",
+        "envoy.extensions.filters.http.wasm.v3.Wasm",
+        json!({
+            "config": {
+                "name": "trivial",
+                "root_id": "trivial",
+                "failure_policy": "FAIL_RELOAD",
+                "vm_config": {
+                    "vm_id": "trivial",
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": {"local": {"filename": module.display().to_string()}},
+                },
+            },
+        }),
+    )
+}
+
+/// The end of every chain.
+pub fn router() -> Value {
+    filter(
+        "envoy.filters.http.router",
+        "envoy.extensions.filters.http.router.v3.Router",
+        json!({}),
+    )
+}
+
+fn filter(name: &str, message: &str, config: Value) -> Value {
+    json!({"name": name, "typed_config": typed(message, config)})
+}
+
+/// A message with its type URL.
+pub fn typed(name: &str, mut message: Value) -> Value {
+    if let Value::Object(members) = &mut message {
+        members.insert("@type".to_owned(), json!(format!("type.googleapis.com/{name}")));
+    }
+    message
+}
