@@ -123,6 +123,14 @@ fn read_yaml(text: &str, file: &Path) -> Vec<Value> {
 fn assert_names_are_unique(resources: &[(PathBuf, Value)]) {
     let mut seen = BTreeSet::new();
     for (file, resource) in resources {
+        if resource["kind"] == "Kustomization" {
+            // Has no name; what it lists must be there.
+            for listed in resource["resources"].as_array().into_iter().flatten() {
+                let listed = file.with_file_name(listed.as_str().unwrap_or_default());
+                assert!(listed.is_file(), "{}: no {}", file.display(), listed.display());
+            }
+            continue;
+        }
         let name = resource["metadata"]["name"].as_str().unwrap_or_default();
         assert!(!name.is_empty(), "{}: a resource without a name", file.display());
         let namespace = resource["metadata"]["namespace"].as_str().unwrap_or_default();

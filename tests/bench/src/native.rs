@@ -73,11 +73,7 @@ pub fn wasm(module: &Path) -> Value {
 
 /// The end of every chain.
 pub fn router() -> Value {
-    filter(
-        "envoy.filters.http.router",
-        "envoy.extensions.filters.http.router.v3.Router",
-        json!({}),
-    )
+    filter("envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router", json!({}))
 }
 
 fn filter(name: &str, message: &str, config: Value) -> Value {

@@ -23,15 +23,15 @@ use crate::cli::Server;
 /// Serves until it is killed.
 pub async fn serve(server: &Server) -> Result<()> {
     let mut builder = tonic::transport::Server::builder();
-    match *server {
+    let served = match *server {
         Server::NoopAuthz { address } => {
             builder.add_service(AuthorizationServer::new(Noop)).serve(address).await
         }
         Server::NoopProc { address } => {
             builder.add_service(ExternalProcessorServer::new(Noop)).serve(address).await
         }
-    }
-    .context("the server failed")
+    };
+    served.context("the server failed")
 }
 
 struct Noop;

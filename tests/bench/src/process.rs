@@ -57,7 +57,11 @@ impl Running {
     }
 
     /// Waits until an attempt works, for as long as the program runs, and not for ever.
-    pub async fn until<F>(&mut self, longest: Duration, mut attempt: impl FnMut() -> F) -> Result<()>
+    pub async fn until<F>(
+        &mut self,
+        longest: Duration,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<()>
     where
         F: Future<Output = Result<(), String>>,
     {

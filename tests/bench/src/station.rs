@@ -73,11 +73,11 @@ pub struct Starter<'a> {
 impl Starter<'_> {
     /// Starts an entry and sees that it answers.
     pub async fn start(&self, entry: &'static Entry) -> Result<Station> {
-        let starting = Box::pin(self.start_unnamed(entry));
+        let starting = Box::pin(self.start_all(entry));
         starting.await.with_context(|| format!("starting {}", entry.name))
     }
 
-    async fn start_unnamed(&self, entry: &'static Entry) -> Result<Station> {
+    async fn start_all(&self, entry: &'static Entry) -> Result<Station> {
         let folder = self.folder.join(entry.name);
         fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
         let document = folder.join(format!("{}.yaml", entry.chain.guard().name()));
@@ -87,6 +87,7 @@ impl Starter<'_> {
         let mut watched = Vec::new();
         let mut beside = Vec::new();
         let server_port = match entry.chain.answerer() {
+            // Nobody is asked: the cluster of the server is left out.
             None => ports::free(),
             Some(answerer) => {
                 let side = Side { starter: self, entry, folder: &folder, document: &document };
@@ -96,8 +97,7 @@ impl Starter<'_> {
         let rendered = Rendered::of(self.parts, &document, &folder, server_port)?;
         let answers = if entry.chain == Chain::Proxy {
             let ports = Ports::free();
-            let config =
-                bootstrap(&rendered, Vec::new(), Vec::new(), Answers::Envoy, ports)?;
+            let config = bootstrap(&rendered, Vec::new(), Vec::new(), Answers::Envoy, ports)?;
             beside.push(self.envoy(&folder, "upstream", &config, ports, Place::Beside, 1).await?);
             Answers::Upstream(ports.listen)
         } else {
@@ -108,7 +108,7 @@ impl Starter<'_> {
         let ports = Ports::free();
         let config = bootstrap(&rendered, filters, clusters, answers, ports)?;
         let place = if entry.pinned() { Place::Gateway } else { Place::Anywhere };
-        let envoy = self.envoy(&folder, "envoy", &config, ports, place, entry.workers).await?;
+        let envoy = self.envoy(&folder, "gateway", &config, ports, place, entry.workers).await?;
         let own = Watched {
             row: entry.name.to_owned(),
             base: entry.base.to_owned(),
@@ -150,16 +150,14 @@ impl Starter<'_> {
         workers: u32,
     ) -> Result<Running> {
         let file = folder.join(format!("{name}.json"));
-        // Another name than the rendered configuration's would be nicer to read, but that one
-        // is of no use to anybody once it was read.
         fs::write(&file, format!("{config:#}"))
             .with_context(|| format!("writing {}", file.display()))?;
         let mut command = self.cores.command(place, &self.parts.envoy);
-        command
-            .arg("-c")
-            .arg(&file)
-            .args(["--concurrency", &workers.to_string()])
-            .args(["--disable-hot-restart", "--log-level", "warning"]);
+        command.arg("-c").arg(&file).args(["--concurrency", &workers.to_string()]).args([
+            "--disable-hot-restart",
+            "--log-level",
+            "warning",
+        ]);
         let log = folder.join(format!("{name}.log"));
         let mut envoy = Running::start("envoy", &log, &mut command)?;
         envoy.until(START, || answers_200(ports.admin, "/ready")).await?;
