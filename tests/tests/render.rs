@@ -266,3 +266,26 @@ fn strict_schemas_refuse_what_they_do_not_name() {
         assert_eq!(validator.is_valid(&value), good, "{value}");
     }
 }
+
+/// What stands in `istio/sample` is what the sample document renders to now.
+#[tokio::test]
+async fn the_shipped_example_is_current() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().display().to_string();
+    server::run(["render", "istio", "envoy/sample.yaml", "--out", &out]).await.expect_success();
+    let read = |folder: &Path| -> BTreeMap<String, String> {
+        fs::read_dir(folder)
+            .expect("a folder of manifests")
+            .map(|entry| entry.expect("an entry").path())
+            .map(|path| {
+                let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+                (name, fs::read_to_string(&path).expect("a manifest"))
+            })
+            .collect()
+    };
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../istio/sample");
+    assert!(
+        read(folder.path()) == read(&shipped),
+        "run `postern render istio envoy/sample.yaml --out istio/sample` and look at the change"
+    );
+}

@@ -27,6 +27,12 @@ pub fn run(workspace: &Workspace, options: &BenchOptions) -> Result<()> {
     if let Some(runs) = options.runs {
         command.arg("--runs").arg(runs.to_string());
     }
+    if let Some(seconds) = options.seconds {
+        command.arg("--seconds").arg(seconds.to_string());
+    }
+    if options.check {
+        command.arg("--check");
+    }
     parts.hand_to(&mut command, &workspace.binary("release", "postern"));
     process::run("measuring", &mut command)
 }

@@ -97,6 +97,12 @@ pub struct BenchOptions {
     /// Alternating runs per entry
     #[arg(long, value_name = "N")]
     pub runs: Option<NonZeroU32>,
+    /// Seconds of load per run
+    #[arg(long, value_name = "S")]
+    pub seconds: Option<NonZeroU32>,
+    /// Fail when a bound is missed
+    #[arg(long)]
+    pub check: bool,
 }
 
 #[cfg(test)]

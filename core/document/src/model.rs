@@ -362,6 +362,12 @@ impl Route {
         self.service.as_ref().and_then(|service| service.circuit)
     }
 
+    /// Whether a local limit needs the client's address, which costs a filter a call to ask.
+    #[must_use]
+    pub fn counts_addresses(&self) -> bool {
+        self.local_limits.iter().any(|limit| limit.key.contains(&KeyPart::Ip))
+    }
+
     /// Whether the filter must see evidence of `ext_authz`: for API keys, exact limits,
     /// circuits, or because the route says so.
     #[must_use]

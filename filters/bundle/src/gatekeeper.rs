@@ -1,5 +1,6 @@
 //! The decision on a request: route, evidence, token, limits, headers.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -158,9 +159,7 @@ impl Gatekeeper {
             return Ok(Admitted { known, limit: exact });
         }
         let counted = Counted {
-            address: host
-                .property(&["source", "address"])
-                .and_then(|text| address::parse(core::str::from_utf8(&text).ok()?)),
+            address: route.counts_addresses().then(|| client_address(host)).flatten(),
             principal: known.principal(),
             headers: list,
             path,
@@ -243,6 +242,12 @@ impl Gatekeeper {
         let text = [now.0.to_le_bytes(), self.id_counter.to_le_bytes()].concat();
         self.jwt.cache().hash(&text)
     }
+}
+
+/// The client's address, as Envoy worked it out.
+fn client_address(host: &impl RequestHost) -> Option<IpAddr> {
+    let text = host.property(&["source", "address"])?;
+    address::parse(core::str::from_utf8(&text).ok()?)
 }
 
 impl Plugin for Gatekeeper {

@@ -1,8 +1,10 @@
 //! Verified tokens, by a keyed hash of their whole text.
 //!
-//! Set-associative: a hash names one set of [`WAYS`] entries, the one used longest ago makes
-//! room. So memory is bounded whatever clients send, no lookup costs more than eight
-//! comparisons, and without the seed nobody can aim at a set.
+//! Set-associative with two choices: a hash names two sets of [`WAYS`] entries, a new token goes
+//! to the emptier one, and where both are full the one used longest ago makes room. So memory
+//! is bounded whatever clients send, no lookup costs more than sixteen comparisons, and without
+//! the seed nobody can aim at a set. The second choice is what keeps tokens of a half-full
+//! cache from meeting in full sets.
 
 use std::hash::Hasher as _;
 use std::rc::Rc;
@@ -85,22 +87,27 @@ impl TokenCache {
         hasher.finish128().as_u128()
     }
 
-    fn set_of(&self, hash: u128) -> usize {
-        // The low half spreads as well as any; the remainder is below the number of sets.
-        let low = u64::try_from(hash & u128::from(u64::MAX)).unwrap_or_default();
-        usize::try_from(low % self.sets.len() as u64).unwrap_or_default()
+    /// The two sets that a token may be in; each half of the hash spreads as well as any.
+    fn sets_of(&self, hash: u128) -> [usize; 2] {
+        let sets = self.sets.len() as u128;
+        let low = hash & u128::from(u64::MAX);
+        [low, hash >> 64].map(|half| usize::try_from(half % sets).unwrap_or_default())
     }
 
     /// A remembered token and the generation of keys that it was verified with.
     pub(crate) fn get(&mut self, hash: u128) -> Option<(Rc<Caller>, u32)> {
         self.clock += 1;
-        let set = self.set_of(hash);
-        let entry = self.sets.get_mut(set)?.iter_mut().find(|entry| entry.hash == hash)?;
-        entry.used = self.clock;
-        Some((Rc::clone(&entry.caller), entry.generation))
+        for at in self.sets_of(hash) {
+            let set = self.sets.get_mut(at)?;
+            if let Some(entry) = set.iter_mut().find(|entry| entry.hash == hash) {
+                entry.used = self.clock;
+                return Some((Rc::clone(&entry.caller), entry.generation));
+            }
+        }
+        None
     }
 
-    /// Remembers a token. One that is too large for its set's share is not.
+    /// Remembers a token. One that is too large for a set's share is not.
     pub(crate) fn insert(
         &mut self,
         hash: u128,
@@ -109,25 +116,39 @@ impl TokenCache {
         now: UnixMillis,
     ) {
         let bytes = weight(caller);
-        let (used, budget) = (self.clock, self.bytes_per_set);
-        let at = self.set_of(hash);
-        let Some(set) = self.sets.get_mut(at) else { return };
-        let before = set.len();
-        // Tokens that are over by any leeway are of no use to anybody.
-        set.retain(|entry| {
-            let over = entry.caller.token.claims.expires_at.saturating_add(3600) < now.as_secs();
-            entry.hash != hash && !over
-        });
-        if bytes <= budget {
-            while set.len() >= WAYS || total(set) + bytes > budget {
-                let oldest = set.iter().enumerate().min_by_key(|(_, entry)| entry.used);
-                let Some((oldest, _)) = oldest else { break };
-                set.swap_remove(oldest);
-            }
-            let caller = Rc::clone(caller);
-            set.push(Entry { hash, caller, generation, bytes, used });
+        let choices = self.sets_of(hash);
+        for at in choices {
+            let Some(set) = self.sets.get_mut(at) else { continue };
+            let before = set.len();
+            // Tokens that are over by any leeway are of no use to anybody.
+            set.retain(|entry| {
+                let end = entry.caller.token.claims.expires_at.saturating_add(3600);
+                entry.hash != hash && end >= now.as_secs()
+            });
+            self.entries -= before - set.len();
         }
-        self.entries = self.entries + set.len() - before;
+        let emptier = choices.into_iter().min_by_key(|at| self.room_key(*at));
+        let (used, budget) = (self.clock, self.bytes_per_set);
+        let Some(set) = emptier.and_then(|at| self.sets.get_mut(at)) else { return };
+        if bytes > budget {
+            return;
+        }
+        while set.len() >= WAYS || total(set) + bytes > budget {
+            let oldest = set.iter().enumerate().min_by_key(|(_, entry)| entry.used);
+            let Some((oldest, _)) = oldest else { break };
+            set.swap_remove(oldest);
+            self.entries -= 1;
+        }
+        set.push(Entry { hash, caller: Rc::clone(caller), generation, bytes, used });
+        self.entries += 1;
+    }
+
+    /// Orders sets by how little a new entry would push out: fewer entries first; among full
+    /// ones the one whose oldest entry was used longest ago.
+    fn room_key(&self, at: usize) -> (usize, u64) {
+        let set = self.sets.get(at).map_or(&[][..], Vec::as_slice);
+        let oldest = set.iter().map(|entry| entry.used).min().unwrap_or_default();
+        (set.len(), oldest)
     }
 }
 

@@ -113,3 +113,22 @@ fn a_million_tokens_take_no_more_memory_than_four_thousand() {
     }
     assert!(cache.len() <= 4096, "{}", cache.len());
 }
+
+#[test]
+fn a_half_full_cache_forgets_nothing() {
+    let mut cache = TokenCache::new(3, Limits::default());
+    let mut stage = stage();
+    let text = token("alice", 100, "");
+    let (caller, _) = stage.authenticate(&text, &mut SoftVerifier, at(50)).unwrap();
+    let hashes: Vec<u128> = (0_u32..2000).map(|i| cache.hash(&i.to_le_bytes())).collect();
+    let mut missed = 0;
+    for _ in 0..3 {
+        for hash in &hashes {
+            if cache.get(*hash).is_none() {
+                missed += 1;
+                cache.insert(*hash, &caller, 0, at(50));
+            }
+        }
+    }
+    assert_eq!((missed, cache.len()), (2000, 2000));
+}

@@ -72,7 +72,11 @@ fn route_match(route: &Route) -> Value {
         PathMatch::Regex(regex) => json!({"safe_regex": {"regex": regex}}),
     };
     if let (Value::Object(members), false) = (&mut matches, route.methods.is_empty()) {
-        let methods = json!({"safe_regex": {"regex": route.methods.join("|")}});
+        // One method is compared as it is; Envoy tries headers before it gives a route up.
+        let methods = match route.methods.as_slice() {
+            [one] => json!({"exact": one}),
+            several => json!({"safe_regex": {"regex": several.join("|")}}),
+        };
         members.insert("headers".to_owned(), json!([{"name": ":method", "string_match": methods}]));
     }
     matches

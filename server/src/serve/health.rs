@@ -39,10 +39,10 @@ pub fn add_database(health: &Arc<HealthChecks>, store: &Arc<dyn DurableStore>) {
     health.add(check.slow_after(Duration::from_secs(5)));
 }
 
-/// Keys of all issuers: degraded while one is missing.
+/// Public keys of all issuers: degraded while one's are missing.
 pub fn add_keys(health: &Arc<HealthChecks>, keys: &Arc<IssuerKeys>) {
     let keys = Arc::clone(keys);
-    let check = Check::new(CheckKind::Keys, move || {
+    let check = Check::new(CheckKind::Service("issuer-keys".to_owned()), move || {
         let complete = keys.complete();
         async move {
             if complete {

@@ -44,10 +44,10 @@ pub async fn build(
     Ok(Some(postern_identity::router(Arc::new(service))))
 }
 
-/// A token is issued and verified.
+/// Keys: a token is issued and verified.
 fn add_check(health: &Arc<HealthChecks>, issuer: &Arc<TokenIssuer>) {
     let issuer = Arc::clone(issuer);
-    let check = Check::new(CheckKind::Service("issuer".to_owned()), move || {
+    let check = Check::new(CheckKind::Keys, move || {
         let issuer = Arc::clone(&issuer);
         async move {
             let round_trip = tokio::task::spawn_blocking(move || {

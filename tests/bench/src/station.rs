@@ -250,9 +250,9 @@ impl Side<'_> {
 impl Station {
     /// That everything still runs.
     pub fn check(&mut self) -> Result<()> {
-        let all = self.beside.iter_mut().chain([&mut self.envoy]);
-        for process in all {
-            process.check().with_context(|| format!("in {}", self.entry.name))?;
+        let name = self.entry.name;
+        for process in self.beside.iter_mut().chain([&mut self.envoy]) {
+            process.check().with_context(|| format!("in {name}"))?;
         }
         Ok(())
     }

@@ -1,0 +1,222 @@
+//! Rounds of runs.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::cli::Options;
+use crate::cpu::{Cores, TICK_MICROS};
+use crate::entries::{self, Chain, Entry};
+use crate::load::{Kind, Load, Outcome};
+use crate::parts::Parts;
+use crate::station::{Starter, Station};
+use crate::tokens::Tokens;
+
+/// Before the first round: connections, caches and compiled code are there then.
+const WARM_UP_SECONDS: u32 = 1;
+/// The bundle hands its counts to Envoy every second.
+const COUNTS_ARRIVE: Duration = Duration::from_millis(1500);
+/// One tick of 10 ms more or less must not count: fewer ticks than this are worth a note.
+const FEWEST_TICKS: u64 = 100;
+/// More remembered tokens than this make a cold run a warm one.
+const COLD_ENOUGH: f64 = 0.05;
+
+/// Everything that is needed to measure.
+#[derive(Debug)]
+pub struct Bench {
+    entries: Vec<&'static Entry>,
+    parts: Parts,
+    cores: Cores,
+    folder: PathBuf,
+    token: String,
+    load: Load,
+    runs: u32,
+    seconds: u32,
+}
+
+/// A figure, once for every round.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Its name.
+    pub name: String,
+    /// The row that it is compared with; itself where there is nothing to compare.
+    pub base: String,
+    /// Whose CPU time it is.
+    pub whose: &'static str,
+    /// Microseconds of CPU time per request, by round.
+    pub values: Vec<f64>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Measured {
+    /// All rows, each with as many values as there were rounds.
+    pub rows: Vec<Row>,
+    /// What to know when reading them.
+    pub notes: Vec<String>,
+}
+
+impl Bench {
+    /// Finds the parts, makes the tokens, writes the requests. Nothing runs yet.
+    pub fn prepare(options: &Options) -> Result<Self> {
+        let entries = entries::select(&options.names, options.check)?;
+        let parts = Parts::find()?;
+        let home = parts.folder()?;
+        // Configurations and logs stay there until the next time.
+        let folder = home.join("run");
+        if folder.exists() {
+            fs::remove_dir_all(&folder)
+                .with_context(|| format!("emptying {}", folder.display()))?;
+        }
+        fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+        let tokens = Tokens::get(&home.join("tokens.txt"))?;
+        let token = tokens.warm().first().cloned().unwrap_or_default();
+        let cores = Cores::find();
+        let load = Load::prepare(&parts.wrk, &folder, &tokens, cores)?;
+        let Options { runs, seconds, .. } = *options;
+        Ok(Self { entries, parts, cores, folder, token, load, runs, seconds })
+    }
+
+    /// Starts everything, measures, and stops everything. All Envoys run from the beginning to
+    /// the end: those that wait cost nothing, and no run pays for a start.
+    pub async fn run(&self) -> Result<Measured> {
+        let Self { runs, seconds, .. } = *self;
+        let count = self.entries.len();
+        eprintln!("{count} entries, {runs} rounds of {seconds} s each; {}", self.cores.describe());
+        let mut stations = self.start().await?;
+        let mut measured = Measured::default();
+        for watched in stations.iter().flat_map(|station| &station.watched) {
+            measured.rows.push(Row {
+                name: watched.row.clone(),
+                base: watched.base.clone(),
+                whose: watched.whose,
+                values: Vec::new(),
+            });
+        }
+        for round in 1..=runs {
+            let mut values = Vec::new();
+            for station in &mut stations {
+                let run = self.measure(station, seconds).await?;
+                eprintln!("round {round}/{runs}  {}", describe(station.entry, &run));
+                measured.notes.extend(coarse(station.entry, &run));
+                values.extend(run.micros);
+            }
+            for (row, value) in measured.rows.iter_mut().zip(values) {
+                row.values.push(value);
+            }
+        }
+        measured.notes.sort();
+        measured.notes.dedup();
+        measured.notes.extend(remembered(&stations).await);
+        Ok(measured)
+    }
+
+    async fn start(&self) -> Result<Vec<Station>> {
+        let starter = Starter {
+            parts: &self.parts,
+            cores: self.cores,
+            folder: &self.folder,
+            token: &self.token,
+        };
+        let mut stations = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            eprintln!("starting {}", entry.name);
+            stations.push(starter.start(entry).await?);
+        }
+        for station in &mut stations {
+            eprintln!("warming up {}", station.entry.name);
+            self.measure(station, WARM_UP_SECONDS).await?;
+        }
+        Ok(stations)
+    }
+
+    async fn measure(&self, station: &mut Station, seconds: u32) -> Result<Run> {
+        let Entry { name, load, .. } = *station.entry;
+        let before = ticks(station)?;
+        let sending = self.load.run(load, station.ports.listen, seconds, station.entry.pinned());
+        let outcome = Box::pin(sending).await.with_context(|| format!("loading {name}"))?;
+        let after = ticks(station)?;
+        station.check()?;
+        outcome.check().with_context(|| format!("{name} did not answer as it should"))?;
+        let used: Vec<u64> = after
+            .iter()
+            .zip(&before)
+            .map(|(after, before)| after.saturating_sub(*before))
+            .collect();
+        let micros = used.iter().map(|ticks| per_request(*ticks, outcome.requests)).collect();
+        Ok(Run { outcome, envoy_ticks: used.first().copied().unwrap_or_default(), micros })
+    }
+}
+
+/// One run of one entry.
+#[derive(Debug)]
+struct Run {
+    outcome: Outcome,
+    envoy_ticks: u64,
+    /// Per request, in the order of what is watched.
+    micros: Vec<f64>,
+}
+
+fn ticks(station: &Station) -> Result<Vec<u64>> {
+    station.watched.iter().map(|watched| watched.ticks()).collect()
+}
+
+fn per_request(ticks: u64, requests: u64) -> f64 {
+    ticks as f64 * f64::from(TICK_MICROS) / requests.max(1) as f64
+}
+
+fn describe(entry: &Entry, run: &Run) -> String {
+    let millis = |micros: u64| micros as f64 / 1e3;
+    let micros: Vec<String> = run.micros.iter().map(|micros| format!("{micros:.2}")).collect();
+    let outcome = &run.outcome;
+    let late = match outcome.late {
+        0 => String::new(),
+        late => format!("  ({late} answers took more than two seconds)"),
+    };
+    format!(
+        "{:<32} {:>7} µs  {:>7.0} requests/s  p50 {:.2} ms  p99 {:.2} ms{late}",
+        entry.name,
+        micros.join(" + "),
+        outcome.per_second(),
+        millis(outcome.p50_micros),
+        millis(outcome.p99_micros),
+    )
+}
+
+/// CPU time is told in ticks: of a short run, or on a starved machine, too few to be exact.
+fn coarse(entry: &Entry, run: &Run) -> Option<String> {
+    (run.envoy_ticks < FEWEST_TICKS).then(|| {
+        format!("{}: some runs used less than a second of CPU time; measure for longer", entry.name)
+    })
+}
+
+/// Whether caches did what the entries are about.
+async fn remembered(stations: &[Station]) -> Vec<String> {
+    let ours = || stations.iter().filter(|station| matches!(station.entry.chain, Chain::Bundle(_)));
+    if ours().next().is_none() {
+        return Vec::new();
+    }
+    tokio::time::sleep(COUNTS_ARRIVE).await;
+    let mut notes = Vec::new();
+    for station in ours() {
+        let Some(share) = station.remembered().await else { continue };
+        let too_warm = station.entry.load == Kind::Cold && share > COLD_ENOUGH;
+        let remark = if too_warm { ": too many for what is to be cold" } else { "" };
+        let (name, percent) = (station.entry.name, share * 100.0);
+        notes.push(format!("{name}: {percent:.1} % of the tokens were remembered{remark}"));
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_is_ten_milliseconds() {
+        assert!((per_request(300, 150_000) - 20.0).abs() < 1e-9);
+        assert!((per_request(300, 0) - 3_000_000.0).abs() < 1e-9, "no division by zero");
+    }
+}

@@ -1,0 +1,275 @@
+//! A table for people, and JSON.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::entries::{BOUNDS, Bound};
+use crate::measure::{Measured, Row};
+use crate::stats::Summary;
+
+/// What the columns of multiples are about.
+const TRIVIAL: &str = "wasm.trivial";
+const JWT_AUTHN: &str = "envoy.jwt_authn.default";
+const TITLE: &str = "µs of CPU per request";
+/// For what there is no figure.
+const NONE: &str = "–";
+
+/// Everything there is to say.
+#[derive(Debug)]
+pub struct Report {
+    lines: Vec<Line>,
+    notes: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Line {
+    name: String,
+    whose: &'static str,
+    /// Nothing to compare with.
+    alone: bool,
+    runs: usize,
+    summary: Summary,
+}
+
+/// How a bound came out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Judgement {
+    NotMeasured,
+    /// What sets the measure added nothing that could be told from noise.
+    NoMeasure,
+    Holds {
+        multiple: f64,
+    },
+    Missed {
+        multiple: f64,
+    },
+}
+
+impl Report {
+    /// Sums up.
+    pub fn of(measured: &Measured) -> Self {
+        let values_of = |name: &str| {
+            let row = measured.rows.iter().find(|row| row.name == name)?;
+            Some(row.values.as_slice())
+        };
+        let line = |row: &Row| {
+            let compared = match values_of(&row.base) {
+                Some(base) if row.base != row.name => Summary::of(&row.values, base),
+                _ => None,
+            };
+            Some(Line {
+                name: row.name.clone(),
+                whose: row.whose,
+                alone: compared.is_none(),
+                runs: row.values.len(),
+                summary: compared.or_else(|| Summary::alone(&row.values))?,
+            })
+        };
+        let lines = measured.rows.iter().filter_map(line).collect();
+        Self { lines, notes: measured.notes.clone() }
+    }
+
+    /// Whether a bound was looked at and does not hold.
+    pub fn is_missed(&self) -> bool {
+        BOUNDS.iter().any(|bound| {
+            matches!(self.judge(bound), Judgement::Missed { .. } | Judgement::NoMeasure)
+        })
+    }
+
+    /// As the contract has it.
+    pub fn json(&self) -> Value {
+        let rounded = |figure: f64| (figure * 1000.0).round() / 1000.0;
+        let lines = self.lines.iter().map(|line| {
+            let summary = &line.summary;
+            json!({
+                "name": line.name,
+                "unit": format!("µs of CPU of {} per request", line.whose),
+                "value": rounded(summary.value),
+                "base": rounded(summary.base),
+                "ratio": rounded(summary.ratio),
+                "runs": line.runs,
+                "spread": rounded(summary.spread),
+            })
+        });
+        Value::Array(lines.collect())
+    }
+
+    /// The table, the bounds, and what to know about them.
+    pub fn table(&self) -> String {
+        let names = self.lines.iter().map(|line| line.name.len());
+        let width = names.chain([TITLE.chars().count()]).max().unwrap_or_default();
+        let mut text = format!(
+            "\n{:<width$}  {:>9}  {:>8}  {:>9}  {:>11}  {:>7}\n",
+            TITLE, "value", "added", "× trivial", "× jwt_authn", "spread"
+        );
+        for line in &self.lines {
+            let Summary { value, added, spread, .. } = line.summary;
+            let added = if line.alone { NONE.to_owned() } else { format!("{added:+.2}") };
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "{:<width$}  {value:>9.2}  {added:>8}  {:>9}  {:>11}  {spread:>7.2}",
+                line.name,
+                self.shown_multiple(line, TRIVIAL),
+                self.shown_multiple(line, JWT_AUTHN),
+            );
+        }
+        text.push_str(
+            "\nadded: median difference to the base of the same round; spread: the middle half of \
+             these\ndifferences lies this close together; ×: added, as a multiple of what that \
+             entry adds.\n\n",
+        );
+        for bound in &BOUNDS {
+            let _ = writeln!(text, "{}", self.shown_judgement(bound));
+        }
+        if !self.notes.is_empty() {
+            text.push('\n');
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "note: {note}");
+        }
+        text
+    }
+
+    /// What an entry adds to its base.
+    fn added(&self, name: &str) -> Option<f64> {
+        let line = self.lines.iter().find(|line| line.name == name && !line.alone)?;
+        Some(line.summary.added)
+    }
+
+    fn shown_multiple(&self, line: &Line, than: &str) -> String {
+        // What a server uses is not what Envoy's filters add.
+        let comparable = line.whose == "Envoy" && !line.alone;
+        match self.added(than) {
+            Some(measure) if comparable && measure > 0.0 => {
+                format!("{:.2}", line.summary.added / measure)
+            }
+            _ => NONE.to_owned(),
+        }
+    }
+
+    fn judge(&self, bound: &Bound) -> Judgement {
+        let (Some(added), Some(measure)) = (self.added(bound.name), self.added(bound.than)) else {
+            return Judgement::NotMeasured;
+        };
+        if measure <= 0.0 {
+            return Judgement::NoMeasure;
+        }
+        let multiple = added / measure;
+        if multiple <= bound.at_most {
+            Judgement::Holds { multiple }
+        } else {
+            Judgement::Missed { multiple }
+        }
+    }
+
+    fn shown_judgement(&self, bound: &Bound) -> String {
+        let Bound { name, than, at_most } = bound;
+        let claim = format!("{name} adds at most {at_most:.2} × what {than} adds");
+        match self.judge(bound) {
+            Judgement::NotMeasured => format!("        {claim}: not measured"),
+            Judgement::NoMeasure => {
+                format!("MISSED  {claim}: the latter added nothing; measure again")
+            }
+            Judgement::Holds { multiple } => format!("ok      {claim}: {multiple:.2}"),
+            Judgement::Missed { multiple } => format!("MISSED  {claim}: {multiple:.2}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, base: &str, values: &[f64]) -> Row {
+        Row {
+            name: name.to_owned(),
+            base: base.to_owned(),
+            whose: if name.ends_with(".server") { "the server" } else { "Envoy" },
+            values: values.to_vec(),
+        }
+    }
+
+    fn report(warm: f64) -> Report {
+        let base = [20.0, 22.0, 21.0];
+        let plus = |added: f64| base.map(|base| base + added);
+        let rows = vec![
+            row("envoy.base", "envoy.base", &base),
+            row("envoy.jwt_authn.default", "envoy.base", &plus(40.0)),
+            row("wasm.trivial", "envoy.base", &plus(5.0)),
+            row("filter.jwt.warm", "envoy.base", &plus(warm)),
+            row("ext_authz.noop.server", "ext_authz.noop.server", &[15.0, 16.0, 17.0]),
+        ];
+        Report::of(&Measured { rows, notes: vec!["look here".to_owned()] })
+    }
+
+    fn judged(report: &Report) -> Vec<Judgement> {
+        BOUNDS.iter().map(|bound| report.judge(bound)).collect()
+    }
+
+    #[test]
+    fn bounds_are_about_what_is_added() {
+        let good = report(6.0);
+        let judgements = judged(&good);
+        assert!(
+            matches!(judgements[0], Judgement::Holds { multiple } if (multiple - 1.2).abs() < 1e-9)
+        );
+        assert!(
+            matches!(judgements[1], Judgement::Holds { multiple } if (multiple - 0.15).abs() < 1e-9)
+        );
+        assert_eq!(judgements[2..], [Judgement::NotMeasured, Judgement::NotMeasured]);
+        assert!(!good.is_missed());
+
+        let bad = report(11.0);
+        assert!(matches!(judged(&bad)[0], Judgement::Missed { .. }));
+        assert!(matches!(judged(&bad)[1], Judgement::Missed { .. }));
+        assert!(bad.is_missed());
+    }
+
+    #[test]
+    fn a_measure_of_nothing_measures_nothing() {
+        let rows = vec![
+            row("envoy.base", "envoy.base", &[20.0]),
+            row("wasm.trivial", "envoy.base", &[19.0]),
+            row("filter.jwt.warm", "envoy.base", &[25.0]),
+        ];
+        let report = Report::of(&Measured { rows, notes: Vec::new() });
+        assert_eq!(judged(&report)[0], Judgement::NoMeasure);
+        assert!(report.is_missed());
+        assert!(report.table().contains("measure again"));
+    }
+
+    #[test]
+    fn json_has_the_members_of_the_contract() {
+        let json = report(6.0).json();
+        let warm = &json[3];
+        assert_eq!(
+            warm,
+            &json!({
+                "name": "filter.jwt.warm",
+                "unit": "µs of CPU of Envoy per request",
+                "value": 27.0,
+                "base": 21.0,
+                "ratio": 1.286,
+                "runs": 3,
+                "spread": 0.0,
+            })
+        );
+        assert_eq!((&json[0]["value"], &json[0]["base"]), (&json!(21.0), &json!(21.0)));
+        assert_eq!(json[4]["unit"], "µs of CPU of the server per request");
+    }
+
+    #[test]
+    fn the_table_shows_every_row_and_bound() {
+        let table = report(6.0).table();
+        let line = |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap();
+        let columns: Vec<&str> = line("filter.jwt.warm").split_whitespace().collect();
+        assert_eq!(columns, ["filter.jwt.warm", "27.00", "+6.00", "1.20", "0.15", "0.00"]);
+        let columns: Vec<&str> = line("envoy.base").split_whitespace().collect();
+        assert_eq!(columns, ["envoy.base", "21.00", "–", "–", "–", "1.00"]);
+        assert!(line("ext_authz.noop.server").contains("16.00"));
+        assert!(line("ok ").ends_with("1.20"));
+        assert!(table.contains("not measured") && table.contains("note: look here"));
+    }
+}
