@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use envoy_types::pb::envoy::config::core::v3::{
     HeaderValue, HeaderValueOption, address, header_value_option::HeaderAppendAction,
@@ -19,7 +18,8 @@ use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::protobuf::{Struct, Value, value::Kind};
 use envoy_types::pb::google::rpc::Status as RpcStatus;
 use postern_request::evidence::{Evidence, METADATA_KEY};
-use postern_request::{RenderedDenial, UnixMillis, address as client_address};
+use postern_request::{RenderedDenial, address as client_address};
+use postern_telemetry::Moment;
 use tonic::{Request, Response, Status};
 
 use crate::authorizer::{Answer, Authorizer, Incoming};
@@ -52,17 +52,12 @@ impl Authorization for AuthorizationService {
         let incoming = attributes
             .and_then(read)
             .ok_or_else(|| Status::invalid_argument("a CheckRequest without an HTTP request"))?;
-        let answer = self.authorizer.check(&incoming, now()).await;
+        let answer = self.authorizer.check(&incoming, Moment::now().wall).await;
         Ok(Response::new(match answer {
             Answer::Allow(evidence) => allow(&evidence),
             Answer::Deny(denial) => deny(denial),
         }))
     }
-}
-
-fn now() -> UnixMillis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn read(attributes: AttributeContext) -> Option<Incoming> {

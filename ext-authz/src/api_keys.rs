@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use postern_document::Document;
 use postern_request::principal::{Credential, Principal};
@@ -12,10 +13,14 @@ use postern_store::StoreError;
 use postern_store::durable::DurableStore;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::Semaphore;
 
 /// How long a key's record may be remembered (the contract allows 60 s).
 const REMEMBERED_MS: u64 = 30_000;
 const MAX_REMEMBERED: usize = 10_000;
+/// Most look-ups in the durable store at a time, and the longest time for one.
+const LOOKUPS: usize = 16;
+const LOOKUP: Duration = Duration::from_millis(100);
 const MAX_KEY_BYTES: usize = 256;
 
 #[derive(Debug, Clone)]
@@ -30,13 +35,14 @@ struct Known {
 pub struct ApiKeys {
     durable: Option<Arc<dyn DurableStore>>,
     remembered: Mutex<HashMap<String, (UnixMillis, Option<Known>)>>,
+    lookups: Semaphore,
 }
 
 impl ApiKeys {
     /// Keys of the document alone, or of a durable store too.
     #[must_use]
     pub fn new(durable: Option<Arc<dyn DurableStore>>) -> Self {
-        Self { durable, remembered: Mutex::default() }
+        Self { durable, remembered: Mutex::default(), lookups: Semaphore::new(LOOKUPS) }
     }
 
     /// Who a key stands for; none when it is not one of ours.
@@ -64,11 +70,21 @@ impl ApiKeys {
     async fn recall(&self, id: &str, now: UnixMillis) -> Result<Option<Known>, StoreError> {
         let Some(durable) = &self.durable else { return Ok(None) };
         if let Some((since, known)) = self.lock().get(id)
+            && now >= *since
             && now.millis_since(*since) < REMEMBERED_MS
         {
             return Ok(known.clone());
         }
-        let record = durable.find_api_key(id).await?;
+        // Anybody can make ids up: what they may cost the store is bounded.
+        let Ok(_turn) = self.lookups.try_acquire() else {
+            return Err(StoreError::Unavailable(
+                "too many API keys are being looked up".to_owned(),
+            ));
+        };
+        let Ok(record) = tokio::time::timeout(LOOKUP, durable.find_api_key(id)).await else {
+            return Err(StoreError::Unavailable("no answer in time".to_owned()));
+        };
+        let record = record?;
         let known = record.filter(|record| record.revoked_at.is_none()).map(|record| Known {
             sha256: record.sha256.0,
             principal: Principal {
@@ -87,8 +103,11 @@ impl ApiKeys {
         }
         let mut remembered = self.lock();
         if remembered.len() >= MAX_REMEMBERED {
-            // Made-up ids fill it as well as real ones; starting over costs one query a key.
-            remembered.clear();
+            // Made-up ids go first; real ones are as many as there are keys.
+            remembered.retain(|_, (_, known)| known.is_some());
+            if remembered.len() >= MAX_REMEMBERED {
+                remembered.clear();
+            }
         }
         remembered.insert(id.to_owned(), (now, known.clone()));
         Ok(known)
@@ -102,7 +121,11 @@ impl ApiKeys {
 /// What came from a store must be fit for headers like everything else.
 fn is_usable(principal: &Principal) -> bool {
     let texts = [Some(&principal.subject), principal.client_id.as_ref(), principal.tier.as_ref()];
-    texts.into_iter().flatten().chain(&principal.scopes).all(|text| headers::is_safe_value(text))
+    texts
+        .into_iter()
+        .flatten()
+        .chain(&principal.scopes)
+        .all(|text| headers::is_identity_value(text))
 }
 
 /// The id within a key: letters and digits between the two underscores.

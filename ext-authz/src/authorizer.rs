@@ -7,14 +7,15 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use postern_circuit::{Admission, State};
 use postern_document::{Auth, Counted, Document, Limit, Route};
-use postern_jose::{TokenError, VerifyError};
+use postern_jose::TokenError;
 use postern_request::evidence::Evidence;
 use postern_request::headers::{self, Single};
 use postern_request::principal::Credential;
 use postern_request::{
     Denial, ErrorCode, HeaderView as _, Presented, Principal, RateLimitStatus, RenderedDenial,
-    UnixMillis, correlation, denial, path,
+    UnixMillis, address, correlation, denial, path,
 };
+use postern_store::MemoryStore;
 use postern_store::volatile::{
     CircuitAsk, Decision, DecisionAsk, LimitAsk, LimitKey, VolatileStore,
 };
@@ -61,6 +62,8 @@ pub struct Parts {
     pub api_keys: ApiKeys,
     /// Limits and circuits.
     pub store: Arc<dyn VolatileStore>,
+    /// Stands in while the store is away; shared with `ext_proc`, which tells it outcomes.
+    pub stand_in: Arc<MemoryStore>,
     /// Metrics.
     pub metrics: Metrics,
 }
@@ -81,7 +84,8 @@ impl Authorizer {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts, stand_in: StandIn::default() }
+        let stand_in = StandIn { memory: Arc::clone(&parts.stand_in) };
+        Self { parts, stand_in }
     }
 
     /// Decides on a request.
@@ -91,16 +95,14 @@ impl Authorizer {
         let path = path::without_query(&request.target);
         let found = match path::check(path, document.allow_matrix_parameters) {
             Err(_) => Err(Denial::new(ErrorCode::BadRequest, "path_ambiguous")),
-            Ok(()) => document
-                .find_route(&request.authority, &request.method, path)
-                .ok_or_else(|| Denial::new(ErrorCode::NotFound, "no_route")),
+            Ok(()) => match document.find_route(&request.authority, &request.method, path) {
+                Ok(route) => route.ok_or(Denial::new(ErrorCode::NotFound, "no_route")),
+                Err(_) => Err(Denial::new(ErrorCode::BadRequest, "path_ambiguous")),
+            },
         };
         let (route, decided) = match found {
             Err(denial) => (None, Err(denial)),
-            Ok(route) => {
-                let decided = self.decide(&document, route, request, path, now).await;
-                (Some(route), self.enforce(route, request, decided))
-            }
+            Ok(route) => (Some(route), self.decide(&document, route, request, path, now).await),
         };
         let name = route.map_or("none", |route| &route.name);
         let outcome = decided.as_ref().err().map_or("ALLOW", |denial| denial.code.as_str());
@@ -119,23 +121,9 @@ impl Authorizer {
         }
     }
 
-    /// In shadow, a denial is counted and the request passes as nobody.
-    fn enforce(
-        &self,
-        route: &Route,
-        request: &Incoming,
-        decided: Result<Admitted, Denial>,
-    ) -> Result<Admitted, Denial> {
-        let id = request.headers.single(headers::REQUEST_ID).one().unwrap_or_default();
-        match decided {
-            Err(_) if !route.enforce.applies(id) => {
-                self.parts.metrics.shadowed(&route.name);
-                Ok(Admitted { principal: None, limit: None })
-            }
-            decided => decided,
-        }
-    }
-
+    /// Who calls, then what it costs. In shadow a denial is counted and the request passes: as
+    /// nobody where it is about who calls, as who it is where it is about a limit. An open
+    /// circuit is no rule for callers and is never shadowed.
     async fn decide(
         &self,
         document: &Document,
@@ -144,11 +132,29 @@ impl Authorizer {
         path: &str,
         now: UnixMillis,
     ) -> Result<Admitted, Denial> {
-        let principal = self.authenticate(document, &route.auth, request, now).await?;
-        route.auth.authorize(principal.as_ref())?;
-        let limits = asks(route, request, path, principal.as_ref());
-        let limit = self.spend(document, route, &limits, now).await?;
-        Ok(Admitted { principal, limit })
+        let id = request.headers.single(headers::REQUEST_ID).one().unwrap_or_default();
+        let enforced = route.enforce.applies(id);
+        let identified = self.authenticate(document, &route.auth, request, now).await;
+        let identified = identified.and_then(|principal| {
+            route.auth.authorize(principal.as_ref())?;
+            Ok(principal)
+        });
+        let principal = match identified {
+            Err(_) if !enforced => {
+                self.parts.metrics.shadowed(&route.name);
+                None
+            }
+            identified => identified?,
+        };
+        let address = client_address(document, request);
+        let limits = asks(route, request, address, path, principal.as_ref());
+        match self.spend(document, route, &limits, now).await {
+            Err(denial) if !enforced && denial.code != ErrorCode::CircuitOpen => {
+                self.parts.metrics.shadowed(&route.name);
+                Ok(Admitted { principal, limit: None })
+            }
+            spent => Ok(Admitted { principal, limit: spent? }),
+        }
     }
 
     /// The caller, by the first credential that is there and that the route takes: a token
@@ -194,21 +200,12 @@ impl Authorizer {
         token: &str,
         now: UnixMillis,
     ) -> Result<Principal, Denial> {
-        let issuers: Vec<_> = document.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
         let keys = self.parts.keys.snapshot();
         let keys_of = |issuer: usize| keys.get(issuer).and_then(|keys| keys.as_deref());
         let mut verifier = Verifier(&self.parts.check_signature);
-        postern_jose::verify(token, &issuers, keys_of, &mut verifier, now)
+        postern_jose::verify(token, &document.issuers, keys_of, &mut verifier, now)
             .map(|token| token.claims.principal)
-            .map_err(|error| match error {
-                TokenError::Unverified(VerifyError::Budget) => {
-                    Denial::unavailable(error.reason(), 1)
-                }
-                TokenError::Key if !self.parts.keys.complete() => {
-                    Denial::unavailable("keys_missing", 1)
-                }
-                _ => Denial::invalid_token(error.reason()),
-            })
+            .map_err(TokenError::to_denial)
     }
 
     /// Limits and circuit in one call to the store.
@@ -284,15 +281,23 @@ impl Authorizer {
 fn asks<'r>(
     route: &'r Route,
     request: &Incoming,
+    address: Option<IpAddr>,
     path: &str,
     principal: Option<&Principal>,
 ) -> Vec<(&'r Limit, LimitAsk)> {
-    let counted = Counted { address: request.address, principal, headers: &request.headers, path };
+    let counted = Counted { address, principal, headers: &request.headers, path };
     let ask = |limit: &'r Arc<Limit>| {
         let key = hash(&limit.key_of(route, &counted));
         (limit.as_ref(), LimitAsk { key, rate: limit.rate, cost: 1 })
     };
     route.exact_limits.iter().map(ask).collect()
+}
+
+/// Envoy tells `ext_authz` the connection's peer. Behind trusted proxies the client is so many
+/// places before it in `x-forwarded-for`, to which Envoy has appended the peer.
+fn client_address(document: &Document, request: &Incoming) -> Option<IpAddr> {
+    let hops = usize::from(document.trusted_proxies);
+    address::behind_proxies(&request.headers, hops).or(request.address)
 }
 
 /// What a store's key is made of: a hash, so that nothing a client sent becomes a name there.

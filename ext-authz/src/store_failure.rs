@@ -4,6 +4,7 @@
 //! replica's share of the rate. A circuit is judged by what this replica has seen itself.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use postern_document::{Limit, LimitMode, StoreFailure};
 use postern_request::{Denial, UnixMillis};
@@ -13,9 +14,9 @@ use postern_store::{MemoryStore, StoreError};
 use crate::metrics::Metrics;
 
 /// The stand-in for a store that is away.
-#[derive(Default)]
 pub(crate) struct StandIn {
-    memory: MemoryStore,
+    /// Gets this replica's outcomes from `ext_proc` while the store is away.
+    pub(crate) memory: Arc<MemoryStore>,
 }
 
 impl StandIn {

@@ -2,10 +2,12 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use envoy_types::pb::envoy::config::core::v3::{
     HeaderMap, HeaderValue, HeaderValueOption, header_value_option::HeaderAppendAction,
+};
+use envoy_types::pb::envoy::extensions::filters::http::ext_proc::v3::{
+    ProcessingMode, processing_mode::HeaderSendMode,
 };
 use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::{
     ExternalProcessor, ExternalProcessorServer,
@@ -15,7 +17,7 @@ use envoy_types::pb::envoy::service::ext_proc::v3::{
     ProcessingResponse, TrailersResponse, processing_request::Request as Phase,
     processing_response::Response as Reply,
 };
-use postern_request::UnixMillis;
+use postern_telemetry::Moment;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -71,13 +73,15 @@ fn answer(
     state: &mut StreamState,
     message: ProcessingRequest,
 ) -> ProcessingResponse {
+    let mut mode_override = None;
     let reply = match message.request {
         Some(Phase::RequestHeaders(headers)) => {
-            let changes = processor.on_request(state, &read(headers), now());
+            let changes = processor.on_request(state, &read(headers), Moment::now().wall);
+            mode_override = state.wants_response().then(send_response_headers);
             Some(Reply::RequestHeaders(headers_response(changes)))
         }
         Some(Phase::ResponseHeaders(headers)) => {
-            let changes = processor.on_response(state, &read(headers), now());
+            let changes = processor.on_response(state, &read(headers), Moment::now().wall);
             Some(Reply::ResponseHeaders(headers_response(changes)))
         }
         // Not asked for; answered all the same, so that a differently configured Envoy waits
@@ -92,7 +96,7 @@ fn answer(
         }
         None => None,
     };
-    ProcessingResponse { response: reply, ..ProcessingResponse::default() }
+    ProcessingResponse { response: reply, mode_override, ..ProcessingResponse::default() }
 }
 
 fn read(headers: HttpHeaders) -> Vec<(String, Vec<u8>)> {
@@ -123,7 +127,13 @@ fn headers_response(changes: HeaderChanges) -> HeadersResponse {
     HeadersResponse { response: Some(common) }
 }
 
-fn now() -> UnixMillis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+/// Send the response's headers too; everything else stays as configured.
+fn send_response_headers() -> ProcessingMode {
+    ProcessingMode {
+        request_header_mode: HeaderSendMode::Send.into(),
+        response_header_mode: HeaderSendMode::Send.into(),
+        request_trailer_mode: HeaderSendMode::Skip.into(),
+        response_trailer_mode: HeaderSendMode::Skip.into(),
+        ..ProcessingMode::default()
+    }
 }

@@ -8,7 +8,7 @@ use prometheus::{IntCounterVec, IntGauge, Opts};
 pub struct Metrics {
     pub(crate) streams: IntGauge,
     outcomes: IntCounterVec,
-    dropped: IntCounterVec,
+    kept_here: IntCounterVec,
 }
 
 impl Metrics {
@@ -30,9 +30,9 @@ impl Metrics {
                 "Answers of services with a circuit",
                 &["service", "outcome"],
             )?,
-            dropped: counter(
-                "postern_upstream_outcomes_dropped_total",
-                "Answers that could not be recorded",
+            kept_here: counter(
+                "postern_upstream_outcomes_unshared_total",
+                "Answers that only this replica knows of, because the store is away",
                 &["service"],
             )?,
         })
@@ -45,8 +45,8 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn dropped(&self, service: &str) {
-        if let Ok(counter) = self.dropped.get_metric_with_label_values(&[service]) {
+    pub(crate) fn kept_here(&self, service: &str) {
+        if let Ok(counter) = self.kept_here.get_metric_with_label_values(&[service]) {
             counter.inc();
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use postern_document::{Document, HeaderRules, Placeholder, Route};
 use postern_request::{HeaderView as _, UnixMillis, headers, path};
+use postern_store::MemoryStore;
 use postern_store::volatile::{CircuitAsk, VolatileStore};
 
 use crate::metrics::Metrics;
@@ -16,6 +17,8 @@ pub type HeaderChanges = Vec<(String, String)>;
 pub struct Processor {
     document: Arc<ArcSwap<Document>>,
     store: Arc<dyn VolatileStore>,
+    /// Takes outcomes while the store is away; authorization asks it then.
+    stand_in: Arc<MemoryStore>,
     pub(crate) metrics: Metrics,
 }
 
@@ -29,15 +32,26 @@ pub struct StreamState {
     correlation_id: Option<String>,
 }
 
+impl StreamState {
+    /// Whether the response has something for us: rules of its own, or an outcome.
+    #[must_use]
+    pub fn wants_response(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| {
+            route.circuit().is_some() || route.transform.response.needs_server()
+        })
+    }
+}
+
 impl Processor {
     /// Puts the parts together.
     #[must_use]
     pub const fn new(
         document: Arc<ArcSwap<Document>>,
         store: Arc<dyn VolatileStore>,
+        stand_in: Arc<MemoryStore>,
         metrics: Metrics,
     ) -> Self {
-        Self { document, store, metrics }
+        Self { document, store, stand_in, metrics }
     }
 
     /// A request's headers: which route it is, and what its rules say.
@@ -56,7 +70,8 @@ impl Processor {
         let path = path::without_query(&target);
         let authority = text(":authority").unwrap_or_default();
         let method = text(":method").unwrap_or_default();
-        state.route = document.find_route(&authority, &method, path).cloned();
+        let found = document.find_route(&authority, &method, path);
+        state.route = found.ok().flatten().cloned();
         state.subject = text(headers::SUBJECT);
         state.client = text(headers::CLIENT);
         state.tier = text(headers::TIER);
@@ -91,12 +106,14 @@ impl Processor {
 
     /// Beside the request: the caller need not wait for the store.
     fn record(&self, circuit: CircuitAsk, success: bool, now: UnixMillis) {
-        let (store, metrics) = (Arc::clone(&self.store), self.metrics.clone());
+        let (store, stand_in) = (Arc::clone(&self.store), Arc::clone(&self.stand_in));
+        let metrics = self.metrics.clone();
         metrics.outcome(&circuit.service, success);
         tokio::spawn(async move {
             if let Err(error) = store.record_outcome(&circuit, success, now).await {
-                tracing::debug!(%error, service = circuit.service, "an outcome is lost");
-                metrics.dropped(&circuit.service);
+                tracing::debug!(%error, service = circuit.service, "an outcome stays with this replica");
+                metrics.kept_here(&circuit.service);
+                drop(stand_in.record_outcome(&circuit, success, now).await);
             }
         });
     }

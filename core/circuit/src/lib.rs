@@ -19,6 +19,19 @@ pub struct Settings {
     pub recovery_ms: u64,
 }
 
+/// Longest time that a probe's outcome is waited for before the next one may go. A probe can be
+/// lost (its caller hung up, a later stage refused it, its reporter died), and must not keep a
+/// healthy service closed for a whole recovery time.
+pub const PROBE_WAIT_MS: u64 = 1000;
+
+impl Settings {
+    /// How long a probe's outcome is waited for.
+    #[must_use]
+    pub fn probe_wait_ms(self) -> u64 {
+        self.recovery_ms.min(PROBE_WAIT_MS)
+    }
+}
+
 /// The three states, with the numbers that the metric shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum State {
@@ -93,11 +106,9 @@ impl Circuit {
         match self.state {
             State::Closed => (self, Admission::Pass),
             State::Open | State::HalfOpen if now >= self.recovery_at => {
-                // A probe whose outcome never came (its reporter died) must not close the road
-                // for ever, so a half-open circuit sends another one after the same time.
                 let probing = Self {
                     state: State::HalfOpen,
-                    recovery_at: UnixMillis(now.0.saturating_add(settings.recovery_ms)),
+                    recovery_at: UnixMillis(now.0.saturating_add(settings.probe_wait_ms())),
                     ..self
                 };
                 (probing, Admission::Probe)
@@ -180,7 +191,8 @@ mod tests {
     #[test]
     fn a_lost_probe_is_followed_by_another() {
         let (half_open, _) = failed(5).admit(SETTINGS, at(61_000));
-        assert_eq!(half_open.admit(SETTINGS, at(121_000)).1, Admission::Probe);
+        assert!(matches!(half_open.admit(SETTINGS, at(61_999)).1, Admission::Refused { .. }));
+        assert_eq!(half_open.admit(SETTINGS, at(62_000)).1, Admission::Probe);
     }
 
     #[test]

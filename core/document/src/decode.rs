@@ -28,6 +28,11 @@ pub(crate) trait Decode: Sized {
     /// Writes it; none where the field is best left out.
     fn encode(&self) -> Option<Value>;
 
+    /// Writes it where leaving it out would mean something else.
+    fn encode_present(&self) -> Option<Value> {
+        self.encode()
+    }
+
     /// Its JSON Schema.
     fn schema() -> Value;
 }

@@ -11,8 +11,14 @@ pub(crate) fn join(
     fragments: Vec<RawFragment>,
     problems: &mut Problems,
 ) {
-    let main_services: Vec<String> =
-        document.services.0.iter().map(|(name, ..)| name.clone()).collect();
+    // Who owns which service, before any fragment is joined: the order of files says nothing.
+    let services: Vec<(String, String)> = fragments
+        .iter()
+        .flat_map(|fragment| {
+            let owner = &fragment.owner.value;
+            fragment.services.0.iter().map(move |(name, ..)| (name.clone(), owner.clone()))
+        })
+        .collect();
     for fragment in fragments {
         let owner = fragment.owner.value.clone();
         let Some(rights) = document.owners.get(&owner).cloned() else {
@@ -22,13 +28,12 @@ pub(crate) fn join(
             );
             continue;
         };
-        let own_services: Vec<String> =
-            fragment.services.0.iter().map(|(name, ..)| name.clone()).collect();
         for route in &fragment.routes {
             check_rights(&owner, &rights, route, problems);
             let service = &route.service.value;
-            let known = document.services.get(service).is_some();
-            if known && !main_services.contains(service) && !own_services.contains(service) {
+            let owners = services.iter().filter(|(name, _)| name == service);
+            let owners: Vec<&String> = owners.map(|(_, owner)| owner).collect();
+            if !owners.is_empty() && !owners.contains(&&owner) {
                 problems.report(
                     route.service.at,
                     format!("`{service}` belongs to another owner; ask for a route there, or for the service to move to the main file"),

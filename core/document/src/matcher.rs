@@ -5,6 +5,8 @@
 //! parameter, then rest), then by method (listed before all). Only routes of one host, one path
 //! shape and a common method could hide each other, and the document's check refuses those.
 
+use postern_request::path::{self, PathProblem};
+
 use crate::host::{self, HostPattern};
 use crate::template::{PathTemplate, Segment};
 
@@ -73,15 +75,25 @@ impl Matcher {
 
     /// The route of a request. `path` comes without its query and has passed
     /// [`postern_request::path::check`].
-    #[must_use]
-    pub fn find(&self, authority: &str, method: &str, path: &str) -> Option<usize> {
-        let rest = path.strip_prefix('/')?;
+    ///
+    /// # Errors
+    /// When a segment is another spelling of a route's literal (`%3A` for `:`, `a;v` for `a`):
+    /// a server that decodes it would serve that route, whose rules would not have been asked.
+    pub fn find(
+        &self,
+        authority: &str,
+        method: &str,
+        path: &str,
+    ) -> Result<Option<usize>, PathProblem> {
+        let Some(rest) = path.strip_prefix('/') else { return Ok(None) };
         // Lower-casing costs an allocation, which documents without hosts need not pay.
         let host = if self.names_hosts() { host::normalize(authority) } else { String::new() };
-        self.hosts
-            .iter()
-            .filter(|(pattern, _)| pattern.matches(&host))
-            .find_map(|(_, root)| root.find(rest, method))
+        for (_, root) in self.hosts.iter().filter(|(pattern, _)| pattern.matches(&host)) {
+            if let Some(route) = root.find(rest, method)? {
+                return Ok(Some(route));
+            }
+        }
+        Ok(None)
     }
 
     fn names_hosts(&self) -> bool {
@@ -136,7 +148,7 @@ impl Node {
 
     /// A node is visited at most once a request, because its depth is its segment's index: the
     /// cost is bounded by the number of nodes, whatever the path.
-    fn find(&self, rest: &str, method: &str) -> Option<usize> {
+    fn find(&self, rest: &str, method: &str) -> Result<Option<usize>, PathProblem> {
         let (head, tail) = match rest.split_once('/') {
             Some((head, tail)) => (head, Some(tail)),
             None => (rest, None),
@@ -147,15 +159,32 @@ impl Node {
             .ok()
             .and_then(|at| self.literals.get(at))
             .map(|(_, node)| node);
+        if literal.is_none() {
+            self.refuse_other_spellings(head)?;
+        }
         let param = self.param.as_deref().filter(|_| !head.is_empty());
-        literal
-            .into_iter()
-            .chain(param)
-            .find_map(|node| match tail {
-                Some(tail) => node.find(tail, method),
+        for node in literal.into_iter().chain(param) {
+            let found = match tail {
+                Some(tail) => node.find(tail, method)?,
                 None => Self::pick(&node.here, method),
-            })
-            .or_else(|| Self::pick(&self.rest, method))
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(Self::pick(&self.rest, method))
+    }
+
+    fn refuse_other_spellings(&self, segment: &str) -> Result<(), PathProblem> {
+        let spelled = |text: &str| text.contains(['%', ';']);
+        if !spelled(segment) && !self.literals.iter().any(|(known, _)| spelled(known)) {
+            return Ok(());
+        }
+        let canonical = path::canonical_segment(segment);
+        if self.literals.iter().any(|(known, _)| path::canonical_segment(known) == canonical) {
+            return Err(PathProblem::OtherSpelling);
+        }
+        Ok(())
     }
 
     fn pick(leaves: &[Leaf], method: &str) -> Option<usize> {
@@ -233,7 +262,28 @@ mod tests {
             ("b.example.test", "GET", "/z", Some(0)),
             ("x", "GET", "a", None),
         ] {
-            assert_eq!(matcher.find(host, method, path), expected, "{method} {host}{path}");
+            assert_eq!(matcher.find(host, method, path), Ok(expected), "{method} {host}{path}");
+        }
+    }
+
+    #[test]
+    fn another_spelling_of_a_route_is_refused() {
+        let fixture = Fixture::new(&[
+            ("", "/v1/{rest=**}", &[]),
+            ("", "/v1/users:delete", &[]),
+            ("", "/caf%C3%A9", &[]),
+        ]);
+        let matcher = fixture.matcher();
+        for (path, expected) in [
+            ("/v1/users:delete", Ok(Some(1))),
+            ("/v1/users%3Adelete", Err(PathProblem::OtherSpelling)),
+            ("/v1/users%3adelete", Err(PathProblem::OtherSpelling)),
+            ("/v1/users:delete;x=1", Err(PathProblem::OtherSpelling)),
+            ("/v1/users%3Alist", Ok(Some(0))),
+            ("/caf%C3%A9", Ok(Some(2))),
+            ("/caf%c3%a9", Err(PathProblem::OtherSpelling)),
+        ] {
+            assert_eq!(matcher.find("h", "GET", path), expected, "{path}");
         }
     }
 
@@ -254,7 +304,7 @@ mod tests {
             let matcher = Matcher::new(entries);
             let order = matcher.virtual_hosts().remove(0).routes;
             let one_by_one = order.into_iter().find(|at| matches(&templates[*at], &path));
-            let found = matcher.find("h", "GET", &path);
+            let found = matcher.find("h", "GET", &path).unwrap();
             prop_assert_eq!(
                 found.map(|at| templates[at].segments().len()),
                 one_by_one.map(|at| templates[at].segments().len())

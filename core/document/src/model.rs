@@ -8,6 +8,7 @@ use postern_limits::key::KeyPart;
 use postern_limits::token_bucket::Shape;
 use postern_limits::{Algorithm, Rate};
 use postern_request::Denial;
+use postern_request::path::PathProblem;
 use postern_request::principal::{Credential, IdentityHeader, Principal};
 
 use crate::host::HostPattern;
@@ -60,9 +61,17 @@ pub struct Document {
 impl Document {
     /// The route of a request; `path` without query, checked by
     /// [`postern_request::path::check`].
-    #[must_use]
-    pub fn find_route(&self, authority: &str, method: &str, path: &str) -> Option<&Arc<Route>> {
-        self.routes.get(self.matcher.find(authority, method, path)?)
+    ///
+    /// # Errors
+    /// When the path is another spelling of a route's; see [`Matcher::find`].
+    pub fn find_route(
+        &self,
+        authority: &str,
+        method: &str,
+        path: &str,
+    ) -> Result<Option<&Arc<Route>>, PathProblem> {
+        let found = self.matcher.find(authority, method, path)?;
+        Ok(found.and_then(|index| self.routes.get(index)))
     }
 
     /// Hosts with their routes in the order of [`Document::find_route`].
@@ -111,6 +120,12 @@ pub struct JwtIssuer {
     pub issuer: Issuer,
     /// Its keys.
     pub jwks: JwksSource,
+}
+
+impl AsRef<Issuer> for JwtIssuer {
+    fn as_ref(&self) -> &Issuer {
+        &self.issuer
+    }
 }
 
 /// Where an issuer's keys come from.
@@ -192,6 +207,8 @@ pub struct Retries {
 pub struct Limit {
     /// Its name.
     pub name: String,
+    /// Its name with its numbers: what was counted under other numbers does not count.
+    pub counted_as: String,
     /// What it counts by.
     pub key: Vec<KeyPart>,
     /// How many in what time.

@@ -1,6 +1,6 @@
 //! JWT claims (RFC 7519 §4, RFC 9068 §2.2), as far as a decision needs them.
 
-use postern_request::headers::is_safe_value;
+use postern_request::headers::{is_identity_value, is_safe_value};
 use postern_request::json::{self, Value};
 use postern_request::principal::{Credential, Principal};
 
@@ -44,10 +44,11 @@ impl Claims {
     /// [`TokenError::Claims`] when a claim has another type than its RFC says, is repeated,
     /// or could not stand in a header.
     pub fn parse(payload: &[u8], rules: &ClaimsRules) -> Result<Self, TokenError> {
-        let claims = json::parse(payload).map_err(|_| TokenError::Claims)?;
-        if claims.as_object().is_none() {
-            return Err(TokenError::Claims);
-        }
+        Self::read(&parse_object(payload)?, rules)
+    }
+
+    /// Reads claims that [`parse_object`] has parsed.
+    pub(crate) fn read(claims: &Value, rules: &ClaimsRules) -> Result<Self, TokenError> {
         let mut claim_headers = Vec::new();
         for (header, claim) in &rules.claim_headers {
             if let Some(value) = as_header(claims.get(claim))? {
@@ -55,26 +56,39 @@ impl Claims {
             }
         }
         Ok(Self {
-            issuer: text(&claims, "iss")?.ok_or(TokenError::Claims)?,
+            issuer: issuer(claims)?,
             audiences: list(claims.get("aud"))?,
             expires_at: seconds(claims.get("exp"))?.ok_or(TokenError::Claims)?,
             not_before: seconds(claims.get("nbf"))?,
-            token_id: text(&claims, "jti")?,
+            token_id: text(claims, "jti")?,
             is_bound: claims.get("cnf").is_some(),
             principal: Principal {
-                subject: text(&claims, "sub")?.ok_or(TokenError::Claims)?,
-                client_id: text(&claims, "client_id")?,
+                subject: text(claims, "sub")?.ok_or(TokenError::Claims)?,
+                issuer: issuer(claims)?,
+                client_id: text(claims, "client_id")?,
                 scopes: scopes(claims.get("scope"))?,
-                tier: text(&claims, "tier")?,
-                session: text(&claims, "sessionId")?,
-                device: text(&claims, "deviceId")?,
-                country: text(&claims, "country")?,
-                role: text(&claims, "role")?,
+                tier: text(claims, "tier")?,
+                session: text(claims, "sessionId")?,
+                device: text(claims, "deviceId")?,
+                country: text(claims, "country")?,
+                role: text(claims, "role")?,
                 credential: Credential::Jwt,
                 claim_headers,
             },
         })
     }
+}
+
+/// A payload as an object.
+pub(crate) fn parse_object(payload: &[u8]) -> Result<Value, TokenError> {
+    let claims = json::parse(payload).map_err(|_| TokenError::Claims)?;
+    claims.as_object().is_some().then_some(()).ok_or(TokenError::Claims)?;
+    Ok(claims)
+}
+
+/// `iss`, which must be there.
+pub(crate) fn issuer(claims: &Value) -> Result<String, TokenError> {
+    text(claims, "iss")?.ok_or(TokenError::Claims)
 }
 
 /// An optional string that is fit for a header.
@@ -87,7 +101,7 @@ fn text(claims: &Value, name: &str) -> Result<Option<String>, TokenError> {
 }
 
 fn checked(text: &str) -> Result<String, TokenError> {
-    if text.is_empty() || text.len() > MAX_CLAIM_BYTES || !is_safe_value(text) {
+    if text.len() > MAX_CLAIM_BYTES || !is_identity_value(text) {
         return Err(TokenError::Claims);
     }
     Ok(text.to_owned())
@@ -100,7 +114,14 @@ fn as_header(claim: Option<&Value>) -> Result<Option<String>, TokenError> {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => checked(text).map(Some),
         Some(value @ (Value::Integer(_) | Value::Bool(_))) => Ok(Some(value.to_string())),
-        Some(Value::Array(_)) => checked(&list(claim)?.join(",")).map(Some),
+        Some(Value::Array(_)) => {
+            let items = list(claim)?;
+            // Joined, an item with a comma would read as two.
+            if items.iter().any(|item| item.contains(',')) {
+                return Err(TokenError::Claims);
+            }
+            checked(&items.join(",")).map(Some)
+        }
         Some(Value::Float(_) | Value::Object(_)) => Err(TokenError::Claims),
     }
 }
@@ -190,6 +211,7 @@ mod tests {
             format!(r#"{{{base},"exp":1,"scope":["a"]}}"#),
             format!(r#"{{{base},"exp":1,"scope":"a\"b"}}"#),
             format!(r#"{{{base},"exp":1,"client_id":"a\r\nx-admin: 1"}}"#),
+            format!(r#"{{{base},"exp":1,"client_id":"admin "}}"#),
             format!(r#"{{"iss":"i","sub":"{}","exp":1}}"#, "s".repeat(2000)),
             "[]".to_owned(),
             "{".repeat(5000),
@@ -214,7 +236,9 @@ mod tests {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         assert_eq!(headers, [("x-tenant", "t"), ("x-level", "3"), ("x-groups", "a,b")]);
-        let hostile = r#"{"iss":"i","sub":"s","exp":1,"tenant":{"a":1}}"#;
-        assert!(Claims::parse(hostile.as_bytes(), &rules).is_err());
+        for hostile in [r#"{"a":1}"#, r#"["x,admins"]"#, r#"" x""#, "1.5"] {
+            let payload = format!(r#"{{"iss":"i","sub":"s","exp":1,"tenant":{hostile}}}"#);
+            assert!(Claims::parse(payload.as_bytes(), &rules).is_err(), "{hostile}");
+        }
     }
 }

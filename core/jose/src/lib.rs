@@ -76,6 +76,9 @@ pub enum TokenError {
     /// No configured issuer has this `iss`.
     #[error("unknown issuer")]
     Issuer,
+    /// The issuer's keys are not there yet: never the token's fault; a retry may pass.
+    #[error("the issuer's keys are missing")]
+    KeysMissing,
     /// No key of the issuer fits the header.
     #[error("unknown key")]
     Key,
@@ -100,6 +103,23 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// Whether the token itself is not to blame, so that its holder may try again.
+    #[must_use]
+    pub const fn is_ours(self) -> bool {
+        matches!(self, Self::KeysMissing | Self::Unverified(_))
+    }
+
+    /// What a client is told: a bad token is its own fault and no check is named; what is
+    /// missing on our side is 503.
+    #[must_use]
+    pub fn to_denial(self) -> postern_request::Denial {
+        if self.is_ours() {
+            postern_request::Denial::unavailable(self.reason(), 1)
+        } else {
+            postern_request::Denial::invalid_token(self.reason())
+        }
+    }
+
     /// A stable word for logs and metrics.
     #[must_use]
     pub const fn reason(self) -> &'static str {
@@ -112,6 +132,7 @@ impl TokenError {
             Self::Type => "token_type",
             Self::Claims => "token_claims",
             Self::Issuer => "token_issuer",
+            Self::KeysMissing => "keys_missing",
             Self::Key => "token_key",
             Self::Signature => "token_signature",
             Self::Audience => "token_audience",

@@ -2,7 +2,7 @@
 
 use postern_request::{Principal, UnixMillis};
 
-use crate::claims::{Claims, ClaimsRules};
+use crate::claims::{self, Claims, ClaimsRules};
 use crate::jwk::KeySet;
 use crate::jws::CompactJws;
 use crate::{SignatureVerifier, TokenError};
@@ -21,6 +21,12 @@ pub struct Issuer {
     pub leeway_secs: u64,
     /// Claims that become headers.
     pub rules: ClaimsRules,
+}
+
+impl AsRef<Self> for Issuer {
+    fn as_ref(&self) -> &Self {
+        self
+    }
 }
 
 /// A token whose signature holds. Nothing in it depends on a route or on the time, so it can
@@ -74,26 +80,23 @@ impl VerifiedToken {
 ///
 /// # Errors
 /// The first check that failed; for logs, never for clients.
-pub fn verify<'k>(
+pub fn verify<'k, I: AsRef<Issuer>>(
     token: &str,
-    issuers: &[Issuer],
+    issuers: &[I],
     keys_of: impl Fn(usize) -> Option<&'k KeySet>,
     verifier: &mut dyn SignatureVerifier,
     now: UnixMillis,
 ) -> Result<VerifiedToken, TokenError> {
     let jws = CompactJws::parse(token)?;
-    // Read once without claim headers to learn the issuer; the rules are the issuer's.
-    let bare = Claims::parse(&jws.payload, &ClaimsRules::default())?;
+    let payload = claims::parse_object(&jws.payload)?;
+    let named = claims::issuer(&payload)?;
     let (issuer_index, issuer) = issuers
         .iter()
+        .map(AsRef::as_ref)
         .enumerate()
-        .find(|(_, issuer)| issuer.issuer == bare.issuer)
+        .find(|(_, issuer)| issuer.issuer == named)
         .ok_or(TokenError::Issuer)?;
-    let claims = if issuer.rules.claim_headers.is_empty() {
-        bare
-    } else {
-        Claims::parse(&jws.payload, &issuer.rules)?
-    };
+    let claims = Claims::read(&payload, &issuer.rules)?;
     if claims.is_bound {
         // A bound token without its proof is a stolen one until shown otherwise (RFC 9449 §7.2).
         return Err(TokenError::Confirmation);
@@ -108,7 +111,7 @@ pub fn verify<'k>(
         Freshness::Expired => return Err(TokenError::Expired),
         Freshness::NotYet => return Err(TokenError::NotYet),
     }
-    let keys = keys_of(issuer_index).ok_or(TokenError::Key)?;
+    let keys = keys_of(issuer_index).ok_or(TokenError::KeysMissing)?;
     verified.key_id = check_signature(&jws, keys, verifier)?;
     Ok(verified)
 }

@@ -14,7 +14,7 @@ pub const SLOTS: u32 = 4096;
 /// How many buckets one slot holds.
 pub const WAYS: usize = 4;
 
-const ENTRY_BYTES: usize = 24;
+const ENTRY_BYTES: usize = 32;
 
 /// A key's place: made from a keyed 128-bit hash, so that nobody outside can choose keys that
 /// meet in one slot.
@@ -42,6 +42,9 @@ impl Place {
 struct Entry {
     fingerprint: u64,
     bucket: Bucket,
+    /// When the bucket is full again by its own shape, so that forgetting it loses nothing.
+    /// Limits of different shapes share slots; no other shape can tell.
+    full_at: UnixMillis,
 }
 
 /// What happened to make room.
@@ -69,19 +72,19 @@ impl Slot {
                 let mut words = entry.chunks_exact(8).map(|word| {
                     word.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte))
                 });
-                let (Some(fingerprint), Some(level), Some(refilled)) =
-                    (words.next(), words.next(), words.next())
+                let (Some(fingerprint), Some(level), Some(refilled), Some(full)) =
+                    (words.next(), words.next(), words.next(), words.next())
                 else {
                     continue;
                 };
                 let bucket = Bucket { level, refilled_at: UnixMillis(refilled) };
-                entries.push(Entry { fingerprint, bucket });
+                entries.push(Entry { fingerprint, bucket, full_at: UnixMillis(full) });
             }
         }
         Self { entries }
     }
 
-    /// The slot as bytes, little-endian, at most [`WAYS`] × 24.
+    /// The slot as bytes, little-endian, at most [`WAYS`] × 32.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.entries.len() * ENTRY_BYTES);
@@ -89,6 +92,7 @@ impl Slot {
             bytes.extend_from_slice(&entry.fingerprint.to_le_bytes());
             bytes.extend_from_slice(&entry.bucket.level.to_le_bytes());
             bytes.extend_from_slice(&entry.bucket.refilled_at.0.to_le_bytes());
+            bytes.extend_from_slice(&entry.full_at.0.to_le_bytes());
         }
         bytes
     }
@@ -104,6 +108,7 @@ impl Slot {
         let (mut entry, room) = self.remove_or_make_room(fingerprint, shape, now);
         let (bucket, outcome) = shape.take(entry.bucket, cost, now);
         entry.bucket = bucket;
+        entry.full_at = shape.full_at(bucket);
         self.entries.push(entry);
         (outcome, room)
     }
@@ -113,6 +118,7 @@ impl Slot {
     pub fn give_back(&mut self, fingerprint: u64, shape: Shape, cost: u64, now: UnixMillis) {
         if let Some(entry) = self.entries.iter_mut().find(|e| e.fingerprint == fingerprint) {
             entry.bucket = shape.give_back(entry.bucket, cost, now);
+            entry.full_at = shape.full_at(entry.bucket);
         }
     }
 
@@ -128,15 +134,13 @@ impl Slot {
         }
         let mut room = Room::Free;
         if self.entries.len() >= WAYS {
-            // Limits of different shapes share slots; by this key's shape "full" is a guess
-            // for the others, but a guess only about whom to forget first.
-            let full = self.entries.iter().position(|e| shape.is_full(e.bucket, now));
+            let full = self.entries.iter().position(|entry| entry.full_at <= now);
             if full.is_none() {
                 room = Room::Evicted;
             }
             self.entries.remove(full.unwrap_or(0));
         }
-        (Entry { fingerprint, bucket: shape.full(now) }, room)
+        (Entry { fingerprint, bucket: shape.full(now), full_at: now }, room)
     }
 }
 
@@ -183,6 +187,17 @@ mod tests {
         slot.take(4, shape(), 2, UnixMillis(0));
         assert_eq!(slot.take(5, shape(), 1, UnixMillis(1)).1, Room::Free);
         assert!(!slot.take(1, shape(), 2, UnixMillis(1)).0.allowed);
+    }
+
+    #[test]
+    fn full_is_judged_by_the_buckets_own_shape() {
+        let slow = Shape::new(Rate::parse("100/1d").unwrap(), 100);
+        let mut slot = Slot::default();
+        for fingerprint in 1..=4 {
+            slot.take(fingerprint, slow, 99, UnixMillis(0));
+        }
+        let quick = Shape::new(Rate::parse("1000/1m").unwrap(), 1000);
+        assert_eq!(slot.take(9, quick, 1, UnixMillis(60_000)).1, Room::Evicted);
     }
 
     proptest! {

@@ -56,10 +56,12 @@ impl Shape {
         }
     }
 
-    /// Whether the bucket would be full at `now`, so that forgetting it loses nothing.
+    /// When the bucket is full again if nobody takes from it.
     #[must_use]
-    pub fn is_full(self, bucket: Bucket, now: UnixMillis) -> bool {
-        self.refilled(bucket, now).level == self.capacity()
+    pub fn full_at(self, bucket: Bucket) -> UnixMillis {
+        let missing = self.capacity().saturating_sub(bucket.level);
+        let wait = missing.div_ceil(self.rate.requests());
+        UnixMillis(bucket.refilled_at.0.saturating_add(wait))
     }
 
     /// Takes `cost` tokens, or none when there are too few.

@@ -5,6 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::headers::HeaderView;
+
 /// Reads an address as Envoy writes it in `source.address`: `192.0.2.1:443`, `[2001:db8::1]:443`
 /// or without the port.
 ///
@@ -33,6 +35,24 @@ pub fn limit_key(address: IpAddr, ipv6_prefix: u8) -> IpAddr {
     }
 }
 
+/// The client's address behind trusted proxies, as Envoy works it out
+/// (`xff_num_trusted_hops`): the entry `hops` places before the last one of `x-forwarded-for`.
+/// None without trusted proxies, or when the header has fewer entries than that.
+#[must_use]
+pub fn behind_proxies(headers: &dyn HeaderView, hops: usize) -> Option<IpAddr> {
+    if hops == 0 {
+        return None;
+    }
+    let mut entries: Vec<Option<IpAddr>> = Vec::new();
+    headers.for_each(&mut |name, value| {
+        if name == "x-forwarded-for" {
+            let text = core::str::from_utf8(value).unwrap_or_default();
+            entries.extend(text.split(',').map(|entry| parse(entry.trim())));
+        }
+    });
+    entries.into_iter().rev().nth(hops).flatten()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +69,22 @@ mod tests {
         ] {
             assert_eq!(parse(text), expected.map(|e| e.parse().unwrap()), "{text}");
         }
+    }
+
+    #[test]
+    fn the_client_stands_before_the_trusted_proxies() {
+        let forwarded = |lines: &[&str]| -> Vec<(String, Vec<u8>)> {
+            let header = |line: &&str| ("x-forwarded-for".to_owned(), line.as_bytes().to_vec());
+            lines.iter().map(header).collect()
+        };
+        let list = forwarded(&["6.6.6.6, 192.0.2.1", "10.0.0.1,10.0.0.2"]);
+        for (hops, expected) in
+            [(0, None), (1, Some("10.0.0.1")), (2, Some("192.0.2.1")), (4, None)]
+        {
+            let expected = expected.map(|text| text.parse().unwrap());
+            assert_eq!(behind_proxies(&list, hops), expected, "{hops}");
+        }
+        assert_eq!(behind_proxies(&forwarded(&["nonsense, 10.0.0.1"]), 1), None);
     }
 
     #[test]

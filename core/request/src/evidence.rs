@@ -70,6 +70,7 @@ impl Evidence {
 fn encode_principal(principal: &Principal) -> Value {
     let mut members = vec![
         ("subject".to_owned(), Value::String(principal.subject.clone())),
+        ("issuer".to_owned(), Value::String(principal.issuer.clone())),
         ("scope".to_owned(), Value::String(principal.scopes.join(" "))),
         ("credential".to_owned(), Value::String(principal.credential.as_str().to_owned())),
     ];
@@ -112,6 +113,7 @@ fn decode_principal(value: &Value) -> Option<Principal> {
     };
     Some(Principal {
         subject: text("subject")?,
+        issuer: text("issuer")?,
         client_id: text("client_id"),
         scopes: text("scope")?.split_ascii_whitespace().map(str::to_owned).collect(),
         tier: text("tier"),

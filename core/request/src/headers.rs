@@ -102,6 +102,13 @@ pub fn is_safe_value(value: &str) -> bool {
     value.len() <= MAX_VALUE_BYTES && value.chars().all(|c| !c.is_control())
 }
 
+/// Whether a text can name somebody in a header: [`is_safe_value`], not empty, and without
+/// space at its ends, which every HTTP hop takes away.
+#[must_use]
+pub fn is_identity_value(value: &str) -> bool {
+    !value.is_empty() && value.trim() == value && is_safe_value(value)
+}
+
 /// Whether a text is a header name as HTTP/2 wants it: an RFC 9110 token without capitals.
 #[must_use]
 pub fn is_lowercase_name(name: &str) -> bool {

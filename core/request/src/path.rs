@@ -34,6 +34,8 @@ pub enum PathProblem {
     ForbiddenCharacter,
     /// `;`, where matrix parameters are not allowed: some servers cut the segment there.
     MatrixParameter,
+    /// Spelled otherwise than a route that it would be for a server that decodes it.
+    OtherSpelling,
 }
 
 impl fmt::Display for PathProblem {
@@ -49,8 +51,34 @@ impl fmt::Display for PathProblem {
             Self::BrokenEscape => "the path has a broken escape",
             Self::ForbiddenCharacter => "the path has a character that is not allowed",
             Self::MatrixParameter => "the path has a matrix parameter",
+            Self::OtherSpelling => "the path is another spelling of a route's",
         })
     }
+}
+
+/// What a segment means to a server that decodes it and cuts parameters off at `;`. Two
+/// spellings of one segment have one canonical form.
+#[must_use]
+pub fn canonical_segment(segment: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(segment.len());
+    let mut bytes = segment.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b';' => break,
+            b'%' => {
+                let mut ahead = bytes.clone();
+                match (ahead.next().and_then(hex), ahead.next().and_then(hex)) {
+                    (Some(high), Some(low)) => {
+                        out.push(high * 16 + low);
+                        bytes = ahead;
+                    }
+                    _ => out.push(byte),
+                }
+            }
+            _ => out.push(byte),
+        }
+    }
+    out
 }
 
 /// The part of a request target before `?` (or `#`, which has no business there).

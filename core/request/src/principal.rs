@@ -7,6 +7,8 @@ use crate::headers;
 pub struct Principal {
     /// `sub`, or the subject that an API key stands for.
     pub subject: String,
+    /// `iss`; empty for API keys.
+    pub issuer: String,
     /// `client_id`.
     pub client_id: Option<String>,
     /// Granted scopes, in the order of the credential.
@@ -142,14 +144,14 @@ impl Principal {
     }
 }
 
-/// Scopes may hold characters that a header name may not, and capitals, which a header name
-/// does not keep apart. Two scopes must never share one header, so those get none.
+/// Scopes may hold characters that a header name may not, capitals, which a header name does
+/// not keep apart, and `_`, which some servers read as `-`. Two scopes must never share one header, so those get none.
 fn fits_a_header_name(scope: &str) -> bool {
     scope.len() <= 128
         && !scope.is_empty()
-        && scope.bytes().all(|b| {
-            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-')
-        })
+        && scope
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-'))
 }
 
 #[cfg(test)]

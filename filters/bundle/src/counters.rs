@@ -20,6 +20,7 @@ pub(crate) enum Count {
     SlotConflicts,
     KeyFetches,
     KeyFetchFailures,
+    WeakSeeds,
 }
 
 /// Their names, in order.
@@ -41,6 +42,7 @@ pub(crate) const NAMES: &[&str] = &[
     "postern_filter_limit_conflicts_total",
     "postern_filter_key_fetches_total",
     "postern_filter_key_fetch_failures_total",
+    "postern_filter_weak_seeds_total",
 ];
 
 /// Counted in the VM and handed to Envoy every second: an increment is a call to the host, and

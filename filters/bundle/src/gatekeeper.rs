@@ -70,10 +70,17 @@ impl Known {
     }
 }
 
+/// A caller whom the route takes, and what the server's limits say of them.
+struct Identified {
+    known: Known,
+    exact: Option<RateLimitStatus>,
+}
+
 /// A request that may pass.
 struct Admitted {
     known: Known,
     limit: Option<RateLimitStatus>,
+    route: Arc<Route>,
 }
 
 struct Shared<'a, H>(&'a H);
@@ -101,18 +108,35 @@ impl Gatekeeper {
         let path = path::without_query(target);
         path::check(path, self.document.allow_matrix_parameters)
             .map_err(|_| Denial::new(ErrorCode::BadRequest, "path_ambiguous"))?;
-        let route = self
-            .document
-            .find_route(request.authority, request.method, path)
-            .ok_or(Denial::new(ErrorCode::NotFound, "no_route"))?;
-        let route = Arc::clone(route);
-        match self.run_stages(host, list, request, &route, path, now) {
-            Err(_) if !route.enforce.applies(request.request_id.unwrap_or_default()) => {
+        let found = self.document.find_route(request.authority, request.method, path);
+        let route = match found {
+            Ok(Some(route)) => Arc::clone(route),
+            Ok(None) => return Err(Denial::new(ErrorCode::NotFound, "no_route")),
+            Err(_) => return Err(Denial::new(ErrorCode::BadRequest, "path_ambiguous")),
+        };
+        let enforced = route.enforce.applies(request.request_id.unwrap_or_default());
+        // In shadow a denial is counted and the request passes: as nobody where it is about who
+        // calls, as who it is where it is about a limit.
+        let identified = match self.identify(host, request, &route, now) {
+            Err(_) if !enforced => {
                 self.counters.add(Count::Shadowed, 1);
-                Ok(Admitted { known: Known::Nobody, limit: None })
+                Identified { known: Known::Nobody, exact: None }
             }
-            decided => decided,
-        }
+            identified => identified?,
+        };
+        let principal = identified.known.principal();
+        let limit = match self.spend(host, list, &route, path, principal, now) {
+            Err(_) if !enforced => {
+                self.counters.add(Count::Shadowed, 1);
+                None
+            }
+            spent => spent?,
+        };
+        let limit = match (limit, identified.exact) {
+            (Some(local), Some(exact)) => Some(local.tighter(exact)),
+            (local, exact) => local.or(exact),
+        };
+        Ok(Admitted { known: identified.known, limit, route })
     }
 
     /// What `ext_authz` said, where the route needs it. None, or one for another route or
@@ -142,41 +166,44 @@ impl Gatekeeper {
         }
     }
 
-    fn run_stages(
+    /// Who calls, and whether the route takes them.
+    fn identify(
         &mut self,
         host: &impl RequestHost,
-        list: &HeaderList,
         request: &RequestHeaders<'_>,
         route: &Route,
-        path: &str,
         now: UnixMillis,
-    ) -> Result<Admitted, Denial> {
+    ) -> Result<Identified, Denial> {
         let evidence = self.evidence(host, route)?;
         let exact = evidence.as_ref().and_then(|evidence| evidence.limit);
         let known = self.authenticate(host, request, &route.auth, evidence, now)?;
         route.auth.authorize(known.principal())?;
+        Ok(Identified { known, exact })
+    }
+
+    /// Takes from the route's local limits.
+    fn spend(
+        &mut self,
+        host: &impl RequestHost,
+        list: &HeaderList,
+        route: &Route,
+        path: &str,
+        principal: Option<&Principal>,
+        now: UnixMillis,
+    ) -> Result<Option<RateLimitStatus>, Denial> {
         if route.local_limits.is_empty() {
-            return Ok(Admitted { known, limit: exact });
+            return Ok(None);
         }
         let counted = Counted {
             address: route.counts_addresses().then(|| client_address(host)).flatten(),
-            principal: known.principal(),
+            principal,
             headers: list,
             path,
         };
         let verdict = local_rate_limit::check(route, &counted, &Shared(host), self.seed, now);
         self.counters.add(Count::SlotsEvicted, u64::from(verdict.evicted));
         self.counters.add(Count::SlotConflicts, u64::from(verdict.conflicts));
-        match verdict.denial {
-            Some(denial) => Err(denial),
-            None => {
-                let limit = match (verdict.status, exact) {
-                    (Some(local), Some(exact)) => Some(local.tighter(exact)),
-                    (local, exact) => local.or(exact),
-                };
-                Ok(Admitted { known, limit })
-            }
-        }
+        verdict.denial.map_or(Ok(verdict.status), Err)
     }
 
     /// The caller: from the token where the route takes tokens and one is there (verified here,
@@ -257,7 +284,12 @@ impl Plugin for Gatekeeper {
 
     fn configure(host: impl RequestHost, configuration: &[u8]) -> Result<Self, Vec<String>> {
         let (document, sources) = configuration::read(configuration)?;
-        let (seed, _) = host.seed();
+        let (seed, random) = host.seed();
+        let mut counters = Counters::default();
+        if !random {
+            // Whoever knows when this Envoy started could aim at slots; seen in the metrics.
+            counters.add(Count::WeakSeeds, 1);
+        }
         let issuers = document.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
         let mut jwt = JwtAuth::new(issuers, document.identity_headers.clone(), seed);
         for (index, issuer) in document.issuers.iter().enumerate() {
@@ -278,7 +310,7 @@ impl Plugin for Gatekeeper {
             support: VerifierSupport::probe(&host),
             budget: SoftBudget::new(SOFT_CHECKS_PER_SECOND),
             seed,
-            counters: Counters::default(),
+            counters,
             id_counter: 0,
             document,
         })
@@ -290,6 +322,9 @@ impl Plugin for Gatekeeper {
 
     fn on_http_call_sent(&mut self, call: &HttpCall, token: Option<u32>) {
         self.counters.add(Count::KeyFetches, 1);
+        if token.is_none() {
+            self.counters.add(Count::KeyFetchFailures, 1);
+        }
         self.fetcher.sent(call, token);
     }
 
@@ -336,6 +371,13 @@ impl Plugin for Gatekeeper {
         match decided {
             Ok(admitted) => {
                 self.counters.add(Count::Allowed, 1);
+                // Values that only `ext_proc` can write must not come from outside while it is
+                // away.
+                for (name, value) in &admitted.route.transform.request.set {
+                    if !value.is_fixed() && list.iter().any(|(sent, _)| sent == name) {
+                        effects.remove_header(name);
+                    }
+                }
                 self.write_identity(&admitted.known, effects);
                 if request.correlation_id != Some(correlation_id.as_bytes()) {
                     effects.set_header(headers::CORRELATION_ID, &correlation_id);

@@ -11,16 +11,11 @@ mod cache;
 
 use std::rc::Rc;
 
-use postern_jose::{
-    Freshness, Issuer, KeySet, SignatureVerifier, TokenError, VerifiedToken, VerifyError,
-};
+use postern_jose::{Freshness, Issuer, KeySet, SignatureVerifier, TokenError, VerifiedToken};
 use postern_request::principal::{IdentityHeader, Principal};
 use postern_request::{Denial, UnixMillis};
 
 pub use cache::{Limits, TokenCache};
-
-/// Seconds after which a caller may try again when keys or budget are missing.
-const RETRY_AFTER_SECS: u64 = 1;
 
 /// A verified token, and what it means for upstreams, worked out once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +110,7 @@ impl JwtAuth {
         let keys = &self.keys;
         let keys_of = |issuer: usize| keys.get(issuer).and_then(|keys| keys.set.as_ref());
         let token = postern_jose::verify(token, &self.issuers, keys_of, verifier, now)
-            .map_err(|error| self.denial(error))?;
+            .map_err(TokenError::to_denial)?;
         let generation = generation_of(token.issuer_index).unwrap_or_default();
         let headers = token.principal().headers(&self.identity_headers);
         let caller = Rc::new(Caller { token, headers });
@@ -130,19 +125,6 @@ impl JwtAuth {
             Freshness::Current => Ok(()),
             Freshness::Expired => Err(Denial::invalid_token(TokenError::Expired.reason())),
             Freshness::NotYet => Err(Denial::invalid_token(TokenError::NotYet.reason())),
-        }
-    }
-
-    /// A bad token is the client's fault; missing keys and a spent budget are ours.
-    fn denial(&self, error: TokenError) -> Denial {
-        match error {
-            TokenError::Unverified(VerifyError::Budget) => {
-                Denial::unavailable(error.reason(), RETRY_AFTER_SECS)
-            }
-            TokenError::Key if self.keys.iter().any(|keys| keys.set.is_none()) => {
-                Denial::unavailable("keys_missing", RETRY_AFTER_SECS)
-            }
-            _ => Denial::invalid_token(error.reason()),
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::*;
 use jsonwebtoken::{EncodingKey, Header};
 use postern_jose::soft::SoftVerifier;
-use postern_jose::{ClaimsRules, Key};
+use postern_jose::{ClaimsRules, Key, VerifyError};
 use serde_json::{Value, json};
 
 const PRIVATE_KEY: &str = include_str!("../../../core/jose/tests/keys/ec-private.pem");

@@ -105,5 +105,5 @@ fn memory_stays_bounded_under_a_flood_of_clients() {
     }
     let values = shared.values.borrow();
     assert!(values.len() <= 4096);
-    assert!(values.values().all(|(bytes, _)| bytes.len() <= 96));
+    assert!(values.values().all(|(bytes, _)| bytes.len() <= 128));
 }

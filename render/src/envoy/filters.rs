@@ -133,10 +133,13 @@ fn ext_proc(document: &Document) -> Value {
                 "grpc_service": grpc_service(),
                 "failure_mode_allow": document.failures.ext_proc == OnFailure::Allow,
                 "message_timeout": duration(SERVER_TIMEOUT_MS),
-                // Headers only: no rule needs a body yet, and body modes are for those routes.
+                // Headers only: no rule needs a body yet, and body modes are for those routes. The
+                // server asks for the response's headers where it needs them; so a request that
+                // the bundle turns away never costs it a call.
+                "allow_mode_override": true,
                 "processing_mode": {
                     "request_header_mode": "SEND",
-                    "response_header_mode": "SEND",
+                    "response_header_mode": "SKIP",
                     "request_body_mode": "NONE",
                     "response_body_mode": "NONE",
                     "request_trailer_mode": "SKIP",

@@ -7,9 +7,9 @@ use postern_ext_authz::{AuthorizationService, Authorizer};
 use postern_ext_proc::{ProcessingService, Processor};
 use postern_telemetry::{Drain, Readiness};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::Routes;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 
 /// Streams of one connection at a time: Envoy opens one a worker, each with many requests.
@@ -44,12 +44,12 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
         drain.draining().await;
         reporter.set_service_status("", ServingStatus::NotServing).await;
     });
+    // Answers are small: waiting to fill a packet would cost 40 ms each, hence `nodelay`.
     Server::builder()
-        .tcp_nodelay(true)
         .max_concurrent_streams(MAX_STREAMS)
         .add_routes(routes)
         .serve_with_incoming_shutdown(
-            TcpListenerStream::new(listener),
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
             grpc.drain.shutdown_signal(),
         )
         .await

@@ -31,6 +31,7 @@ pub struct Parts {
     processor: Arc<Processor>,
     telemetry: Telemetry,
     identity: Option<Router>,
+    keys: Arc<IssuerKeys>,
     blocker: Mutex<Option<Blocker>>,
 }
 
@@ -59,18 +60,21 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
     health::add_keys(&health, &keys);
 
     let document = Arc::new(ArcSwap::from_pointee(document));
+    let stand_in = Arc::new(MemoryStore::default());
     let verifier = AwsLcVerifier::new();
     let authorizer = Authorizer::new(AuthorizerParts {
         document: Arc::clone(&document),
-        keys,
+        keys: Arc::clone(&keys),
         check_signature: Arc::new(move |key, input, signature| {
             verifier.clone().verify(key, input, signature)
         }),
         api_keys: ApiKeys::new(durable),
         store: Arc::clone(&volatile),
+        stand_in: Arc::clone(&stand_in),
         metrics: postern_ext_authz::Metrics::new(&registry)?,
     });
-    let processor = Processor::new(document, volatile, postern_ext_proc::Metrics::new(&registry)?);
+    let processor_metrics = postern_ext_proc::Metrics::new(&registry)?;
+    let processor = Processor::new(document, volatile, stand_in, processor_metrics);
     health.refresh().await;
     drop(health.spawn_refresh());
     Ok(Parts {
@@ -78,6 +82,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         processor: Arc::new(processor),
         telemetry: Telemetry { metrics: registry, health, readiness, drain },
         identity,
+        keys,
         blocker: Mutex::new(Some(blocker)),
     })
 }
@@ -146,11 +151,25 @@ impl Parts {
         postern_telemetry::http::router(self.telemetry.clone()).fallback(http::not_found)
     }
 
-    /// All ports are open: ready.
+    /// All ports are open: ready as soon as issuers' keys are there, or could not be had for a
+    /// while; a new replica must not answer 503 for want of them.
     pub fn started(&self) {
-        drop(self.blocker.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let blocker = self.blocker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let keys = Arc::clone(&self.keys);
+        tokio::spawn(async move {
+            let complete = async {
+                while !keys.complete() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            drop(tokio::time::timeout(FIRST_KEYS, complete).await);
+            drop(blocker);
+        });
     }
 }
+
+/// How long readiness waits for issuers' keys.
+const FIRST_KEYS: Duration = Duration::from_secs(5);
 
 /// How often what is shared by all replicas is looked up again.
 pub const REFRESH: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 --
 -- KEYS[1]      the circuit's hash, or the empty string for none
 -- KEYS[2..n]   one hash a window: i (window index), c (its count), p (the count before it)
--- ARGV[1]      recovery in ms (0 without a circuit)
+-- ARGV[1]      how long a probe is waited for, in ms (0 without a circuit)
 -- ARGV[2..]    limit, period in ms, cost; three a window
 --
 -- Returns {admission, retry_after_ms, allowed, index, current, previous, …, now}:
@@ -14,7 +14,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local admission = 0
-local recovery = tonumber(ARGV[1])
+local probe_wait = tonumber(ARGV[1])
 if KEYS[1] ~= '' then
   local circuit = redis.call('HMGET', KEYS[1], 'state', 'recoveryTime')
   if circuit[1] == 'OPEN' or circuit[1] == 'HALF_OPEN' then
@@ -63,7 +63,7 @@ for w = 2, #KEYS do
   answer[#answer + 1] = p
 end
 if all and admission == 1 then
-  redis.call('HSET', KEYS[1], 'state', 'HALF_OPEN', 'recoveryTime', now + recovery)
+  redis.call('HSET', KEYS[1], 'state', 'HALF_OPEN', 'recoveryTime', now + probe_wait)
   redis.call('PEXPIRE', KEYS[1], 3600000)
 end
 answer[#answer + 1] = now

@@ -52,10 +52,10 @@ impl VolatileStore for RedisStore {
     ) -> BoxFuture<'a, Result<Decision, StoreError>> {
         Box::pin(async move {
             let mut call = self.scripts().decide.prepare_invoke();
-            let (key, recovery) = ask.circuit.as_ref().map_or((String::new(), 0), |circuit| {
-                (circuit_key(&circuit.service), circuit.settings.recovery_ms)
+            let (key, probe_wait) = ask.circuit.as_ref().map_or((String::new(), 0), |circuit| {
+                (circuit_key(&circuit.service), circuit.settings.probe_wait_ms())
             });
-            call.key(key).arg(recovery);
+            call.key(key).arg(probe_wait);
             for limit in &ask.limits {
                 call.key(window_key(limit));
                 call.arg(limit.rate.requests()).arg(limit.rate.period_ms()).arg(limit.cost);

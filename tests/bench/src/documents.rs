@@ -168,7 +168,7 @@ mod tests {
             assert_eq!((document.routes.len(), document.issuers.len()), (ROUTES, 2));
             for (index, route) in document.routes.iter().enumerate() {
                 let found = document.find_route("127.0.0.1:1", "GET", &path(index));
-                assert_eq!(found.map(|found| &found.name), Some(&route.name), "{guard:?}");
+                assert_eq!(found.unwrap().map(|found| &found.name), Some(&route.name), "{guard:?}");
             }
         }
     }

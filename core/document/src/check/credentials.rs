@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use postern_jose::{ClaimsRules, Issuer, KeySet};
-use postern_request::headers::is_safe_value;
+use postern_request::headers::{is_identity_value, is_safe_value};
 use postern_request::principal::{Credential, Principal};
 
 use super::services::read_upstream;
@@ -95,6 +95,9 @@ fn check_claim_headers(
         let path = format!("{path}.claim_headers");
         if let Err(message) = value::check_name(header) {
             problems.report_as(header.at, &path, message);
+        } else if header.contains('_') {
+            let message = "write `-` for `_`: some servers read both as one header";
+            problems.report_as(header.at, &path, message);
         } else if ["authorization", "cookie"].contains(&header.as_str()) {
             let message = "this header carries credentials; choose a name of its own";
             problems.report_as(header.at, &path, message);
@@ -185,6 +188,11 @@ fn read_uri(uri: &str) -> Option<(bool, String, String)> {
     (!path.contains([' ', '#'])).then(|| (tls, authority, path.to_owned()))
 }
 
+/// RFC 6749 §3.3
+pub(super) fn is_scope(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+}
+
 fn check_key(raw: &RawApiKey, path: &str, problems: &mut Problems) -> Option<ApiKey> {
     let is_id =
         |id: &str| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
@@ -194,9 +202,13 @@ fn check_key(raw: &RawApiKey, path: &str, problems: &mut Problems) -> Option<Api
     }
     let texts = [Some(&raw.subject), raw.client_id.as_ref(), raw.tier.as_ref()];
     for text in texts.into_iter().flatten().chain(&raw.scopes) {
-        if text.is_empty() || !is_safe_value(text) {
-            problems.report_as(text.at, path, "expected a text that can stand in a header");
+        if !is_identity_value(text) {
+            let message = "expected a text that can stand in a header, without space at its ends";
+            problems.report_as(text.at, path, message);
         }
+    }
+    if let Some(scope) = raw.scopes.iter().find(|scope| !is_scope(scope)) {
+        problems.report_as(scope.at, path, "a scope has no spaces, quotes or backslashes");
     }
     let mut seen = BTreeSet::new();
     if let Some(scope) = raw.scopes.iter().find(|scope| !seen.insert(scope.as_str())) {

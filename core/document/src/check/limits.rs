@@ -46,6 +46,11 @@ fn check_limit(name: &str, raw: &RawLimit, problems: &mut Problems) -> Limit {
     }
     Limit {
         name: name.to_owned(),
+        counted_as: format!(
+            "{name} {}/{} {burst}",
+            raw.rate.rate.requests(),
+            raw.rate.rate.period_ms()
+        ),
         key: check_key(raw, &path, problems),
         rate: raw.rate.rate,
         burst,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use postern_limits::key::KeyPart;
 use postern_request::principal::Credential;
 
+use super::credentials::is_scope;
 use super::services::may_repeat_work;
 use crate::decode::closest;
 use crate::host::HostPattern;
@@ -205,9 +206,7 @@ fn check_auth(context: &Context<'_>, raw: &RawAuth, path: &str, problems: &mut P
     }
     let mut scopes: Vec<String> = Vec::new();
     for scope in &rules.scopes {
-        let is_scope = !scope.is_empty()
-            && scope.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
-        if !is_scope {
+        if !is_scope(scope) {
             problems.report_as(scope.at, &path, "a scope has no spaces, quotes or backslashes");
         } else if scopes.contains(&scope.value) {
             problems.report_as(scope.at, &path, "this scope is there twice");

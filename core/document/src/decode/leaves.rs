@@ -174,7 +174,7 @@ impl<T: Decode> Decode for Option<T> {
     }
 
     fn encode(&self) -> Option<Value> {
-        self.as_ref().and_then(Decode::encode)
+        self.as_ref().and_then(Decode::encode_present)
     }
 
     fn schema() -> Value {
@@ -202,6 +202,10 @@ impl<T: Decode> Decode for Vec<T> {
         if self.is_empty() {
             return None;
         }
+        self.encode_present()
+    }
+
+    fn encode_present(&self) -> Option<Value> {
         Some(Value::Array(self.iter().filter_map(Decode::encode).collect()))
     }
 
