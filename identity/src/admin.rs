@@ -11,13 +11,13 @@ pub use keys::{
     ACTIVATION_DELAY_MS, KeyState, KeySummary, Rotation, list_keys, retire_key, rotate_keys,
 };
 
-use postern_request::headers::is_safe_value;
+use postern_request::headers::is_identity_value;
 
 use crate::IdentityError;
 
 /// A text that people read or that ends up in tokens and headers.
 fn check_text(what: &'static str, text: &str) -> Result<(), IdentityError> {
-    if text.is_empty() || text.len() > 255 || !is_safe_value(text) {
+    if text.is_empty() || text.len() > 255 || !is_identity_value(text) {
         let reason = "it must be 1 to 255 bytes without control characters";
         return Err(IdentityError::Invalid { what, reason });
     }

@@ -6,7 +6,7 @@ use jsonwebtoken::Header;
 use postern_jose::{Algorithm, ClaimsRules, Issuer, TokenError, VerifiedToken, verify};
 use postern_oauth::{ScopeSet, Secret};
 use postern_request::UnixMillis;
-use postern_request::headers::is_safe_value;
+use postern_request::headers::is_identity_value;
 use serde::Serialize;
 
 use crate::{AwsLcVerifier, IdentityError, KeyRing, random};
@@ -190,7 +190,7 @@ fn check(request: &AccessTokenRequest) -> Result<(), IdentityError> {
         .chain(request.audiences.iter().map(|audience| ("audience", Some(audience))));
     for (what, text) in texts {
         let is_fine = |text: &String| {
-            !text.is_empty() && text.len() <= MAX_CLAIM_BYTES && is_safe_value(text)
+            !text.is_empty() && text.len() <= MAX_CLAIM_BYTES && is_identity_value(text)
         };
         if !text.is_none_or(is_fine) {
             let reason = "it must be 1 to 1024 bytes without control characters";

@@ -22,8 +22,9 @@ impl Upstream {
     /// # Panics
     /// When it cannot listen.
     pub async fn start() -> Self {
-        let address = ports::local(ports::free());
-        let listener = TcpListener::bind(address).await.expect("a listener for the upstream");
+        let listener =
+            TcpListener::bind(ports::local(0)).await.expect("a listener for the upstream");
+        let address = listener.local_addr().expect("the upstream's address");
         let state = State::new();
         let task = tokio::spawn(postern_sample_upstream::serve(listener, state.clone()));
         Self { address, state, task }

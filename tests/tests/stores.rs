@@ -12,9 +12,7 @@ use postern_store_redis::RedisStore;
 async fn redis_keeps_the_volatile_contract() {
     let redis = Redis::start().await;
     let store = RedisStore::new(&redis.url()).expect("a store");
-    tokio::time::timeout(Duration::from_secs(10), store.keep_connected())
-        .await
-        .expect("connected");
+    tokio::time::timeout(Duration::from_secs(10), store.keep_connected()).await.expect("connected");
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
     let now = UnixMillis(u64::try_from(since.as_millis()).expect("a time"));
     contract::run(&store, now, 1).await;

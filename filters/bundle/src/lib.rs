@@ -17,4 +17,8 @@ mod request;
 pub use gatekeeper::{Gatekeeper, Responding};
 
 #[cfg(target_arch = "wasm32")]
-postern_filter_host::filter!(Gatekeeper);
+mod module {
+    #![allow(missing_docs, reason = "the SDK's macro writes the entry point")]
+
+    postern_filter_host::filter!(crate::Gatekeeper);
+}

@@ -136,7 +136,7 @@ transforms:
 /// A path of the route at this place in the document.
 pub fn path(route: usize) -> String {
     let route = route % ROUTES;
-    let rest = if route % 2 == 0 { "items" } else { "orders/4711" };
+    let rest = if route.is_multiple_of(2) { "items" } else { "orders/4711" };
     format!("/service-{:02}/{rest}", route / 2)
 }
 

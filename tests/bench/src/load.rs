@@ -160,7 +160,10 @@ impl Outcome {
 
     /// That all went well: a refusal costs other CPU time than what is to be measured.
     pub fn check(&self) -> Result<()> {
-        if self.requests == 0 || self.bad_status > 0 || self.broken > 0 {
+        // A stalled machine makes Envoy give a call-out up; a run in which that happened now and
+        // then still says what a request costs. More than that is another path than the one meant.
+        let tolerated = self.requests / ONE_IN;
+        if self.requests == 0 || self.bad_status > tolerated || self.broken > 0 {
             bail!(
                 "{} answers, {} of them of 400 and above, {} connections broken",
                 self.requests,
@@ -176,6 +179,9 @@ impl Outcome {
         self.requests as f64 * 1e6 / self.micros.max(1) as f64
     }
 }
+
+/// One answer in so many may be an error.
+const ONE_IN: u64 = 50;
 
 #[cfg(test)]
 mod tests {
@@ -224,10 +230,10 @@ postern-bench requests=4528 microseconds=1092088 p50=4271 p99=71012 status=7 con
     }
 
     #[test]
-    fn one_refusal_or_broken_connection_is_too_many() {
+    fn many_refusals_or_one_broken_connection_are_too_many() {
         let good = Outcome { bad_status: 0, broken: 0, ..Outcome::read(WRK).unwrap() };
         assert!(good.check().is_ok());
-        assert!(Outcome { bad_status: 1, ..good }.check().is_err());
+        assert!(Outcome { bad_status: good.requests / 10, ..good }.check().is_err());
         assert!(Outcome { broken: 1, ..good }.check().is_err());
         assert!(Outcome { requests: 0, ..good }.check().is_err());
     }
