@@ -140,6 +140,10 @@ impl Bench {
         let after = ticks(station)?;
         station.check()?;
         outcome.check().with_context(|| format!("{name} did not answer as it should"))?;
+        if outcome.bad_status > 0 {
+            let (bad, all) = (outcome.bad_status, outcome.requests);
+            eprintln!("note: {name}: {bad} of {all} answers of this run were errors");
+        }
         let used: Vec<u64> = after
             .iter()
             .zip(&before)
