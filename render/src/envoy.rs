@@ -5,6 +5,7 @@ mod filters;
 mod listener;
 pub(crate) mod local_reply;
 mod names;
+mod route_tree;
 pub(crate) mod routes;
 
 use std::net::SocketAddr;

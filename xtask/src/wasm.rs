@@ -1,16 +1,15 @@
 //! Building the filter modules and putting them where everybody looks.
 
+mod exports;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::paths::Workspace;
 use crate::setup::toolchain::{self, WasmToolchain};
 use crate::{process, say};
-
-/// How every WASM module begins.
-const MAGIC: &[u8] = b"\0asm";
 
 /// The built modules, in cargo's target folder under `wasm/`.
 pub struct Modules {
@@ -47,13 +46,11 @@ pub fn build(workspace: &Workspace, toolchain: &WasmToolchain) -> Result<Modules
     })
 }
 
-/// Copies a module when it has changed, and returns its size in bytes. A
+/// Publishes a module, when it has changed, without callbacks that it does not use, and returns its size in bytes. A
 /// running Envoy may be reading the old one, so it is replaced, not rewritten.
 fn replace(from: &Path, to: &Path) -> Result<usize> {
     let module = fs::read(from).with_context(|| format!("reading {}", from.display()))?;
-    if !module.starts_with(MAGIC) {
-        bail!("{} is not a WASM module", from.display());
-    }
+    let module = exports::drop_unused(&module).with_context(|| format!("{}", from.display()))?;
     if fs::read(to).is_ok_and(|present| present == module) {
         return Ok(module.len());
     }

@@ -129,7 +129,7 @@ impl ValueTemplate {
 /// Why not.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     /// Framing, routing and hop-by-hop headers are Envoy's; ours have one writer each.
-    const RESERVED: [&str; 12] = [
+    const RESERVED: [&str; 13] = [
         "host",
         "content-length",
         "transfer-encoding",
@@ -142,6 +142,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
         "x-correlation-id",
         "x-request-id",
         "x-forwarded-for",
+        "x-forwarded-client-cert",
     ];
     if !headers::is_lowercase_name(name) {
         return Err("write a header's name in lower case, without spaces or colons".to_owned());

@@ -221,15 +221,27 @@ impl<'de> Visitor<'de> for Depth {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let depth = self.deeper()?;
         let mut members: Vec<(String, Value)> = Vec::new();
-        let mut seen = std::collections::BTreeSet::new();
         while let Some(Name(name)) = access.next_key::<Name>()? {
-            if !seen.insert(name.clone()) {
+            if members.len() < FEW_MEMBERS && members.iter().any(|(seen, _)| *seen == name) {
                 return Err(de::Error::custom("a member is repeated"));
             }
             members.push((name, access.next_value_seed(depth)?));
         }
+        if members.len() > FEW_MEMBERS && has_repeated(&members) {
+            return Err(de::Error::custom("a member is repeated"));
+        }
         Ok(Value::Object(members))
     }
+}
+
+/// Up to so many members are compared with each other; more are sorted first, because whoever
+/// writes the text chooses how many there are.
+const FEW_MEMBERS: usize = 16;
+
+fn has_repeated(members: &[(String, Value)]) -> bool {
+    let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    names.windows(2).any(|pair| pair.first() == pair.last())
 }
 
 /// A member's name.
@@ -251,6 +263,15 @@ mod tests {
             [r#"{"a":1,"a":2}"#, r#"{"a":1,"\u0061":2}"#, "{} {}", "[1,]", "nul", "", "\"\u{1}\""]
         {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+        let members = |count: usize, last: &str| {
+            let many: String = (0..count).map(|n| format!("\"m{n}\":0,")).collect();
+            parse(format!("{{{many}\"{last}\":0}}").as_bytes())
+        };
+        for count in [15, 16, 17, 18, 1000] {
+            assert!(members(count, "other").is_ok(), "{count}");
+            assert!(members(count, "m0").is_err(), "{count}");
+            assert!(members(count, &format!("m{}", count - 1)).is_err(), "{count}");
         }
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         assert!(parse(nested(MAX_DEPTH).as_bytes()).is_ok());

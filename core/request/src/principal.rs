@@ -102,12 +102,17 @@ impl IdentityHeader {
 
 impl Principal {
     /// The headers that tell an upstream who is calling, as far as `wanted` asks for them.
-    /// Values that cannot stand in a header are refused when a credential is read, so that
-    /// nothing is dropped here.
+    /// No name is there twice. Values that cannot stand in a header are refused when a credential
+    /// is read, so that nothing is dropped here.
     #[must_use]
     pub fn headers(&self, wanted: &[IdentityHeader]) -> Vec<(String, String)> {
-        let mut out = Vec::with_capacity(wanted.len() + self.claim_headers.len());
-        let mut write = |name: &str, value: &str| out.push((name.to_owned(), value.to_owned()));
+        let mut out: Vec<(String, String)> =
+            Vec::with_capacity(wanted.len() + self.claim_headers.len());
+        let mut write = |name: &str, value: &str| {
+            if out.iter().all(|(known, _)| known != name) {
+                out.push((name.to_owned(), value.to_owned()));
+            }
+        };
         let optional = [
             (IdentityHeader::Client, headers::CLIENT, &self.client_id),
             (IdentityHeader::Tier, headers::TIER, &self.tier),

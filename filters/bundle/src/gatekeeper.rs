@@ -245,17 +245,20 @@ impl Gatekeeper {
     }
 
     /// Tells the upstream who is calling.
+    ///
+    /// Whatever came from outside under these names has been removed, and no name is given
+    /// twice, so the headers can be added.
     fn write_identity(&self, known: &Known, effects: &mut dyn Effects) {
         match known {
             Known::Nobody => return,
             Known::Token(caller) => {
                 for (name, value) in &caller.headers {
-                    effects.set_header(name, value);
+                    effects.add_header(name, value);
                 }
             }
             Known::Evidence(principal) => {
                 for (name, value) in principal.headers(&self.document.identity_headers) {
-                    effects.set_header(&name, &value);
+                    effects.add_header(&name, &value);
                 }
             }
         }
@@ -379,13 +382,18 @@ impl Plugin for Gatekeeper {
                     }
                 }
                 self.write_identity(&admitted.known, effects);
-                if request.correlation_id != Some(correlation_id.as_bytes()) {
-                    effects.set_header(headers::CORRELATION_ID, &correlation_id);
+                match request.correlation_id {
+                    None => effects.add_header(headers::CORRELATION_ID, &correlation_id),
+                    Some(kept) if kept == correlation_id.as_bytes() => {}
+                    Some(_) => effects.set_header(headers::CORRELATION_ID, &correlation_id),
                 }
                 if !request.traceparent.is_some_and(correlation::is_traceparent) {
                     let span = u64::try_from(self.next_id(now) & u128::from(u64::MAX));
                     let trace = correlation::traceparent_for(&correlation_id, span.unwrap_or(1));
-                    effects.set_header(headers::TRACEPARENT, &trace);
+                    match request.traceparent {
+                        None => effects.add_header(headers::TRACEPARENT, &trace),
+                        Some(_) => effects.set_header(headers::TRACEPARENT, &trace),
+                    }
                 }
                 Outcome::Continue(Some(Responding {
                     correlation_id,

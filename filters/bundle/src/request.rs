@@ -45,9 +45,9 @@ impl<'a> RequestHeaders<'a> {
                         Single::One(_) | Single::Repeated => Single::Repeated,
                     };
                 }
-                headers::CORRELATION_ID => request.correlation_id = Some(value),
-                headers::REQUEST_ID => request.request_id = Some(value),
-                headers::TRACEPARENT => request.traceparent = Some(value),
+                headers::CORRELATION_ID => once(&mut request.correlation_id, value),
+                headers::REQUEST_ID => once(&mut request.request_id, value),
+                headers::TRACEPARENT => once(&mut request.traceparent, value),
                 "content-type" => {
                     request.is_grpc = postern_request::denial::is_grpc(Some(value));
                 }
@@ -61,6 +61,12 @@ impl<'a> RequestHeaders<'a> {
         }
         request
     }
+}
+
+/// Keeps the value of a header that makes sense once. A repeated one makes none, and is no valid
+/// value of anything.
+const fn once<'a>(kept: &mut Option<&'a [u8]>, value: &'a [u8]) {
+    *kept = Some(if kept.is_some() { b"" } else { value });
 }
 
 /// Whether a header is one of ours. Some servers read `_` as `-`, so both count.
@@ -100,6 +106,13 @@ mod tests {
             request.forged,
             ["x-postern-subject", "x_postern_scopes", "x-postern_tier", "x-tenant", "x_tenant"]
         );
+    }
+
+    #[test]
+    fn ids_that_are_repeated_are_no_ids() {
+        let list = list(&[("x-correlation-id", b"a"), ("x-correlation-id", b"b")]);
+        let request = RequestHeaders::read(&list, &[]);
+        assert_eq!((request.correlation_id, request.traceparent), (Some(&b""[..]), None));
     }
 
     #[test]

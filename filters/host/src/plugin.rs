@@ -186,6 +186,10 @@ impl Effects for StreamEffects {
         let _ = hostcalls::set_map_value_bytes(self.map, name, Some(value.as_bytes()));
     }
 
+    fn add_header(&mut self, name: &str, value: &str) {
+        let _ = hostcalls::add_map_value_bytes(self.map, name, value.as_bytes());
+    }
+
     fn remove_header(&mut self, name: &str) {
         let _ = hostcalls::remove_map_value(self.map, name);
     }

@@ -31,6 +31,10 @@ pub trait Effects {
     /// Sets a header, in place of any of its name.
     fn set_header(&mut self, name: &str, value: &str);
 
+    /// Adds a header of which the caller knows that the message has none, for a third less than
+    /// [`Effects::set_header`] costs.
+    fn add_header(&mut self, name: &str, value: &str);
+
     /// Removes a header, however often it is there.
     fn remove_header(&mut self, name: &str);
 

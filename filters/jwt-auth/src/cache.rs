@@ -89,9 +89,13 @@ impl TokenCache {
 
     /// The two sets that a token may be in; each half of the hash spreads as well as any.
     fn sets_of(&self, hash: u128) -> [usize; 2] {
-        let sets = self.sets.len() as u128;
-        let low = hash & u128::from(u64::MAX);
-        [low, hash >> 64].map(|half| usize::try_from(half % sets).unwrap_or_default())
+        // In 64 bits: 128 are divided by a routine of a hundred steps.
+        let sets = self.sets.len() as u64;
+        let halves = [hash & u128::from(u64::MAX), hash >> 64].map(u64::try_from);
+        halves.map(|half| {
+            usize::try_from(half.unwrap_or_default().checked_rem(sets).unwrap_or_default())
+                .unwrap_or_default()
+        })
     }
 
     /// A remembered token and the generation of keys that it was verified with.

@@ -4,7 +4,7 @@ use postern_document::{Document, HeaderRules, HostPattern, Retries, Route, Secur
 use serde_json::{Map, Value, json};
 
 use super::names::{EXT_AUTHZ, EXT_PROC, route_cluster};
-use super::{duration, typed};
+use super::{duration, route_tree, typed};
 use crate::routing::{PathMatch, path_match};
 
 pub(crate) fn render(document: &Document) -> Value {
@@ -13,13 +13,15 @@ pub(crate) fn render(document: &Document) -> Value {
         .iter()
         .map(|host| {
             let routes = host.routes.iter().filter_map(|index| document.routes.get(*index));
-            let mut routes: Vec<Value> = routes.map(|route| render_route(document, route)).collect();
-            routes.push(no_route(document));
-            json!({
-                "name": if host.host == HostPattern::Any { "any".to_owned() } else { host.host.to_string() },
-                "domains": [host.host.to_string()],
-                "routes": routes,
-            })
+            let routes = routes.map(|route| &**route);
+            let routes: Vec<(&Route, Value)> =
+                routes.map(|route| (route, render_route(document, route))).collect();
+            let mut rendered = route_tree::members(&routes, &no_route(document));
+            let domain = host.host.to_string();
+            let name = if host.host == HostPattern::Any { "any" } else { domain.as_str() };
+            rendered.insert("name".to_owned(), json!(name));
+            rendered.insert("domains".to_owned(), json!([domain]));
+            Value::Object(rendered)
         })
         .collect();
     let names_all = document.virtual_hosts().iter().any(|host| host.host == HostPattern::Any);

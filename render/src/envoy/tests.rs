@@ -93,6 +93,39 @@ fn routes_stand_in_the_order_of_the_matcher() {
 }
 
 #[test]
+fn many_routes_become_a_tree_by_their_first_segment() {
+    let route = |name: &str, path: &str| json!({"name": name, "match": {"path": path}, "service": "plain", "auth": "none"});
+    let mut routes: Vec<Value> =
+        (0..20).map(|n| route(&format!("r{n}"), &format!("/s{n}/{{id}}"))).collect();
+    routes.extend([
+        route("longer", "/s1x/{id}"),
+        route("deep", "/s1/deep"),
+        route("root", "/"),
+        route("any", "/{first}/deep"),
+    ]);
+    let text = json!({
+        "version": 1,
+        "services": {"plain": {"upstream": "10.0.0.1:80"}},
+        "routes": routes,
+    });
+    let document = postern_document::from_json(text.to_string().as_bytes()).unwrap();
+    let config: Value = serde_json::from_str(&render(&document, &options())).unwrap();
+    let host = &manager(&config)["route_config"]["virtual_hosts"][0];
+    assert_eq!(host["routes"], Value::Null);
+
+    let names = |list: &Value| -> Vec<String> {
+        let routes = list["action"]["typed_config"]["routes"].as_array().unwrap();
+        routes.iter().map(|route| route["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let tree = &host["matcher"]["matcher_tree"]["prefix_match_map"]["map"];
+    assert_eq!(tree.as_object().unwrap().len(), 22);
+    assert_eq!(names(&tree["/s1"]), ["deep", "r1", "any", "postern-no-route"]);
+    assert_eq!(names(&tree["/s1x"]), ["longer", "any", "postern-no-route"]);
+    assert_eq!(names(&tree["/"]), ["root", "any", "postern-no-route"]);
+    assert_eq!(names(&host["matcher"]["on_no_match"]), ["any", "postern-no-route"]);
+}
+
+#[test]
 fn the_server_is_asked_only_where_a_route_needs_it() {
     let config = rendered();
     let hosts = manager(&config)["route_config"]["virtual_hosts"].as_array().unwrap();

@@ -60,8 +60,8 @@ impl Rendered {
         self.named("/static_resources/clusters", SERVER)
     }
 
-    fn routes(&self) -> Result<&Vec<Value>> {
-        self.list(&connection_manager("route_config/virtual_hosts/0/routes"))
+    fn virtual_hosts(&self) -> Result<&Vec<Value>> {
+        self.list(&connection_manager("route_config/virtual_hosts"))
     }
 
     fn named(&self, place: &str, name: &str) -> Result<Value> {
@@ -100,8 +100,8 @@ pub fn bootstrap(
 ) -> Result<Value> {
     let names: Vec<String> =
         filters.iter().filter_map(|filter| text(filter, "name")).map(str::to_owned).collect();
-    let routes: Vec<Value> =
-        rendered.routes()?.iter().map(|rendered| route(rendered, &names, answers)).collect();
+    let mut hosts = rendered.virtual_hosts()?.clone();
+    hosts.iter_mut().for_each(|host| each_route(host, &|found| route(found, &names, answers)));
     filters.push(router());
     if let Answers::Upstream(port) = answers {
         clusters.push(upstream(port));
@@ -117,7 +117,7 @@ pub fn bootstrap(
         "http_filters": filters,
         "route_config": {
             "name": "bench",
-            "virtual_hosts": [{"name": "any", "domains": ["*"], "routes": routes}],
+            "virtual_hosts": hosts,
         },
     });
     Ok(json!({
@@ -137,6 +137,19 @@ pub fn bootstrap(
             "clusters": clusters,
         },
     }))
+}
+
+/// Replaces every route of a virtual host, whether they stand in a list or in a matcher's lists.
+fn each_route(value: &mut Value, replace: &impl Fn(&Value) -> Value) {
+    let Value::Object(members) = value else { return };
+    for (name, member) in members {
+        match member {
+            Value::Array(routes) if name == "routes" => {
+                routes.iter_mut().for_each(|route| *route = replace(route));
+            }
+            other => each_route(other, replace),
+        }
+    }
 }
 
 /// A route with its name and match, and with what it says to filters that are in the chain.
@@ -203,7 +216,10 @@ mod tests {
             "clusters": [{"name": "service-a"}, {"name": "postern-grpc", "port": 7}],
             "listeners": [{"filter_chains": [{"filters": [{"typed_config": {
                 "http_filters": [{"name": "kept"}, {"name": "gone"}],
-                "route_config": {"virtual_hosts": [{"routes": routes}]},
+                "route_config": {"virtual_hosts": [{
+                    "name": "any",
+                    "matcher": {"tree": {"a": {"routes": routes}}},
+                }]},
             }}]}]}],
         }}))
     }
@@ -215,7 +231,8 @@ mod tests {
         let value = bootstrap(&rendered, filters, Vec::new(), answers, ports).unwrap();
         let filters = value.pointer(&connection_manager("http_filters")).unwrap();
         assert_eq!(filters.as_array().map(Vec::len), Some(2), "and the router");
-        value.pointer(&connection_manager("route_config/virtual_hosts/0/routes")).cloned().unwrap()
+        let routes = "route_config/virtual_hosts/0/matcher/tree/a/routes";
+        value.pointer(&connection_manager(routes)).cloned().unwrap()
     }
 
     #[test]

@@ -38,7 +38,7 @@ mod filter {
                 ("x-correlation-id", "f47ac10b-58cc-4372-a567-0e02b2c3d479"),
                 ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"),
             ] {
-                let _ = hostcalls::set_map_value_bytes(map, name, Some(value.as_bytes()));
+                let _ = hostcalls::add_map_value_bytes(map, name, value.as_bytes());
             }
             let _ = hostcalls::set_property(vec!["postern.subject"], Some(b"user-1234"));
             Action::Continue

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use postern_jose::{ClaimsRules, Issuer, KeySet};
-use postern_request::headers::{is_identity_value, is_safe_value};
+use postern_request::headers::{self, is_identity_value, is_safe_value};
 use postern_request::principal::{Credential, Principal};
 
 use super::services::read_upstream;
@@ -101,6 +101,8 @@ fn check_claim_headers(
         } else if ["authorization", "cookie"].contains(&header.as_str()) {
             let message = "this header carries credentials; choose a name of its own";
             problems.report_as(header.at, &path, message);
+        } else if header.value == headers::TRACEPARENT {
+            problems.report_as(header.at, &path, "the bundle writes this header itself");
         }
         if claim.is_empty() {
             problems.report_as(claim.at, &path, "name the claim");

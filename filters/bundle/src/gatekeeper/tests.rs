@@ -74,6 +74,10 @@ impl Effects for Recorded {
     fn set_header(&mut self, name: &str, value: &str) {
         self.set.push((name.to_owned(), value.to_owned()));
     }
+    fn add_header(&mut self, name: &str, value: &str) {
+        assert!(self.set.iter().all(|(known, _)| known != name), "{name} would be there twice");
+        self.set.push((name.to_owned(), value.to_owned()));
+    }
     fn remove_header(&mut self, name: &str) {
         self.removed.push(name.to_owned());
     }
