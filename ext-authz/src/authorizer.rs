@@ -197,9 +197,10 @@ impl Authorizer {
     fn verify(
         &self,
         document: &Document,
-        token: &str,
+        token: &[u8],
         now: UnixMillis,
     ) -> Result<Principal, Denial> {
+        let token = core::str::from_utf8(token).map_err(|_| TokenError::Form.to_denial())?;
         let keys = self.parts.keys.snapshot();
         let keys_of = |issuer: usize| keys.get(issuer).and_then(|keys| keys.as_deref());
         let mut verifier = Verifier(&self.parts.check_signature);

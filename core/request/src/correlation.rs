@@ -1,6 +1,9 @@
 //! Correlation ids (UUIDs) and W3C trace context.
 
+use core::ops::Range;
+
 /// Whether `text` is a UUID in its usual spelling, e.g. `f47ac10b-58cc-4372-a567-0e02b2c3d479`.
+/// The nil UUID, which names nothing, is none.
 #[must_use]
 pub fn is_uuid(text: &[u8]) -> bool {
     text.len() == 36
@@ -8,6 +11,7 @@ pub fn is_uuid(text: &[u8]) -> bool {
             8 | 13 | 18 | 23 => *byte == b'-',
             _ => byte.is_ascii_hexdigit(),
         })
+        && text.iter().any(|byte| !matches!(byte, b'0' | b'-'))
 }
 
 /// A random-looking (version 4) UUID made of 128 bits from the caller.
@@ -75,18 +79,31 @@ pub fn is_traceparent(text: &[u8]) -> bool {
         && text.len() <= 256
 }
 
+/// Where a UUID's groups of digits are.
+const UUID_GROUPS: [Range<usize>; 5] = [0..8, 9..13, 14..18, 19..23, 24..36];
+
 /// A new, unsampled `traceparent` whose trace id is the correlation id, so that logs and
-/// traces of one request are found by either.
+/// traces of one request are found by either. The parent id is the last sixteen digits of
+/// `request_id`, which is another one for each request. Both are UUIDs.
 #[must_use]
-pub fn traceparent_for(correlation_id: &str, span: u64) -> String {
+pub fn traceparent_for(correlation_id: &str, request_id: &str) -> String {
     let mut text = String::with_capacity(55);
     text.push_str("00-");
-    // In runs, not by character: this is on the path of every request without a trace.
-    correlation_id.split('-').for_each(|part| text.push_str(part));
-    text.make_ascii_lowercase();
+    for group in UUID_GROUPS {
+        text.push_str(correlation_id.get(group).unwrap_or_default());
+    }
     text.push('-');
-    push_hex(&mut text, u128::from(span.max(1)), 16);
+    let parent = text.len();
+    for group in UUID_GROUPS.into_iter().skip(3) {
+        text.push_str(request_id.get(group).unwrap_or_default());
+    }
+    if text.bytes().skip(parent).all(|digit| digit == b'0') {
+        // Zero is no parent id.
+        text.truncate(parent);
+        text.push_str("0000000000000001");
+    }
     text.push_str("-00");
+    text.make_ascii_lowercase();
     text
 }
 
@@ -101,6 +118,8 @@ mod tests {
         let choice = |client: Option<&[u8]>, id: Option<&[u8]>| choose(client, id, || 7);
         assert_eq!(choice(Some(kept), Some(made)).as_bytes(), kept);
         assert_eq!(choice(Some(b"<script>"), Some(made)).as_bytes(), made);
+        let nil = b"00000000-0000-0000-0000-000000000000";
+        assert_eq!(choice(Some(nil), Some(made)).as_bytes(), made);
         assert_eq!(choice(Some(b"\xff"), None), "00000000-0000-4000-8000-000000000007");
         assert!(is_uuid(uuid_from(u128::MAX).as_bytes()));
     }
@@ -119,7 +138,11 @@ mod tests {
         ] {
             assert!(!is_traceparent(bad.as_bytes()), "{bad}");
         }
-        let made = traceparent_for("f47ac10b-58cc-4372-a567-0e02b2c3d479", 0);
+        let id = "F47ac10b-58cc-4372-a567-0e02b2c3d479";
+        let made = traceparent_for(id, "00000000-0000-4000-8000-00000000000A");
+        assert_eq!(made, "00-f47ac10b58cc4372a5670e02b2c3d479-800000000000000a-00");
         assert!(is_traceparent(made.as_bytes()), "{made}");
+        let odd = traceparent_for(id, "f47ac10b-0000-0000-0000-000000000000");
+        assert!(is_traceparent(odd.as_bytes()), "{odd}");
     }
 }

@@ -7,9 +7,9 @@ use crate::headers::Single;
 pub enum Presented<'a> {
     /// Nothing.
     Nothing,
-    /// A bearer token.
-    Bearer(&'a str),
-    /// Something that cannot be a bearer token: repeated, not text, of another scheme.
+    /// A bearer token; whether it is text is for its reader to say.
+    Bearer(&'a [u8]),
+    /// Something that cannot be a bearer token: repeated, empty, of another scheme.
     Unusable,
 }
 
@@ -23,18 +23,24 @@ impl<'a> Presented<'a> {
             Single::Repeated => return Self::Unusable,
             Single::One(value) => value,
         };
-        let Ok(text) = core::str::from_utf8(value) else {
-            return Self::Unusable;
-        };
-        match text.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-                let token = token.trim_matches(' ');
-                if token.is_empty() { Self::Unusable } else { Self::Bearer(token) }
-            }
+        match value.split_first_chunk() {
+            Some((SCHEME, token)) => Self::bearer(token),
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case(SCHEME) => Self::bearer(token),
             _ => Self::Unusable,
         }
     }
+
+    const fn bearer(token: &'a [u8]) -> Self {
+        let mut token = token;
+        while let [b' ', rest @ ..] | [rest @ .., b' '] = token {
+            token = rest;
+        }
+        if token.is_empty() { Self::Unusable } else { Self::Bearer(token) }
+    }
 }
+
+/// The scheme and its space; schemes are compared without case (RFC 9110 §11.1).
+const SCHEME: &[u8; 7] = b"Bearer ";
 
 #[cfg(test)]
 mod tests {
@@ -43,9 +49,9 @@ mod tests {
     #[test]
     fn the_header_is_read_one_way_only() {
         let read = |value| Presented::from_authorization(Single::One(value));
-        assert_eq!(read(b"Bearer abc"), Presented::Bearer("abc"));
-        assert_eq!(read(b"bearer  abc "), Presented::Bearer("abc"));
-        for bad in [&b"Basic abc"[..], b"Bearer", b"Bearer ", b"", b"Bearer \xff", b"Bearerabc"] {
+        assert_eq!(read(b"Bearer abc"), Presented::Bearer(b"abc"));
+        assert_eq!(read(b"bearer  abc "), Presented::Bearer(b"abc"));
+        for bad in [&b"Basic abc"[..], b"Bearer", b"Bearer ", b"Bearer   ", b"", b"Bearerabc"] {
             assert_eq!(read(bad), Presented::Unusable, "{bad:?}");
         }
         assert_eq!(Presented::from_authorization(Single::Repeated), Presented::Unusable);

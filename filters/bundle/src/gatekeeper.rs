@@ -252,9 +252,7 @@ impl Gatekeeper {
         match known {
             Known::Nobody => return,
             Known::Token(caller) => {
-                for (name, value) in &caller.headers {
-                    effects.add_header(name, value);
-                }
+                caller.headers().for_each(|(name, value)| effects.add_header(name, value));
             }
             Known::Evidence(principal) => {
                 for (name, value) in principal.headers(&self.document.identity_headers) {
@@ -264,6 +262,15 @@ impl Gatekeeper {
         }
         if let Some(principal) = known.principal() {
             effects.set_filter_state(SUBJECT_STATE, principal.subject.as_bytes());
+        }
+    }
+
+    /// Trace context for a request that brings none.
+    fn traceparent(&mut self, id: &str, request_id: Option<&[u8]>, now: UnixMillis) -> String {
+        let given = request_id.filter(|given| correlation::is_uuid(given));
+        match given.and_then(|given| core::str::from_utf8(given).ok()) {
+            Some(given) => correlation::traceparent_for(id, given),
+            None => correlation::traceparent_for(id, &correlation::uuid_from(self.next_id(now))),
         }
     }
 
@@ -388,8 +395,7 @@ impl Plugin for Gatekeeper {
                     Some(_) => effects.set_header(headers::CORRELATION_ID, &correlation_id),
                 }
                 if !request.traceparent.is_some_and(correlation::is_traceparent) {
-                    let span = u64::try_from(self.next_id(now) & u128::from(u64::MAX));
-                    let trace = correlation::traceparent_for(&correlation_id, span.unwrap_or(1));
+                    let trace = self.traceparent(&correlation_id, request.request_id, now);
                     match request.traceparent {
                         None => effects.add_header(headers::TRACEPARENT, &trace),
                         Some(_) => effects.set_header(headers::TRACEPARENT, &trace),

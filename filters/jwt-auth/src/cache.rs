@@ -16,6 +16,9 @@ use crate::Caller;
 
 const WAYS: usize = 8;
 
+/// No document allows clocks to differ by more.
+const MOST_LEEWAY_SECS: u64 = 3600;
+
 /// How much is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -40,13 +43,70 @@ struct Entry {
     generation: u32,
     bytes: usize,
     used: u64,
+    /// When the token is over by any leeway, in seconds since the epoch.
+    over_at: u64,
+}
+
+/// Entries, and a few bits of each one's hash side by side: the set is searched in one line of
+/// the processor's cache, and only the entry that is meant is fetched.
+#[derive(Debug, Clone, Default)]
+struct Set {
+    tags: [u32; WAYS],
+    entries: Vec<Entry>,
+}
+
+impl Set {
+    fn find(&mut self, hash: u128) -> Option<&mut Entry> {
+        let tag = tag(hash);
+        let tags = self.tags.iter().zip(0..self.entries.len());
+        let mut places = tags.filter(|(known, _)| **known == tag).map(|(_, place)| place);
+        let place =
+            places.find(|place| self.entries.get(*place).is_some_and(|entry| entry.hash == hash));
+        self.entries.get_mut(place?)
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.entries.push(entry);
+        self.tag();
+    }
+
+    fn remove_oldest(&mut self) -> Option<Entry> {
+        let ages = self.entries.iter().enumerate();
+        let (oldest, _) = ages.min_by_key(|(_, entry)| entry.used)?;
+        let removed = self.entries.swap_remove(oldest);
+        self.tag();
+        Some(removed)
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
+        let before = self.entries.len();
+        self.entries.retain(keep);
+        if self.entries.len() != before {
+            self.tag();
+        }
+    }
+
+    fn tag(&mut self) {
+        for (known, entry) in self.tags.iter_mut().zip(&self.entries) {
+            *known = tag(entry.hash);
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.entries.iter().map(|entry| entry.bytes).sum()
+    }
+}
+
+/// Bits that do not choose the set when there are fewer than 2³² of them.
+fn tag(hash: u128) -> u32 {
+    u32::try_from((hash >> 32) & u128::from(u32::MAX)).unwrap_or_default()
 }
 
 /// The cache. One per VM.
 #[derive(Debug)]
 pub struct TokenCache {
     key: [u8; 16],
-    sets: Vec<Vec<Entry>>,
+    sets: Vec<Set>,
     bytes_per_set: usize,
     clock: u64,
     entries: usize,
@@ -59,7 +119,7 @@ impl TokenCache {
         let sets = limits.entries.div_ceil(WAYS).max(1);
         Self {
             key: seed.to_le_bytes(),
-            sets: vec![Vec::new(); sets],
+            sets: vec![Set::default(); sets],
             bytes_per_set: limits.bytes / sets,
             clock: 0,
             entries: 0,
@@ -103,7 +163,7 @@ impl TokenCache {
         self.clock += 1;
         for at in self.sets_of(hash) {
             let set = self.sets.get_mut(at)?;
-            if let Some(entry) = set.iter_mut().find(|entry| entry.hash == hash) {
+            if let Some(entry) = set.find(hash) {
                 entry.used = self.clock;
                 return Some((Rc::clone(&entry.caller), entry.generation));
             }
@@ -123,13 +183,10 @@ impl TokenCache {
         let choices = self.sets_of(hash);
         for at in choices {
             let Some(set) = self.sets.get_mut(at) else { continue };
-            let before = set.len();
-            // Tokens that are over by any leeway are of no use to anybody.
-            set.retain(|entry| {
-                let end = entry.caller.token.claims.expires_at.saturating_add(3600);
-                entry.hash != hash && end >= now.as_secs()
-            });
-            self.entries -= before - set.len();
+            let before = set.entries.len();
+            // Tokens that are over are of no use to anybody.
+            set.retain(|entry| entry.hash != hash && entry.over_at >= now.as_secs());
+            self.entries -= before - set.entries.len();
         }
         let emptier = choices.into_iter().min_by_key(|at| self.room_key(*at));
         let (used, budget) = (self.clock, self.bytes_per_set);
@@ -137,27 +194,24 @@ impl TokenCache {
         if bytes > budget {
             return;
         }
-        while set.len() >= WAYS || total(set) + bytes > budget {
-            let oldest = set.iter().enumerate().min_by_key(|(_, entry)| entry.used);
-            let Some((oldest, _)) = oldest else { break };
-            set.swap_remove(oldest);
+        while set.entries.len() >= WAYS || set.bytes() + bytes > budget {
+            if set.remove_oldest().is_none() {
+                break;
+            }
             self.entries -= 1;
         }
-        set.push(Entry { hash, caller: Rc::clone(caller), generation, bytes, used });
+        let over_at = caller.token.claims.expires_at.saturating_add(MOST_LEEWAY_SECS);
+        set.push(Entry { hash, caller: Rc::clone(caller), generation, bytes, used, over_at });
         self.entries += 1;
     }
 
     /// Orders sets by how little a new entry would push out: fewer entries first; among full
     /// ones the one whose oldest entry was used longest ago.
     fn room_key(&self, at: usize) -> (usize, u64) {
-        let set = self.sets.get(at).map_or(&[][..], Vec::as_slice);
+        let set = self.sets.get(at).map_or(&[][..], |set| set.entries.as_slice());
         let oldest = set.iter().map(|entry| entry.used).min().unwrap_or_default();
         (set.len(), oldest)
     }
-}
-
-fn total(set: &[Entry]) -> usize {
-    set.iter().map(|entry| entry.bytes).sum()
 }
 
 /// What an entry holds on the heap, near enough for a budget: texts, and what each costs beside
@@ -178,8 +232,9 @@ fn weight(caller: &Caller) -> usize {
         &claims.token_id,
         &caller.token.key_id,
     ];
-    let pairs = principal.claim_headers.iter().chain(&caller.headers);
+    let pairs = principal.claim_headers.iter();
     PER_ENTRY
+        + caller.headers.weight()
         + text(&claims.issuer)
         + text(&principal.subject)
         + options.into_iter().flatten().map(|value| text(value)).sum::<usize>()

@@ -8,6 +8,7 @@
 //! [`SignatureVerifier`], headers are handed in.
 
 mod cache;
+mod packed;
 
 use std::rc::Rc;
 
@@ -16,13 +17,14 @@ use postern_request::principal::{IdentityHeader, Principal};
 use postern_request::{Denial, UnixMillis};
 
 pub use cache::{Limits, TokenCache};
+use packed::Packed;
 
 /// A verified token, and what it means for upstreams, worked out once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     token: VerifiedToken,
     /// Identity headers as the document wants them.
-    pub headers: Vec<(String, String)>,
+    headers: Packed,
 }
 
 impl Caller {
@@ -30,6 +32,11 @@ impl Caller {
     #[must_use]
     pub const fn principal(&self) -> &Principal {
         self.token.principal()
+    }
+
+    /// Identity headers as the document wants them, no name twice.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers.iter()
     }
 }
 
@@ -95,11 +102,11 @@ impl JwtAuth {
     /// The denial for the client; which check failed is in its `reason` only.
     pub fn authenticate(
         &mut self,
-        token: &str,
+        token: &[u8],
         verifier: &mut dyn SignatureVerifier,
         now: UnixMillis,
     ) -> Result<(Rc<Caller>, Source), Denial> {
-        let hash = self.cache.hash(token.as_bytes());
+        let hash = self.cache.hash(token);
         let generation_of = |issuer: usize| self.keys.get(issuer).map(|keys| keys.generation);
         if let Some((caller, generation)) = self.cache.get(hash)
             && generation_of(caller.token.issuer_index) == Some(generation)
@@ -107,12 +114,14 @@ impl JwtAuth {
             self.judge_time(&caller, now)?;
             return Ok((caller, Source::Cache));
         }
+        // A token that is no text was never remembered.
+        let token = core::str::from_utf8(token).map_err(|_| TokenError::Form.to_denial())?;
         let keys = &self.keys;
         let keys_of = |issuer: usize| keys.get(issuer).and_then(|keys| keys.set.as_ref());
         let token = postern_jose::verify(token, &self.issuers, keys_of, verifier, now)
             .map_err(TokenError::to_denial)?;
         let generation = generation_of(token.issuer_index).unwrap_or_default();
-        let headers = token.principal().headers(&self.identity_headers);
+        let headers = Packed::new(&token.principal().headers(&self.identity_headers));
         let caller = Rc::new(Caller { token, headers });
         self.cache.insert(hash, &caller, generation, now);
         Ok((caller, Source::Signature))
