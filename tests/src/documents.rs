@@ -9,6 +9,12 @@ use crate::{env, keys};
 pub const GATEWAY: &str = include_str!("../fixtures/gateway.yaml");
 /// Exact limits with each of the answers to a store that is away.
 pub const FAILURES: &str = include_str!("../fixtures/failures.yaml");
+/// Routes that need `ext_proc`; `$EXT_PROC` says what happens while it is away.
+pub const AWAY: &str = include_str!("../fixtures/away.yaml");
+/// Limits by address behind one trusted proxy.
+pub const PROXIED: &str = include_str!("../fixtures/proxied.yaml");
+/// Upstreams that misbehave, at `$NOBODY`, `$BREAKING` and `$CLOSING`.
+pub const UPSTREAMS: &str = include_str!("../fixtures/upstreams.yaml");
 /// Wrong in many ways; [`BROKEN_AT`] says where.
 pub const BROKEN: &str = include_str!("../fixtures/broken.yaml");
 /// Lines of [`BROKEN`] that must be reported, and a word that the report must hold.

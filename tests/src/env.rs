@@ -1,6 +1,9 @@
 //! Where the real parts are. `./dev test` builds or fetches them and says so here.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+
+use crate::redis::lent::RedisUrl;
 
 /// Envoy's binary.
 #[must_use]
@@ -20,10 +23,35 @@ pub fn bundle() -> PathBuf {
     part("POSTERN_BUNDLE_WASM", "the WASM bundle")
 }
 
-/// Redis' server.
+/// Redis' server, to start processes with.
+///
+/// # Panics
+/// When there is none.
 #[must_use]
 pub fn redis_server() -> PathBuf {
+    assert!(
+        has_redis_server() || redis_url().is_none(),
+        "this takes a Redis process, and REDIS_URL gives none: set \
+         REDIS_SERVER=/path/to/redis-server"
+    );
     part("POSTERN_REDIS_SERVER", "redis-server")
+}
+
+/// Whether Redis processes can be started.
+#[must_use]
+pub fn has_redis_server() -> bool {
+    set("POSTERN_REDIS_SERVER").is_some()
+}
+
+/// A Redis that already runs, where the caller of `./dev test` lends one by `REDIS_URL`.
+///
+/// # Panics
+/// When the variable holds no such URL.
+#[must_use]
+pub fn redis_url() -> Option<RedisUrl> {
+    let text = set("POSTERN_REDIS_URL")?;
+    let url = RedisUrl::parse(&text.to_string_lossy());
+    Some(url.unwrap_or_else(|error| panic!("POSTERN_REDIS_URL: {error}")))
 }
 
 /// The repository's root.
@@ -36,7 +64,7 @@ pub fn repository() -> PathBuf {
 #[must_use]
 pub fn schemas() -> PathBuf {
     let beside = repository().join("..").join("shared").join("schemas");
-    let named = std::env::var_os("POSTERN_SCHEMAS").filter(|value| !value.is_empty());
+    let named = set("POSTERN_SCHEMAS");
     let folder = named.map_or_else(|| beside.clone(), PathBuf::from);
     assert!(
         folder.is_dir(),
@@ -48,8 +76,12 @@ pub fn schemas() -> PathBuf {
     folder
 }
 
+fn set(variable: &str) -> Option<OsString> {
+    std::env::var_os(variable).filter(|value| !value.is_empty())
+}
+
 fn part(variable: &str, what: &str) -> PathBuf {
-    let Some(path) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
+    let Some(path) = set(variable) else {
         panic!("{variable} is not set, so {what} is unknown: run ./dev test, which sets it");
     };
     let path = PathBuf::from(path);

@@ -93,6 +93,19 @@ pub fn for_each_object(
     }
 }
 
+/// Gives the server two seconds for what a gateway gives it a quarter of one: machines that tests
+/// run on stand still for longer than that, and a test is not about how fast they are. What is
+/// answered when the time is over stays what it is.
+pub fn be_patient(config: &mut Value) {
+    for_each_object(config, &mut |members| {
+        let calls_the_server = members.contains_key("envoy_grpc");
+        let time = if calls_the_server { "timeout" } else { "message_timeout" };
+        if let Some(time) = members.get_mut(time) {
+            *time = Value::from("2s");
+        }
+    });
+}
+
 /// Has Envoy itself check a configuration.
 pub async fn validate(config: &Path) -> Finished {
     let mut command = Command::new(env::envoy());

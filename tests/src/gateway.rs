@@ -206,9 +206,12 @@ impl Builder {
 
         envoy::render(&document, folder.path(), envoy_ports, server_ports).await.expect_success();
         let config = envoy::config_file(folder.path());
-        if let Some(edit) = self.edit {
-            envoy::edit(&config, edit);
-        }
+        envoy::edit(&config, |config| {
+            envoy::be_patient(config);
+            if let Some(edit) = self.edit {
+                edit(config);
+            }
+        });
         let log = folder.path().join("envoy.log");
         let envoy = Envoy::start(&config, envoy_ports, self.workers, &log).await;
         Gateway { envoy, server, redis, upstream, durable, document: server_document, folder }

@@ -7,7 +7,8 @@
 //! The kit panics instead of returning errors: a part that does not start is a failed test,
 //! and the panic says where to look. What a program wrote is printed when its test fails.
 //!
-//! Deliberately absent: skipping. A missing part fails the test.
+//! Deliberately absent: skipping. A missing part fails the test; the one exception is
+//! [`redis::Redis::down_or_skip`].
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,

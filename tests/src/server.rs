@@ -88,6 +88,40 @@ impl Durable {
         arguments.push(self.key_file.display().to_string());
         arguments
     }
+
+    /// Makes what was written last unreadable, as a broken disk would, for a server that has
+    /// the store open. What the server holds in memory it still has.
+    ///
+    /// Only the write-ahead log is emptied, in place: everything that commands wrote while a
+    /// server ran is there, and a server that reads must ask for it again.
+    ///
+    /// # Panics
+    /// When there is no such log: no server has the store open.
+    pub fn take_away(&self) -> Outage {
+        let log = self.database.with_extension("db-wal");
+        let kept = fs::read(&log).expect("the store's write-ahead log");
+        assert!(!kept.is_empty(), "nothing was written while a server ran");
+        fs::write(&log, b"").expect("an empty log");
+        Outage { log, kept }
+    }
+}
+
+/// A durable store that cannot be read.
+#[derive(Debug)]
+#[must_use]
+pub struct Outage {
+    log: PathBuf,
+    kept: Vec<u8>,
+}
+
+impl Outage {
+    /// It can be read again, and nothing is lost.
+    ///
+    /// # Panics
+    /// When what was there cannot be written back.
+    pub fn end(self) {
+        fs::write(&self.log, &self.kept).expect("the log's content");
+    }
 }
 
 /// What a server runs with.
@@ -192,6 +226,26 @@ impl Server {
     /// `GET /metrics`
     pub async fn metrics(&self) -> String {
         Client::new(Protocol::Http1, self.ports.metrics).send(&Call::get("/metrics")).await.text()
+    }
+
+    /// The sum of a metric's samples that have all of these labels; 0 when there is none yet.
+    ///
+    /// # Panics
+    /// When a sample is no whole number.
+    pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        let wanted: Vec<String> =
+            labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+        let text = self.metrics().await;
+        let samples = text.lines().filter_map(|line| {
+            let (found, rest) = line.split_once('{')?;
+            let (labels, number) = rest.rsplit_once("} ")?;
+            let labels: Vec<&str> = labels.split(',').collect();
+            let fits = found == name && wanted.iter().all(|one| labels.contains(&one.as_str()));
+            fits.then_some(number)
+        });
+        samples
+            .map(|number| number.parse::<u64>().unwrap_or_else(|_| panic!("{name} is {number}")))
+            .sum()
     }
 }
 

@@ -7,12 +7,15 @@
     reason = "tests"
 )]
 
+use std::net::TcpListener;
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use postern_e2e::client::{Call, Protocol};
 use postern_e2e::gateway::Gateway;
-use postern_e2e::server::{self, Durable};
-use postern_e2e::{documents, env, envoy, keys};
+use postern_e2e::server::{self, Durable, Options};
+use postern_e2e::{documents, env, envoy, keys, ports, process};
 use serde_json::{Value, json};
 
 const SAMPLE: &str = "envoy/sample.yaml";
@@ -65,6 +68,33 @@ async fn wrong_use_is_an_error_with_a_hint() {
         let finished = server::run(arguments).await;
         assert_ne!(finished.code, Some(0), "{finished}");
         assert!(finished.stderr.contains("Usage"), "{finished}");
+    }
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named_with_its_option() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        document: env::repository().join(SAMPLE),
+        volatile: "memory".to_owned(),
+        durable: None,
+        folder: folder.path().to_path_buf(),
+    };
+    let addresses = server::Ports::free();
+    for (port, option) in [
+        (addresses.grpc, "--grpc-address"),
+        (addresses.public, "--public-address"),
+        (addresses.admin, "--admin-address"),
+        (addresses.metrics, "--metrics-address"),
+    ] {
+        let taken = TcpListener::bind(ports::local(port)).expect("a port");
+        let command = server::serve_command(&options, addresses);
+        let finished = process::run(command, Duration::from_secs(20)).await;
+        assert_eq!(finished.code, Some(1), "{finished}");
+        let place = ports::local(port).to_string();
+        assert!(finished.stderr.contains(&place), "no {place}: {finished}");
+        assert!(finished.stderr.contains(option), "no {option}: {finished}");
+        drop(taken);
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 use postern_e2e::client::{Call, Client, Protocol};
+use postern_e2e::documents;
 use postern_e2e::gateway::{Gateway, Store};
 use postern_e2e::keys::{self, Token};
 use postern_e2e::redis::Redis;
@@ -86,4 +87,53 @@ async fn an_exact_limit_in_memory_holds_under_load() {
     // The key is the subject, whichever token names it.
     assert_eq!(passed(&clients, &call(&subject), 4).await, 0);
     assert_eq!(passed(&clients, &call(&keys::subject("other")), 4).await, 4);
+}
+
+/// A call as the trusted proxy hands it on: these are its `X-Forwarded-For` lines, and the last
+/// entry of the last one is what the proxy itself wrote. The rest is the client's.
+fn forwarded(path: &str, lines: &[String]) -> Call {
+    let call = Call::get(path)
+        .header("x-real-ip", "198.51.100.1")
+        .header("x-envoy-external-address", "198.51.100.2")
+        .header("forwarded", "for=198.51.100.3");
+    lines.iter().fold(call, |call, line| call.header("x-forwarded-for", line.as_str()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_trusted_proxy_limits_count_whom_it_names() {
+    let gateway = Gateway::builder().document(documents::PROXIED).start().await;
+    for path in ["/limited/exact", "/limited/local"] {
+        let warm_up = forwarded(path, &["192.0.2.1".to_owned()]);
+        gateway.until_status(200, &warm_up).await;
+        for (protocol, one, two) in [
+            (Protocol::Http1, "203.0.113.1", "203.0.113.2"),
+            (Protocol::Http2, "203.0.113.3", "203.0.113.4"),
+        ] {
+            let client = gateway.client(protocol);
+            let before = gateway.upstream.requests("limited");
+            for left in [2, 1, 0] {
+                let answer = client.send(&forwarded(path, &[one.to_owned()])).await.expect(200);
+                assert_eq!(answer.number("x-ratelimit-remaining"), left, "{path}:\n{answer}");
+            }
+            // Nothing that stands further left gets the client another budget.
+            for lines in [
+                vec![one.to_owned()],
+                vec![format!("198.51.100.7, {one}")],
+                vec![format!("198.51.100.8,198.51.100.9, 127.0.0.1,{one}")],
+                vec![format!("{two}, {one}")],
+                vec!["198.51.100.10".to_owned(), one.to_owned()],
+            ] {
+                let answer = client.send(&forwarded(path, &lines)).await;
+                assert_eq!(answer.status, 429, "{path} with {lines:?}:\n{answer}");
+                answer.expect_denial(429, "RATE_LIMIT_EXCEEDED");
+            }
+            // The other one has a budget of its own, and may say whatever it likes.
+            for (left, line) in [(2, two.to_owned()), (1, format!("{one}, {two}"))] {
+                let answer = client.send(&forwarded(path, &[line])).await.expect(200);
+                assert_eq!(answer.number("x-ratelimit-remaining"), left, "{path}:\n{answer}");
+            }
+            let passed = gateway.upstream.requests("limited") - before;
+            assert_eq!(passed, 5, "{path}, {protocol:?}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::paths::Workspace;
+use crate::setup::redis::{self, Redis};
 use crate::setup::{envoy, packages, toolchain};
 use crate::wasm::{self, Modules};
 
@@ -13,7 +14,7 @@ use crate::wasm::{self, Modules};
 /// environment variables and look nowhere else.
 pub struct Parts {
     envoy: PathBuf,
-    redis: PathBuf,
+    redis: Redis,
     modules: Modules,
 }
 
@@ -23,7 +24,7 @@ impl Parts {
         packages::c_compiler(workspace)?;
         let toolchain = toolchain::wasm(workspace)?;
         let envoy = envoy::get(workspace)?;
-        let redis = packages::redis(workspace)?;
+        let redis = redis::get(workspace)?;
         let modules = wasm::build(workspace, &toolchain)?;
         Ok(Self { envoy, redis, modules })
     }
@@ -33,9 +34,16 @@ impl Parts {
     pub fn hand_to(&self, command: &mut Command, postern: &Path) {
         command
             .env("POSTERN_ENVOY", &self.envoy)
-            .env("POSTERN_REDIS_SERVER", &self.redis)
             .env("POSTERN_BUNDLE_WASM", &self.modules.bundle)
             .env("POSTERN_TRIVIAL_WASM", &self.modules.trivial)
             .env("POSTERN_BIN", postern);
+        match &self.redis.lent {
+            Some(url) => command.env("POSTERN_REDIS_URL", url.url()),
+            None => command.env_remove("POSTERN_REDIS_URL"),
+        };
+        match &self.redis.server {
+            Some(path) => command.env("POSTERN_REDIS_SERVER", path),
+            None => command.env_remove("POSTERN_REDIS_SERVER"),
+        };
     }
 }

@@ -1,7 +1,9 @@
 //! The client's address.
 //!
 //! Envoy works it out of the connection and the configured number of trusted hops
-//! (`xff_num_trusted_hops`); nothing here ever looks at `x-forwarded-for`.
+//! (`xff_num_trusted_hops`). Where it hands over the connection's address only,
+//! [`behind_proxies`] reads `x-forwarded-for` the way Envoy does, so that all parts count the
+//! same client.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -37,7 +39,8 @@ pub fn limit_key(address: IpAddr, ipv6_prefix: u8) -> IpAddr {
 
 /// The client's address behind trusted proxies, as Envoy works it out
 /// (`xff_num_trusted_hops`): the entry `hops` places before the last one of `x-forwarded-for`.
-/// None without trusted proxies, or when the header has fewer entries than that.
+/// None without trusted proxies, when the header has fewer entries than that, or when that
+/// entry is no bare address (`192.0.2.1:443` is none): Envoy takes the connection's then.
 #[must_use]
 pub fn behind_proxies(headers: &dyn HeaderView, hops: usize) -> Option<IpAddr> {
     if hops == 0 {
@@ -47,7 +50,8 @@ pub fn behind_proxies(headers: &dyn HeaderView, hops: usize) -> Option<IpAddr> {
     headers.for_each(&mut |name, value| {
         if name == "x-forwarded-for" {
             let text = core::str::from_utf8(value).unwrap_or_default();
-            entries.extend(text.split(',').map(|entry| parse(entry.trim())));
+            let address = |entry: &str| entry.trim().parse::<IpAddr>().ok();
+            entries.extend(text.split(',').map(|entry| address(entry).map(|a| a.to_canonical())));
         }
     });
     entries.into_iter().rev().nth(hops).flatten()
@@ -84,7 +88,9 @@ mod tests {
             let expected = expected.map(|text| text.parse().unwrap());
             assert_eq!(behind_proxies(&list, hops), expected, "{hops}");
         }
-        assert_eq!(behind_proxies(&forwarded(&["nonsense, 10.0.0.1"]), 1), None);
+        for odd in ["nonsense", "192.0.2.1:443", "[2001:db8::1]"] {
+            assert_eq!(behind_proxies(&forwarded(&[odd, "10.0.0.1"]), 1), None, "{odd}");
+        }
     }
 
     #[test]

@@ -100,8 +100,8 @@ impl ErrorCode {
             Self::Forbidden | Self::InsufficientScope => 7,
             Self::NotFound => 12,
             Self::PayloadTooLarge | Self::RateLimitExceeded => 8,
-            Self::BadGateway | Self::CircuitOpen | Self::Unavailable => 14,
-            Self::GatewayTimeout => 4,
+            // A timeout too: gRPC's own table makes UNAVAILABLE of a 504, and so does Envoy.
+            Self::BadGateway | Self::CircuitOpen | Self::Unavailable | Self::GatewayTimeout => 14,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
+use postern_e2e::env;
 
 /// The programs and modules that are measured or measure.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl Parts {
             postern: part("POSTERN_BIN", "the postern binary")?,
             bundle: part("POSTERN_BUNDLE_WASM", "the WASM bundle")?,
             trivial: part("POSTERN_TRIVIAL_WASM", "the trivial module")?,
-            redis: part("POSTERN_REDIS_SERVER", "redis-server")?,
+            redis: redis()?,
             wrk: part("POSTERN_WRK", "wrk")?,
             own: std::env::current_exe().context("where this program is")?,
         })
@@ -43,6 +44,17 @@ impl Parts {
         let target = self.own.ancestors().nth(2);
         Ok(target.context("this program lies in no target folder")?.join("bench"))
     }
+}
+
+/// A process of the bench's own: its CPU time is a row of the report.
+fn redis() -> Result<PathBuf> {
+    if env::redis_url().is_some() && !env::has_redis_server() {
+        bail!(
+            "the CPU time of Redis' process is measured, and REDIS_URL gives no process: set \
+             REDIS_SERVER=/path/to/redis-server"
+        );
+    }
+    part("POSTERN_REDIS_SERVER", "redis-server")
 }
 
 fn part(variable: &str, what: &str) -> Result<PathBuf> {

@@ -1,7 +1,9 @@
 //! Getting the real parts: idempotent, each step says what it found or did.
 
 pub mod envoy;
+pub mod lent;
 pub mod packages;
+pub mod redis;
 pub mod toolchain;
 
 use anyhow::Result;
@@ -15,7 +17,7 @@ pub fn run(workspace: &Workspace, options: &SetupOptions) -> Result<()> {
     packages::c_compiler(workspace)?;
     toolchain::wasm(workspace)?;
     envoy::get(workspace)?;
-    packages::redis(workspace)?;
+    redis::get(workspace)?;
     if options.all {
         packages::wrk(workspace)?;
         lint::cargo_deny(workspace)?;

@@ -40,25 +40,6 @@ pub fn c_compiler(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The Redis server that tests start on ports of their own.
-pub fn redis(workspace: &Workspace) -> Result<PathBuf> {
-    let path = match paths::from_env("REDIS_SERVER") {
-        Some(path) => path,
-        None => {
-            found_or_installed(workspace, "redis-server", "set REDIS_SERVER=/path/to/redis-server")?
-        }
-    };
-    let text = process::output(Command::new(&path).arg("--version"))
-        .context("redis-server does not run; set REDIS_SERVER=/path/to/one that does")?;
-    let version = text.split_whitespace().find_map(|word| word.strip_prefix("v="));
-    say::ok(&format!(
-        "redis-server {} ({})",
-        version.unwrap_or("of unknown version"),
-        path.display()
-    ));
-    Ok(path)
-}
-
 /// The load generator of the benches.
 pub fn wrk(workspace: &Workspace) -> Result<PathBuf> {
     let path = found_or_installed(workspace, "wrk", "put `wrk` on the PATH")?;
@@ -94,7 +75,8 @@ pub fn install(
     .with_context(|| format!("{what} could not be installed; {otherwise}"))
 }
 
-fn found_or_installed(workspace: &Workspace, name: &str, otherwise: &str) -> Result<PathBuf> {
+/// A program on the `PATH`, or the package of that name.
+pub fn found_or_installed(workspace: &Workspace, name: &str, otherwise: &str) -> Result<PathBuf> {
     if let Some(path) = paths::program(name) {
         return Ok(path);
     }

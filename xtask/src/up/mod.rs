@@ -7,21 +7,26 @@ mod stack;
 mod state;
 mod verify;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::cli::UpOptions;
 use crate::http::Request;
 use crate::paths::Workspace;
 use crate::running::Stop;
-use crate::setup::{envoy, packages, toolchain};
+use crate::setup::lent::Database;
+use crate::setup::{envoy, packages, redis, toolchain};
 use crate::up::guide::Credentials;
 use crate::up::ports::Ports;
 use crate::up::postern::Postern;
 use crate::up::stack::Stack;
 use crate::up::state::State;
 use crate::{process, say, wasm};
+
+/// How long a database stays taken by an `up` that was killed: a working day, like the token of
+/// the guide. One that runs on for longer shares it at worst.
+const LEASE: Duration = Duration::from_secs(8 * 60 * 60);
 
 /// Gets, builds and starts everything, says what to try, and stays until told
 /// to stop; with `--once`, tries it by itself and ends.
@@ -39,13 +44,21 @@ pub fn run(workspace: &Workspace, options: &UpOptions) -> Result<()> {
     packages::c_compiler(workspace)?;
     let toolchain = toolchain::wasm(workspace)?;
     let envoy = envoy::get(workspace)?;
+    let lent = redis::lent()?;
     let mut build = workspace.cargo();
     build.args(["build", "-p", "postern-server", "-p", "postern-sample-upstream"]);
     process::run("building the server and the sample upstream", &mut build)?;
     let modules = wasm::build(workspace, &toolchain)?;
 
     let state = State::open(workspace, &ports)?;
-    let postern = Postern::new(workspace, &state);
+    let stop = Stop::on_signals()?;
+    // Given back on every way out from here, after the stack below has ended.
+    let database = lent.map(|redis| redis.take_database(LEASE)).transpose().context("REDIS_URL")?;
+    if let Some(database) = &database {
+        say::ok(&format!("limits and circuits in {database}, which was empty"));
+    }
+    let volatile = database.as_ref().map(Database::url);
+    let postern = Postern::new(workspace, &state, volatile);
     postern.check()?;
     postern.prepare_store()?;
     let credentials = Credentials {
@@ -56,7 +69,6 @@ pub fn run(workspace: &Workspace, options: &UpOptions) -> Result<()> {
     };
     let config = postern.render(&ports, &modules.bundle)?;
 
-    let stop = Stop::on_signals()?;
     let envoy = (envoy.as_path(), config.as_path());
     let mut stack = Stack::start(workspace, &state, &postern, &ports, envoy, &stop)?;
     let first = Request::new("GET", ports.envoy, "/content/items").bearer(&credentials.token);

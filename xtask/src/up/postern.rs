@@ -22,12 +22,14 @@ pub struct Postern<'a> {
     binary: PathBuf,
     root: &'a Path,
     state: &'a State,
+    volatile: Option<String>,
 }
 
 impl<'a> Postern<'a> {
-    /// The binary that was just built.
-    pub fn new(workspace: &'a Workspace, state: &'a State) -> Self {
-        Self { binary: workspace.binary("debug", "postern"), root: workspace.root(), state }
+    /// The binary that was just built, its volatile state at this URL or in memory.
+    pub fn new(workspace: &'a Workspace, state: &'a State, volatile: Option<String>) -> Self {
+        let binary = workspace.binary("debug", "postern");
+        Self { binary, root: workspace.root(), state, volatile }
     }
 
     /// Checks the document; its problems are the error.
@@ -103,7 +105,7 @@ impl<'a> Postern<'a> {
         Ok(self.state.folder().join("envoy.json"))
     }
 
-    /// The server, all roles in one process, its volatile state in memory.
+    /// The server, all roles in one process.
     pub fn serve(&self, ports: &Ports) -> Command {
         let mut command = self.command(&["serve"]);
         command
@@ -112,9 +114,14 @@ impl<'a> Postern<'a> {
             .args(["--public-address", &address(ports.public)])
             .args(["--admin-address", &address(ports.admin)])
             .args(["--metrics-address", &address(ports.metrics)])
-            .args(["--volatile", "memory", "--durable", &self.state.durable()])
+            .args(["--durable", &self.state.durable()])
             .args(self.key_file())
             .args(["--drain-seconds", "2"]);
+        match &self.volatile {
+            // It may hold a password, and everybody on this machine can read command lines.
+            Some(url) => command.args(["--volatile", "env:REDIS_URL"]).env("REDIS_URL", url),
+            None => command.args(["--volatile", "memory"]),
+        };
         command
     }
 
