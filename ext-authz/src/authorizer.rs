@@ -24,6 +24,7 @@ use sha2::{Digest as _, Sha256};
 use crate::api_keys::ApiKeys;
 use crate::keys::{CheckSignature, IssuerKeys, Verifier};
 use crate::metrics::Metrics;
+use crate::revoked::Revoked;
 use crate::store_failure::StandIn;
 
 /// A request as Envoy tells it.
@@ -58,6 +59,8 @@ pub struct Parts {
     pub keys: Arc<IssuerKeys>,
     /// Checks a signature.
     pub check_signature: CheckSignature,
+    /// Whether tokens were revoked.
+    pub revoked: Arc<dyn Revoked>,
     /// API keys.
     pub api_keys: ApiKeys,
     /// Limits and circuits.
@@ -115,8 +118,11 @@ impl Authorizer {
                 limit: admitted.limit,
             })),
             Err(denial) => {
-                tracing::debug!(route = name, reason = denial.reason, "denied");
-                Answer::Deny(render(&denial, request, now))
+                let correlation_id = correlation_id(request, now);
+                tracing::debug!(correlation_id, route = name, reason = denial.reason, "denied");
+                let content_type = request.headers.single("content-type").one();
+                let is_grpc = denial::is_grpc(content_type);
+                Answer::Deny(denial.render(&correlation_id, now, is_grpc))
             }
         }
     }
@@ -204,9 +210,10 @@ impl Authorizer {
         let keys = self.parts.keys.snapshot();
         let keys_of = |issuer: usize| keys.get(issuer).and_then(|keys| keys.as_deref());
         let mut verifier = Verifier(&self.parts.check_signature);
-        postern_jose::verify(token, &document.issuers, keys_of, &mut verifier, now)
-            .map(|token| token.claims.principal)
-            .map_err(TokenError::to_denial)
+        let token = postern_jose::verify(token, &document.issuers, keys_of, &mut verifier, now)
+            .map_err(TokenError::to_denial)?;
+        self.parts.revoked.check(document, &token, now)?;
+        Ok(token.claims.principal)
     }
 
     /// Limits and circuit in one call to the store.
@@ -307,10 +314,10 @@ fn hash(key: &str) -> LimitKey {
     LimitKey(digest.first_chunk().copied().unwrap_or_default())
 }
 
-fn render(denial: &Denial, request: &Incoming, now: UnixMillis) -> RenderedDenial {
+/// The id that answer and log name. Envoy makes one for every request; the last way is for
+/// callers that are not Envoy.
+fn correlation_id(request: &Incoming, now: UnixMillis) -> String {
     let one = |name| request.headers.single(name).one();
     let fallback = || u128::from_le_bytes(hash(&format!("{}{}", now.0, request.target)).0);
-    let correlation_id =
-        correlation::choose(one(headers::CORRELATION_ID), one(headers::REQUEST_ID), fallback);
-    denial.render(&correlation_id, now, denial::is_grpc(one("content-type")))
+    correlation::choose(one(headers::CORRELATION_ID), one(headers::REQUEST_ID), fallback)
 }

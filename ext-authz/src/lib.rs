@@ -10,6 +10,7 @@ mod api_keys;
 mod authorizer;
 mod keys;
 mod metrics;
+mod revoked;
 mod store_failure;
 
 pub use adapter::AuthorizationService;
@@ -17,3 +18,4 @@ pub use api_keys::ApiKeys;
 pub use authorizer::{Answer, Authorizer, Incoming, Parts};
 pub use keys::{CheckSignature, IssuerKeys};
 pub use metrics::Metrics;
+pub use revoked::{NothingRevoked, Revoked};

@@ -92,7 +92,9 @@ impl IdentityService {
                 tracing::error!(%error, "no token could be issued");
                 Err(match error {
                     // Whoever runs the server can still make or open a key; clients may retry.
-                    IdentityError::NoSigningKey => OAuthError::unavailable(),
+                    IdentityError::NoSigningKey
+                    | IdentityError::SigningKey { .. }
+                    | IdentityError::Unseal { .. } => OAuthError::unavailable(),
                     _ => OAuthError::server_error(),
                 })
             }

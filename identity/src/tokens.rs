@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jsonwebtoken::Header;
-use postern_jose::{Algorithm, ClaimsRules, Issuer, TokenError, VerifiedToken, verify};
+use postern_jose::{ClaimsRules, Issuer, TokenError, VerifiedToken, verify};
 use postern_oauth::{ScopeSet, Secret};
 use postern_request::UnixMillis;
 use postern_request::headers::is_identity_value;
@@ -143,10 +143,8 @@ impl TokenIssuer {
             role: request.role.as_deref(),
             tier: request.tier.as_deref(),
         };
-        let mut header = Header::new(match signer.algorithm {
-            Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
-            Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
-        });
+        let algorithm = signer.algorithm.as_str().parse().map_err(|_| IdentityError::Crypto)?;
+        let mut header = Header::new(algorithm);
         header.typ = Some("at+jwt".to_owned());
         header.kid = Some(signer.kid);
         let token = jsonwebtoken::encode(&header, &claims, &signer.key)

@@ -1,5 +1,6 @@
 //! An Envoy bootstrap of the document: one listener, its filters, routes and clusters.
 
+pub(crate) mod access_log;
 mod clusters;
 mod filters;
 mod listener;
@@ -8,7 +9,7 @@ mod names;
 mod route_tree;
 pub(crate) mod routes;
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 
 use postern_document::Document;
 use serde_json::{Value, json};
@@ -43,13 +44,15 @@ impl core::str::FromStr for HostPort {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let problem = || format!("`{text}` is not HOST:PORT");
+        let problem = || format!("`{text}` is not HOST:PORT, for example postern.internal:9191");
         let (host, port) = text.rsplit_once(':').ok_or_else(problem)?;
-        let port = port.parse().map_err(|_| problem())?;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() {
-            return Err(problem());
-        }
+        let port = port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(problem)?;
+        let is_name_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(v6) if v6.parse::<Ipv6Addr>().is_ok() => v6,
+            None if !host.is_empty() && host.bytes().all(is_name_byte) => host,
+            _ => return Err(problem()),
+        };
         Ok(Self { host: host.to_owned(), port })
     }
 }

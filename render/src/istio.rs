@@ -19,11 +19,13 @@ mod plugin;
 mod resource;
 mod service_entry;
 mod virtual_service;
+mod warnings;
 
 use postern_document::Document;
 use serde_json::{Value, json};
 
 pub use self::options::{IstioOptions, VERSIONS};
+pub use self::warnings::warnings;
 
 use self::destinations::Destinations;
 use self::resource::file;

@@ -1,10 +1,14 @@
 //! The command line.
 
+mod values;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use postern_render::envoy::HostPort;
+
+use values::{access_log, listen_address};
 
 /// Turns Envoy and Istio sidecars into a complete API gateway.
 #[derive(Debug, Parser)]
@@ -90,10 +94,10 @@ pub struct RenderEnvoy {
     #[arg(long)]
     pub out: PathBuf,
     /// Where Envoy listens.
-    #[arg(long, default_value = "127.0.0.1:8080")]
+    #[arg(long, default_value = "127.0.0.1:8080", value_parser = listen_address)]
     pub listen: SocketAddr,
     /// Where Envoy's admin interface listens.
-    #[arg(long, default_value = "127.0.0.1:9901")]
+    #[arg(long, default_value = "127.0.0.1:9901", value_parser = listen_address)]
     pub envoy_admin: SocketAddr,
     /// The server's gRPC port.
     #[arg(long, default_value = "127.0.0.1:9191")]
@@ -105,7 +109,7 @@ pub struct RenderEnvoy {
     #[arg(long, default_value = "/etc/postern/postern-bundle.wasm")]
     pub wasm: String,
     /// Where access logs go; `none` for no access logs.
-    #[arg(long, default_value = "/dev/stdout")]
+    #[arg(long, default_value = "/dev/stdout", value_parser = access_log)]
     pub access_log: String,
 }
 
@@ -134,7 +138,7 @@ pub struct RenderIstio {
 /// Where durable records are.
 #[derive(Debug, Clone, Args)]
 pub struct Durable {
-    /// The durable store: sqlite:PATH.
+    /// The durable store: sqlite:PATH, postgres://… or env:NAME.
     #[arg(long, env = "POSTERN_DURABLE", hide_env_values = true)]
     pub durable: String,
 }
@@ -166,7 +170,7 @@ pub enum MigrateAction {
         /// The last migration to apply.
         name: Option<String>,
     },
-    /// Take back the last N.
+    /// Take back the last N, with everything in their tables.
     Down {
         /// The durable store.
         #[command(flatten)]
@@ -174,6 +178,9 @@ pub enum MigrateAction {
         /// How many.
         #[arg(default_value_t = 1)]
         count: usize,
+        /// Delete their tables with everything in them; without it, they are only named.
+        #[arg(long)]
+        yes: bool,
     },
     /// Say what is applied.
     Status {
@@ -251,7 +258,7 @@ pub enum ClientAction {
         #[arg(long)]
         name: String,
         /// Scopes it may ask for, separated by spaces.
-        #[arg(long, default_value = "")]
+        #[arg(long, visible_alias = "scope", default_value = "")]
         scopes: String,
         /// Lifetime of its access tokens, for example 1h.
         #[arg(long, default_value = "1h")]
@@ -294,7 +301,7 @@ pub enum ApikeyAction {
         #[arg(long)]
         client_id: Option<String>,
         /// Scopes, separated by spaces.
-        #[arg(long, default_value = "")]
+        #[arg(long, visible_alias = "scope", default_value = "")]
         scopes: String,
         /// Tier.
         #[arg(long)]
@@ -330,7 +337,11 @@ pub struct Token {
 pub enum TokenAction {
     /// Issue an access token, for tests and emergencies.
     Issue(TokenIssue),
-    /// Say what a token holds and whether it is good. Reads it from standard input with `-`.
+    /// Revoke a token, or all tokens of a session, subject, client or key. Committed to the durable
+    /// store when the command ends.
+    Revoke(TokenRevoke),
+    /// Say what a token holds, whether it is good, and what the document's gateway makes of it.
+    /// Reads it from standard input with `-`.
     Inspect {
         /// The document whose issuer it should be of.
         #[arg(long)]
@@ -349,6 +360,55 @@ pub enum TokenAction {
     },
 }
 
+/// `postern token revoke`
+#[derive(Debug, Args)]
+pub struct TokenRevoke {
+    /// The token to revoke; read from standard input with `-`. It need not hold any more.
+    #[arg(group = "revoked")]
+    pub token: Option<String>,
+    /// Revoke one token, by its `jti`.
+    #[arg(long, group = "revoked")]
+    pub jti: Option<String>,
+    /// Revoke all tokens of a session.
+    #[arg(long, group = "revoked")]
+    pub session: Option<String>,
+    /// Revoke all tokens of a subject that were issued until now.
+    #[arg(long, group = "revoked")]
+    pub subject: Option<String>,
+    /// Revoke all tokens of a client that were issued until now.
+    #[arg(long, group = "revoked")]
+    pub client: Option<String>,
+    /// Revoke all tokens that a key has signed, by its `kid`.
+    #[arg(long, group = "revoked")]
+    pub key: Option<String>,
+    /// Whose tokens: `iss`. The document's own issuer by default.
+    #[arg(long)]
+    pub issuer: Option<String>,
+    /// The document whose issuer is meant.
+    #[arg(long)]
+    pub document: Option<PathBuf>,
+    /// The durable store.
+    #[command(flatten)]
+    pub durable: Durable,
+    /// The Redis by which other servers hear of it at once: redis://… or env:NAME. Without it they
+    /// find it by themselves, within a second or, where they have a Redis, half a minute.
+    #[arg(long)]
+    pub volatile: Option<String>,
+    /// How long it must be remembered: longer than any of these tokens lives. A token that is
+    /// given says so itself.
+    #[arg(long, default_value = "30d")]
+    pub remember: String,
+    /// Why, for audits: up to 256 bytes.
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The client of tokens that are issued by hand; not a registered one.
+pub const DEFAULT_CLIENT: &str = "postern-cli";
+
 /// `postern token issue`
 #[derive(Debug, Args)]
 pub struct TokenIssue {
@@ -365,10 +425,10 @@ pub struct TokenIssue {
     #[arg(long)]
     pub subject: String,
     /// Scopes, separated by spaces.
-    #[arg(long, default_value = "")]
+    #[arg(long, visible_alias = "scopes", default_value = "")]
     pub scope: String,
     /// The OAuth client.
-    #[arg(long, default_value = "postern-cli")]
+    #[arg(long, default_value = DEFAULT_CLIENT)]
     pub client_id: String,
     /// Whom it is for; the issuer itself by default.
     #[arg(long)]
@@ -408,21 +468,21 @@ pub struct Serve {
     #[arg(long, value_delimiter = ',', default_values = ["decide", "message", "identity", "hub", "admin"])]
     pub roles: Vec<Role>,
     /// gRPC: ext_authz, ext_proc, health.
-    #[arg(long, default_value = "127.0.0.1:9191")]
+    #[arg(long, default_value = "127.0.0.1:9191", value_parser = listen_address)]
     pub grpc_address: SocketAddr,
     /// Public HTTP: OAuth2, keys, discovery, health.
-    #[arg(long, default_value = "127.0.0.1:9192")]
+    #[arg(long, default_value = "127.0.0.1:9192", value_parser = listen_address)]
     pub public_address: SocketAddr,
     /// Admin HTTP.
-    #[arg(long, default_value = "127.0.0.1:9193")]
+    #[arg(long, default_value = "127.0.0.1:9193", value_parser = listen_address)]
     pub admin_address: SocketAddr,
     /// Metrics and health.
-    #[arg(long, default_value = "127.0.0.1:9194")]
+    #[arg(long, default_value = "127.0.0.1:9194", value_parser = listen_address)]
     pub metrics_address: SocketAddr,
-    /// The volatile store: memory or redis://…; the document's by default.
+    /// The volatile store: memory, redis://… or env:NAME; the document's by default.
     #[arg(long, env = "POSTERN_VOLATILE", hide_env_values = true)]
     pub volatile: Option<String>,
-    /// The durable store: sqlite:PATH; the document's by default.
+    /// The durable store: sqlite:PATH, postgres://… or env:NAME; the document's by default.
     #[arg(long, env = "POSTERN_DURABLE", hide_env_values = true)]
     pub durable: Option<String>,
     /// The encryption key.

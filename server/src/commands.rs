@@ -15,6 +15,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use postern_request::UnixMillis;
+use postern_store::durable::DurableStore;
+
+use crate::output;
 
 /// Runs a command that waits for stores or sockets.
 ///
@@ -26,6 +29,17 @@ pub fn blocking(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitC
         .build()
         .context("cannot start the runtime")?
         .block_on(command)
+}
+
+/// Says so where a client is named that nobody registered: a typing error would go unnoticed.
+///
+/// # Errors
+/// Those of the store.
+async fn warn_of_unknown_client(store: &dyn DurableStore, client_id: &str) -> Result<()> {
+    if store.find_client(client_id).await?.is_none() {
+        output::warn(format!("no client `{client_id}` is registered in this store"));
+    }
+    Ok(())
 }
 
 /// The wall clock.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use postern_document::{Document, Problem, Source};
 
+use crate::output;
+
 const MAX_FILES: usize = 1000;
 
 /// Loads a document.
@@ -35,7 +37,8 @@ pub fn load_checked(path: &Path) -> Result<Document> {
         Ok(document) => Ok(document),
         Err(problems) => {
             let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            bail!("the document has {} problems:\n{}", problems.len(), lines.join("\n"))
+            let count = output::count(problems.len(), "problem");
+            bail!("the document has {count}:\n{}", lines.join("\n"))
         }
     }
 }
@@ -59,7 +62,8 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     if files.is_empty() || files.len() > MAX_FILES {
-        bail!("{} holds {} YAML files; expected 1 to {MAX_FILES}", path.display(), files.len());
+        let count = output::count(files.len(), "YAML file");
+        bail!("{} holds {count}; expected 1 to {MAX_FILES}", path.display());
     }
     Ok(files)
 }

@@ -1,5 +1,6 @@
 //! `postern serve`: load → check → build → bind → ready → serve → drain.
 
+mod feed;
 mod grpc;
 mod health;
 mod http;

@@ -1,13 +1,16 @@
 //! Values that come from the command line, the document or the environment.
 
+use std::env::VarError;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Error, Result, bail};
 use postern_document::parse_duration_ms;
-use postern_identity::{KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey};
+use postern_identity::{IdentityError, KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey};
+use postern_oauth::ScopeSet;
 use postern_store::durable::DurableStore;
 use postern_store::durable::memory::MemoryDurableStore;
-use postern_store_sql::SqlStore;
+use postern_store_sql::{SqlError, SqlStore};
 
 use crate::cli::KeyFile;
 
@@ -16,10 +19,17 @@ use crate::cli::KeyFile;
 /// # Errors
 /// When the variable is not set. Its value is never repeated.
 pub fn resolve(address: &str) -> Result<String> {
-    match address.strip_prefix("env:") {
-        Some(name) => std::env::var(name)
-            .with_context(|| format!("the environment variable {name} is not set")),
-        None => Ok(address.to_owned()),
+    let Some(name) = address.strip_prefix("env:") else {
+        return Ok(address.to_owned());
+    };
+    // Whoever wrote an address here instead of a name may have written a password.
+    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        bail!("after `env:` comes the name of an environment variable");
+    }
+    match std::env::var(name) {
+        Ok(value) if !value.is_empty() => Ok(value),
+        Ok(_) | Err(VarError::NotPresent) => bail!("the environment variable {name} is not set"),
+        Err(VarError::NotUnicode(_)) => bail!("the environment variable {name} is not UTF-8"),
     }
 }
 
@@ -34,16 +44,100 @@ pub fn seconds(text: &str) -> Result<u64> {
     }
 }
 
+/// Scopes, separated by spaces. A scope may hold a comma (RFC 6749 §3.3), but on a command line
+/// one is meant to separate, and a scope that nobody asks for would go unnoticed.
+///
+/// # Errors
+/// When there is a comma, or a scope is malformed; with the option's name.
+pub fn scopes(option: &str, text: &str) -> Result<ScopeSet> {
+    if text.contains(',') {
+        bail!(
+            "{option}: scopes are separated by spaces, not by commas: \"content.read payments.read\""
+        );
+    }
+    ScopeSet::parse(text).with_context(|| option.to_owned())
+}
+
+/// A text that ends up in a header, where a space at its ends would get lost.
+///
+/// # Errors
+/// When there is one; with the option's name.
+pub fn trimmed(option: &str, text: &str) -> Result<String> {
+    if text.trim() != text {
+        bail!("{option}: `{text}` begins or ends with a space");
+    }
+    Ok(text.to_owned())
+}
+
+/// As [`trimmed`], where the option was given.
+///
+/// # Errors
+/// As [`trimmed`].
+pub fn trimmed_option(option: &str, text: Option<&str>) -> Result<Option<String>> {
+    text.map(|text| trimmed(option, text)).transpose()
+}
+
 /// The durable store, its migrations applied.
 ///
 /// # Errors
 /// When it cannot be opened, or a migration is pending.
 pub async fn durable(address: &str) -> Result<Arc<dyn DurableStore>> {
-    let address = resolve(address)?;
+    open_durable(&resolve(address)?).await
+}
+
+/// As [`durable`], by an address that is resolved.
+///
+/// # Errors
+/// As [`durable`].
+pub async fn open_durable(address: &str) -> Result<Arc<dyn DurableStore>> {
     if address == "memory" {
         return Ok(Arc::new(MemoryDurableStore::new()));
     }
-    Ok(Arc::new(SqlStore::open_migrated(&address).await?))
+    let store = SqlStore::open_migrated(address).await.map_err(|e| naming(e, address))?;
+    Ok(Arc::new(store))
+}
+
+/// An error of a database with the database's name, where the error does not have it.
+pub fn naming(error: SqlError, address: &str) -> Error {
+    match error {
+        SqlError::Database(_) | SqlError::Corrupt(_) | SqlError::Migration { .. } => {
+            Error::new(error).context(format!("durable store {}", shown(address)))
+        }
+        named => named.into(),
+    }
+}
+
+/// A store's address with nothing in it that may be secret: a file's path, else the scheme.
+fn shown(address: &str) -> &str {
+    if is_sqlite(address) {
+        return address;
+    }
+    address.split_once("://").map_or("…", |(scheme, _)| scheme)
+}
+
+/// Whether an address that is resolved names a file of this host, which replicas cannot share.
+pub fn is_sqlite(address: &str) -> bool {
+    address.starts_with("sqlite:")
+}
+
+/// The file that an address names, if it is not there. To open it would make it.
+pub fn missing_file(address: &str) -> Option<PathBuf> {
+    let path = address.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    // What is no path is for the store to refuse.
+    if path.is_empty() || path.starts_with(':') || path.contains(['?', '#']) {
+        return None;
+    }
+    let path = PathBuf::from(path);
+    (!path.exists()).then_some(path)
+}
+
+/// Where the encryption key comes from, in the words of whoever can change that.
+pub fn key_place(arguments: &KeyFile) -> String {
+    match &arguments.key_file {
+        Some(file) => format!("--key-file {}", file.display()),
+        None => KEY_ENCRYPTION_KEY_ENV.to_owned(),
+    }
 }
 
 /// The encryption key, from the file or the environment; none when neither is given.
@@ -51,12 +145,18 @@ pub async fn durable(address: &str) -> Result<Arc<dyn DurableStore>> {
 /// # Errors
 /// When it is given and cannot be read.
 pub fn optional_key(arguments: &KeyFile) -> Result<Option<KeyEncryptionKey>> {
-    if let Some(file) = &arguments.key_file {
-        return Ok(Some(KeyEncryptionKey::from_file(file)?));
-    }
-    match std::env::var(KEY_ENCRYPTION_KEY_ENV) {
-        Ok(text) => Ok(Some(KeyEncryptionKey::from_text(&text)?)),
-        Err(_) => Ok(None),
+    let read = match (&arguments.key_file, std::env::var(KEY_ENCRYPTION_KEY_ENV)) {
+        (Some(file), _) => KeyEncryptionKey::from_file(file),
+        (None, Ok(text)) => KeyEncryptionKey::from_text(&text),
+        (None, Err(_)) => return Ok(None),
+    };
+    match read {
+        Ok(key) => Ok(Some(key)),
+        // Its own text names the file, and not the option.
+        Err(IdentityError::KeyEncryptionKey { reason, .. }) => {
+            bail!("{}: {reason}", key_place(arguments))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -70,4 +170,56 @@ pub fn require_key(arguments: &KeyFile) -> Result<KeyEncryptionKey> {
             "name the file with the encryption key (--key-file) or set {KEY_ENCRYPTION_KEY_ENV}"
         )
     })
+}
+
+/// What was done with stored keys; where they do not open, the error names the key that was
+/// tried.
+///
+/// # Errors
+/// That of the keys.
+pub fn opened<T>(result: Result<T, IdentityError>, arguments: &KeyFile) -> Result<T> {
+    result.map_err(|error| match error {
+        IdentityError::Unseal { .. } => {
+            let place = key_place(arguments);
+            Error::new(error).context(format!("{place} is not the key of this database"))
+        }
+        other => other.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_never_shown_with_its_password() {
+        for (address, expected) in [
+            ("sqlite:/var/a.db", "sqlite:/var/a.db"),
+            ("postgres://u:hush@db/gate", "postgres"),
+            ("hush", "…"),
+        ] {
+            assert_eq!(shown(address), expected);
+        }
+        let error = resolve("env:postgres://u:hush@db/gate").unwrap_err();
+        assert!(!format!("{error:?}").contains("hush"), "{error:?}");
+    }
+
+    #[test]
+    fn scopes_are_separated_by_spaces() {
+        assert_eq!(scopes("--scopes", "a b").unwrap().names(), ["a", "b"]);
+        let error = scopes("--scopes", "a,b").unwrap_err().to_string();
+        assert!(error.contains("--scopes") && error.contains("spaces"), "{error}");
+        let error = trimmed("--subject", "a ").unwrap_err().to_string();
+        assert!(error.contains("--subject") && error.contains("space"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_known_before_it_is_made() {
+        let nowhere = Some(PathBuf::from("/no/such/a.db"));
+        assert_eq!(missing_file("sqlite:/no/such/a.db"), nowhere);
+        assert_eq!(missing_file("sqlite:///no/such/a.db"), nowhere);
+        for other in ["sqlite:", "sqlite::memory:", "postgres://db/gate", "sqlite:/"] {
+            assert_eq!(missing_file(other), None, "{other}");
+        }
+    }
 }

@@ -14,6 +14,9 @@ use crate::{BoxFuture, StoreError};
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 pub mod memory;
+pub mod revocations;
+
+pub use revocations::{FeedIdentity, NewRevocation, RevocationRecord, RevocationStore};
 
 /// Most records that one page of a list holds; a greater limit is taken for this one.
 pub const MAX_PAGE: u32 = 100;
@@ -135,7 +138,7 @@ pub struct ApiKeyRecord {
 /// Every method: [`StoreError::Unavailable`] when the store cannot be asked (a retry may help),
 /// [`StoreError::Corrupt`] when it holds what nobody here wrote, and where something is
 /// inserted [`StoreError::Conflict`] when its id is taken; nothing is changed then.
-pub trait DurableStore: Send + Sync {
+pub trait DurableStore: RevocationStore {
     /// Asks the store for nothing, to learn whether it answers.
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 

@@ -1,14 +1,17 @@
-//! What the server keeps, as ports: volatile state (limits, circuits) and durable records
-//! (clients, keys). Each port has one contract suite that every implementation passes.
+//! What the server keeps, as ports: volatile state (limits, circuits), durable records (clients,
+//! keys, revocations), and the bus that tells replicas of new revocations. Each port has one
+//! contract suite that every implementation passes.
 //!
 //! Deliberately absent: Redis and SQL (crates of their own). Only `server` knows which
 //! implementation is behind a port.
 
+pub mod bus;
 pub mod durable;
 pub mod guard;
 pub mod memory;
 pub mod volatile;
 
+pub use bus::{LocalBus, RevocationBus, Wakeup, Wakeups};
 pub use guard::Guarded;
 pub use memory::MemoryStore;
 pub use volatile::{CircuitAsk, Decision, DecisionAsk, LimitAsk, LimitKey, VolatileStore};

@@ -1,5 +1,6 @@
 //! One health check: what it is about, how long it may take, and what it found.
 
+use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -62,6 +63,15 @@ impl CheckKind {
         }
     }
 
+    /// What it is called: a service by its own name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Service(name) => name.as_str(),
+            kind => kind.as_str(),
+        }
+    }
+
     /// Slower than this is degraded.
     const fn slow_after(&self) -> Option<Duration> {
         match self {
@@ -80,6 +90,12 @@ impl CheckKind {
             Self::Database => Duration::from_secs(8),
             _ => Duration::from_secs(5),
         }
+    }
+}
+
+impl fmt::Display for CheckKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -227,6 +243,12 @@ mod tests {
             let judged = check.judge(CheckResult::healthy(), Duration::from_millis(millis));
             assert_eq!(judged.status, expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_service_goes_by_its_own_name() {
+        assert_eq!(CheckKind::Service("issuer-keys".to_owned()).to_string(), "issuer-keys");
+        assert_eq!(CheckKind::Redis.to_string(), "redis");
     }
 
     #[test]

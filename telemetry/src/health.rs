@@ -139,9 +139,9 @@ impl Entry {
         }
         let (check, status_text) = (&self.check.kind, status.as_str());
         if status == Status::Healthy {
-            tracing::info!(?check, status = status_text, reason, "health changed");
+            tracing::info!(%check, status = status_text, reason, "health changed");
         } else {
-            tracing::warn!(?check, status = status_text, reason, "health changed");
+            tracing::warn!(%check, status = status_text, reason, "health changed");
         }
     }
 

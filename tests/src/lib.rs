@@ -26,6 +26,7 @@ pub mod envoy;
 pub mod gateway;
 pub mod keys;
 pub mod ports;
+pub mod postgres;
 pub mod process;
 pub mod raw;
 pub mod redis;

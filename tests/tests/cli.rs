@@ -7,7 +7,10 @@
     reason = "tests"
 )]
 
+use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,7 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use postern_e2e::client::{Call, Protocol};
 use postern_e2e::gateway::Gateway;
 use postern_e2e::server::{self, Durable, Options};
-use postern_e2e::{documents, env, envoy, keys, ports, process};
+use postern_e2e::{documents, env, envoy, keys, ports, process, wait};
 use serde_json::{Value, json};
 
 const SAMPLE: &str = "envoy/sample.yaml";
@@ -51,6 +54,117 @@ async fn the_database_says_where_it_stands() {
         server::run(arguments).await.expect_success();
         assert_eq!(key_list(&durable).await.len(), expected);
     }
+}
+
+#[tokio::test]
+async fn a_database_is_made_by_going_up_and_deleted_by_a_yes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let durable = Durable::new(folder.path());
+    let file = folder.path().join("postern.db");
+    let status = server::run(durable.arguments(&["migrate", "status"])).await.expect_success();
+    assert!(status.contains("pending"), "{status}");
+    server::run(durable.arguments(&["migrate", "down", "--yes"])).await.expect_code(1);
+    assert!(!file.exists(), "asking made a database");
+
+    server::run(durable.arguments(&["migrate", "up"])).await.expect_success();
+    let asked = server::run(durable.arguments(&["migrate", "down"])).await.expect_code(1);
+    assert!(asked.contains("revocations") && asked.contains("--yes"), "{asked}");
+    let status = server::run(durable.arguments(&["migrate", "status"])).await.expect_success();
+    assert!(!status.contains("reverted"), "{status}");
+    server::run(durable.arguments(&["migrate", "down", "--yes"])).await.expect_success();
+    let status = server::run(durable.arguments(&["migrate", "status"])).await.expect_success();
+    assert!(status.contains("reverted"), "{status}");
+}
+
+#[tokio::test]
+async fn errors_of_a_store_name_it_once_and_no_password() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("no.db");
+    fs::write(&file, "anything but a database. ".repeat(100)).expect("a file");
+    let url = format!("sqlite:{}", file.display());
+    let told = server::run(["keys", "list", "--durable", &url]).await.expect_code(1);
+    assert!(told.contains(&url), "{told}");
+    assert_eq!(told.matches("not a database").count(), 1, "{told}");
+
+    for url in ["postgres://u:hush@127.0.0.1:1/gate", "mysql://u:hush@db/gate", "env:x://u:hush@db"]
+    {
+        let told = server::run(["keys", "list", "--durable", url]).await.expect_code(1);
+        assert!(!told.contains("hush"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_file_that_does_not_fit_is_named_with_its_option() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let durable = Durable::prepare(folder.path()).await;
+    let other = folder.path().join("other");
+    for content in [None, Some("hunter2"), Some("MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY=")] {
+        if let Some(content) = content {
+            fs::write(&other, content).expect("a file");
+        }
+        let place = other.display().to_string();
+        let words = ["keys", "rotate", "--key-file", &place];
+        let told = server::run(durable.arguments(&words)).await.expect_code(1);
+        assert!(told.contains("--key-file") && told.contains(&place), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn who_stops_reading_is_no_error() {
+    let script = "(sleep 0.3; \"$0\" check \"$1\") | true; \"$0\" completions bash | head -c 1";
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(env::postern()).arg(env::repository().join(SAMPLE));
+    let finished = process::run(command, Duration::from_secs(20)).await;
+    assert_eq!(finished.stderr, "", "{finished}");
+}
+
+#[tokio::test]
+async fn manifests_that_work_on_one_machine_only_are_warned_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().display().to_string();
+    let finished = server::run(["render", "istio", SAMPLE, "--out", &out]).await;
+    assert_eq!(finished.code, Some(0), "{finished}");
+    for word in ["--wasm-sha256", "loopback"] {
+        assert!(finished.stderr.contains(word), "no {word}: {finished}");
+    }
+}
+
+/// How `serve` ends with these further words, and a document that says this beyond its route.
+async fn refused_start(folder: &Path, more: &str, words: Vec<String>) -> String {
+    let document = folder.join("gateway.yaml");
+    let text = format!(
+        "version: 1\nissuer: http://127.0.0.1:8080\n{more}\nroutes:\n  \
+         - {{name: r, match: {{path: /r}}, service: postern, auth: none}}\n"
+    );
+    fs::write(&document, text).expect("the document");
+    let options = Options {
+        document,
+        volatile: "memory".to_owned(),
+        durable: None,
+        folder: folder.to_path_buf(),
+    };
+    let mut command = server::serve_command(&options, server::Ports::free());
+    command.args(words);
+    process::run(command, Duration::from_secs(20)).await.expect_code(1)
+}
+
+#[tokio::test]
+async fn a_server_that_could_issue_no_token_does_not_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let durable = Durable::prepare(folder.path()).await;
+    let told = refused_start(folder.path(), "", durable.arguments(&[])).await;
+    assert!(told.contains("--key-file") && told.contains("--roles"), "{told}");
+}
+
+#[tokio::test]
+async fn sqlite_is_for_one_replica_wherever_it_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let durable = Durable::prepare(folder.path()).await;
+    let stores = "stores: {replicas: 2}";
+    let words = durable.arguments_with_key(&[]);
+    let told = refused_start(folder.path(), stores, words).await;
+    assert!(told.contains("replicas") && told.contains("one replica"), "{told}");
 }
 
 async fn key_list(durable: &Durable) -> Vec<Value> {
@@ -121,6 +235,8 @@ async fn from_keys_to_a_token_that_opens_the_door() {
         client.send(&content(&foreign)).await.expect_denial(401, "INVALID_TOKEN");
     }
     inspection_tells_good_from_bad(&gateway, &durable, &full).await;
+    inspection_says_what_the_gateway_does(&gateway, &durable).await;
+    refusals_are_found_in_the_access_log(&gateway).await;
     let narrow = issue(&gateway, &durable, "content.read").await;
     let charge = Call::post("/payments/charges").bearer(&narrow);
     gateway.send(&charge).await.expect_denial(403, "INSUFFICIENT_SCOPE");
@@ -163,6 +279,77 @@ async fn inspection_tells_good_from_bad(gateway: &Gateway, durable: &Durable, to
     // Whatever it says of a bad one, not the same.
     let of_bad = inspect(&keys::tampered(token)).await;
     assert!(of_bad.code != Some(0) || of_bad.stdout != told, "{of_bad}");
+}
+
+/// A token may hold and still be for somebody else.
+async fn inspection_says_what_the_gateway_does(gateway: &Gateway, durable: &Durable) {
+    let document = gateway.document().display().to_string();
+    for (audience, accepted) in [(gateway.url(""), true), ("https://other.test".to_owned(), false)]
+    {
+        let words = [
+            "token",
+            "issue",
+            "--document",
+            &document,
+            "--subject",
+            "alice",
+            "--audience",
+            &audience,
+            "--scopes",
+            "content.read",
+            "--client-id",
+            "nobody",
+        ];
+        let issued = server::run(durable.arguments_with_key(&words)).await;
+        assert!(issued.stderr.contains("`nobody`"), "no word of the client: {issued}");
+        let token = issued.expect_success().trim().to_owned();
+        let words = ["token", "inspect", "--json", "--document", &document, &token];
+        let told = server::run(durable.arguments(&words)).await.expect_success();
+        let told: Value = serde_json::from_str(&told).expect("JSON");
+        assert_eq!(told["active"], true, "{told}");
+        assert_eq!(told["gateway"]["accepts"], accepted, "{told}");
+        let answer = gateway.send(&Call::get("/content/items").bearer(&token)).await;
+        if accepted {
+            answer.expect(200);
+        } else {
+            answer.expect_denial(401, "INVALID_TOKEN");
+            assert_eq!(told["gateway"]["status"], 401, "{told}");
+            assert_eq!(told["gateway"]["reason"], "token_audience", "{told}");
+            let because = told["gateway"]["because"].as_str().unwrap_or_default();
+            assert!(because.contains(&gateway.url("")), "{told}");
+        }
+    }
+}
+
+/// By the id of its answer, with the reason where it was the bundle that refused.
+async fn refusals_are_found_in_the_access_log(gateway: &Gateway) {
+    let wrong_key = Call::get("/commerce/orders").header("x-api-key", "pk_sample1_wrong");
+    let mut refused = Vec::new();
+    for (call, status, code, reason) in [
+        (Call::get("/content/items"), 401, "UNAUTHORIZED", Some("credential_missing")),
+        (Call::get("/nowhere"), 404, "NOT_FOUND", Some("no_route")),
+        // The server's log has the reason of this one.
+        (wrong_key, 401, "INVALID_TOKEN", None),
+    ] {
+        let answer = gateway.send(&call).await.expect_denial(status, code);
+        let id = answer.json()["correlation_id"].as_str().expect("an id").to_owned();
+        refused.push((id, reason));
+    }
+    // Envoy writes its log every ten seconds.
+    let wanted = &refused;
+    let log = wait::until("line of each refusal", Duration::from_secs(40), || async move {
+        let log = gateway.envoy.log();
+        let missing = wanted.iter().find(|(id, _)| !log.contains(id.as_str()));
+        missing.map_or(Ok(log.clone()), |(id, _)| Err(id.clone()))
+    })
+    .await;
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let lines: Vec<Value> = lines.collect();
+    for (id, reason) in refused {
+        let line = lines.iter().find(|line| line["correlation_id"] == id.as_str());
+        let line = line.unwrap_or_else(|| panic!("no line with the correlation id {id}"));
+        assert_eq!(line["reason"], json!(reason), "{line}");
+    }
 }
 
 async fn discovery_is_consistent(gateway: &Gateway) {

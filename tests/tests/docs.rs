@@ -48,6 +48,7 @@ const NOT_RUN: &[(&str, &str)] = &[
         "cargo run -p postern-sample-upstream -- --address 127.0.0.1:9195",
         "runs until it is stopped; every end-to-end test has one",
     ),
+    ("umask 077", "each command has a shell of its own here"),
     ("openssl rand -base64 32 > key", "the page's folder has a key file"),
     ("envoy -c build/envoy.json", "runs until it is stopped; every end-to-end test has one"),
     (
@@ -63,8 +64,8 @@ const NOT_RUN: &[(&str, &str)] = &[
         "needs a running gateway; `./dev up --once` sends it",
     ),
     (
-        "curl -u \"$CLIENT_ID:$CLIENT_SECRET\" -d grant_type=client_credentials \
-         http://127.0.0.1:8080/oauth2/token",
+        "curl -u \"$(jq -r '.client_id + \":\" + .client_secret' client.json)\" -d \
+         grant_type=client_credentials http://127.0.0.1:8080/oauth2/token",
         "needs a running gateway; `./dev up --once` sends it",
     ),
     (
@@ -530,6 +531,36 @@ fn every_error_code_has_its_row() {
     let page = Page::read("docs/errors.md");
     let described = page.code();
     let missing: Vec<_> = codes.iter().filter(|code| !described.contains(*code)).collect();
+    assert!(missing.is_empty(), "not in docs/errors.md: {missing:?}");
+}
+
+#[test]
+fn every_reason_has_its_row() {
+    const CALLS: [&str; 4] =
+        ["Denial::new(", "Denial::unavailable(", "Denial::invalid_token(", "Self::new(ErrorCode"];
+    let is_reason = |text: &&str| {
+        text.contains('_') && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    };
+    let mut reasons: BTreeSet<String> = BTreeSet::new();
+    for folder in ["core", "ext-authz", "filters"] {
+        for file in files_of(&env::repository().join(folder), "rs") {
+            let text = fs::read_to_string(&file).expect("a source");
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let calls = CALLS.iter().flat_map(|call| code.split(call).skip(1));
+            let arguments = calls.filter_map(|rest| rest.split(')').next());
+            let of_jose = file.ends_with("jose/src/error.rs");
+            let of_tokens = code.split_once("fn reason(self)").filter(|_| of_jose);
+            for part in arguments.chain(of_tokens.map(|(_, body)| body)) {
+                let texts = part.split('"').skip(1).step_by(2).filter(is_reason);
+                reasons.extend(texts.map(str::to_owned));
+            }
+        }
+    }
+    assert!(reasons.contains("no_route") && reasons.contains("token_expired"), "{reasons:?}");
+    let page = Page::read("docs/errors.md");
+    let described = page.code();
+    let missing: Vec<_> =
+        reasons.iter().filter(|text| !described.contains(text.as_str())).collect();
     assert!(missing.is_empty(), "not in docs/errors.md: {missing:?}");
 }
 

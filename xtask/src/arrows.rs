@@ -24,18 +24,30 @@ const CORE: &[&str] = &[
     "postern-oauth",
     "postern-limits",
     "postern-circuit",
+    "postern-revocation",
     "postern-document",
 ];
 /// What stages may build on: all of the core but the authorization server's part.
-const STAGE_CORE: &[&str] =
-    &["postern-request", "postern-jose", "postern-limits", "postern-circuit", "postern-document"];
-const STAGES: &[&str] = &["postern-filter-jwt-auth", "postern-filter-local-rate-limit"];
+const STAGE_CORE: &[&str] = &[
+    "postern-request",
+    "postern-jose",
+    "postern-limits",
+    "postern-circuit",
+    "postern-revocation",
+    "postern-document",
+];
+const STAGES: &[&str] =
+    &["postern-filter-jwt-auth", "postern-filter-local-rate-limit", "postern-filter-feed"];
+const PROTO: &[&str] = &["postern-proto"];
+/// The port through which stages reach what all workers share.
+const SHARED_DATA: &[&str] = &["postern-filter-shared-data"];
 const FILTER_HOST: &[&str] = &["postern-filter-host"];
 const BUNDLE: &[&str] = &["postern-bundle"];
 const STORE: &[&str] = &["postern-store"];
 const STORE_ADAPTERS: &[&str] = &["postern-store-redis", "postern-store-sql"];
 const TELEMETRY: &[&str] = &["postern-telemetry"];
-const SERVICES: &[&str] = &["postern-ext-authz", "postern-ext-proc", "postern-identity"];
+const SERVICES: &[&str] =
+    &["postern-ext-authz", "postern-ext-proc", "postern-feed", "postern-identity"];
 const RENDER: &[&str] = &["postern-render"];
 const SERVER: &str = "postern-server";
 const TRIVIAL_FILTER: &str = "postern-trivial-filter";
@@ -45,13 +57,24 @@ const REQUEST: &[&str] = &["postern-request"];
 const JOSE: &[&str] = &["postern-jose"];
 
 /// What a test crate may use: all but the server, whose binary it runs, and xtask.
-const BY_TESTS: &[&[&str]] =
-    &[CORE, FILTER_HOST, STAGES, BUNDLE, STORE, STORE_ADAPTERS, TELEMETRY, SERVICES, RENDER, TESTS];
+const BY_TESTS: &[&[&str]] = &[
+    CORE,
+    FILTER_HOST,
+    STAGES,
+    BUNDLE,
+    PROTO,
+    STORE,
+    STORE_ADAPTERS,
+    TELEMETRY,
+    SERVICES,
+    RENDER,
+    TESTS,
+];
 
 const CORE_RULE: &str = "in core/, request ← jose ← oauth, the rest depends on request";
-const STAGE_RULE: &str = "a filter stage depends on core (but oauth) alone";
+const STAGE_RULE: &str = "a filter stage depends on core (but oauth), shared data and proto alone";
 const ADAPTER_RULE: &str = "a store's adapter depends on store and core alone";
-const SERVICE_RULE: &str = "a service depends on core, store's ports and telemetry alone";
+const SERVICE_RULE: &str = "a service depends on core, proto, store's ports and telemetry alone";
 const TESTS_RULE: &str = "tests depend on anything but the server, whose binary they run";
 
 const TABLE: &[Row] = &[
@@ -60,25 +83,30 @@ const TABLE: &[Row] = &[
     row("postern-oauth", &[REQUEST, JOSE], CORE_RULE),
     row("postern-limits", &[REQUEST], CORE_RULE),
     row("postern-circuit", &[REQUEST], CORE_RULE),
+    row("postern-revocation", &[REQUEST], CORE_RULE),
     row("postern-document", &[CORE], "core/document depends on core alone"),
     row(
         "postern-filter-host",
-        &[REQUEST, JOSE],
+        &[REQUEST, JOSE, SHARED_DATA],
         "filters/host knows no core crate but request and jose",
     ),
+    row("postern-filter-shared-data", &[], "filters/shared-data is a port and knows nobody"),
     row("postern-filter-jwt-auth", &[STAGE_CORE], STAGE_RULE),
-    row("postern-filter-local-rate-limit", &[STAGE_CORE], STAGE_RULE),
+    row("postern-filter-local-rate-limit", &[STAGE_CORE, SHARED_DATA], STAGE_RULE),
+    row("postern-filter-feed", &[STAGE_CORE, SHARED_DATA, PROTO], STAGE_RULE),
     row(
         "postern-bundle",
-        &[STAGES, FILTER_HOST, CORE],
+        &[STAGES, SHARED_DATA, PROTO, FILTER_HOST, CORE],
         "filters/bundle depends on the stages, filters/host and core alone",
     ),
+    row("postern-proto", &[], "proto knows nobody of ours"),
     row("postern-store", &[CORE], "store depends on core alone"),
     row("postern-store-redis", &[STORE, CORE], ADAPTER_RULE),
     row("postern-store-sql", &[STORE, CORE], ADAPTER_RULE),
     row("postern-telemetry", &[REQUEST], "telemetry knows nothing of ours but request"),
     row("postern-ext-authz", &[CORE, STORE, TELEMETRY], SERVICE_RULE),
     row("postern-ext-proc", &[CORE, STORE, TELEMETRY], SERVICE_RULE),
+    row("postern-feed", &[CORE, PROTO, STORE, TELEMETRY], SERVICE_RULE),
     row("postern-identity", &[CORE, STORE, TELEMETRY], SERVICE_RULE),
     row("postern-render", &[CORE], "render depends on core alone"),
     row(
@@ -134,7 +162,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 
 /// The crates that must build for wasm32.
 pub fn wasm_packages() -> impl Iterator<Item = &'static str> {
-    let groups: [&[&str]; 5] = [CORE, FILTER_HOST, STAGES, BUNDLE, &[TRIVIAL_FILTER]];
+    let groups: [&[&str]; 6] = [CORE, FILTER_HOST, STAGES, BUNDLE, PROTO, &[TRIVIAL_FILTER]];
     groups.into_iter().flatten().copied()
 }
 

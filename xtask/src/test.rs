@@ -5,6 +5,7 @@ use anyhow::{Result, bail};
 use crate::cli::{Suite, TestOptions};
 use crate::parts::Parts;
 use crate::paths::Workspace;
+use crate::setup::postgres;
 use crate::{arrows, fuzz, process};
 
 /// Runs one suite, or, bare, everything a change must pass.
@@ -44,9 +45,10 @@ fn unit(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     process::run("unit tests", &mut command)
 }
 
-/// Real Envoy, real Redis, the real server and modules.
+/// Real Envoy, real Redis, real PostgreSQL, the real server and modules.
 fn e2e(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let parts = Parts::get(workspace)?;
+    let postgres = postgres::get(workspace)?;
     let mut build = workspace.cargo();
     build.args(["build", "-p", "postern-server", "-p", "postern-sample-upstream"]);
     process::run("building the server and the sample upstream", &mut build)?;
@@ -54,5 +56,6 @@ fn e2e(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let mut command = workspace.cargo();
     command.args(["test", "-p", "postern-e2e", "--no-fail-fast", "--"]).args(arguments);
     parts.hand_to(&mut command, &workspace.binary("debug", "postern"));
+    command.env("POSTERN_POSTGRES", postgres);
     process::run("end-to-end tests", &mut command)
 }

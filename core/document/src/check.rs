@@ -9,9 +9,9 @@ mod transforms;
 use postern_request::principal::IdentityHeader;
 
 use crate::matcher::{Entry, Matcher};
-use crate::model::{Document, Failures, OnFailure, SecurityHeaders, Stores};
+use crate::model::{Document, Failures, OnFailure, Revocation, SecurityHeaders, Stores};
 use crate::problem::Problems;
-use crate::raw::{RawDocument, RawFailures, RawStores, RefuseAllow};
+use crate::raw::{RawDocument, RawFailures, RawRevocation, RawStores, RefuseAllow};
 
 /// Checks a document and resolves its names; none when a part could not be made sense of.
 /// Problems may be there even where something is returned.
@@ -27,7 +27,9 @@ pub(crate) fn document(
     let trusted_proxies = check_trusted_proxies(&raw, problems);
     let stores = check_stores(raw.stores.as_ref(), problems);
     let services = services::check(&raw.services, problems);
-    let (issuers, api_keys) = credentials::check(raw.credentials.as_ref(), &raw.services, problems);
+    let credentials = raw.credentials.as_ref();
+    let (issuers, api_keys) =
+        credentials::check(credentials, raw.issuer.as_ref(), &raw.services, problems);
     let limits = limits::check(&raw.limits, problems);
     let transforms = transforms::check(&raw.transforms, problems);
     check_owners(&raw, problems);
@@ -39,6 +41,7 @@ pub(crate) fn document(
     };
     let routes = routes::check(&context, problems);
     check_failures(raw.failures.as_ref(), &routes, problems);
+    let revocation = raw.revocation.as_ref().map(|raw| check_revocation(raw, problems));
     let matcher = Matcher::new(routes.iter().map(|route| Entry {
         hosts: &route.hosts,
         path: &route.path,
@@ -53,6 +56,7 @@ pub(crate) fn document(
         identity_headers: identity_headers(&raw),
         stores,
         failures: failures(raw.failures.as_ref()),
+        revocation,
         issuers,
         api_keys,
         services,
@@ -114,7 +118,8 @@ fn check_stores(raw: Option<&RawStores>, problems: &mut Problems) -> Stores {
         Some(text.value.clone())
     };
     let volatile = check(&raw.volatile, "volatile", &["memory", "redis://", "env:"]);
-    let durable = check(&raw.durable, "durable", &["memory", "sqlite:", "env:"]);
+    let databases = ["memory", "sqlite:", "postgres://", "postgresql://", "env:"];
+    let durable = check(&raw.durable, "durable", &databases);
     let replicas = raw.replicas.as_ref().map_or(1, |replicas| {
         if !(1..=10_000).contains(&replicas.value) {
             problems.report_as(replicas.at, "stores.replicas", "expected 1 to 10000 replicas");
@@ -155,6 +160,14 @@ fn failures(raw: Option<&RawFailures>) -> Failures {
     }
 }
 
+fn check_revocation(raw: &RawRevocation, problems: &mut Problems) -> Revocation {
+    let max_staleness = &raw.max_staleness;
+    if !(2_000..=3_600_000).contains(&max_staleness.millis) {
+        problems.report_as(max_staleness.at, "revocation.max_staleness", "expected 2s to 1h");
+    }
+    Revocation { max_staleness_ms: max_staleness.millis, when_stale: raw.when_stale }
+}
+
 /// Going on without `ext_authz` is possible only where the filter can decide alone.
 fn check_failures(
     raw: Option<&RawFailures>,
@@ -187,3 +200,6 @@ fn identity_headers(raw: &RawDocument) -> Vec<IdentityHeader> {
         .filter(|header| wanted.iter().any(|want| want.as_str() == header.as_str()))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,9 +9,9 @@ mod named;
 use postern_request::json::Value;
 
 use crate::node::{Kind, Node};
-use crate::problem::Problems;
+use crate::problem::{Position, Problems};
 
-pub use leaves::{At, Duration, RateText, Text, Whole};
+pub use leaves::{At, Duration, Positive, RateText, Text, Whole};
 pub use named::Named;
 pub(crate) use named::{NAME_RULE, is_name};
 
@@ -22,6 +22,13 @@ pub(crate) trait Decode: Sized {
 
     /// What an absent field means; none where the field must be there.
     fn absent() -> Option<Self> {
+        None
+    }
+
+    /// What to go on with where it could not be read, so that what stands beside it is checked
+    /// too; none where that would bring up problems that are none. Never part of a document:
+    /// one with a problem is none.
+    fn stand_in(_at: Position) -> Option<Self> {
         None
     }
 
@@ -131,6 +138,8 @@ macro_rules! record {
             ) -> Option<Self> {
                 let fields = $crate::decode::Fields::open(node, &[$($key),*], problems)?;
                 $( let $field = fields.read::<$type>($key, problems); )*
+                $( let $field =
+                    $field.or_else(|| <$type as $crate::decode::Decode>::stand_in(node.at)); )*
                 Some(Self { at: node.at, $( $field: $field? ),* })
             }
 

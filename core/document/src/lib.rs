@@ -32,7 +32,7 @@ pub use load::{Source, from_json};
 pub use matcher::{Matcher, VirtualHost};
 pub use model::{
     ApiKey, Auth, Document, Enforce, Failures, JwksSource, JwtIssuer, Limit, LimitMode, OnFailure,
-    Retries, Route, SecurityHeaders, Service, StoreFailure, Stores, Transform,
+    Retries, Revocation, Route, SecurityHeaders, Service, StoreFailure, Stores, Transform,
 };
 pub use postern_limits::rate::parse_duration_ms;
 pub use problem::{Position, Problem};

@@ -44,6 +44,8 @@ pub struct Document {
     pub stores: Stores,
     /// What happens when a part of the suite fails.
     pub failures: Failures,
+    /// How fresh an Envoy's knowledge of revoked tokens must be; none where it needs none.
+    pub revocation: Option<Revocation>,
     /// Whose tokens are accepted.
     pub issuers: Vec<JwtIssuer>,
     /// API keys that the document names.
@@ -111,6 +113,15 @@ pub struct Failures {
     pub ext_authz: OnFailure,
     /// `ext_proc` does not answer.
     pub ext_proc: OnFailure,
+}
+
+/// How fresh the knowledge of revoked tokens must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revocation {
+    /// How old it may be, in milliseconds.
+    pub max_staleness_ms: u64,
+    /// What happens to tokens past that.
+    pub when_stale: OnFailure,
 }
 
 /// An issuer and where its keys come from.

@@ -88,6 +88,12 @@ impl Problems {
         self.found.iter().any(|problem| problem.path.starts_with(path))
     }
 
+    /// Whether something is reported below a path that goes on through `part`.
+    pub(crate) fn any_within(&self, path: &str, part: &str) -> bool {
+        let goes_on = |rest: &str| rest.contains(part);
+        self.found.iter().any(|problem| problem.path.strip_prefix(path).is_some_and(goes_on))
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.found.is_empty()
     }

@@ -2,10 +2,10 @@
 
 use postern_request::json::Value;
 
-pub use crate::decode::{At, Duration, RateText, Text, Whole};
+pub use crate::decode::{At, Duration, Positive, RateText, Text, Whole};
 use crate::decode::{Decode, Named, choice, record};
 use crate::node::{Kind, Node};
-use crate::problem::Problems;
+use crate::problem::{Position, Problems};
 use crate::schema;
 
 record! {
@@ -27,6 +27,8 @@ record! {
         stores = "stores": Option<RawStores>,
         /// What happens when a part of the suite fails.
         failures = "failures": Option<RawFailures>,
+        /// Revoked tokens are known to every Envoy; without this only to the server.
+        revocation = "revocation": Option<RawRevocation>,
         /// How callers prove who they are.
         credentials = "credentials": Option<RawCredentials>,
         /// Upstream services, by name. The name `postern` stands for the suite's own public HTTP.
@@ -67,10 +69,10 @@ record! {
     pub struct RawStores {
         /// memory, redis://… or env:NAME.
         volatile = "volatile": Option<Text>,
-        /// sqlite:PATH or env:NAME.
+        /// sqlite:PATH, postgres://… or env:NAME.
         durable = "durable": Option<Text>,
         /// Fewest server replicas that share a limit when the store fails; 1 by default.
-        replicas = "replicas": Option<Whole>,
+        replicas = "replicas": Option<Positive>,
     }
 
     /// What happens when a part of the suite fails; deny by default.
@@ -79,6 +81,14 @@ record! {
         ext_authz = "ext_authz": Option<RawOnFailure>,
         /// The server's processing does not answer.
         ext_proc = "ext_proc": Option<RawOnFailure>,
+    }
+
+    /// How fresh an Envoy's knowledge of revoked tokens must be.
+    pub struct RawRevocation {
+        /// How old it may be: 2s to 1h.
+        max_staleness = "max_staleness": Duration,
+        /// What happens to tokens past that, and before anything is known.
+        when_stale = "when_stale": RawOnFailure,
     }
 
     /// How callers prove who they are.
@@ -158,9 +168,9 @@ record! {
         /// Longest time for an answer; 30s by default.
         timeout = "timeout": Option<Duration>,
         /// Most connections to each of its hosts; 50 by default.
-        max_connections = "max_connections": Option<Whole>,
+        max_connections = "max_connections": Option<Positive>,
         /// Most requests that wait for a connection; 100 by default.
-        max_pending = "max_pending": Option<Whole>,
+        max_pending = "max_pending": Option<Positive>,
         /// When a failed request is tried again; 3 attempts on connect-failure and refused-stream by default.
         retries = "retries": Option<RawRetries>,
         /// When calls are cut off; never by default.
@@ -170,7 +180,7 @@ record! {
     /// When a failed request is tried again.
     pub struct RawRetries {
         /// How often in all, the first time included; 1 means never again.
-        attempts = "attempts": Whole,
+        attempts = "attempts": Positive,
         /// On what.
         on = "on": Vec<RawRetryOn>,
     }
@@ -178,7 +188,7 @@ record! {
     /// When calls to a service are cut off.
     pub struct RawCircuit {
         /// After so many failures in a row; 5 by default.
-        failures = "failures": Option<Whole>,
+        failures = "failures": Option<Positive>,
         /// For how long before one call may try; 60s by default.
         recovery = "recovery": Option<Duration>,
     }
@@ -190,7 +200,7 @@ record! {
         /// How many in what time, for example 2000/1m.
         rate = "rate": RateText,
         /// token_bucket: how many at once; as many as the rate's by default.
-        burst = "burst": Option<Whole>,
+        burst = "burst": Option<Positive>,
         /// How it counts: token_bucket where mode is local, sliding_window where it is exact.
         algorithm = "algorithm": Option<RawAlgorithm>,
         /// Where it counts: in each Envoy (local) or once for all (exact).
@@ -373,6 +383,11 @@ impl Decode for RawAuth {
                 None
             }
         }
+    }
+
+    fn stand_in(at: Position) -> Option<Self> {
+        let (any, scopes) = (Vec::new(), Vec::new());
+        Some(Self::Rules(RawAuthRules { at, any, scopes, optional: None }))
     }
 
     fn encode(&self) -> Option<Value> {

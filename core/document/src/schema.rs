@@ -55,8 +55,8 @@ pub(crate) fn of_type(name: &str) -> Value {
     Value::Object(vec![member("type", text(name))])
 }
 
-pub(crate) fn whole_number() -> Value {
-    Value::Object(vec![member("type", text("integer")), member("minimum", Value::Integer(0))])
+pub(crate) fn whole_number(minimum: i64) -> Value {
+    Value::Object(vec![member("type", text("integer")), member("minimum", Value::Integer(minimum))])
 }
 
 pub(crate) fn text_like(pattern: &str) -> Value {

@@ -146,6 +146,11 @@ fn read_segment(text: &str) -> Result<Segment, String> {
         let name = name.to_owned();
         return Ok(if rest { Segment::Rest(name) } else { Segment::Param(name) });
     }
+    if let Some(name) = text.strip_prefix(':') {
+        // How other routers spell a parameter; here it would match these characters alone.
+        let name = if name.is_empty() { "id" } else { name };
+        return Err(format!("for a parameter, write {{{name}}} instead of {text}"));
+    }
     if text.contains(['{', '}', '*', '?', '#']) {
         return Err("a segment is either plain text or one {parameter}".to_owned());
     }
@@ -190,10 +195,14 @@ mod tests {
             "/a/../b",
             "/a%2Fb",
             "/a?b",
+            "/a/:id",
         ] {
             assert!(PathTemplate::parse(bad).is_err(), "{bad}");
         }
         assert!(PathTemplate::parse(&"/a".repeat(MAX_SEGMENTS + 1)).is_err());
+        assert!(PathTemplate::parse("/v1/users:delete").is_ok());
+        let hint = PathTemplate::parse("/a/:id").unwrap_err();
+        assert!(hint.contains("write {id}"), "{hint}");
     }
 
     #[test]

@@ -1,65 +1,67 @@
-//! Public keys: JWK and JWK Set (RFC 7517, RFC 7518 §6).
+//! One public key (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2).
 
-use postern_request::json::{self, Value};
+use postern_request::json::Value;
 
+use crate::algorithm::{Algorithm, Curve, KeyType};
 use crate::{base64url, der};
 
-/// Most keys that one set may bring.
-pub const MAX_KEYS: usize = 32;
-/// Longest JWK Set that is read, in bytes.
-pub const MAX_SET_BYTES: usize = 262_144;
 /// Longest key id, in bytes.
 pub const MAX_KID_BYTES: usize = 256;
 
-/// Signature algorithms (RFC 7518 §3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Algorithm {
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    Rs256,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-}
+/// What only the private half of a key, or a shared secret, has (RFC 7518 §6.2.2, §6.3.2, §6.4).
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-impl Algorithm {
-    /// All that are known.
-    pub const ALL: [Self; 2] = [Self::Rs256, Self::Es256];
-
-    /// As `alg` spells it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Rs256 => "RS256",
-            Self::Es256 => "ES256",
-        }
-    }
-
-    /// Reads `alg`; case matters.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == text)
-    }
-}
+/// The points of Ed25519 whose order divides 8, without the sign of x: by such a key, one
+/// signature holds for many texts.
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    [0; 32],
+    filled(1, 0, 0),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
+    ],
+    // p - 1, p and p + 1
+    filled(0xec, 0xff, 0x7f),
+    filled(0xed, 0xff, 0x7f),
+    filled(0xee, 0xff, 0x7f),
+];
 
 /// The numbers of a public key, unsigned and big-endian.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyMaterial {
-    /// Modulus and exponent.
+    /// Modulus and exponent, without leading zeros.
     Rsa {
         /// n
         modulus: Vec<u8>,
         /// e
         exponent: Vec<u8>,
     },
-    /// A point on P-256.
-    P256 {
-        /// x, 32 bytes
+    /// A point on a curve of ECDSA. That it lies there is for the verifier to check.
+    Ec {
+        /// crv
+        curve: Curve,
+        /// x, as long as the curve's coordinates are
         x: Vec<u8>,
-        /// y, 32 bytes
+        /// y, likewise
         y: Vec<u8>,
+    },
+    /// A point on Ed25519, as RFC 8032 §5.1.2 writes it: 32 bytes.
+    Ed25519 {
+        /// x of the JWK
+        point: Vec<u8>,
     },
 }
 
-/// A public key that is bound to one algorithm: a token never chooses.
+/// A public key that is bound to one algorithm: a token never chooses (RFC 8725 §3.1).
+///
+/// An RSA key whose JWK names no `alg` is bound to RS256, any other to the one algorithm that
+/// its curve allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     /// `kid`, when the set gives one.
@@ -72,202 +74,175 @@ pub struct Key {
     pub spki: Vec<u8>,
 }
 
-/// The usable keys of a set.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct KeySet {
-    /// In the order of the set.
-    pub keys: Vec<Key>,
-    /// Keys that were left out, and why.
-    pub skipped: Vec<SkippedKey>,
-}
-
-/// A key that cannot be used here. RFC 7517 §5 says to ignore those.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SkippedKey {
-    /// Its place in the set, from 0.
-    pub index: usize,
-    /// What is wrong with it.
-    pub reason: &'static str,
-}
-
-/// Why a whole set was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum KeySetError {
-    /// Longer than [`MAX_SET_BYTES`] or with more than [`MAX_KEYS`] keys.
-    #[error("the key set is too large")]
-    TooLarge,
-    /// Not strict JSON with an array `keys`.
-    #[error("not a JWK set: a JSON object with an array `keys`")]
-    Form,
-    /// Two keys with one `kid` and one algorithm.
-    #[error("two keys share one kid")]
-    RepeatedId,
-    /// No key is usable.
-    #[error("the set has no key that can check an RS256 or ES256 signature")]
-    Empty,
-}
-
-impl KeySet {
-    /// Reads a JWK Set.
-    ///
-    /// # Errors
-    /// When the set as a whole cannot be used. Single keys of other kinds are skipped.
-    pub fn parse(text: &[u8]) -> Result<Self, KeySetError> {
-        if text.len() > MAX_SET_BYTES {
-            return Err(KeySetError::TooLarge);
+impl KeyMaterial {
+    /// What kind of key it is.
+    #[must_use]
+    pub const fn key_type(&self) -> KeyType {
+        match self {
+            Self::Rsa { .. } => KeyType::Rsa,
+            Self::Ec { curve, .. } => KeyType::Ec(*curve),
+            Self::Ed25519 { .. } => KeyType::Ed25519,
         }
-        let value = json::parse(text).map_err(|_| KeySetError::Form)?;
-        let keys = value.get("keys").and_then(Value::as_array).ok_or(KeySetError::Form)?;
-        if keys.len() > MAX_KEYS {
-            return Err(KeySetError::TooLarge);
-        }
-        let mut set = Self::default();
-        for (index, jwk) in keys.iter().enumerate() {
-            match read_key(jwk) {
-                Ok(key) if set.has_id_of(&key) => return Err(KeySetError::RepeatedId),
-                Ok(key) => set.keys.push(key),
-                Err(reason) => set.skipped.push(SkippedKey { index, reason }),
-            }
-        }
-        if set.keys.is_empty() { Err(KeySetError::Empty) } else { Ok(set) }
     }
 
-    fn has_id_of(&self, key: &Key) -> bool {
-        key.id.is_some() && self.keys.iter().any(|k| k.id == key.id && k.algorithm == key.algorithm)
-    }
-
-    /// The keys that may have made a signature with this header: those of the algorithm that
-    /// have the `kid`, or all of the algorithm when the token names none.
-    pub fn candidates<'a>(
-        &'a self,
-        algorithm: Algorithm,
-        kid: Option<&'a str>,
-    ) -> impl Iterator<Item = &'a Key> {
-        self.keys
-            .iter()
-            .filter(move |key| key.algorithm == algorithm)
-            .filter(move |key| kid.is_none() || key.id.as_deref() == kid)
+    fn spki(&self) -> Vec<u8> {
+        match self {
+            Self::Rsa { modulus, exponent } => der::rsa_spki(modulus, exponent),
+            Self::Ec { curve, x, y } => der::ec_spki(*curve, x, y),
+            Self::Ed25519 { point } => der::ed25519_spki(point),
+        }
     }
 }
 
-fn read_key(jwk: &Value) -> Result<Key, &'static str> {
-    let text = |name: &str| jwk.get(name).and_then(Value::as_str);
-    if jwk.get("use").is_some() && text("use") != Some("sig") {
+impl Key {
+    /// Makes a key of its numbers.
+    #[must_use]
+    pub fn new(id: Option<String>, algorithm: Algorithm, material: KeyMaterial) -> Self {
+        let spki = material.spki();
+        Self { id, algorithm, material, spki }
+    }
+
+    /// How long every signature by this key is, in bytes. One of another length is none, and
+    /// to know that costs nothing.
+    #[must_use]
+    pub fn signature_bytes(&self) -> usize {
+        match &self.material {
+            KeyMaterial::Rsa { modulus, .. } => modulus.len(),
+            KeyMaterial::Ec { curve, .. } => curve.coordinate_bytes() * 2,
+            KeyMaterial::Ed25519 { .. } => 64,
+        }
+    }
+
+    /// Reads a JWK. `wanted` is the algorithm that an embedded key is used with (RFC 9449
+    /// §4.2); a key of a set is bound by what it says itself.
+    pub(crate) fn read(jwk: &Value, wanted: Option<Algorithm>) -> Result<Self, &'static str> {
+        let material = read_material(jwk)?;
+        if PRIVATE_MEMBERS.iter().any(|name| jwk.get(name).is_some()) {
+            // Whoever could read the key here can sign with it.
+            return Err("the private half is there too");
+        }
+        check_purpose(jwk)?;
+        let id = match jwk.get("kid") {
+            None => None,
+            Some(Value::String(id)) if id.len() <= MAX_KID_BYTES => Some(id.clone()),
+            Some(_) => return Err("kid is not a string of at most 256 bytes"),
+        };
+        let algorithm = bind(jwk, material.key_type(), wanted)?;
+        Ok(Self::new(id, algorithm, material))
+    }
+}
+
+/// `use` and `key_ops` (RFC 7517 §4.2, §4.3): what is there must allow verifying.
+fn check_purpose(jwk: &Value) -> Result<(), &'static str> {
+    if jwk.get("use").is_some_and(|purpose| purpose.as_str() != Some("sig")) {
         return Err("not for signatures (use)");
     }
-    if let Some(operations) = jwk.get("key_ops") {
-        let verifies = |op: &Value| op.as_str() == Some("verify");
-        if !operations.as_array().is_some_and(|ops| ops.iter().any(verifies)) {
-            return Err("not for verifying (key_ops)");
-        }
+    let verifies = |op: &Value| op.as_str() == Some("verify");
+    let allows = |ops: &Value| ops.as_array().is_some_and(|ops| ops.iter().any(verifies));
+    match jwk.get("key_ops") {
+        Some(operations) if !allows(operations) => Err("not for verifying (key_ops)"),
+        _ => Ok(()),
     }
-    let id = match jwk.get("kid") {
+}
+
+fn bind(
+    jwk: &Value,
+    key_type: KeyType,
+    wanted: Option<Algorithm>,
+) -> Result<Algorithm, &'static str> {
+    let named = match jwk.get("alg") {
         None => None,
-        Some(Value::String(id)) if id.len() <= MAX_KID_BYTES => Some(id.clone()),
-        Some(_) => return Err("kid is not a string of at most 256 bytes"),
+        Some(alg) => {
+            let known = alg.as_str().and_then(Algorithm::parse);
+            Some(known.ok_or("alg is not supported for this key type")?)
+        }
     };
+    let algorithm = match (named, wanted) {
+        (Some(named), Some(wanted)) if named != wanted => return Err("alg is another one"),
+        (Some(algorithm), _) | (None, Some(algorithm)) => algorithm,
+        (None, None) => key_type.default_algorithm(),
+    };
+    if algorithm.key_type() == key_type {
+        Ok(algorithm)
+    } else {
+        Err("alg is not supported for this key type")
+    }
+}
+
+fn read_material(jwk: &Value) -> Result<KeyMaterial, &'static str> {
+    let text = |name: &str| jwk.get(name).and_then(Value::as_str);
     let number = |name: &str| text(name).and_then(base64url::decode);
-    let (algorithm, material, spki) = match text("kty") {
+    match text("kty") {
         Some("RSA") => {
             let (Some(modulus), Some(exponent)) = (number("n"), number("e")) else {
                 return Err("n or e is not base64url");
             };
-            check_rsa(&modulus, &exponent)?;
-            let spki = der::rsa_spki(&modulus, &exponent);
-            (Algorithm::Rs256, KeyMaterial::Rsa { modulus, exponent }, spki)
+            // RFC 7518 §6.3.1.1 knows of writers that put a zero in front.
+            let (modulus, exponent) = (without_zeros(&modulus), without_zeros(&exponent));
+            check_rsa(modulus, exponent)?;
+            Ok(KeyMaterial::Rsa { modulus: modulus.to_vec(), exponent: exponent.to_vec() })
         }
         Some("EC") => {
-            if text("crv") != Some("P-256") {
-                return Err("curve is not supported");
-            }
+            let curve = text("crv").and_then(Curve::parse).ok_or("curve is not supported")?;
             let (Some(x), Some(y)) = (number("x"), number("y")) else {
                 return Err("x or y is not base64url");
             };
-            if x.len() != 32 || y.len() != 32 {
-                return Err("x and y must be 32 bytes each");
+            if x.len() != curve.coordinate_bytes() || y.len() != curve.coordinate_bytes() {
+                return Err("x and y must be as long as the curve's coordinates");
             }
-            let spki = der::ec_p256_spki(&x, &y);
-            (Algorithm::Es256, KeyMaterial::P256 { x, y }, spki)
+            Ok(KeyMaterial::Ec { curve, x, y })
         }
-        _ => return Err("key type is not supported"),
-    };
-    match jwk.get("alg") {
-        None => {}
-        Some(Value::String(alg)) if alg == algorithm.as_str() => {}
-        Some(_) => return Err("alg is not supported for this key type"),
+        Some("OKP") => {
+            if text("crv") != Some("Ed25519") {
+                return Err("curve is not supported");
+            }
+            let point = number("x").ok_or("x is not base64url")?;
+            check_ed25519(&point)?;
+            Ok(KeyMaterial::Ed25519 { point })
+        }
+        _ => Err("key type is not supported"),
     }
-    Ok(Key { id, algorithm, material, spki })
 }
 
 /// 2048 to 8192 bits, exponent odd, above 1 and at most 32 bits: below is breakable, above is
 /// a way to make every check cost seconds.
 fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), &'static str> {
-    let significant = |bytes: &[u8]| bytes.iter().skip_while(|b| **b == 0).count();
-    if !(256..=1024).contains(&significant(modulus)) {
+    let short = modulus.len() == 256 && modulus.first().is_some_and(|top| *top < 0x80);
+    if short || !(256..=1024).contains(&modulus.len()) {
         return Err("RSA keys must have 2048 to 8192 bits");
     }
-    let small = significant(exponent) <= 4;
-    let value = exponent.iter().fold(0_u64, |value, b| (value << 8 | u64::from(*b)) & 0xffff_ffff);
-    if small && value > 1 && value % 2 == 1 { Ok(()) } else { Err("RSA exponent is out of range") }
+    let is_odd = |number: &[u8]| number.last().is_some_and(|last| last % 2 == 1);
+    if !is_odd(modulus) {
+        return Err("RSA modulus is even");
+    }
+    let in_range = (1..=4).contains(&exponent.len()) && exponent != [1];
+    if in_range && is_odd(exponent) { Ok(()) } else { Err("RSA exponent is out of range") }
+}
+
+fn check_ed25519(point: &[u8]) -> Result<(), &'static str> {
+    let mut y: [u8; 32] = point.try_into().map_err(|_| "x must be 32 bytes")?;
+    if let Some(last) = y.last_mut() {
+        *last &= 0x7f;
+    }
+    if SMALL_ORDER.contains(&y) { Err("x is a point of small order") } else { Ok(()) }
+}
+
+fn without_zeros(number: &[u8]) -> &[u8] {
+    let first = number.iter().position(|b| *b != 0).unwrap_or(number.len());
+    number.get(first..).unwrap_or_default()
+}
+
+/// Thirty-two bytes that are alike, but for both ends.
+const fn filled(first: u8, middle: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [middle; 32];
+    if let Some(place) = bytes.first_mut() {
+        *place = first;
+    }
+    if let Some(place) = bytes.last_mut() {
+        *place = last;
+    }
+    bytes
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EC: &str = r#""kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM""#;
-
-    fn set(keys: &[String]) -> Result<KeySet, KeySetError> {
-        KeySet::parse(format!("{{\"keys\":[{}]}}", keys.join(",")).as_bytes())
-    }
-
-    fn ec(extra: &str) -> String {
-        format!("{{{EC}{extra}}}")
-    }
-
-    #[test]
-    fn the_key_of_rfc_7517_appendix_a_is_read() {
-        let set = set(&[ec(r#","use":"sig","kid":"1","alg":"ES256""#)]).unwrap();
-        let key = &set.keys[0];
-        assert_eq!((key.id.as_deref(), key.algorithm), (Some("1"), Algorithm::Es256));
-        assert_eq!(key.spki.len(), 91);
-    }
-
-    #[test]
-    fn unusable_keys_are_skipped_and_say_why() {
-        let rsa = |n: &[u8], e: &[u8]| {
-            let (n, e) = (base64url::encode(n), base64url::encode(e));
-            format!(r#"{{"kty":"RSA","n":"{n}","e":"{e}"}}"#)
-        };
-        for bad in [
-            ec(r#","use":"enc""#),
-            ec(r#","key_ops":["sign"]"#),
-            ec(r#","alg":"RS256""#),
-            ec(r#","alg":1"#),
-            ec(r#","kid":7"#),
-            EC.replace("P-256", "P-521").replacen('"', "{\"", 1) + "}",
-            r#"{"kty":"oct","k":"c2VjcmV0"}"#.to_owned(),
-            r#"{"kty":"RSA","n":"!","e":"AQAB"}"#.to_owned(),
-            rsa(&[0xff; 128], &[1, 0, 1]),
-            rsa(&[0xff; 1025], &[1, 0, 1]),
-            rsa(&[0xff; 256], &[1]),
-            rsa(&[0xff; 256], &[1, 0, 0]),
-            rsa(&[0xff; 256], &[1, 0, 0, 0, 0, 1]),
-            "7".to_owned(),
-        ] {
-            let set = set(&[bad.clone(), ec("")]).unwrap();
-            assert_eq!((set.keys.len(), set.skipped.len()), (1, 1), "{bad}");
-            assert_eq!(set.skipped[0].index, 0);
-        }
-    }
-
-    #[test]
-    fn sets_that_cannot_be_used_are_refused() {
-        assert_eq!(KeySet::parse(b"[]"), Err(KeySetError::Form));
-        assert_eq!(KeySet::parse(b"{\"keys\":{}}"), Err(KeySetError::Form));
-        assert_eq!(set(&[]), Err(KeySetError::Empty));
-        let twice = ec(r#","kid":"a""#);
-        assert_eq!(set(&[twice.clone(), twice]), Err(KeySetError::RepeatedId));
-        assert_eq!(set(&vec![ec(""); MAX_KEYS + 1]), Err(KeySetError::TooLarge));
-    }
-}
+mod tests;

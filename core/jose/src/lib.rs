@@ -1,32 +1,46 @@
-//! Signed tokens: JWS (RFC 7515), JWK (RFC 7517) and JWT claims (RFC 7519, RFC 8725, RFC 9068).
+//! Signed tokens: JWS (RFC 7515), JWK (RFC 7517) and JWT claims (RFC 7519, RFC 8725, RFC 9068);
+//! tokens that are bound to a certificate (RFC 8705) or a key, and the proofs that go with the
+//! latter (DPoP, RFC 9449).
 //!
 //! The crate parses and judges; it never computes a signature check itself unless the `soft`
 //! feature is on. Who does (Envoy's BoringSSL, the server's AWS-LC) is handed in as a
 //! [`SignatureVerifier`].
 //!
 //! Deliberately absent: HMAC algorithms and `none` (a verifier that does not know them cannot
-//! be talked into them), keys that a token brings along (`jwk`, `jku`, `x5u`, `x5c`),
-//! encryption.
+//! be talked into them), keys that a token brings along (`jwk`, `jku`, `x5u`, `x5c`) but for
+//! the one in a DPoP proof, encryption, and any memory: which proofs were seen before is for
+//! whoever keeps state.
 
+mod algorithm;
 pub mod base64url;
 mod claims;
+mod confirmation;
 mod der;
+pub mod dpop;
+mod error;
 mod jwk;
 mod jws;
+mod key_set;
 #[cfg(feature = "soft")]
 pub mod soft;
+mod thumbprint;
 mod token;
+pub mod xfcc;
 
-pub use claims::{Claims, ClaimsRules};
-pub use der::{ec_p256_spki, ecdsa_signature_to_der, rsa_spki};
-pub use jwk::{Algorithm, Key, KeyMaterial, KeySet, KeySetError, SkippedKey};
+pub use algorithm::{Algorithm, Curve, HashFunction, KeyType};
+pub use claims::{ClaimValue, Claims, ClaimsRules};
+pub use confirmation::{Confirmation, Possession};
+pub use der::{ec_spki, ecdsa_signature_to_der, ed25519_spki, rsa_spki};
+pub use error::{TokenError, VerifyError};
+pub use jwk::{Key, KeyMaterial, MAX_KID_BYTES};
 pub use jws::{CompactJws, MAX_TOKEN_BYTES};
-pub use token::{Freshness, Issuer, VerifiedToken, verify};
+pub use key_set::{KeySet, KeySetError, MAX_KEYS, MAX_SET_BYTES, SkippedKey};
+pub use token::{Freshness, Issuer, VerifiedToken, verify, verify_bound};
 
 /// Checks one signature with one key.
 pub trait SignatureVerifier {
     /// Whether `signature` (in its JWS form, RFC 7518 §3) over `signing_input` was made by
-    /// the private half of `key`.
+    /// the private half of `key`, with the algorithm that the key is bound to.
     ///
     /// # Errors
     /// When the check could not be made; see [`VerifyError`].
@@ -36,111 +50,4 @@ pub trait SignatureVerifier {
         signing_input: &[u8],
         signature: &[u8],
     ) -> Result<bool, VerifyError>;
-}
-
-/// Why a signature could not be checked: never the token's fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum VerifyError {
-    /// The budget for costly checks is spent; a retry a second later may pass.
-    #[error("the budget for signature checks is spent")]
-    Budget,
-    /// No verifier here knows the key's algorithm; a retry does not help.
-    #[error("the key's algorithm is not supported here")]
-    Unsupported,
-}
-
-/// Why a token was refused. Clients are told `invalid_token` and nothing more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
-    /// Longer than [`MAX_TOKEN_BYTES`].
-    #[error("too long")]
-    TooLong,
-    /// Not three base64url parts.
-    #[error("not a compact JWS")]
-    Form,
-    /// The header is not an object of the expected members.
-    #[error("bad header")]
-    Header,
-    /// The algorithm is none that is known here.
-    #[error("unknown algorithm")]
-    Algorithm,
-    /// The header names extensions that must be understood (`crit`).
-    #[error("unknown critical header")]
-    Critical,
-    /// The header's `typ` is not that of an access token.
-    #[error("wrong type")]
-    Type,
-    /// The payload is not an object of the expected members.
-    #[error("bad claims")]
-    Claims,
-    /// No configured issuer has this `iss`.
-    #[error("unknown issuer")]
-    Issuer,
-    /// The issuer's keys are not there yet: never the token's fault; a retry may pass.
-    #[error("the issuer's keys are missing")]
-    KeysMissing,
-    /// No key of the issuer fits the header.
-    #[error("unknown key")]
-    Key,
-    /// The signature does not hold.
-    #[error("bad signature")]
-    Signature,
-    /// Meant for somebody else.
-    #[error("wrong audience")]
-    Audience,
-    /// Over, or over before it began.
-    #[error("expired")]
-    Expired,
-    /// Not valid yet.
-    #[error("not valid yet")]
-    NotYet,
-    /// Bound to a key (`cnf`) whose possession cannot be proven here.
-    #[error("proof of possession missing")]
-    Confirmation,
-    /// The signature could not be checked.
-    #[error("signature not checked: {0}")]
-    Unverified(VerifyError),
-}
-
-impl TokenError {
-    /// Whether the token itself is not to blame, so that its holder may try again.
-    #[must_use]
-    pub const fn is_ours(self) -> bool {
-        matches!(self, Self::KeysMissing | Self::Unverified(_))
-    }
-
-    /// What a client is told: a bad token is its own fault and no check is named; what is
-    /// missing on our side is 503.
-    #[must_use]
-    pub fn to_denial(self) -> postern_request::Denial {
-        if self.is_ours() {
-            postern_request::Denial::unavailable(self.reason(), 1)
-        } else {
-            postern_request::Denial::invalid_token(self.reason())
-        }
-    }
-
-    /// A stable word for logs and metrics.
-    #[must_use]
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::TooLong => "token_too_long",
-            Self::Form => "token_form",
-            Self::Header => "token_header",
-            Self::Algorithm => "token_algorithm",
-            Self::Critical => "token_critical",
-            Self::Type => "token_type",
-            Self::Claims => "token_claims",
-            Self::Issuer => "token_issuer",
-            Self::KeysMissing => "keys_missing",
-            Self::Key => "token_key",
-            Self::Signature => "token_signature",
-            Self::Audience => "token_audience",
-            Self::Expired => "token_expired",
-            Self::NotYet => "token_not_yet",
-            Self::Confirmation => "token_confirmation",
-            Self::Unverified(VerifyError::Budget) => "token_budget",
-            Self::Unverified(VerifyError::Unsupported) => "token_unsupported",
-        }
-    }
 }

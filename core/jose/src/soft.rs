@@ -1,19 +1,32 @@
 //! Signature checks in plain Rust, for hosts that cannot do them.
 //!
 //! Inside WASM an RSA check costs near a millisecond, so whoever uses this keeps a budget.
+//! ES384 and ES512 are left out: they would bring two more curves into every module, for hosts
+//! that can do P-256 and neither of those.
+//!
 //! Only public keys are ever handled: the timing weakness of the `rsa` crate concerns private
 //! ones.
 
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
-use rsa::{BigUint, Pkcs1v15Sign, RsaPublicKey};
-use sha2::{Digest as _, Sha256};
+use rsa::signature::Verifier as _;
+use rsa::{BigUint, Pkcs1v15Sign, RsaPublicKey, pss};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
+use crate::algorithm::{Algorithm, Curve};
 use crate::jwk::{Key, KeyMaterial};
 use crate::{SignatureVerifier, VerifyError};
 
 /// The pure-Rust verifier.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SoftVerifier;
+
+impl SoftVerifier {
+    /// Whether it knows an algorithm.
+    #[must_use]
+    pub const fn supports(algorithm: Algorithm) -> bool {
+        !matches!(algorithm, Algorithm::Es384 | Algorithm::Es512)
+    }
+}
 
 impl SignatureVerifier for SoftVerifier {
     fn verify(
@@ -22,23 +35,80 @@ impl SignatureVerifier for SoftVerifier {
         signing_input: &[u8],
         signature: &[u8],
     ) -> Result<bool, VerifyError> {
-        let hash = Sha256::digest(signing_input);
-        Ok(match &key.material {
+        match &key.material {
             KeyMaterial::Rsa { modulus, exponent } => {
-                let numbers = (BigUint::from_bytes_be(modulus), BigUint::from_bytes_be(exponent));
-                RsaPublicKey::new_with_max_size(numbers.0, numbers.1, 8192).is_ok_and(|key| {
-                    key.verify(Pkcs1v15Sign::new::<Sha256>(), &hash, signature).is_ok()
-                })
-            }
-            KeyMaterial::P256 { x, y } => {
-                let point = [&[0x04], x.as_slice(), y.as_slice()].concat();
-                let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&point);
-                let signature = p256::ecdsa::Signature::from_slice(signature);
-                match (key, signature) {
-                    (Ok(key), Ok(signature)) => key.verify_prehash(&hash, &signature).is_ok(),
-                    _ => false,
+                let (n, e) = (BigUint::from_bytes_be(modulus), BigUint::from_bytes_be(exponent));
+                match RsaPublicKey::new_with_max_size(n, e, 8192) {
+                    Ok(public) => rsa(public, key.algorithm, signing_input, signature),
+                    Err(_) => Ok(false),
                 }
             }
-        })
+            KeyMaterial::Ec { curve: Curve::P256, x, y } => {
+                Ok(p256(x, y, signing_input, signature).unwrap_or(false))
+            }
+            KeyMaterial::Ec { .. } => Err(VerifyError::Unsupported),
+            KeyMaterial::Ed25519 { point } => {
+                Ok(ed25519(point, signing_input, signature).unwrap_or(false))
+            }
+        }
     }
+}
+
+/// RFC 8017 §8.1.2, §8.2.2, with the parameters of RFC 7518 §3.3, §3.5.
+fn rsa(
+    key: RsaPublicKey,
+    algorithm: Algorithm,
+    input: &[u8],
+    signature: &[u8],
+) -> Result<bool, VerifyError> {
+    // Not the scheme `Pss` of the crate: that one takes a signature beyond the modulus too.
+    let number = || pss::Signature::try_from(signature);
+    Ok(match algorithm {
+        Algorithm::Rs256 => {
+            let scheme = Pkcs1v15Sign::new::<Sha256>();
+            key.verify(scheme, &Sha256::digest(input), signature).is_ok()
+        }
+        Algorithm::Rs384 => {
+            let scheme = Pkcs1v15Sign::new::<Sha384>();
+            key.verify(scheme, &Sha384::digest(input), signature).is_ok()
+        }
+        Algorithm::Rs512 => {
+            let scheme = Pkcs1v15Sign::new::<Sha512>();
+            key.verify(scheme, &Sha512::digest(input), signature).is_ok()
+        }
+        Algorithm::Ps256 => {
+            let key = pss::VerifyingKey::<Sha256>::new(key);
+            number().is_ok_and(|number| key.verify(input, &number).is_ok())
+        }
+        Algorithm::Ps384 => {
+            let key = pss::VerifyingKey::<Sha384>::new(key);
+            number().is_ok_and(|number| key.verify(input, &number).is_ok())
+        }
+        Algorithm::Ps512 => {
+            let key = pss::VerifyingKey::<Sha512>::new(key);
+            number().is_ok_and(|number| key.verify(input, &number).is_ok())
+        }
+        Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512 | Algorithm::EdDsa => {
+            return Err(VerifyError::Unsupported);
+        }
+    })
+}
+
+/// None where key or signature is not one at all.
+fn p256(x: &[u8], y: &[u8], input: &[u8], signature: &[u8]) -> Option<bool> {
+    // SEC 1 §2.3.3: 4 for uncompressed.
+    let point = [&[0x04], x, y].concat();
+    let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?;
+    let signature = p256::ecdsa::Signature::from_slice(signature).ok()?;
+    Some(key.verify_prehash(&Sha256::digest(input), &signature).is_ok())
+}
+
+/// Strictly: no second signature can be made of one, and neither key nor R may be of small
+/// order (RFC 8032 §5.1.7, §8.4).
+fn ed25519(point: &[u8], input: &[u8], signature: &[u8]) -> Option<bool> {
+    let point: &[u8; 32] = point.try_into().ok()?;
+    let key = ed25519_dalek::VerifyingKey::from_bytes(point).ok()?;
+    let signature: &[u8; 64] = signature.try_into().ok()?;
+    let signature = ed25519_dalek::Signature::from_bytes(signature);
+    Some(key.verify_strict(input, &signature).is_ok())
 }

@@ -2,13 +2,11 @@
 
 use postern_request::{Principal, UnixMillis};
 
-use crate::claims::{self, Claims, ClaimsRules};
-use crate::jwk::KeySet;
+use crate::claims::{self, ClaimValue, Claims, ClaimsRules};
+use crate::confirmation::Possession;
 use crate::jws::CompactJws;
+use crate::key_set::KeySet;
 use crate::{SignatureVerifier, TokenError};
-
-/// Most keys that are tried for a token that names none: each try costs a signature check.
-const MAX_TRIES: usize = 4;
 
 /// Somebody whose tokens are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +17,7 @@ pub struct Issuer {
     pub audiences: Vec<String>,
     /// How far clocks may differ, in seconds.
     pub leeway_secs: u64,
-    /// Claims that become headers.
+    /// Claims that must be there, become headers or are kept for routes.
     pub rules: ClaimsRules,
 }
 
@@ -66,6 +64,22 @@ impl VerifiedToken {
         Freshness::Current
     }
 
+    /// Judges whether who shows the token may: a bearer token may be shown by anybody, a bound
+    /// one (RFC 8705, RFC 9449) by who has proven to possess what it is bound to.
+    ///
+    /// # Errors
+    /// [`TokenError::Confirmation`] when that is not so.
+    pub fn confirm(&self, shown: &Possession) -> Result<(), TokenError> {
+        self.claims.confirmation.check(shown)
+    }
+
+    /// A claim that routes ask about, by its place in the rules of the token's issuer; see
+    /// [`ClaimsRules::kept_index`].
+    #[must_use]
+    pub fn kept(&self, index: usize) -> Option<&ClaimValue> {
+        self.claims.kept.get(index).and_then(Option::as_ref)
+    }
+
     /// Who the token speaks for.
     #[must_use]
     pub const fn principal(&self) -> &Principal {
@@ -73,7 +87,9 @@ impl VerifiedToken {
     }
 }
 
-/// Verifies a compact token against the issuers, each with its keys.
+/// Verifies a compact token against the issuers, each with its keys. For bearer tokens only:
+/// one that is bound to a key or certificate is refused, because without its proof it is a
+/// stolen one until shown otherwise (RFC 9449 §7.2).
 ///
 /// Cheap checks come first, so that a forged token costs a signature check only when it is
 /// well-formed, of a known issuer and key, and in its time.
@@ -87,18 +103,50 @@ pub fn verify<'k, I: AsRef<Issuer>>(
     verifier: &mut dyn SignatureVerifier,
     now: UnixMillis,
 ) -> Result<VerifiedToken, TokenError> {
+    check(token, issuers, keys_of, verifier, now, Binding::Refused)
+}
+
+/// As [`verify`], and lets bound tokens through. Whoever calls this asks
+/// [`VerifiedToken::confirm`] on every request that brings the token.
+///
+/// # Errors
+/// As [`verify`]; bound in a way that is not known here is still an error.
+pub fn verify_bound<'k, I: AsRef<Issuer>>(
+    token: &str,
+    issuers: &[I],
+    keys_of: impl Fn(usize) -> Option<&'k KeySet>,
+    verifier: &mut dyn SignatureVerifier,
+    now: UnixMillis,
+) -> Result<VerifiedToken, TokenError> {
+    check(token, issuers, keys_of, verifier, now, Binding::Confirmed)
+}
+
+/// What becomes of tokens that are bound to something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Binding {
+    Refused,
+    Confirmed,
+}
+
+fn check<'k, I: AsRef<Issuer>>(
+    token: &str,
+    issuers: &[I],
+    keys_of: impl Fn(usize) -> Option<&'k KeySet>,
+    verifier: &mut dyn SignatureVerifier,
+    now: UnixMillis,
+    binding: Binding,
+) -> Result<VerifiedToken, TokenError> {
     let jws = CompactJws::parse(token)?;
-    let payload = claims::parse_object(&jws.payload)?;
-    let named = claims::issuer(&payload)?;
+    let members = claims::parse_object(&jws.payload)?;
+    let named = claims::issuer(&members)?;
     let (issuer_index, issuer) = issuers
         .iter()
         .map(AsRef::as_ref)
         .enumerate()
         .find(|(_, issuer)| issuer.issuer == named)
         .ok_or(TokenError::Issuer)?;
-    let claims = Claims::read(&payload, &issuer.rules)?;
-    if claims.is_bound {
-        // A bound token without its proof is a stolen one until shown otherwise (RFC 9449 §7.2).
+    let claims = Claims::read(members, &issuer.rules)?;
+    if binding == Binding::Refused && claims.confirmation.is_bound() {
         return Err(TokenError::Confirmation);
     }
     let in_audience = |aud: &String| claims.audiences.contains(aud);
@@ -112,25 +160,10 @@ pub fn verify<'k, I: AsRef<Issuer>>(
         Freshness::NotYet => return Err(TokenError::NotYet),
     }
     let keys = keys_of(issuer_index).ok_or(TokenError::KeysMissing)?;
-    verified.key_id = check_signature(&jws, keys, verifier)?;
+    let key = jws.verified_by(keys, verifier)?;
+    verified.key_id = jws.key_id.or_else(|| key.id.clone());
     Ok(verified)
 }
 
-/// The id of the key that made the signature.
-fn check_signature(
-    jws: &CompactJws<'_>,
-    keys: &KeySet,
-    verifier: &mut dyn SignatureVerifier,
-) -> Result<Option<String>, TokenError> {
-    let mut known = false;
-    for key in keys.candidates(jws.algorithm, jws.key_id.as_deref()).take(MAX_TRIES) {
-        known = true;
-        let holds = verifier
-            .verify(key, jws.signing_input.as_bytes(), &jws.signature)
-            .map_err(TokenError::Unverified)?;
-        if holds {
-            return Ok(key.id.clone());
-        }
-    }
-    Err(if known { TokenError::Signature } else { TokenError::Key })
-}
+#[cfg(test)]
+mod tests;

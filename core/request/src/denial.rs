@@ -172,18 +172,27 @@ impl RateLimitStatus {
         if other.remaining < self.remaining { other } else { self }
     }
 
+    /// The names of the limit headers.
+    pub const HEADERS: [&'static str; 7] = [
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+        "ratelimit-limit",
+        "ratelimit-remaining",
+        "ratelimit-reset",
+        "ratelimit-policy",
+    ];
+
     /// Calls `write` with each limit header of the contract.
     pub fn for_each_header(&self, mut write: impl FnMut(&'static str, &str)) {
         let limit = self.limit.to_string();
         let remaining = self.remaining.to_string();
         let reset = self.reset_secs.to_string();
-        write("x-ratelimit-limit", &limit);
-        write("x-ratelimit-remaining", &remaining);
-        write("x-ratelimit-reset", &reset);
-        write("ratelimit-limit", &limit);
-        write("ratelimit-remaining", &remaining);
-        write("ratelimit-reset", &reset);
-        write("ratelimit-policy", &format!("{limit};w={}", self.window_secs));
+        let policy = format!("{limit};w={}", self.window_secs);
+        let values = [&limit, &remaining, &reset, &limit, &remaining, &reset, &policy];
+        for (name, value) in Self::HEADERS.into_iter().zip(values) {
+            write(name, value);
+        }
     }
 }
 

@@ -21,6 +21,10 @@ pub(crate) enum Count {
     KeyFetches,
     KeyFetchFailures,
     WeakSeeds,
+    Revoked,
+    RevocationUnknown,
+    FeedCalls,
+    FeedFailures,
 }
 
 /// Their names, in order.
@@ -43,6 +47,10 @@ pub(crate) const NAMES: &[&str] = &[
     "postern_filter_key_fetches_total",
     "postern_filter_key_fetch_failures_total",
     "postern_filter_weak_seeds_total",
+    "postern_filter_revoked_total",
+    "postern_filter_revocation_unknown_total",
+    "postern_filter_feed_calls_total",
+    "postern_filter_feed_failures_total",
 ];
 
 /// Counted in the VM and handed to Envoy every second: an increment is a call to the host, and

@@ -51,6 +51,7 @@ impl KeyFetcher {
                 authority: due.source.authority.clone(),
                 path: due.source.path.clone(),
                 timeout_ms: TIMEOUT_MS,
+                message: None,
             });
         }
         calls

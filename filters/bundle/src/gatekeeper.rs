@@ -10,7 +10,7 @@ use postern_filter_host::{
     VerifierSupport,
 };
 use postern_filter_jwt_auth::{Caller, JwtAuth, Source};
-use postern_filter_local_rate_limit::{self as local_rate_limit, SharedData};
+use postern_filter_local_rate_limit as local_rate_limit;
 use postern_request::correlation;
 use postern_request::evidence::{self, Evidence};
 use postern_request::headers;
@@ -19,16 +19,25 @@ use postern_request::{
     Denial, ErrorCode, Presented, Principal, RateLimitStatus, UnixMillis, address, path,
 };
 
-use crate::configuration;
+use crate::configuration::{self, Configuration};
 use crate::counters::{Count, Counters, NAMES};
 use crate::fetch::KeyFetcher;
 use crate::request::{RequestHeaders, is_identity_header};
+use crate::revocation::{self, Revocation, Standing};
 
 /// Signature checks in Rust that one VM makes in a second, where the host cannot.
 const SOFT_CHECKS_PER_SECOND: u32 = 50;
 
+/// Milliseconds between ticks where only keys are looked after.
+const KEYS_TICK_MS: u64 = 1000;
+/// The purpose of the feed's calls; those for keys have the numbers of their sources.
+const FEED: usize = usize::MAX;
+
 /// The filter state that names the caller, for access logs and RBAC: `wasm.postern.subject`.
 const SUBJECT_STATE: &str = "postern.subject";
+
+/// The filter state that says why a request was refused, for access logs: `wasm.postern.denied`.
+const DENIED_STATE: &str = "postern.denied";
 
 /// The bundle's plugin. One per VM.
 pub struct Gatekeeper {
@@ -43,6 +52,10 @@ pub struct Gatekeeper {
     counters: Counters,
     /// Makes ids where Envoy gave none.
     id_counter: u64,
+    /// What is revoked; none where the document does not ask.
+    revocation: Option<Revocation>,
+    /// Whether upstreams' responses arrive without the headers that are written here.
+    clean_responses: bool,
 }
 
 /// What is kept of a request until its response.
@@ -51,6 +64,8 @@ pub struct Responding {
     correlation_id: String,
     started: UnixMillis,
     limit: Option<RateLimitStatus>,
+    /// Whether the response has none of the headers that are written to it.
+    is_clean: bool,
 }
 
 /// The caller of a request, from one of two places.
@@ -81,18 +96,6 @@ struct Admitted {
     known: Known,
     limit: Option<RateLimitStatus>,
     route: Arc<Route>,
-}
-
-struct Shared<'a, H>(&'a H);
-
-impl<H: RequestHost> SharedData for Shared<'_, H> {
-    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
-        self.0.shared_get(key)
-    }
-
-    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
-        self.0.shared_set(key, value, version)
-    }
 }
 
 impl Gatekeeper {
@@ -200,7 +203,7 @@ impl Gatekeeper {
             headers: list,
             path,
         };
-        let verdict = local_rate_limit::check(route, &counted, &Shared(host), self.seed, now);
+        let verdict = local_rate_limit::check(route, &counted, host, self.seed, now);
         self.counters.add(Count::SlotsEvicted, u64::from(verdict.evicted));
         self.counters.add(Count::SlotConflicts, u64::from(verdict.conflicts));
         verdict.denial.map_or(Ok(verdict.status), Err)
@@ -239,7 +242,32 @@ impl Gatekeeper {
                     },
                     1,
                 );
+                self.check_revocation(host, &caller, now)?;
                 Ok(Known::Token(caller))
+            }
+        }
+    }
+
+    /// Refuses a caller whose token was revoked.
+    fn check_revocation(
+        &mut self,
+        host: &impl RequestHost,
+        caller: &Caller,
+        now: UnixMillis,
+    ) -> Result<(), Denial> {
+        let Some(revocation) = &mut self.revocation else { return Ok(()) };
+        revocation.feed.serves();
+        match revocation.judge(caller, host, now) {
+            Ok(Standing::Good) => Ok(()),
+            Ok(Standing::Unknown) => {
+                self.counters.add(Count::RevocationUnknown, 1);
+                Ok(())
+            }
+            Err(denial) => {
+                if denial.code == ErrorCode::TokenRevoked {
+                    self.counters.add(Count::Revoked, 1);
+                }
+                Err(denial)
             }
         }
     }
@@ -293,7 +321,9 @@ impl Plugin for Gatekeeper {
     const METRICS: &'static [&'static str] = NAMES;
 
     fn configure(host: impl RequestHost, configuration: &[u8]) -> Result<Self, Vec<String>> {
-        let (document, sources) = configuration::read(configuration)?;
+        let Configuration { document, key_sources, clean_responses, feed } =
+            configuration::read(configuration)?;
+        let revocation = feed.map(|source| Revocation::new(source, &document.digest, &host));
         let (seed, random) = host.seed();
         let mut counters = Counters::default();
         if !random {
@@ -316,21 +346,36 @@ impl Plugin for Gatekeeper {
         Ok(Self {
             claim_headers,
             jwt,
-            fetcher: KeyFetcher::new(sources),
+            fetcher: KeyFetcher::new(key_sources),
             support: VerifierSupport::probe(&host),
             budget: SoftBudget::new(SOFT_CHECKS_PER_SECOND),
             seed,
             counters,
             id_counter: 0,
+            clean_responses,
+            revocation,
             document,
         })
     }
 
-    fn on_tick(&mut self, host: impl RequestHost) -> Vec<HttpCall> {
-        self.fetcher.due(host.now())
+    fn tick_ms(&self) -> u64 {
+        if self.revocation.is_some() { revocation::TICK_MS } else { KEYS_TICK_MS }
     }
 
-    fn on_http_call_sent(&mut self, call: &HttpCall, token: Option<u32>) {
+    fn on_tick(&mut self, host: impl RequestHost) -> Vec<HttpCall> {
+        let mut calls = self.fetcher.due(host.now());
+        calls.extend(self.revocation.as_mut().and_then(|feed| feed.due(&host, FEED)));
+        calls
+    }
+
+    fn on_http_call_sent(&mut self, host: impl RequestHost, call: &HttpCall, token: Option<u32>) {
+        if call.purpose == FEED {
+            self.counters.add(Count::FeedCalls, 1);
+            if let Some(feed) = &mut self.revocation {
+                feed.sent(&host, token, host.now());
+            }
+            return;
+        }
         self.counters.add(Count::KeyFetches, 1);
         if token.is_none() {
             self.counters.add(Count::KeyFetchFailures, 1);
@@ -345,6 +390,11 @@ impl Plugin for Gatekeeper {
         status: Option<u16>,
         body: &[u8],
     ) -> Result<(), String> {
+        let feed = self.revocation.as_mut();
+        if let Some(taken) = feed.and_then(|feed| feed.answered(&host, token, body, host.now())) {
+            self.counters.add(Count::FeedFailures, u64::from(taken.is_err()));
+            return taken;
+        }
         match self.fetcher.answered(token, status, body, host.now()) {
             Some(Ok((issuer, keys))) => {
                 self.jwt.set_keys(issuer, keys);
@@ -405,12 +455,18 @@ impl Plugin for Gatekeeper {
                     correlation_id,
                     started: now,
                     limit: admitted.limit,
+                    is_clean: self.clean_responses,
                 }))
             }
             Err(denial) => {
                 self.counters.add_denial(denial.code.status());
+                // For the access log: which request this was, and what a client is never told.
+                effects.set_header(headers::CORRELATION_ID, &correlation_id);
+                effects.set_filter_state(DENIED_STATE, denial.reason.as_bytes());
                 let rendered = denial.render(&correlation_id, now, request.is_grpc);
-                Outcome::Deny(rendered, Responding { correlation_id, started: now, limit: None })
+                let responding =
+                    Responding { correlation_id, started: now, limit: None, is_clean: false };
+                Outcome::Deny(rendered, responding)
             }
         }
     }
@@ -430,11 +486,18 @@ impl Plugin for Gatekeeper {
         stream: Responding,
         effects: &mut dyn Effects,
     ) {
-        effects.set_header(headers::CORRELATION_ID, &stream.correlation_id);
+        let mut write = |name: &str, value: &str| {
+            if stream.is_clean {
+                effects.add_header(name, value);
+            } else {
+                effects.set_header(name, value);
+            }
+        };
+        write(headers::CORRELATION_ID, &stream.correlation_id);
         let took = host.now().millis_since(stream.started);
-        effects.set_header(headers::RESPONSE_TIME, &took.to_string());
+        write(headers::RESPONSE_TIME, &took.to_string());
         if let Some(limit) = stream.limit {
-            limit.for_each_header(|name, value| effects.set_header(name, value));
+            limit.for_each_header(write);
         }
     }
 }

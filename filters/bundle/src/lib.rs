@@ -13,6 +13,7 @@ mod counters;
 mod fetch;
 mod gatekeeper;
 mod request;
+mod revocation;
 
 pub use gatekeeper::{Gatekeeper, Responding};
 

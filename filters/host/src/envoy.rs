@@ -2,6 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
+use postern_filter_shared_data::SharedData;
 use postern_request::UnixMillis;
 use prost::Message as _;
 use proxy_wasm::hostcalls;
@@ -25,33 +26,40 @@ impl RequestHost for EnvoyHost {
         hostcalls::get_property(path.to_vec()).ok().flatten()
     }
 
-    fn shared_get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
-        match hostcalls::get_shared_data(key) {
-            Ok((Some(value), Some(version))) => Some((value, version)),
-            _ => None,
-        }
-    }
-
-    fn shared_set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
-        // A version that never occurs: written where there is no value, refused otherwise.
-        const NEVER: u32 = u32::MAX;
-        hostcalls::set_shared_data(key, Some(value), Some(version.unwrap_or(NEVER))).is_ok()
-    }
-
     // Made by the first VM that asks, read by all others. It comes from the nonce of an ECDSA
     // signature by the host, the only randomness that every Envoy offers to WASM without
     // imports of its own; a host without `sign` gives only clocks.
     fn seed(&self) -> (u128, bool) {
         let (fresh, random) = self.fresh_seed();
         let bytes = [fresh.to_le_bytes().as_slice(), &[u8::from(random)]].concat();
-        let _ = self.shared_set(SEED_KEY, &bytes, None);
-        let Some((bytes, _)) = self.shared_get(SEED_KEY) else {
+        let _ = self.set(SEED_KEY, &bytes, None);
+        let Some((bytes, _)) = self.get(SEED_KEY) else {
             return (fresh, random);
         };
         match (bytes.first_chunk::<16>(), bytes.get(16)) {
             (Some(seed), Some(random)) => (u128::from_le_bytes(*seed), *random == 1),
             _ => (fresh, random),
         }
+    }
+}
+
+impl SharedData for EnvoyHost {
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        match hostcalls::get_shared_data(key) {
+            // The SDK tells an empty value as none, with its version.
+            Ok((value, Some(version))) => Some((value.unwrap_or_default(), version)),
+            _ => None,
+        }
+    }
+
+    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+        // A version that never occurs: written where there is no value, refused otherwise.
+        const NEVER: u32 = u32::MAX;
+        hostcalls::set_shared_data(key, Some(value), Some(version.unwrap_or(NEVER))).is_ok()
+    }
+
+    fn put(&self, key: &str, value: &[u8]) {
+        let _ = hostcalls::set_shared_data(key, Some(value), None);
     }
 }
 

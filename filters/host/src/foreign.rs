@@ -6,7 +6,9 @@ pub trait ForeignFunctions {
     fn call(&self, name: &str, arguments: &[u8]) -> Option<Vec<u8>>;
 }
 
-/// `envoy.source.extensions.common.wasm.VerifySignatureArguments`
+/// `envoy.source.extensions.common.wasm.VerifySignatureArguments`; outside tests the verifier
+/// writes it by hand.
+#[cfg(test)]
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct VerifySignatureArguments {
     #[prost(string, tag = "1")]

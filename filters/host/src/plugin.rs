@@ -20,12 +20,21 @@ pub fn run<P: Plugin>() {
     // must be seen.
     proxy_wasm::set_log_level(LogLevel::Info);
     proxy_wasm::set_root_context(|_| -> Box<dyn RootContext> {
-        Box::new(Root::<P> { plugin: Rc::new(RefCell::new(None)), metrics: Vec::new() })
+        Box::new(Root::<P> {
+            plugin: Rc::new(RefCell::new(None)),
+            uncounted_ms: 0,
+            metrics: Vec::new(),
+        })
     });
 }
 
+/// How often counters are handed to Envoy.
+const COUNTS_MS: u64 = 1000;
+
 struct Root<P> {
     plugin: Rc<RefCell<Option<P>>>,
+    /// Milliseconds since counters were handed over.
+    uncounted_ms: u64,
     /// Metric ids, in the order of [`Plugin::METRICS`].
     metrics: Vec<u32>,
 }
@@ -60,9 +69,10 @@ impl<P: Plugin> RootContext for Root<P> {
                     .iter()
                     .filter_map(|name| hostcalls::define_metric(MetricType::Counter, name).ok())
                     .collect();
+                let tick = Duration::from_millis(plugin.tick_ms());
                 *self.plugin.borrow_mut() = Some(plugin);
-                let _ = hostcalls::set_tick_period(Duration::from_secs(1));
-                // The first tick is a second away; keys are wanted now.
+                let _ = hostcalls::set_tick_period(tick);
+                // The first tick is a while away; keys are wanted now.
                 self.on_tick();
                 true
             }
@@ -77,15 +87,19 @@ impl<P: Plugin> RootContext for Root<P> {
 
     fn on_tick(&mut self) {
         let Some(plugin) = &mut *self.plugin.borrow_mut() else { return };
-        for (metric, value) in self.metrics.iter().zip(plugin.take_counts()) {
-            // An increment by zero is refused by Envoy as a bad argument.
-            if let (1.., Ok(by)) = (value, i64::try_from(value)) {
-                let _ = hostcalls::increment_metric(*metric, by);
+        self.uncounted_ms = self.uncounted_ms.saturating_add(plugin.tick_ms());
+        if self.uncounted_ms >= COUNTS_MS {
+            self.uncounted_ms = 0;
+            for (metric, value) in self.metrics.iter().zip(plugin.take_counts()) {
+                // An increment by zero is refused by Envoy as a bad argument.
+                if let (1.., Ok(by)) = (value, i64::try_from(value)) {
+                    let _ = hostcalls::increment_metric(*metric, by);
+                }
             }
         }
         for call in plugin.on_tick(EnvoyHost) {
             let token = dispatch(&call);
-            plugin.on_http_call_sent(&call, token);
+            plugin.on_http_call_sent(EnvoyHost, &call, token);
         }
     }
 
@@ -99,14 +113,19 @@ impl<P: Plugin> RootContext for Root<P> {
 }
 
 fn dispatch(call: &HttpCall) -> Option<u32> {
-    let headers = vec![
-        (":method", "GET"),
-        (":path", call.path.as_str()),
-        (":authority", call.authority.as_str()),
-        ("accept", "application/json"),
-    ];
+    let mut headers = vec![(":path", call.path.as_str()), (":authority", call.authority.as_str())];
+    if call.message.is_some() {
+        headers.extend([
+            (":method", "POST"),
+            ("content-type", "application/grpc"),
+            ("te", "trailers"),
+        ]);
+    } else {
+        headers.extend([(":method", "GET"), ("accept", "application/json")]);
+    }
     let timeout = Duration::from_millis(call.timeout_ms);
-    hostcalls::dispatch_http_call(&call.cluster, headers, None, Vec::new(), timeout).ok()
+    let body = call.message.as_deref();
+    hostcalls::dispatch_http_call(&call.cluster, headers, body, Vec::new(), timeout).ok()
 }
 
 struct Stream<P: Plugin> {

@@ -1,5 +1,6 @@
 //! What a filter asks of its host, and what the host asks of a filter.
 
+use postern_filter_shared_data::SharedData;
 use postern_request::{RenderedDenial, UnixMillis};
 
 use crate::ForeignFunctions;
@@ -8,19 +9,12 @@ use crate::ForeignFunctions;
 pub type HeaderList = Vec<(String, Vec<u8>)>;
 
 /// What filters ask of the host while they decide on a request.
-pub trait RequestHost: ForeignFunctions {
+pub trait RequestHost: ForeignFunctions + SharedData {
     /// The wall clock.
     fn now(&self) -> UnixMillis;
 
     /// An attribute of the request, e.g. `["source", "address"]`.
     fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
-
-    /// A process-wide value and its version.
-    fn shared_get(&self, key: &str) -> Option<(Vec<u8>, u32)>;
-
-    /// Writes where the version is still `version` (with none: where there is no value). False
-    /// when somebody else was faster.
-    fn shared_set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool;
 
     /// The process's seed for keyed hashes, and whether it is truly random.
     fn seed(&self) -> (u128, bool);
@@ -54,7 +48,7 @@ pub enum Outcome<S> {
     Deny(RenderedDenial, S),
 }
 
-/// A GET that a plugin wants sent.
+/// A call that a plugin wants made: a GET, or a gRPC call with one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpCall {
     /// What the plugin wants it for.
@@ -67,6 +61,8 @@ pub struct HttpCall {
     pub path: String,
     /// Longest time for an answer.
     pub timeout_ms: u64,
+    /// The framed message of a gRPC call; none for a GET.
+    pub message: Option<Vec<u8>>,
 }
 
 /// A filter: the plain half of a module.
@@ -83,11 +79,14 @@ pub trait Plugin: Sized + 'static {
     /// Every problem; Envoy then refuses the configuration.
     fn configure(host: impl RequestHost, configuration: &[u8]) -> Result<Self, Vec<String>>;
 
-    /// Every second: the calls that are due.
+    /// Milliseconds between ticks.
+    fn tick_ms(&self) -> u64;
+
+    /// At every tick: the calls that are due.
     fn on_tick(&mut self, host: impl RequestHost) -> Vec<HttpCall>;
 
     /// A call was sent, or could not be (no such cluster).
-    fn on_http_call_sent(&mut self, call: &HttpCall, token: Option<u32>);
+    fn on_http_call_sent(&mut self, host: impl RequestHost, call: &HttpCall, token: Option<u32>);
 
     /// A call was answered; without a status it failed.
     ///

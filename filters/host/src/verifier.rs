@@ -1,65 +1,102 @@
 //! Signature checks by the host, and in Rust within a budget where the host cannot.
+//!
+//! Envoy's `verify_signature` does RSA PKCS#1 v1.5 and ECDSA with the curves of its BoringSSL,
+//! at native speed. PSS and Ed25519 it does not know: those are always checked in Rust.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+mod probes;
+
 use postern_jose::soft::SoftVerifier;
 use postern_jose::{
-    Algorithm, Key, KeyMaterial, SignatureVerifier, VerifyError, ecdsa_signature_to_der,
+    Algorithm, HashFunction, Key, KeyType, SignatureVerifier, VerifyError, base64url,
+    ecdsa_signature_to_der,
 };
 use postern_request::UnixMillis;
 use prost::Message as _;
+use prost::encoding::{WireType, encode_key, encode_varint};
 
-use crate::foreign::{ForeignFunctions, VerifySignatureArguments, VerifySignatureResult};
+use crate::foreign::{ForeignFunctions, VerifySignatureResult};
+use probes::{PROBES, Probe, TEXT};
 
 const VERIFY: &str = "verify_signature";
-
-/// A text that both probe keys have signed.
-const PROBE_TEXT: &[u8] = b"postern probe";
-const RSA_SPKI: &str = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAwLwnprqacSsAQf-uqZ8DHgx9C8kacJhBSrxn0huROMa4gtdeNRniFtPNNWvz-d4PVe8AHrj25-FjvQ2w9TlWMs8zf7qq0P5WRXjkwMTHDc0CinAAmTBgVJmuf0-YfzaXKqJmqQe5vR74iU6AEPUQ__pRZ0cIJ2lpAX_FfzbgOR947IBHiNSL3wpTKzExHrCNfY8c-8c7r4NcpZjVKb_PqRgHS_oNjVhk9dZvG_YjNeDVGCR_BAtPFo1HGWwGeb5KTpTTIujqW69tRakgidKMAJI9fxZ0Ncr_l6h4spiCENlua6-x_ig8pOcoKr5n7Ml9fpwDK32gpP1urI_HrOO9bwIDAQAB";
-const RSA_SIGNATURE: &str = "qb9SabvjRa3w6LDJmwi7sAI4fLTNKZFgkH2dSZXPc6xgGW6nVOAGwA6OwH-Psv6nIYHXSVHUv9aBk5GdDXZeeruKocyXjziToVeh-Hsrf6l6mUszAWLXhE98NJ9i67nuo_X43LhwKGMbh0C_sf5ga9a4uIcJkwBIZ9xawDukrhRt2r-Fscxp9kwJb0GhDwGww16y5HHEwfkVToVMxMLhiPrGdAMCzhZmiHG1Jaqawwe2yjRNqJPgRdCyuo8iHnI2ihHDiN39jNJBSKNv1ap63nn4jBE4_l2JicH0bkohnrEqCxbhkbT3aDpOWaWH015HQHW1QtAxzChkhiNMDKTVLQ";
-const EC_SPKI: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEQqeebyHLyqX3MtOXKl8y5n3X54eiRqWiCF6aZHy2IZcb2B-vadQq7MlLXnmPgGPUoriuj1_y8FhWsa-LzwRMrA";
-const EC_SIGNATURE: &str =
-    "0FYt8rfYtXtCaEpVk37VXZqcBVAXKMSSpTidv60umEu8kOQcxNX9ZxRG2WZb0po7RQH3xe9jhQJXHxSIkw762g";
 
 /// Which algorithms the host checks as it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VerifierSupport {
-    /// RS256.
-    pub rsa: bool,
-    /// ES256.
-    pub ecdsa: bool,
+    /// A bit for each algorithm, by its place among all.
+    algorithms: u16,
 }
 
 impl VerifierSupport {
-    /// Asks the host to check signatures that are known to hold and known not to. A host that
-    /// gets one wrong is not asked again.
+    /// Asks the host to check signatures that are known to hold and known not to. What a host
+    /// gets wrong once it is not asked again.
     #[must_use]
     pub fn probe(host: &dyn ForeignFunctions) -> Self {
-        let decode = |text| URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
-        let works = |spki, signature: Vec<u8>| {
-            let altered = [PROBE_TEXT, b"!"].concat();
-            host_verify(host, decode(spki), signature.clone(), PROBE_TEXT) == Some(true)
-                && host_verify(host, decode(spki), signature, &altered) == Some(false)
+        let works = |probe: &Probe| {
+            let (Some(public_key), Some(signature)) =
+                (base64url::decode(probe.public_key), base64url::decode(probe.signature))
+            else {
+                return false;
+            };
+            let says =
+                |text: &[u8]| host_verify(host, probe.algorithm, &public_key, &signature, text);
+            says(TEXT) == Some(true) && says(&[TEXT, b"!"].concat()) == Some(false)
         };
-        let ec_signature = ecdsa_signature_to_der(&decode(EC_SIGNATURE)).unwrap_or_default();
-        Self { rsa: works(RSA_SPKI, decode(RSA_SIGNATURE)), ecdsa: works(EC_SPKI, ec_signature) }
+        let known = PROBES.iter().filter(|probe| works(probe));
+        Self { algorithms: known.fold(0, |bits, probe| bits | bit(probe.algorithm)) }
+    }
+
+    /// Whether the host checks an algorithm.
+    #[must_use]
+    pub fn includes(self, algorithm: Algorithm) -> bool {
+        self.algorithms & bit(algorithm) != 0
     }
 }
 
+/// Never shifted out: there are fewer algorithms than bits.
+fn bit(algorithm: Algorithm) -> u16 {
+    let place = Algorithm::ALL.iter().position(|known| *known == algorithm);
+    let place = place.and_then(|place| u32::try_from(place).ok());
+    place.and_then(|place| 1_u16.checked_shl(place)).unwrap_or_default()
+}
+
+/// Asks the host. None when it has no such function or cannot read the key.
 fn host_verify(
     host: &dyn ForeignFunctions,
-    public_key: Vec<u8>,
-    signature: Vec<u8>,
+    algorithm: Algorithm,
+    public_key: &[u8],
+    signature: &[u8],
     text: &[u8],
 ) -> Option<bool> {
-    let arguments = VerifySignatureArguments {
-        hash_function: "sha256".to_owned(),
-        public_key,
-        signature,
-        text: text.to_vec(),
+    let hash = match algorithm.hash()? {
+        HashFunction::Sha256 => "sha256",
+        HashFunction::Sha384 => "sha384",
+        HashFunction::Sha512 => "sha512",
     };
-    let answer = host.call(VERIFY, &arguments.encode_to_vec())?;
+    let arguments = match algorithm.key_type() {
+        KeyType::Ec(_) => {
+            let signature = ecdsa_signature_to_der(signature)?;
+            encode_arguments(hash, public_key, &signature, text)
+        }
+        KeyType::Rsa | KeyType::Ed25519 => encode_arguments(hash, public_key, signature, text),
+    };
+    let answer = host.call(VERIFY, &arguments)?;
     VerifySignatureResult::decode(answer.as_slice()).ok().map(|answer| answer.result)
+}
+
+/// `envoy.source.extensions.common.wasm.VerifySignatureArguments`, in one allocation: the
+/// generated type would want a copy of each part first.
+fn encode_arguments(hash: &str, public_key: &[u8], signature: &[u8], text: &[u8]) -> Vec<u8> {
+    // For a tag and a length.
+    const HEAD: usize = 6;
+    let parts = [(1, hash.as_bytes()), (2, public_key), (3, signature), (4, text)];
+    let length = parts.iter().map(|(_, part)| HEAD + part.len()).sum();
+    let mut out = Vec::with_capacity(length);
+    for (tag, part) in parts {
+        encode_key(tag, WireType::LengthDelimited, &mut out);
+        encode_varint(part.len() as u64, &mut out);
+        out.extend_from_slice(part);
+    }
+    out
 }
 
 /// How many checks in Rust a VM may make in one second: each blocks its worker for up to a
@@ -108,85 +145,23 @@ impl SignatureVerifier for HostVerifier<'_> {
         signing_input: &[u8],
         signature: &[u8],
     ) -> Result<bool, VerifyError> {
-        let (by_host, signature) = match (key.algorithm, &key.material) {
-            (Algorithm::Rs256, _) => (self.support.rsa, signature.to_vec()),
-            (Algorithm::Es256, KeyMaterial::P256 { .. }) if signature.len() == 64 => {
-                let der = ecdsa_signature_to_der(signature).unwrap_or_default();
-                (self.support.ecdsa, if self.support.ecdsa { der } else { signature.to_vec() })
-            }
-            (Algorithm::Es256, _) => return Ok(false),
-        };
-        if by_host {
+        if signature.len() != key.signature_bytes() {
+            return Ok(false);
+        }
+        if self.support.includes(key.algorithm) {
+            let answer = host_verify(self.host, key.algorithm, &key.spki, signature, signing_input);
             // A host that worked at the start and refuses now got a key that it cannot read.
-            let answer = host_verify(self.host, key.spki.clone(), signature, signing_input);
             return answer.ok_or(VerifyError::Unsupported);
+        }
+        if !SoftVerifier::supports(key.algorithm) {
+            return Err(VerifyError::Unsupported);
         }
         if !self.budget.take(self.now) {
             return Err(VerifyError::Budget);
         }
-        SoftVerifier.verify(key, signing_input, &signature)
+        SoftVerifier.verify(key, signing_input, signature)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use postern_jose::KeySet;
-
-    /// A host that checks in Rust, or not at all, or says yes to everything.
-    enum Fake {
-        Honest,
-        Absent,
-        Gullible,
-    }
-
-    impl ForeignFunctions for Fake {
-        fn call(&self, name: &str, arguments: &[u8]) -> Option<Vec<u8>> {
-            assert_eq!(name, VERIFY);
-            let arguments = VerifySignatureArguments::decode(arguments).unwrap();
-            let result = match self {
-                Self::Absent => return None,
-                Self::Gullible => true,
-                Self::Honest => !arguments.text.ends_with(b"!"),
-            };
-            Some(VerifySignatureResult { result, error: String::new() }.encode_to_vec())
-        }
-    }
-
-    #[test]
-    fn only_a_host_that_tells_good_from_bad_is_used() {
-        let all = VerifierSupport { rsa: true, ecdsa: true };
-        assert_eq!(VerifierSupport::probe(&Fake::Honest), all);
-        assert_eq!(VerifierSupport::probe(&Fake::Absent), VerifierSupport::default());
-        assert_eq!(VerifierSupport::probe(&Fake::Gullible), VerifierSupport::default());
-    }
-
-    #[test]
-    fn the_probe_signatures_hold() {
-        let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap();
-        let spki = decode(EC_SPKI);
-        let (x, y) = spki[spki.len() - 64..].split_at(32);
-        let modulus = &decode(RSA_SPKI)[33..289];
-        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let set = format!(
-            r#"{{"keys":[{{"kty":"EC","crv":"P-256","x":"{}","y":"{}"}},
-                         {{"kty":"RSA","n":"{}","e":"AQAB"}}]}}"#,
-            text(x),
-            text(y),
-            text(modulus)
-        );
-        let keys = KeySet::parse(set.as_bytes()).unwrap().keys;
-        assert_eq!(keys[1].spki, decode(RSA_SPKI));
-        for (key, signature) in keys.iter().zip([EC_SIGNATURE, RSA_SIGNATURE]) {
-            assert_eq!(SoftVerifier.verify(key, PROBE_TEXT, &decode(signature)), Ok(true));
-            assert_eq!(SoftVerifier.verify(key, b"other", &decode(signature)), Ok(false));
-        }
-    }
-
-    #[test]
-    fn checks_in_rust_are_bounded_by_the_second() {
-        let mut budget = SoftBudget::new(2);
-        let mut take = |ms| budget.take(UnixMillis(ms));
-        assert_eq!([take(0), take(1), take(999), take(1000)], [true, true, false, true]);
-    }
-}
+mod tests;

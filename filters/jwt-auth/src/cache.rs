@@ -235,7 +235,8 @@ fn weight(caller: &Caller) -> usize {
     let pairs = principal.claim_headers.iter();
     PER_ENTRY
         + caller.headers.weight()
-        + text(&claims.issuer)
+        + text(&principal.issuer)
+        + claims.kept_bytes()
         + text(&principal.subject)
         + options.into_iter().flatten().map(|value| text(value)).sum::<usize>()
         + principal.scopes.iter().chain(&claims.audiences).map(|value| text(value)).sum::<usize>()

@@ -10,11 +10,13 @@
 mod cache;
 mod packed;
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use postern_jose::{Freshness, Issuer, KeySet, SignatureVerifier, TokenError, VerifiedToken};
 use postern_request::principal::{IdentityHeader, Principal};
 use postern_request::{Denial, UnixMillis};
+use postern_revocation::{FingerprintKey, Marks};
 
 pub use cache::{Limits, TokenCache};
 use packed::Packed;
@@ -25,6 +27,18 @@ pub struct Caller {
     token: VerifiedToken,
     /// Identity headers as the document wants them.
     headers: Packed,
+    checked: Cell<Checked>,
+}
+
+/// What is known of a token's revocation: never a verdict, only up to when it was found good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Checked {
+    /// Of the store whose key the marks are made with; 0 for none.
+    pub epoch: u64,
+    /// The generation of the revoked set in which nothing of the token was revoked.
+    pub good_at: Option<u32>,
+    /// What it would be revoked by.
+    pub marks: Marks,
 }
 
 impl Caller {
@@ -32,6 +46,38 @@ impl Caller {
     #[must_use]
     pub const fn principal(&self) -> &Principal {
         self.token.principal()
+    }
+
+    /// What is known of its revocation.
+    #[must_use]
+    pub const fn checked(&self) -> Checked {
+        self.checked.get()
+    }
+
+    /// Keeps what was found out about its revocation.
+    pub fn set_checked(&self, checked: Checked) {
+        self.checked.set(checked);
+    }
+
+    /// All that it could be revoked by, under a key.
+    #[must_use]
+    pub fn marks(&self, key: &FingerprintKey) -> Marks {
+        let (claims, principal) = (&self.token.claims, self.principal());
+        Marks::of(
+            key,
+            claims.issuer(),
+            claims.token_id.as_deref(),
+            principal.session.as_deref(),
+            Some(&principal.subject),
+            principal.client_id.as_deref(),
+            self.token.key_id.as_deref(),
+        )
+    }
+
+    /// When the token was issued, in seconds since the epoch.
+    #[must_use]
+    pub const fn issued_at(&self) -> Option<u64> {
+        self.token.claims.issued_at
     }
 
     /// Identity headers as the document wants them, no name twice.
@@ -122,7 +168,7 @@ impl JwtAuth {
             .map_err(TokenError::to_denial)?;
         let generation = generation_of(token.issuer_index).unwrap_or_default();
         let headers = Packed::new(&token.principal().headers(&self.identity_headers));
-        let caller = Rc::new(Caller { token, headers });
+        let caller = Rc::new(Caller { token, headers, checked: Cell::default() });
         self.cache.insert(hash, &caller, generation, now);
         Ok((caller, Source::Signature))
     }

@@ -6,20 +6,11 @@
 use std::hash::Hasher as _;
 
 use postern_document::{Counted, Limit, Route};
+use postern_filter_shared_data::SharedData;
 use postern_limits::Outcome;
 use postern_limits::slot::{Place, Room, Slot};
 use postern_request::{Denial, RateLimitStatus, UnixMillis};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
-
-/// Values that all workers of one process see, with compare-and-swap.
-pub trait SharedData {
-    /// A value and its version.
-    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)>;
-
-    /// Writes where the version is still `version`; with none, where there is no value yet.
-    /// False when somebody else was faster.
-    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool;
-}
 
 /// How often a write is tried again when another worker was faster. Each round lets one of
 /// them through, so more rounds than workers are needed only by bad luck.

@@ -1,37 +1,7 @@
 use super::*;
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-
 use postern_document::{Document, from_json};
+use postern_filter_shared_data::Memory;
 use postern_request::address;
-
-/// One process's shared data; can let another worker be faster.
-#[derive(Default)]
-struct Memory {
-    values: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
-    conflicts: RefCell<u32>,
-}
-
-impl SharedData for Memory {
-    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
-        self.values.borrow().get(key).cloned()
-    }
-
-    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
-        let mut conflicts = self.conflicts.borrow_mut();
-        if *conflicts > 0 {
-            *conflicts -= 1;
-            return false;
-        }
-        let mut values = self.values.borrow_mut();
-        let current = values.get(key).map(|(_, version)| *version);
-        if current != version {
-            return false;
-        }
-        values.insert(key.to_owned(), (value.to_vec(), current.unwrap_or(0) + 1));
-        true
-    }
-}
 
 fn document() -> Document {
     from_json(
@@ -92,7 +62,7 @@ fn what_is_refused_takes_from_no_limit() {
 #[test]
 fn a_faster_worker_costs_a_retry_and_no_request() {
     let (document, shared) = (document(), Memory::default());
-    *shared.conflicts.borrow_mut() = 3;
+    shared.conflicts.set(3);
     let verdict = ask(&document, &shared, "192.0.2.1");
     assert_eq!((verdict.conflicts, verdict.status.unwrap().remaining), (3, 2));
 }
@@ -103,7 +73,6 @@ fn memory_stays_bounded_under_a_flood_of_clients() {
     for client in 0..30_000_u32 {
         let _ = ask(&document, &shared, &std::net::Ipv4Addr::from(client).to_string());
     }
-    let values = shared.values.borrow();
-    assert!(values.len() <= 4096);
-    assert!(values.values().all(|(bytes, _)| bytes.len() <= 128));
+    assert!(shared.keys() <= 4096);
+    assert!(shared.longest() <= 128);
 }

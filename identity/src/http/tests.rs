@@ -178,6 +178,19 @@ async fn no_signing_key_is_our_fault_and_says_no_more() {
 }
 
 #[tokio::test]
+async fn a_sealed_signing_key_is_as_good_as_none() {
+    let fixture = fixture().await;
+    let shared: Arc<dyn DurableStore> = Arc::<MemoryDurableStore>::clone(&fixture.store);
+    let ring = KeyRing::load(Arc::clone(&shared), None, NOW).await.unwrap();
+    let issuer = Arc::new(TokenIssuer::new(ISSUER.to_owned(), Arc::new(ring)));
+    let metrics = IdentityMetrics::register(&Registry::new()).unwrap();
+    let service = IdentityService::new(shared, issuer, metrics, Arc::new(|| NOW));
+    let fixture = Fixture { router: router(Arc::new(service)), ..fixture };
+    let answer = fixture.token(fixture.form(&fixture.secret, "")).await;
+    assert_eq!((answer.status, answer.text("error")), (503, "temporarily_unavailable"));
+}
+
+#[tokio::test]
 async fn keys_and_metadata_are_public_and_cacheable() {
     let fixture = fixture().await;
     let jwks = fixture.get(JWKS_PATH).await;

@@ -1,9 +1,10 @@
 use super::*;
 use crate::KeyEncryptionKey;
 use crate::admin::{Rotation, rotate_keys};
+use crate::signing_key::SIGNING;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
-use postern_jose::KeySet;
+use postern_jose::{Algorithm, KeySet};
 use postern_store::durable::memory::MemoryDurableStore;
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_999);
@@ -42,7 +43,7 @@ fn accepting(audience: &str) -> Issuer {
 
 #[tokio::test]
 async fn a_token_is_accepted_by_our_own_reader() {
-    for algorithm in Algorithm::ALL {
+    for algorithm in SIGNING {
         let issuer = issuer(algorithm).await;
         let issued = issuer.issue(&request(), NOW).unwrap();
         let keys = KeySet::parse(issuer.ring().jwks(NOW).as_bytes()).unwrap();
@@ -74,7 +75,7 @@ async fn a_token_is_accepted_by_our_own_reader() {
 
 #[tokio::test]
 async fn a_token_is_accepted_by_another_library() {
-    for algorithm in Algorithm::ALL {
+    for algorithm in SIGNING {
         let issuer = issuer(algorithm).await;
         let issued = issuer.issue(&request(), NOW).unwrap();
         let header = decode_header(issued.token.expose()).unwrap();

@@ -90,10 +90,33 @@ fn bundle_configuration(document: &Document) -> String {
         .enumerate()
         .filter_map(|(issuer, source)| key_source(issuer, &source.jwks))
         .collect();
-    if let (Value::Object(members), false) = (&mut configuration, sources.is_empty()) {
-        members.insert("key_sources".to_owned(), json!(sources));
+    if let Value::Object(members) = &mut configuration {
+        // `routes` takes these headers away from upstreams' responses.
+        members.insert("clean_responses".to_owned(), json!(true));
+        if let Some(feed) = feed(document) {
+            members.insert("feed".to_owned(), feed);
+        }
+        if !sources.is_empty() {
+            members.insert("key_sources".to_owned(), json!(sources));
+        }
     }
     configuration.to_string()
+}
+
+/// Where the bundle hears of revoked tokens. The server may hold a call for a third of what
+/// knowledge may age, so that a lost one is noticed in time.
+fn feed(document: &Document) -> Option<Value> {
+    const LONGEST_WAIT_MS: u64 = 10_000;
+    let revocation = document.revocation?;
+    Some(json!({
+        "cluster": GRPC_CLUSTER,
+        "authority": GRPC_CLUSTER,
+        "workload": "edge",
+        "envoy_id": "edge",
+        "wait_ms": (revocation.max_staleness_ms / 3).min(LONGEST_WAIT_MS),
+        "max_staleness_ms": revocation.max_staleness_ms,
+        "when_stale": if revocation.when_stale == OnFailure::Allow { "allow" } else { "deny" },
+    }))
 }
 
 fn key_source(issuer: usize, source: &JwksSource) -> Option<Value> {

@@ -3,7 +3,7 @@
 use postern_document::Document;
 use serde_json::{Value, json};
 
-use super::{EnvoyOptions, filters, local_reply, routes, socket_address, typed};
+use super::{EnvoyOptions, access_log, filters, local_reply, routes, socket_address, typed};
 
 /// Envoy's advice for an edge proxy: small buffers, so that many connections fit in memory.
 const CONNECTION_BUFFER_BYTES: u32 = 1 << 20;
@@ -54,40 +54,9 @@ fn connection_manager(document: &Document, options: &EnvoyOptions) -> Value {
         "always_set_request_id_in_response": true,
         // Neither Envoy's name nor an upstream's goes out; routes remove the header.
         "server_header_transformation": "PASS_THROUGH",
-        "local_reply_config": local_reply::render(),
-        "access_log": access_log(options),
+        "local_reply_config": local_reply::render(document.security_headers),
+        "access_log": options.access_log.as_deref().map_or_else(|| json!([]), access_log::render),
         "http_filters": filters::render(document, options),
         "route_config": routes::render(document),
     })
-}
-
-/// One JSON line a request: who, which route, what came of it. No header that carries a
-/// credential, no query string (tokens travel there too).
-fn access_log(options: &EnvoyOptions) -> Value {
-    let Some(path) = &options.access_log else {
-        return json!([]);
-    };
-    let format = json!({
-        "time": "%START_TIME%",
-        "route": "%ROUTE_NAME%",
-        "method": "%REQ(:METHOD)%",
-        "path": "%PATH(NQ)%",
-        "status": "%RESPONSE_CODE%",
-        "details": "%RESPONSE_CODE_DETAILS%",
-        "flags": "%RESPONSE_FLAGS%",
-        "milliseconds": "%DURATION%",
-        "bytes_in": "%BYTES_RECEIVED%",
-        "bytes_out": "%BYTES_SENT%",
-        "client": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
-        "subject": "%FILTER_STATE(wasm.postern.subject:PLAIN)%",
-        "correlation_id": "%REQ(X-CORRELATION-ID)%",
-        "upstream": "%UPSTREAM_CLUSTER%",
-    });
-    json!([{
-        "name": "envoy.access_loggers.file",
-        "typed_config": typed(
-            "envoy.extensions.access_loggers.file.v3.FileAccessLog",
-            json!({"path": path, "log_format": {"json_format": format}}),
-        ),
-    }])
 }

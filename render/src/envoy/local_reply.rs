@@ -1,13 +1,14 @@
 //! Envoy's own answers (413, 431, 502, 503, 504, RBAC's 403 …) in the form of every other denial.
 
+use postern_document::SecurityHeaders;
 use postern_request::ErrorCode;
 use serde_json::{Value, json};
 
-use super::typed;
+use super::{routes, typed};
 
 /// Answers that the stages have written themselves, by the marker they carry: left as they are.
 /// Everything else that Envoy answers gets the contract's JSON for its status.
-pub(crate) fn render() -> Value {
+pub(crate) fn render(profile: SecurityHeaders) -> Value {
     let mut mappers = Vec::new();
     for (from, to, code) in [
         (400, 400, ErrorCode::BadRequest),
@@ -24,13 +25,21 @@ pub(crate) fn render() -> Value {
         (503, 503, ErrorCode::Unavailable),
         (504, 504, ErrorCode::GatewayTimeout),
     ] {
-        mappers.push(mapper(from, to, code));
+        mappers.push(mapper(from, to, code, profile));
     }
     json!({"mappers": mappers})
 }
 
-fn mapper(from: u16, to: u16, code: ErrorCode) -> Value {
+/// Statuses of requests that Envoy could not read: their answers belong to no route, whose
+/// headers they would get otherwise. `x-correlation-id` is not among these: where the bundle has
+/// seen the request, it adds one.
+const UNREAD: [u16; 5] = [400, 408, 413, 426, 431];
+
+fn mapper(from: u16, to: u16, code: ErrorCode, profile: SecurityHeaders) -> Value {
     let mut headers = vec![set("cache-control", "no-store")];
+    if UNREAD.contains(&from) {
+        headers.extend(routes::security_headers(profile));
+    }
     if to == 503 {
         headers.push(set("retry-after", "1"));
     }

@@ -1,6 +1,7 @@
 //! Routes, in the order in which the document's matcher tries them.
 
 use postern_document::{Document, HeaderRules, HostPattern, Retries, Route, SecurityHeaders};
+use postern_request::{RateLimitStatus, headers};
 use serde_json::{Map, Value, json};
 
 use super::names::{EXT_AUTHZ, EXT_PROC, route_cluster};
@@ -34,9 +35,17 @@ pub(crate) fn render(document: &Document) -> Value {
         // Hosts are compared without their port, as the document's matcher does.
         "ignore_port_in_host_matching": true,
         "most_specific_header_mutations_wins": true,
-        "response_headers_to_remove": ["server", "x-powered-by"],
+        "response_headers_to_remove": response_headers_to_remove(),
         "response_headers_to_add": security_headers(document.security_headers),
     })
+}
+
+/// What upstreams must not say, and what the bundle says itself: it counts on that to be gone.
+fn response_headers_to_remove() -> Vec<&'static str> {
+    let mut names = vec!["server", "x-powered-by"];
+    names.extend([headers::CORRELATION_ID, headers::RESPONSE_TIME]);
+    names.extend(RateLimitStatus::HEADERS);
+    names
 }
 
 fn render_route(document: &Document, route: &Route) -> Value {

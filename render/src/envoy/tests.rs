@@ -158,6 +158,50 @@ fn clusters_follow_their_addresses() {
 }
 
 #[test]
+fn a_refusal_is_found_in_the_access_log() {
+    let options = EnvoyOptions { access_log: Some("/dev/stdout".to_owned()), ..options() };
+    let config: Value = serde_json::from_str(&render(&document(), &options)).unwrap();
+    let log = &manager(&config)["access_log"][0]["typed_config"];
+    assert_eq!(log["path"], "/dev/stdout");
+    let format = &log["log_format"]["json_format"];
+    assert_eq!(format["correlation_id"], "%REQ(X-CORRELATION-ID?X-REQUEST-ID)%");
+    assert_eq!(format["reason"], "%FILTER_STATE(wasm.postern.denied:PLAIN)%");
+    let silent = rendered();
+    assert_eq!(manager(&silent)["access_log"], json!([]));
+}
+
+#[test]
+fn answers_of_no_route_have_the_security_headers_too() {
+    let config = rendered();
+    let mappers = manager(&config)["local_reply_config"]["mappers"].as_array().unwrap();
+    let names = |status: u16| -> Vec<&str> {
+        let mapper = mappers.iter().find(|mapper| mapper["status_code"] == status).unwrap();
+        let headers = mapper["headers_to_add"].as_array().unwrap().iter();
+        headers.map(|header| header["header"]["key"].as_str().unwrap()).collect()
+    };
+    assert!(names(400).contains(&"x-content-type-options"));
+    // Answers of a route get them from there.
+    assert_eq!(names(404), ["cache-control"]);
+    assert_eq!(names(504), ["cache-control"]);
+}
+
+#[test]
+fn a_place_is_a_host_and_a_port_and_nothing_else() {
+    for (text, host, port) in [
+        ("127.0.0.1:9191", "127.0.0.1", 9191),
+        ("postern_1.internal:1", "postern_1.internal", 1),
+        ("[::1]:9191", "::1", 9191),
+    ] {
+        assert_eq!(text.parse::<HostPort>(), Ok(HostPort { host: host.to_owned(), port }));
+    }
+    for bad in ["http://x:1", "x", "x:", ":1", "x:0", "x:65536", "::1:80", "[x]:1", "a b:1", "x:1/"]
+    {
+        let error = bad.parse::<HostPort>().unwrap_err();
+        assert!(error.contains("HOST:PORT"), "{bad}: {error}");
+    }
+}
+
+#[test]
 fn the_same_document_gives_the_same_bytes() {
     assert_eq!(render(&document(), &options()), render(&document(), &options()));
 }

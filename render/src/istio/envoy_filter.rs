@@ -11,7 +11,7 @@ use super::IstioOptions;
 use super::mesh_config::SERVER_TIMEOUT_MS;
 use super::resource;
 use super::virtual_service::NO_ROUTE;
-use crate::envoy::{duration, local_reply, routes, typed};
+use crate::envoy::{access_log, duration, local_reply, routes, typed};
 
 const CONNECTION_MANAGER: &str = "envoy.filters.network.http_connection_manager";
 const EXT_AUTHZ: &str = "envoy.filters.http.ext_authz";
@@ -20,6 +20,7 @@ const ROUTER: &str = "envoy.filters.http.router";
 
 /// Lower ones are applied first. Gaps leave room for a platform's own.
 const PRIORITY_CONNECTION_MANAGER: i32 = 10;
+const PRIORITY_ACCESS_LOG: i32 = 15;
 const PRIORITY_ROUTES: i32 = 20;
 const PRIORITY_EXT_AUTHZ: i32 = 30;
 const PRIORITY_EXT_PROC: i32 = 40;
@@ -41,6 +42,7 @@ pub(super) fn resources(document: &Document, options: &IstioOptions) -> Vec<Valu
             PRIORITY_CONNECTION_MANAGER,
             &[connection_manager(document)],
         ),
+        filter("postern-access-log", PRIORITY_ACCESS_LOG, &[one_more_log()]),
         filter("postern-routes", PRIORITY_ROUTES, &[route_configuration(document)]),
     ];
     if document.needs_ext_authz() {
@@ -80,8 +82,19 @@ fn connection_manager(document: &Document) -> Value {
         "always_set_request_id_in_response": true,
         // Neither Envoy's name nor an upstream's goes out; the routes remove the header.
         "server_header_transformation": "PASS_THROUGH",
-        "local_reply_config": local_reply::render(),
+        "local_reply_config": local_reply::render(document.security_headers),
     });
+    merged(settings)
+}
+
+/// A line for each request, on the pod's standard output, beside whatever the mesh logs: only
+/// this one names the bundle's reasons.
+fn one_more_log() -> Value {
+    merged(json!({"access_log": access_log::render("/dev/stdout")}))
+}
+
+/// Merges settings into the gateway's connection manager.
+fn merged(settings: Value) -> Value {
     let name = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
     json!({
         "applyTo": "NETWORK_FILTER",

@@ -15,6 +15,7 @@ fn document() -> Document {
     load(
         r#"{
         "version": 1,
+        "issuer": "https://api.example.test",
         "trusted_proxies": 2,
         "credentials": {
             "jwt": {"issuers": [
@@ -379,6 +380,25 @@ fn requests_are_read_as_strictly_as_by_envoy() {
 }
 
 #[test]
+fn a_refusal_is_found_in_the_log_of_the_gateway() {
+    let filter = envoy_filter(&document(), "postern-access-log");
+    let log = &filter["spec"]["configPatches"][0]["patch"]["value"]["typed_config"]["access_log"];
+    let format = &log[0]["typed_config"]["log_format"]["json_format"];
+    assert_eq!(format["correlation_id"], "%REQ(X-CORRELATION-ID?X-REQUEST-ID)%");
+    assert_eq!(format["reason"], "%FILTER_STATE(wasm.postern.denied:PLAIN)%");
+}
+
+#[test]
+fn what_works_on_one_machine_only_is_warned_of() {
+    let pinned = IstioOptions { wasm_sha256: Some(HASH.to_owned()), ..options(30) };
+    let found = warnings(&document(), &pinned);
+    let [loopback] = found.as_slice() else { panic!("{found:?}") };
+    assert!(loopback.contains("`content`") && !loopback.contains("partner"), "{loopback}");
+    let unpinned = warnings(&document(), &options(30));
+    assert!(unpinned.iter().any(|warning| warning.contains("--wasm-sha256")), "{unpinned:?}");
+}
+
+#[test]
 fn ext_proc_is_off_for_the_routes_that_have_nothing_for_it() {
     let filter = envoy_filter(&document(), "postern-ext-proc-routes");
     let patches = filter["spec"]["configPatches"].as_array().unwrap();
@@ -397,7 +417,7 @@ fn every_envoy_filter_has_its_place_and_its_gateway() {
     let filters = envoy_filter::resources(&document(), &options(30));
     let priorities: Vec<&Value> =
         filters.iter().map(|filter| &filter["spec"]["priority"]).collect();
-    assert_eq!(priorities, [10, 20, 30, 40, 50]);
+    assert_eq!(priorities, [10, 15, 20, 30, 40, 50]);
     let labels = json!({"istio": "ingressgateway"});
     assert!(filters.iter().all(|f| f["spec"]["workloadSelector"]["labels"] == labels));
 }

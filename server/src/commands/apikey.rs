@@ -2,14 +2,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use postern_identity::admin::{self, NewApiKey};
-use postern_oauth::ScopeSet;
 use postern_request::UnixMillis;
 use postern_store::durable::{ApiKeyRecord, DurableStore, MAX_PAGE};
 use serde_json::{Value, json};
 
-use super::now;
+use super::{now, warn_of_unknown_client};
 use crate::cli::{Apikey, ApikeyAction};
 use crate::{output, settings};
 
@@ -34,27 +33,31 @@ pub async fn run(arguments: &Apikey) -> Result<ExitCode> {
                 None => None,
             };
             let key = NewApiKey {
-                subject: subject.clone(),
-                client_id: client_id.clone(),
-                scopes: ScopeSet::parse(scopes).context("--scopes")?,
-                tier: tier.clone(),
+                subject: settings::trimmed("--subject", subject)?,
+                client_id: settings::trimmed_option("--client-id", client_id.as_deref())?,
+                scopes: settings::scopes("--scopes", scopes)?,
+                tier: settings::trimmed_option("--tier", tier.as_deref())?,
                 expires_at,
             };
             let created = admin::create_api_key(store.as_ref(), key, now()).await?;
             if *as_json {
                 output::line(
                     json!({"id": created.record.id, "key": created.key.expose()}).to_string(),
-                );
+                )?;
             } else {
-                output::line(created.key.expose());
+                output::line(created.key.expose())?;
                 output::remark("the key is not kept and cannot be shown again");
+            }
+            // Not before the key is out: it is shown this once.
+            if let Some(client_id) = client_id {
+                warn_of_unknown_client(store.as_ref(), client_id).await?;
             }
         }
         ApikeyAction::List { durable, json: as_json } => {
             let store = settings::durable(&durable.durable).await?;
             let keys = all(store.as_ref()).await?;
             if *as_json {
-                output::line(Value::Array(keys.iter().map(to_json).collect()).to_string());
+                output::line(Value::Array(keys.iter().map(to_json).collect()).to_string())?;
             } else {
                 let rows: Vec<Vec<String>> = keys
                     .iter()
@@ -65,7 +68,7 @@ pub async fn run(arguments: &Apikey) -> Result<ExitCode> {
                         vec![key.id.clone(), key.subject.clone(), state.to_owned(), expires]
                     })
                     .collect();
-                output::table(&["KEY", "SUBJECT", "STATE", "EXPIRES"], &rows);
+                output::table(&["KEY", "SUBJECT", "STATE", "EXPIRES"], &rows)?;
             }
         }
     }

@@ -11,21 +11,21 @@ use crate::{documents, output};
 /// Prints every problem; exit code 1 when there is one.
 ///
 /// # Errors
-/// When a file cannot be read.
+/// When a file cannot be read, or the answer not be written.
 pub fn run(arguments: &Check) -> Result<ExitCode> {
     match documents::load(&arguments.document)? {
         Ok(document) => {
             if arguments.json {
                 let answer = json!({"ok": true, "digest": document.digest, "problems": []});
-                output::line(answer.to_string());
+                output::line(answer.to_string())?;
             } else {
                 output::line(format!(
-                    "ok: {} routes, {} services, {} limits; digest {}",
-                    document.routes.len(),
-                    document.services.len(),
-                    document.limits.len(),
+                    "ok: {}, {}, {}; digest {}",
+                    output::count(document.routes.len(), "route"),
+                    output::count(document.services.len(), "service"),
+                    output::count(document.limits.len(), "limit"),
                     document.digest
-                ));
+                ))?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -35,14 +35,12 @@ pub fn run(arguments: &Check) -> Result<ExitCode> {
                     .iter()
                     .map(|p| json!({"file": p.file, "line": p.line, "path": p.path, "message": p.message}))
                     .collect();
-                output::line(json!({"ok": false, "problems": problems}).to_string());
+                output::line(json!({"ok": false, "problems": problems}).to_string())?;
             } else {
                 for problem in &problems {
-                    output::line(problem.to_string());
+                    output::line(problem.to_string())?;
                 }
-                let (count, noun) =
-                    (problems.len(), if problems.len() == 1 { "problem" } else { "problems" });
-                output::remark(format!("{count} {noun}"));
+                output::remark(output::count(problems.len(), "problem"));
             }
             Ok(ExitCode::FAILURE)
         }
@@ -52,8 +50,8 @@ pub fn run(arguments: &Check) -> Result<ExitCode> {
 /// Prints the JSON Schema.
 ///
 /// # Errors
-/// Never.
+/// When it cannot be written.
 pub fn schema() -> Result<ExitCode> {
-    output::line(postern_document::json_schema());
+    output::line(postern_document::json_schema())?;
     Ok(ExitCode::SUCCESS)
 }

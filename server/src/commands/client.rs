@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use postern_identity::admin::{self, NewClient};
-use postern_oauth::{GrantType, ScopeSet};
+use postern_oauth::GrantType;
 use postern_store::durable::{ClientRecord, DurableStore, MAX_PAGE};
 use serde_json::{Value, json};
 
@@ -21,18 +21,18 @@ pub async fn run(arguments: &Client) -> Result<ExitCode> {
         ClientAction::Create { durable, name, scopes, lifetime, json: as_json } => {
             let store = settings::durable(&durable.durable).await?;
             let client = NewClient {
-                name: name.clone(),
-                scopes: ScopeSet::parse(scopes).context("--scopes")?,
+                name: settings::trimmed("--name", name)?,
+                scopes: settings::scopes("--scopes", scopes)?,
                 grant_types: vec![GrantType::ClientCredentials],
                 access_token_lifetime_secs: settings::seconds(lifetime)?,
             };
             let created = admin::create_client(store.as_ref(), client, now()).await?;
             let (id, secret) = (&created.record.client_id, created.secret.expose());
             if *as_json {
-                output::line(json!({"client_id": id, "client_secret": secret}).to_string());
+                output::line(json!({"client_id": id, "client_secret": secret}).to_string())?;
             } else {
-                output::line(format!("client_id      {id}"));
-                output::line(format!("client_secret  {secret}"));
+                output::line(format!("client_id      {id}"))?;
+                output::line(format!("client_secret  {secret}"))?;
                 output::remark("the secret is not kept and cannot be shown again");
             }
         }
@@ -40,7 +40,7 @@ pub async fn run(arguments: &Client) -> Result<ExitCode> {
             let store = settings::durable(&durable.durable).await?;
             let clients = all(store.as_ref()).await?;
             if *as_json {
-                output::line(Value::Array(clients.iter().map(to_json).collect()).to_string());
+                output::line(Value::Array(clients.iter().map(to_json).collect()).to_string())?;
             } else {
                 let rows: Vec<Vec<String>> = clients
                     .iter()
@@ -54,7 +54,7 @@ pub async fn run(arguments: &Client) -> Result<ExitCode> {
                         ]
                     })
                     .collect();
-                output::table(&["CLIENT", "NAME", "STATE", "SCOPES"], &rows);
+                output::table(&["CLIENT", "NAME", "STATE", "SCOPES"], &rows)?;
             }
         }
     }

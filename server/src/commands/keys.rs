@@ -25,7 +25,7 @@ pub async fn run(arguments: &Keys) -> Result<ExitCode> {
                     .iter()
                     .map(|key| json!({"kid": key.kid, "algorithm": key.algorithm.as_str(), "state": key.state.as_str(), "activates_at": key.activates_at.to_rfc3339()}))
                     .collect();
-                output::line(json!(list).to_string());
+                output::line(json!(list).to_string())?;
             } else {
                 let rows: Vec<Vec<String>> = keys
                     .iter()
@@ -38,28 +38,30 @@ pub async fn run(arguments: &Keys) -> Result<ExitCode> {
                         ]
                     })
                     .collect();
-                output::table(&["KID", "ALGORITHM", "STATE", "SIGNS FROM"], &rows);
+                output::table(&["KID", "ALGORITHM", "STATE", "SIGNS FROM"], &rows)?;
             }
         }
         KeysAction::Rotate { durable, key_file, algorithm } => {
             let store = settings::durable(&durable.durable).await?;
             let kek = settings::require_key(key_file)?;
-            let Some(algorithm) = Algorithm::parse(algorithm) else {
+            let signs = |known: &Algorithm| matches!(known, Algorithm::Rs256 | Algorithm::Es256);
+            let Some(algorithm) = Algorithm::parse(algorithm).filter(signs) else {
                 bail!("`{algorithm}` is not supported; choose RS256 or ES256");
             };
             let rotation = Rotation { algorithm, ..Rotation::default() };
-            let key = admin::rotate_keys(store.as_ref(), &kek, rotation, now()).await?;
+            let made = admin::rotate_keys(store.as_ref(), &kek, rotation, now()).await;
+            let key = settings::opened(made, key_file)?;
             output::line(format!(
                 "{} ({}) is published and signs from {}",
                 key.kid,
                 key.algorithm.as_str(),
                 key.activates_at.to_rfc3339()
-            ));
+            ))?;
         }
         KeysAction::Retire { durable, kid } => {
             let store = settings::durable(&durable.durable).await?;
             let another = admin::retire_key(store.as_ref(), kid, now()).await?;
-            output::line(format!("{kid} is retired"));
+            output::line(format!("{kid} is retired"))?;
             if !another {
                 output::remark("no key is left that signs; make one with `postern keys rotate`");
             }

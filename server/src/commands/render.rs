@@ -46,7 +46,11 @@ fn render_istio(arguments: &RenderIstio) -> Result<ExitCode> {
         wasm_sha256: arguments.wasm_sha256.clone(),
         ..IstioOptions::default()
     };
-    for file in istio::render(&document, &options)? {
+    let files = istio::render(&document, &options)?;
+    for warning in istio::warnings(&document, &options) {
+        output::warn(warning);
+    }
+    for file in files {
         write(&arguments.out, &file.name, &file.content)?;
     }
     Ok(ExitCode::SUCCESS)

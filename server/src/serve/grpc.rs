@@ -1,16 +1,19 @@
-//! The gRPC port: `ext_authz`, `ext_proc`, health.
+//! The gRPC port: `ext_authz`, `ext_proc`, the feed, health.
 
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use postern_ext_authz::{AuthorizationService, Authorizer};
 use postern_ext_proc::{ProcessingService, Processor};
+use postern_feed::{Exchange, FeedService};
 use postern_telemetry::{Drain, Readiness};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
+
+use super::feed;
 
 /// Streams of one connection at a time: Envoy opens one a worker, each with many requests.
 const MAX_STREAMS: u32 = 10_000;
@@ -19,6 +22,7 @@ const MAX_STREAMS: u32 = 10_000;
 pub struct Grpc {
     pub authorizer: Option<Arc<Authorizer>>,
     pub processor: Option<Arc<Processor>>,
+    pub feed: Option<Arc<Exchange>>,
     pub readiness: Readiness,
     pub drain: Drain,
 }
@@ -36,6 +40,9 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
     }
     if let Some(processor) = grpc.processor {
         routes = routes.add_service(ProcessingService::server(processor));
+    }
+    if let Some(exchange) = grpc.feed {
+        routes = routes.add_service(FeedService::server(exchange, feed::trust()));
     }
     let (readiness, drain) = (grpc.readiness, grpc.drain.clone());
     tokio::spawn(async move {

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use axum::Router;
 use postern_document::Document;
-use postern_identity::{Clock, IdentityMetrics, IdentityService, KeyRing, TokenIssuer};
+use postern_identity::admin::{self, KeyState};
+use postern_identity::{
+    Clock, IdentityMetrics, IdentityService, KEY_ENCRYPTION_KEY_ENV, KeyRing, TokenIssuer,
+};
 use postern_store::durable::DurableStore;
 use postern_telemetry::{Check, CheckKind, CheckResult, HealthChecks, MetricsRegistry};
 
@@ -18,7 +21,8 @@ use crate::settings;
 /// there is no durable store to keep keys in.
 ///
 /// # Errors
-/// When the encryption key or the stored keys cannot be used.
+/// When the encryption key or the stored keys cannot be used, or there are keys to sign with and
+/// nothing to open them.
 pub async fn build(
     arguments: &Serve,
     document: &Document,
@@ -26,14 +30,28 @@ pub async fn build(
     registry: &MetricsRegistry,
     health: &Arc<HealthChecks>,
 ) -> Result<Option<Router>> {
-    let (Some(issuer), Some(durable)) = (document.issuer.clone(), durable) else {
-        tracing::info!("no issuer or no durable store: this server issues no tokens");
-        return Ok(None);
+    let (issuer, durable) = match (document.issuer.clone(), durable) {
+        (Some(issuer), Some(durable)) => (issuer, durable),
+        (issuer, durable) => {
+            let wanted = [
+                issuer.is_none().then_some("an `issuer` in the document"),
+                durable.is_none().then_some("a durable store (--durable)"),
+            ];
+            let wanted = wanted.into_iter().flatten().collect::<Vec<_>>().join(" and ");
+            tracing::info!("this server issues no tokens: that takes {wanted}");
+            return Ok(None);
+        }
     };
     let kek = settings::optional_key(&arguments.key_file)?;
-    let ring = KeyRing::load(Arc::clone(&durable), kek, now())
-        .await
-        .context("cannot use the stored signing keys")?;
+    if kek.is_none() && has_sealed_keys(durable.as_ref()).await? {
+        bail!(
+            "the durable store holds signing keys, and nothing to open them with was given: name \
+             the key file with --key-file (or set {KEY_ENCRYPTION_KEY_ENV}); a server that shall \
+             issue no tokens runs without `identity` in --roles"
+        );
+    }
+    let ring = KeyRing::load(Arc::clone(&durable), kek, now()).await;
+    let ring = settings::opened(ring, &arguments.key_file)?;
     let ring = Arc::new(ring);
     let clock: Clock = Arc::new(now);
     tokio::spawn(postern_identity::refresh_every(Arc::clone(&ring), REFRESH, Arc::clone(&clock)));
@@ -42,6 +60,13 @@ pub async fn build(
     add_check(health, &issuer);
     let service = IdentityService::new(durable, issuer, metrics, clock);
     Ok(Some(postern_identity::router(Arc::new(service))))
+}
+
+/// Whether there is a key that signs or will. Without the key to open it, every token that is
+/// asked for would be refused, which is better known at the start.
+async fn has_sealed_keys(durable: &dyn DurableStore) -> Result<bool> {
+    let keys = admin::list_keys(durable, now()).await.context("cannot read the signing keys")?;
+    Ok(keys.iter().any(|key| matches!(key.state, KeyState::Active | KeyState::Pending)))
 }
 
 /// Keys: a token is issued and verified.

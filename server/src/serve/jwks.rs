@@ -9,10 +9,11 @@ use postern_ext_authz::IssuerKeys;
 use postern_identity::KeyRing;
 use postern_jose::KeySet;
 use postern_store::durable::DurableStore;
-use reqwest::Client;
+use reqwest::{Client, Error};
 
 use super::parts::REFRESH;
 use crate::commands::now;
+use crate::output;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -34,28 +35,38 @@ pub fn keep_fetching(
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .context("cannot make an HTTP client")?;
+    let scheme = |tls: bool| if tls { "https" } else { "http" };
     for (issuer, source) in document.issuers.iter().enumerate() {
-        let (url, refresh_ms) = match &source.jwks {
+        let (url, place, refresh_ms) = match &source.jwks {
             JwksSource::Inline(_) => continue,
-            JwksSource::Uri { uri, refresh_ms, .. } => (uri.clone(), *refresh_ms),
+            JwksSource::Uri { uri, tls, authority, refresh_ms, .. } => {
+                (uri.clone(), format!("{}://{authority}", scheme(*tls)), *refresh_ms)
+            }
             JwksSource::Service { service, path, refresh_ms } => {
                 let upstream = document.services.iter().find(|known| known.name == *service);
-                match upstream {
-                    Some(upstream) => {
-                        let scheme = if upstream.tls { "https" } else { "http" };
-                        let place = format!("{}:{}", upstream.host, upstream.port);
-                        (format!("{scheme}://{place}{path}"), *refresh_ms)
-                    }
-                    None => {
-                        own_keys(issuer, durable, keys);
-                        continue;
-                    }
-                }
+                let Some(upstream) = upstream else {
+                    own_keys(issuer, durable, keys);
+                    continue;
+                };
+                let place = format!("{}:{}", upstream.host, upstream.port);
+                let place = format!("{}://{place}", scheme(upstream.tls));
+                (format!("{place}{path}"), place, *refresh_ms)
             }
         };
-        tokio::spawn(fetch_every(client.clone(), url, refresh_ms, issuer, Arc::clone(keys)));
+        let source = Source { issuer, url, place, refresh_ms };
+        tokio::spawn(fetch_every(client.clone(), source, Arc::clone(keys)));
     }
     Ok(())
+}
+
+/// Where an issuer's keys are fetched from.
+struct Source {
+    issuer: usize,
+    /// May hold a secret in its query.
+    url: String,
+    /// Scheme, host and port: what the log is told.
+    place: String,
+    refresh_ms: u64,
 }
 
 /// Our own keys come from the durable store, whichever replica made them.
@@ -79,23 +90,18 @@ fn own_keys(issuer: usize, durable: Option<&Arc<dyn DurableStore>>, keys: &Arc<I
 }
 
 /// The last good keys stay; failures are retried with growing pauses.
-async fn fetch_every(
-    client: Client,
-    url: String,
-    refresh_ms: u64,
-    issuer: usize,
-    keys: Arc<IssuerKeys>,
-) {
+async fn fetch_every(client: Client, source: Source, keys: Arc<IssuerKeys>) {
     let mut pause = FIRST_RETRY;
     loop {
-        match fetch(&client, &url).await {
+        match fetch(&client, &source.url).await {
             Ok(set) => {
-                keys.set(issuer, set);
+                keys.set(source.issuer, set);
                 pause = FIRST_RETRY;
-                tokio::time::sleep(Duration::from_millis(refresh_ms)).await;
+                tokio::time::sleep(Duration::from_millis(source.refresh_ms)).await;
             }
             Err(error) => {
-                tracing::warn!(url, error = format!("{error:#}"), "keys cannot be fetched");
+                let (from, error) = (&source.place, output::chain(&error));
+                tracing::warn!(from, error, "keys cannot be fetched");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LAST_RETRY);
             }
@@ -104,12 +110,15 @@ async fn fetch_every(
 }
 
 async fn fetch(client: &Client, url: &str) -> Result<KeySet> {
-    let mut response = client.get(url).send().await.context("no answer")?;
+    let answer = client.get(url).send().await.map_err(Error::without_url);
+    let mut response = answer.context("no answer")?;
     if !response.status().is_success() {
         bail!("status {}", response.status().as_u16());
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.context("the answer broke off")? {
+    loop {
+        let chunk = response.chunk().await.map_err(Error::without_url);
+        let Some(chunk) = chunk.context("the answer broke off")? else { break };
         body.extend_from_slice(&chunk);
         if body.len() > MAX_BYTES {
             bail!("longer than {MAX_BYTES} bytes");

@@ -10,6 +10,7 @@ use axum::Router;
 use postern_document::Document;
 use postern_ext_authz::{ApiKeys, Authorizer, IssuerKeys, Parts as AuthorizerParts};
 use postern_ext_proc::Processor;
+use postern_feed::{Exchange, FeedState};
 use postern_identity::AwsLcVerifier;
 use postern_jose::SignatureVerifier as _;
 use postern_store::durable::DurableStore;
@@ -21,7 +22,7 @@ use postern_telemetry::{
 };
 
 use super::grpc::Grpc;
-use super::{has, health, http, identity, jwks};
+use super::{feed, has, health, http, identity, jwks};
 use crate::cli::{Role, Serve};
 use crate::settings;
 
@@ -32,6 +33,8 @@ pub struct Parts {
     telemetry: Telemetry,
     identity: Option<Router>,
     keys: Arc<IssuerKeys>,
+    feed: Option<Arc<Exchange>>,
+    feed_state: Option<Arc<FeedState>>,
     blocker: Mutex<Option<Blocker>>,
 }
 
@@ -48,7 +51,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
     let blocker = readiness.block_on("start");
     let health = Arc::new(HealthChecks::new(started, Arc::new(Rolling::new(started))));
 
-    let volatile = volatile(arguments, &document, &health)?;
+    let (volatile, redis) = volatile(arguments, &document, &health)?;
     let durable = durable(arguments, &document, &health).await?;
     let keys = Arc::new(IssuerKeys::new(&document));
     let identity = if has(&arguments.roles, Role::Identity) {
@@ -58,6 +61,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
     };
     jwks::keep_fetching(&document, durable.as_ref(), &keys)?;
     health::add_keys(&health, &keys);
+    let feed = feed::build(&document, durable.as_ref(), redis.as_ref(), &registry, &drain)?;
 
     let document = Arc::new(ArcSwap::from_pointee(document));
     let stand_in = Arc::new(MemoryStore::default());
@@ -68,6 +72,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         check_signature: Arc::new(move |key, input, signature| {
             verifier.clone().verify(key, input, signature)
         }),
+        revoked: feed.revoked,
         api_keys: ApiKeys::new(durable),
         store: Arc::clone(&volatile),
         stand_in: Arc::clone(&stand_in),
@@ -83,6 +88,8 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         telemetry: Telemetry { metrics: registry, health, readiness, drain },
         identity,
         keys,
+        feed: feed.exchange,
+        feed_state: feed.state,
         blocker: Mutex::new(Some(blocker)),
     })
 }
@@ -91,11 +98,11 @@ fn volatile(
     arguments: &Serve,
     document: &Document,
     health: &Arc<HealthChecks>,
-) -> Result<Arc<dyn VolatileStore>> {
+) -> Result<(Arc<dyn VolatileStore>, Option<Arc<RedisStore>>)> {
     let address = arguments.volatile.as_deref().or(document.stores.volatile.as_deref());
     let address = settings::resolve(address.unwrap_or("memory"))?;
     if address == "memory" {
-        return Ok(Arc::new(MemoryStore::default()));
+        return Ok((Arc::new(MemoryStore::default()), None));
     }
     if !address.starts_with("redis://") {
         bail!("the volatile store is `memory` or redis://…");
@@ -103,9 +110,9 @@ fn volatile(
     let redis = Arc::new(RedisStore::new(&address).context("the volatile store's address")?);
     let connecting = Arc::clone(&redis);
     tokio::spawn(async move { connecting.keep_connected().await });
-    let store: Arc<dyn VolatileStore> = Arc::new(Guarded::new(redis));
+    let store: Arc<dyn VolatileStore> = Arc::new(Guarded::new(Arc::clone(&redis)));
     health::add_redis(health, &store);
-    Ok(store)
+    Ok((store, Some(redis)))
 }
 
 async fn durable(
@@ -115,7 +122,16 @@ async fn durable(
 ) -> Result<Option<Arc<dyn DurableStore>>> {
     let address = arguments.durable.as_deref().or(document.stores.durable.as_deref());
     let Some(address) = address else { return Ok(None) };
-    let store = settings::durable(address).await?;
+    let address = settings::resolve(address)?;
+    let replicas = document.stores.replicas;
+    // The document's check sees this only where the address stands in the document.
+    if replicas > 1 && settings::is_sqlite(&address) {
+        bail!(
+            "SQLite serves one replica, and `stores.replicas` is {replicas}: name a database that \
+             they share, such as postgres://…, with --durable or `stores.durable`"
+        );
+    }
+    let store = settings::open_durable(&address).await?;
     health::add_database(health, &store);
     Ok(Some(store))
 }
@@ -126,6 +142,7 @@ impl Parts {
         Grpc {
             authorizer: has(roles, Role::Decide).then(|| Arc::clone(&self.authorizer)),
             processor: has(roles, Role::Message).then(|| Arc::clone(&self.processor)),
+            feed: self.feed.clone().filter(|_| has(roles, Role::Decide)),
             readiness: self.telemetry.readiness.clone(),
             drain: self.telemetry.drain.clone(),
         }
@@ -156,9 +173,10 @@ impl Parts {
     pub fn started(&self) {
         let blocker = self.blocker.lock().unwrap_or_else(PoisonError::into_inner).take();
         let keys = Arc::clone(&self.keys);
+        let feed = self.feed_state.clone();
         tokio::spawn(async move {
             let complete = async {
-                while !keys.complete() {
+                while !keys.complete() || feed.as_ref().is_some_and(|feed| !feed.is_loaded()) {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             };

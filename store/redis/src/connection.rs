@@ -3,17 +3,20 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use postern_store::StoreError;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Cmd, FromRedisValue, RedisError, ScriptInvocation};
+use postern_store::{LocalBus, StoreError};
+use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, RedisError, RedisResult,
+    ScriptInvocation,
+};
 
 use crate::Scripts;
 
 /// Longest time for one answer. The decision's own budget is shorter and acts first.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
-const FIRST_RETRY: Duration = Duration::from_millis(200);
-const LAST_RETRY: Duration = Duration::from_secs(5);
+pub(crate) const FIRST_RETRY: Duration = Duration::from_millis(200);
+pub(crate) const LAST_RETRY: Duration = Duration::from_secs(5);
 
 /// A Redis server.
 pub struct RedisStore {
@@ -21,6 +24,8 @@ pub struct RedisStore {
     /// Empty until the first connection stood; from then on it reconnects by itself.
     manager: OnceLock<ConnectionManager>,
     scripts: Scripts,
+    /// The last stretch of the bus: from this replica's one listener to all who wait here.
+    bus: LocalBus,
 }
 
 impl RedisStore {
@@ -33,7 +38,8 @@ impl RedisStore {
         let client = Client::open(url).map_err(|_| {
             StoreError::Corrupt("expected redis://[user:password@]host:port[/db]".to_owned())
         })?;
-        Ok(Self { client, manager: OnceLock::new(), scripts: Scripts::default() })
+        let (scripts, bus) = (Scripts::default(), LocalBus::unconnected());
+        Ok(Self { client, manager: OnceLock::new(), scripts, bus })
     }
 
     /// Connects, again and again until it stands. Run it beside the server.
@@ -58,6 +64,21 @@ impl RedisStore {
         &self.scripts
     }
 
+    pub(crate) const fn bus(&self) -> &LocalBus {
+        &self.bus
+    }
+
+    /// A connection that nobody else uses.
+    pub(crate) async fn connect(
+        &self,
+        response_timeout: Duration,
+    ) -> RedisResult<MultiplexedConnection> {
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(Some(response_timeout))
+            .set_connection_timeout(Some(CONNECTION_TIMEOUT));
+        self.client.get_multiplexed_async_connection_with_config(&config).await
+    }
+
     fn connection(&self) -> Result<ConnectionManager, StoreError> {
         let manager = self.manager.get();
         manager.cloned().ok_or_else(|| StoreError::Unavailable("not connected yet".to_owned()))
@@ -72,6 +93,13 @@ impl RedisStore {
 
     pub(crate) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         command.query_async(&mut self.connection()?).await.map_err(|error| convert(&error))
+    }
+
+    pub(crate) async fn pipeline<T: FromRedisValue>(
+        &self,
+        pipeline: &Pipeline,
+    ) -> Result<T, StoreError> {
+        pipeline.query_async(&mut self.connection()?).await.map_err(|error| convert(&error))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The volatile store in Redis.
+//! The volatile store and the bus of revocations in Redis.
 //!
 //! One script a decision, one round trip; Redis' own clock, so that servers need not agree on
 //! the time. Keys hold hashes, never what a client sent:
@@ -7,8 +7,11 @@
 //! |---|---|---|
 //! | `postern:rate:window:{hash}` | hash | `i` index, `c` current, `p` previous |
 //! | `postern:circuit:{service}` | hash | `state failures lastFailure recoveryTime` |
+//!
+//! The keys of the bus stand in `revocations`.
 
 mod connection;
+mod revocations;
 
 use postern_circuit::{Admission, Circuit, State};
 use postern_limits::Outcome;
@@ -22,17 +25,23 @@ pub use connection::RedisStore;
 
 const DECIDE: &str = include_str!("../scripts/decide.lua");
 const RECORD: &str = include_str!("../scripts/record.lua");
+const PUBLISH: &str = include_str!("../scripts/publish.lua");
 
-/// Both scripts, hashed once.
+/// All scripts, hashed once.
 #[derive(Debug)]
 struct Scripts {
     decide: Script,
     record: Script,
+    publish: Script,
 }
 
 impl Default for Scripts {
     fn default() -> Self {
-        Self { decide: Script::new(DECIDE), record: Script::new(RECORD) }
+        Self {
+            decide: Script::new(DECIDE),
+            record: Script::new(RECORD),
+            publish: Script::new(PUBLISH),
+        }
     }
 }
 

@@ -6,62 +6,89 @@ use postern_request::UnixMillis;
 use postern_store::StoreError;
 use postern_store::durable::{Sealed, SecretHash};
 use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 
 use crate::error::store_error;
 
-/// A row that says which column it could not read.
-pub(crate) struct Columns<'a>(pub(crate) &'a SqliteRow);
+/// A row of either database, that says which column it could not read.
+pub(crate) trait Columns {
+    fn text(&self, name: &str) -> Result<String, StoreError>;
+    fn optional_text(&self, name: &str) -> Result<Option<String>, StoreError>;
+    fn boolean(&self, name: &str) -> Result<bool, StoreError>;
+    fn integer(&self, name: &str) -> Result<i64, StoreError>;
+    fn optional_integer(&self, name: &str) -> Result<Option<i64>, StoreError>;
 
-impl Columns<'_> {
-    pub(crate) fn text(&self, name: &str) -> Result<String, StoreError> {
-        self.0.try_get(name).map_err(store_error)
+    fn number(&self, name: &str) -> Result<u64, StoreError> {
+        u64::try_from(self.integer(name)?).map_err(|_| corrupt(name))
     }
 
-    pub(crate) fn optional_text(&self, name: &str) -> Result<Option<String>, StoreError> {
-        self.0.try_get(name).map_err(store_error)
+    fn optional_number(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        let number = self.optional_integer(name)?;
+        number.map(|number| u64::try_from(number).map_err(|_| corrupt(name))).transpose()
     }
 
-    pub(crate) fn boolean(&self, name: &str) -> Result<bool, StoreError> {
-        self.0.try_get(name).map_err(store_error)
-    }
-
-    pub(crate) fn number(&self, name: &str) -> Result<u64, StoreError> {
-        let number: i64 = self.0.try_get(name).map_err(store_error)?;
-        u64::try_from(number).map_err(|_| corrupt(name))
-    }
-
-    pub(crate) fn time(&self, name: &str) -> Result<UnixMillis, StoreError> {
+    fn time(&self, name: &str) -> Result<UnixMillis, StoreError> {
         self.number(name).map(UnixMillis)
     }
 
-    pub(crate) fn optional_time(&self, name: &str) -> Result<Option<UnixMillis>, StoreError> {
-        let number: Option<i64> = self.0.try_get(name).map_err(store_error)?;
-        number
-            .map(|number| u64::try_from(number).map(UnixMillis).map_err(|_| corrupt(name)))
-            .transpose()
+    fn optional_time(&self, name: &str) -> Result<Option<UnixMillis>, StoreError> {
+        Ok(self.optional_number(name)?.map(UnixMillis))
     }
 
     /// Names separated by spaces.
-    pub(crate) fn names(&self, name: &str) -> Result<Vec<String>, StoreError> {
+    fn names(&self, name: &str) -> Result<Vec<String>, StoreError> {
         let text = self.text(name)?;
         Ok(text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect())
     }
 
-    pub(crate) fn hash(&self, name: &str) -> Result<SecretHash, StoreError> {
+    fn hash(&self, name: &str) -> Result<SecretHash, StoreError> {
         hash_from_hex(&self.text(name)?).ok_or_else(|| corrupt(name))
     }
 
-    pub(crate) fn optional_hash(&self, name: &str) -> Result<Option<SecretHash>, StoreError> {
+    fn optional_hash(&self, name: &str) -> Result<Option<SecretHash>, StoreError> {
         self.optional_text(name)?
             .map(|text| hash_from_hex(&text).ok_or_else(|| corrupt(name)))
             .transpose()
     }
 
-    pub(crate) fn sealed(&self, name: &str) -> Result<Sealed, StoreError> {
-        STANDARD.decode(self.text(name)?).map(Sealed).map_err(|_| corrupt(name))
+    fn bytes(&self, name: &str) -> Result<Vec<u8>, StoreError> {
+        STANDARD.decode(self.text(name)?).map_err(|_| corrupt(name))
+    }
+
+    fn sealed(&self, name: &str) -> Result<Sealed, StoreError> {
+        self.bytes(name).map(Sealed)
     }
 }
+
+macro_rules! columns_of {
+    ($row:ty) => {
+        impl Columns for $row {
+            fn text(&self, name: &str) -> Result<String, StoreError> {
+                self.try_get(name).map_err(store_error)
+            }
+
+            fn optional_text(&self, name: &str) -> Result<Option<String>, StoreError> {
+                self.try_get(name).map_err(store_error)
+            }
+
+            fn boolean(&self, name: &str) -> Result<bool, StoreError> {
+                self.try_get(name).map_err(store_error)
+            }
+
+            fn integer(&self, name: &str) -> Result<i64, StoreError> {
+                self.try_get(name).map_err(store_error)
+            }
+
+            fn optional_integer(&self, name: &str) -> Result<Option<i64>, StoreError> {
+                self.try_get(name).map_err(store_error)
+            }
+        }
+    };
+}
+
+columns_of!(SqliteRow);
+columns_of!(PgRow);
 
 /// The column alone: what stands in it may be secret.
 pub(crate) fn corrupt(column: &str) -> StoreError {
@@ -81,8 +108,8 @@ pub(crate) fn write_hash(hash: &SecretHash) -> String {
     hash.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-pub(crate) fn write_sealed(sealed: &Sealed) -> String {
-    STANDARD.encode(&sealed.0)
+pub(crate) fn write_bytes(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
 }
 
 fn hash_from_hex(text: &str) -> Option<SecretHash> {

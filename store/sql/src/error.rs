@@ -8,16 +8,24 @@ pub enum SqlError {
     /// The operator's: not a database that this build knows.
     #[error("durable store {url:?}: {reason}")]
     Url {
-        /// What was given.
+        /// What was given, without anything that may be secret.
         url: String,
         /// What is wrong with it.
-        reason: &'static str,
+        reason: String,
     },
     /// The operator's: the database was never made.
     #[error("there is no database at {url}: run `postern migrate up --durable {url}`")]
     Missing {
         /// Where it should be.
         url: String,
+    },
+    /// The operator's or the database's: no connection, or none with this user. A retry may help.
+    #[error("the database at {url} cannot be opened")]
+    Connect {
+        /// Which database.
+        url: String,
+        /// What the driver says.
+        source: sqlx::Error,
     },
     /// The operator's: the database is older than this build.
     #[error("{url} lacks migrations ({names}): run `postern migrate up --durable {url}`")]

@@ -1,47 +1,62 @@
-//! The durable port in SQL.
+//! The durable port in SQL: SQLite, the embedded default for one replica, and PostgreSQL, which
+//! replicas share.
 //!
-//! SQLite for now, the embedded default for one replica. Statements, placeholders (`$1`) and
-//! column types are those that PostgreSQL takes too; the little that is SQLite's own stands in
-//! this file and in `migrate`.
+//! Statements, placeholders (`$1`) and column types are those that both take; what differs stands
+//! in `address` and `database`, and in the options below.
 //!
 //! Deliberately absent: rules. What may be stored is decided by whoever calls.
 
+mod address;
 mod api_keys;
 mod clients;
 mod column;
+mod database;
 mod error;
 mod migrate;
+mod revocations;
 mod signing_keys;
 mod store;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use sqlx::SqlitePool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, PgConnection};
+use tokio::time::timeout;
+
+use crate::address::Address;
+use crate::database::Database;
 
 pub use error::SqlError;
 pub use migrate::{MIGRATIONS, Migration, MigrationState, MigrationStatus, Migrator};
 
-/// How long a statement waits for another connection's write to end.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a call waits for a connection, and a statement of SQLite for another one's write.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// SQLite has one writer at a time; more connections only let reads pass each other.
-const MAX_CONNECTIONS: u32 = 4;
+const SQLITE_CONNECTIONS: u32 = 4;
+/// Of each replica. PostgreSQL takes a hundred by default, for all replicas and tools together.
+const POSTGRES_CONNECTIONS: u32 = 8;
+/// What PostgreSQL ends by itself: a statement that takes too long, and a transaction whose
+/// server fell silent and keeps others from revoking.
+const POSTGRES_OPTIONS: [(&str, &str); 2] =
+    [("statement_timeout", "5s"), ("idle_in_transaction_session_timeout", "10s")];
 
 /// The durable store in a database.
 #[derive(Debug, Clone)]
 pub struct SqlStore {
-    pool: SqlitePool,
+    database: Database,
 }
 
 impl SqlStore {
-    /// Opens the database that `url` (`sqlite:PATH`) names, or makes it, whatever state its
-    /// tables are in: for `postern migrate`.
+    /// Opens the database that `url` names (`sqlite:PATH`, which is made if need be, or
+    /// `postgres://user:password@host:port/database`), whatever state its tables are in: for
+    /// `postern migrate`.
     ///
     /// # Errors
-    /// [`SqlError::Url`] and [`SqlError::Database`].
+    /// [`SqlError::Url`] and [`SqlError::Connect`]; neither shows a password.
     pub async fn open(url: &str) -> Result<Self, SqlError> {
-        Self::connect(&path_of(url)?, true).await
+        Self::connect(&Address::parse(url)?, true).await
     }
 
     /// Opens a database that is there and has every migration: for everything else.
@@ -49,79 +64,72 @@ impl SqlStore {
     /// # Errors
     /// [`SqlError::Missing`] and [`SqlError::Pending`] say what to run first.
     pub async fn open_migrated(url: &str) -> Result<Self, SqlError> {
-        let path = path_of(url)?;
-        if !path.exists() {
-            return Err(SqlError::Missing { url: url.to_owned() });
+        let address = Address::parse(url)?;
+        if matches!(&address, Address::Sqlite(path) if !path.exists()) {
+            return Err(SqlError::Missing { url: address.to_string() });
         }
-        let store = Self::connect(&path, false).await?;
+        let store = Self::connect(&address, false).await?;
         let pending = store.migrator().pending().await?;
         if pending.is_empty() {
             return Ok(store);
         }
         store.close().await;
-        Err(SqlError::Pending { url: url.to_owned(), names: pending.join(", ") })
+        Err(SqlError::Pending { url: address.to_string(), names: pending.join(", ") })
     }
 
-    async fn connect(path: &Path, create: bool) -> Result<Self, SqlError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(create)
-            .journal_mode(SqliteJournalMode::Wal)
-            // A commit is a promise here (revocations, keys), so it waits for the disk.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(true);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(MAX_CONNECTIONS)
-            .acquire_timeout(BUSY_TIMEOUT)
-            .connect_with(options)
-            .await?;
-        Ok(Self { pool })
+    async fn connect(address: &Address, create: bool) -> Result<Self, SqlError> {
+        let database = match address {
+            Address::Sqlite(path) => sqlite(path, create).await,
+            Address::Postgres(options) => postgres(options).await,
+        };
+        let error = |source| SqlError::Connect { url: address.to_string(), source };
+        Ok(Self { database: database.map_err(error)? })
     }
 
     /// The migrations of this database.
     #[must_use]
     pub const fn migrator(&self) -> Migrator<'_> {
-        Migrator::new(&self.pool, MIGRATIONS)
+        Migrator::new(&self.database, MIGRATIONS)
     }
 
-    /// Closes the connections, so that the write-ahead log is folded into the file.
+    /// Closes the connections, so that SQLite's write-ahead log is folded into its file.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.database.close().await;
     }
 }
 
-/// The file of `sqlite:PATH`; `sqlite://PATH` is read the same way.
-fn path_of(url: &str) -> Result<PathBuf, SqlError> {
-    let bad = |reason| SqlError::Url { url: url.to_owned(), reason };
-    let Some(path) = url.strip_prefix("sqlite:") else {
-        return Err(bad("it must begin with sqlite:"));
-    };
-    let path = path.strip_prefix("//").unwrap_or(path);
-    if path.is_empty() || path.starts_with(':') || path.contains(['?', '#']) {
-        return Err(bad("it must name a file, as in sqlite:/var/lib/postern/postern.db"));
-    }
-    Ok(PathBuf::from(path))
+async fn sqlite(path: &Path, create: bool) -> Result<Database, sqlx::Error> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(create)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A commit is a promise here (revocations, keys), so it waits for the disk.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(ACQUIRE_TIMEOUT)
+        .foreign_keys(true);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(SQLITE_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options)
+        .await?;
+    Ok(Database::Sqlite(pool))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_name_a_file() {
-        for (url, expected) in [
-            ("sqlite:a.db", Some("a.db")),
-            ("sqlite:/var/a.db", Some("/var/a.db")),
-            ("sqlite:///var/a.db", Some("/var/a.db")),
-            ("sqlite:", None),
-            ("sqlite://", None),
-            ("sqlite::memory:", None),
-            ("sqlite:a.db?mode=ro", None),
-            ("postgres://db/postern", None),
-            ("a.db", None),
-        ] {
-            assert_eq!(path_of(url).ok(), expected.map(PathBuf::from), "{url}");
-        }
+async fn postgres(options: &PgConnectOptions) -> Result<Database, sqlx::Error> {
+    let mut options = options.clone().options(POSTGRES_OPTIONS);
+    if options.get_application_name().is_none() {
+        options = options.application_name("postern");
     }
+    // The pool tries a refused connection until its time is over, and then says only that; one
+    // connection beside it tells why.
+    match timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&options)).await {
+        Ok(connection) => connection?.close().await?,
+        Err(_) => return Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options)
+        .await?;
+    Ok(Database::Postgres(pool))
 }

@@ -1,10 +1,15 @@
-//! Migrations: each runs in a transaction of its own, and what became of it is on record.
+//! Migrations: each runs in a transaction of its own, one after the other whoever runs them, and
+//! what became of it is on record.
+//!
+//! One text serves both databases. A step that cannot be said in both gets a text for each.
 
 use std::time::Instant;
 
 use postern_request::UnixMillis;
-use sqlx::{Row as _, SqliteExecutor, SqlitePool};
+use sqlx::Row as _;
 
+use crate::column::write_time;
+use crate::database::{Begin as _, Database, on};
 use crate::error::SqlError;
 
 /// A step of the schema and the way back.
@@ -19,11 +24,21 @@ pub struct Migration {
 }
 
 /// Every step, in order.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    name: "0001_identity",
-    up: include_str!("../migrations/0001_identity.up.sql"),
-    down: include_str!("../migrations/0001_identity.down.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "0001_identity",
+        up: include_str!("../migrations/0001_identity.up.sql"),
+        down: include_str!("../migrations/0001_identity.down.sql"),
+    },
+    Migration {
+        name: "0002_revocations",
+        up: include_str!("../migrations/0002_revocations.up.sql"),
+        down: include_str!("../migrations/0002_revocations.down.sql"),
+    },
+];
+
+/// Where it is on record what became of each.
+const RECORDS: &str = "schema_migrations";
 
 /// What became of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +90,37 @@ pub struct MigrationStatus {
 /// Runs migrations on one database.
 #[derive(Debug, Clone, Copy)]
 pub struct Migrator<'a> {
-    pool: &'a SqlitePool,
+    database: &'a Database,
     migrations: &'static [Migration],
+}
+
+/// What is put on record.
+struct Outcome {
+    name: &'static str,
+    state: MigrationState,
+    error: Option<String>,
+    started: Instant,
+    now: UnixMillis,
+}
+
+/// Puts an [`Outcome`] on record, by a pool or within a transaction of either database.
+macro_rules! record {
+    ($executor:expr, $outcome:expr) => {{
+        let outcome: Outcome = $outcome;
+        sqlx::query(
+            "INSERT INTO schema_migrations (name, status, error, duration_ms, applied_at) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO UPDATE SET \
+             status = excluded.status, error = excluded.error, \
+             duration_ms = excluded.duration_ms, applied_at = excluded.applied_at",
+        )
+        .bind(outcome.name)
+        .bind(outcome.state.as_str())
+        .bind(outcome.error)
+        .bind(i64::try_from(outcome.started.elapsed().as_millis()).unwrap_or(i64::MAX))
+        .bind(write_time(outcome.now))
+        .execute($executor)
+        .await?;
+    }};
 }
 
 /// Which way a step is taken.
@@ -87,8 +131,8 @@ enum Direction {
 }
 
 impl<'a> Migrator<'a> {
-    pub(crate) const fn new(pool: &'a SqlitePool, migrations: &'static [Migration]) -> Self {
-        Self { pool, migrations }
+    pub(crate) const fn new(database: &'a Database, migrations: &'static [Migration]) -> Self {
+        Self { database, migrations }
     }
 
     /// Applies what is pending, up to and including `to`; the names of what was applied. It
@@ -175,39 +219,48 @@ impl<'a> Migrator<'a> {
     }
 
     async fn prepare(&self) -> Result<(), SqlError> {
-        sqlx::query(
-            "CREATE TABLE IF NOT EXISTS schema_migrations (\
-             name TEXT PRIMARY KEY, status TEXT NOT NULL, error TEXT, \
-             duration_ms BIGINT NOT NULL, applied_at BIGINT NOT NULL)",
-        )
-        .execute(self.pool)
-        .await?;
+        on!(self.database, pool => {
+            let mut transaction = pool.begin_migration().await?;
+            sqlx::query(
+                "CREATE TABLE IF NOT EXISTS schema_migrations (\
+                 name TEXT PRIMARY KEY, status TEXT NOT NULL, error TEXT, \
+                 duration_ms BIGINT NOT NULL, applied_at BIGINT NOT NULL)",
+            )
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+        });
         Ok(())
     }
 
+    /// In the order of their names.
     async fn recorded(&self) -> Result<Vec<MigrationStatus>, SqlError> {
-        self.prepare().await?;
-        let rows = sqlx::query(
-            "SELECT name, status, error, duration_ms, applied_at FROM schema_migrations \
-             ORDER BY name",
-        )
-        .fetch_all(self.pool)
-        .await?;
-        let mut all = Vec::with_capacity(rows.len());
-        for row in rows {
-            let status: String = row.try_get("status")?;
-            let state = MigrationState::parse(&status)
-                .ok_or_else(|| SqlError::Corrupt(format!("migration status {status:?}")))?;
-            let (duration, time): (i64, i64) =
-                (row.try_get("duration_ms")?, row.try_get("applied_at")?);
-            all.push(MigrationStatus {
-                name: row.try_get("name")?,
-                state,
-                error: row.try_get("error")?,
-                duration_ms: u64::try_from(duration).ok(),
-                applied_at: u64::try_from(time).ok().map(UnixMillis),
-            });
-        }
+        let mut all = Vec::new();
+        on!(self.database, pool => {
+            if !pool.has_table(RECORDS).await? {
+                return Ok(all);
+            }
+            let rows = sqlx::query(
+                "SELECT name, status, error, duration_ms, applied_at FROM schema_migrations",
+            )
+            .fetch_all(pool)
+            .await?;
+            for row in rows {
+                let status: String = row.try_get("status")?;
+                let state = MigrationState::parse(&status)
+                    .ok_or_else(|| SqlError::Corrupt(format!("migration status {status:?}")))?;
+                let (duration, time): (i64, i64) =
+                    (row.try_get("duration_ms")?, row.try_get("applied_at")?);
+                all.push(MigrationStatus {
+                    name: row.try_get("name")?,
+                    state,
+                    error: row.try_get("error")?,
+                    duration_ms: u64::try_from(duration).ok(),
+                    applied_at: u64::try_from(time).ok().map(UnixMillis),
+                });
+            }
+        });
+        all.sort_by(|a: &MigrationStatus, b| a.name.cmp(&b.name));
         Ok(all)
     }
 
@@ -228,7 +281,8 @@ impl<'a> Migrator<'a> {
                     Direction::Down => MigrationState::Applied,
                 };
                 let error = Some(source.to_string());
-                record(self.pool, migration.name, state, error, started, now).await?;
+                let outcome = Outcome { name: migration.name, state, error, started, now };
+                on!(self.database, pool => record!(pool, outcome));
                 Err(SqlError::Migration { name: migration.name, source })
             }
         }
@@ -241,52 +295,30 @@ impl<'a> Migrator<'a> {
         now: UnixMillis,
         started: Instant,
     ) -> Result<bool, sqlx::Error> {
-        // SQLite's way of taking the write lock first, so that of two runners the second one
-        // sees what the first one did. (PostgreSQL: an advisory lock.)
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let status: Option<String> =
-            sqlx::query_scalar("SELECT status FROM schema_migrations WHERE name = $1")
-                .bind(migration.name)
-                .fetch_optional(&mut *transaction)
-                .await?;
-        let is_applied = status.as_deref() == Some(MigrationState::Applied.as_str());
-        let (nothing_to_do, statements, state) = match direction {
-            Direction::Up => (is_applied, migration.up, MigrationState::Applied),
-            Direction::Down => (!is_applied, migration.down, MigrationState::Reverted),
-        };
-        if nothing_to_do {
-            transaction.rollback().await?;
-            return Ok(false);
-        }
-        sqlx::raw_sql(statements).execute(&mut *transaction).await?;
-        record(&mut *transaction, migration.name, state, None, started, now).await?;
-        transaction.commit().await?;
+        on!(self.database, pool => {
+            // Of two runners the second one waits here, and then sees what the first one did.
+            let mut transaction = pool.begin_migration().await?;
+            let status: Option<String> =
+                sqlx::query_scalar("SELECT status FROM schema_migrations WHERE name = $1")
+                    .bind(migration.name)
+                    .fetch_optional(&mut *transaction)
+                    .await?;
+            let is_applied = status.as_deref() == Some(MigrationState::Applied.as_str());
+            let (nothing_to_do, statements, state) = match direction {
+                Direction::Up => (is_applied, migration.up, MigrationState::Applied),
+                Direction::Down => (!is_applied, migration.down, MigrationState::Reverted),
+            };
+            if nothing_to_do {
+                transaction.rollback().await?;
+                return Ok(false);
+            }
+            sqlx::raw_sql(statements).execute(&mut *transaction).await?;
+            let outcome = Outcome { name: migration.name, state, error: None, started, now };
+            record!(&mut *transaction, outcome);
+            transaction.commit().await?;
+        });
         Ok(true)
     }
-}
-
-async fn record(
-    executor: impl SqliteExecutor<'_>,
-    name: &'static str,
-    state: MigrationState,
-    error: Option<String>,
-    started: Instant,
-    now: UnixMillis,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO schema_migrations (name, status, error, duration_ms, applied_at) \
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO UPDATE SET \
-         status = excluded.status, error = excluded.error, \
-         duration_ms = excluded.duration_ms, applied_at = excluded.applied_at",
-    )
-    .bind(name)
-    .bind(state.as_str())
-    .bind(error)
-    .bind(i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX))
-    .bind(i64::try_from(now.0).unwrap_or(i64::MAX))
-    .execute(executor)
-    .await?;
-    Ok(())
 }
 
 #[cfg(test)]

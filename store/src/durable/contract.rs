@@ -2,8 +2,11 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "assertions of a test suite, compiled for tests only"
 )]
+
+mod revocations;
 
 use postern_request::UnixMillis;
 
@@ -22,6 +25,7 @@ pub async fn run(store: &dyn DurableStore) {
     signing_keys(store).await;
     clients(store).await;
     api_keys(store).await;
+    revocations::run(store).await;
 }
 
 fn conflicts<T>(result: &Result<T, StoreError>) -> bool {
@@ -91,6 +95,7 @@ async fn clients(store: &dyn DurableStore) {
     assert_eq!(store.find_client("c").await.unwrap(), Some(bare.clone()));
     assert_eq!(store.find_client("B").await.unwrap(), None, "ids have a case");
     assert_eq!(store.find_client("b' OR '1'='1").await.unwrap(), None);
+    assert_eq!(store.find_client("b\0").await.unwrap(), None, "which no text of SQL may hold");
 
     assert!(conflicts(
         &store.insert_client(ClientRecord { name: "x".to_owned(), ..client("b") }).await
@@ -137,6 +142,7 @@ async fn api_keys(store: &dyn DurableStore) {
     assert!(conflicts(&store.insert_api_key(api_key("k1")).await));
     assert_eq!(store.find_api_key("k1").await.unwrap(), Some(bare.clone()));
     assert_eq!(store.find_api_key("k2").await.unwrap(), Some(api_key("k2")));
+    assert_eq!(store.find_api_key("k2\0").await.unwrap(), None);
     assert_eq!(store.list_api_keys(None, 10).await.unwrap(), [bare, api_key("k2")]);
     assert_eq!(store.list_api_keys(Some("k1"), 10).await.unwrap(), [api_key("k2")]);
 

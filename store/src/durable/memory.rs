@@ -1,5 +1,7 @@
 //! The durable port without durability: for tests, and for trying things out on one replica.
 
+mod revocations;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::future::ready;
@@ -22,6 +24,7 @@ struct Tables {
     signing_keys: BTreeMap<String, SigningKeyRecord>,
     clients: BTreeMap<String, ClientRecord>,
     api_keys: BTreeMap<String, ApiKeyRecord>,
+    revocations: revocations::Revocations,
 }
 
 impl MemoryDurableStore {

@@ -2,7 +2,9 @@
 //!
 //! What `postern render envoy` makes of a document gives the filters and the routes. The rest
 //! is the same for every entry: one listener, routes that Envoy answers by itself, no access
-//! log, no header rules, no local replies of ours, no overload manager.
+//! log, no header rules of routes, no local replies of ours, no overload manager. Entries with a
+//! module also have what the rendering makes Envoy do for it: taking away from responses what the
+//! module writes there.
 
 use std::fs;
 use std::path::Path;
@@ -60,6 +62,11 @@ impl Rendered {
         self.named("/static_resources/clusters", SERVER)
     }
 
+    fn headers_to_remove(&self) -> Result<&Value> {
+        let place = connection_manager("route_config/response_headers_to_remove");
+        self.0.pointer(&place).with_context(|| format!("the configuration has nothing at {place}"))
+    }
+
     fn virtual_hosts(&self) -> Result<&Vec<Value>> {
         self.list(&connection_manager("route_config/virtual_hosts"))
     }
@@ -98,6 +105,7 @@ pub fn bootstrap(
     answers: Answers,
     ports: Ports,
 ) -> Result<Value> {
+    let has_module = filters.iter().any(|filter| filter.to_string().contains("v3.Wasm"));
     let names: Vec<String> =
         filters.iter().filter_map(|filter| text(filter, "name")).map(str::to_owned).collect();
     let mut hosts = rendered.virtual_hosts()?.clone();
@@ -120,6 +128,11 @@ pub fn bootstrap(
             "virtual_hosts": hosts,
         },
     });
+    let mut connection_manager = connection_manager;
+    if has_module {
+        let list = &mut connection_manager["route_config"]["response_headers_to_remove"];
+        *list = rendered.headers_to_remove()?.clone();
+    }
     Ok(json!({
         "admin": {"address": socket_address(ports.admin)},
         "static_resources": {

@@ -17,7 +17,11 @@ fuzz_target!(|input: &[u8]| {
         issuer: "https://i.test".to_owned(),
         audiences: vec!["g".to_owned()],
         leeway_secs: 60,
-        rules: ClaimsRules { claim_headers: vec![("x-tenant".to_owned(), "tenant".to_owned())] },
+        rules: ClaimsRules {
+            claim_headers: vec![("x-tenant".to_owned(), "tenant".to_owned())],
+            required: vec!["org.id".to_owned()],
+            kept: vec!["role".to_owned(), "org.id".to_owned()],
+        },
     }];
     let Ok(keys) = KeySet::parse(KEYS.as_bytes()) else { return };
     // Whole tokens as they come, and the three parts from plain text, so that the fuzzer need

@@ -51,7 +51,7 @@ mod filter {
                 ("x-response-time", "0"),
             ] {
                 let map = MapType::HttpResponseHeaders;
-                let _ = hostcalls::set_map_value_bytes(map, name, Some(value.as_bytes()));
+                let _ = hostcalls::add_map_value_bytes(map, name, value.as_bytes());
             }
             Action::Continue
         }

@@ -3,6 +3,7 @@
 pub mod envoy;
 pub mod lent;
 pub mod packages;
+pub mod postgres;
 pub mod redis;
 pub mod toolchain;
 
@@ -18,6 +19,7 @@ pub fn run(workspace: &Workspace, options: &SetupOptions) -> Result<()> {
     toolchain::wasm(workspace)?;
     envoy::get(workspace)?;
     redis::get(workspace)?;
+    postgres::get(workspace)?;
     if options.all {
         packages::wrk(workspace)?;
         lint::cargo_deny(workspace)?;

@@ -18,8 +18,10 @@ const DEFAULT_LEEWAY_MS: u64 = 60_000;
 const MAX_LEEWAY_MS: u64 = 300_000;
 const DEFAULT_REFRESH_MS: u64 = 300_000;
 
+/// `own` is the issuer of the suite's own tokens.
 pub(super) fn check(
     raw: Option<&RawCredentials>,
+    own: Option<&Text>,
     services: &Named<RawService>,
     problems: &mut Problems,
 ) -> (Vec<JwtIssuer>, Vec<ApiKey>) {
@@ -38,6 +40,7 @@ pub(super) fn check(
             if issuers.iter().any(|known| known.issuer.issuer == issuer.issuer.value) {
                 problems.report_as(issuer.issuer.at, &path, "this issuer is named twice");
             }
+            check_own_keys(issuer, own, &path, problems);
             issuers.extend(check_issuer(issuer, &path, services, problems));
         }
     }
@@ -79,10 +82,27 @@ fn check_issuer(
             issuer: raw.issuer.value.clone(),
             audiences: raw.audiences.iter().map(|audience| audience.value.clone()).collect(),
             leeway_secs: leeway_ms.div_ceil(1000),
-            rules: ClaimsRules { claim_headers },
+            rules: ClaimsRules { claim_headers, ..ClaimsRules::default() },
         },
         jwks,
     })
+}
+
+/// The suite's own keys prove its own tokens and no others.
+fn check_own_keys(raw: &RawIssuer, own: Option<&Text>, path: &str, problems: &mut Problems) {
+    let service = raw.jwks.service.as_ref();
+    let Some(service) = service.filter(|name| name.as_str() == OWN_SERVICE) else {
+        return;
+    };
+    let message = match own {
+        Some(own) if own.value == raw.issuer.value => return,
+        Some(own) => format!(
+            "the suite signs for `{}`, the `issuer` at the top of the document: its keys are not those of `{}`",
+            own.value, raw.issuer.value
+        ),
+        None => "without an `issuer` at the top of the document the suite has no keys".to_owned(),
+    };
+    problems.report_as(service.at, &format!("{path}.jwks"), message);
 }
 
 fn check_claim_headers(

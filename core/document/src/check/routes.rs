@@ -27,35 +27,46 @@ pub(super) fn check(context: &Context<'_>, problems: &mut Problems) -> Vec<Arc<R
     if raw.is_empty() && !problems.any_below("routes") {
         problems.report_as(context.raw.at, "routes", "a document without routes serves nothing");
     }
-    let mut routes: Vec<(Position, Arc<Route>)> = Vec::with_capacity(raw.len());
+    // What could not be read may be what tells two routes apart.
+    let all_read = !problems.any_within("routes[", "].match");
+    let mut routes: Vec<Checked> = Vec::with_capacity(raw.len());
     for route in raw {
         let path = format!("routes.{}", route.name.value);
-        let Some(checked) = check_route(context, route, &path, problems) else {
+        let Some(mut checked) = check_route(context, route, &path, problems) else {
             continue;
         };
-        for (other_at, other) in &routes {
-            compare(&path, route, &checked, *other_at, other, problems);
+        checked.is_clear &= all_read;
+        for other in &routes {
+            compare(&path, route, &checked, other, problems);
         }
-        routes.push((route.at, Arc::new(checked)));
+        routes.push(checked);
     }
-    routes.into_iter().map(|(_, route)| route).collect()
+    routes.into_iter().map(|checked| checked.route).collect()
+}
+
+/// A route that was checked for itself.
+struct Checked {
+    at: Position,
+    route: Arc<Route>,
+    /// Whether which requests it is for is clear; else nothing can be said about what it hides.
+    is_clear: bool,
 }
 
 /// The most specific route wins, so only routes of one shape can take requests from each other.
 fn compare(
     path: &str,
     raw: &RawRoute,
-    route: &Route,
-    other_at: Position,
-    other: &Route,
+    checked: &Checked,
+    earlier: &Checked,
     problems: &mut Problems,
 ) {
+    let (route, other, other_at) = (&*checked.route, &*earlier.route, earlier.at);
     if route.name == other.name {
         let message =
             format!("there is a route `{}` already, at line {}", other.name, other_at.line);
         problems.report_as(raw.name.at, &format!("{path}.name"), message);
     }
-    if !route.path.same_shape(&other.path) {
+    if !(checked.is_clear && earlier.is_clear && route.path.same_shape(&other.path)) {
         return;
     }
     let any = [HostPattern::Any];
@@ -87,14 +98,14 @@ fn check_route(
     raw: &RawRoute,
     path: &str,
     problems: &mut Problems,
-) -> Option<Route> {
+) -> Option<Checked> {
     if !crate::decode::is_name(&raw.name) {
         problems.report_as(raw.name.at, &format!("{path}.name"), crate::decode::NAME_RULE);
     }
     let template = PathTemplate::parse(&raw.matches.path).map_err(|message| {
         problems.report_as(raw.matches.path.at, &format!("{path}.match.path"), message);
     });
-    let (hosts, methods) = check_match(raw, path, problems);
+    let (hosts, methods, is_clear) = check_match(raw, path, problems);
     let service = check_service(context, raw, path, problems);
     let auth = check_auth(context, &raw.auth, path, problems);
     let enforce = raw.enforce.as_ref().map_or(Enforce::FULL, |text| {
@@ -110,7 +121,7 @@ fn check_route(
     let (local_limits, exact_limits) =
         limits.into_iter().partition(|limit| limit.mode == LimitMode::Local);
     let default_timeout = service.as_ref().map_or(30_000, |service| service.timeout_ms);
-    Some(Route {
+    let route = Route {
         name: raw.name.value.clone(),
         hosts,
         path: template?,
@@ -123,19 +134,25 @@ fn check_route(
         enforce,
         timeout_ms: raw.timeout.as_ref().map_or(default_timeout, |timeout| timeout.millis),
         asks_ext_authz: raw.ext_authz.unwrap_or(false),
-    })
+    };
+    Some(Checked { at: raw.at, route: Arc::new(route), is_clear })
 }
 
+/// Hosts and methods, and whether all of them could be read.
 fn check_match(
     raw: &RawRoute,
     path: &str,
     problems: &mut Problems,
-) -> (Vec<HostPattern>, Vec<String>) {
+) -> (Vec<HostPattern>, Vec<String>, bool) {
     let mut hosts = Vec::new();
+    let mut all_read = true;
     for host in &raw.matches.hosts {
         match HostPattern::parse(host) {
             Ok(pattern) => hosts.push(pattern),
-            Err(message) => problems.report_as(host.at, &format!("{path}.match.hosts"), message),
+            Err(message) => {
+                all_read = false;
+                problems.report_as(host.at, &format!("{path}.match.hosts"), message);
+            }
         }
     }
     let mut methods: Vec<String> = Vec::new();
@@ -153,9 +170,10 @@ fn check_match(
             methods.push(method.value.clone());
             continue;
         };
+        all_read = false;
         problems.report_as(method.at, &format!("{path}.match.methods"), message);
     }
-    (hosts, methods)
+    (hosts, methods, all_read)
 }
 
 fn check_service(

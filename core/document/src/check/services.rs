@@ -7,7 +7,7 @@ use postern_circuit::Settings;
 use crate::decode::Named;
 use crate::model::{OWN_SERVICE, Retries, Service};
 use crate::problem::Problems;
-use crate::raw::{RawCircuit, RawRetries, RawRetryOn, RawService, Whole};
+use crate::raw::{Positive, RawCircuit, RawRetries, RawRetryOn, RawService};
 
 pub(super) fn check(raw: &Named<RawService>, problems: &mut Problems) -> Vec<Arc<Service>> {
     let mut services = Vec::with_capacity(raw.0.len());
@@ -25,7 +25,7 @@ pub(super) fn check(raw: &Named<RawService>, problems: &mut Problems) -> Vec<Arc
                 "expected HOST:PORT, for example payments.internal:8080",
             );
         }
-        let bounded = |field: &Option<Whole>, name: &str, default, problems: &mut Problems| {
+        let bounded = |field: &Option<Positive>, name: &str, default, problems: &mut Problems| {
             bounded(field.as_ref(), &format!("{path}.{name}"), default, problems)
         };
         let max_connections = bounded(&service.max_connections, "max_connections", 50, problems);
@@ -51,7 +51,7 @@ pub(super) fn check(raw: &Named<RawService>, problems: &mut Problems) -> Vec<Arc
     services
 }
 
-fn bounded(field: Option<&Whole>, path: &str, default: u32, problems: &mut Problems) -> u32 {
+fn bounded(field: Option<&Positive>, path: &str, default: u32, problems: &mut Problems) -> u32 {
     let Some(number) = field else { return default };
     match u32::try_from(number.value) {
         Ok(value @ 1..=1_000_000) => value,

@@ -33,6 +33,15 @@ pub type Text = At<String>;
 /// A whole number, zero or more.
 pub type Whole = At<u64>;
 
+/// A whole number, one or more. A zero is read, because checks know the bounds and say more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Positive {
+    /// The value.
+    pub value: u64,
+    /// Its place.
+    pub at: Position,
+}
+
 /// A duration of at least one millisecond, written `250ms`, `30s`, `15m`, `24h` or `7d`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Duration {
@@ -85,12 +94,34 @@ impl Decode for Whole {
         }
     }
 
+    fn stand_in(at: Position) -> Option<Self> {
+        Some(Self { value: 1, at })
+    }
+
     fn encode(&self) -> Option<Value> {
         Some(i64::try_from(self.value).map_or(Value::Null, Value::Integer))
     }
 
     fn schema() -> Value {
-        schema::whole_number()
+        schema::whole_number(0)
+    }
+}
+
+impl Decode for Positive {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        Whole::decode(node, problems).map(|At { value, at }| Self { value, at })
+    }
+
+    fn stand_in(at: Position) -> Option<Self> {
+        Some(Self { value: 1, at })
+    }
+
+    fn encode(&self) -> Option<Value> {
+        Whole { value: self.value, at: self.at }.encode()
+    }
+
+    fn schema() -> Value {
+        schema::whole_number(1)
     }
 }
 
@@ -147,6 +178,11 @@ impl Decode for RateText {
                 None
             }
         }
+    }
+
+    fn stand_in(at: Position) -> Option<Self> {
+        let text = "1/1s".to_owned();
+        Some(Self { rate: Rate::parse(&text).ok()?, text, at })
     }
 
     fn encode(&self) -> Option<Value> {

@@ -1,11 +1,11 @@
 use super::*;
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-
 use jsonwebtoken::{EncodingKey, Header};
 use postern_filter_host::ForeignFunctions;
+use postern_filter_shared_data::{Memory, SharedData};
 use proptest::prelude::*;
 use serde_json::json;
+
+mod revoked;
 
 const PRIVATE_KEY: &str = include_str!("../../../../core/jose/tests/keys/ec-private.pem");
 const JWKS: &str = include_str!("../../../../core/jose/tests/keys/jwks.json");
@@ -13,8 +13,10 @@ const JWKS: &str = include_str!("../../../../core/jose/tests/keys/jwks.json");
 /// An Envoy that can do nothing but keep values.
 #[derive(Default)]
 struct Fake {
-    values: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
+    values: Memory,
     evidence: Option<Evidence>,
+    /// `when_stale` of the feed, where there is one.
+    feed: Option<&'static str>,
 }
 
 impl ForeignFunctions for Fake {
@@ -38,22 +40,22 @@ impl RequestHost for &Fake {
         }
     }
 
-    fn shared_get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
-        self.values.borrow().get(key).cloned()
-    }
-
-    fn shared_set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
-        let mut values = self.values.borrow_mut();
-        let current = values.get(key).map(|(_, version)| *version);
-        let fits = current == version;
-        if fits {
-            values.insert(key.to_owned(), (value.to_vec(), current.unwrap_or(0) + 1));
-        }
-        fits
-    }
-
     fn seed(&self) -> (u128, bool) {
         (7, true)
+    }
+}
+
+impl SharedData for &Fake {
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.values.get(key)
+    }
+
+    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+        self.values.set(key, value, version)
+    }
+
+    fn put(&self, key: &str, value: &[u8]) {
+        self.values.put(key, value);
     }
 }
 
@@ -112,8 +114,14 @@ fn gatekeeper(fake: &Fake) -> Gatekeeper {
              "auth": {"any": ["jwt"], "optional": true}},
         ],
     });
-    let configuration = json!({"digest": "d1", "document": document}).to_string();
-    Gatekeeper::configure(fake, configuration.as_bytes()).unwrap()
+    let mut configuration = json!({"digest": "d1", "document": document});
+    if let Some(when_stale) = fake.feed {
+        configuration["feed"] = json!({
+            "cluster": "c", "authority": "a", "workload": "w", "envoy_id": "e",
+            "wait_ms": 0, "max_staleness_ms": 1000, "when_stale": when_stale,
+        });
+    }
+    Gatekeeper::configure(fake, configuration.to_string().as_bytes()).unwrap()
 }
 
 fn token(scope: &str) -> String {
@@ -199,6 +207,66 @@ fn every_refusal_has_its_status() {
     }
     let twice = [("authorization", good.as_str()), ("authorization", good.as_str())];
     assert_eq!(ask(&mut gatekeeper, &fake, "/limited", &twice).0, 401, "repeated");
+}
+
+#[test]
+fn a_refusal_leaves_its_id_and_reason_for_the_access_log() {
+    let fake = Fake::default();
+    let mut gatekeeper = gatekeeper(&fake);
+    let id = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
+    for (sent, expected) in [(id, Some(id)), ("<script>", None)] {
+        let headers = [("x-correlation-id", sent), ("authorization", "Bearer nonsense")];
+        let (status, recorded) = ask(&mut gatekeeper, &fake, "/read/7", &headers);
+        assert_eq!(status, 401);
+        let [(name, value)] = recorded.set.as_slice() else { panic!("{recorded:?}") };
+        assert_eq!(name, "x-correlation-id");
+        assert!(correlation::is_uuid(value.as_bytes()));
+        assert!(expected.is_none_or(|expected| expected == value));
+        assert_eq!(recorded.state, [("postern.denied".to_owned(), b"token_form".to_vec())]);
+    }
+}
+
+#[test]
+fn responses_are_written_over_unless_envoy_has_cleaned_them() {
+    /// Refuses the kind of write that is not expected.
+    struct Only {
+        adds: bool,
+        written: Vec<String>,
+    }
+    impl Effects for Only {
+        fn set_header(&mut self, name: &str, _: &str) {
+            assert!(!self.adds, "{name}");
+            self.written.push(name.to_owned());
+        }
+        fn add_header(&mut self, name: &str, _: &str) {
+            assert!(self.adds, "{name}");
+            self.written.push(name.to_owned());
+        }
+        fn remove_header(&mut self, _: &str) {}
+        fn set_filter_state(&mut self, _: &str, _: &[u8]) {}
+        fn log(&mut self, _: &str) {}
+    }
+    let fake = Fake::default();
+    let mut gatekeeper = gatekeeper(&fake);
+    let bearer = format!("Bearer {}", token("read"));
+    let limited = [(":path", "/limited"), ("authorization", bearer.as_str())];
+    let list = |headers: &[(&str, &str)]| -> HeaderList {
+        let all = [(":method", "GET"), (":authority", "h")].iter().chain(headers);
+        all.map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
+    };
+    for clean in [false, true] {
+        gatekeeper.clean_responses = clean;
+        let asked = gatekeeper.on_request_headers(&fake, &list(&limited), &mut Recorded::default());
+        let Outcome::Continue(Some(stream)) = asked else { panic!("{asked:?}") };
+        let mut only = Only { adds: clean, written: Vec::new() };
+        gatekeeper.on_response_headers(&fake, stream, &mut only);
+        assert_eq!(only.written.len(), 9, "{:?}", only.written);
+    }
+    // Its own answers have the headers of their denial already.
+    let refused = list(&[(":path", "/limited")]);
+    let asked = gatekeeper.on_request_headers(&fake, &refused, &mut Recorded::default());
+    let Outcome::Deny(_, stream) = asked else { panic!("{asked:?}") };
+    gatekeeper.on_response_headers(&fake, stream, &mut Only { adds: false, written: Vec::new() });
 }
 
 #[test]

@@ -36,10 +36,8 @@ fn url_in(folder: &TempDir) -> String {
 }
 
 async fn tables(store: &SqlStore) -> Vec<String> {
-    sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-        .fetch_all(&store.pool)
-        .await
-        .unwrap()
+    const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name";
+    on!(&store.database, pool => sqlx::query_scalar(TABLES).fetch_all(pool).await.unwrap())
 }
 
 fn states(all: &[MigrationStatus]) -> Vec<(&str, MigrationState)> {
@@ -49,8 +47,9 @@ fn states(all: &[MigrationStatus]) -> Vec<(&str, MigrationState)> {
 #[tokio::test]
 async fn up_and_down_and_up_again() {
     let (_folder, store) = fresh().await;
-    let migrator = Migrator::new(&store.pool, STEPS);
+    let migrator = Migrator::new(&store.database, STEPS);
     assert_eq!(migrator.pending().await.unwrap(), ["0001_one", "0002_two"]);
+    assert!(tables(&store).await.is_empty(), "who asks changes nothing");
     assert_eq!(migrator.up(Some("0001_one"), UnixMillis(5)).await.unwrap(), ["0001_one"]);
     let all = migrator.status().await.unwrap();
     assert_eq!(
@@ -76,7 +75,7 @@ async fn up_and_down_and_up_again() {
 #[tokio::test]
 async fn a_failure_leaves_its_record_and_nothing_else() {
     let (_folder, store) = fresh().await;
-    let migrator = Migrator::new(&store.pool, BROKEN);
+    let migrator = Migrator::new(&store.database, BROKEN);
     let error = migrator.up(None, UnixMillis(5)).await.unwrap_err();
     assert!(matches!(error, SqlError::Migration { name: "0002_broken", .. }), "{error}");
     let all = migrator.status().await.unwrap();
@@ -92,7 +91,7 @@ async fn a_failure_leaves_its_record_and_nothing_else() {
 #[tokio::test]
 async fn two_runners_do_not_run_a_step_twice() {
     let (_folder, store) = fresh().await;
-    let one = Migrator::new(&store.pool, STEPS);
+    let one = Migrator::new(&store.database, STEPS);
     let (first, second) = tokio::join!(one.up(None, UnixMillis(5)), one.up(None, UnixMillis(5)));
     assert_eq!(first.unwrap().len() + second.unwrap().len(), STEPS.len());
 }
@@ -100,11 +99,11 @@ async fn two_runners_do_not_run_a_step_twice() {
 #[tokio::test]
 async fn names_that_this_build_does_not_have() {
     let (_folder, store) = fresh().await;
-    let migrator = Migrator::new(&store.pool, STEPS);
+    let migrator = Migrator::new(&store.database, STEPS);
     let unknown = migrator.up(Some("0009_none"), UnixMillis(5)).await.unwrap_err();
     assert!(matches!(unknown, SqlError::UnknownMigration(_)), "{unknown}");
     migrator.up(None, UnixMillis(5)).await.unwrap();
-    let older = Migrator::new(&store.pool, &STEPS[..1]);
+    let older = Migrator::new(&store.database, &STEPS[..1]);
     assert!(older.pending().await.unwrap().is_empty(), "a newer build was here");
     assert!(matches!(older.down(1, UnixMillis(6)).await, Err(SqlError::UnknownMigration(_))));
 }

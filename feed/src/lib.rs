@@ -1,0 +1,57 @@
+//! The server's end of the feed: what the Envoys of a deployment must know soon.
+//!
+//! A [`Loader`] keeps what is revoked in memory, read from the durable store; an [`Exchange`]
+//! answers from memory alone, so that a thousand Envoys which ask cost the store nothing;
+//! [`FeedService`] is the adapter to gRPC. [`FeedState`] is what they share, and what
+//! `ext_authz` asks about a token: sidecars and server judge by the same set.
+//!
+//! Deliberately absent: which store is behind [`RevocationSource`], who says that there is news
+//! ([`WakeUps`]), where keys come from, and which workloads there are ([`Peers`]). For the store's
+//! own ports there are [`StoredRevocations`] and [`BusWakeUps`].
+
+mod adapter;
+mod admission;
+mod answer;
+mod ask;
+mod buckets;
+mod exchange;
+mod expiry;
+mod freshness;
+mod keys;
+mod loader;
+mod log;
+mod metrics;
+mod news;
+mod pace;
+mod peer;
+mod quota;
+mod reader;
+mod recent;
+mod settings;
+mod source;
+mod state;
+mod stored;
+#[cfg(test)]
+mod testing;
+mod trust;
+
+pub use adapter::FeedService;
+pub use answer::{Answer, Content, Refusal};
+pub use ask::{Ask, AskError, Progress};
+pub use exchange::{Exchange, ExchangeParts};
+pub use keys::{KeySets, PublishedKeys, TooLong};
+pub use loader::Loader;
+pub use log::{Applied, Delta, Piece, RevocationLog, Since};
+pub use metrics::Metrics;
+pub use pace::Jitter;
+pub use peer::{ListedPeers, PeerIdentity, Peers, Workloads};
+pub use postern_store::BoxFuture;
+pub use settings::{Answers, Bounds, Quota, Quotas, Reading, Settings, SettingsError};
+pub use source::{NoWakeUps, RevocationSource, SourceError, SourceIdentity, SourceRecord};
+pub use source::{WakeUp, WakeUps};
+pub use state::FeedState;
+pub use stored::{BusWakeUps, StoredRevocations};
+pub use trust::{Arrival, FeedCredential, ForwardedClientCert, Trust, Unidentified};
+
+/// Reads both clocks.
+pub type Clock = std::sync::Arc<dyn Fn() -> postern_telemetry::Moment + Send + Sync>;

@@ -1,0 +1,86 @@
+//! What the loader needs from outside: the list of what is revoked, and word that it grew.
+
+use postern_request::UnixMillis;
+use postern_revocation::{FingerprintKey, Revocation};
+
+use crate::BoxFuture;
+
+/// One entry of the durable list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceRecord {
+    /// Its place in the list.
+    pub seq: u64,
+    /// What it says; none when it cannot be read here, as when a newer version wrote a kind of
+    /// revocation that this one does not know.
+    pub revocation: Option<Revocation>,
+}
+
+/// Which list it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceIdentity {
+    /// Random, never 0, and another one when the list is another: sequence numbers and
+    /// fingerprints of one epoch mean nothing in the next.
+    pub epoch: u64,
+    /// The secret that fingerprints are made with.
+    pub key: FingerprintKey,
+}
+
+/// Why the list could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// The store cannot be reached or did not answer in time; a retry may help. Holds no secret.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// It holds something that it should not; a retry does not help.
+    #[error("the store holds something unexpected: {0}")]
+    Corrupt(String),
+}
+
+/// The durable list of what is revoked.
+///
+/// Sequence numbers commit in order: whoever has read up to one never sees a smaller one appear.
+/// A restored backup must come up with a new epoch, or what was revoked since is missed.
+pub trait RevocationSource: Send + Sync {
+    /// Which list it is.
+    fn feed_identity(&self) -> BoxFuture<'_, Result<SourceIdentity, SourceError>>;
+
+    /// The entries after `after_seq`, ascending, up to `limit` of them. Fewer than `limit` means
+    /// that there are no more. Those that have expired at `now` may be left out: by the loader's
+    /// own reckoning, which no clock that jumps ahead can hurry.
+    fn revocations_since(
+        &self,
+        after_seq: u64,
+        limit: u32,
+        now: UnixMillis,
+    ) -> BoxFuture<'_, Result<Vec<SourceRecord>, SourceError>>;
+}
+
+/// What a bus says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WakeUp {
+    /// It hears from now on. What came before may have been missed, so everything is read again.
+    Connected,
+    /// The list grew. One is as good as ten: those that come together may be told once.
+    News,
+    /// It hears nothing any more, until it says [`WakeUp::Connected`].
+    Lost,
+}
+
+/// Word that the list grew. It only wakes: the truth is read from the list.
+///
+/// It counts as deaf until it says [`WakeUp::Connected`]; while it is, the list is read every
+/// second or so.
+pub trait WakeUps: Send {
+    /// The next word. Dropping the future loses none.
+    fn next(&mut self) -> BoxFuture<'_, WakeUp>;
+}
+
+/// No bus at all.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoWakeUps;
+
+impl WakeUps for NoWakeUps {
+    fn next(&mut self) -> BoxFuture<'_, WakeUp> {
+        Box::pin(std::future::pending())
+    }
+}

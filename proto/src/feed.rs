@@ -1,0 +1,3 @@
+//! The feed.
+
+pub mod v1;

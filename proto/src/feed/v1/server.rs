@@ -1,0 +1,90 @@
+//! The service on tonic: what a generator would write, without what nobody uses.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tonic::codegen::{Body, BoxFuture, Service, StdError, http};
+use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::{Request, Response, Status};
+use tonic_prost::ProstCodec;
+
+use super::{EXCHANGE_PATH, ExchangeRequest, ExchangeResponse, SERVICE};
+
+/// No request is nearly as long; whatever is longer is not read.
+pub const MAX_REQUEST_BYTES: usize = 65_536;
+
+/// Who answers.
+pub trait Feed: Send + Sync + 'static {
+    /// What is new since the asker's cursor.
+    fn exchange(
+        &self,
+        request: Request<ExchangeRequest>,
+    ) -> impl Future<Output = Result<Response<ExchangeResponse>, Status>> + Send;
+}
+
+/// The service, for tonic's router.
+pub struct FeedServer<T> {
+    inner: Arc<T>,
+}
+
+impl<T: Feed> FeedServer<T> {
+    /// Serves what answers.
+    #[must_use]
+    pub fn new(inner: T) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+}
+
+impl<T> Clone for FeedServer<T> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<T> NamedService for FeedServer<T> {
+    const NAME: &'static str = SERVICE;
+}
+
+/// The one method.
+struct Exchange<T>(Arc<T>);
+
+impl<T: Feed> UnaryService<ExchangeRequest> for Exchange<T> {
+    type Response = ExchangeResponse;
+    type Future = BoxFuture<Response<ExchangeResponse>, Status>;
+
+    fn call(&mut self, request: Request<ExchangeRequest>) -> Self::Future {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { inner.exchange(request).await })
+    }
+}
+
+impl<T, B> Service<http::Request<B>> for FeedServer<T>
+where
+    T: Feed,
+    B: Body + Send + 'static,
+    B::Error: Into<StdError> + Send + 'static,
+{
+    type Response = http::Response<tonic::body::Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        if request.uri().path() != EXCHANGE_PATH {
+            let status = Status::unimplemented("no such method");
+            return Box::pin(async move { Ok(status.into_http()) });
+        }
+        let method = Exchange(Arc::clone(&self.inner));
+        Box::pin(async move {
+            let codec = ProstCodec::<ExchangeResponse, ExchangeRequest>::default();
+            let mut grpc =
+                Grpc::new(codec).apply_max_message_size_config(Some(MAX_REQUEST_BYTES), None);
+            Ok(grpc.unary(method, request).await)
+        })
+    }
+}

@@ -1,0 +1,183 @@
+//! The messages against `postern/feed/v1/feed.proto`, as a compiler reads it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Debug;
+use std::sync::LazyLock;
+
+use prost::Message;
+use protox::prost_reflect::{DescriptorPool, DynamicMessage, MapKey, Value};
+
+use super::*;
+
+/// Messages of two pools are never equal, so there is one.
+fn described() -> &'static DescriptorPool {
+    static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
+        let files = protox::compile(["postern/feed/v1/feed.proto"], [env!("CARGO_MANIFEST_DIR")]);
+        DescriptorPool::from_file_descriptor_set(files.unwrap()).unwrap()
+    });
+    &POOL
+}
+
+/// Every field of `message` must be set: to what `fields` say, under the same name, number and
+/// type in both.
+fn assert_in_step<M: Message + Default + PartialEq + Debug>(
+    name: &str,
+    message: &M,
+    fields: &[(&str, Value)],
+) -> DynamicMessage {
+    let descriptor = described().get_message_by_name(&format!("postern.feed.v1.{name}")).unwrap();
+    let declared: BTreeSet<String> =
+        descriptor.fields().map(|field| field.name().to_owned()).collect();
+    let expected: BTreeSet<String> = fields.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(declared, expected, "{name}");
+
+    let read = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice()).unwrap();
+    assert_eq!(read.unknown_fields().count(), 0, "{name} has fields that are not declared");
+    let shown = format!("{message:?}");
+    for (field, value) in fields {
+        assert!(read.has_field_by_name(field), "{name}.{field} is not set, or has another number");
+        assert_eq!(*read.get_field_by_name(field).unwrap(), *value, "{name}.{field}");
+        assert!(shown.contains(&format!("{field}: ")), "{name} calls {field} by another name");
+    }
+    assert_eq!(M::decode(read.encode_to_vec().as_slice()).unwrap(), *message, "{name}");
+    read
+}
+
+fn text(value: &str) -> Value {
+    Value::String(value.to_owned())
+}
+
+/// Not UTF-8, so that `string` in its place would not do.
+fn bytes(last: u8) -> Vec<u8> {
+    vec![0xff, last]
+}
+
+#[test]
+fn requests_are_in_step() {
+    let digests = BTreeMap::from([("issuer".to_owned(), "digest".to_owned())]);
+    let request = ExchangeRequest {
+        workload: "workload".to_owned(),
+        envoy_id: "envoy".to_owned(),
+        document_digest: "document".to_owned(),
+        epoch: u64::MAX,
+        cursor: u64::MAX - 1,
+        snapshot_bucket: u32::MAX,
+        snapshot_cursor: u64::MAX - 2,
+        wait_ms: u32::MAX - 1,
+        key_digests: digests,
+        snapshot_epoch: u64::MAX - 3,
+        idle_ms: u32::MAX - 2,
+        max_bytes: u32::MAX - 3,
+    };
+    let digests = HashMap::from([(MapKey::String("issuer".to_owned()), text("digest"))]);
+    assert_in_step(
+        "ExchangeRequest",
+        &request,
+        &[
+            ("workload", text("workload")),
+            ("envoy_id", text("envoy")),
+            ("document_digest", text("document")),
+            ("epoch", Value::U64(u64::MAX)),
+            ("cursor", Value::U64(u64::MAX - 1)),
+            ("snapshot_bucket", Value::U32(u32::MAX)),
+            ("snapshot_cursor", Value::U64(u64::MAX - 2)),
+            ("wait_ms", Value::U32(u32::MAX - 1)),
+            ("key_digests", Value::Map(digests)),
+            ("snapshot_epoch", Value::U64(u64::MAX - 3)),
+            ("idle_ms", Value::U32(u32::MAX - 2)),
+            ("max_bytes", Value::U32(u32::MAX - 3)),
+        ],
+    );
+}
+
+#[test]
+fn responses_are_in_step() {
+    let key_set =
+        KeySet { issuer: "issuer".to_owned(), jwks: "{}".to_owned(), digest: "digest".to_owned() };
+    let key_set_read = assert_in_step(
+        "KeySet",
+        &key_set,
+        &[("issuer", text("issuer")), ("jwks", text("{}")), ("digest", text("digest"))],
+    );
+    let snapshot = Snapshot {
+        cursor: u64::MAX,
+        first_bucket: u32::MAX,
+        buckets: vec![bytes(1), Vec::new(), bytes(2)],
+        last: true,
+        total_records: u64::MAX - 1,
+    };
+    let buckets = [bytes(1), Vec::new(), bytes(2)].map(|bucket| Value::Bytes(bucket.into()));
+    let snapshot_read = assert_in_step(
+        "Snapshot",
+        &snapshot,
+        &[
+            ("cursor", Value::U64(u64::MAX)),
+            ("first_bucket", Value::U32(u32::MAX)),
+            ("buckets", Value::List(buckets.to_vec())),
+            ("last", Value::Bool(true)),
+            ("total_records", Value::U64(u64::MAX - 1)),
+        ],
+    );
+    let response = ExchangeResponse {
+        epoch: u64::MAX,
+        cursor: u64::MAX - 1,
+        fingerprint_key: bytes(3),
+        added: bytes(4),
+        snapshot: Some(snapshot),
+        key_sets: vec![key_set],
+        next_poll_ms: u32::MAX,
+        server_time_ms: u64::MAX - 2,
+        document_digest: "document".to_owned(),
+        staleness_ms: u64::MAX - 3,
+    };
+    assert_in_step(
+        "ExchangeResponse",
+        &response,
+        &[
+            ("epoch", Value::U64(u64::MAX)),
+            ("cursor", Value::U64(u64::MAX - 1)),
+            ("fingerprint_key", Value::Bytes(bytes(3).into())),
+            ("added", Value::Bytes(bytes(4).into())),
+            ("snapshot", Value::Message(snapshot_read)),
+            ("key_sets", Value::List(vec![Value::Message(key_set_read)])),
+            ("next_poll_ms", Value::U32(u32::MAX)),
+            ("server_time_ms", Value::U64(u64::MAX - 2)),
+            ("document_digest", text("document")),
+            ("staleness_ms", Value::U64(u64::MAX - 3)),
+        ],
+    );
+}
+
+#[test]
+fn the_service_is_in_step() {
+    let service = described().get_service_by_name(SERVICE).unwrap();
+    let methods: Vec<(String, String, String)> = service
+        .methods()
+        .map(|method| {
+            let path = format!("/{SERVICE}/{}", method.name());
+            let input = method.input().full_name().to_owned();
+            (path, input, method.output().full_name().to_owned())
+        })
+        .collect();
+    let exchange = (
+        EXCHANGE_PATH.to_owned(),
+        "postern.feed.v1.ExchangeRequest".to_owned(),
+        "postern.feed.v1.ExchangeResponse".to_owned(),
+    );
+    assert_eq!(methods, [exchange]);
+}
+
+#[test]
+fn the_secret_is_not_shown() {
+    let response =
+        ExchangeResponse { fingerprint_key: vec![0xab; 16], ..ExchangeResponse::default() };
+    let shown = format!("{response:?}");
+    assert!(shown.contains("fingerprint_key: (16 bytes)") && !shown.contains("171"), "{shown}");
+}
+
+#[test]
+fn what_is_no_message_is_an_error() {
+    for bytes in [&[0xff][..], &[0x0a, 0x05, 0x61], &[0x2a, 0x02, 0x08, 0x80]] {
+        assert!(ExchangeResponse::decode(bytes).is_err(), "{bytes:?}");
+    }
+}

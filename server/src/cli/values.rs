@@ -1,0 +1,72 @@
+//! Values of options, read with messages that say what is expected.
+
+use std::net::SocketAddr;
+
+/// Where something listens.
+///
+/// # Errors
+/// What is expected.
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("`{text}` is not IP:PORT, for example 127.0.0.1:8080"))
+}
+
+/// Where access logs go.
+///
+/// # Errors
+/// When it is empty, which Envoy would refuse.
+pub fn access_log(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("name a file, or write `none` for no access log".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_what_can() {
+        let render = ["postern", "render", "envoy", "a.yaml", "--out", "b"];
+        for (option, value, expected) in [
+            ("--listen", "localhost:8080", "IP:PORT"),
+            ("--server-grpc", "http://x:1", "HOST:PORT"),
+            ("--access-log", "", "`none`"),
+        ] {
+            let error = Cli::try_parse_from(render.into_iter().chain([option, value]));
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains(option), "{error}");
+        }
+    }
+
+    #[test]
+    fn scope_and_scopes_are_one_option() {
+        for option in ["--scope", "--scopes"] {
+            for words in [
+                ["postern", "apikey", "create", "--subject", "a", "--durable", "b"].as_slice(),
+                &["postern", "client", "create", "--name", "a", "--durable", "b"],
+                &[
+                    "postern",
+                    "token",
+                    "issue",
+                    "--document",
+                    "a",
+                    "--subject",
+                    "b",
+                    "--durable",
+                    "c",
+                ],
+            ] {
+                let words = words.iter().copied().chain([option, "content.read"]);
+                assert!(Cli::try_parse_from(words).is_ok(), "{option}");
+            }
+        }
+    }
+}

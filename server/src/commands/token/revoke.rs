@@ -1,0 +1,147 @@
+//! `postern token revoke`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use postern_jose::{Claims, ClaimsRules, CompactJws};
+use postern_request::UnixMillis;
+use postern_revocation::{Revocation, RevocationKind, check_reason};
+use postern_store::bus::RevocationBus as _;
+use postern_store::durable::NewRevocation;
+use postern_store_redis::RedisStore;
+use serde_json::json;
+
+use super::read_token;
+use crate::cli::TokenRevoke;
+use crate::commands::now;
+use crate::{documents, output, settings};
+
+/// How long Redis is waited for: what was revoked is committed by then, and found without it.
+const REDIS_PATIENCE: Duration = Duration::from_secs(2);
+const REDIS_RETRY: Duration = Duration::from_millis(50);
+/// Clocks differ; what ends a moment ago may still be taken somewhere.
+const AFTER_EXPIRY_SECS: u64 = 3600;
+
+/// Revokes.
+///
+/// # Errors
+/// When it is not clear what is meant, or the store cannot be written. Then nothing is revoked.
+pub async fn run(arguments: &TokenRevoke) -> Result<ExitCode> {
+    let now = now();
+    let revocation = meant(arguments, now)?;
+    if let Some(reason) = &arguments.reason {
+        check_reason(reason).context("--reason")?;
+    }
+    let store = settings::durable(&arguments.durable.durable).await?;
+    let new = NewRevocation {
+        revocation: revocation.clone(),
+        created_at: now,
+        reason: arguments.reason.clone(),
+    };
+    let seqs = store.revoke(vec![new]).await.context("nothing was revoked")?;
+    let seq = seqs.first().copied().unwrap_or_default();
+    let told = tell(arguments, seq, &revocation, now).await;
+    let (kind, until) = (revocation.kind().as_str(), revocation.expires_at());
+    if arguments.json {
+        let answer = json!({
+            "revoked": kind,
+            "value": revocation.value(),
+            "issuer": revocation.issuer(),
+            "issued_before": revocation.issued_before(),
+            "remembered_until": until,
+            "sequence": seq,
+        });
+        output::line(answer.to_string())?;
+    } else {
+        output::line(format!(
+            "revoked {kind} `{}` of {}",
+            revocation.value(),
+            revocation.issuer()
+        ))?;
+    }
+    if let Err(error) = told {
+        output::warn(format!(
+            "it is revoked, but Redis could not be told ({error:#}): other servers find it by \
+             themselves, within half a minute"
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is to be revoked.
+fn meant(arguments: &TokenRevoke, now: UnixMillis) -> Result<Revocation> {
+    let remembered = now.as_secs().saturating_add(settings::seconds(&arguments.remember)?);
+    let named = [
+        (RevocationKind::Token, "--jti", &arguments.jti),
+        (RevocationKind::Session, "--session", &arguments.session),
+        (RevocationKind::Subject, "--subject", &arguments.subject),
+        (RevocationKind::Client, "--client", &arguments.client),
+        (RevocationKind::Key, "--key", &arguments.key),
+    ];
+    let named = named.into_iter().find_map(|(kind, option, value)| {
+        value.as_ref().map(|value| (kind, option, value.clone()))
+    });
+    let (kind, option, value, issuer, until) = match (&arguments.token, named) {
+        (Some(token), _) => {
+            let claims = read_claims(&read_token(token)?)?;
+            let jti = claims
+                .token_id
+                .clone()
+                .context("the token has no `jti`: revoke its session, subject or client instead")?;
+            let until = claims.expires_at.saturating_add(AFTER_EXPIRY_SECS);
+            (RevocationKind::Token, "TOKEN", jti, claims.issuer().to_owned(), until)
+        }
+        (None, Some((kind, option, value))) => {
+            (kind, option, value, issuer(arguments)?, remembered)
+        }
+        (None, None) => bail!(
+            "say what to revoke: a token, or one of --jti, --session, --subject, --client and --key"
+        ),
+    };
+    Revocation::at(now.as_secs(), kind, &issuer, &value, until).context(option)
+}
+
+/// A token's claims, whoever signed it: whoever may write to the store may revoke anything.
+fn read_claims(token: &str) -> Result<Claims> {
+    let token = CompactJws::parse(token).context("this is no token")?;
+    Claims::parse(&token.payload, &ClaimsRules::default()).context("this is no access token")
+}
+
+fn issuer(arguments: &TokenRevoke) -> Result<String> {
+    if let Some(issuer) = &arguments.issuer {
+        return Ok(issuer.clone());
+    }
+    let Some(document) = &arguments.document else {
+        bail!("say whose tokens are meant: --issuer ISSUER, or --document FILE for its own issuer");
+    };
+    documents::load_checked(document)?.issuer.context("the document names no `issuer`")
+}
+
+/// Rings the bell of all servers, where there is one.
+async fn tell(
+    arguments: &TokenRevoke,
+    seq: u64,
+    revocation: &Revocation,
+    now: UnixMillis,
+) -> Result<()> {
+    let Some(address) = &arguments.volatile else { return Ok(()) };
+    let address = settings::resolve(address)?;
+    if address == "memory" {
+        return Ok(());
+    }
+    let redis = Arc::new(RedisStore::new(&address).context("--volatile")?);
+    let connecting = Arc::clone(&redis);
+    let connection = tokio::spawn(async move { connecting.keep_connected().await });
+    let started = Instant::now();
+    let revoked = [revocation.clone()];
+    let outcome = loop {
+        match redis.publish(seq, &revoked, now).await {
+            Err(_) if started.elapsed() < REDIS_PATIENCE => tokio::time::sleep(REDIS_RETRY).await,
+            outcome => break outcome,
+        }
+    };
+    connection.abort();
+    outcome.context("Redis")
+}

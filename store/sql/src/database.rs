@@ -1,0 +1,112 @@
+//! The two databases behind one store. Statements are written once, in SQL that both take; the
+//! little that differs is here.
+
+use std::fmt;
+
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+
+/// Connections to the one at hand.
+#[derive(Clone)]
+pub(crate) enum Database {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite(_) => "SQLite",
+            Self::Postgres(_) => "PostgreSQL",
+        })
+    }
+}
+
+/// The same statements for either database: `$pool` names the pool of the one at hand.
+///
+/// The driver that picks the database at run time (`sqlx::any`) would do without this macro, but
+/// knows no BOOLEAN in SQLite and takes its options as text.
+macro_rules! on {
+    ($database:expr, $pool:ident => $body:expr) => {
+        match $database {
+            $crate::database::Database::Sqlite($pool) => $body,
+            $crate::database::Database::Postgres($pool) => $body,
+        }
+    };
+}
+pub(crate) use on;
+
+impl Database {
+    pub(crate) async fn close(&self) {
+        on!(self, pool => pool.close().await);
+    }
+}
+
+/// How migrations take turns on PostgreSQL: any number, as long as all versions use the same.
+const MIGRATION_LOCK: i64 = 0x0070_6f73_7465_726e;
+
+/// Where the two databases differ in how they begin.
+pub(crate) trait Begin {
+    type Database: sqlx::Database;
+
+    /// A transaction that writes first. Those of PostgreSQL run beside each other until two of
+    /// them write one row.
+    async fn begin_write(&self) -> Result<Transaction<'static, Self::Database>, sqlx::Error>;
+
+    /// A transaction that no other one of its kind runs beside.
+    async fn begin_migration(&self) -> Result<Transaction<'static, Self::Database>, sqlx::Error>;
+
+    /// Whether there is a table with this name. Asked for rather than made on the way: whoever
+    /// serves need not be allowed to make tables.
+    async fn has_table(&self, name: &str) -> Result<bool, sqlx::Error>;
+}
+
+impl Begin for SqlitePool {
+    type Database = Sqlite;
+
+    async fn begin_write(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        // Takes the one write lock at once. Taken at the first write, it would fail where
+        // somebody else has written since the first read.
+        self.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    async fn begin_migration(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.begin_write().await
+    }
+
+    async fn has_table(&self, name: &str) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1)",
+        )
+        .bind(name.to_owned())
+        .fetch_one(self)
+        .await
+    }
+}
+
+impl Begin for PgPool {
+    type Database = Postgres;
+
+    async fn begin_write(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        self.begin().await
+    }
+
+    async fn begin_migration(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let mut transaction = self.begin().await?;
+        // A step may take its time, another replica's, too; a lock that does not come is an
+        // error, not a hang.
+        sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *transaction).await?;
+        sqlx::query("SET LOCAL lock_timeout = '60s'").execute(&mut *transaction).await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(MIGRATION_LOCK)
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction)
+    }
+
+    async fn has_table(&self, name: &str) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
+            .bind(name.to_owned())
+            .fetch_one(self)
+            .await
+    }
+}
