@@ -9,10 +9,8 @@ use postern_e2e::gateway::{Gateway, Store};
 use postern_e2e::keys::{self, Token};
 use postern_e2e::{documents, server};
 
-/// Each worker compiles the module for itself, on a machine that may be busy.
+/// Each worker compiles the module for itself, and the machine may be busy.
 const START: Duration = Duration::from_secs(20);
-/// What is promised for every worker.
-const PROMISED: Duration = Duration::from_secs(2);
 /// Enough requests on connections of their own to meet each of four workers.
 const EVERY_WORKER: usize = 24;
 
@@ -59,8 +57,8 @@ async fn until_good_everywhere(gateway: &Gateway, call: &Call) {
     }
 }
 
-/// Until every worker refuses; how long that took.
-async fn until_revoked_everywhere(gateway: &Gateway, call: &Call) -> Duration {
+/// Until every worker refuses. How long that takes is the bench's business.
+async fn until_revoked_everywhere(gateway: &Gateway, call: &Call) {
     let started = Instant::now();
     loop {
         let answers = everywhere(gateway, call).await;
@@ -68,9 +66,9 @@ async fn until_revoked_everywhere(gateway: &Gateway, call: &Call) -> Duration {
             for answer in answers {
                 answer.expect_denial(401, "TOKEN_REVOKED");
             }
-            return started.elapsed();
+            return;
         }
-        assert!(started.elapsed() < PROMISED * 5, "not revoked everywhere");
+        assert!(started.elapsed() < START, "not revoked everywhere");
     }
 }
 
@@ -85,8 +83,7 @@ async fn a_revoked_subject_stops_everywhere(store: Store) {
     let carol = content(&subject);
     gateway.until_status(200, &carol).await;
     revoke(&gateway, &["--subject", &subject]).await;
-    let took = until_revoked_everywhere(&gateway, &carol).await;
-    eprintln!("revoked in every worker after {} ms", took.as_millis());
+    until_revoked_everywhere(&gateway, &carol).await;
     // Others go on, and so does a token that the same subject gets later.
     for call in [&alice, &bob] {
         assert!(everywhere(&gateway, call).await.iter().all(|answer| answer.status == 200));

@@ -94,11 +94,14 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
     })
 }
 
+/// The volatile store, and the Redis behind it where it is one.
+type Volatile = (Arc<dyn VolatileStore>, Option<Arc<RedisStore>>);
+
 fn volatile(
     arguments: &Serve,
     document: &Document,
     health: &Arc<HealthChecks>,
-) -> Result<(Arc<dyn VolatileStore>, Option<Arc<RedisStore>>)> {
+) -> Result<Volatile> {
     let address = arguments.volatile.as_deref().or(document.stores.volatile.as_deref());
     let address = settings::resolve(address.unwrap_or("memory"))?;
     if address == "memory" {

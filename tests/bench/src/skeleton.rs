@@ -114,6 +114,7 @@ pub fn bootstrap(
     if let Answers::Upstream(port) = answers {
         clusters.push(upstream(port));
     }
+    let to_remove = if has_module { rendered.headers_to_remove()?.clone() } else { json!([]) };
     let connection_manager = json!({
         "stat_prefix": "bench",
         "codec_type": "AUTO",
@@ -126,13 +127,9 @@ pub fn bootstrap(
         "route_config": {
             "name": "bench",
             "virtual_hosts": hosts,
+            "response_headers_to_remove": to_remove,
         },
     });
-    let mut connection_manager = connection_manager;
-    if has_module {
-        let list = &mut connection_manager["route_config"]["response_headers_to_remove"];
-        *list = rendered.headers_to_remove()?.clone();
-    }
     Ok(json!({
         "admin": {"address": socket_address(ports.admin)},
         "static_resources": {

@@ -24,6 +24,7 @@ pub struct ClaimsRules {
 }
 
 /// A claim where it stands.
+#[derive(Clone, Copy)]
 enum Found<'m> {
     Text(&'m str),
     Value(&'m Value),
