@@ -12,7 +12,7 @@ use crate::paths::{self, Workspace};
 use crate::process;
 
 /// The fuzz targets, each with its own seeds under `tests/fuzz/seeds`.
-const TARGETS: &[&str] = &["request", "token", "jwks", "dpop", "document"];
+const TARGETS: &[&str] = &["request", "token", "jwks", "dpop", "feed", "document"];
 
 /// What `cargo fuzz` passes too, without the sanitizers: there is no `unsafe` code for them.
 const INSTRUMENT: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -43,7 +43,7 @@ pub fn run(workspace: &Workspace, seconds: u32) -> Result<()> {
             .arg(&corpus)
             .arg(folder.join("seeds").join(name))
             .arg(format!("-max_total_time={seconds}"))
-            .args(["-rss_limit_mb=2048", "-timeout=10", "-max_len=16384", "-print_final_stats=1"])
+            .args(["-rss_limit_mb=2048", "-timeout=10", "-max_len=65536", "-print_final_stats=1"])
             .arg(format!("-artifact_prefix={}/", workspace.state().join("fuzz").display()));
         process::run(&format!("fuzzing {name} for {seconds} s"), &mut fuzzer)?;
     }

@@ -22,7 +22,7 @@ fuzz_target!(|input: &[u8]| {
             [0x30, 0x82, a, b, rest @ ..] => {
                 (usize::from(u16::from_be_bytes([*a, *b])), rest.len())
             }
-            [0x30, length @ 0..0x80, rest @ ..] => (usize::from(*length), rest.len()),
+            [0x30, length @ 0..=0x7f, rest @ ..] => (usize::from(*length), rest.len()),
             other => panic!("{other:?}"),
         };
         assert_eq!(length.0, length.1);

@@ -6,10 +6,14 @@
 #![no_main]
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use libfuzzer_sys::fuzz_target;
 use postern_bundle::Gatekeeper;
-use postern_filter_host::{Effects, ForeignFunctions, HeaderList, Outcome, Plugin as _, RequestHost};
+use postern_filter_host::{
+    Effects, ForeignFunctions, HeaderList, Outcome, Plugin as _, RequestHost,
+};
+use postern_filter_shared_data::SharedData;
 use postern_request::{UnixMillis, headers};
 
 /// An Envoy that answers every property with part of the input.
@@ -28,24 +32,36 @@ impl RequestHost for Host<'_> {
     fn property(&self, _: &[&str]) -> Option<Vec<u8>> {
         Some(self.0.to_vec())
     }
-    fn shared_get(&self, _: &str) -> Option<(Vec<u8>, u32)> {
-        Some((self.0.to_vec(), 1))
-    }
-    fn shared_set(&self, _: &str, _: &[u8], _: Option<u32>) -> bool {
-        self.0.len() % 2 == 0
-    }
     fn seed(&self) -> (u128, bool) {
         (7, true)
     }
 }
 
-struct Checked;
+impl SharedData for Host<'_> {
+    fn get(&self, _: &str) -> Option<(Vec<u8>, u32)> {
+        Some((self.0.to_vec(), 1))
+    }
+    fn set(&self, _: &str, _: &[u8], _: Option<u32>) -> bool {
+        self.0.len() % 2 == 0
+    }
+    fn put(&self, _: &str, _: &[u8]) {}
+}
+
+/// What a message has by name.
+struct Checked(BTreeSet<String>);
 
 impl Effects for Checked {
     fn set_header(&mut self, name: &str, value: &str) {
         assert!(headers::is_lowercase_name(name) && headers::is_safe_value(value));
+        self.0.insert(name.to_owned());
     }
-    fn remove_header(&mut self, _: &str) {}
+    fn add_header(&mut self, name: &str, value: &str) {
+        assert!(headers::is_lowercase_name(name) && headers::is_safe_value(value));
+        assert!(self.0.insert(name.to_owned()), "{name} is there twice");
+    }
+    fn remove_header(&mut self, name: &str) {
+        self.0.remove(name);
+    }
     fn set_filter_state(&mut self, _: &str, _: &[u8]) {}
     fn log(&mut self, _: &str) {}
 }
@@ -76,12 +92,13 @@ fuzz_target!(|input: &[u8]| {
     GATEKEEPER.with_borrow_mut(|gatekeeper| {
         let gatekeeper = gatekeeper.get_or_insert_with(self::gatekeeper);
         let host = || Host(input);
-        match gatekeeper.on_request_headers(host(), &list, &mut Checked) {
+        let has = || Checked(list.iter().map(|(name, _)| name.clone()).collect());
+        match gatekeeper.on_request_headers(host(), &list, &mut has()) {
             Outcome::Continue(Some(stream)) | Outcome::Deny(_, stream) => {
-                gatekeeper.on_response_headers(host(), stream, &mut Checked);
+                gatekeeper.on_response_headers(host(), stream, &mut Checked(BTreeSet::new()));
             }
             Outcome::Continue(None) => {}
         }
-        gatekeeper.on_request_trailers(&list, &mut Checked);
+        gatekeeper.on_request_trailers(&list, &mut has());
     });
 });
