@@ -67,6 +67,12 @@ pub enum RenderError {
         /// The route.
         route: String,
     },
+    /// Document: the feed cannot be told yet who a sidecar is.
+    #[error(
+        "`revocation`: the feed does not reach sidecars of a mesh yet, so revoked tokens would pass; \
+         leave it out, and let routes ask `ext_authz`, which refuses them"
+    )]
+    Revocation,
     /// Document and options: a host of a route that the gateway cannot serve.
     #[error("route `{route}`: host `{host}` {problem}")]
     RouteHost {
@@ -116,6 +122,9 @@ pub fn render(
 ) -> Result<Vec<RenderedFile>, RenderError> {
     options.check()?;
     check_route_names(document)?;
+    if document.revocation.is_some() {
+        return Err(RenderError::Revocation);
+    }
     let hosts = hosts::served(document, options)?;
     let destinations = Destinations::of(document, options)?;
 

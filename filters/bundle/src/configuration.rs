@@ -2,12 +2,11 @@
 //!
 //! ```json
 //! {"digest": "…", "document": {…}, "clean_responses": true,
-//!  "feed": {"cluster": "…", "authority": "…", "workload": "…", "envoy_id": "…", "wait_ms": 10000,
-//!           "max_staleness_ms": 30000, "when_stale": "deny"},
+//!  "feed": {"cluster": "…", "authority": "…", "workload": "…", "envoy_id": "…", "wait_ms": 10000},
 //!  "key_sources": [{"issuer": 0, "cluster": "…", "authority": "…", "path": "…", "refresh_ms": 300000}]}
 //! ```
 
-use postern_document::{Document, OnFailure, from_json};
+use postern_document::{Document, from_json};
 use postern_filter_feed::Settings;
 use postern_request::json::{self, Value};
 
@@ -45,19 +44,16 @@ pub(crate) struct FeedSource {
     pub(crate) envoy_id: String,
     /// How long the server may hold a call.
     pub(crate) wait_ms: u64,
-    pub(crate) max_staleness_ms: u64,
-    /// What happens to tokens past that.
-    pub(crate) when_stale: OnFailure,
 }
 
 impl FeedSource {
-    pub(crate) fn settings(&self, tick_ms: u64) -> Settings {
+    pub(crate) fn settings(&self, tick_ms: u64, max_staleness_ms: u64) -> Settings {
         Settings {
             workload: self.workload.clone(),
             envoy_id: self.envoy_id.clone(),
             tick_ms,
             wait_ms: self.wait_ms,
-            max_staleness_ms: self.max_staleness_ms,
+            max_staleness_ms,
         }
     }
 }
@@ -95,12 +91,6 @@ fn read_feed(value: &Value) -> Option<FeedSource> {
         workload: text("workload")?,
         envoy_id: text("envoy_id")?,
         wait_ms: number("wait_ms")?.min(60_000),
-        max_staleness_ms: number("max_staleness_ms")?,
-        when_stale: match text("when_stale")?.as_str() {
-            "allow" => OnFailure::Allow,
-            "deny" => OnFailure::Deny,
-            _ => return None,
-        },
     })
 }
 

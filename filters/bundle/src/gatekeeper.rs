@@ -323,7 +323,17 @@ impl Plugin for Gatekeeper {
     fn configure(host: impl RequestHost, configuration: &[u8]) -> Result<Self, Vec<String>> {
         let Configuration { document, key_sources, clean_responses, feed } =
             configuration::read(configuration)?;
-        let revocation = feed.map(|source| Revocation::new(source, &document.digest, &host));
+        let revocation = match (document.revocation, feed) {
+            (Some(rules), Some(source)) => {
+                Some(Revocation::new(source, rules, &document.digest, &host))
+            }
+            (None, _) => None,
+            // Whoever renders must say where the feed is: going on without would let revoked
+            // tokens in.
+            (Some(_), None) => {
+                return Err(vec!["`revocation` is asked for, and no feed is named".to_owned()]);
+            }
+        };
         let (seed, random) = host.seed();
         let mut counters = Counters::default();
         if !random {

@@ -1,6 +1,6 @@
 //! Whether a caller's token has been revoked, as far as this Envoy knows.
 
-use postern_document::OnFailure;
+use postern_document::{OnFailure, Revocation as Rules};
 use postern_filter_feed::{Feed, Judgement};
 use postern_filter_host::HttpCall;
 use postern_filter_jwt_auth::{Caller, Checked};
@@ -21,6 +21,7 @@ const CALL_SPARE_MS: u64 = 4_000;
 pub(crate) struct Revocation {
     pub(crate) feed: Feed,
     source: FeedSource,
+    when_stale: OnFailure,
     /// The call that is on its way.
     call: Option<u32>,
 }
@@ -35,9 +36,15 @@ pub(crate) enum Standing {
 }
 
 impl Revocation {
-    pub(crate) fn new(source: FeedSource, digest: &str, shared: &dyn SharedData) -> Self {
-        let feed = Feed::new(source.settings(TICK_MS), digest, shared);
-        Self { feed, source, call: None }
+    pub(crate) fn new(
+        source: FeedSource,
+        rules: Rules,
+        digest: &str,
+        shared: &dyn SharedData,
+    ) -> Self {
+        let settings = source.settings(TICK_MS, rules.max_staleness_ms);
+        let feed = Feed::new(settings, digest, shared);
+        Self { feed, source, when_stale: rules.when_stale, call: None }
     }
 
     /// Judges a caller, without a look at anything when nothing has changed since the last time.
@@ -66,7 +73,7 @@ impl Revocation {
     }
 
     fn stale(&self) -> Result<Standing, Denial> {
-        match self.source.when_stale {
+        match self.when_stale {
             OnFailure::Allow => Ok(Standing::Unknown),
             OnFailure::Deny => Err(Denial::unavailable("revocation_stale", 1)),
         }

@@ -114,8 +114,6 @@ fn feed(document: &Document) -> Option<Value> {
         "workload": "edge",
         "envoy_id": "edge",
         "wait_ms": (revocation.max_staleness_ms / 3).min(LONGEST_WAIT_MS),
-        "max_staleness_ms": revocation.max_staleness_ms,
-        "when_stale": if revocation.when_stale == OnFailure::Allow { "allow" } else { "deny" },
     }))
 }
 

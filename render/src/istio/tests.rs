@@ -491,6 +491,17 @@ fn what_cannot_be_expressed_is_an_error_with_a_name() {
 }
 
 #[test]
+fn a_document_that_asks_for_the_feed_is_refused_not_rendered_without() {
+    let document = load(
+        r#"{"version": 1, "services": {"a": {"upstream": "a.b.svc.cluster.local:80"}},
+            "revocation": {"max_staleness": "30s", "when_stale": "deny"},
+            "routes": [{"name": "r", "match": {"path": "/"}, "service": "a", "auth": "none"}]}"#,
+    );
+    let error = render(&document, &options(30)).unwrap_err().to_string();
+    assert!(error.contains("revocation"), "{error}");
+}
+
+#[test]
 fn senseless_options_are_refused() {
     let base = || options(30);
     let text = str::to_owned;

@@ -90,7 +90,7 @@ impl Effects for Recorded {
 }
 
 fn gatekeeper(fake: &Fake) -> Gatekeeper {
-    let document = json!({
+    let mut document = json!({
         "version": 1,
         "services": {"s": {"upstream": "h:1"}},
         "credentials": {
@@ -114,12 +114,12 @@ fn gatekeeper(fake: &Fake) -> Gatekeeper {
              "auth": {"any": ["jwt"], "optional": true}},
         ],
     });
-    let mut configuration = json!({"digest": "d1", "document": document});
     if let Some(when_stale) = fake.feed {
-        configuration["feed"] = json!({
-            "cluster": "c", "authority": "a", "workload": "w", "envoy_id": "e",
-            "wait_ms": 0, "max_staleness_ms": 1000, "when_stale": when_stale,
-        });
+        document["revocation"] = json!({"max_staleness": "2s", "when_stale": when_stale});
+    }
+    let mut configuration = json!({"digest": "d1", "document": document});
+    if fake.feed.is_some() {
+        configuration["feed"] = json!({"cluster": "c", "authority": "a", "workload": "w", "envoy_id": "e", "wait_ms": 0});
     }
     Gatekeeper::configure(fake, configuration.to_string().as_bytes()).unwrap()
 }

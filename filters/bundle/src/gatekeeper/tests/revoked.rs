@@ -84,11 +84,25 @@ fn past_the_bound_the_document_decides() {
         let bearer = format!("Bearer {}", token(""));
         feed(&mut gatekeeper, &fake, &snapshot(&[]));
         assert_eq!(status(&mut gatekeeper, &fake, &bearer).0, 200);
-        for _ in 0..12 {
+        for _ in 0..25 {
             let _ = gatekeeper.on_tick(&fake);
         }
         assert_eq!(status(&mut gatekeeper, &fake, &bearer).0, expected, "{when_stale}");
     }
+}
+
+#[test]
+fn a_document_that_asks_for_revocation_does_not_run_without_the_feed() {
+    let document = json!({
+        "version": 1,
+        "revocation": {"max_staleness": "2s", "when_stale": "deny"},
+        "services": {"s": {"upstream": "h:1"}},
+        "routes": [{"name": "r", "match": {"path": "/"}, "service": "s", "auth": "none"}],
+    });
+    let configuration = json!({"digest": "d", "document": document}).to_string();
+    let fake = Fake::default();
+    let refused = Gatekeeper::configure(&fake, configuration.as_bytes()).err().unwrap();
+    assert!(refused[0].contains("no feed"), "{refused:?}");
 }
 
 #[test]
