@@ -1,18 +1,19 @@
 //! Signature checks in plain Rust, for hosts that cannot do them.
 //!
 //! Inside WASM an RSA check costs near a millisecond, so whoever uses this keeps a budget.
-//! ES384 and ES512 are left out: they would bring two more curves into every module, for hosts
-//! that can do P-256 and neither of those.
+//! ECDSA is left out: every Envoy that is supported checks it, and each curve would add tens of
+//! kilobytes to every module. The feature `soft-p256` brings ES256, for tests.
 //!
 //! Only public keys are ever handled: the timing weakness of the `rsa` crate concerns private
 //! ones.
 
+#[cfg(feature = "soft-p256")]
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use rsa::signature::Verifier as _;
 use rsa::{BigUint, Pkcs1v15Sign, RsaPublicKey, pss};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
-use crate::algorithm::{Algorithm, Curve};
+use crate::algorithm::Algorithm;
 use crate::jwk::{Key, KeyMaterial};
 use crate::{SignatureVerifier, VerifyError};
 
@@ -24,7 +25,11 @@ impl SoftVerifier {
     /// Whether it knows an algorithm.
     #[must_use]
     pub const fn supports(algorithm: Algorithm) -> bool {
-        !matches!(algorithm, Algorithm::Es384 | Algorithm::Es512)
+        match algorithm {
+            Algorithm::Es256 => cfg!(feature = "soft-p256"),
+            Algorithm::Es384 | Algorithm::Es512 => false,
+            _ => true,
+        }
     }
 }
 
@@ -43,7 +48,8 @@ impl SignatureVerifier for SoftVerifier {
                     Err(_) => Ok(false),
                 }
             }
-            KeyMaterial::Ec { curve: Curve::P256, x, y } => {
+            #[cfg(feature = "soft-p256")]
+            KeyMaterial::Ec { curve: crate::algorithm::Curve::P256, x, y } => {
                 Ok(p256(x, y, signing_input, signature).unwrap_or(false))
             }
             KeyMaterial::Ec { .. } => Err(VerifyError::Unsupported),
@@ -95,6 +101,7 @@ fn rsa(
 }
 
 /// None where key or signature is not one at all.
+#[cfg(feature = "soft-p256")]
 fn p256(x: &[u8], y: &[u8], input: &[u8], signature: &[u8]) -> Option<bool> {
     // SEC 1 §2.3.3: 4 for uncompressed.
     let point = [&[0x04], x, y].concat();

@@ -8,12 +8,23 @@ use wasmparser::{Parser, Payload};
 /// Callbacks that the SDK always offers and `filters/host` does nothing in. Envoy enters the
 /// module for each that is there, body chunks and the end of a request included; one that is
 /// missing costs nothing. A filter that comes to need one takes it off this list.
-const UNUSED: [&str; 5] = [
+const UNUSED: [&str; 16] = [
     "proxy_on_done",
+    "proxy_on_downstream_connection_close",
+    "proxy_on_downstream_data",
+    "proxy_on_foreign_function",
+    "proxy_on_grpc_close",
+    "proxy_on_grpc_receive",
+    "proxy_on_grpc_receive_initial_metadata",
+    "proxy_on_grpc_receive_trailing_metadata",
     "proxy_on_log",
+    "proxy_on_new_connection",
+    "proxy_on_queue_ready",
     "proxy_on_request_body",
     "proxy_on_response_body",
     "proxy_on_response_trailers",
+    "proxy_on_upstream_connection_close",
+    "proxy_on_upstream_data",
 ];
 
 /// The module without its unused callbacks.
