@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use envoy_types::pb::envoy::config::core::v3::{
-    HeaderValue, HeaderValueOption, address, header_value_option::HeaderAppendAction,
+    Address, HeaderValue, HeaderValueOption, address, header_value_option::HeaderAppendAction,
 };
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::{
     Authorization, AuthorizationServer,
@@ -61,9 +61,13 @@ impl Authorization for AuthorizationService {
 }
 
 fn read(attributes: AttributeContext) -> Option<Incoming> {
-    let address = attributes.source.and_then(read_address);
+    let attribute_context::Peer { address, certificate, .. } =
+        attributes.source.unwrap_or_default();
+    let address = address.and_then(read_address);
+    let certificate = Some(certificate).filter(|certificate| !certificate.is_empty());
     let http = attributes.request?.http?;
-    let attribute_context::HttpRequest { method, path, host, headers, header_map, .. } = http;
+    let attribute_context::HttpRequest { method, scheme, path, host, headers, header_map, .. } =
+        http;
     // With `encode_raw_headers` every header is there as it came; without (Istio has no switch
     // for it) repeated ones are joined by commas, which no token survives.
     let headers = match header_map {
@@ -81,15 +85,16 @@ fn read(attributes: AttributeContext) -> Option<Incoming> {
             .collect(),
         _ => from_map(headers),
     };
-    Some(Incoming { method, authority: host, target: path, headers, address })
+    let (authority, target) = (host, path);
+    Some(Incoming { method, scheme, authority, target, headers, address, certificate })
 }
 
 fn from_map(headers: HashMap<String, String>) -> Vec<(String, Vec<u8>)> {
     headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect()
 }
 
-fn read_address(peer: attribute_context::Peer) -> Option<std::net::IpAddr> {
-    match peer.address?.address? {
+fn read_address(address: Address) -> Option<std::net::IpAddr> {
+    match address.address? {
         address::Address::SocketAddress(socket) => client_address::parse(&socket.address),
         _ => None,
     }
@@ -119,5 +124,71 @@ fn deny(denial: RenderedDenial) -> CheckResponse {
             body: denial.body,
         })),
         dynamic_metadata: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use envoy_types::pb::envoy::config::core::v3::{HeaderMap, SocketAddress};
+
+    fn attributes(http: attribute_context::HttpRequest) -> AttributeContext {
+        let socket = SocketAddress { address: "192.0.2.1".to_owned(), ..SocketAddress::default() };
+        let address = Address { address: Some(address::Address::SocketAddress(socket)) };
+        let source = attribute_context::Peer {
+            address: Some(address),
+            certificate: "PEM".to_owned(),
+            ..attribute_context::Peer::default()
+        };
+        let request = attribute_context::Request { http: Some(http), ..Default::default() };
+        AttributeContext {
+            source: Some(source),
+            request: Some(request),
+            ..AttributeContext::default()
+        }
+    }
+
+    #[test]
+    fn what_envoy_tells_is_read_whole() {
+        let header = |value: &str, raw: &[u8]| HeaderValue {
+            key: "x".to_owned(),
+            value: value.to_owned(),
+            raw_value: raw.to_vec(),
+        };
+        let headers = vec![header("", b"\xff"), header("b", b"")];
+        let http = attribute_context::HttpRequest {
+            method: "GET".to_owned(),
+            scheme: "https".to_owned(),
+            host: "a.test".to_owned(),
+            path: "/x?y=1".to_owned(),
+            header_map: Some(HeaderMap { headers }),
+            ..attribute_context::HttpRequest::default()
+        };
+        let expected = Incoming {
+            method: "GET".to_owned(),
+            scheme: "https".to_owned(),
+            authority: "a.test".to_owned(),
+            target: "/x?y=1".to_owned(),
+            headers: vec![("x".to_owned(), b"\xff".to_vec()), ("x".to_owned(), b"b".to_vec())],
+            address: Some([192, 0, 2, 1].into()),
+            certificate: Some("PEM".to_owned()),
+        };
+        assert_eq!(read(attributes(http)), Some(expected));
+    }
+
+    #[test]
+    fn without_a_peer_there_is_neither_address_nor_certificate() {
+        let http = attribute_context::HttpRequest {
+            headers: HashMap::from([("x".to_owned(), "a".to_owned())]),
+            ..attribute_context::HttpRequest::default()
+        };
+        let bare = AttributeContext { source: None, ..attributes(http.clone()) };
+        let read_bare = read(bare).unwrap();
+        assert_eq!((read_bare.address, read_bare.certificate), (None, None));
+        assert_eq!(read_bare.headers, [("x".to_owned(), b"a".to_vec())]);
+        let mut without = attributes(http);
+        without.source = Some(attribute_context::Peer::default());
+        assert_eq!(read(without).unwrap().certificate, None, "an empty text is none");
+        assert_eq!(read(AttributeContext::default()), None);
     }
 }

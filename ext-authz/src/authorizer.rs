@@ -7,7 +7,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use postern_circuit::{Admission, State};
 use postern_document::{Auth, Counted, Document, Limit, Route};
-use postern_jose::TokenError;
+use postern_jose::Possession;
 use postern_request::evidence::Evidence;
 use postern_request::headers::{self, Single};
 use postern_request::principal::Credential;
@@ -22,16 +22,20 @@ use postern_store::volatile::{
 use sha2::{Digest as _, Sha256};
 
 use crate::api_keys::ApiKeys;
-use crate::keys::{CheckSignature, IssuerKeys, Verifier};
+use crate::keys::{CheckSignature, IssuerKeys};
 use crate::metrics::Metrics;
+use crate::places::Places;
 use crate::revoked::Revoked;
 use crate::store_failure::StandIn;
+use crate::tokens::Token;
 
 /// A request as Envoy tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incoming {
     /// Method.
     pub method: String,
+    /// `:scheme`, which under HTTP/2 is what the client says.
+    pub scheme: String,
     /// Host, port included.
     pub authority: String,
     /// Path with query.
@@ -40,6 +44,9 @@ pub struct Incoming {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The client's address, as Envoy worked it out.
     pub address: Option<IpAddr>,
+    /// The certificate that the other end of the connection has shown, as Envoy writes it: PEM,
+    /// percent-encoded.
+    pub certificate: Option<String>,
 }
 
 /// What Envoy is told.
@@ -57,13 +64,15 @@ pub struct Parts {
     pub document: Arc<ArcSwap<Document>>,
     /// Issuers' keys.
     pub keys: Arc<IssuerKeys>,
-    /// Checks a signature.
+    /// Checks the signature of a token.
     pub check_signature: CheckSignature,
+    /// Checks that of a proof, whose key is the client's choice: it should remember none.
+    pub check_proof_signature: CheckSignature,
     /// Whether tokens were revoked.
     pub revoked: Arc<dyn Revoked>,
     /// API keys.
     pub api_keys: ApiKeys,
-    /// Limits and circuits.
+    /// Limits, circuits and the proofs that were seen.
     pub store: Arc<dyn VolatileStore>,
     /// Stands in while the store is away; shared with `ext_proc`, which tells it outcomes.
     pub stand_in: Arc<MemoryStore>,
@@ -73,13 +82,20 @@ pub struct Parts {
 
 /// Decides on requests.
 pub struct Authorizer {
-    parts: Parts,
+    pub(crate) parts: Parts,
     stand_in: StandIn,
+}
+
+/// Who calls, and what they have proven to possess; nobody by default.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Identified {
+    pub(crate) principal: Option<Principal>,
+    pub(crate) shown: Possession,
 }
 
 /// A request that may pass.
 struct Admitted {
-    principal: Option<Principal>,
+    identified: Identified,
     limit: Option<RateLimitStatus>,
 }
 
@@ -114,8 +130,10 @@ impl Authorizer {
             Ok(admitted) => Answer::Allow(Box::new(Evidence {
                 route: name.to_owned(),
                 document: document.digest.clone(),
-                principal: admitted.principal,
+                principal: admitted.identified.principal,
                 limit: admitted.limit,
+                shown_certificate: admitted.identified.shown.certificate,
+                shown_key: admitted.identified.shown.key,
             })),
             Err(denial) => {
                 let correlation_id = correlation_id(request, now);
@@ -141,79 +159,77 @@ impl Authorizer {
         let id = request.headers.single(headers::REQUEST_ID).one().unwrap_or_default();
         let enforced = route.enforce.applies(id);
         let identified = self.authenticate(document, &route.auth, request, now).await;
-        let identified = identified.and_then(|principal| {
-            route.auth.authorize(principal.as_ref())?;
-            Ok(principal)
+        let identified = identified.and_then(|identified| {
+            route.auth.authorize(identified.principal.as_ref())?;
+            Ok(identified)
         });
-        let principal = match identified {
+        let identified = match identified {
             Err(_) if !enforced => {
                 self.parts.metrics.shadowed(&route.name);
-                None
+                Identified::default()
             }
             identified => identified?,
         };
         let address = client_address(document, request);
-        let limits = asks(route, request, address, path, principal.as_ref());
+        let limits = asks(route, request, address, path, identified.principal.as_ref());
         match self.spend(document, route, &limits, now).await {
             Err(denial) if !enforced && denial.code != ErrorCode::CircuitOpen => {
                 self.parts.metrics.shadowed(&route.name);
-                Ok(Admitted { principal, limit: None })
+                Ok(Admitted { identified, limit: None })
             }
-            spent => Ok(Admitted { principal, limit: spent? }),
+            spent => Ok(Admitted { identified, limit: spent? }),
         }
     }
 
     /// The caller, by the first credential that is there and that the route takes: a token
     /// before an API key. A credential that does not hold is refused, never passed over.
-    async fn authenticate(
+    pub(crate) async fn authenticate(
         &self,
         document: &Document,
         auth: &Auth,
         request: &Incoming,
         now: UnixMillis,
-    ) -> Result<Option<Principal>, Denial> {
+    ) -> Result<Identified, Denial> {
         if auth.accepts(Credential::Jwt) {
-            match Presented::from_authorization(request.headers.single(headers::AUTHORIZATION)) {
-                Presented::Nothing => {}
-                Presented::Unusable => return Err(Denial::invalid_token("authorization_unusable")),
-                Presented::Bearer(token) => return self.verify(document, token, now).map(Some),
+            let places = Places::of(request);
+            let token = match places.token(&document.token_places) {
+                Presented::Nothing => None,
+                Presented::Unusable => return Err(Denial::invalid_token("token_unusable")),
+                Presented::Bearer(text) => Some(Token { text, is_dpop: false }),
+                Presented::Dpop(text) => Some(Token { text, is_dpop: true }),
+            };
+            if let Some(token) = token {
+                return self.by_token(document, auth, request, token, now).await;
             }
         }
         if auth.accepts(Credential::ApiKey) {
-            let key = match request.headers.single(headers::API_KEY) {
-                Single::Absent => return Ok(None),
-                Single::Repeated => return Err(Denial::invalid_token("api_key_repeated")),
-                Single::One(key) => key,
-            };
-            let key =
-                core::str::from_utf8(key).map_err(|_| Denial::invalid_token("api_key_not_text"))?;
-            let found = self.parts.api_keys.find(document, key, now).await;
-            return match found {
-                Ok(Some(principal)) => Ok(Some(principal)),
-                Ok(None) => Err(Denial::invalid_token("api_key_unknown")),
-                Err(error) => {
-                    tracing::warn!(%error, "API keys cannot be looked up");
-                    Err(Denial::unavailable("api_keys_unavailable", 1))
-                }
-            };
+            let principal = self.by_api_key(document, request, now).await?;
+            return Ok(Identified { principal, ..Identified::default() });
         }
-        Ok(None)
+        Ok(Identified::default())
     }
 
-    fn verify(
+    async fn by_api_key(
         &self,
         document: &Document,
-        token: &[u8],
+        request: &Incoming,
         now: UnixMillis,
-    ) -> Result<Principal, Denial> {
-        let token = core::str::from_utf8(token).map_err(|_| TokenError::Form.to_denial())?;
-        let keys = self.parts.keys.snapshot();
-        let keys_of = |issuer: usize| keys.get(issuer).and_then(|keys| keys.as_deref());
-        let mut verifier = Verifier(&self.parts.check_signature);
-        let token = postern_jose::verify(token, &document.issuers, keys_of, &mut verifier, now)
-            .map_err(TokenError::to_denial)?;
-        self.parts.revoked.check(document, &token, now)?;
-        Ok(token.claims.principal)
+    ) -> Result<Option<Principal>, Denial> {
+        let key = match request.headers.single(headers::API_KEY) {
+            Single::Absent => return Ok(None),
+            Single::Repeated => return Err(Denial::invalid_token("api_key_repeated")),
+            Single::One(key) => key,
+        };
+        let key =
+            core::str::from_utf8(key).map_err(|_| Denial::invalid_token("api_key_not_text"))?;
+        match self.parts.api_keys.find(document, key, now).await {
+            Ok(Some(principal)) => Ok(Some(principal)),
+            Ok(None) => Err(Denial::invalid_token("api_key_unknown")),
+            Err(error) => {
+                tracing::warn!(%error, "API keys cannot be looked up");
+                Err(Denial::unavailable("api_keys_unavailable", 1))
+            }
+        }
     }
 
     /// Limits and circuit in one call to the store.

@@ -1,10 +1,12 @@
 //! Issuers' keys, as background tasks bring them, and the check of a signature.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use postern_document::{Document, JwksSource};
 use postern_jose::{Key, KeySet, SignatureVerifier, VerifyError};
+use tokio::sync::Notify;
 
 /// Checks one signature; shared by all requests.
 pub type CheckSignature =
@@ -28,6 +30,8 @@ impl SignatureVerifier for Verifier<'_> {
 #[derive(Debug, Default)]
 pub struct IssuerKeys {
     sets: ArcSwap<Vec<Option<Arc<KeySet>>>>,
+    /// Who fetches an issuer's keys waits here.
+    wanted: Vec<Notify>,
 }
 
 impl IssuerKeys {
@@ -37,9 +41,12 @@ impl IssuerKeys {
     pub fn new(document: &Document) -> Self {
         let sets = document.issuers.iter().map(|issuer| match &issuer.jwks {
             JwksSource::Inline(keys) => Some(Arc::new(keys.clone())),
-            JwksSource::Uri { .. } | JwksSource::Service { .. } => None,
+            JwksSource::Uri { .. } | JwksSource::Service { .. } | JwksSource::Discovery { .. } => {
+                None
+            }
         });
-        Self { sets: ArcSwap::from_pointee(sets.collect()) }
+        let wanted = document.issuers.iter().map(|_| Notify::new());
+        Self { sets: ArcSwap::from_pointee(sets.collect()), wanted: wanted.collect() }
     }
 
     /// Replaces an issuer's keys.
@@ -52,6 +59,24 @@ impl IssuerKeys {
             }
             sets
         });
+    }
+
+    /// Says that a token named a key which its issuer's set lacks: it may be a new one. Anybody
+    /// can make up such tokens, so whoever is woken by it bounds how often it fetches.
+    pub fn unknown_key(&self, issuer: usize) {
+        if let Some(wanted) = self.wanted.get(issuer) {
+            wanted.notify_one();
+        }
+    }
+
+    /// Waits until [`IssuerKeys::unknown_key`] is called for an issuer; returns at once when it
+    /// was since the last time. For one task an issuer. Nothing is lost when the wait is given
+    /// up. Never returns for an issuer that the document does not have.
+    pub async fn wanted(&self, issuer: usize) {
+        match self.wanted.get(issuer) {
+            Some(wanted) => wanted.notified().await,
+            None => pending().await,
+        }
     }
 
     /// Whether every issuer's keys are known.

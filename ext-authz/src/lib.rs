@@ -1,6 +1,7 @@
 //! `ext_authz`: what a sidecar cannot decide for itself. API keys, exact limits, circuits; one
-//! call to the store a decision. What it finds out goes back as dynamic metadata, the evidence
-//! that the bundle behind it asks for.
+//! call to the store a decision. DPoP proofs too, because whether one was seen before is known
+//! to the store alone; a proof takes a call of its own. What it finds out goes back as dynamic
+//! metadata, the evidence that the bundle behind it asks for.
 //!
 //! [`Authorizer`] is the decision, in our own terms; [`AuthorizationService`] is the adapter to
 //! Envoy's protocol. Deliberately absent: which store is behind the port, where keys come from.
@@ -8,10 +9,16 @@
 mod adapter;
 mod api_keys;
 mod authorizer;
+mod certificate;
 mod keys;
 mod metrics;
+mod places;
+mod possession;
 mod revoked;
 mod store_failure;
+#[cfg(test)]
+mod tests;
+mod tokens;
 
 pub use adapter::AuthorizationService;
 pub use api_keys::ApiKeys;

@@ -54,7 +54,7 @@ impl Metrics {
             ))?,
             store_failures: counter(
                 "postern_ext_authz_store_failures_total",
-                "Decisions without the store, by what the limit says for that",
+                "Decisions without the store, by what is done then",
                 &["answer"],
             )?,
             shadowed: counter(

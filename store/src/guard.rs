@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use postern_circuit::Circuit;
 use postern_request::UnixMillis;
 
-use crate::volatile::{CircuitAsk, Decision, DecisionAsk, VolatileStore};
+use crate::volatile::{CircuitAsk, Decision, DecisionAsk, ReplayKey, VolatileStore};
 use crate::{BoxFuture, StoreError};
 
 /// Longest time that a decision waits for the store.
@@ -115,6 +115,15 @@ impl<S: VolatileStore> VolatileStore for Guarded<S> {
         Box::pin(self.guard(move || self.store.record_outcome(circuit, success, now)))
     }
 
+    fn remember_once(
+        &self,
+        key: ReplayKey,
+        keep_ms: u64,
+        now: UnixMillis,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.guard(move || self.store.remember_once(key, keep_ms, now)))
+    }
+
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         // Health asks for itself: with its own time limit, and past an open breaker.
         self.store.ping()
@@ -160,6 +169,21 @@ mod tests {
             self.inner.record_outcome(circuit, success, now)
         }
 
+        fn remember_once(
+            &self,
+            key: ReplayKey,
+            keep_ms: u64,
+            now: UnixMillis,
+        ) -> BoxFuture<'_, Result<bool, StoreError>> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async move {
+                if self.hangs.load(Ordering::Relaxed) {
+                    std::future::pending::<()>().await;
+                }
+                self.inner.remember_once(key, keep_ms, now).await
+            })
+        }
+
         fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
             self.inner.ping()
         }
@@ -180,5 +204,18 @@ mod tests {
         tokio::time::sleep(RECOVERY + Duration::from_millis(20)).await;
         assert!(guarded.decide(&ask, UnixMillis(0)).await.is_ok());
         assert!(!guarded.is_open());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_the_first_time_while_the_store_hangs() {
+        let guarded = Guarded::with_budget(Hanging::default(), Duration::from_millis(5));
+        let see = |key| guarded.remember_once(ReplayKey([key; 32]), 1000, UnixMillis(0));
+        assert_eq!((see(1).await, see(1).await), (Ok(true), Ok(false)));
+        guarded.store.hangs.store(true, Ordering::Relaxed);
+        for key in 2..10 {
+            assert!(matches!(see(key).await, Err(StoreError::Unavailable(_))));
+        }
+        assert_eq!(guarded.store.asked.load(Ordering::Relaxed), 2 + FAILURES);
+        assert!(guarded.is_open());
     }
 }

@@ -1,6 +1,6 @@
-//! What the server keeps, as ports: volatile state (limits, circuits), durable records (clients,
-//! keys, revocations), and the bus that tells replicas of new revocations. Each port has one
-//! contract suite that every implementation passes.
+//! What the server keeps, as ports: volatile state (limits, circuits, what was seen), durable
+//! records (clients, keys, revocations), and the bus that tells replicas of new revocations. Each
+//! port has one contract suite that every implementation passes.
 //!
 //! Deliberately absent: Redis and SQL (crates of their own). Only `server` knows which
 //! implementation is behind a port.
@@ -14,7 +14,9 @@ pub mod volatile;
 pub use bus::{LocalBus, RevocationBus, Wakeup, Wakeups};
 pub use guard::Guarded;
 pub use memory::MemoryStore;
-pub use volatile::{CircuitAsk, Decision, DecisionAsk, LimitAsk, LimitKey, VolatileStore};
+pub use volatile::{
+    CircuitAsk, Decision, DecisionAsk, LimitAsk, LimitKey, ReplayKey, VolatileStore,
+};
 
 /// The answer of a port.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn std::future::Future<Output = T> + Send + 'a>>;

@@ -1,5 +1,7 @@
-//! Limits and circuits in memory: for one replica, and for a share of a limit while the shared
-//! store is away.
+//! Limits, circuits and what was seen, in memory: for one replica, and for a share of a limit
+//! while the shared store is away.
+
+mod replays;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,8 +10,11 @@ use postern_circuit::{Admission, Circuit};
 use postern_limits::sliding_window::Window;
 use postern_request::UnixMillis;
 
-use crate::volatile::{CircuitAsk, Decision, DecisionAsk, LimitAsk, LimitKey, VolatileStore};
+use crate::volatile::{
+    CircuitAsk, Decision, DecisionAsk, LimitAsk, LimitKey, ReplayKey, VolatileStore,
+};
 use crate::{BoxFuture, StoreError};
+use replays::Replays;
 
 const SHARDS: usize = 64;
 /// Keys that one shard holds; 64 shards make four million.
@@ -29,15 +34,20 @@ struct Counted {
 pub struct MemoryStore {
     shards: Vec<Mutex<HashMap<LimitKey, Counted>>>,
     circuits: Mutex<HashMap<String, Circuit>>,
+    replays: Replays,
 }
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), circuits: Mutex::default() }
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            circuits: Mutex::default(),
+            replays: Replays::default(),
+        }
     }
 }
 
-/// A poisoned lock guards counters that are whole in every state, so it is used as it is.
+/// A poisoned lock guards what is whole in every state, so it is used as it is.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -144,6 +154,15 @@ impl VolatileStore for MemoryStore {
             circuits.insert(circuit.service.clone(), standing);
             Ok(standing)
         })
+    }
+
+    fn remember_once(
+        &self,
+        key: ReplayKey,
+        keep_ms: u64,
+        now: UnixMillis,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { self.replays.remember_once(key, keep_ms, now) })
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {

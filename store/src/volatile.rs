@@ -1,4 +1,4 @@
-//! The volatile port: limits and circuits, one call a decision.
+//! The volatile port: limits and circuits, one call a decision; and what may be seen only once.
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
@@ -18,8 +18,25 @@ impl LimitKey {
     /// Lower-case hexadecimal.
     #[must_use]
     pub fn to_hex(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        to_hex(&self.0)
     }
+}
+
+/// What something is remembered by that may be seen only once, such as a DPoP proof: a hash of
+/// all that makes it what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReplayKey(pub [u8; 32]);
+
+impl ReplayKey {
+    /// Lower-case hexadecimal.
+    #[must_use]
+    pub fn to_hex(self) -> String {
+        to_hex(&self.0)
+    }
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// One sliding window to take from.
@@ -88,6 +105,20 @@ pub trait VolatileStore: Send + Sync {
         now: UnixMillis,
     ) -> BoxFuture<'a, Result<Circuit, StoreError>>;
 
+    /// Remembers that something was seen, for so many milliseconds (at least one): true the
+    /// first time, false as long as it is remembered. Seeing it again does not prolong that. Of
+    /// calls at the same time, on whichever replica, one alone is the first.
+    ///
+    /// # Errors
+    /// When that cannot be said, or when there is no room for more: nothing that is still
+    /// remembered is given up for something new. The caller must not take it for the first time.
+    fn remember_once(
+        &self,
+        key: ReplayKey,
+        keep_ms: u64,
+        now: UnixMillis,
+    ) -> BoxFuture<'_, Result<bool, StoreError>>;
+
     /// Whether the store answers.
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
@@ -108,6 +139,15 @@ impl<T: VolatileStore + ?Sized> VolatileStore for std::sync::Arc<T> {
         now: UnixMillis,
     ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
         (**self).record_outcome(circuit, success, now)
+    }
+
+    fn remember_once(
+        &self,
+        key: ReplayKey,
+        keep_ms: u64,
+        now: UnixMillis,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        (**self).remember_once(key, keep_ms, now)
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -1,15 +1,20 @@
 //! Checking a raw document against itself. Every check goes on after a problem.
 
 mod credentials;
+mod feed;
+mod issuers;
 mod limits;
 mod routes;
 mod services;
+mod tokens;
 mod transforms;
 
 use postern_request::principal::IdentityHeader;
 
 use crate::matcher::{Entry, Matcher};
-use crate::model::{Document, Failures, OnFailure, Revocation, SecurityHeaders, Stores};
+use crate::model::{
+    Auth, Document, Failures, OnFailure, Proof, Revocation, SecurityHeaders, Stores,
+};
 use crate::problem::Problems;
 use crate::raw::{RawDocument, RawFailures, RawRevocation, RawStores, RefuseAllow};
 
@@ -27,13 +32,21 @@ pub(crate) fn document(
     let trusted_proxies = check_trusted_proxies(&raw, problems);
     let stores = check_stores(raw.stores.as_ref(), problems);
     let services = services::check(&raw.services, problems);
+    // Before anything is checked: what could not be read is reported, and missing here.
+    let all_issuers_read = !problems.any_below("credentials");
     let credentials = raw.credentials.as_ref();
-    let (issuers, api_keys) =
-        credentials::check(credentials, raw.issuer.as_ref(), &raw.services, problems);
+    let jwt = credentials.and_then(|credentials| credentials.jwt.as_ref());
+    let token_places = tokens::check_places(jwt, problems);
+    let bound = tokens::check_bound(jwt, problems);
+    let issuers = issuers::check(&raw, &token_places, problems);
+    let api_keys = credentials::check(credentials, problems);
     let limits = limits::check(&raw.limits, problems);
     let transforms = transforms::check(&raw.transforms, problems);
     check_owners(&raw, problems);
     let context = routes::Context {
+        issuers: &issuers,
+        all_issuers_read,
+        bound,
         services: &services,
         limits: &limits,
         transforms: &transforms,
@@ -42,6 +55,7 @@ pub(crate) fn document(
     let routes = routes::check(&context, problems);
     check_failures(raw.failures.as_ref(), &routes, problems);
     let revocation = raw.revocation.as_ref().map(|raw| check_revocation(raw, problems));
+    let feed = feed::check(raw.feed.as_ref(), raw.revocation.as_ref(), problems);
     let matcher = Matcher::new(routes.iter().map(|route| Entry {
         hosts: &route.hosts,
         path: &route.path,
@@ -57,6 +71,9 @@ pub(crate) fn document(
         stores,
         failures: failures(raw.failures.as_ref()),
         revocation,
+        feed,
+        token_places,
+        bound,
         issuers,
         api_keys,
         services,
@@ -67,17 +84,9 @@ pub(crate) fn document(
     })
 }
 
-/// RFC 8414 §2: an https URL without query or fragment. On loopback plain http will do.
 fn check_issuer(raw: &RawDocument, problems: &mut Problems) -> Option<String> {
     let issuer = raw.issuer.as_ref()?;
-    let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
-    let secure = issuer.starts_with("https://") && issuer.len() > "https://".len();
-    let local = loopback.iter().any(|prefix| {
-        issuer
-            .strip_prefix(prefix)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
-    });
-    if !(secure || local) || issuer.contains(['?', '#', ' ']) || issuer.ends_with('/') {
+    if !is_issuer_url(issuer) || issuer.ends_with('/') {
         problems.report_as(
             issuer.at,
             "issuer",
@@ -85,6 +94,18 @@ fn check_issuer(raw: &RawDocument, problems: &mut Problems) -> Option<String> {
         );
     }
     Some(issuer.value.clone())
+}
+
+/// RFC 8414 §2: an https URL without query or fragment. On loopback plain http will do.
+fn is_issuer_url(issuer: &str) -> bool {
+    let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+    let secure = issuer.starts_with("https://") && issuer.len() > "https://".len();
+    let local = loopback.iter().any(|prefix| {
+        issuer
+            .strip_prefix(prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+    });
+    (secure || local) && !issuer.contains(['?', '#', ' '])
 }
 
 fn check_trusted_proxies(raw: &RawDocument, problems: &mut Problems) -> u8 {
@@ -179,12 +200,19 @@ fn check_failures(
     if raw.ext_authz != Some(OnFailure::Allow) {
         return;
     }
-    if let Some(route) = routes.iter().find(|route| route.auth.accepts(Credential::ApiKey)) {
+    let asks_for_proofs =
+        |auth: &Auth| auth.token().is_some_and(|token| token.proof == Some(Proof::Dpop));
+    let first = routes.iter().find_map(|route| match &route.auth {
+        auth if auth.accepts(Credential::ApiKey) => Some(("API keys", route)),
+        auth if asks_for_proofs(auth) => Some(("proofs", route)),
+        _ => None,
+    });
+    if let Some((what, route)) = first {
         problems.report_as(
             raw.at,
             "failures.ext_authz",
             format!(
-                "cannot be `allow`: only the server can check the API keys of route `{}`",
+                "cannot be `allow`: only the server can check the {what} of route `{}`",
                 route.name
             ),
         );

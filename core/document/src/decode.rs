@@ -12,7 +12,7 @@ use crate::node::{Kind, Node};
 use crate::problem::{Position, Problems};
 
 pub use leaves::{At, Duration, Positive, RateText, Text, Whole};
-pub use named::Named;
+pub use named::{Entries, Named};
 pub(crate) use named::{NAME_RULE, is_name};
 
 /// Something that stands in a document.

@@ -31,8 +31,10 @@ pub use load::load;
 pub use load::{Source, from_json};
 pub use matcher::{Matcher, VirtualHost};
 pub use model::{
-    ApiKey, Auth, Document, Enforce, Failures, JwksSource, JwtIssuer, Limit, LimitMode, OnFailure,
-    Retries, Revocation, Route, SecurityHeaders, Service, StoreFailure, Stores, Transform,
+    ApiKey, Auth, BoundTokens, CertificateSource, ClaimRule, Document, Dpop, Enforce, Failures,
+    Feed, FeedIdentity, FeedPeer, ForwardedCert, JwksSource, JwtIssuer, KeysBy, Limit, LimitMode,
+    OnFailure, Proof, Retries, Revocation, Route, SecurityHeaders, Service, StoreFailure, Stores,
+    TokenPlace, TokenRules, Transform,
 };
 pub use postern_limits::rate::parse_duration_ms;
 pub use problem::{Position, Problem};

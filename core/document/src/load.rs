@@ -111,7 +111,7 @@ impl Document {
     }
 
     /// What a filter runs from: the document without what a sidecar has no use for (stores,
-    /// API keys, owners), and the digest of the whole.
+    /// API keys, owners, who else may ask by the feed), and the digest of the whole.
     #[must_use]
     pub fn filter_config(&self) -> String {
         let mut raw = self.raw.clone();
@@ -119,6 +119,10 @@ impl Document {
         raw.owners.0.clear();
         if let Some(keys) = raw.credentials.as_mut().and_then(|c| c.api_key.as_mut()) {
             keys.keys.clear();
+        }
+        if let Some(feed) = raw.feed.as_mut() {
+            feed.forwarded_client_cert = None;
+            feed.peers.clear();
         }
         let members = vec![
             ("digest".to_owned(), Value::String(self.digest.clone())),
@@ -144,14 +148,14 @@ fn resolve_files(
     let Some(jwt) = document.credentials.as_mut().and_then(|c| c.jwt.as_mut()) else {
         return;
     };
-    for issuer in &mut jwt.issuers {
-        let Some(file) = issuer.jwks.file.clone() else {
+    for jwks in jwt.issuers.iter_mut().filter_map(|issuer| issuer.jwks.as_mut()) {
+        let Some(file) = jwks.file.clone() else {
             continue;
         };
         match read_file(&file.value) {
             Ok(text) => {
-                issuer.jwks.inline = Some(crate::raw::At { value: text, at: file.at });
-                issuer.jwks.file = None;
+                jwks.inline = Some(crate::raw::At { value: text, at: file.at });
+                jwks.file = None;
             }
             Err(error) => {
                 problems.report(file.at, format!("cannot read `{}`: {error}", file.value));

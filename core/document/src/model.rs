@@ -1,13 +1,15 @@
 //! The checked document: every name resolved, every number within its bounds.
 
+mod auth;
+mod feed;
+mod tokens;
+
 use std::sync::Arc;
 
 use postern_circuit as circuit;
-use postern_jose::{Issuer, KeySet};
 use postern_limits::key::KeyPart;
 use postern_limits::token_bucket::Shape;
 use postern_limits::{Algorithm, Rate};
-use postern_request::Denial;
 use postern_request::path::PathProblem;
 use postern_request::principal::{Credential, IdentityHeader, Principal};
 
@@ -16,6 +18,10 @@ use crate::matcher::{Matcher, VirtualHost};
 use crate::raw::RawDocument;
 use crate::template::PathTemplate;
 use crate::value::HeaderRules;
+
+pub use auth::{Auth, ClaimRule, Proof, TokenRules};
+pub use feed::{Feed, FeedIdentity, FeedPeer, ForwardedCert};
+pub use tokens::{BoundTokens, CertificateSource, Dpop, JwksSource, JwtIssuer, KeysBy, TokenPlace};
 
 pub use crate::raw::{
     RawOnFailure as OnFailure, RawSecurityHeaders as SecurityHeaders,
@@ -46,6 +52,12 @@ pub struct Document {
     pub failures: Failures,
     /// How fresh an Envoy's knowledge of revoked tokens must be; none where it needs none.
     pub revocation: Option<Revocation>,
+    /// How Envoys ask the server.
+    pub feed: Feed,
+    /// Where tokens may stand, in order: the first place that holds one decides.
+    pub token_places: Vec<TokenPlace>,
+    /// Which tokens that are bound to something are taken.
+    pub bound: BoundTokens,
     /// Whose tokens are accepted.
     pub issuers: Vec<JwtIssuer>,
     /// API keys that the document names.
@@ -93,6 +105,13 @@ impl Document {
     pub fn needs_ext_proc(&self) -> bool {
         self.routes.iter().any(|route| route.needs_ext_proc())
     }
+
+    /// Whether Envoys have to ask the server by the feed: for revoked tokens, or for keys.
+    #[must_use]
+    pub fn needs_feed(&self) -> bool {
+        let by_feed = |issuer: &JwtIssuer| issuer.keys_by == KeysBy::Feed;
+        self.revocation.is_some() || self.issuers.iter().any(by_feed)
+    }
 }
 
 /// Where state is kept; none means in memory.
@@ -122,50 +141,6 @@ pub struct Revocation {
     pub max_staleness_ms: u64,
     /// What happens to tokens past that.
     pub when_stale: OnFailure,
-}
-
-/// An issuer and where its keys come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JwtIssuer {
-    /// What its tokens must say.
-    pub issuer: Issuer,
-    /// Its keys.
-    pub jwks: JwksSource,
-}
-
-impl AsRef<Issuer> for JwtIssuer {
-    fn as_ref(&self) -> &Issuer {
-        &self.issuer
-    }
-}
-
-/// Where an issuer's keys come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JwksSource {
-    /// They stand in the document.
-    Inline(KeySet),
-    /// Fetched from an http or https URL.
-    Uri {
-        /// The URL.
-        uri: String,
-        /// `http` or `https`.
-        tls: bool,
-        /// HOST:PORT.
-        authority: String,
-        /// Path and query.
-        path: String,
-        /// How often.
-        refresh_ms: u64,
-    },
-    /// Asked of a service of the document, or of the suite itself.
-    Service {
-        /// The service's name; [`OWN_SERVICE`] for the suite.
-        service: String,
-        /// The path at the service.
-        path: String,
-        /// How often.
-        refresh_ms: u64,
-    },
 }
 
 /// An API key.
@@ -263,51 +238,6 @@ pub struct Transform {
     pub response: HeaderRules,
 }
 
-/// Who may call a route.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Auth {
-    /// Everybody; no credential is looked at.
-    None,
-    /// Those with one of these credentials and all of the scopes.
-    Rules {
-        /// One of these.
-        any: Vec<Credential>,
-        /// All of these.
-        scopes: Vec<String>,
-        /// Without a credential: through, as nobody.
-        optional: bool,
-    },
-}
-
-impl Auth {
-    /// Whether the rules accept a caller, or the absence of one.
-    ///
-    /// # Errors
-    /// The denial for the client.
-    pub fn authorize(&self, principal: Option<&Principal>) -> Result<(), Denial> {
-        let Self::Rules { any, scopes, optional } = self else {
-            return Ok(());
-        };
-        match principal {
-            None if *optional => Ok(()),
-            None => Err(Denial::missing_credential()),
-            Some(principal) if !any.contains(&principal.credential) => {
-                Err(Denial::missing_credential())
-            }
-            Some(principal) if !principal.has_scopes(scopes) => {
-                Err(Denial::insufficient_scope(scopes))
-            }
-            Some(_) => Ok(()),
-        }
-    }
-
-    /// Whether a kind of credential is accepted.
-    #[must_use]
-    pub fn accepts(&self, credential: Credential) -> bool {
-        matches!(self, Self::Rules { any, .. } if any.contains(&credential))
-    }
-}
-
 /// How much of the traffic is held to auth and limits, in percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Enforce {
@@ -397,11 +327,12 @@ impl Route {
     }
 
     /// Whether the filter must see evidence of `ext_authz`: for API keys, exact limits,
-    /// circuits, or because the route says so.
+    /// circuits, proofs whose replay only the server notices, or because the route says so.
     #[must_use]
     pub fn needs_ext_authz(&self) -> bool {
         self.asks_ext_authz
             || self.auth.accepts(Credential::ApiKey)
+            || self.auth.token().is_some_and(|token| token.proof == Some(Proof::Dpop))
             || !self.exact_limits.is_empty()
             || self.circuit().is_some()
     }
@@ -431,25 +362,5 @@ mod tests {
             (0..10_000).filter(|i| quarter.applies(format!("id-{i}").as_bytes())).count();
         assert!((2300..2700).contains(&enforced), "{enforced}");
         assert!(!Enforce::parse("shadow").unwrap().applies(b"any"));
-    }
-
-    #[test]
-    fn rules_are_judged_per_route() {
-        let rules = |optional, scopes: &[&str]| Auth::Rules {
-            any: vec![Credential::Jwt],
-            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-            optional,
-        };
-        let principal = Principal { scopes: vec!["read".to_owned()], ..Principal::default() };
-        let status = |auth: &Auth, principal| {
-            auth.authorize(principal).err().map(|denial| denial.code.status())
-        };
-        assert_eq!(status(&rules(false, &["read"]), Some(&principal)), None);
-        assert_eq!(status(&rules(false, &["write"]), Some(&principal)), Some(403));
-        assert_eq!(status(&rules(false, &[]), None), Some(401));
-        assert_eq!(status(&rules(true, &[]), None), None);
-        assert_eq!(status(&Auth::None, None), None);
-        let by_key = Principal { credential: Credential::ApiKey, ..principal.clone() };
-        assert_eq!(status(&rules(false, &[]), Some(&by_key)), Some(401));
     }
 }

@@ -1,12 +1,15 @@
 //! The document as it is written, before its names and numbers are checked against each other.
 
-use postern_request::json::Value;
+mod auth;
+mod credentials;
 
-pub use crate::decode::{At, Duration, Positive, RateText, Text, Whole};
-use crate::decode::{Decode, Named, choice, record};
-use crate::node::{Kind, Node};
-use crate::problem::{Position, Problems};
-use crate::schema;
+pub use crate::decode::{At, Duration, Entries, Positive, RateText, Text, Whole};
+use crate::decode::{Named, choice, record};
+pub use auth::{RawAuth, RawAuthRules, RawCredential, RawProof};
+pub use credentials::{
+    RawApiKey, RawApiKeys, RawBound, RawCertificateSource, RawCredentials, RawDpop, RawFetchedBy,
+    RawIssuer, RawJwks, RawJwt, RawTokenPlace,
+};
 
 record! {
     /// The gateway document: services, who may call them, how much, and what happens when something fails.
@@ -29,6 +32,8 @@ record! {
         failures = "failures": Option<RawFailures>,
         /// Revoked tokens are known to every Envoy; without this only to the server.
         revocation = "revocation": Option<RawRevocation>,
+        /// How Envoys ask the server for revoked tokens and keys.
+        feed = "feed": Option<RawFeed>,
         /// How callers prove who they are.
         credentials = "credentials": Option<RawCredentials>,
         /// Upstream services, by name. The name `postern` stands for the suite's own public HTTP.
@@ -91,70 +96,26 @@ record! {
         when_stale = "when_stale": RawOnFailure,
     }
 
-    /// How callers prove who they are.
-    pub struct RawCredentials {
-        /// Signed tokens.
-        jwt = "jwt": Option<RawJwt>,
-        /// API keys.
-        api_key = "api_key": Option<RawApiKeys>,
+    /// How Envoys ask the server for what they decide from: revoked tokens and keys.
+    pub struct RawFeed {
+        /// Whose word on an asking Envoy's certificate counts, where a proxy ends its TLS; nobody's by default.
+        forwarded_client_cert = "forwarded_client_cert": Option<RawForwardedCert>,
+        /// Ask so often, 200ms to 1m, instead of waiting for an answer.
+        poll = "poll": Option<Duration>,
+        /// Who may ask, besides the server's own machine.
+        peers = "peers": Vec<RawFeedPeer>,
     }
 
-    /// Signed tokens.
-    pub struct RawJwt {
-        /// Whose tokens are accepted.
-        issuers = "issuers": Vec<RawIssuer>,
-    }
-
-    /// An issuer of tokens.
-    pub struct RawIssuer {
-        /// The `iss` of its tokens, compared as it is.
-        issuer = "issuer": Text,
-        /// A token must be for one of these (`aud`).
-        audiences = "audiences": Vec<Text>,
-        /// How far clocks may differ; 60s by default, at most 5m.
-        leeway = "leeway": Option<Duration>,
-        /// Its public keys.
-        jwks = "jwks": RawJwks,
-        /// Claims that become headers for the upstream: header name to claim name.
-        claim_headers = "claim_headers": Option<RawHeaderMap>,
-    }
-
-    /// Public keys: exactly one of the ways to get them.
-    pub struct RawJwks {
-        /// The JWK set itself, as JSON text.
-        inline = "inline": Option<Text>,
-        /// A file with the JWK set, read when the document is loaded.
-        file = "file": Option<Text>,
-        /// An http or https URL, fetched and refreshed.
-        uri = "uri": Option<Text>,
-        /// A service of this document, asked at `path`.
-        service = "service": Option<Text>,
-        /// The path at the service; /oauth2/jwks by default.
-        path = "path": Option<Text>,
-        /// How often it is fetched again; 5m by default.
-        refresh = "refresh": Option<Duration>,
-    }
-
-    /// API keys.
-    pub struct RawApiKeys {
-        /// Keys that the document itself names; others live in the durable store.
-        keys = "keys": Vec<RawApiKey>,
-    }
-
-    /// An API key: `pk_<id>_<secret>`.
-    pub struct RawApiKey {
-        /// The id within the key.
-        id = "id": Text,
-        /// SHA-256 of the whole key, in hexadecimal.
-        sha256 = "sha256": Text,
-        /// Who it stands for.
-        subject = "subject": Text,
-        /// The OAuth client it belongs to.
-        client_id = "client_id": Option<Text>,
-        /// Granted scopes.
-        scopes = "scopes": Vec<Text>,
-        /// Tier.
-        tier = "tier": Option<Text>,
+    /// Envoys that may ask: by SPIFFE id, or by a credential.
+    pub struct RawFeedPeer {
+        /// The SPIFFE id of their certificate.
+        spiffe = "spiffe": Option<Text>,
+        /// A name for the credential that they show.
+        name = "name": Option<Text>,
+        /// SHA-256 of that credential, in hexadecimal.
+        credential_sha256 = "credential_sha256": Option<Text>,
+        /// The workloads that they may ask for.
+        workloads = "workloads": Vec<Text>,
     }
 
     /// An upstream service.
@@ -222,7 +183,7 @@ record! {
     /// Header rules of one direction.
     pub struct RawHeaderRules {
         /// Headers that get this value and no other.
-        set = "set": Option<RawHeaderMap>,
+        set = "set": Option<Entries<Text>>,
         /// Headers that are taken away.
         remove = "remove": Vec<Text>,
     }
@@ -257,16 +218,6 @@ record! {
         methods = "methods": Vec<Text>,
         /// Hosts, exact or *.example.test; all of them by default.
         hosts = "hosts": Vec<Text>,
-    }
-
-    /// Who may call a route.
-    pub struct RawAuthRules {
-        /// Credentials, one of which is needed.
-        any = "any": Vec<RawCredential>,
-        /// Scopes, all of which are needed.
-        scopes = "scopes": Vec<Text>,
-        /// Let requests without a credential through, as nobody; a bad one is still refused.
-        optional = "optional": Option<bool>,
     }
 }
 
@@ -315,6 +266,14 @@ choice! {
         Allow = "allow",
     }
 
+    /// Whose `x-forwarded-client-cert` counts.
+    pub enum RawForwardedCert {
+        /// That of a proxy on the server's own machine.
+        LocalProxy = "local_proxy",
+        /// Anybody's: only where nobody but a proxy reaches the server.
+        Anyone = "anyone",
+    }
+
     /// What happens to a limit when its store fails.
     pub enum RawStoreFailure {
         /// Requests pass.
@@ -341,14 +300,6 @@ choice! {
         Exact = "exact",
     }
 
-    /// Kinds of credential.
-    pub enum RawCredential {
-        /// A signed token.
-        Jwt = "jwt",
-        /// An API key.
-        ApiKey = "api_key",
-    }
-
     /// What a retry is for, in Envoy's words.
     pub enum RawRetryOn {
         /// No connection: nothing was sent.
@@ -361,77 +312,5 @@ choice! {
         GatewayError = "gateway-error",
         /// Any 5xx.
         ServerError = "5xx",
-    }
-}
-
-/// `none`, or the rules.
-#[derive(Debug, Clone, PartialEq)]
-pub enum RawAuth {
-    /// Everybody, without any credential.
-    None,
-    /// Those who meet the rules.
-    Rules(RawAuthRules),
-}
-
-impl Decode for RawAuth {
-    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        match &node.kind {
-            Kind::Text(text) if text == "none" => Some(Self::None),
-            Kind::Map(_) => RawAuthRules::decode(node, problems).map(Self::Rules),
-            _ => {
-                problems.report(node.at, "expected `none` or a mapping such as {any: [jwt]}");
-                None
-            }
-        }
-    }
-
-    fn stand_in(at: Position) -> Option<Self> {
-        let (any, scopes) = (Vec::new(), Vec::new());
-        Some(Self::Rules(RawAuthRules { at, any, scopes, optional: None }))
-    }
-
-    fn encode(&self) -> Option<Value> {
-        match self {
-            Self::None => Some(Value::String("none".to_owned())),
-            Self::Rules(rules) => rules.encode(),
-        }
-    }
-
-    fn schema() -> Value {
-        schema::any_of(vec![schema::one_of_words(&["none"]), RawAuthRules::schema()])
-    }
-}
-
-/// Header names and texts, in the order of the document.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RawHeaderMap(pub Vec<(Text, Text)>);
-
-impl Decode for RawHeaderMap {
-    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        let Kind::Map(members) = &node.kind else {
-            problems.report(node.at, "expected a mapping of header names");
-            return None;
-        };
-        let mut read = Vec::with_capacity(members.len());
-        for (name, at, value) in members {
-            let value = problems.within(name, |problems| Text::decode(value, problems))?;
-            read.push((At { value: name.clone(), at: *at }, value));
-        }
-        Some(Self(read))
-    }
-
-    fn encode(&self) -> Option<Value> {
-        let members = self
-            .0
-            .iter()
-            .map(|(name, value)| (name.value.clone(), Value::String(value.value.clone())));
-        Some(Value::Object(members.collect()))
-    }
-
-    fn schema() -> Value {
-        Value::Object(vec![
-            ("type".to_owned(), Value::String("object".to_owned())),
-            ("additionalProperties".to_owned(), schema::of_type("string")),
-        ])
     }
 }

@@ -6,12 +6,17 @@
 
 use crate::denial::RateLimitStatus;
 use crate::json::{self, Value};
+use crate::path;
 use crate::principal::{Credential, Principal};
 
 /// The namespace that Envoy's `ext_authz` filter writes to.
 pub const METADATA_NAMESPACE: &str = "envoy.filters.http.ext_authz";
 /// Our key within it.
 pub const METADATA_KEY: &str = "postern";
+
+/// What the client has shown, by the names of its members.
+const CERTIFICATE: &str = "certificate";
+const KEY: &str = "key";
 
 /// A verdict of `ext_authz`, for the route and document that it was made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +29,10 @@ pub struct Evidence {
     pub principal: Option<Principal>,
     /// The tightest of the limits that were counted.
     pub limit: Option<RateLimitStatus>,
+    /// SHA-256 of the certificate that the client has proven to hold (RFC 8705 §3.1).
+    pub shown_certificate: Option<[u8; 32]>,
+    /// The thumbprint of the key of its DPoP proof (RFC 9449 §6.1), which was not seen before.
+    pub shown_key: Option<[u8; 32]>,
 }
 
 impl Evidence {
@@ -45,6 +54,11 @@ impl Evidence {
                 .collect();
             members.push(("limit".to_owned(), Value::Array(items)));
         }
+        for (name, hash) in [(CERTIFICATE, &self.shown_certificate), (KEY, &self.shown_key)] {
+            if let Some(hash) = hash {
+                members.push((name.to_owned(), Value::String(encode_hash(hash))));
+            }
+        }
         Value::Object(members).to_string()
     }
 
@@ -52,6 +66,10 @@ impl Evidence {
     #[must_use]
     pub fn decode(text: &[u8]) -> Option<Self> {
         let value = json::parse(text).ok()?;
+        let hash = |name: &str| match value.get(name) {
+            Some(text) => decode_hash(text.as_str()?).map(Some),
+            None => Some(None),
+        };
         Some(Self {
             route: value.get("route")?.as_str()?.to_owned(),
             document: value.get("document")?.as_str()?.to_owned(),
@@ -63,6 +81,8 @@ impl Evidence {
                 Some(limit) => Some(decode_limit(limit)?),
                 None => None,
             },
+            shown_certificate: hash(CERTIFICATE)?,
+            shown_key: hash(KEY)?,
         })
     }
 }
@@ -143,6 +163,24 @@ fn decode_limit(value: &Value) -> Option<RateLimitStatus> {
     })
 }
 
+/// Lower-case hexadecimal.
+fn encode_hash(hash: &[u8; 32]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Reads 64 digits as [`encode_hash`] writes them.
+fn decode_hash(text: &str) -> Option<[u8; 32]> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != 32 || !rest.is_empty() || text.bytes().any(|b| b.is_ascii_uppercase()) {
+        return None;
+    }
+    let mut hash = [0; 32];
+    for (byte, [high, low]) in hash.iter_mut().zip(pairs) {
+        *byte = path::hex(*high)? << 4 | path::hex(*low)?;
+    }
+    Some(hash)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,6 +203,8 @@ mod tests {
                 reset_secs: 60,
                 window_secs: 60,
             }),
+            shown_certificate: Some([0x0f; 32]),
+            shown_key: Some([0xa0; 32]),
         }
     }
 
@@ -172,7 +212,11 @@ mod tests {
     fn evidence_survives_the_way_through_envoy() {
         let whole = evidence();
         assert_eq!(Evidence::decode(whole.encode().as_bytes()), Some(whole));
-        let bare = Evidence { principal: None, limit: None, ..evidence() };
+        let by_key = Evidence { shown_certificate: None, ..evidence() };
+        assert_eq!(Evidence::decode(by_key.encode().as_bytes()), Some(by_key));
+        let bare = Evidence { principal: None, limit: None, shown_key: None, ..evidence() };
+        let bare = Evidence { shown_certificate: None, ..bare };
+        assert!(!bare.encode().contains("key"), "{}", bare.encode());
         assert_eq!(Evidence::decode(bare.encode().as_bytes()), Some(bare));
     }
 
@@ -183,5 +227,12 @@ mod tests {
         }
         let odd = evidence().encode().replace("api_key", "other");
         assert_eq!(Evidence::decode(odd.as_bytes()), None);
+        let key = "a0".repeat(32);
+        for hash in ["", "a0", &"A0".repeat(32), &"g0".repeat(32), &"a0".repeat(33), "é"] {
+            let odd = evidence().encode().replace(&key, hash);
+            assert_eq!(Evidence::decode(odd.as_bytes()), None, "{hash}");
+        }
+        let odd = evidence().encode().replace(&format!("\"{key}\""), "null");
+        assert_eq!(Evidence::decode(odd.as_bytes()), None, "null");
     }
 }

@@ -12,6 +12,12 @@ pub const TRACEPARENT: &str = "traceparent";
 pub const AUTHORIZATION: &str = "authorization";
 /// Where an API key is presented.
 pub const API_KEY: &str = "x-api-key";
+/// RFC 6265 §5.4.
+pub const COOKIE: &str = "cookie";
+/// The proof beside a token that is bound to a key (RFC 9449 §4.1).
+pub const DPOP: &str = "dpop";
+/// The subprotocols that a WebSocket client offers (RFC 6455 §11.3.4).
+pub const WEBSOCKET_PROTOCOL: &str = "sec-websocket-protocol";
 
 /// Every header that tells an upstream who is calling starts so. Only the bundle writes them,
 /// and whatever arrives from outside under this prefix is removed.

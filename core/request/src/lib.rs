@@ -17,6 +17,7 @@ pub mod path;
 pub mod presented;
 pub mod principal;
 pub mod time;
+pub mod token_places;
 
 pub use denial::{Challenge, Denial, ErrorCode, RateLimitStatus, RenderedDenial};
 pub use headers::HeaderView;

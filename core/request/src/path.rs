@@ -146,7 +146,7 @@ fn check_escaped(byte: u8, allow_matrix_parameters: bool) -> Result<(), PathProb
     }
 }
 
-const fn hex(digit: u8) -> Option<u8> {
+pub(crate) const fn hex(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),

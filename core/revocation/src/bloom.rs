@@ -13,45 +13,103 @@ pub const MAX_ENTRIES: u64 = 1 << 24;
 /// One key lies within one block, a cache line.
 const BLOCK_BYTES: usize = 64;
 const BLOCKS_PER_SEGMENT: u64 = 256;
+const BLOCKS_IN_SEGMENT: usize = SEGMENT_BYTES / BLOCK_BYTES;
 const BITS_PER_SEGMENT: u64 = 131_072;
 /// With 12 bits an entry, one absent key in some two hundred looks present.
 const BITS_PER_ENTRY: u64 = 12;
 
+/// How a filter lies in its bytes: the same for all filters of one capacity. With it a piece is
+/// written to where the rest of the filter is not at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    blocks: u64,
+}
+
+impl Layout {
+    /// That of filters for so many entries, in whole segments.
+    #[must_use]
+    pub fn for_entries(entries: u64) -> Self {
+        let bits = entries.min(MAX_ENTRIES) * BITS_PER_ENTRY;
+        let segments = bits.div_ceil(BITS_PER_SEGMENT).max(1);
+        Self { blocks: segments * BLOCKS_PER_SEGMENT }
+    }
+
+    /// How many entries it is made for: past it strangers look like members more often.
+    #[must_use]
+    pub const fn capacity(self) -> u64 {
+        self.blocks / BLOCKS_PER_SEGMENT * BITS_PER_SEGMENT / BITS_PER_ENTRY
+    }
+
+    /// How many pieces of [`SEGMENT_BYTES`] there are.
+    #[must_use]
+    pub fn segments(self) -> usize {
+        usize::try_from(self.blocks / BLOCKS_PER_SEGMENT).unwrap_or(1)
+    }
+
+    /// The number of the piece that a fingerprint's bits are in.
+    #[must_use]
+    pub fn segment_of(self, fingerprint: Fingerprint) -> usize {
+        self.block_of(fingerprint) / BLOCKS_IN_SEGMENT
+    }
+
+    /// Adds a fingerprint to its own piece, see [`Layout::segment_of`].
+    pub fn insert(self, segment: &mut [u8], fingerprint: Fingerprint) {
+        let within = self.block_of(fingerprint) % BLOCKS_IN_SEGMENT;
+        let (blocks, _) = segment.as_chunks_mut::<BLOCK_BYTES>();
+        if let Some(block) = blocks.get_mut(within) {
+            set_bits(block, fingerprint);
+        }
+    }
+
+    /// A multiply-shift of the lowest 32 bits: those that say the bucket are not among them, so
+    /// that one bucket's entries spread over all blocks.
+    fn block_of(self, fingerprint: Fingerprint) -> usize {
+        let low = fingerprint.0 & u64::from(u32::MAX);
+        usize::try_from((low * self.blocks) >> 32).unwrap_or(usize::MAX)
+    }
+}
+
 /// A set of fingerprints that never denies a member and seldom takes a stranger for one.
 ///
 /// It cannot forget: a smaller or larger set, or one without what has expired, is a new filter.
-/// Two filters of one capacity have the same layout, so segments of one fit into the other.
+/// Two filters of one [`Layout`] have the same places, so segments of one fit into the other.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Bloom {
     /// Whole segments.
     bytes: Vec<u8>,
-    blocks: u64,
+    layout: Layout,
 }
 
 impl Bloom {
     /// An empty filter for so many entries, in whole segments.
     #[must_use]
     pub fn with_capacity(entries: u64) -> Self {
-        let bits = entries.min(MAX_ENTRIES) * BITS_PER_ENTRY;
-        let segments = bits.div_ceil(BITS_PER_SEGMENT).max(1);
-        let bytes = usize::try_from(segments).unwrap_or(1).saturating_mul(SEGMENT_BYTES);
-        Self { bytes: vec![0; bytes], blocks: segments * BLOCKS_PER_SEGMENT }
+        Self::with_layout(Layout::for_entries(entries))
     }
 
-    /// How many entries it is made for: past it strangers look like members more often.
+    /// An empty filter.
+    #[must_use]
+    pub fn with_layout(layout: Layout) -> Self {
+        Self { bytes: vec![0; layout.segments().saturating_mul(SEGMENT_BYTES)], layout }
+    }
+
+    /// How it lies in its bytes.
+    #[must_use]
+    pub const fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// How many entries it is made for.
     #[must_use]
     pub const fn capacity(&self) -> u64 {
-        self.blocks / BLOCKS_PER_SEGMENT * BITS_PER_SEGMENT / BITS_PER_ENTRY
+        self.layout.capacity()
     }
 
     /// Adds a fingerprint.
     pub fn insert(&mut self, fingerprint: Fingerprint) {
-        let at = self.block_of(fingerprint);
         let (blocks, _) = self.bytes.as_chunks_mut::<BLOCK_BYTES>();
-        let Some(block) = blocks.get_mut(at) else { return };
-        let (lanes, _) = block.as_chunks_mut::<8>();
-        for (lane, bit) in lanes.iter_mut().zip(bits_of(fingerprint)) {
-            *lane = (u64::from_le_bytes(*lane) | bit).to_le_bytes();
+        if let Some(block) = blocks.get_mut(self.layout.block_of(fingerprint)) {
+            set_bits(block, fingerprint);
         }
     }
 
@@ -59,7 +117,7 @@ impl Bloom {
     #[must_use]
     pub fn may_contain(&self, fingerprint: Fingerprint) -> bool {
         let (blocks, _) = self.bytes.as_chunks::<BLOCK_BYTES>();
-        blocks.get(self.block_of(fingerprint)).is_none_or(|block| {
+        blocks.get(self.layout.block_of(fingerprint)).is_none_or(|block| {
             let (lanes, _) = block.as_chunks::<8>();
             lanes
                 .iter()
@@ -73,12 +131,6 @@ impl Bloom {
         self.bytes.chunks(SEGMENT_BYTES)
     }
 
-    /// The number of the piece that a fingerprint's bits are in.
-    #[must_use]
-    pub fn segment_of(&self, fingerprint: Fingerprint) -> usize {
-        self.block_of(fingerprint) * BLOCK_BYTES / SEGMENT_BYTES
-    }
-
     /// Puts a piece in place; whether it is one of this filter's size and number.
     #[must_use]
     pub fn set_segment(&mut self, index: usize, segment: &[u8]) -> bool {
@@ -90,18 +142,18 @@ impl Bloom {
             _ => false,
         }
     }
-
-    /// A multiply-shift of the lowest 32 bits: those that say the bucket are not among them, so
-    /// that one bucket's entries spread over all blocks.
-    fn block_of(&self, fingerprint: Fingerprint) -> usize {
-        let low = fingerprint.0 & u64::from(u32::MAX);
-        usize::try_from((low * self.blocks) >> 32).unwrap_or(usize::MAX)
-    }
 }
 
 impl fmt::Debug for Bloom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Bloom({} segments)", self.segments().len())
+    }
+}
+
+fn set_bits(block: &mut [u8; BLOCK_BYTES], fingerprint: Fingerprint) {
+    let (lanes, _) = block.as_chunks_mut::<8>();
+    for (lane, bit) in lanes.iter_mut().zip(bits_of(fingerprint)) {
+        *lane = (u64::from_le_bytes(*lane) | bit).to_le_bytes();
     }
 }
 
@@ -181,7 +233,7 @@ mod tests {
             bloom.insert(fingerprint(at));
             let changed = bloom.segments().zip(&before).position(|(after, before)| after != before);
             assert!(
-                changed.is_none_or(|at_segment| at_segment == bloom.segment_of(fingerprint(at)))
+                changed.is_none_or(|segment| segment == bloom.layout().segment_of(fingerprint(at)))
             );
         }
     }
@@ -208,6 +260,19 @@ mod tests {
         assert!(!copy.set_segment(0, &[0; SEGMENT_BYTES - 1]));
         assert!(!copy.set_segment(0, &[]));
         assert_eq!(copy, bloom, "what does not fit changes nothing");
+    }
+
+    #[test]
+    fn a_piece_is_written_to_without_the_rest() {
+        let mut whole = Bloom::with_capacity(50_000);
+        let layout = whole.layout();
+        let mut pieces = vec![vec![0; SEGMENT_BYTES]; layout.segments()];
+        for at in 0..50_000 {
+            whole.insert(fingerprint(at));
+            layout.insert(&mut pieces[layout.segment_of(fingerprint(at))], fingerprint(at));
+        }
+        assert!(whole.segments().eq(pieces.iter().map(Vec::as_slice)));
+        layout.insert(&mut [], fingerprint(1));
     }
 
     proptest! {

@@ -15,7 +15,7 @@ pub mod fingerprint;
 pub mod record;
 pub mod revocation;
 
-pub use bloom::Bloom;
+pub use bloom::{Bloom, Layout};
 pub use fingerprint::{Fingerprint, FingerprintKey, Marks};
 pub use record::{Record, is_revoked};
 pub use revocation::{Revocation, RevocationError, RevocationKind, check_reason};

@@ -7,6 +7,10 @@
 //! |---|---|---|
 //! | `postern:rate:window:{hash}` | hash | `i` index, `c` current, `p` previous |
 //! | `postern:circuit:{service}` | hash | `state failures lastFailure recoveryTime` |
+//! | `postern:dpop:jti:{hash}` | string | `1`; as long as the proof could be shown again |
+//!
+//! What a flush or an eviction takes of the last can be seen once more: give Redis a policy that
+//! evicts nothing.
 //!
 //! The keys of the bus stand in `revocations`.
 
@@ -17,9 +21,11 @@ use postern_circuit::{Admission, Circuit, State};
 use postern_limits::Outcome;
 use postern_limits::sliding_window::Window;
 use postern_request::UnixMillis;
-use postern_store::volatile::{CircuitAsk, Decision, DecisionAsk, LimitAsk, VolatileStore};
+use postern_store::volatile::{
+    CircuitAsk, Decision, DecisionAsk, LimitAsk, ReplayKey, VolatileStore,
+};
 use postern_store::{BoxFuture, StoreError};
-use redis::{Script, Value};
+use redis::{Cmd, Script, Value};
 
 pub use connection::RedisStore;
 
@@ -51,6 +57,17 @@ fn circuit_key(service: &str) -> String {
 
 fn window_key(limit: &LimitAsk) -> String {
     format!("postern:rate:window:{{{}}}", limit.key.to_hex())
+}
+
+fn replay_key(key: ReplayKey) -> String {
+    format!("postern:dpop:jti:{{{}}}", key.to_hex())
+}
+
+/// One command, so that of two at the same time one is the first.
+fn remember(key: ReplayKey, keep_ms: u64) -> Cmd {
+    let mut command = redis::cmd("SET");
+    command.arg(replay_key(key)).arg(1).arg("NX").arg("PX").arg(keep_ms.max(1));
+    command
 }
 
 impl VolatileStore for RedisStore {
@@ -99,6 +116,22 @@ impl VolatileStore for RedisStore {
         })
     }
 
+    fn remember_once(
+        &self,
+        key: ReplayKey,
+        keep_ms: u64,
+        _: UnixMillis,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let answer: Value = self.query(&remember(key, keep_ms)).await?;
+            match answer {
+                Value::Okay => Ok(true),
+                Value::Nil => Ok(false),
+                _ => Err(StoreError::Corrupt("answer to SET".to_owned())),
+            }
+        })
+    }
+
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             let _: Value = self.query(&redis::cmd("PING")).await?;
@@ -131,4 +164,21 @@ fn read_decision(limits: &[LimitAsk], answer: &[i64]) -> Option<Decision> {
         Some(Outcome { allowed, status: window.status(limit.rate, now) })
     });
     Some(Decision { limits: outcomes.collect::<Option<_>>()?, admission })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_ends_by_itself() {
+        let packed = |keep_ms| {
+            let packed = remember(ReplayKey([0xa0; 32]), keep_ms).get_packed_command();
+            String::from_utf8(packed).unwrap().replace("\r\n", " ")
+        };
+        let key = format!("postern:dpop:jti:{{{}}}", "a0".repeat(32));
+        let expected = format!("*6 $3 SET $83 {key} $1 1 $2 NX $2 PX $5 75000 ");
+        assert_eq!(packed(75_000), expected);
+        assert!(packed(0).ends_with("$1 1 "), "Redis takes no life of 0");
+    }
 }

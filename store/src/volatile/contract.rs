@@ -7,7 +7,7 @@ use postern_circuit::{Admission, Settings, State};
 use postern_limits::Rate;
 use postern_request::UnixMillis;
 
-use super::{CircuitAsk, DecisionAsk, LimitAsk, LimitKey, VolatileStore};
+use super::{CircuitAsk, DecisionAsk, LimitAsk, LimitKey, ReplayKey, VolatileStore};
 
 /// Runs every case. `now` must be near the store's own clock; `salt` keeps runs apart.
 pub async fn run(store: &dyn VolatileStore, now: UnixMillis, salt: u8) {
@@ -17,6 +17,8 @@ pub async fn run(store: &dyn VolatileStore, now: UnixMillis, salt: u8) {
     parallel_requests_get_no_more(store, now, salt).await;
     a_circuit_opens_and_probes(store, now, salt).await;
     a_refused_request_takes_no_probe(store, now, salt).await;
+    what_was_seen_is_known_for_its_time(store, now, salt).await;
+    one_of_many_at_once_is_the_first(store, now, salt).await;
 }
 
 fn ask(key: [u8; 2], salt: u8, rate: &str) -> LimitAsk {
@@ -108,4 +110,33 @@ async fn a_refused_request_takes_no_probe(store: &dyn VolatileStore, now: UnixMi
     assert!(!store.decide(&both, later).await.unwrap().allows());
     let alone = DecisionAsk { limits: Vec::new(), circuit: Some(circuit) };
     assert_eq!(store.decide(&alone, later).await.unwrap().admission, Admission::Probe);
+}
+
+fn seen(name: u8, salt: u8) -> ReplayKey {
+    let mut bytes = [name; 32];
+    bytes[31] = salt;
+    ReplayKey(bytes)
+}
+
+async fn what_was_seen_is_known_for_its_time(store: &dyn VolatileStore, now: UnixMillis, salt: u8) {
+    let (long, short) = (seen(b'a', salt), seen(b'b', salt));
+    assert!(store.remember_once(long, 3_600_000, now).await.unwrap());
+    assert!(store.remember_once(short, 200, now).await.unwrap());
+    for key in [long, short, long] {
+        assert!(!store.remember_once(key, 3_600_000, now).await.unwrap());
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+    let later = UnixMillis(now.0 + 250);
+    assert!(!store.remember_once(long, 200, later).await.unwrap());
+    let again = store.remember_once(short, 3_600_000, later).await.unwrap();
+    assert!(again, "its time is over, and being seen again has not prolonged it");
+    assert!(!store.remember_once(short, 200, later).await.unwrap());
+}
+
+async fn one_of_many_at_once_is_the_first(store: &dyn VolatileStore, now: UnixMillis, salt: u8) {
+    let see = || store.remember_once(seen(b'c', salt), 3_600_000, now);
+    let (a, b, c, d) = tokio::join!(see(), see(), see(), see());
+    let first = [a, b, c, d].into_iter().filter(|seen| *seen == Ok(true)).count();
+    assert_eq!(first, 1);
+    assert_eq!(see().await, Ok(false));
 }

@@ -7,15 +7,22 @@ use postern_request::principal::Credential;
 
 use super::credentials::is_scope;
 use super::services::may_repeat_work;
+use super::tokens;
 use crate::decode::closest;
 use crate::host::HostPattern;
-use crate::model::{Auth, Enforce, Limit, LimitMode, OWN_SERVICE, Route, Service, Transform};
+use crate::model::{
+    Auth, BoundTokens, Enforce, JwtIssuer, Limit, LimitMode, OWN_SERVICE, Route, Service, Transform,
+};
 use crate::problem::{Position, Problems};
 use crate::raw::{RawAuth, RawAuthRules, RawCredential, RawDocument, RawRoute, Text};
 use crate::template::PathTemplate;
 
 /// What routes refer to.
 pub(super) struct Context<'a> {
+    pub(super) issuers: &'a [JwtIssuer],
+    /// Whether `credentials` could be read as a whole.
+    pub(super) all_issuers_read: bool,
+    pub(super) bound: BoundTokens,
     pub(super) services: &'a [Arc<Service>],
     pub(super) limits: &'a [Arc<Limit>],
     pub(super) transforms: &'a [(String, Transform)],
@@ -235,7 +242,9 @@ fn check_auth(context: &Context<'_>, raw: &RawAuth, path: &str, problems: &mut P
         RawCredential::Jwt => Credential::Jwt,
         RawCredential::ApiKey => Credential::ApiKey,
     });
-    Auth::Rules { any: any.collect(), scopes, optional }
+    let any: Vec<Credential> = any.collect();
+    let token = tokens::check_rules(context, rules, &any, &path, problems);
+    Auth::Rules { any, scopes, optional, token }
 }
 
 fn check_configured(
@@ -343,7 +352,13 @@ fn check_transforms(
     joined
 }
 
-fn report_dangling(what: &str, name: &Text, known: &[&str], path: &str, problems: &mut Problems) {
+pub(super) fn report_dangling(
+    what: &str,
+    name: &Text,
+    known: &[&str],
+    path: &str,
+    problems: &mut Problems,
+) {
     let hint = match closest(name, known) {
         Some(known) => format!("; did you mean `{known}`?"),
         None if known.is_empty() => format!("; the document has no {what}s"),

@@ -1,5 +1,8 @@
 use crate::{Document, Problem, from_json, json_schema};
 
+mod feed;
+mod tokens;
+
 const OPEN: &str =
     r#"{"name": "r", "match": {"path": "/r"}, "service": "postern", "auth": "none"}"#;
 

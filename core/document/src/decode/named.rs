@@ -1,8 +1,9 @@
-//! Mappings whose names the author chooses: services, limits, transforms.
+//! Mappings whose names the author chooses (services, limits, transforms) or somebody else
+//! (headers, claims).
 
 use postern_request::json::Value;
 
-use super::Decode;
+use super::{At, Decode, Text};
 use crate::node::{Kind, Node};
 use crate::problem::{Position, Problems};
 use crate::schema;
@@ -94,5 +95,40 @@ impl<T: Decode> Decode for Named<T> {
 
     fn schema() -> Value {
         schema::map_of(T::schema())
+    }
+}
+
+/// Values by names that somebody else chose, headers or claims, in the order of the document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entries<T>(pub Vec<(Text, T)>);
+
+impl<T: Decode> Decode for Entries<T> {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let Kind::Map(members) = &node.kind else {
+            let found = node.kind.describe();
+            problems.report(node.at, format!("expected a mapping, found {found}"));
+            return None;
+        };
+        // What cannot be read is reported and left out, so that the rest is checked too.
+        let read = members.iter().filter_map(|(name, at, value)| {
+            let value = problems.within(name, |problems| T::decode(value, problems))?;
+            Some((At { value: name.clone(), at: *at }, value))
+        });
+        Some(Self(read.collect()))
+    }
+
+    fn encode(&self) -> Option<Value> {
+        let members = self
+            .0
+            .iter()
+            .filter_map(|(name, value)| Some((name.value.clone(), value.encode_present()?)));
+        Some(Value::Object(members.collect()))
+    }
+
+    fn schema() -> Value {
+        Value::Object(vec![
+            ("type".to_owned(), Value::String("object".to_owned())),
+            ("additionalProperties".to_owned(), T::schema()),
+        ])
     }
 }

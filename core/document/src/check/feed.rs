@@ -1,0 +1,149 @@
+//! Who may ask by the feed, and how often.
+
+use crate::decode::{NAME_RULE, is_name};
+use crate::digest;
+use crate::model::{Feed, FeedIdentity, FeedPeer};
+use crate::problem::Problems;
+use crate::raw::{RawFeed, RawFeedPeer, RawRevocation};
+
+/// The longest SPIFFE id (SPIFFE-ID §2.3).
+const MAX_SPIFFE_ID: usize = 2048;
+
+pub(super) fn check(
+    raw: Option<&RawFeed>,
+    revocation: Option<&RawRevocation>,
+    problems: &mut Problems,
+) -> Feed {
+    let Some(raw) = raw else {
+        return Feed::default();
+    };
+    let poll_ms = raw.poll.as_ref().map(|poll| {
+        if !(200..=60_000).contains(&poll.millis) {
+            problems.report_as(poll.at, "feed.poll", "expected 200ms to 1m");
+        }
+        // One question may fail without anything being stale.
+        let too_seldom = revocation.is_some_and(|revocation| {
+            revocation.max_staleness.millis < poll.millis.saturating_mul(2)
+        });
+        if too_seldom {
+            let message = "`revocation.max_staleness` must be at least twice as long as this";
+            problems.report_as(poll.at, "feed.poll", message);
+        }
+        poll.millis
+    });
+    let mut peers: Vec<FeedPeer> = Vec::with_capacity(raw.peers.len());
+    for (at, raw) in raw.peers.iter().enumerate() {
+        let path = format!("feed.peers[{at}]");
+        let Some(peer) = check_peer(raw, &path, problems) else { continue };
+        if peers.iter().any(|known| same(&known.identity, &peer.identity)) {
+            problems.report_as(raw.at, &path, "this peer is there twice");
+        }
+        peers.push(peer);
+    }
+    Feed { forwarded_client_cert: raw.forwarded_client_cert, poll_ms, peers }
+}
+
+/// One credential under two names would be whoever is found first.
+fn same(a: &FeedIdentity, b: &FeedIdentity) -> bool {
+    match (a, b) {
+        (FeedIdentity::Spiffe(a), FeedIdentity::Spiffe(b)) => a == b,
+        (
+            FeedIdentity::Credential { name: a, sha256: hash_a },
+            FeedIdentity::Credential { name: b, sha256: hash_b },
+        ) => a == b || hash_a == hash_b,
+        _ => false,
+    }
+}
+
+fn check_peer(raw: &RawFeedPeer, path: &str, problems: &mut Problems) -> Option<FeedPeer> {
+    let identity = check_identity(raw, path, problems);
+    let path = format!("{path}.workloads");
+    if raw.workloads.is_empty() && !problems.any_below(&path) {
+        problems.report_as(raw.at, &path, "name the workloads that it may ask for");
+    }
+    let mut workloads: Vec<String> = Vec::with_capacity(raw.workloads.len());
+    for workload in &raw.workloads {
+        if !is_name(workload) {
+            problems.report_as(workload.at, &path, NAME_RULE);
+        } else if workloads.contains(&workload.value) {
+            problems.report_as(workload.at, &path, "this workload is there twice");
+        }
+        workloads.push(workload.value.clone());
+    }
+    Some(FeedPeer { identity: identity?, workloads })
+}
+
+fn check_identity(raw: &RawFeedPeer, path: &str, problems: &mut Problems) -> Option<FeedIdentity> {
+    match (&raw.spiffe, &raw.name, &raw.credential_sha256) {
+        (Some(spiffe), None, None) => {
+            if !is_spiffe_id(spiffe) {
+                let message =
+                    "expected a SPIFFE id, for example spiffe://cluster.local/ns/shop/sa/gateway";
+                problems.report_as(spiffe.at, &format!("{path}.spiffe"), message);
+            }
+            Some(FeedIdentity::Spiffe(spiffe.value.clone()))
+        }
+        (None, Some(name), Some(hash)) => {
+            if !is_name(name) {
+                problems.report_as(name.at, &format!("{path}.name"), NAME_RULE);
+            }
+            let sha256 = digest::sha256_from_hex(hash);
+            if sha256.is_none() {
+                let message = "expected SHA-256 of the credential, 64 hexadecimal digits";
+                problems.report_as(hash.at, &format!("{path}.credential_sha256"), message);
+            }
+            Some(FeedIdentity::Credential { name: name.value.clone(), sha256: sha256? })
+        }
+        _ => {
+            if !problems.any_below(path) {
+                let message = "say either `spiffe`, or `name` and `credential_sha256`";
+                problems.report_as(raw.at, path, message);
+            }
+            None
+        }
+    }
+}
+
+/// `spiffe://trust-domain/path`, both there, nothing that could be read in two ways: what the
+/// server takes from a certificate, and nothing else, can ever be asked for.
+fn is_spiffe_id(text: &str) -> bool {
+    let Some((domain, path)) = text.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/'))
+    else {
+        return false;
+    };
+    let in_domain =
+        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_');
+    let in_segment = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    text.len() <= MAX_SPIFFE_ID
+        && !domain.is_empty()
+        && domain.bytes().all(in_domain)
+        && path
+            .split('/')
+            .all(|part| !matches!(part, "" | "." | "..") && part.bytes().all(in_segment))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spiffe_ids_are_read_as_the_server_reads_them() {
+        let long = format!("spiffe://mesh/{}", "a".repeat(MAX_SPIFFE_ID));
+        for (text, expected) in [
+            ("spiffe://cluster.local/ns/shop/sa/payments", true),
+            ("spiffe://mesh/a", true),
+            ("spiffe://mesh", false),
+            ("spiffe://mesh/", false),
+            ("spiffe:///a", false),
+            ("spiffe://Mesh/a", false),
+            ("spiffe://mesh/a//b", false),
+            ("spiffe://mesh/a/../b", false),
+            ("spiffe://mesh/a?b", false),
+            ("spiffe://mesh:1/a", false),
+            ("https://mesh/a", false),
+            (long.as_str(), false),
+        ] {
+            assert_eq!(is_spiffe_id(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Who may call a route, as it is written.
+
+use postern_request::json::Value;
+
+use crate::decode::{Decode, Entries, Text, choice, record};
+use crate::node::{Kind, Node};
+use crate::problem::{Position, Problems};
+use crate::schema;
+
+record! {
+    /// Who may call a route.
+    pub struct RawAuthRules {
+        /// Credentials, one of which is needed.
+        any = "any": Vec<RawCredential>,
+        /// Scopes, all of which are needed.
+        scopes = "scopes": Vec<Text>,
+        /// Let requests without a credential through, as nobody; a bad one is still refused.
+        optional = "optional": Option<bool>,
+        /// Only tokens of these issuers; of all by default. Asks nothing of API keys.
+        issuers = "issuers": Option<Vec<Text>>,
+        /// A token must be for one of these too (`aud`). Asks nothing of API keys.
+        audiences = "audiences": Option<Vec<Text>>,
+        /// Claims of a token, all of which must say one of their values. Asks nothing of API keys.
+        claims = "claims": Option<Entries<Vec<Text>>>,
+        /// Only tokens that are bound so, and proven. Asks nothing of API keys.
+        proof = "proof": Option<RawProof>,
+    }
+}
+
+choice! {
+    /// Kinds of credential.
+    pub enum RawCredential {
+        /// A signed token.
+        Jwt = "jwt",
+        /// An API key.
+        ApiKey = "api_key",
+    }
+
+    /// What a token must be bound to.
+    pub enum RawProof {
+        /// A key, proven with each request (RFC 9449).
+        Dpop = "dpop",
+        /// The client's certificate (RFC 8705).
+        Certificate = "certificate",
+    }
+}
+
+/// `none`, or the rules.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RawAuth {
+    /// Everybody, without any credential.
+    None,
+    /// Those who meet the rules.
+    Rules(RawAuthRules),
+}
+
+impl Decode for RawAuth {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.kind {
+            Kind::Text(text) if text == "none" => Some(Self::None),
+            Kind::Map(_) => RawAuthRules::decode(node, problems).map(Self::Rules),
+            _ => {
+                problems.report(node.at, "expected `none` or a mapping such as {any: [jwt]}");
+                None
+            }
+        }
+    }
+
+    fn stand_in(at: Position) -> Option<Self> {
+        Some(Self::Rules(RawAuthRules {
+            at,
+            any: Vec::new(),
+            scopes: Vec::new(),
+            optional: None,
+            issuers: None,
+            audiences: None,
+            claims: None,
+            proof: None,
+        }))
+    }
+
+    fn encode(&self) -> Option<Value> {
+        match self {
+            Self::None => Some(Value::String("none".to_owned())),
+            Self::Rules(rules) => rules.encode(),
+        }
+    }
+
+    fn schema() -> Value {
+        schema::any_of(vec![schema::one_of_words(&["none"]), RawAuthRules::schema()])
+    }
+}

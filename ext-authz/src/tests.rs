@@ -1,0 +1,237 @@
+//! What the tests of this crate share: a document, tokens and proofs, requests, a store.
+//!
+//! Tokens and proofs are signed by `jsonwebtoken` and checked in plain Rust, so that nothing here
+//! is verified by the code that made it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use jsonwebtoken::{Algorithm, EncodingKey};
+use postern_circuit::Circuit;
+use postern_document::Document;
+use postern_jose::soft::SoftVerifier;
+use postern_jose::{KeySet, SignatureVerifier as _, base64url, dpop};
+use postern_request::{Denial, UnixMillis, path};
+use postern_store::volatile::{CircuitAsk, Decision, DecisionAsk, ReplayKey, VolatileStore};
+use postern_store::{BoxFuture, MemoryStore, StoreError};
+use postern_telemetry::MetricsRegistry;
+use serde_json::{Value, json};
+
+use crate::authorizer::{Authorizer, Identified, Incoming, Parts};
+use crate::{ApiKeys, CheckSignature, IssuerKeys, Metrics, NothingRevoked};
+
+mod bound;
+mod certificates;
+mod tokens;
+
+const ISSUER: &str = "https://i.test";
+const JWKS: &str = include_str!("../../core/jose/tests/keys/jwks.json");
+const ISSUER_KEY: &[u8] = include_bytes!("../../core/jose/tests/keys/rsa-private.pem");
+const CLIENT_KEY: &[u8] = include_bytes!("../../core/jose/tests/keys/ec-private.pem");
+const NOW: UnixMillis = UnixMillis(1_800_000_000_500);
+
+/// A request to `https://a.test`.
+pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> Incoming {
+    let headers = headers
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+        .collect();
+    Incoming {
+        method: method.to_owned(),
+        scheme: "https".to_owned(),
+        authority: "a.test".to_owned(),
+        target: target.to_owned(),
+        headers,
+        address: None,
+        certificate: None,
+    }
+}
+
+struct Gateway {
+    authorizer: Authorizer,
+    keys: Arc<IssuerKeys>,
+    /// Signatures of proofs that were checked.
+    proofs: Arc<AtomicUsize>,
+}
+
+impl Gateway {
+    /// One replica; `jwt` says how it takes tokens.
+    fn new(jwt: &Value, store: Arc<dyn VolatileStore>) -> Self {
+        Self::changed(jwt, store, |_| {})
+    }
+
+    fn changed(
+        jwt: &Value,
+        store: Arc<dyn VolatileStore>,
+        change: impl FnOnce(&mut Parts),
+    ) -> Self {
+        let document = document(jwt);
+        let keys = Arc::new(IssuerKeys::new(&document));
+        let registry = MetricsRegistry::new("test", Instant::now()).unwrap();
+        let proofs = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&proofs);
+        let check_proof_signature: CheckSignature = Arc::new(move |key, input, signature| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            SoftVerifier.verify(key, input, signature)
+        });
+        let mut parts = Parts {
+            document: Arc::new(ArcSwap::from_pointee(document)),
+            keys: Arc::clone(&keys),
+            check_signature: Arc::new(|key, input, signature| {
+                SoftVerifier.verify(key, input, signature)
+            }),
+            check_proof_signature,
+            revoked: Arc::new(NothingRevoked),
+            api_keys: ApiKeys::new(None),
+            store,
+            stand_in: Arc::default(),
+            metrics: Metrics::new(&registry).unwrap(),
+        };
+        change(&mut parts);
+        Self { authorizer: Authorizer::new(parts), keys, proofs }
+    }
+
+    async fn identify(&self, request: &Incoming) -> Result<Identified, Denial> {
+        let document = self.authorizer.parts.document.load_full();
+        let path = path::without_query(&request.target);
+        let route = document.find_route(&request.authority, &request.method, path);
+        let route = route.unwrap().unwrap();
+        self.authorizer.authenticate(&document, &route.auth, request, NOW).await
+    }
+
+    /// Why a request is refused; empty where it is not.
+    async fn reason(&self, request: &Incoming) -> &'static str {
+        self.identify(request).await.err().map_or("", |denial| denial.reason)
+    }
+
+    fn proofs_checked(&self) -> usize {
+        self.proofs.load(Ordering::Relaxed)
+    }
+}
+
+fn memory() -> Arc<dyn VolatileStore> {
+    Arc::new(MemoryStore::default())
+}
+
+fn document(jwt: &Value) -> Document {
+    let issuers = json!([{"issuer": ISSUER, "audiences": ["gateway"], "jwks": {"inline": JWKS}}]);
+    let jwt = changed(json!({"issuers": issuers}), jwt);
+    let document = json!({
+        "version": 1,
+        "services": {"s": {"upstream": "h:1"}},
+        "credentials": {"jwt": jwt},
+        "routes": [
+            {"name": "pay", "match": {"path": "/pay"}, "service": "s", "auth": {"any": ["jwt"]}},
+            {"name": "acme", "match": {"path": "/acme"}, "service": "s",
+             "auth": {"any": ["jwt"], "claims": {"tenant": ["acme"]}}},
+        ],
+    });
+    postern_document::from_json(document.to_string().as_bytes()).unwrap()
+}
+
+/// An object with members set, or taken away by null.
+fn changed(mut object: Value, changes: &Value) -> Value {
+    let members = object.as_object_mut().unwrap();
+    for (name, value) in changes.as_object().unwrap() {
+        if value.is_null() {
+            members.remove(name);
+        } else {
+            members.insert(name.clone(), value.clone());
+        }
+    }
+    object
+}
+
+fn signed(header: &Value, claims: &Value) -> String {
+    let encoded = |part: &Value| base64url::encode(part.to_string().as_bytes());
+    let input = format!("{}.{}", encoded(header), encoded(claims));
+    let (key, algorithm) = if header["alg"] == "RS256" {
+        (EncodingKey::from_rsa_pem(ISSUER_KEY), Algorithm::RS256)
+    } else {
+        (EncodingKey::from_ec_pem(CLIENT_KEY), Algorithm::ES256)
+    };
+    let signature = jsonwebtoken::crypto::sign(input.as_bytes(), &key.unwrap(), algorithm);
+    format!("{input}.{}", signature.unwrap())
+}
+
+/// The issuer's token for `alice`, with other claims.
+fn token(changes: &Value) -> String {
+    let claims = json!({
+        "iss": ISSUER, "aud": "gateway", "sub": "alice", "exp": NOW.as_secs() + 3600,
+    });
+    signed(&json!({"alg": "RS256", "kid": "rsa"}), &changed(claims, changes))
+}
+
+/// The thumbprint of the client's key.
+fn thumbprint() -> [u8; 32] {
+    KeySet::parse(JWKS.as_bytes()).unwrap().keys[1].thumbprint()
+}
+
+/// One that is bound to the client's key.
+fn bound_token() -> String {
+    token(&json!({"cnf": {"jkt": base64url::encode(&thumbprint())}}))
+}
+
+/// The header of a proof by the client.
+fn proof_header() -> Value {
+    let keys: Value = serde_json::from_str(JWKS).unwrap();
+    let key = &keys["keys"][1];
+    json!({
+        "typ": "dpop+jwt", "alg": "ES256",
+        "jwk": {"kty": "EC", "crv": "P-256", "x": key["x"], "y": key["y"]},
+    })
+}
+
+/// What a proof for `GET https://a.test/pay` says, with other claims.
+fn proof_claims(token: &str, changes: &Value) -> Value {
+    let claims = json!({
+        "jti": "j1", "htm": "GET", "htu": "https://a.test/pay", "iat": NOW.as_secs(),
+        "ath": base64url::encode(&dpop::access_token_hash(token.as_bytes())),
+    });
+    changed(claims, changes)
+}
+
+fn proof(token: &str, changes: &Value) -> String {
+    signed(&proof_header(), &proof_claims(token, changes))
+}
+
+/// A store that does not answer.
+struct Away;
+
+fn away<T: Send + 'static>() -> BoxFuture<'static, Result<T, StoreError>> {
+    Box::pin(async { Err(StoreError::Unavailable("for the test".to_owned())) })
+}
+
+impl VolatileStore for Away {
+    fn decide<'a>(
+        &'a self,
+        _: &'a DecisionAsk,
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Result<Decision, StoreError>> {
+        away()
+    }
+
+    fn record_outcome<'a>(
+        &'a self,
+        _: &'a CircuitAsk,
+        _: bool,
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
+        away()
+    }
+
+    fn remember_once(
+        &self,
+        _: ReplayKey,
+        _: u64,
+        _: UnixMillis,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        away()
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        away()
+    }
+}

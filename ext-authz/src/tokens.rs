@@ -1,0 +1,104 @@
+//! The caller by a token: verified, not revoked, one that the route takes, and shown by whoever
+//! it belongs to.
+
+use std::cell::Cell;
+
+use postern_document::{Auth, Document};
+use postern_jose::{Confirmation, Possession, TokenError, VerifiedToken};
+use postern_request::{Denial, UnixMillis};
+
+use crate::authorizer::{Authorizer, Identified, Incoming};
+use crate::keys::Verifier;
+use crate::possession::{self, Proven};
+
+/// A token as it was presented.
+#[derive(Clone, Copy)]
+pub(crate) struct Token<'a> {
+    pub(crate) text: &'a [u8],
+    /// With the scheme `DPoP`.
+    pub(crate) is_dpop: bool,
+}
+
+impl Authorizer {
+    /// What costs little is judged first; a proof only where everything else holds.
+    pub(crate) async fn by_token(
+        &self,
+        document: &Document,
+        auth: &Auth,
+        request: &Incoming,
+        token: Token<'_>,
+        now: UnixMillis,
+    ) -> Result<Identified, Denial> {
+        let verified = self.verify(document, token.text, now)?;
+        // A token that is bound to a key is no bearer token (RFC 9449 §7.2), and whoever sends
+        // another one with a proof takes it for what it is not.
+        if verified.claims.confirmation.key.is_some() != token.is_dpop {
+            return Err(Denial::invalid_token("dpop_scheme"));
+        }
+        self.parts.revoked.check(document, &verified, now)?;
+        if let Some(rules) = auth.token() {
+            rules.check(&verified)?;
+        }
+        let shown = self.confirm(document, request, token.text, &verified, now).await?;
+        Ok(Identified { principal: Some(verified.claims.principal), shown })
+    }
+
+    fn verify(
+        &self,
+        document: &Document,
+        token: &[u8],
+        now: UnixMillis,
+    ) -> Result<VerifiedToken, Denial> {
+        let token = core::str::from_utf8(token).map_err(|_| TokenError::Form.to_denial())?;
+        let keys = self.parts.keys.snapshot();
+        let asked = Cell::new(None);
+        let keys_of = |issuer: usize| {
+            asked.set(Some(issuer));
+            keys.get(issuer).and_then(|keys| keys.as_deref())
+        };
+        let mut verifier = Verifier(&self.parts.check_signature);
+        let (issuers, bound) = (&document.issuers, &document.bound);
+        let verified = if bound.certificate.is_some() || bound.dpop.is_some() {
+            postern_jose::verify_bound(token, issuers, keys_of, &mut verifier, now)
+        } else {
+            postern_jose::verify(token, issuers, keys_of, &mut verifier, now)
+        };
+        verified.map_err(|error| {
+            if let (TokenError::Key, Some(issuer)) = (error, asked.get()) {
+                self.parts.keys.unknown_key(issuer);
+            }
+            error.to_denial()
+        })
+    }
+
+    /// What the request shows of what its token is bound to, which must be all of it.
+    async fn confirm(
+        &self,
+        document: &Document,
+        request: &Incoming,
+        token: &[u8],
+        verified: &VerifiedToken,
+        now: UnixMillis,
+    ) -> Result<Possession, Denial> {
+        let bound = verified.claims.confirmation;
+        let mut shown = Possession::default();
+        if let (Some(_), Some(source)) = (bound.certificate, document.bound.certificate) {
+            shown.certificate = possession::certificate(source, request)?;
+        }
+        let without_key = Confirmation { key: None, ..bound };
+        without_key.check(&shown).map_err(TokenError::to_denial)?;
+        let mut proven = None;
+        if let (Some(key), Some(rules)) = (bound.key, document.bound.dpop) {
+            let check = &self.parts.check_proof_signature;
+            let proof = possession::proof(request, token, key, rules, check, now)?;
+            shown.key = Some(proof.thumbprint);
+            proven = Some(Proven { proof, rules });
+        }
+        verified.confirm(&shown).map_err(TokenError::to_denial)?;
+        // What does not hold is not worth remembering.
+        if let Some(proven) = proven {
+            proven.first_use(&*self.parts.store, &self.parts.metrics, now).await?;
+        }
+        Ok(shown)
+    }
+}
