@@ -55,12 +55,12 @@ pub(crate) fn proof(
     now: UnixMillis,
 ) -> Result<Proof, Denial> {
     let proof = match request.headers.single(headers::DPOP) {
-        Single::Absent => return Err(Denial::invalid_token("dpop_missing")),
-        Single::Repeated => return Err(Denial::invalid_token("dpop_repeated")),
+        Single::Absent => return Err(Denial::invalid_proof("dpop_missing")),
+        Single::Repeated => return Err(Denial::invalid_proof("dpop_repeated")),
         Single::One(proof) => proof,
     };
     let proof =
-        core::str::from_utf8(proof).map_err(|_| Denial::invalid_token(DpopError::Form.reason()))?;
+        core::str::from_utf8(proof).map_err(|_| Denial::invalid_proof(DpopError::Form.reason()))?;
     let url = format!("{}://{}{}", scheme(request), request.authority, request.target);
     let request = DpopRequest {
         method: &request.method,
@@ -74,8 +74,8 @@ pub(crate) fn proof(
     let mut verifier = OneKey { thumbprint: key, is_other: false, verifier: Verifier(check) };
     dpop::verify(proof, &request, &mut verifier).map_err(|error| match error {
         DpopError::Unverified(_) => Denial::unavailable(error.reason(), 1),
-        _ if verifier.is_other => Denial::invalid_token("dpop_other_key"),
-        _ => Denial::invalid_token(error.reason()),
+        _ if verifier.is_other => Denial::invalid_proof("dpop_other_key"),
+        _ => Denial::invalid_proof(error.reason()),
     })
 }
 
@@ -130,7 +130,7 @@ impl Proven {
         let key = ReplayKey(self.proof.jti_hash);
         match store.remember_once(key, keep_ms(self.rules), now).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Denial::invalid_token("dpop_replayed")),
+            Ok(false) => Err(Denial::invalid_proof("dpop_replayed")),
             Err(error) => {
                 tracing::debug!(%error, "a proof cannot be remembered");
                 metrics.store_failed(StoreFailure::Deny.as_str());

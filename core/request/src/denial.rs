@@ -135,6 +135,8 @@ pub enum Challenge {
     InvalidToken,
     /// `error="insufficient_scope"` with the scopes that the route asks for.
     InsufficientScope(Vec<String>),
+    /// RFC 9449 §7.1: `error="invalid_dpop_proof"`, and what proofs may be signed with.
+    InvalidProof,
 }
 
 impl Challenge {
@@ -148,6 +150,11 @@ impl Challenge {
                 "Bearer realm=\"postern\", error=\"insufficient_scope\", scope=\"{}\"",
                 scopes.join(" ")
             ),
+            Self::InvalidProof => {
+                "DPoP realm=\"postern\", error=\"invalid_dpop_proof\", algs=\"ES256 ES384 ES512 \
+                 EdDSA RS256 RS384 RS512 PS256 PS384 PS512\""
+                    .to_owned()
+            }
         }
     }
 }
@@ -251,6 +258,14 @@ impl Denial {
     pub fn invalid_token(reason: &'static str) -> Self {
         let mut denial = Self::new(ErrorCode::InvalidToken, reason);
         denial.challenge = Some(Challenge::InvalidToken);
+        denial
+    }
+
+    /// The token may hold, but not who shows it: its proof of possession does not.
+    #[must_use]
+    pub fn invalid_proof(reason: &'static str) -> Self {
+        let mut denial = Self::new(ErrorCode::InvalidToken, reason);
+        denial.challenge = Some(Challenge::InvalidProof);
         denial
     }
 
