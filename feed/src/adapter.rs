@@ -102,6 +102,7 @@ fn read(request: ExchangeRequest) -> Ask {
         idle: Duration::from_millis(request.idle_ms.into()),
         max_bytes: (max_bytes > 0).then_some(max_bytes),
         key_digests: request.key_digests,
+        wanted_keys: request.wanted_keys,
     }
 }
 
@@ -160,3 +161,5 @@ fn millis(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, feature = "tls"))]
+mod tls_tests;

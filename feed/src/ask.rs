@@ -36,6 +36,8 @@ pub struct Ask {
     pub max_bytes: Option<usize>,
     /// Issuer → digest of the key set that it has.
     pub key_digests: BTreeMap<String, String>,
+    /// Issuers of whom it has seen a token that names a key which it does not have.
+    pub wanted_keys: Vec<String>,
 }
 
 /// How far a snapshot has been taken.
@@ -62,7 +64,9 @@ pub enum AskError {
     #[error("a digest is at most {MAX_DIGEST} visible ASCII characters")]
     Digest,
     /// Too many issuers, or a name that is too long.
-    #[error("`key_digests` names at most {MAX_ISSUERS} issuers of {MAX_ISSUER} bytes")]
+    #[error(
+        "`key_digests` and `wanted_keys` name at most {MAX_ISSUERS} issuers of {MAX_ISSUER} bytes"
+    )]
     Issuers,
     /// There is no such bucket.
     #[error("`snapshot_bucket` is below {BUCKETS}")]
@@ -92,9 +96,9 @@ impl Ask {
         if digests.into_iter().any(|digest| digest.len() > MAX_DIGEST || !visible(digest)) {
             return Err(AskError::Digest);
         }
-        if self.key_digests.len() > MAX_ISSUERS
-            || self.key_digests.keys().any(|issuer| issuer.len() > MAX_ISSUER)
-        {
+        let too_many = self.key_digests.len().max(self.wanted_keys.len()) > MAX_ISSUERS;
+        let mut issuers = self.key_digests.keys().chain(&self.wanted_keys);
+        if too_many || issuers.any(|issuer| issuer.len() > MAX_ISSUER) {
             return Err(AskError::Issuers);
         }
         if self.snapshot.is_some_and(|progress| progress.next_bucket >= BUCKETS) {
@@ -145,6 +149,10 @@ mod tests {
         assert_eq!(with(&|ask| ask.key_digests = one(&long, "d")), Err(AskError::Issuers));
         let many: BTreeMap<_, _> = (0..65).map(|at| (at.to_string(), String::new())).collect();
         assert_eq!(with(&|ask| ask.key_digests = many.clone()), Err(AskError::Issuers));
+        let wanted = |ask: &mut Ask, times| ask.wanted_keys = vec!["i".repeat(512); times];
+        assert_eq!(with(&|ask| wanted(ask, 64)), Ok(()));
+        assert_eq!(with(&|ask| wanted(ask, 65)), Err(AskError::Issuers));
+        assert_eq!(with(&|ask| ask.wanted_keys = vec![long.clone()]), Err(AskError::Issuers));
         assert_eq!(with(&|ask| ask.snapshot = progress(16_383)), Ok(()));
         assert_eq!(with(&|ask| ask.snapshot = progress(16_384)), Err(AskError::Bucket));
     }

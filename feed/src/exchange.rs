@@ -11,7 +11,7 @@ use crate::Clock;
 use crate::admission::Admission;
 use crate::answer::{Answer, Content, Refusal};
 use crate::ask::{Ask, Progress};
-use crate::keys::PublishedKeys;
+use crate::keys::{KeysWanted, PublishedKeys};
 use crate::log::{Delta, RevocationLog, Since};
 use crate::metrics::{Metrics, Outcome};
 use crate::pace::{Jitter, Pace};
@@ -31,6 +31,8 @@ pub struct ExchangeParts {
     pub state: Arc<FeedState>,
     /// Who may ask for what.
     pub peers: Arc<dyn Peers>,
+    /// Who fetches issuers' keys.
+    pub keys_wanted: Arc<dyn KeysWanted>,
     /// Digest of the document in use.
     pub document_digest: Arc<dyn Fn() -> String + Send + Sync>,
     /// Once it begins, nobody waits any more.
@@ -104,6 +106,7 @@ impl Exchange {
         self.take(Counted::Exchange, peer)?;
         let digest = (self.parts.document_digest)();
         self.parts.metrics.document(digest == ask.document_digest);
+        self.want_keys(ask);
 
         let due = tokio::time::Instant::now() + self.pace.wait(ask.wait);
         let draining = self.parts.drain.draining();
@@ -132,6 +135,14 @@ impl Exchange {
                 () = &mut draining => return Ok(self.say(ask, found, digest, false)),
             }
         }
+    }
+
+    /// What is fetched comes as news, to all who wait: this answer does not wait for it.
+    fn want_keys(&self, ask: &Ask) {
+        for issuer in &ask.wanted_keys {
+            self.parts.keys_wanted.wanted(issuer);
+        }
+        self.parts.metrics.keys_wanted(ask.wanted_keys.len());
     }
 
     fn log(&self) -> Result<Arc<RevocationLog>, Refusal> {

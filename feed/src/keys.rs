@@ -26,6 +26,18 @@ pub struct PublishedKeys {
 #[error("a key set has at most {MAX_JWKS_BYTES} bytes")]
 pub struct TooLong;
 
+/// Whoever fetches issuers' keys: told when somebody saw a token with a key that is not there.
+pub trait KeysWanted: Send + Sync {
+    /// An Envoy wants this issuer's keys fetched again. It may be nobody's name, and the same
+    /// one again and again: what that costs is for the implementation to bound.
+    fn wanted(&self, issuer: &str);
+}
+
+/// Nobody fetches.
+impl KeysWanted for () {
+    fn wanted(&self, _: &str) {}
+}
+
 /// The key sets of all issuers, as background tasks bring them.
 pub struct KeySets {
     sets: RwLock<BTreeMap<String, Arc<PublishedKeys>>>,
@@ -55,6 +67,13 @@ impl KeySets {
         drop(sets);
         self.news.publish();
         Ok(())
+    }
+
+    /// An issuer's keys, as they are sent.
+    #[must_use]
+    pub fn get(&self, issuer: &str) -> Option<Arc<PublishedKeys>> {
+        let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
+        sets.get(issuer).map(Arc::clone)
     }
 
     /// The sets of the issuers named in `digests` that are not the ones named there, up to
@@ -117,6 +136,8 @@ mod tests {
         assert_eq!((a.issuer.as_str(), a.jwks.as_str(), a.digest.len()), ("a", "{}", 32));
         assert_eq!(sets.changed(&ask(&[("a", a.digest.as_str())]), 100), (Vec::new(), false));
         assert_eq!(sets.changed(&ask(&[]), 100), (Vec::new(), false));
+        assert_eq!(sets.get("a").as_ref(), Some(a));
+        assert_eq!(sets.get("c"), None);
     }
 
     #[test]

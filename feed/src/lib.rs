@@ -7,7 +7,8 @@
 //!
 //! Deliberately absent: which store is behind [`RevocationSource`], who says that there is news
 //! ([`WakeUps`]), where keys come from, and which workloads there are ([`Peers`]). For the store's
-//! own ports there are [`StoredRevocations`] and [`BusWakeUps`].
+//! own ports there are [`StoredRevocations`], [`BusWakeUps`], and [`Retention`], which deletes
+//! what has expired.
 
 mod adapter;
 mod admission;
@@ -27,6 +28,7 @@ mod peer;
 mod quota;
 mod reader;
 mod recent;
+mod retention;
 mod settings;
 mod source;
 mod state;
@@ -39,16 +41,17 @@ pub use adapter::FeedService;
 pub use answer::{Answer, Content, Refusal};
 pub use ask::{Ask, AskError, Progress};
 pub use exchange::{Exchange, ExchangeParts};
-pub use keys::{KeySets, PublishedKeys, TooLong};
+pub use keys::{KeySets, KeysWanted, PublishedKeys, TooLong};
 pub use loader::Loader;
 pub use log::{Applied, Delta, Piece, RevocationLog, Since};
 pub use metrics::Metrics;
 pub use pace::Jitter;
 pub use peer::{ListedPeers, PeerIdentity, Peers, Workloads};
 pub use postern_store::BoxFuture;
+pub use retention::Retention;
 pub use settings::{Answers, Bounds, Quota, Quotas, Reading, Settings, SettingsError};
-pub use source::{NoWakeUps, RevocationSource, SourceError, SourceIdentity, SourceRecord};
-pub use source::{WakeUp, WakeUps};
+pub use source::{Entry, NothingListed, RevocationSource};
+pub use source::{NoWakeUps, SourceError, SourceIdentity, SourceRecord, WakeUp, WakeUps};
 pub use state::FeedState;
 pub use stored::{BusWakeUps, StoredRevocations};
 pub use trust::{Arrival, FeedCredential, ForwardedClientCert, Trust, Unidentified};

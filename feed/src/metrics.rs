@@ -65,6 +65,9 @@ pub struct Metrics {
     store_reads: IntCounterVec,
     records_refused: IntCounter,
     records_unreadable: IntCounter,
+    records_elsewhere: IntCounter,
+    records_deleted: IntCounter,
+    keys_wanted: IntCounter,
 }
 
 impl Metrics {
@@ -131,6 +134,18 @@ impl Metrics {
                 "postern_feed_records_unreadable_total",
                 "Entries of the durable list that this version does not understand",
             )?,
+            records_elsewhere: counter(
+                "postern_feed_records_elsewhere_total",
+                "Entries of the durable list about issuers that the document does not name",
+            )?,
+            records_deleted: counter(
+                "postern_feed_records_deleted_total",
+                "Expired entries that were deleted from the durable list",
+            )?,
+            keys_wanted: counter(
+                "postern_feed_keys_wanted_total",
+                "Issuers of whom an Envoy saw a token with a key that it does not have",
+            )?,
         })
     }
 
@@ -179,6 +194,18 @@ impl Metrics {
 
     pub(crate) fn record_unreadable(&self) {
         self.records_unreadable.inc();
+    }
+
+    pub(crate) fn record_elsewhere(&self) {
+        self.records_elsewhere.inc();
+    }
+
+    pub(crate) fn records_deleted(&self, records: u64) {
+        self.records_deleted.inc_by(records);
+    }
+
+    pub(crate) fn keys_wanted(&self, issuers: usize) {
+        self.keys_wanted.inc_by(u64::try_from(issuers).unwrap_or(u64::MAX));
     }
 }
 

@@ -42,7 +42,8 @@ impl Jitter {
     }
 
     /// A time within a tenth of `about`.
-    fn around(&self, about: Duration) -> Duration {
+    #[must_use]
+    pub fn around(&self, about: Duration) -> Duration {
         self.between(about - about / 10, about + about / 10)
     }
 }

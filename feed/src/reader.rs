@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use postern_request::UnixMillis;
-use postern_revocation::Record;
+use postern_revocation::{Record, Revocation};
 use postern_telemetry::Moment;
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::expiry::ExpiryClock;
 use crate::log::{Applied, RevocationLog};
 use crate::metrics::Metrics;
 use crate::settings::Reading;
-use crate::source::{RevocationSource, SourceError, SourceIdentity, SourceRecord};
+use crate::source::{Entry, RevocationSource, SourceError, SourceIdentity, SourceRecord};
 use crate::state::FeedState;
 
 /// Records between two moments at which other tasks may run: a millisecond's work.
@@ -108,11 +108,13 @@ impl Reader {
             let now = UnixMillis(self.now.saturating_mul(1000));
             let page = self.within(self.source.revocations_since(after, limit, now)).await?;
             let last = u32::try_from(page.len()).is_ok_and(|length| length < limit);
+            let mut news = false;
             for batch in page.chunks(BATCH) {
-                self.apply(log, batch);
+                news |= self.apply(log, batch);
                 tokio::task::yield_now().await;
             }
-            if !page.is_empty() {
+            // What concerns nobody here is no reason to wake a thousand who wait.
+            if news {
                 self.state.news.publish();
             }
             if last {
@@ -124,23 +126,38 @@ impl Reader {
         }
     }
 
-    fn apply(&self, log: &RevocationLog, batch: &[SourceRecord]) {
-        for SourceRecord { seq, revocation } in batch {
-            let Some(revocation) = revocation else {
-                self.metrics.record_unreadable();
-                tracing::warn!(seq, "a revocation cannot be understood by this version");
-                log.skip(*seq);
-                continue;
-            };
-            let was_short = log.is_short_of_room();
-            let record = Record::of(log.key(), revocation);
-            if log.apply(*seq, record, self.now) == Applied::Refused {
-                if !was_short {
-                    tracing::error!(seq, "no room for revocations; what is known is stale");
+    /// Whether anything came of it.
+    fn apply(&self, log: &RevocationLog, batch: &[SourceRecord]) -> bool {
+        let mut news = false;
+        for SourceRecord { seq, entry } in batch {
+            match entry {
+                Entry::Revoked(revocation) => news |= self.keep(log, *seq, revocation),
+                Entry::Elsewhere => {
+                    self.metrics.record_elsewhere();
+                    log.skip(*seq);
                 }
-                self.metrics.record_refused();
+                Entry::Unreadable => {
+                    self.metrics.record_unreadable();
+                    tracing::warn!(seq, "a revocation cannot be understood by this version");
+                    log.skip(*seq);
+                }
             }
         }
+        news
+    }
+
+    /// Whether there is something to tell of it.
+    fn keep(&self, log: &RevocationLog, seq: u64, revocation: &Revocation) -> bool {
+        let was_short = log.is_short_of_room();
+        let record = Record::of(log.key(), revocation);
+        let applied = log.apply(seq, record, self.now);
+        if applied == Applied::Refused {
+            if !was_short {
+                tracing::error!(seq, "no room for revocations; what is known is stale");
+            }
+            self.metrics.record_refused();
+        }
+        applied == Applied::Kept
     }
 
     /// Lets go of what has expired, in parts, so that requests are served in between.

@@ -1,5 +1,7 @@
 //! What the loader needs from outside: the list of what is revoked, and word that it grew.
 
+use std::future::ready;
+
 use postern_request::UnixMillis;
 use postern_revocation::{FingerprintKey, Revocation};
 
@@ -10,9 +12,26 @@ use crate::BoxFuture;
 pub struct SourceRecord {
     /// Its place in the list.
     pub seq: u64,
-    /// What it says; none when it cannot be read here, as when a newer version wrote a kind of
-    /// revocation that this one does not know.
-    pub revocation: Option<Revocation>,
+    /// What it says.
+    pub entry: Entry,
+}
+
+/// What an entry of the durable list says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// This is revoked.
+    Revoked(Revocation),
+    /// Something that no token which is accepted here can have: other gateways share the list.
+    Elsewhere,
+    /// Nothing that can be read here, as when a newer version wrote a kind of revocation that
+    /// this one does not know.
+    Unreadable,
+}
+
+impl From<Option<Revocation>> for Entry {
+    fn from(read: Option<Revocation>) -> Self {
+        read.map_or(Self::Unreadable, Self::Revoked)
+    }
 }
 
 /// Which list it is.
@@ -73,6 +92,29 @@ pub enum WakeUp {
 pub trait WakeUps: Send {
     /// The next word. Dropping the future loses none.
     fn next(&mut self) -> BoxFuture<'_, WakeUp>;
+}
+
+/// A list in which nothing will ever stand: for a server that has keys to tell of, and no store.
+///
+/// It is the same list in every process. Replicas with lists of their own would send an Envoy
+/// that asks one after the other from snapshot to snapshot.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NothingListed;
+
+impl RevocationSource for NothingListed {
+    fn feed_identity(&self) -> BoxFuture<'_, Result<SourceIdentity, SourceError>> {
+        // No fingerprint is ever made with this key. A store's epoch is made by chance.
+        Box::pin(ready(Ok(SourceIdentity { epoch: 1, key: FingerprintKey::new([0; 16]) })))
+    }
+
+    fn revocations_since(
+        &self,
+        _: u64,
+        _: u32,
+        _: UnixMillis,
+    ) -> BoxFuture<'_, Result<Vec<SourceRecord>, SourceError>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
 }
 
 /// No bus at all.

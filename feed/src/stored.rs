@@ -1,23 +1,51 @@
 //! The store's ports as the loader wants them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use postern_request::UnixMillis;
+use postern_revocation::Revocation;
 use postern_store::bus::{Wakeup, Wakeups};
 use postern_store::durable::{FeedIdentity, RevocationRecord, RevocationStore};
 use postern_store::{BoxFuture, StoreError};
 
-use crate::source::{RevocationSource, SourceError, SourceIdentity, SourceRecord};
+use crate::source::{Entry, RevocationSource, SourceError, SourceIdentity, SourceRecord};
 use crate::source::{WakeUp, WakeUps};
 
 /// A durable store's revocations.
-pub struct StoredRevocations(Arc<dyn RevocationStore>);
+pub struct StoredRevocations {
+    store: Arc<dyn RevocationStore>,
+    /// None: of all issuers.
+    issuers: Option<BTreeSet<String>>,
+}
 
 impl StoredRevocations {
     /// Those of this store.
     #[must_use]
     pub fn new(store: Arc<dyn RevocationStore>) -> Self {
-        Self(store)
+        Self { store, issuers: None }
+    }
+
+    /// Those of these issuers alone. A gateway that accepts no tokens of another need not hold
+    /// what is revoked there, nor tell its Envoys of it.
+    #[must_use]
+    pub fn of_issuers(
+        store: Arc<dyn RevocationStore>,
+        issuers: impl IntoIterator<Item = String>,
+    ) -> Self {
+        Self { store, issuers: Some(issuers.into_iter().collect()) }
+    }
+
+    fn read(&self, record: RevocationRecord) -> SourceRecord {
+        let concerns_us = |revocation: &Revocation| {
+            let issuers = self.issuers.as_ref();
+            issuers.is_none_or(|issuers| issuers.contains(revocation.issuer()))
+        };
+        let entry = match record.revocation {
+            Some(revocation) if !concerns_us(&revocation) => Entry::Elsewhere,
+            read => read.into(),
+        };
+        SourceRecord { seq: record.seq, entry }
     }
 }
 
@@ -25,7 +53,7 @@ impl RevocationSource for StoredRevocations {
     fn feed_identity(&self) -> BoxFuture<'_, Result<SourceIdentity, SourceError>> {
         Box::pin(async move {
             let FeedIdentity { epoch, fingerprint_key } =
-                self.0.feed_identity().await.map_err(read_error)?;
+                self.store.feed_identity().await.map_err(read_error)?;
             Ok(SourceIdentity { epoch, key: fingerprint_key })
         })
     }
@@ -37,14 +65,11 @@ impl RevocationSource for StoredRevocations {
         now: UnixMillis,
     ) -> BoxFuture<'_, Result<Vec<SourceRecord>, SourceError>> {
         Box::pin(async move {
-            let page = self.0.revocations_since(after_seq, limit, now).await;
-            Ok(page.map_err(read_error)?.into_iter().map(read_record).collect())
+            let page = self.store.revocations_since(after_seq, limit, now).await;
+            // None is left out: whoever reads goes by the numbers, and by how many there are.
+            Ok(page.map_err(read_error)?.into_iter().map(|record| self.read(record)).collect())
         })
     }
-}
-
-fn read_record(record: RevocationRecord) -> SourceRecord {
-    SourceRecord { seq: record.seq, revocation: record.revocation }
 }
 
 fn read_error(error: StoreError) -> SourceError {
@@ -83,30 +108,47 @@ impl WakeUps for BusWakeUps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use postern_revocation::{Revocation, RevocationKind};
+    use postern_revocation::RevocationKind;
     use postern_store::durable::NewRevocation;
     use postern_store::durable::memory::MemoryDurableStore;
     use postern_store::{LocalBus, RevocationBus as _};
 
+    fn new(issuer: &str, value: &str) -> NewRevocation {
+        NewRevocation {
+            revocation: Revocation::at(100, RevocationKind::Token, issuer, value, 500).unwrap(),
+            created_at: UnixMillis(100_000),
+            reason: None,
+        }
+    }
+
     #[tokio::test]
     async fn a_stores_revocations_are_read() {
         let store = Arc::new(MemoryDurableStore::new());
-        let new = |value: &str| NewRevocation {
-            revocation: Revocation::at(100, RevocationKind::Token, "issuer", value, 500).unwrap(),
-            created_at: UnixMillis(100_000),
-            reason: None,
-        };
-        let seqs = store.revoke(vec![new("a"), new("b"), new("c")]).await.unwrap();
+        let all = ["a", "b", "c"].map(|value| new("issuer", value));
+        let seqs = store.revoke(all.to_vec()).await.unwrap();
         let source = StoredRevocations::new(store);
         let identity = source.feed_identity().await.unwrap();
         assert_ne!(identity.epoch, 0);
         let page = source.revocations_since(0, 2, UnixMillis(200_000)).await.unwrap();
         assert_eq!(page.iter().map(|record| record.seq).collect::<Vec<_>>(), seqs[..2]);
         let rest = source.revocations_since(seqs[1], 2, UnixMillis(200_000)).await.unwrap();
-        let rest: Vec<_> = rest.iter().map(|record| record.revocation.clone().unwrap()).collect();
-        assert_eq!(rest, [new("c").revocation]);
+        let rest: Vec<Entry> = rest.into_iter().map(|record| record.entry).collect();
+        assert_eq!(rest, [Entry::Revoked(new("issuer", "c").revocation)]);
         let late = source.revocations_since(0, 2, UnixMillis(500_000)).await.unwrap();
         assert!(late.is_empty(), "what has expired is left out");
+    }
+
+    #[tokio::test]
+    async fn what_other_issuers_tokens_are_revoked_is_passed_over_in_its_place() {
+        let store = Arc::new(MemoryDurableStore::new());
+        let all = [new("theirs", "a"), new("ours", "b"), new("ours ", "c"), new("theirs", "d")];
+        let seqs = store.revoke(all.to_vec()).await.unwrap();
+        let source = StoredRevocations::of_issuers(store, ["ours".to_owned()]);
+        let page = source.revocations_since(0, 10, UnixMillis(200_000)).await.unwrap();
+        assert_eq!(page.iter().map(|record| record.seq).collect::<Vec<_>>(), seqs);
+        let entries: Vec<Entry> = page.into_iter().map(|record| record.entry).collect();
+        let ours = Entry::Revoked(new("ours", "b").revocation);
+        assert_eq!(entries, [Entry::Elsewhere, ours, Entry::Elsewhere, Entry::Elsewhere]);
     }
 
     #[tokio::test]

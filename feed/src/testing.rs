@@ -15,12 +15,13 @@ use tokio::sync::mpsc;
 use crate::answer::{Answer, Content, Refusal};
 use crate::ask::{Ask, Progress};
 use crate::exchange::{Exchange, ExchangeParts};
+use crate::keys::KeysWanted;
 use crate::loader::Loader;
 use crate::metrics::Metrics;
 use crate::pace::Jitter;
 use crate::peer::{PeerIdentity, Peers};
 use crate::settings::Settings;
-use crate::source::{RevocationSource, SourceError, SourceIdentity, SourceRecord};
+use crate::source::{Entry, RevocationSource, SourceError, SourceIdentity, SourceRecord};
 use crate::source::{WakeUp, WakeUps};
 use crate::state::FeedState;
 use crate::{BoxFuture, Clock};
@@ -38,6 +39,7 @@ struct Inner {
     /// Calls that still succeed; none: all.
     good_calls: Option<usize>,
     reads: usize,
+    calls: usize,
 }
 
 impl FakeSource {
@@ -48,6 +50,7 @@ impl FakeSource {
             entries: Vec::new(),
             good_calls: None,
             reads: 0,
+            calls: 0,
         })))
     }
 
@@ -56,13 +59,14 @@ impl FakeSource {
         let inner = self.0.lock().unwrap();
         let entries = inner.entries.iter().filter(|entry| entry.seq <= seq).cloned().collect();
         let (identity, good_calls) = (inner.identity, None);
-        Arc::new(Self(Mutex::new(Inner { identity, entries, good_calls, reads: 0 })))
+        let (reads, calls) = (0, 0);
+        Arc::new(Self(Mutex::new(Inner { identity, entries, good_calls, reads, calls })))
     }
 
-    pub(crate) fn push(&self, revocation: Option<Revocation>) -> u64 {
+    pub(crate) fn push(&self, entry: Entry) -> u64 {
         let mut inner = self.0.lock().unwrap();
         let seq = inner.entries.last().map_or(1, |entry| entry.seq + 1);
-        inner.entries.push(SourceRecord { seq, revocation });
+        inner.entries.push(SourceRecord { seq, entry });
         seq
     }
 
@@ -72,7 +76,7 @@ impl FakeSource {
 
     pub(crate) fn revoke_until(&self, jti: &str, expires_at: u64) -> u64 {
         let kind = RevocationKind::Token;
-        self.push(Some(Revocation::at(START, kind, ISSUER, jti, expires_at).unwrap()))
+        self.push(Entry::Revoked(Revocation::at(START, kind, ISSUER, jti, expires_at).unwrap()))
     }
 
     pub(crate) fn become_another(&self, epoch: u64) {
@@ -90,8 +94,14 @@ impl FakeSource {
         self.0.lock().unwrap().reads
     }
 
+    /// All calls.
+    pub(crate) fn calls(&self) -> usize {
+        self.0.lock().unwrap().calls
+    }
+
     fn call<T>(&self, answer: impl FnOnce(&mut Inner) -> T) -> Result<T, SourceError> {
         let mut inner = self.0.lock().unwrap();
+        inner.calls += 1;
         match &mut inner.good_calls {
             Some(0) => return Err(SourceError::Unavailable("for the test".to_owned())),
             Some(left) => *left -= 1,
@@ -115,9 +125,9 @@ impl RevocationSource for FakeSource {
         Box::pin(async move {
             self.call(|inner| {
                 inner.reads += 1;
-                let is_alive = |entry: &&SourceRecord| {
-                    let revocation = entry.revocation.as_ref();
-                    revocation.is_none_or(|revocation| revocation.expires_at() > now.as_secs())
+                let is_alive = |record: &&SourceRecord| match &record.entry {
+                    Entry::Revoked(revocation) => revocation.expires_at() > now.as_secs(),
+                    Entry::Elsewhere | Entry::Unreadable => true,
                 };
                 let entries = inner.entries.iter().filter(|entry| entry.seq > after_seq);
                 let entries = entries.filter(is_alive);
@@ -148,7 +158,7 @@ pub(crate) struct TestClock {
 }
 
 impl TestClock {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { started: tokio::time::Instant::now(), skew_ms: Arc::default() }
     }
 
@@ -172,6 +182,7 @@ pub(crate) struct Rig {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) clock: TestClock,
     pub(crate) drain: Drain,
+    pub(crate) wanted: Arc<WantedKeys>,
     words: mpsc::UnboundedSender<WakeUp>,
     registry: MetricsRegistry,
 }
@@ -182,6 +193,22 @@ struct Anybody;
 impl Peers for Anybody {
     fn may_ask_for(&self, _: &PeerIdentity, workload: &str) -> bool {
         workload == "payments"
+    }
+}
+
+/// Issuers whose keys were wanted, in order.
+#[derive(Default)]
+pub(crate) struct WantedKeys(Mutex<Vec<String>>);
+
+impl WantedKeys {
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl KeysWanted for WantedKeys {
+    fn wanted(&self, issuer: &str) {
+        self.0.lock().unwrap().push(issuer.to_owned());
     }
 }
 
@@ -206,16 +233,19 @@ impl Rig {
         );
         tokio::spawn(loader.run());
         let drain = Drain::new(Duration::from_secs(10));
+        let wanted = Arc::new(WantedKeys::default());
         let parts = ExchangeParts {
             state: Arc::clone(&state),
             peers: Arc::new(Anybody),
+            keys_wanted: Arc::clone(&wanted) as Arc<dyn KeysWanted>,
             document_digest: Arc::new(|| "document".to_owned()),
             drain: drain.clone(),
             clock: read,
             metrics,
         };
         let exchange = Arc::new(Exchange::new(parts, Jitter::seeded(3)).unwrap());
-        Self { source: Arc::clone(source), state, exchange, clock, drain, words, registry }
+        let source = Arc::clone(source);
+        Self { source, state, exchange, clock, drain, wanted, words, registry }
     }
 
     /// A replica that has read everything and hears the bus.

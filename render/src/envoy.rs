@@ -2,60 +2,24 @@
 
 pub(crate) mod access_log;
 mod clusters;
+mod credential;
 mod filters;
-mod listener;
+pub(crate) mod listener;
 pub(crate) mod local_reply;
 mod names;
+mod options;
 mod route_tree;
 pub(crate) mod routes;
+mod tls;
+mod warnings;
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use postern_document::Document;
 use serde_json::{Value, json};
 
-/// Where things are, as far as the document does not say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnvoyOptions {
-    /// Where Envoy listens.
-    pub listen: SocketAddr,
-    /// Where Envoy's admin interface listens.
-    pub admin: SocketAddr,
-    /// The server's gRPC port, HOST:PORT.
-    pub server_grpc: HostPort,
-    /// The server's public HTTP port, HOST:PORT.
-    pub server_public: HostPort,
-    /// The bundle, as a path that Envoy can read.
-    pub wasm: String,
-    /// Where access logs go; none for no access logs.
-    pub access_log: Option<String>,
-}
-
-/// A host, by name or address, and a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostPort {
-    /// Name or address, without brackets.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-}
-
-impl core::str::FromStr for HostPort {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let problem = || format!("`{text}` is not HOST:PORT, for example postern.internal:9191");
-        let (host, port) = text.rsplit_once(':').ok_or_else(problem)?;
-        let port = port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(problem)?;
-        let is_name_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            Some(v6) if v6.parse::<Ipv6Addr>().is_ok() => v6,
-            None if !host.is_empty() && host.bytes().all(is_name_byte) => host,
-            _ => return Err(problem()),
-        };
-        Ok(Self { host: host.to_owned(), port })
-    }
-}
+pub use self::options::{ClientCertificate, EnvoyOptions, HostPort, ServerTls};
+pub use self::warnings::warnings;
 
 /// The bootstrap, as JSON (which is YAML too).
 #[must_use]
@@ -66,14 +30,23 @@ pub fn render(document: &Document, options: &EnvoyOptions) -> String {
 }
 
 fn bootstrap(document: &Document, options: &EnvoyOptions) -> Value {
+    let mut resources = json!({
+        "listeners": [listener::render(document, options)],
+        "clusters": clusters::render(document, options),
+    });
+    let secrets = credential::secrets(document, options);
+    if let (Value::Object(members), false) = (&mut resources, secrets.is_empty()) {
+        members.insert("secrets".to_owned(), json!(secrets));
+    }
     json!({
-        "node": {"id": "postern-edge", "cluster": "postern", "metadata": {"document": document.digest}},
+        "node": {
+            "id": options.node_id,
+            "cluster": "postern",
+            "metadata": {"document": document.digest},
+        },
         "admin": {"address": socket_address(options.admin)},
         "overload_manager": overload_manager(),
-        "static_resources": {
-            "listeners": [listener::render(document, options)],
-            "clusters": clusters::render(document, options),
-        },
+        "static_resources": resources,
     })
 }
 

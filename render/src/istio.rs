@@ -21,7 +21,7 @@ mod service_entry;
 mod virtual_service;
 mod warnings;
 
-use postern_document::Document;
+use postern_document::{Document, FeedIdentity};
 use serde_json::{Value, json};
 
 pub use self::options::{IstioOptions, VERSIONS};
@@ -30,6 +30,7 @@ pub use self::warnings::warnings;
 use self::destinations::Destinations;
 use self::resource::file;
 use self::virtual_service::NO_ROUTE;
+use crate::feed;
 use crate::yaml::to_yaml;
 
 /// A file of a rendering.
@@ -67,12 +68,21 @@ pub enum RenderError {
         /// The route.
         route: String,
     },
-    /// Document: the feed cannot be told yet who a sidecar is.
+    /// Document: the server would not answer the gateway, so that it never heard of revoked tokens
+    /// or keys.
     #[error(
-        "`revocation`: the feed does not reach sidecars of a mesh yet, so revoked tokens would pass; \
-         leave it out, and let routes ask `ext_authz`, which refuses them"
+        "`feed`: the server would refuse the gateway, which asks for the workload `{workload}`; it \
+         must be told whose word counts and who the gateway is: write \
+         `forwarded_client_cert: local_proxy` and \
+         `peers: [{{spiffe: {example}, workloads: [{workload}]}}]`, with your trust domain and \
+         the gateway's service account"
     )]
-    Revocation,
+    FeedPeer {
+        /// What the gateway asks for.
+        workload: String,
+        /// Its SPIFFE id, where nobody changed Istio's names.
+        example: String,
+    },
     /// Document and options: a host of a route that the gateway cannot serve.
     #[error("route `{route}`: host `{host}` {problem}")]
     RouteHost {
@@ -122,9 +132,7 @@ pub fn render(
 ) -> Result<Vec<RenderedFile>, RenderError> {
     options.check()?;
     check_route_names(document)?;
-    if document.revocation.is_some() {
-        return Err(RenderError::Revocation);
-    }
+    check_feed(document, options)?;
     let hosts = hosts::served(document, options)?;
     let destinations = Destinations::of(document, options)?;
 
@@ -184,6 +192,21 @@ fn check_route_names(document: &Document) -> Result<(), RenderError> {
         Some(route) => Err(RenderError::RouteName { route: route.name.clone() }),
         None => Ok(()),
     }
+}
+
+/// In the mesh the server's sidecar ends mutual TLS and forwards who asks. Without its word the
+/// server knows nobody, and what the document then says of stale knowledge would become the rule.
+fn check_feed(document: &Document, options: &IstioOptions) -> Result<(), RenderError> {
+    let is_known = document.feed.forwarded_client_cert.is_some()
+        && feed::identities(document, &options.workload)
+            .any(|identity| matches!(identity, FeedIdentity::Spiffe(_)));
+    if is_known || !document.needs_feed() {
+        return Ok(());
+    }
+    Err(RenderError::FeedPeer {
+        workload: options.workload.clone(),
+        example: options.default_spiffe_id(),
+    })
 }
 
 /// Namespace-wide, by the name that Istio's own tools look for.

@@ -4,6 +4,8 @@
 //! pull request is a difference in meaning. What cannot be expressed is an error, never left out.
 
 pub mod envoy;
+mod feed;
 pub mod istio;
+mod places;
 mod routing;
 mod yaml;

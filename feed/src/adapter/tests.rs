@@ -130,4 +130,6 @@ fn what_is_not_said_is_not_made_up() {
     let ask = read(told);
     assert_eq!(ask.snapshot, Some(Progress { epoch, ..progress }));
     assert_eq!(ask.max_bytes, Some(5_000));
+    let wanting = ExchangeRequest { wanted_keys: vec!["issuer".to_owned()], ..request() };
+    assert_eq!(read(wanting).wanted_keys, ["issuer"]);
 }

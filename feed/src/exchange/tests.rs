@@ -409,3 +409,80 @@ async fn what_the_server_does_not_know_is_told_as_staleness() {
     let answer = client.exchange(&rig).await.unwrap();
     assert!(answer.staleness >= SECOND * 9 && answer.staleness <= SECOND * 10);
 }
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_cost_the_store_nothing() {
+    let (source, quiet) = (FakeSource::new(7), FakeSource::new(7));
+    let rig = Rig::loaded(&source, Settings::default()).await;
+    let beside = Rig::loaded(&quiet, Settings::default()).await;
+    let mut synced = Client::new("one").waiting(SECOND * 25);
+    synced.sync(&rig).await;
+    let mut idle = tokio::task::JoinSet::new();
+    for number in 0..100 {
+        let (mut client, exchange) = (synced.clone(), Arc::clone(&rig.exchange));
+        client.ask.envoy_id = number.to_string();
+        idle.spawn(async move {
+            for _ in 0..20 {
+                let answer = exchange.exchange(&client.peer, &client.ask).await.unwrap();
+                assert_eq!((answer.content, answer.next_poll), (Content::Nothing, Duration::ZERO));
+            }
+        });
+    }
+    let before = (source.calls(), quiet.calls());
+    while let Some(ended) = idle.join_next().await {
+        ended.unwrap();
+    }
+    let calls = (source.calls() - before.0, quiet.calls() - before.1);
+    assert!(calls.1 > 20, "the list is read every so often: {calls:?}");
+    // The two began at different moments, so one may be a read ahead.
+    assert!(calls.0 <= calls.1 + 2, "no more than with nobody there: {calls:?}");
+    drop(beside);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_replicas_with_cursors_of_their_own_answer_one_envoy_in_turn() {
+    const BEHIND: usize = 3;
+    let list = FakeSource::new(7);
+    let ahead = Rig::loaded(&list, Settings::default()).await;
+    let behind = Rig::loaded(&list.up_to(0), Settings::default()).await;
+    let names: Vec<String> = (0..20).map(|number| number.to_string()).collect();
+    let mut client = Client::new("a");
+    client.sync(&ahead).await;
+    for (at, name) in names.iter().enumerate() {
+        ahead.revoke(name);
+        ahead.caught_up().await;
+        if let Some(late) = at.checked_sub(BEHIND) {
+            behind.revoke(&names[late]);
+            behind.caught_up().await;
+        }
+        for replica in [&ahead, &behind] {
+            let answer = client.exchange(replica).await.unwrap();
+            assert!(!is_snapshot(&answer), "{at}");
+            client.assert_holds(names[..=at].iter().map(String::as_str));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_wanted_are_asked_for_once_an_ask() {
+    let rig = Rig::loaded(&FakeSource::new(7), Settings::default()).await;
+    let mut client = Client::new("a").waiting(SECOND * 20);
+    client.ask.key_digests.insert("issuer".to_owned(), String::new());
+    client.sync(&rig).await;
+    assert_eq!(rig.wanted.take(), Vec::<String>::new());
+    client.ask.wanted_keys = vec!["issuer".to_owned(), "nobody".to_owned()];
+    let waiting = client.clone();
+    let exchange = Arc::clone(&rig.exchange);
+    let answer = tokio::spawn(async move { exchange.exchange(&waiting.peer, &waiting.ask).await });
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(rig.wanted.take(), ["issuer", "nobody"]);
+    // Word of something else does not make it ask again.
+    rig.revoke("a");
+    answer.await.unwrap().unwrap();
+    assert_eq!(rig.wanted.take(), Vec::<String>::new());
+    assert_eq!(rig.metric("postern_feed_keys_wanted_total{"), 2.0);
+
+    client.ask.workload = "orders".to_owned();
+    assert_eq!(client.exchange(&rig).await, Err(Refusal::NotPermitted));
+    assert_eq!(rig.wanted.take(), Vec::<String>::new(), "nobody fetches for a stranger");
+}

@@ -1,7 +1,16 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use postern_store::{LocalBus, RevocationBus as _};
+use postern_telemetry::{MetricsRegistry, Moment};
+
+use super::Loader;
+use crate::Clock;
+use crate::metrics::Metrics;
 use crate::settings::{Bounds, Reading, Settings};
-use crate::source::WakeUp;
+use crate::source::{Entry, NothingListed, WakeUp};
+use crate::state::FeedState;
+use crate::stored::BusWakeUps;
 use crate::testing::{FakeSource, Rig, START};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -148,11 +157,56 @@ async fn a_list_without_an_epoch_is_not_read() {
 async fn what_cannot_be_understood_is_passed_over_and_counted() {
     let source = FakeSource::new(7);
     source.revoke("a");
-    source.push(None);
+    source.push(Entry::Unreadable);
     source.revoke("b");
     let rig = Rig::loaded(&source, Settings::default()).await;
     assert_eq!((rig.records(), rig.state.log().unwrap().cursor()), (2, 3));
     assert_eq!(rig.metric("postern_feed_records_unreadable_total{"), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_concerns_other_gateways_is_passed_over_and_wakes_nobody() {
+    let source = FakeSource::new(7);
+    for _ in 0..5 {
+        source.push(Entry::Elsewhere);
+    }
+    source.revoke("a");
+    let rig = Rig::loaded(&source, pages_of(2)).await;
+    assert_eq!((rig.records(), rig.state.log().unwrap().cursor()), (1, 6));
+    let news = rig.state.news.subscribe();
+    source.push(Entry::Elsewhere);
+    rig.say(WakeUp::News);
+    rig.caught_up().await;
+    assert_eq!((rig.records(), rig.state.log().unwrap().cursor()), (1, 7));
+    assert!(!news.has_changed().unwrap());
+    assert_eq!(rig.metric("postern_feed_records_elsewhere_total{"), 6.0);
+    assert_eq!(rig.metric("postern_feed_records_unreadable_total{"), 0.0);
+    rig.revoke("b");
+    rig.caught_up().await;
+    assert!(news.has_changed().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_a_store_knows_that_nothing_is_listed() {
+    let state = FeedState::new(Settings::default()).unwrap();
+    let registry = MetricsRegistry::new("test", std::time::Instant::now()).unwrap();
+    let metrics = Metrics::new(&registry).unwrap();
+    let bus = LocalBus::default();
+    let wake_ups = Box::new(BusWakeUps::new(bus.subscribe()));
+    let clock: Clock = Arc::new(|| {
+        let monotonic = tokio::time::Instant::now().into_std();
+        Moment { monotonic, ..Moment::now() }
+    });
+    let source = Arc::new(NothingListed);
+    let loader = Loader::new(Arc::clone(&state), source, wake_ups, metrics, Arc::clone(&clock));
+    tokio::spawn(loader.run());
+    for _ in 0..100 {
+        tokio::time::sleep(SECOND).await;
+    }
+    let log = state.log().unwrap();
+    assert_eq!((log.records(), log.cursor()), (0, 0));
+    assert_ne!(log.epoch(), 0);
+    assert_eq!(state.staleness(clock().monotonic), Some(Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]

@@ -56,6 +56,9 @@ pub struct ExchangeRequest {
     /// The most bytes of records in one answer; 0 leaves it to the server.
     #[prost(uint32, tag = "12")]
     pub max_bytes: u32,
+    /// Issuers of whom the asker has seen a token with a key that it does not have.
+    #[prost(string, repeated, tag = "13")]
+    pub wanted_keys: Vec<String>,
 }
 
 /// What the asker lacks.

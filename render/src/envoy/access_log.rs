@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 
 use super::typed;
 
-/// Who, which route, what came of it. No header that carries a credential, no query string
-/// (tokens travel there too).
+/// Who, which route, what came of it. No header that carries a credential, no query: tokens
+/// travel there too, and what is refused before the bundle takes them away is logged as it came.
+/// `%PATH(NQ)%` is the path without query, the one before a rewrite included;
+/// `%REQ_WITHOUT_QUERY(…)%` would need an extension of the format.
 ///
 /// A refusal is found by the id that its answer names: the bundle writes it to the request
 /// before it refuses, and what is refused before the bundle sees it has at least Envoy's own.

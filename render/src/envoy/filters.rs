@@ -1,13 +1,15 @@
 //! The HTTP filters, in the order of the design: `ext_authz`, the bundle, `ext_proc`, router.
 
-use postern_document::{Document, JwksSource, OnFailure};
+use postern_document::{Document, JwksSource, JwtIssuer, KeysBy, OnFailure};
 use postern_request::evidence;
 use serde_json::{Value, json};
 
 use super::names::{
-    BUNDLE, EXT_AUTHZ, EXT_PROC, GRPC_CLUSTER, PUBLIC_CLUSTER, jwks_cluster, service_cluster,
+    BUNDLE, EXT_AUTHZ, EXT_PROC, FEED_CLUSTER, GRPC_CLUSTER, PUBLIC_CLUSTER, jwks_cluster,
+    service_cluster,
 };
 use super::{EnvoyOptions, duration, typed};
+use crate::feed;
 
 /// Longest time for the server's answer. Its own budgets (the store's 20 ms) are far below.
 const SERVER_TIMEOUT_MS: u64 = 250;
@@ -72,7 +74,7 @@ fn bundle(document: &Document, options: &EnvoyOptions) -> Value {
                     },
                     "configuration": typed(
                         "google.protobuf.StringValue",
-                        json!({"value": bundle_configuration(document)}),
+                        json!({"value": bundle_configuration(document, options)}),
                     ),
                 },
             }),
@@ -80,20 +82,21 @@ fn bundle(document: &Document, options: &EnvoyOptions) -> Value {
     })
 }
 
-/// The document as the bundle reads it, and where Envoy finds the keys.
-fn bundle_configuration(document: &Document) -> String {
+/// The document as the bundle reads it, and where it hears of keys and revoked tokens.
+fn bundle_configuration(document: &Document, options: &EnvoyOptions) -> String {
     let mut configuration: Value =
         serde_json::from_str(&document.filter_config()).unwrap_or_default();
     let sources: Vec<Value> = document
         .issuers
         .iter()
         .enumerate()
-        .filter_map(|(issuer, source)| key_source(issuer, &source.jwks))
+        .filter_map(|(issuer, source)| key_source(issuer, source))
         .collect();
     if let Value::Object(members) = &mut configuration {
         // `routes` takes these headers away from upstreams' responses.
         members.insert("clean_responses".to_owned(), json!(true));
-        if let Some(feed) = feed(document) {
+        let feed = feed::configuration(document, FEED_CLUSTER, FEED_CLUSTER, &options.workload);
+        if let Some(feed) = feed {
             members.insert("feed".to_owned(), feed);
         }
         if !sources.is_empty() {
@@ -103,23 +106,13 @@ fn bundle_configuration(document: &Document) -> String {
     configuration.to_string()
 }
 
-/// Where the bundle hears of revoked tokens. The server may hold a call for a third of what
-/// knowledge may age, so that a lost one is noticed in time.
-fn feed(document: &Document) -> Option<Value> {
-    const LONGEST_WAIT_MS: u64 = 10_000;
-    let revocation = document.revocation?;
-    Some(json!({
-        "cluster": GRPC_CLUSTER,
-        "authority": GRPC_CLUSTER,
-        "workload": "edge",
-        "envoy_id": "edge",
-        "wait_ms": (revocation.max_staleness_ms / 3).min(LONGEST_WAIT_MS),
-    }))
-}
-
-fn key_source(issuer: usize, source: &JwksSource) -> Option<Value> {
-    let (cluster, authority, path, refresh_ms) = match source {
-        JwksSource::Inline(_) => return None,
+/// None where no Envoy fetches them: they stand in the document, or come by the feed.
+fn key_source(issuer: usize, source: &JwtIssuer) -> Option<Value> {
+    if source.keys_by == KeysBy::Feed {
+        return None;
+    }
+    let (cluster, authority, path, refresh_ms) = match &source.jwks {
+        JwksSource::Inline(_) | JwksSource::Discovery { .. } => return None,
         JwksSource::Uri { authority, path, refresh_ms, .. } => {
             (jwks_cluster(issuer), authority.clone(), path, refresh_ms)
         }

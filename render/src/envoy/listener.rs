@@ -1,12 +1,16 @@
 //! The listener and its connection manager.
 
-use postern_document::Document;
+use postern_document::{CertificateSource, Document};
 use serde_json::{Value, json};
 
 use super::{EnvoyOptions, access_log, filters, local_reply, routes, socket_address, typed};
 
 /// Envoy's advice for an edge proxy: small buffers, so that many connections fit in memory.
 const CONNECTION_BUFFER_BYTES: u32 = 1 << 20;
+
+/// Leaves `x-forwarded-client-cert` as it came. What ends mutual TLS in front of a listener does
+/// not speak it to the listener, and the other settings take the header from such a connection.
+pub(crate) const FORWARD_AS_IT_COMES: &str = "ALWAYS_FORWARD_ONLY";
 
 pub(super) fn render(document: &Document, options: &EnvoyOptions) -> Value {
     json!({
@@ -32,6 +36,7 @@ fn connection_manager(document: &Document, options: &EnvoyOptions) -> Value {
         // The client's address comes from the connection and so many trusted hops before it.
         "use_remote_address": true,
         "xff_num_trusted_hops": document.trusted_proxies,
+        "forward_client_cert_details": forward_client_cert(document),
         // What is left after this means the same to every reader; the bundle checks it again.
         "normalize_path": true,
         "merge_slashes": true,
@@ -59,4 +64,12 @@ fn connection_manager(document: &Document, options: &EnvoyOptions) -> Value {
         "http_filters": filters::render(document, options),
         "route_config": routes::render(document),
     })
+}
+
+/// What becomes of `x-forwarded-client-cert` from outside.
+fn forward_client_cert(document: &Document) -> &'static str {
+    match document.bound.certificate {
+        Some(CertificateSource::Forwarded) => FORWARD_AS_IT_COMES,
+        Some(CertificateSource::Connection) | None => "SANITIZE",
+    }
 }

@@ -4,6 +4,8 @@ use postern_document::Route;
 
 /// The server's gRPC services.
 pub(super) const GRPC_CLUSTER: &str = "postern-grpc";
+/// The server's feed, on the port of its gRPC services.
+pub(super) const FEED_CLUSTER: &str = "postern_feed";
 /// The server's public HTTP.
 pub(super) const PUBLIC_CLUSTER: &str = "postern-public";
 /// Envoy's filters, by the names that per-route configuration and metadata use.

@@ -1,5 +1,7 @@
 use super::*;
 
+mod feed;
+
 fn document() -> Document {
     let text = json!({
         "version": 1,
@@ -27,17 +29,30 @@ fn document() -> Document {
 
 fn options() -> EnvoyOptions {
     EnvoyOptions {
+        node_id: "edge-1".to_owned(),
+        workload: "edge".to_owned(),
         listen: "127.0.0.1:8080".parse().unwrap(),
         admin: "127.0.0.1:9901".parse().unwrap(),
         server_grpc: "127.0.0.1:9191".parse().unwrap(),
+        server_tls: None,
         server_public: "postern.test:9192".parse().unwrap(),
+        feed_credential: None,
         wasm: "/bundle.wasm".to_owned(),
         access_log: None,
     }
 }
 
 fn rendered() -> Value {
-    serde_json::from_str(&render(&document(), &options())).unwrap()
+    read(&document(), &options())
+}
+
+fn read(document: &Document, options: &EnvoyOptions) -> Value {
+    serde_json::from_str(&render(document, options)).unwrap()
+}
+
+fn cluster<'c>(config: &'c Value, name: &str) -> Option<&'c Value> {
+    let clusters = config["static_resources"]["clusters"].as_array().unwrap();
+    clusters.iter().find(|cluster| cluster["name"] == name)
 }
 
 fn manager(config: &Value) -> &Value {
@@ -75,6 +90,13 @@ fn requests_are_made_unambiguous_before_any_filter() {
 }
 
 #[test]
+fn the_node_says_who_it_is_and_what_it_runs() {
+    let node = &rendered()["node"];
+    assert_eq!(node["id"], "edge-1");
+    assert_eq!(node["metadata"]["document"], document().digest);
+}
+
+#[test]
 fn routes_stand_in_the_order_of_the_matcher() {
     let config = rendered();
     let hosts = manager(&config)["route_config"]["virtual_hosts"].as_array().unwrap();
@@ -109,7 +131,7 @@ fn many_routes_become_a_tree_by_their_first_segment() {
         "routes": routes,
     });
     let document = postern_document::from_json(text.to_string().as_bytes()).unwrap();
-    let config: Value = serde_json::from_str(&render(&document, &options())).unwrap();
+    let config = read(&document, &options());
     let host = &manager(&config)["route_config"]["virtual_hosts"][0];
     assert_eq!(host["routes"], Value::Null);
 
@@ -148,8 +170,7 @@ fn fixed_header_rules_are_envoys_own() {
 #[test]
 fn clusters_follow_their_addresses() {
     let config = rendered();
-    let clusters = config["static_resources"]["clusters"].as_array().unwrap();
-    let cluster = |name: &str| clusters.iter().find(|c| c["name"] == name).unwrap();
+    let cluster = |name: &str| cluster(&config, name).unwrap();
     assert_eq!(cluster("service-plain")["type"], "STATIC");
     assert_eq!(cluster("service-named")["type"], "STRICT_DNS");
     assert_eq!(cluster("service-named")["transport_socket"]["typed_config"]["sni"], "named.test");
@@ -160,12 +181,15 @@ fn clusters_follow_their_addresses() {
 #[test]
 fn a_refusal_is_found_in_the_access_log() {
     let options = EnvoyOptions { access_log: Some("/dev/stdout".to_owned()), ..options() };
-    let config: Value = serde_json::from_str(&render(&document(), &options)).unwrap();
+    let config = read(&document(), &options);
     let log = &manager(&config)["access_log"][0]["typed_config"];
     assert_eq!(log["path"], "/dev/stdout");
     let format = &log["log_format"]["json_format"];
     assert_eq!(format["correlation_id"], "%REQ(X-CORRELATION-ID?X-REQUEST-ID)%");
     assert_eq!(format["reason"], "%FILTER_STATE(wasm.postern.denied:PLAIN)%");
+    let text = format.to_string();
+    assert_eq!(format["path"], "%PATH(NQ)%", "tokens travel in queries");
+    assert_eq!(text.matches("PATH").count(), 1, "{text}");
     let silent = rendered();
     assert_eq!(manager(&silent)["access_log"], json!([]));
 }
@@ -183,22 +207,6 @@ fn answers_of_no_route_have_the_security_headers_too() {
     // Answers of a route get them from there.
     assert_eq!(names(404), ["cache-control"]);
     assert_eq!(names(504), ["cache-control"]);
-}
-
-#[test]
-fn a_place_is_a_host_and_a_port_and_nothing_else() {
-    for (text, host, port) in [
-        ("127.0.0.1:9191", "127.0.0.1", 9191),
-        ("postern_1.internal:1", "postern_1.internal", 1),
-        ("[::1]:9191", "::1", 9191),
-    ] {
-        assert_eq!(text.parse::<HostPort>(), Ok(HostPort { host: host.to_owned(), port }));
-    }
-    for bad in ["http://x:1", "x", "x:", ":1", "x:0", "x:65536", "::1:80", "[x]:1", "a b:1", "x:1/"]
-    {
-        let error = bad.parse::<HostPort>().unwrap_err();
-        assert!(error.contains("HOST:PORT"), "{bad}: {error}");
-    }
 }
 
 #[test]

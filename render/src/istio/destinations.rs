@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use postern_document::{Document, JwksSource, JwtIssuer, Route, Service};
+use postern_document::{Document, JwksSource, JwtIssuer, KeysBy, Route, Service};
 use serde_json::{Value, json};
 
 use super::options::is_dns_name;
@@ -92,7 +92,9 @@ impl Destinations {
                 found.add_service(service, owner, options)?;
             }
         }
-        for (index, issuer) in document.issuers.iter().enumerate() {
+        // Keys that come by the feed are the server's to fetch.
+        let issuers = document.issuers.iter().enumerate();
+        for (index, issuer) in issuers.filter(|(_, issuer)| issuer.keys_by == KeysBy::Envoy) {
             found.add_issuer(index, issuer, options)?;
         }
         Ok(found)
@@ -108,7 +110,8 @@ impl Destinations {
         })
     }
 
-    /// Where an issuer's keys are fetched from; none where they stand in the document.
+    /// Where the gateway fetches an issuer's keys from; none where they stand in the document, or
+    /// come by the feed.
     pub(super) fn of_issuer(&self, index: usize) -> Option<&Destination> {
         self.issuers.get(&index)
     }
@@ -143,7 +146,7 @@ impl Destinations {
             problem,
         };
         let destination = match &issuer.jwks {
-            JwksSource::Inline(_) => return Ok(()),
+            JwksSource::Inline(_) | JwksSource::Discovery { .. } => return Ok(()),
             JwksSource::Service { service, .. } if service == OWN_SERVICE => self.own.clone(),
             JwksSource::Service { service, .. } => {
                 let destination = self.services.get(service).cloned();
@@ -180,12 +183,13 @@ impl Destinations {
     }
 }
 
-/// Who needs a service, for an error's text; none where nobody does, and nothing has to be
-/// rendered for it.
+/// Who has the gateway need a service, for an error's text; none where nobody does, and nothing
+/// has to be rendered for it.
 fn user_of(document: &Document, service: &str) -> Option<String> {
     let route = document.routes.iter().find(|route| route.service_name() == service);
     let issuer = document.issuers.iter().find(|issuer| {
-        matches!(&issuer.jwks, JwksSource::Service { service: asked, .. } if asked == service)
+        issuer.keys_by == KeysBy::Envoy
+            && matches!(&issuer.jwks, JwksSource::Service { service: asked, .. } if asked == service)
     });
     match (route, issuer) {
         (Some(route), _) => Some(format!("route `{}`, service `{service}`", route.name)),

@@ -3,15 +3,15 @@
 //! Every patch is for gateways and says what the Envoy rendering says. Merging into an unknown
 //! base can only add and overwrite, never reset to zero: see `trusted_proxies`.
 
-use postern_document::{Document, OnFailure};
+use postern_document::{CertificateSource, Document, OnFailure};
 use postern_request::evidence;
 use serde_json::{Value, json};
 
 use super::IstioOptions;
 use super::mesh_config::SERVER_TIMEOUT_MS;
-use super::resource;
+use super::resource::{self, set};
 use super::virtual_service::NO_ROUTE;
-use crate::envoy::{access_log, duration, local_reply, routes, typed};
+use crate::envoy::{access_log, duration, listener, local_reply, routes, typed};
 
 const CONNECTION_MANAGER: &str = "envoy.filters.network.http_connection_manager";
 const EXT_AUTHZ: &str = "envoy.filters.http.ext_authz";
@@ -61,7 +61,7 @@ pub(super) fn resources(document: &Document, options: &IstioOptions) -> Vec<Valu
 
 /// How requests are read, and what Envoy's own refusals look like.
 fn connection_manager(document: &Document) -> Value {
-    let settings = json!({
+    let mut settings = json!({
         // The address comes from the connection and so many hops before it. A zero cannot undo
         // what the mesh's own `numTrustedProxies` says.
         "use_remote_address": true,
@@ -84,6 +84,10 @@ fn connection_manager(document: &Document) -> Value {
         "server_header_transformation": "PASS_THROUGH",
         "local_reply_config": local_reply::render(document.security_headers),
     });
+    if document.bound.certificate == Some(CertificateSource::Forwarded) {
+        // Said only here: with anything else the mesh's own choice stands.
+        set(&mut settings, "forward_client_cert_details", json!(listener::FORWARD_AS_IT_COMES));
+    }
     merged(settings)
 }
 
@@ -135,13 +139,12 @@ fn ext_authz() -> Value {
 }
 
 fn ext_proc(document: &Document, options: &IstioOptions) -> Value {
-    let host = options.server_host();
     let settings = json!({
         "grpc_service": {
             "envoy_grpc": {
-                "cluster_name": format!("outbound|{}||{host}", options.grpc_port),
+                "cluster_name": options.grpc_cluster(),
                 // By default it is the cluster's name, whose `|` no server takes.
-                "authority": host,
+                "authority": options.server_host(),
             },
             "timeout": duration(SERVER_TIMEOUT_MS),
         },

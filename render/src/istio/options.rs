@@ -32,6 +32,8 @@ pub struct IstioOptions {
     /// The Secret (in the gateway's namespace) with the gateway's certificate. None for plain
     /// HTTP on port 80, for a gateway behind something else that ends TLS.
     pub gateway_tls_secret: Option<String>,
+    /// The workload of the document that the gateway guards: what the feed tells it.
+    pub workload: String,
     /// Hosts that the gateway serves: exact, `*.example.test`, or `*`.
     pub hosts: Vec<String>,
     /// Where the bundle is fetched from: an oci, https, http or file URL.
@@ -62,6 +64,7 @@ impl Default for IstioOptions {
             gateway_namespace: "istio-system".to_owned(),
             gateway_selector: BTreeMap::from([selector]),
             gateway_tls_secret: Some("postern-gateway-tls".to_owned()),
+            workload: "edge".to_owned(),
             hosts: vec!["*".to_owned()],
             wasm_url: format!("oci://registry.example.test/postern-bundle:{version}"),
             wasm_sha256: None,
@@ -105,6 +108,9 @@ impl IstioOptions {
         }
         if self.grpc_port == 0 || self.public_port == 0 {
             return Err(bad("grpc_port, public_port", "a port is 1 to 65535"));
+        }
+        if self.workload.is_empty() {
+            return Err(bad("workload", "name the workload that the gateway guards"));
         }
         self.check_gateway()?;
         self.check_bundle()
@@ -164,6 +170,20 @@ impl IstioOptions {
         self.server_host
             .clone()
             .unwrap_or_else(|| format!("postern.{}.svc.{}", self.namespace, self.cluster_domain))
+    }
+
+    /// The cluster of the server's gRPC port, as Istio names it.
+    pub(super) fn grpc_cluster(&self) -> String {
+        format!("outbound|{}||{}", self.grpc_port, self.server_host())
+    }
+
+    /// What the gateway's certificate says, where nobody changed the trust domain or the service
+    /// account.
+    pub(super) fn default_spiffe_id(&self) -> String {
+        format!(
+            "spiffe://cluster.local/ns/{}/sa/istio-ingressgateway-service-account",
+            self.gateway_namespace
+        )
     }
 
     /// The port that clients know the gateway by. With a certificate there is no plain port

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::destinations::Destinations;
 use super::resource::{self, set};
 use super::{IstioOptions, RenderError};
+use crate::feed;
 
 /// Phase AUTHN comes right after CUSTOM authorization, so that the bundle sees its verdict, and
 /// before Istio's ALLOW and DENY, so that policies can match the headers that the bundle writes.
@@ -18,7 +19,7 @@ pub(super) fn resource(
     options: &IstioOptions,
     destinations: &Destinations,
 ) -> Result<Value, RenderError> {
-    let wasm = wasm(configuration(document, destinations)?, options);
+    let wasm = wasm(configuration(document, options, destinations)?, options);
     let (kind, mut spec) = if options.has_traffic_extension() {
         let mut spec = json!({});
         set(&mut spec, "wasm", wasm);
@@ -50,8 +51,13 @@ fn wasm(configuration: Value, options: &IstioOptions) -> Value {
     wasm
 }
 
-/// The document as the bundle reads it, and which of the gateway's clusters to ask for keys.
-fn configuration(document: &Document, destinations: &Destinations) -> Result<Value, RenderError> {
+/// The document as the bundle reads it, and which of the gateway's clusters to ask for keys and
+/// revoked tokens.
+fn configuration(
+    document: &Document,
+    options: &IstioOptions,
+    destinations: &Destinations,
+) -> Result<Value, RenderError> {
     let mut configuration: Value = serde_json::from_str(&document.filter_config())
         .map_err(|error| RenderError::FilterConfig { problem: error.to_string() })?;
     let sources: Vec<Value> = document
@@ -63,13 +69,18 @@ fn configuration(document: &Document, destinations: &Destinations) -> Result<Val
     if !sources.is_empty() {
         set(&mut configuration, "key_sources", Value::Array(sources));
     }
+    // Istio's clusters have no bounds that a waiting call could use up for `ext_authz`.
+    let (cluster, authority) = (options.grpc_cluster(), options.server_host());
+    if let Some(feed) = feed::configuration(document, &cluster, &authority, &options.workload) {
+        set(&mut configuration, "feed", feed);
+    }
     Ok(configuration)
 }
 
 fn key_source(index: usize, jwks: &JwksSource, destinations: &Destinations) -> Option<Value> {
     let destination = destinations.of_issuer(index)?;
     let (authority, path, refresh_ms) = match jwks {
-        JwksSource::Inline(_) => return None,
+        JwksSource::Inline(_) | JwksSource::Discovery { .. } => return None,
         JwksSource::Uri { authority, path, refresh_ms, .. } => (authority, path, refresh_ms),
         JwksSource::Service { path, refresh_ms, .. } => (&destination.host, path, refresh_ms),
     };

@@ -1,10 +1,9 @@
 //! What can be rendered, and is hardly what somebody wants of a mesh.
 
-use std::net::IpAddr;
-
-use postern_document::Document;
+use postern_document::{CertificateSource, Document, TokenPlace};
 
 use super::IstioOptions;
+use crate::places::is_loopback;
 
 /// What to look at before the manifests are applied, one text each; none where there is nothing.
 #[must_use]
@@ -26,9 +25,35 @@ pub fn warnings(document: &Document, options: &IstioOptions) -> Vec<String> {
             local.join(", ")
         ));
     }
+    warnings.extend(certificate(document).map(str::to_owned));
+    let queries = document.token_places.iter().filter_map(|place| match place {
+        TokenPlace::Query(name) => Some(format!("`{name}`")),
+        _ => None,
+    });
+    let queries: Vec<String> = queries.collect();
+    if !queries.is_empty() {
+        warnings.push(format!(
+            "tokens may stand in the query, in {}: the mesh's own access log and traces show a \
+             request's path with its query where it is refused before the filter; have them leave \
+             the query out",
+            queries.join(", ")
+        ));
+    }
     warnings
 }
 
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+/// How safe, or how useful, it is to look for the caller's certificate where the document says.
+fn certificate(document: &Document) -> Option<&'static str> {
+    Some(match document.bound.certificate? {
+        CertificateSource::Forwarded => {
+            "the gateway takes the caller's certificate from `x-forwarded-client-cert` as it comes \
+             (`bound.certificate: forwarded`), so whoever reaches the gateway can say that it \
+             holds any certificate: let only what ends TLS in front of it reach it"
+        }
+        CertificateSource::Connection => {
+            "the rendered Gateway asks callers for no certificate \
+             (`bound.certificate: connection`), so tokens bound to one are refused: give its \
+             server the TLS mode OPTIONAL_MUTUAL and its Secret the callers' authority"
+        }
+    })
 }

@@ -68,6 +68,7 @@ fn requests_are_in_step() {
         snapshot_epoch: u64::MAX - 3,
         idle_ms: u32::MAX - 2,
         max_bytes: u32::MAX - 3,
+        wanted_keys: vec!["issuer".to_owned(), "other".to_owned()],
     };
     let digests = HashMap::from([(MapKey::String("issuer".to_owned()), text("digest"))]);
     assert_in_step(
@@ -86,6 +87,7 @@ fn requests_are_in_step() {
             ("snapshot_epoch", Value::U64(u64::MAX - 3)),
             ("idle_ms", Value::U32(u32::MAX - 2)),
             ("max_bytes", Value::U32(u32::MAX - 3)),
+            ("wanted_keys", Value::List(vec![text("issuer"), text("other")])),
         ],
     );
 }
