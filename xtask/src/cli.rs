@@ -21,12 +21,11 @@ pub enum Command {
     Up(UpOptions),
     Test(TestOptions),
     Bench(BenchOptions),
-    /// Formatting, clippy, dependency arrows, licences, wasm32 builds
+    /// Formatting, clippy, dependency arrows, licences, wasm32 builds, the bundle's size
     Lint,
     /// Check that dependencies between our crates point inward
     Arrows,
-    /// Build just the filter modules
-    Wasm,
+    Wasm(WasmOptions),
 }
 
 /// Get what `up` and `test` need: WASM target, Envoy, Redis
@@ -57,12 +56,28 @@ pub struct TestOptions {
     /// The suite; without one: arrows, unit and e2e
     #[arg(value_enum)]
     pub suite: Option<Suite>,
+    /// matrix: Envoys to test on, by version or as a path; without one: all that are supported
+    #[arg(value_name = "ENVOY")]
+    pub envoys: Vec<String>,
+    /// matrix: the oldest Envoy alone; a bare `./dev test` runs the newest
+    #[arg(long, conflicts_with = "envoys")]
+    pub short: bool,
+    /// matrix: the oldest Envoy and the newest
+    #[arg(long, conflicts_with_all = ["envoys", "short"])]
+    pub oldest_and_newest: bool,
     /// fuzz: how long each fuzzer runs
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub seconds: u32,
     /// Passed to the test programs, for example a name to filter by
     #[arg(last = true, value_name = "ARGUMENT")]
     pub arguments: Vec<String>,
+}
+
+impl TestOptions {
+    /// Whether anything is said about Envoys.
+    pub fn chooses_envoys(&self) -> bool {
+        !self.envoys.is_empty() || self.short || self.oldest_and_newest
+    }
 }
 
 /// The test suites.
@@ -75,7 +90,7 @@ pub enum Suite {
     E2e,
     /// Coverage-guided fuzzing of what reads hostile input
     Fuzz,
-    /// The end-to-end tests on several Envoy versions
+    /// The end-to-end tests of what runs in Envoy, on several versions of it
     Matrix,
     /// Istio's control plane with real sidecars
     Mesh,
@@ -105,6 +120,17 @@ pub struct BenchOptions {
     pub check: bool,
 }
 
+/// Build just the filter modules
+#[derive(Debug, Args)]
+pub struct WasmOptions {
+    /// Also the modules of one stage each: tokens, local limits
+    #[arg(long)]
+    pub stages: bool,
+    /// Show what takes the room in the bundle, and publish nothing
+    #[arg(long, conflicts_with = "stages")]
+    pub sizes: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -126,16 +152,30 @@ mod tests {
             "dev test",
             "dev test unit",
             "dev test e2e -- tampered",
+            "dev test fuzz --seconds 600",
             "dev test matrix",
+            "dev test matrix --short",
+            "dev test matrix --oldest-and-newest -- bodies",
+            "dev test matrix 1.36.4 /opt/envoy/envoy -- bodies",
             "dev test mesh",
             "dev test load",
             "dev test chaos",
             "dev bench filter.jwt.warm envoy.base --json out.json --runs 3",
             "dev lint",
+            "dev wasm",
+            "dev wasm --stages",
+            "dev wasm --sizes",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
-        for line in ["dev", "dev up --port-base 65530", "dev bench --runs 0", "dev test all"] {
+        for line in [
+            "dev",
+            "dev up --port-base 65530",
+            "dev bench --runs 0",
+            "dev test all",
+            "dev test matrix --short 1.36.4",
+            "dev wasm --sizes --stages",
+        ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

@@ -6,10 +6,12 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::paths::{self, Workspace};
-use crate::setup::toolchain;
+use crate::setup::toolchain::WasmToolchain;
+use crate::wasm::Builder;
 use crate::{arrows, process, say};
 
-/// All checks, the quick ones first; the first failure ends the run.
+/// All checks, the quick ones first; the first failure ends the run. The last
+/// one is the size of the bundle, which has to be built for it.
 pub fn run(workspace: &Workspace) -> Result<()> {
     process::run("formatting", workspace.cargo().args(["fmt", "--all", "--check"]))?;
     arrows::run(workspace)?;
@@ -17,14 +19,15 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         "clippy",
         workspace.cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
     )?;
-    wasm32(workspace)?;
-    licences(workspace)
+    let builder = Builder::get(workspace)?;
+    wasm32(workspace, builder.toolchain())?;
+    licences(workspace)?;
+    builder.modules()?.check_size()
 }
 
 /// The core and the filters must build for the sidecar, whatever else pulls
 /// them in on the host.
-fn wasm32(workspace: &Workspace) -> Result<()> {
-    let toolchain = toolchain::wasm(workspace)?;
+fn wasm32(workspace: &Workspace, toolchain: &WasmToolchain) -> Result<()> {
     let mut command = toolchain.cargo(workspace, "check")?;
     for package in arrows::wasm_packages() {
         command.args(["-p", package]);

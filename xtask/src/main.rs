@@ -15,6 +15,7 @@ mod cli;
 mod fuzz;
 mod http;
 mod lint;
+mod matrix;
 mod parts;
 mod paths;
 mod process;
@@ -52,6 +53,6 @@ fn run(command: Command) -> Result<()> {
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Lint => lint::run(&workspace),
         Command::Arrows => arrows::run(&workspace),
-        Command::Wasm => wasm::run(&workspace),
+        Command::Wasm(options) => wasm::run(&workspace, &options),
     }
 }

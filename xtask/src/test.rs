@@ -1,16 +1,25 @@
 //! `./dev test`: the suites of this version.
 
+use std::path::PathBuf;
+use std::process::Command;
+
 use anyhow::{Result, bail};
 
 use crate::cli::{Suite, TestOptions};
 use crate::parts::Parts;
 use crate::paths::Workspace;
-use crate::setup::postgres;
-use crate::{arrows, fuzz, process};
+use crate::setup::{envoy, postgres};
+use crate::{arrows, fuzz, matrix, process};
 
 /// Runs one suite, or, bare, everything a change must pass.
 pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
     let arguments = &options.arguments;
+    if options.suite != Some(Suite::Matrix) && options.chooses_envoys() {
+        bail!(
+            "only the suite `matrix` takes Envoys, --short and --oldest-and-newest; what a test's \
+             name must hold goes behind `--`, for example ./dev test e2e -- tampered"
+        );
+    }
     match options.suite {
         None => {
             arrows::run(workspace)?;
@@ -20,7 +29,7 @@ pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
         Some(Suite::Unit) => unit(workspace, arguments),
         Some(Suite::E2e) => e2e(workspace, arguments),
         Some(Suite::Fuzz) => fuzz::run(workspace, options.seconds),
-        Some(Suite::Matrix) => not_yet("matrix", "the end-to-end tests on several Envoys"),
+        Some(Suite::Matrix) => matrix::run(workspace, options),
         Some(Suite::Mesh) => not_yet("mesh", "Istio's control plane with real sidecars"),
         Some(Suite::Load) => not_yet("load", "load stages with thresholds"),
         Some(Suite::Chaos) => not_yet("chaos", "failures of every remote part"),
@@ -29,8 +38,8 @@ pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
 
 fn not_yet(suite: &str, what: &str) -> Result<()> {
     bail!(
-        "the suite `{suite}` ({what}) is not in this version; `./dev test` runs those that are: \
-         unit, e2e and fuzz"
+        "the suite `{suite}` ({what}) is not in this version; `./dev test` runs unit and e2e; \
+         fuzz and matrix are the others that there are"
     )
 }
 
@@ -47,15 +56,35 @@ fn unit(workspace: &Workspace, arguments: &[String]) -> Result<()> {
 
 /// Real Envoy, real Redis, real PostgreSQL, the real server and modules.
 fn e2e(workspace: &Workspace, arguments: &[String]) -> Result<()> {
-    let parts = Parts::get(workspace)?;
-    let postgres = postgres::get(workspace)?;
-    let mut build = workspace.cargo();
-    build.args(["build", "-p", "postern-server", "-p", "postern-sample-upstream"]);
-    process::run("building the server and the sample upstream", &mut build)?;
-
-    let mut command = workspace.cargo();
-    command.args(["test", "-p", "postern-e2e", "--no-fail-fast", "--"]).args(arguments);
-    parts.hand_to(&mut command, &workspace.binary("debug", "postern"));
-    command.env("POSTERN_POSTGRES", postgres);
+    let kit = Kit::get(workspace, envoy::get(workspace)?)?;
+    let mut command = kit.test(workspace);
+    command.args(["--no-fail-fast", "--"]).args(arguments);
     process::run("end-to-end tests", &mut command)
+}
+
+/// What end-to-end tests run with.
+pub struct Kit {
+    /// The parts.
+    pub parts: Parts,
+    postgres: PathBuf,
+}
+
+impl Kit {
+    /// Gets and builds all of it, around this Envoy.
+    pub fn get(workspace: &Workspace, envoy: PathBuf) -> Result<Self> {
+        let parts = Parts::for_tests(workspace, envoy)?;
+        let postgres = postgres::get(workspace)?;
+        let mut build = workspace.cargo();
+        build.args(["build", "-p", "postern-server", "-p", "postern-sample-upstream"]);
+        process::run("building the server and the sample upstream", &mut build)?;
+        Ok(Self { parts, postgres })
+    }
+
+    /// `cargo test` of the end-to-end crate.
+    pub fn test(&self, workspace: &Workspace) -> Command {
+        let mut command = workspace.cargo();
+        command.args(["test", "-p", "postern-e2e"]).env("POSTERN_POSTGRES", &self.postgres);
+        self.parts.hand_to(&mut command, &workspace.binary("debug", "postern"));
+        command
+    }
 }

@@ -1,15 +1,24 @@
 //! Building the filter modules and putting them where everybody looks.
 
 mod exports;
+mod publish;
+mod sizes;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
+use crate::cli::WasmOptions;
 use crate::paths::Workspace;
+use crate::process;
+use crate::setup::binaryen::WasmOpt;
 use crate::setup::toolchain::{self, WasmToolchain};
-use crate::{process, say};
+
+/// The most bytes that the bundle may have. V8 compiles all of it with its optimiser, once for
+/// each start of an Envoy and once more after each crash: nothing is decided before that is done,
+/// and it takes about as long as the module is large.
+const MOST_BUNDLE_BYTES: usize = 600_000;
 
 /// The built modules, in cargo's target folder under `wasm/`.
 pub struct Modules {
@@ -17,47 +26,132 @@ pub struct Modules {
     pub bundle: PathBuf,
     /// A module that does nothing, to measure against.
     pub trivial: PathBuf,
+    bundle_bytes: usize,
+}
+
+/// Modules of one stage each, made of the same crates as the bundle.
+pub struct Stages {
+    /// Tokens alone.
+    pub jwt_auth: PathBuf,
+    /// Local limits alone.
+    pub local_rate_limit: PathBuf,
 }
 
 /// `./dev wasm`
-pub fn run(workspace: &Workspace) -> Result<()> {
-    let toolchain = toolchain::wasm(workspace)?;
-    build(workspace, &toolchain).map(|_| ())
-}
-
-/// Builds both modules; cargo knows what has changed.
-pub fn build(workspace: &Workspace, toolchain: &WasmToolchain) -> Result<Modules> {
-    let mut command = toolchain.cargo(workspace, "build")?;
-    command.args(["--profile", "wasm", "-p", "postern-bundle", "-p", "postern-trivial-filter"]);
-    process::run("building the filter modules", &mut command)?;
-
-    let built = toolchain.modules(workspace);
-    let public = workspace.target().join("wasm");
-    fs::create_dir_all(&public).with_context(|| format!("creating {}", public.display()))?;
-    let publish = |from: &str, to: &str| {
-        let to = public.join(to);
-        let size = replace(&built.join(from), &to)?;
-        say::ok(&format!("{} ({} KiB)", workspace.shown(&to), size.div_ceil(1024)));
-        anyhow::Ok(to)
-    };
-    Ok(Modules {
-        bundle: publish("postern_bundle.wasm", "postern-bundle.wasm")?,
-        trivial: publish("postern_trivial.wasm", "postern-trivial.wasm")?,
-    })
-}
-
-/// Publishes a module, when it has changed, without callbacks that it does not use, and returns its size in bytes. A
-/// running Envoy may be reading the old one, so it is replaced, not rewritten.
-fn replace(from: &Path, to: &Path) -> Result<usize> {
-    let module = fs::read(from).with_context(|| format!("reading {}", from.display()))?;
-    let module = exports::drop_unused(&module).with_context(|| format!("{}", from.display()))?;
-    if fs::read(to).is_ok_and(|present| present == module) {
-        return Ok(module.len());
+pub fn run(workspace: &Workspace, options: &WasmOptions) -> Result<()> {
+    let builder = Builder::get(workspace)?;
+    if options.sizes {
+        return sizes::print(&builder.with_names()?);
     }
-    let part = to.with_extension("part");
-    fs::write(&part, &module).with_context(|| format!("writing {}", part.display()))?;
-    fs::rename(&part, to).with_context(|| format!("writing {}", to.display()))?;
-    Ok(module.len())
+    if options.stages {
+        builder.stages()?;
+    }
+    builder.modules()?.check_size()
+}
+
+/// What modules are built with.
+pub struct Builder<'a> {
+    workspace: &'a Workspace,
+    toolchain: WasmToolchain,
+    wasm_opt: WasmOpt,
+}
+
+impl<'a> Builder<'a> {
+    /// Finds or gets the compiler and the optimiser.
+    pub fn get(workspace: &'a Workspace) -> Result<Self> {
+        let toolchain = toolchain::wasm(workspace)?;
+        Ok(Self { workspace, toolchain, wasm_opt: WasmOpt::get(workspace)? })
+    }
+
+    /// The compiler.
+    pub fn toolchain(&self) -> &WasmToolchain {
+        &self.toolchain
+    }
+
+    /// The modules that everything but a few tests uses; cargo knows what has changed.
+    pub fn modules(&self) -> Result<Modules> {
+        let mut command = self.toolchain.cargo(self.workspace, "build")?;
+        command.args(["--profile", "wasm", "-p", "postern-bundle", "-p", "postern-trivial-filter"]);
+        process::run("building the filter modules", &mut command)?;
+        let built = toolchain::modules_in(&self.toolchain.target(self.workspace));
+        let (bundle, bundle_bytes) =
+            self.publish(&built.join("postern_bundle.wasm"), "postern-bundle.wasm")?;
+        let (trivial, _) =
+            self.publish(&built.join("postern_trivial.wasm"), "postern-trivial.wasm")?;
+        Ok(Modules { bundle, trivial, bundle_bytes })
+    }
+
+    /// The modules of one stage each.
+    pub fn stages(&self) -> Result<Stages> {
+        Ok(Stages {
+            jwt_auth: self.stage("tokens", "postern-jwt-auth.wasm")?,
+            local_rate_limit: self.stage("limits", "postern-local-rate-limit.wasm")?,
+        })
+    }
+
+    /// The bundle with one of its features.
+    fn stage(&self, feature: &str, name: &str) -> Result<PathBuf> {
+        let target = self.own_target(feature);
+        let mut command = self.toolchain.cargo(self.workspace, "build")?;
+        command
+            .args(["--profile", "wasm", "-p", "postern-bundle"])
+            .args(["--no-default-features", "--features", feature])
+            .arg("--target-dir")
+            .arg(&target);
+        process::run(&format!("building the module of {feature} alone"), &mut command)?;
+        let built = toolchain::modules_in(&target).join("postern_bundle.wasm");
+        self.publish(&built, name).map(|(path, _)| path)
+    }
+
+    /// The bundle as it ships, with the names of its functions.
+    fn with_names(&self) -> Result<PathBuf> {
+        let target = self.own_target("names");
+        let mut command = self.toolchain.cargo(self.workspace, "build")?;
+        command
+            .args(["--profile", "wasm", "-p", "postern-bundle", "--target-dir"])
+            .arg(&target)
+            .env("CARGO_PROFILE_WASM_STRIP", "none");
+        process::run("building the bundle with the names of its functions", &mut command)?;
+        let built = toolchain::modules_in(&target).join("postern_bundle.wasm");
+        let (slim, named) = (target.join("slim.wasm"), target.join("named.wasm"));
+        let module = fs::read(&built).with_context(|| format!("reading {}", built.display()))?;
+        fs::write(&slim, exports::drop_unused(&module)?)
+            .with_context(|| format!("writing {}", slim.display()))?;
+        let flags = [publish::FLAGS, &["-g"]].concat();
+        self.wasm_opt.run(&slim, &named, &flags, &self.workspace.log("wasm-opt"))?;
+        Ok(named)
+    }
+
+    /// A target folder for one purpose. Cargo names the module of a crate alike whatever its
+    /// features, and would take the one that was built last for the one that is asked for.
+    fn own_target(&self, purpose: &str) -> PathBuf {
+        self.toolchain.target(self.workspace).join("modules").join(purpose)
+    }
+
+    fn publish(&self, built: &Path, name: &str) -> Result<(PathBuf, usize)> {
+        publish::run(self.workspace, &self.wasm_opt, built, name)
+    }
+}
+
+impl Modules {
+    /// Refuses a bundle that is too large.
+    pub fn check_size(&self) -> Result<()> {
+        check_bundle(self.bundle_bytes)
+    }
+}
+
+fn check_bundle(bytes: usize) -> Result<()> {
+    if bytes <= MOST_BUNDLE_BYTES {
+        return Ok(());
+    }
+    bail!(
+        "the bundle has {} bytes, {} more than the {} that it may have (MOST_BUNDLE_BYTES in \
+         xtask/src/wasm.rs): V8 compiles all of it before an Envoy answers; `./dev wasm --sizes` \
+         shows what takes the room",
+        publish::grouped(bytes),
+        publish::grouped(bytes - MOST_BUNDLE_BYTES),
+        publish::grouped(MOST_BUNDLE_BYTES),
+    )
 }
 
 #[cfg(test)]
@@ -65,21 +159,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_modules_are_published_and_only_when_changed() {
-        let folder = std::env::temp_dir().join(format!("xtask-wasm-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let (from, to) = (folder.join("from.wasm"), folder.join("to.wasm"));
-
-        fs::write(&from, b"\x7fELF").unwrap();
-        assert!(replace(&from, &to).is_err());
-        assert!(!to.exists());
-
-        fs::write(&from, b"\0asm\x01\0\0\0").unwrap();
-        assert_eq!(replace(&from, &to).unwrap(), 8);
-        let first = to.metadata().unwrap().modified().unwrap();
-        assert_eq!(replace(&from, &to).unwrap(), 8);
-        assert_eq!(to.metadata().unwrap().modified().unwrap(), first);
-
-        fs::remove_dir_all(&folder).unwrap();
+    fn a_bundle_that_is_too_large_is_told_by_how_much() {
+        check_bundle(MOST_BUNDLE_BYTES).unwrap();
+        let error = check_bundle(MOST_BUNDLE_BYTES + 1_234).unwrap_err().to_string();
+        for part in ["601,234", " 1,234 more", "600,000", "--sizes"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
     }
 }

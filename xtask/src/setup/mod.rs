@@ -1,5 +1,6 @@
 //! Getting the real parts: idempotent, each step says what it found or did.
 
+pub mod binaryen;
 pub mod envoy;
 pub mod lent;
 pub mod packages;
@@ -17,6 +18,7 @@ use crate::paths::Workspace;
 pub fn run(workspace: &Workspace, options: &SetupOptions) -> Result<()> {
     packages::c_compiler(workspace)?;
     toolchain::wasm(workspace)?;
+    binaryen::WasmOpt::get(workspace)?;
     envoy::get(workspace)?;
     redis::get(workspace)?;
     postgres::get(workspace)?;

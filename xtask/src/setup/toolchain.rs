@@ -55,18 +55,18 @@ impl WasmToolchain {
         }
     }
 
-    /// Where the modules of the profile `wasm` appear.
-    pub fn modules(&self, workspace: &Workspace) -> PathBuf {
-        self.target(workspace).join(TARGET).join("wasm")
-    }
-
-    /// Two compilers must not share a folder: each would rebuild it all.
-    fn target(&self, workspace: &Workspace) -> PathBuf {
+    /// The target folder. Two compilers must not share one: each would rebuild it all.
+    pub fn target(&self, workspace: &Workspace) -> PathBuf {
         match self {
             Self::Own => workspace.target().to_path_buf(),
             Self::Debian { .. } => workspace.target().join("debian-wasm"),
         }
     }
+}
+
+/// Where the modules of the profile `wasm` appear in a target folder.
+pub fn modules_in(target: &Path) -> PathBuf {
+    target.join(TARGET).join("wasm")
 }
 
 /// Finds or gets the compiler. `POSTERN_WASM_TOOLCHAIN=debian` insists on

@@ -16,13 +16,14 @@ use crate::http::Request;
 use crate::paths::Workspace;
 use crate::running::Stop;
 use crate::setup::lent::Database;
-use crate::setup::{envoy, packages, redis, toolchain};
+use crate::setup::{envoy, packages, redis};
 use crate::up::guide::Credentials;
 use crate::up::ports::Ports;
 use crate::up::postern::Postern;
 use crate::up::stack::Stack;
 use crate::up::state::State;
-use crate::{process, say, wasm};
+use crate::wasm::Builder;
+use crate::{process, say};
 
 /// How long a database stays taken by an `up` that was killed: a working day, like the token of
 /// the guide. One that runs on for longer shares it at worst.
@@ -42,13 +43,13 @@ pub fn run(workspace: &Workspace, options: &UpOptions) -> Result<()> {
     ports.check_free()?;
 
     packages::c_compiler(workspace)?;
-    let toolchain = toolchain::wasm(workspace)?;
+    let builder = Builder::get(workspace)?;
     let envoy = envoy::get(workspace)?;
     let lent = redis::lent()?;
     let mut build = workspace.cargo();
     build.args(["build", "-p", "postern-server", "-p", "postern-sample-upstream"]);
     process::run("building the server and the sample upstream", &mut build)?;
-    let modules = wasm::build(workspace, &toolchain)?;
+    let modules = builder.modules()?;
 
     let state = State::open(workspace, &ports)?;
     let stop = Stop::on_signals()?;

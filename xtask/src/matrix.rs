@@ -1,0 +1,294 @@
+//! `./dev test matrix`: the end-to-end tests of what runs in Envoy, on several versions of it.
+//!
+//! Everything is built once. Each file of tests runs on each Envoy by itself, and none keeps the
+//! others from running: a table at the end says what came of them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cli::TestOptions;
+use crate::paths::{self, Workspace};
+use crate::setup::envoy::{self, DEFAULT_VERSION, OLDEST, SUPPORTED};
+use crate::test::Kit;
+use crate::{process, say};
+
+/// Files whose tests start no Envoy, or start one that is not what they are about. A new file runs
+/// on every Envoy unless it is named here.
+const ELSEWHERE: [&str; 6] = ["cli", "docs", "postgres", "render", "revocation_bus", "stores"];
+
+/// A test that cannot hold on some versions.
+struct Exception {
+    /// The beginning of the versions.
+    on: &'static str,
+    file: &'static str,
+    test: &'static str,
+    why: &'static str,
+}
+
+const EXCEPTIONS: [Exception; 1] = [Exception {
+    on: "1.36.",
+    file: "upstreams",
+    test: "a_circuit_opens_for_one_that_is_not_there",
+    why: "this Envoy tells ext_proc nothing of answers that it gives itself",
+}];
+
+/// An Envoy to test on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wanted {
+    Version(String),
+    Binary(PathBuf),
+}
+
+/// What came of one file of tests on one Envoy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    Failed,
+    /// There was no Envoy to run it on.
+    NotRun,
+}
+
+/// One Envoy and what came of every file.
+struct Column {
+    version: String,
+    outcomes: Vec<Outcome>,
+}
+
+/// Runs the files on all wanted Envoys.
+pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
+    let files = files(workspace)?;
+    // All of them first: one that cannot be had shows at once.
+    let envoys: Vec<(String, Result<PathBuf>)> =
+        wanted(options)?.iter().map(|wanted| get(workspace, wanted)).collect();
+    for (_, found) in &envoys {
+        if let Err(error) = found {
+            say::verdict(false, &format!("{error:#}"));
+        }
+    }
+    let Some(first) = envoys.iter().find_map(|(_, found)| found.as_ref().ok()) else {
+        bail!("there is no Envoy to test on");
+    };
+    let mut kit = Kit::get(workspace, first.clone())?;
+    let mut build = kit.test(workspace);
+    build.arg("--no-run").args(files.iter().flat_map(|file| ["--test", file]));
+    process::run("building the end-to-end tests", &mut build)?;
+
+    let mut columns = Vec::new();
+    for (version, found) in envoys {
+        let outcomes = match found {
+            Ok(envoy) => on_one(workspace, &mut kit, &version, envoy, &files, options),
+            Err(_) => vec![Outcome::NotRun; files.len()],
+        };
+        columns.push(Column { version, outcomes });
+    }
+    println!("\n{}\n", table(&files, &columns));
+    let failed = columns.iter().filter(|column| !column.has_passed()).count();
+    if failed > 0 {
+        bail!("the tests do not hold on {failed} of {} Envoys: see the table", columns.len());
+    }
+    Ok(())
+}
+
+impl Column {
+    fn has_passed(&self) -> bool {
+        self.outcomes.iter().all(|outcome| *outcome == Outcome::Passed)
+    }
+}
+
+fn on_one(
+    workspace: &Workspace,
+    kit: &mut Kit,
+    version: &str,
+    envoy: PathBuf,
+    files: &[String],
+    options: &TestOptions,
+) -> Vec<Outcome> {
+    kit.parts.run_on(envoy);
+    if let Err(error) = kit.parts.check_envoy() {
+        say::verdict(false, &format!("{version}: {error:#}"));
+        return vec![Outcome::NotRun; files.len()];
+    }
+    let mut outcomes = Vec::new();
+    for file in files {
+        let mut command = kit.test(workspace);
+        command.args(["--test", file, "--"]).args(&options.arguments);
+        for exception in EXCEPTIONS.iter().filter(|exception| exception.is_for(version, file)) {
+            let Exception { test, why, .. } = exception;
+            say::note(&format!("{version}: without {test}: {why}"));
+            command.args(["--skip", test]);
+        }
+        match process::run(&format!("{version}: {file}"), &mut command) {
+            Ok(()) => outcomes.push(Outcome::Passed),
+            Err(error) => {
+                say::verdict(false, &format!("{error:#}"));
+                outcomes.push(Outcome::Failed);
+            }
+        }
+    }
+    outcomes
+}
+
+impl Exception {
+    fn is_for(&self, version: &str, file: &str) -> bool {
+        version.starts_with(self.on) && self.file == file
+    }
+}
+
+/// Which Envoys the caller means.
+fn wanted(options: &TestOptions) -> Result<Vec<Wanted>> {
+    let versions: &[&str] = if options.short {
+        &[OLDEST]
+    } else if options.oldest_and_newest {
+        &[OLDEST, DEFAULT_VERSION]
+    } else {
+        &SUPPORTED
+    };
+    if options.envoys.is_empty() {
+        return Ok(versions.iter().map(|version| Wanted::Version((*version).to_owned())).collect());
+    }
+    options.envoys.iter().map(|text| parse(text)).collect()
+}
+
+/// A path where it holds a slash, else a version.
+fn parse(text: &str) -> Result<Wanted> {
+    if text.contains('/') {
+        return Ok(Wanted::Binary(paths::as_called(text.as_ref())));
+    }
+    envoy::check_version(text)?;
+    Ok(Wanted::Version(text.to_owned()))
+}
+
+/// What the Envoy is called in the table, and the Envoy.
+fn get(workspace: &Workspace, wanted: &Wanted) -> (String, Result<PathBuf>) {
+    match wanted {
+        Wanted::Version(version) => {
+            let way_out =
+                format!("name another way to it: ./dev test matrix /path/to/envoy-{version}");
+            (version.clone(), envoy::of_version(workspace, version, &way_out))
+        }
+        Wanted::Binary(path) => match envoy::version(path) {
+            Ok(version) => (version, Ok(path.clone())),
+            Err(error) => (path.display().to_string(), Err(error)),
+        },
+    }
+}
+
+/// The files of end-to-end tests in which Envoy matters, by name.
+fn files(workspace: &Workspace) -> Result<Vec<String>> {
+    let folder = workspace.root().join("tests").join("tests");
+    let entries = fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?;
+    let mut files: Vec<String> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let name = path.file_stem()?.to_str()?.to_owned();
+            let is_ours = path.extension()? == "rs" && !ELSEWHERE.contains(&name.as_str());
+            is_ours.then_some(name)
+        })
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+/// Files down, Envoys across.
+fn table(files: &[String], columns: &[Column]) -> String {
+    let widest = files.iter().map(String::len).max().unwrap_or_default();
+    let mut lines = Vec::new();
+    let mut heading = " ".repeat(widest);
+    for column in columns {
+        heading.push_str(&format!("  {:>7}", column.version));
+    }
+    lines.push(heading);
+    for (at, file) in files.iter().enumerate() {
+        let mut line = format!("{file:<widest$}");
+        for column in columns {
+            let outcome = column.outcomes.get(at).copied().unwrap_or(Outcome::NotRun);
+            let width = column.version.len().max(7);
+            line.push_str(&format!("  {:>width$}", outcome.word()));
+        }
+        lines.push(line);
+    }
+    lines.join("\n")
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "FAILED",
+            Self::NotRun => "not run",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn options(line: &str) -> TestOptions {
+        match Cli::try_parse_from(line.split(' ')).unwrap().command {
+            Command::Test(options) => options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn envoys_are_versions_or_paths() {
+        let version = |text: &str| Wanted::Version(text.to_owned());
+        for (line, expected) in [
+            ("dev test matrix", SUPPORTED.map(version).to_vec()),
+            ("dev test matrix --short", vec![version(OLDEST)]),
+            (
+                "dev test matrix --oldest-and-newest",
+                vec![version(OLDEST), version(DEFAULT_VERSION)],
+            ),
+            (
+                "dev test matrix 1.39.3 /opt/envoy -- bodies",
+                vec![version("1.39.3"), Wanted::Binary(PathBuf::from("/opt/envoy"))],
+            ),
+        ] {
+            assert_eq!(wanted(&options(line)).unwrap(), expected, "{line}");
+        }
+        assert!(wanted(&options("dev test matrix bodies")).is_err());
+    }
+
+    #[test]
+    fn what_is_named_exists() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/tests");
+        let text = |file: &str| fs::read_to_string(folder.join(format!("{file}.rs"))).unwrap();
+        for file in ELSEWHERE {
+            assert!(!text(file).is_empty(), "{file}");
+        }
+        for exception in EXCEPTIONS {
+            let test = format!("fn {}(", exception.test);
+            assert!(text(exception.file).contains(&test), "{test}");
+            assert!(SUPPORTED.iter().any(|version| exception.is_for(version, exception.file)));
+            assert!(!exception.is_for(DEFAULT_VERSION, exception.file), "{test}");
+        }
+    }
+
+    #[test]
+    fn the_table_has_a_row_for_every_file() {
+        let column = |version: &str, outcomes: &[Outcome]| Column {
+            version: version.to_owned(),
+            outcomes: outcomes.to_vec(),
+        };
+        let (old, new) = (
+            column("1.36.4", &[Outcome::Passed, Outcome::Failed]),
+            column("1.40.0-dev", &[Outcome::NotRun; 2]),
+        );
+        assert!(!old.has_passed() && !new.has_passed());
+        assert!(column("1.40.0", &[Outcome::Passed; 2]).has_passed());
+        let files = ["bodies".to_owned(), "crash".to_owned()];
+        let expected = "         1.36.4  1.40.0-dev\n\
+                        bodies   passed     not run\n\
+                        crash    FAILED     not run";
+        assert_eq!(table(&files, &[old, new]), expected);
+    }
+}
