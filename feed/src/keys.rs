@@ -33,11 +33,6 @@ pub trait KeysWanted: Send + Sync {
     fn wanted(&self, issuer: &str);
 }
 
-/// Nobody fetches.
-impl KeysWanted for () {
-    fn wanted(&self, _: &str) {}
-}
-
 /// The key sets of all issuers, as background tasks bring them.
 pub struct KeySets {
     sets: RwLock<BTreeMap<String, Arc<PublishedKeys>>>,
@@ -73,7 +68,7 @@ impl KeySets {
     #[must_use]
     pub fn get(&self, issuer: &str) -> Option<Arc<PublishedKeys>> {
         let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
-        sets.get(issuer).map(Arc::clone)
+        sets.get(issuer).cloned()
     }
 
     /// The sets of the issuers named in `digests` that are not the ones named there, up to

@@ -5,6 +5,7 @@ mod values;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use postern_render::envoy::HostPort;
 
@@ -105,6 +106,38 @@ pub struct RenderEnvoy {
     /// The server's public HTTP port.
     #[arg(long, default_value = "127.0.0.1:9192")]
     pub server_public: HostPort,
+    /// The authority of the server's certificate, a file that Envoy can read: TLS to the gRPC port.
+    #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
+    pub server_ca: Option<String>,
+    /// The name or address in the server's certificate; that of --server-grpc by default.
+    #[arg(long, requires = "server_ca", value_parser = NonEmptyStringValueParser::new())]
+    pub server_name: Option<String>,
+    /// The certificate that Envoy shows the server, a file that Envoy can read.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "server_ca",
+        requires = "client_key",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub client_cert: Option<String>,
+    /// Its private key, a file that Envoy can read.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "client_cert",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub client_key: Option<String>,
+    /// The credential that Envoy shows the feed, a file that Envoy can read.
+    #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
+    pub feed_credential_file: Option<String>,
+    /// The workload that this Envoy guards, as `feed.peers` names it.
+    #[arg(long, default_value = "edge", value_parser = NonEmptyStringValueParser::new())]
+    pub workload: String,
+    /// Envoy's name for itself (`node.id`).
+    #[arg(long, default_value = "postern-edge", value_parser = NonEmptyStringValueParser::new())]
+    pub node_id: String,
     /// The filter module, as a path that Envoy can read.
     #[arg(long, default_value = "/etc/postern/postern-bundle.wasm")]
     pub wasm: String,
@@ -133,6 +166,9 @@ pub struct RenderIstio {
     /// The namespace of the suite.
     #[arg(long, default_value = "postern")]
     pub namespace: String,
+    /// The workload that the gateway guards, as `feed.peers` names it.
+    #[arg(long, default_value = "edge", value_parser = NonEmptyStringValueParser::new())]
+    pub workload: String,
 }
 
 /// Where durable records are.
@@ -467,15 +503,30 @@ pub struct Serve {
     /// Parts to run.
     #[arg(long, value_delimiter = ',', default_values = ["decide", "message", "identity", "hub", "admin"])]
     pub roles: Vec<Role>,
-    /// gRPC: ext_authz, ext_proc, health.
+    /// gRPC: ext_authz, ext_proc, the feed, health.
     #[arg(long, default_value = "127.0.0.1:9191", value_parser = listen_address)]
     pub grpc_address: SocketAddr,
+    /// The gRPC port speaks TLS with this certificate: PEM, the chain included. Read at the start:
+    /// after it was renewed, restart.
+    #[arg(long, value_name = "FILE", requires = "grpc_tls_key")]
+    pub grpc_tls_cert: Option<PathBuf>,
+    /// The private key of that certificate, as PEM.
+    #[arg(long, value_name = "FILE", requires = "grpc_tls_cert")]
+    pub grpc_tls_key: Option<PathBuf>,
+    /// Whose client certificates the gRPC port takes, as PEM. A client need not show one: what
+    /// the feed tells to whom, the document's `feed` says. Read at the start, too.
+    #[arg(long, value_name = "FILE", requires = "grpc_tls_cert")]
+    pub grpc_client_ca: Option<PathBuf>,
     /// Public HTTP: OAuth2, keys, discovery, health.
     #[arg(long, default_value = "127.0.0.1:9192", value_parser = listen_address)]
     pub public_address: SocketAddr,
-    /// Admin HTTP.
+    /// Admin HTTP: health, and with --admin-token-file the admin API.
     #[arg(long, default_value = "127.0.0.1:9193", value_parser = listen_address)]
     pub admin_address: SocketAddr,
+    /// A file with the admin API's bearer credential, at least 32 characters; without it there is
+    /// no admin API. Read at the start.
+    #[arg(long, value_name = "FILE", env = "POSTERN_ADMIN_TOKEN_FILE")]
+    pub admin_token_file: Option<PathBuf>,
     /// Metrics and health.
     #[arg(long, default_value = "127.0.0.1:9194", value_parser = listen_address)]
     pub metrics_address: SocketAddr,

@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod documents;
 mod output;
+mod revoking;
 mod serve;
 mod settings;
 

@@ -1,5 +1,6 @@
 //! `postern serve`: load → check → build → bind → ready → serve → drain.
 
+mod admin;
 mod feed;
 mod grpc;
 mod health;
@@ -7,6 +8,8 @@ mod http;
 mod identity;
 mod jwks;
 mod parts;
+mod stores;
+mod tls;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -32,11 +35,12 @@ pub async fn run(arguments: Serve) -> Result<ExitCode> {
     let digest = document.digest.clone();
     let drain = Drain::new(Duration::from_secs(arguments.drain_seconds));
     drain.listen()?;
+    let server = tls::server(&arguments)?;
     let listeners = Listeners::bind(&arguments).await?;
     let parts = parts::build(&arguments, document, drain.clone()).await?;
 
     let mut servers = JoinSet::new();
-    servers.spawn(grpc::serve(listeners.grpc, parts.grpc(&arguments.roles)));
+    servers.spawn(grpc::serve(listeners.grpc, server, parts.grpc(&arguments.roles)));
     servers.spawn(http::serve("public", listeners.public, parts.public_router(), drain.clone()));
     servers.spawn(http::serve("admin", listeners.admin, parts.admin_router(), drain.clone()));
     servers.spawn(http::serve("metrics", listeners.metrics, parts.metrics_router(), drain.clone()));
@@ -45,7 +49,9 @@ pub async fn run(arguments: Serve) -> Result<ExitCode> {
         document = digest,
         roles = ?arguments.roles,
         grpc = %arguments.grpc_address,
+        grpc_tls = arguments.grpc_tls_cert.is_some(),
         public = %arguments.public_address,
+        admin = %arguments.admin_address,
         metrics = %arguments.metrics_address,
         "serving"
     );

@@ -102,7 +102,7 @@ record! {
         forwarded_client_cert = "forwarded_client_cert": Option<RawForwardedCert>,
         /// Ask so often, 200ms to 1m, instead of waiting for an answer.
         poll = "poll": Option<Duration>,
-        /// Who may ask, besides the server's own machine.
+        /// Who may ask; as long as nobody is named, the server's own machine may.
         peers = "peers": Vec<RawFeedPeer>,
     }
 

@@ -1,126 +1,173 @@
-//! Revoked tokens: kept in memory from the durable store, told to Envoys, asked by `ext_authz`.
+//! The feed: revoked tokens, kept in memory from the durable store, and issuers' keys; told to
+//! Envoys, asked by `ext_authz`.
+
+mod keys;
+mod peers;
+mod revoked;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use postern_document::{Document, OnFailure};
-use postern_ext_authz::{NothingRevoked, Revoked};
+use postern_document::Document;
+use postern_ext_authz::{IssuerKeys, NothingRevoked, Revoked};
 use postern_feed::{
-    BusWakeUps, Clock, Exchange, ExchangeParts, FeedState, Jitter, ListedPeers, Loader, Metrics,
-    NoWakeUps, PeerIdentity, Settings, StoredRevocations, Trust, WakeUps, Workloads,
+    BusWakeUps, Clock, Exchange, ExchangeParts, FeedState, Jitter, Loader, Metrics, NothingListed,
+    Retention, RevocationSource, Settings, StoredRevocations, Trust,
 };
-use postern_jose::VerifiedToken;
-use postern_request::{Denial, ErrorCode, UnixMillis};
-use postern_revocation::Marks;
-use postern_store::bus::RevocationBus as _;
+use postern_store::bus::{LocalBus, RevocationBus};
 use postern_store::durable::{DurableStore, RevocationStore};
 use postern_store_redis::RedisStore;
 use postern_telemetry::{Drain, MetricsRegistry, Moment};
 
-/// What the rest of the server gets of it.
-pub struct Feed {
-    /// For the gRPC port; none without a durable store.
-    pub exchange: Option<Arc<Exchange>>,
-    /// For `ext_authz`.
-    pub revoked: Arc<dyn Revoked>,
-    /// For readiness.
-    pub state: Option<Arc<FeedState>>,
+use self::keys::WantedKeys;
+use self::revoked::KnownRevocations;
+
+/// What it is made of.
+pub struct Needs<'a> {
+    /// What Envoys must know, and who may ask.
+    pub document: &'a Document,
+    /// Issuers' keys: fetched when an Envoy wants some.
+    pub keys: &'a Arc<IssuerKeys>,
+    /// Where revocations are kept.
+    pub durable: Option<&'a Arc<dyn DurableStore>>,
+    /// The bus between replicas.
+    pub redis: Option<&'a Arc<RedisStore>>,
+    /// For metrics.
+    pub registry: &'a MetricsRegistry,
+    /// Once it begins, nobody waits.
+    pub drain: &'a Drain,
 }
 
-/// Starts reading what is revoked, where there is a durable store that knows.
+/// What the rest of the server gets of it.
+pub struct Feed {
+    /// For the gRPC port, with whom it believes; none where there is nothing to tell.
+    pub exchange: Option<(Arc<Exchange>, Trust)>,
+    /// For `ext_authz`.
+    pub revoked: Arc<dyn Revoked>,
+    /// For readiness, and for whoever brings keys.
+    pub state: Option<Arc<FeedState>>,
+    /// For whoever revokes: wakes this server at once, and the others where there is a bus. None
+    /// without a durable store.
+    pub bus: Option<Arc<dyn RevocationBus>>,
+}
+
+/// The list of what is revoked, and the bell that says that it grew.
+struct List {
+    source: Arc<dyn RevocationSource>,
+    bus: Arc<dyn RevocationBus>,
+}
+
+/// Starts reading what is revoked, where there is a durable store that knows, and telling of
+/// keys.
 ///
 /// # Errors
 /// When a metric cannot be registered.
-pub fn build(
-    document: &Document,
-    durable: Option<&Arc<dyn DurableStore>>,
-    redis: Option<&Arc<RedisStore>>,
-    registry: &MetricsRegistry,
-    drain: &Drain,
-) -> Result<Feed> {
-    let Some(durable) = durable else {
-        return Ok(Feed { exchange: None, revoked: Arc::new(NothingRevoked), state: None });
+pub fn build(needs: &Needs<'_>) -> Result<Feed> {
+    let Needs { document, durable, .. } = *needs;
+    let Some(list) = list(needs) else {
+        let revoked = Arc::new(NothingRevoked);
+        return Ok(Feed { exchange: None, revoked, state: None, bus: None });
     };
     let clock: Clock = Arc::new(Moment::now);
-    let state = FeedState::new(Settings::default()).context("the feed's settings")?;
-    let metrics = Metrics::new(registry)?;
-    let store: Arc<dyn RevocationStore> = Arc::clone(durable) as Arc<dyn RevocationStore>;
-    let source = Arc::new(StoredRevocations::new(store));
-    // Without a bus, what commands and other replicas revoke is found by reading every second.
-    let wake_ups: Box<dyn WakeUps> = match redis {
-        Some(redis) => {
-            let listening = Arc::clone(redis);
-            tokio::spawn(async move { listening.keep_listening().await });
-            Box::new(BusWakeUps::new(redis.subscribe()))
-        }
-        None => Box::new(NoWakeUps),
-    };
-    let loader =
-        Loader::new(Arc::clone(&state), source, wake_ups, metrics.clone(), Arc::clone(&clock));
+    let state = FeedState::new(settings(document)).context("the feed's settings")?;
+    let metrics = Metrics::new(needs.registry)?;
+    let loader = Loader::new(
+        Arc::clone(&state),
+        list.source,
+        Box::new(BusWakeUps::new(list.bus.subscribe())),
+        metrics.clone(),
+        Arc::clone(&clock),
+    );
     tokio::spawn(loader.run());
-    let digest = document.digest.clone();
-    let exchange = Exchange::new(
-        ExchangeParts {
-            state: Arc::clone(&state),
-            peers: Arc::new(ListedPeers::new([(PeerIdentity::Loopback, Workloads::All)])),
-            document_digest: Arc::new(move || digest.clone()),
-            drain: drain.clone(),
-            clock,
-            metrics,
-        },
-        Jitter::random(),
-    )
-    .context("the feed's settings")?;
-    let revoked = Arc::new(KnownRevocations { state: Arc::clone(&state) });
-    Ok(Feed { exchange: Some(Arc::new(exchange)), revoked, state: Some(state) })
+    // Whatever roles a server has: those of several replicas do each other no harm, and one that
+    // finds nothing has looked into an index.
+    if let Some(store) = durable.map(revocations_of) {
+        let retention =
+            Retention::new(store, metrics.clone(), Arc::clone(&clock), Jitter::random());
+        tokio::spawn(retention.run());
+    }
+    let exchange = Exchange::new(parts(needs, &state, clock, metrics), Jitter::random())
+        .context("the feed's settings")?;
+    peers::warn_of_nobody(&document.feed);
+    let revoked: Arc<dyn Revoked> = match durable {
+        Some(_) => Arc::new(KnownRevocations::new(Arc::clone(&state))),
+        None => Arc::new(NothingRevoked),
+    };
+    Ok(Feed {
+        exchange: Some((Arc::new(exchange), peers::trust(&document.feed))),
+        revoked,
+        state: Some(state),
+        bus: durable.map(|_| list.bus),
+    })
 }
 
-/// Whom the feed answers: nobody but this machine, until the document says whom else.
-pub fn trust() -> Trust {
-    Trust::default()
+fn parts(
+    needs: &Needs<'_>,
+    state: &Arc<FeedState>,
+    clock: Clock,
+    metrics: Metrics,
+) -> ExchangeParts {
+    let digest = needs.document.digest.clone();
+    ExchangeParts {
+        state: Arc::clone(state),
+        peers: Arc::new(peers::listed(&needs.document.feed)),
+        keys_wanted: Arc::new(WantedKeys::new(needs.document, Arc::clone(needs.keys))),
+        document_digest: Arc::new(move || digest.clone()),
+        drain: needs.drain.clone(),
+        clock,
+        metrics,
+    }
 }
 
-/// What `ext_authz` goes by: the set that filters are told.
-struct KnownRevocations {
-    state: Arc<FeedState>,
-}
-
-impl Revoked for KnownRevocations {
-    fn check(
-        &self,
-        document: &Document,
-        token: &VerifiedToken,
-        now: UnixMillis,
-    ) -> Result<(), Denial> {
-        let Some(key) = self.state.fingerprint_key() else { return unknown(document) };
-        let (claims, principal) = (&token.claims, token.principal());
-        let marks = Marks::of(
-            &key,
-            claims.issuer(),
-            claims.token_id.as_deref(),
-            principal.session.as_deref(),
-            Some(&principal.subject),
-            principal.client_id.as_deref(),
-            token.key_id.as_deref(),
+/// None where nothing could be listed and nobody needs to be told of anything else.
+fn list(needs: &Needs<'_>) -> Option<List> {
+    let document = needs.document;
+    if let Some(durable) = needs.durable {
+        let issuers = document.issuers.iter().map(|entry| entry.issuer.issuer.clone());
+        let source = StoredRevocations::of_issuers(revocations_of(durable), issuers);
+        return Some(List { source: Arc::new(source), bus: bus(needs.redis) });
+    }
+    if document.revocation.is_some() {
+        tracing::warn!(
+            "the document asks for `revocation`, and there is no durable store (--durable) to keep \
+             what is revoked in: no Envoy is told anything, and `when_stale` holds"
         );
-        if self.state.is_revoked(&marks, claims.issued_at, now.as_secs()) {
-            return Err(Denial::new(ErrorCode::TokenRevoked, "token_revoked"));
-        }
-        let most = document.revocation.map(|rules| Duration::from_millis(rules.max_staleness_ms));
-        match most {
-            Some(most) if !self.state.is_fresh(Instant::now(), most) => unknown(document),
-            _ => Ok(()),
-        }
+        return None;
     }
+    // Nobody but this server could list anything, so nothing can have been missed.
+    let heard = || List { source: Arc::new(NothingListed), bus: Arc::new(LocalBus::default()) };
+    document.needs_feed().then(heard)
 }
 
-/// Where the document says nothing, tokens are good until something is known of them.
-fn unknown(document: &Document) -> Result<(), Denial> {
-    match document.revocation {
-        Some(rules) if rules.when_stale == OnFailure::Deny => {
-            Err(Denial::unavailable("revocation_stale", 1))
-        }
-        _ => Ok(()),
-    }
+/// Without Redis nobody else can be heard: what commands and other replicas revoke is found by
+/// reading every second, and what this server revokes at once.
+fn bus(redis: Option<&Arc<RedisStore>>) -> Arc<dyn RevocationBus> {
+    let Some(redis) = redis else { return Arc::new(LocalBus::unconnected()) };
+    let listening = Arc::clone(redis);
+    tokio::spawn(async move { listening.keep_listening().await });
+    Arc::<RedisStore>::clone(redis)
 }
+
+fn revocations_of(durable: &Arc<dyn DurableStore>) -> Arc<dyn RevocationStore> {
+    Arc::<dyn DurableStore>::clone(durable)
+}
+
+/// Envoys come back as often as the document says. An idle one may take longer, but is never on
+/// the edge of knowing too little: the next request ends its rest without a warning.
+fn settings(document: &Document) -> Settings {
+    let mut settings = Settings::default();
+    let answers = &mut settings.answers;
+    if let Some(poll_ms) = document.feed.poll_ms {
+        answers.poll_interval = Duration::from_millis(poll_ms);
+    }
+    if let Some(revocation) = &document.revocation {
+        let most = Duration::from_millis(revocation.max_staleness_ms / 3);
+        answers.idle_poll_interval = answers.idle_poll_interval.min(most);
+    }
+    answers.idle_poll_interval = answers.idle_poll_interval.max(answers.poll_interval);
+    settings
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use postern_ext_authz::{AuthorizationService, Authorizer};
 use postern_ext_proc::{ProcessingService, Processor};
-use postern_feed::{Exchange, FeedService};
+use postern_feed::{Exchange, FeedService, Trust};
 use postern_telemetry::{Drain, Readiness};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
-
-use super::feed;
 
 /// Streams of one connection at a time: Envoy opens one a worker, each with many requests.
 const MAX_STREAMS: u32 = 10_000;
@@ -22,16 +20,17 @@ const MAX_STREAMS: u32 = 10_000;
 pub struct Grpc {
     pub authorizer: Option<Arc<Authorizer>>,
     pub processor: Option<Arc<Processor>>,
-    pub feed: Option<Arc<Exchange>>,
+    /// And whom it believes.
+    pub feed: Option<(Arc<Exchange>, Trust)>,
     pub readiness: Readiness,
     pub drain: Drain,
 }
 
-/// Serves until drained.
+/// Serves until drained; `server` speaks TLS or does not.
 ///
 /// # Errors
 /// When the server fails.
-pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
+pub async fn serve(listener: TcpListener, server: Server, grpc: Grpc) -> Result<()> {
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_service_status("", ServingStatus::NotServing).await;
     let mut routes = Routes::new(health);
@@ -41,8 +40,8 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
     if let Some(processor) = grpc.processor {
         routes = routes.add_service(ProcessingService::server(processor));
     }
-    if let Some(exchange) = grpc.feed {
-        routes = routes.add_service(FeedService::server(exchange, feed::trust()));
+    if let Some((exchange, trust)) = grpc.feed {
+        routes = routes.add_service(FeedService::server(exchange, trust));
     }
     let (readiness, drain) = (grpc.readiness, grpc.drain.clone());
     tokio::spawn(async move {
@@ -52,7 +51,7 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
         reporter.set_service_status("", ServingStatus::NotServing).await;
     });
     // Answers are small: waiting to fill a packet would cost 40 ms each, hence `nodelay`.
-    Server::builder()
+    server
         .max_concurrent_streams(MAX_STREAMS)
         .add_routes(routes)
         .serve_with_incoming_shutdown(

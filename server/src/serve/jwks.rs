@@ -1,128 +1,140 @@
-//! Bringing issuers' keys to the decision: from our own store, or from elsewhere over HTTP.
+//! Bringing issuers' keys to the decision and to the feed: from our own store, from an address,
+//! or from wherever an issuer's metadata says.
+//!
+//! One task an issuer. It fetches every so often, and once more when somebody has seen a token
+//! with a key that is not there. Whatever goes wrong, the last good keys stay.
+
+mod discovery;
+mod fetch;
+mod metrics;
+mod pace;
+mod source;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
-use postern_document::{Document, JwksSource};
+use anyhow::Result;
+use postern_document::{Document, JwksSource, KeysBy};
 use postern_ext_authz::IssuerKeys;
-use postern_identity::KeyRing;
-use postern_jose::KeySet;
+use postern_feed::{FeedState, Jitter};
 use postern_store::durable::DurableStore;
-use reqwest::{Client, Error};
+use postern_telemetry::MetricsRegistry;
+use tokio::time::Instant;
 
-use super::parts::REFRESH;
-use crate::commands::now;
+use self::fetch::Http;
+use self::metrics::{Metrics, Outcome};
+use self::pace::Pace;
+use self::source::{Fetch, Fetched, Source};
 use crate::output;
 
-const TIMEOUT: Duration = Duration::from_secs(5);
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(60);
-/// The same bound as the parser's.
-const MAX_BYTES: usize = 262_144;
+/// From one fetch to one that a token asked for: anybody can make up tokens with unknown keys.
+const LEAST_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What the tasks work with.
+pub struct Needs<'a> {
+    /// Whose keys, and where they are.
+    pub document: &'a Document,
+    /// With our own keys.
+    pub durable: Option<&'a Arc<dyn DurableStore>>,
+    /// For `ext_authz`.
+    pub keys: &'a Arc<IssuerKeys>,
+    /// For Envoys.
+    pub feed: Option<&'a Arc<FeedState>>,
+    /// For metrics.
+    pub registry: &'a MetricsRegistry,
+}
 
 /// Starts a task for each issuer whose keys are not in the document.
 ///
 /// # Errors
-/// When the HTTP client cannot be made.
-pub fn keep_fetching(
-    document: &Document,
-    durable: Option<&Arc<dyn DurableStore>>,
-    keys: &Arc<IssuerKeys>,
-) -> Result<()> {
-    let client = Client::builder()
-        .timeout(TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .context("cannot make an HTTP client")?;
-    let scheme = |tls: bool| if tls { "https" } else { "http" };
-    for (issuer, source) in document.issuers.iter().enumerate() {
-        let (url, place, refresh_ms) = match &source.jwks {
-            JwksSource::Inline(_) => continue,
-            JwksSource::Uri { uri, tls, authority, refresh_ms, .. } => {
-                (uri.clone(), format!("{}://{authority}", scheme(*tls)), *refresh_ms)
-            }
-            JwksSource::Service { service, path, refresh_ms } => {
-                let upstream = document.services.iter().find(|known| known.name == *service);
-                let Some(upstream) = upstream else {
-                    own_keys(issuer, durable, keys);
-                    continue;
-                };
-                let place = format!("{}:{}", upstream.host, upstream.port);
-                let place = format!("{}://{place}", scheme(upstream.tls));
-                (format!("{place}{path}"), place, *refresh_ms)
-            }
+/// When the HTTP client cannot be made, a metric cannot be registered, or an issuer's address is
+/// none from which keys can be found.
+pub fn keep_fetching(needs: &Needs<'_>) -> Result<()> {
+    let http = Http::new()?;
+    let mut sources = Vec::new();
+    for (index, issuer) in needs.document.issuers.iter().enumerate() {
+        if matches!(issuer.jwks, JwksSource::Inline(_)) {
+            continue;
+        }
+        if let Some(source) = Source::of(issuer, needs, &http)? {
+            sources.push((index, issuer, source));
+        }
+    }
+    let names = sources.iter().map(|(_, issuer, _)| issuer.issuer.issuer.as_str());
+    let metrics = Metrics::new(needs.registry, names)?;
+    for (index, issuer, source) in sources {
+        let feed = needs.feed.filter(|_| issuer.keys_by == KeysBy::Feed);
+        let keeper = Keeper {
+            index,
+            issuer: issuer.issuer.issuer.clone(),
+            pace: Pace::new(source.refresh(), Jitter::random()),
+            source,
+            keys: Arc::clone(needs.keys),
+            feed: feed.cloned(),
+            metrics: metrics.clone(),
         };
-        let source = Source { issuer, url, place, refresh_ms };
-        tokio::spawn(fetch_every(client.clone(), source, Arc::clone(keys)));
+        tokio::spawn(keeper.run());
     }
     Ok(())
 }
 
-/// Where an issuer's keys are fetched from.
-struct Source {
-    issuer: usize,
-    /// May hold a secret in its query.
-    url: String,
-    /// Scheme, host and port: what the log is told.
-    place: String,
-    refresh_ms: u64,
+/// Keeps one issuer's keys current.
+struct Keeper<S> {
+    /// The issuer's place in the document.
+    index: usize,
+    issuer: String,
+    source: S,
+    pace: Pace,
+    keys: Arc<IssuerKeys>,
+    feed: Option<Arc<FeedState>>,
+    metrics: Metrics,
 }
 
-/// Our own keys come from the durable store, whichever replica made them.
-fn own_keys(issuer: usize, durable: Option<&Arc<dyn DurableStore>>, keys: &Arc<IssuerKeys>) {
-    let Some(durable) = durable else {
-        tracing::warn!(
-            "the document takes our own tokens, but there is no durable store with keys"
-        );
-        return;
-    };
-    let (keys, durable) = (Arc::clone(keys), Arc::clone(durable));
-    tokio::spawn(async move {
+impl<S: Fetch> Keeper<S> {
+    async fn run(mut self) {
         loop {
-            match KeyRing::load(Arc::clone(&durable), None, now()).await {
-                Ok(ring) => keys.set(issuer, ring.key_set(now())),
-                Err(error) => tracing::warn!(%error, "our own keys cannot be read"),
+            let started = Instant::now();
+            let good = self.fetch().await;
+            let due = Instant::now() + self.pace.after(good);
+            tokio::select! {
+                () = tokio::time::sleep_until(due) => {}
+                () = self.wanted(started + LEAST_INTERVAL) => {}
             }
-            tokio::time::sleep(REFRESH).await;
         }
-    });
-}
+    }
 
-/// The last good keys stay; failures are retried with growing pauses.
-async fn fetch_every(client: Client, source: Source, keys: Arc<IssuerKeys>) {
-    let mut pause = FIRST_RETRY;
-    loop {
-        match fetch(&client, &source.url).await {
-            Ok(set) => {
-                keys.set(source.issuer, set);
-                pause = FIRST_RETRY;
-                tokio::time::sleep(Duration::from_millis(source.refresh_ms)).await;
+    /// Somebody has seen a token with a key that is not there, and it is late enough to ask.
+    async fn wanted(&self, earliest: Instant) {
+        self.keys.wanted(self.index).await;
+        tokio::time::sleep_until(earliest).await;
+    }
+
+    async fn fetch(&mut self) -> bool {
+        match self.source.fetch().await {
+            Ok(fetched) => {
+                self.publish(fetched);
+                true
             }
             Err(error) => {
-                let (from, error) = (&source.place, output::chain(&error));
-                tracing::warn!(from, error, "keys cannot be fetched");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LAST_RETRY);
+                let (issuer, from) = (&self.issuer, self.source.place());
+                let error = output::chain(&error);
+                tracing::warn!(issuer, from, error, "keys cannot be fetched");
+                self.metrics.fetched(Outcome::Failed);
+                false
             }
+        }
+    }
+
+    fn publish(&self, fetched: Fetched) {
+        self.metrics.fetched(fetched.outcome);
+        self.metrics.current(&self.issuer);
+        self.keys.set(self.index, fetched.set);
+        let Some(feed) = &self.feed else { return };
+        if let Err(error) = feed.keys().set(&self.issuer, fetched.text) {
+            tracing::warn!(issuer = self.issuer, %error, "keys cannot be told to Envoys");
         }
     }
 }
 
-async fn fetch(client: &Client, url: &str) -> Result<KeySet> {
-    let answer = client.get(url).send().await.map_err(Error::without_url);
-    let mut response = answer.context("no answer")?;
-    if !response.status().is_success() {
-        bail!("status {}", response.status().as_u16());
-    }
-    let mut body = Vec::new();
-    loop {
-        let chunk = response.chunk().await.map_err(Error::without_url);
-        let Some(chunk) = chunk.context("the answer broke off")? else { break };
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_BYTES {
-            bail!("longer than {MAX_BYTES} bytes");
-        }
-    }
-    Ok(KeySet::parse(&body)?)
-}
+#[cfg(test)]
+mod tests;

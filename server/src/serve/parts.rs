@@ -4,27 +4,23 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use arc_swap::ArcSwap;
 use axum::Router;
 use postern_document::Document;
 use postern_ext_authz::{ApiKeys, Authorizer, IssuerKeys, Parts as AuthorizerParts};
 use postern_ext_proc::Processor;
-use postern_feed::{Exchange, FeedState};
+use postern_feed::{Exchange, FeedState, Trust};
 use postern_identity::AwsLcVerifier;
 use postern_jose::SignatureVerifier as _;
-use postern_store::durable::DurableStore;
-use postern_store::volatile::VolatileStore;
-use postern_store::{Guarded, MemoryStore};
-use postern_store_redis::RedisStore;
+use postern_store::MemoryStore;
 use postern_telemetry::{
     Blocker, Drain, HealthChecks, MetricsRegistry, Readiness, Rolling, Telemetry,
 };
 
 use super::grpc::Grpc;
-use super::{feed, has, health, http, identity, jwks};
+use super::{admin, feed, has, health, http, identity, jwks, stores};
 use crate::cli::{Role, Serve};
-use crate::settings;
 
 /// Everything that serves.
 pub struct Parts {
@@ -32,8 +28,9 @@ pub struct Parts {
     processor: Arc<Processor>,
     telemetry: Telemetry,
     identity: Option<Router>,
+    admin: Option<Router>,
     keys: Arc<IssuerKeys>,
-    feed: Option<Arc<Exchange>>,
+    feed: Option<(Arc<Exchange>, Trust)>,
     feed_state: Option<Arc<FeedState>>,
     blocker: Mutex<Option<Blocker>>,
 }
@@ -51,17 +48,31 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
     let blocker = readiness.block_on("start");
     let health = Arc::new(HealthChecks::new(started, Arc::new(Rolling::new(started))));
 
-    let (volatile, redis) = volatile(arguments, &document, &health)?;
-    let durable = durable(arguments, &document, &health).await?;
+    let (volatile, redis) = stores::volatile(arguments, &document, &health)?;
+    let durable = stores::durable(arguments, &document, &health).await?;
     let keys = Arc::new(IssuerKeys::new(&document));
     let identity = if has(&arguments.roles, Role::Identity) {
         identity::build(arguments, &document, durable.clone(), &registry, &health).await?
     } else {
         None
     };
-    jwks::keep_fetching(&document, durable.as_ref(), &keys)?;
+    let feed = feed::build(&feed::Needs {
+        document: &document,
+        keys: &keys,
+        durable: durable.as_ref(),
+        redis: redis.as_ref(),
+        registry: &registry,
+        drain: &drain,
+    })?;
+    jwks::keep_fetching(&jwks::Needs {
+        document: &document,
+        durable: durable.as_ref(),
+        keys: &keys,
+        feed: feed.state.as_ref(),
+        registry: &registry,
+    })?;
     health::add_keys(&health, &keys);
-    let feed = feed::build(&document, durable.as_ref(), redis.as_ref(), &registry, &drain)?;
+    let admin = admin::build(arguments, &document, durable.clone().zip(feed.bus), &registry)?;
 
     let document = Arc::new(ArcSwap::from_pointee(document));
     let stand_in = Arc::new(MemoryStore::default());
@@ -71,6 +82,9 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         keys: Arc::clone(&keys),
         check_signature: Arc::new(move |key, input, signature| {
             verifier.clone().verify(key, input, signature)
+        }),
+        check_proof_signature: Arc::new(|key, input, signature| {
+            AwsLcVerifier::without_memory().verify(key, input, signature)
         }),
         revoked: feed.revoked,
         api_keys: ApiKeys::new(durable),
@@ -87,56 +101,12 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         processor: Arc::new(processor),
         telemetry: Telemetry { metrics: registry, health, readiness, drain },
         identity,
+        admin,
         keys,
         feed: feed.exchange,
         feed_state: feed.state,
         blocker: Mutex::new(Some(blocker)),
     })
-}
-
-/// The volatile store, and the Redis behind it where it is one.
-type Volatile = (Arc<dyn VolatileStore>, Option<Arc<RedisStore>>);
-
-fn volatile(
-    arguments: &Serve,
-    document: &Document,
-    health: &Arc<HealthChecks>,
-) -> Result<Volatile> {
-    let address = arguments.volatile.as_deref().or(document.stores.volatile.as_deref());
-    let address = settings::resolve(address.unwrap_or("memory"))?;
-    if address == "memory" {
-        return Ok((Arc::new(MemoryStore::default()), None));
-    }
-    if !address.starts_with("redis://") {
-        bail!("the volatile store is `memory` or redis://…");
-    }
-    let redis = Arc::new(RedisStore::new(&address).context("the volatile store's address")?);
-    let connecting = Arc::clone(&redis);
-    tokio::spawn(async move { connecting.keep_connected().await });
-    let store: Arc<dyn VolatileStore> = Arc::new(Guarded::new(Arc::clone(&redis)));
-    health::add_redis(health, &store);
-    Ok((store, Some(redis)))
-}
-
-async fn durable(
-    arguments: &Serve,
-    document: &Document,
-    health: &Arc<HealthChecks>,
-) -> Result<Option<Arc<dyn DurableStore>>> {
-    let address = arguments.durable.as_deref().or(document.stores.durable.as_deref());
-    let Some(address) = address else { return Ok(None) };
-    let address = settings::resolve(address)?;
-    let replicas = document.stores.replicas;
-    // The document's check sees this only where the address stands in the document.
-    if replicas > 1 && settings::is_sqlite(&address) {
-        bail!(
-            "SQLite serves one replica, and `stores.replicas` is {replicas}: name a database that \
-             they share, such as postgres://…, with --durable or `stores.durable`"
-        );
-    }
-    let store = settings::open_durable(&address).await?;
-    health::add_database(health, &store);
-    Ok(Some(store))
 }
 
 impl Parts {
@@ -161,9 +131,14 @@ impl Parts {
         router.fallback(http::not_found)
     }
 
-    /// What the admin port serves: health for now; its API has a release of its own.
+    /// What the admin port serves.
     pub fn admin_router(&self) -> Router {
-        postern_telemetry::http::health_router(self.telemetry.clone()).fallback(http::not_found)
+        let health = postern_telemetry::http::health_router(self.telemetry.clone());
+        let router = match &self.admin {
+            Some(admin) => admin.clone().merge(health),
+            None => health,
+        };
+        router.fallback(http::not_found)
     }
 
     /// What the metrics port serves.

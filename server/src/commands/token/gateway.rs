@@ -32,7 +32,9 @@ pub fn judge(document: &Document, ring: &KeyRing, token: &str, now: UnixMillis) 
         match &entry.jwks {
             JwksSource::Inline(keys) => Some(keys),
             _ if document.issuer.as_ref() == Some(&entry.issuer.issuer) => Some(own),
-            JwksSource::Uri { .. } | JwksSource::Service { .. } => None,
+            JwksSource::Uri { .. } | JwksSource::Service { .. } | JwksSource::Discovery { .. } => {
+                None
+            }
         }
     };
     let mut verifier = AwsLcVerifier::new();

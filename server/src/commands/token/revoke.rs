@@ -5,24 +5,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use postern_jose::{Claims, ClaimsRules, CompactJws};
 use postern_request::UnixMillis;
 use postern_revocation::{Revocation, RevocationKind, check_reason};
 use postern_store::bus::RevocationBus as _;
-use postern_store::durable::NewRevocation;
 use postern_store_redis::RedisStore;
 use serde_json::json;
 
 use super::read_token;
 use crate::cli::TokenRevoke;
 use crate::commands::now;
-use crate::{documents, output, settings};
+use crate::{documents, output, revoking, settings};
 
 /// How long Redis is waited for: what was revoked is committed by then, and found without it.
 const REDIS_PATIENCE: Duration = Duration::from_secs(2);
 const REDIS_RETRY: Duration = Duration::from_millis(50);
-/// Clocks differ; what ends a moment ago may still be taken somewhere.
-const AFTER_EXPIRY_SECS: u64 = 3600;
 
 /// Revokes.
 ///
@@ -35,13 +31,8 @@ pub async fn run(arguments: &TokenRevoke) -> Result<ExitCode> {
         check_reason(reason).context("--reason")?;
     }
     let store = settings::durable(&arguments.durable.durable).await?;
-    let new = NewRevocation {
-        revocation: revocation.clone(),
-        created_at: now,
-        reason: arguments.reason.clone(),
-    };
-    let seqs = store.revoke(vec![new]).await.context("nothing was revoked")?;
-    let seq = seqs.first().copied().unwrap_or_default();
+    let committed = revoking::commit(store.as_ref(), &revocation, arguments.reason.clone(), now);
+    let seq = committed.await.context("nothing was revoked")?;
     let told = tell(arguments, seq, &revocation, now).await;
     let (kind, until) = (revocation.kind().as_str(), revocation.expires_at());
     if arguments.json {
@@ -72,7 +63,10 @@ pub async fn run(arguments: &TokenRevoke) -> Result<ExitCode> {
 
 /// What is to be revoked.
 fn meant(arguments: &TokenRevoke, now: UnixMillis) -> Result<Revocation> {
-    let remembered = now.as_secs().saturating_add(settings::seconds(&arguments.remember)?);
+    let remember_secs = settings::seconds(&arguments.remember)?;
+    if let Some(token) = &arguments.token {
+        return Ok(revoking::of_token(&read_token(token)?, now)?);
+    }
     let named = [
         (RevocationKind::Token, "--jti", &arguments.jti),
         (RevocationKind::Session, "--session", &arguments.session),
@@ -80,33 +74,14 @@ fn meant(arguments: &TokenRevoke, now: UnixMillis) -> Result<Revocation> {
         (RevocationKind::Client, "--client", &arguments.client),
         (RevocationKind::Key, "--key", &arguments.key),
     ];
-    let named = named.into_iter().find_map(|(kind, option, value)| {
-        value.as_ref().map(|value| (kind, option, value.clone()))
-    });
-    let (kind, option, value, issuer, until) = match (&arguments.token, named) {
-        (Some(token), _) => {
-            let claims = read_claims(&read_token(token)?)?;
-            let jti = claims
-                .token_id
-                .clone()
-                .context("the token has no `jti`: revoke its session, subject or client instead")?;
-            let until = claims.expires_at.saturating_add(AFTER_EXPIRY_SECS);
-            (RevocationKind::Token, "TOKEN", jti, claims.issuer().to_owned(), until)
-        }
-        (None, Some((kind, option, value))) => {
-            (kind, option, value, issuer(arguments)?, remembered)
-        }
-        (None, None) => bail!(
+    let named =
+        named.into_iter().find_map(|(kind, option, value)| Some((kind, option, value.as_deref()?)));
+    let Some((kind, option, value)) = named else {
+        bail!(
             "say what to revoke: a token, or one of --jti, --session, --subject, --client and --key"
-        ),
+        );
     };
-    Revocation::at(now.as_secs(), kind, &issuer, &value, until).context(option)
-}
-
-/// A token's claims, whoever signed it: whoever may write to the store may revoke anything.
-fn read_claims(token: &str) -> Result<Claims> {
-    let token = CompactJws::parse(token).context("this is no token")?;
-    Claims::parse(&token.payload, &ClaimsRules::default()).context("this is no access token")
+    revoking::named(kind, &issuer(arguments)?, value, remember_secs, now).context(option)
 }
 
 fn issuer(arguments: &TokenRevoke) -> Result<String> {

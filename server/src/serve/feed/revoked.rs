@@ -1,0 +1,62 @@
+//! What `ext_authz` goes by: the set that Envoys are told.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use postern_document::{Document, OnFailure};
+use postern_ext_authz::Revoked;
+use postern_feed::FeedState;
+use postern_jose::VerifiedToken;
+use postern_request::{Denial, ErrorCode, UnixMillis};
+use postern_revocation::Marks;
+
+/// What is revoked, as far as this server knows.
+pub struct KnownRevocations {
+    state: Arc<FeedState>,
+}
+
+impl KnownRevocations {
+    /// By what the feed knows.
+    pub const fn new(state: Arc<FeedState>) -> Self {
+        Self { state }
+    }
+}
+
+impl Revoked for KnownRevocations {
+    fn check(
+        &self,
+        document: &Document,
+        token: &VerifiedToken,
+        now: UnixMillis,
+    ) -> Result<(), Denial> {
+        let Some(key) = self.state.fingerprint_key() else { return unknown(document) };
+        let (claims, principal) = (&token.claims, token.principal());
+        let marks = Marks::of(
+            &key,
+            claims.issuer(),
+            claims.token_id.as_deref(),
+            principal.session.as_deref(),
+            Some(&principal.subject),
+            principal.client_id.as_deref(),
+            token.key_id.as_deref(),
+        );
+        if self.state.is_revoked(&marks, claims.issued_at, now.as_secs()) {
+            return Err(Denial::new(ErrorCode::TokenRevoked, "token_revoked"));
+        }
+        let most = document.revocation.map(|rules| Duration::from_millis(rules.max_staleness_ms));
+        match most {
+            Some(most) if !self.state.is_fresh(Instant::now(), most) => unknown(document),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Where the document says nothing, tokens are good until something is known of them.
+fn unknown(document: &Document) -> Result<(), Denial> {
+    match document.revocation {
+        Some(rules) if rules.when_stale == OnFailure::Deny => {
+            Err(Denial::unavailable("revocation_stale", 1))
+        }
+        _ => Ok(()),
+    }
+}

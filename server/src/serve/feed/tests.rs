@@ -1,0 +1,134 @@
+use postern_feed::{Ask, PeerIdentity};
+use postern_request::UnixMillis;
+use postern_revocation::{Revocation, RevocationKind};
+use postern_store::durable::NewRevocation;
+use postern_store::durable::memory::MemoryDurableStore;
+use serde_json::{Value, json};
+
+use super::*;
+
+const ISSUER: &str = "https://i.test";
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// A document with one issuer, found by discovery, and this beside it.
+fn document(beside: &Value) -> Document {
+    let issuers = json!([{"issuer": ISSUER, "audiences": ["gateway"]}]);
+    let mut document = json!({
+        "version": 1,
+        "services": {"s": {"upstream": "h:1"}},
+        "credentials": {"jwt": {"issuers": issuers}},
+        "routes": [
+            {"name": "a", "match": {"path": "/a"}, "service": "s", "auth": {"any": ["jwt"]}},
+        ],
+    });
+    for (name, value) in beside.as_object().unwrap() {
+        document[name] = value.clone();
+    }
+    // One without issuers has no section for them.
+    document.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    postern_document::from_json(document.to_string().as_bytes()).unwrap()
+}
+
+fn started(document: &Document, durable: Option<&Arc<dyn DurableStore>>) -> Feed {
+    let keys = Arc::new(IssuerKeys::new(document));
+    let registry = MetricsRegistry::new("test", std::time::Instant::now()).unwrap();
+    let drain = Drain::new(Duration::from_secs(1));
+    let needs =
+        Needs { document, keys: &keys, durable, redis: None, registry: &registry, drain: &drain };
+    build(&needs).unwrap()
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(MILLISECOND).await;
+    }
+    panic!("it never became so");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_a_store_tells_of_keys_all_the_same() {
+    let feed = started(&document(&json!({})), None);
+    let (exchange, state) = (feed.exchange.unwrap().0, feed.state.unwrap());
+    assert!(feed.bus.is_none());
+    until(|| state.is_loaded()).await;
+    state.keys().set(ISSUER, "{\"keys\":[]}".to_owned()).unwrap();
+    let ask = Ask {
+        workload: "gateway".to_owned(),
+        envoy_id: "a".to_owned(),
+        key_digests: [(ISSUER.to_owned(), String::new())].into(),
+        ..Ask::default()
+    };
+    let answer = exchange.exchange(&PeerIdentity::Loopback, &ask).await.unwrap();
+    let told: Vec<&str> = answer.key_sets.iter().map(|keys| keys.jwks.as_str()).collect();
+    assert_eq!(told, ["{\"keys\":[]}"]);
+    // Another replica without a store has the same list, so nobody begins again there.
+    let other = started(&document(&json!({})), None).state.unwrap();
+    until(|| other.is_loaded()).await;
+    assert_eq!(other.log().unwrap().epoch(), answer.epoch);
+    assert_eq!(other.fingerprint_key(), state.fingerprint_key());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_store_nobody_is_told_that_nothing_is_revoked() {
+    let revocation = json!({"revocation": {"max_staleness": "30s", "when_stale": "deny"}});
+    let feed = started(&document(&revocation), None);
+    assert!(feed.exchange.is_none() && feed.state.is_none());
+    let nothing = json!({"credentials": null, "routes": [
+        {"name": "a", "match": {"path": "/a"}, "service": "s", "auth": "none"},
+    ]});
+    let feed = started(&document(&nothing), None);
+    assert!(feed.exchange.is_none() && feed.state.is_none(), "there is nothing to tell");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_this_server_revokes_it_knows_at_once_where_it_concerns_its_issuers() {
+    let store: Arc<dyn DurableStore> = Arc::new(MemoryDurableStore::new());
+    let feed = started(&document(&json!({})), Some(&store));
+    let (state, bus) = (feed.state.unwrap(), feed.bus.unwrap());
+    until(|| state.is_loaded()).await;
+    tokio::time::sleep(MILLISECOND * 300).await;
+    let new = |issuer: &str| NewRevocation {
+        revocation: Revocation::at(100, RevocationKind::Token, issuer, "t", 4_000_000_000).unwrap(),
+        created_at: UnixMillis(100_000),
+        reason: None,
+    };
+    let before = tokio::time::Instant::now();
+    let seqs = store.revoke(vec![new("https://other.test"), new(ISSUER)]).await.unwrap();
+    bus.publish(seqs[1], &[], UnixMillis(0)).await.unwrap();
+    until(|| state.log().is_some_and(|log| log.cursor() == seqs[1])).await;
+    assert!(before.elapsed() <= MILLISECOND * 60, "{:?}", before.elapsed());
+    assert_eq!(state.log().unwrap().records(), 1, "the other is no issuer of this document");
+}
+
+#[test]
+fn envoys_come_back_as_the_document_says() {
+    for (beside, poll, idle) in [
+        (json!({}), 1_000, 10_000),
+        (json!({"feed": {"poll": "200ms"}}), 200, 10_000),
+        (json!({"feed": {"poll": "1m"}}), 60_000, 60_000),
+        (json!({"revocation": {"max_staleness": "6s", "when_stale": "deny"}}), 1_000, 2_000),
+        (json!({"revocation": {"max_staleness": "2s", "when_stale": "deny"}}), 1_000, 1_000),
+    ] {
+        let settings = settings(&document(&beside));
+        assert!(settings.problems().is_empty(), "{beside}: {:?}", settings.problems());
+        let answers = settings.answers;
+        assert_eq!(answers.poll_interval, MILLISECOND * poll, "{beside}");
+        assert_eq!(answers.idle_poll_interval, MILLISECOND * idle, "{beside}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_fetches_is_told_whose_keys_are_wanted() {
+    let document = document(&json!({}));
+    let keys = Arc::new(IssuerKeys::new(&document));
+    let wanted = WantedKeys::new(&document, Arc::clone(&keys));
+    let told = async || tokio::time::timeout(MILLISECOND, keys.wanted(0)).await.is_ok();
+    postern_feed::KeysWanted::wanted(&wanted, "https://other.test");
+    assert!(!told().await);
+    postern_feed::KeysWanted::wanted(&wanted, ISSUER);
+    assert!(told().await);
+    assert!(!told().await);
+}

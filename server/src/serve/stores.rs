@@ -1,0 +1,68 @@
+//! The stores, by the addresses that the command line or the document names.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use postern_document::Document;
+use postern_store::durable::DurableStore;
+use postern_store::volatile::VolatileStore;
+use postern_store::{Guarded, MemoryStore};
+use postern_store_redis::RedisStore;
+use postern_telemetry::HealthChecks;
+
+use super::health;
+use crate::cli::Serve;
+use crate::settings;
+
+/// The volatile store, and the Redis behind it where it is one.
+pub type Volatile = (Arc<dyn VolatileStore>, Option<Arc<RedisStore>>);
+
+/// Opens the volatile store. One that does not answer is not an error.
+///
+/// # Errors
+/// When its address makes no sense.
+pub fn volatile(
+    arguments: &Serve,
+    document: &Document,
+    health: &Arc<HealthChecks>,
+) -> Result<Volatile> {
+    let address = arguments.volatile.as_deref().or(document.stores.volatile.as_deref());
+    let address = settings::resolve(address.unwrap_or("memory"))?;
+    if address == "memory" {
+        return Ok((Arc::new(MemoryStore::default()), None));
+    }
+    if !address.starts_with("redis://") {
+        bail!("the volatile store is `memory` or redis://…");
+    }
+    let redis = Arc::new(RedisStore::new(&address).context("the volatile store's address")?);
+    let connecting = Arc::clone(&redis);
+    tokio::spawn(async move { connecting.keep_connected().await });
+    let store: Arc<dyn VolatileStore> = Arc::new(Guarded::new(Arc::clone(&redis)));
+    health::add_redis(health, &store);
+    Ok((store, Some(redis)))
+}
+
+/// Opens the durable store, where one is named.
+///
+/// # Errors
+/// When it cannot be opened, or cannot serve as many replicas.
+pub async fn durable(
+    arguments: &Serve,
+    document: &Document,
+    health: &Arc<HealthChecks>,
+) -> Result<Option<Arc<dyn DurableStore>>> {
+    let address = arguments.durable.as_deref().or(document.stores.durable.as_deref());
+    let Some(address) = address else { return Ok(None) };
+    let address = settings::resolve(address)?;
+    let replicas = document.stores.replicas;
+    // The document's check sees this only where the address stands in the document.
+    if replicas > 1 && settings::is_sqlite(&address) {
+        bail!(
+            "SQLite serves one replica, and `stores.replicas` is {replicas}: name a database that \
+             they share, such as postgres://…, with --durable or `stores.durable`"
+        );
+    }
+    let store = settings::open_durable(&address).await?;
+    health::add_database(health, &store);
+    Ok(Some(store))
+}
