@@ -40,13 +40,14 @@ pub enum KeySetError {
     /// Two keys with one `kid` and one algorithm.
     #[error("two keys share one kid")]
     RepeatedId,
-    /// No key is usable.
+    /// There are keys, and none is usable.
     #[error("the set has no public key for RS, PS or ES 256 to 512 or EdDSA")]
     Empty,
 }
 
 impl KeySet {
-    /// Reads a JWK Set.
+    /// Reads a JWK Set. One without any key is a set, too: who has withdrawn the last of its keys
+    /// says so by it.
     ///
     /// # Errors
     /// When the set as a whole cannot be used. Single keys of other kinds are skipped.
@@ -67,7 +68,7 @@ impl KeySet {
                 Err(reason) => set.skipped.push(SkippedKey { index, reason }),
             }
         }
-        if set.keys.is_empty() { Err(KeySetError::Empty) } else { Ok(set) }
+        if set.keys.is_empty() && !keys.is_empty() { Err(KeySetError::Empty) } else { Ok(set) }
     }
 
     fn has_id_of(&self, key: &Key) -> bool {

@@ -247,6 +247,10 @@ fn check_jwks(
     });
     if let Some(inline) = &raw.inline {
         return match KeySet::parse(inline.as_bytes()) {
+            Ok(keys) if keys.keys.is_empty() => {
+                problems.report_as(inline.at, path, "the set has no key, so no token would pass");
+                None
+            }
             Ok(keys) => Some((JwksSource::Inline(keys), KeysBy::Envoy)),
             Err(error) => {
                 problems.report_as(inline.at, path, error.to_string());

@@ -29,7 +29,8 @@ fn sets_that_cannot_be_used_are_refused() {
     assert_eq!(KeySet::parse(b"[]"), Err(KeySetError::Form));
     assert_eq!(KeySet::parse(b"{\"keys\":{}}"), Err(KeySetError::Form));
     assert_eq!(KeySet::parse(b"{\"keys\":[],\"keys\":[]}"), Err(KeySetError::Form));
-    assert_eq!(set(&[]), Err(KeySetError::Empty));
+    assert_eq!(set(&["7".to_owned()]), Err(KeySetError::Empty));
+    assert_eq!(set(&[]).map(|set| set.keys.len()), Ok(0), "all keys were withdrawn");
     let twice = ec(r#","kid":"a""#);
     assert_eq!(set(&[twice.clone(), twice]), Err(KeySetError::RepeatedId));
     assert_eq!(set(&vec![ec(""); MAX_KEYS + 1]), Err(KeySetError::TooLarge));
