@@ -11,6 +11,8 @@ pub const GATEWAY: &str = include_str!("../fixtures/gateway.yaml");
 pub const FAILURES: &str = include_str!("../fixtures/failures.yaml");
 /// Routes that need `ext_proc`; `$EXT_PROC` says what happens while it is away.
 pub const AWAY: &str = include_str!("../fixtures/away.yaml");
+/// One route, for the tokens of one issuer; see [`keyed`].
+const KEYED: &str = include_str!("../fixtures/keyed.yaml");
 /// Limits by address behind one trusted proxy.
 pub const PROXIED: &str = include_str!("../fixtures/proxied.yaml");
 /// Upstreams that misbehave, at `$NOBODY`, `$BREAKING` and `$CLOSING`.
@@ -43,6 +45,13 @@ pub fn sample_api_key() -> String {
     let text = sample();
     let after = text.split("# sample key:").nth(1).expect("a comment `# sample key: …`");
     after.split_whitespace().next().expect("a key in it").to_owned()
+}
+
+/// A document that takes the tokens of one issuer, whose keys are found by `jwks`, on
+/// `/content/` with the scope `content.read`.
+#[must_use]
+pub fn keyed(issuer: &str, audience: &str, jwks: &str) -> String {
+    KEYED.replace("$TOKENS_OF", issuer).replace("$AUDIENCE", audience).replace("$KEYS", jwks)
 }
 
 /// Fills in the places of a document.

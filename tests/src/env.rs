@@ -23,6 +23,18 @@ pub fn bundle() -> PathBuf {
     part("POSTERN_BUNDLE_WASM", "the WASM bundle")
 }
 
+/// The WASM module of the token stage alone.
+#[must_use]
+pub fn jwt_auth() -> PathBuf {
+    part("POSTERN_JWT_AUTH_WASM", "the module of the token stage")
+}
+
+/// The WASM module of local limits alone.
+#[must_use]
+pub fn local_rate_limit() -> PathBuf {
+    part("POSTERN_LOCAL_RATE_LIMIT_WASM", "the module of local limits")
+}
+
 /// Redis' server, to start processes with.
 ///
 /// # Panics

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::client::{Call, Client, Protocol};
+use crate::client::{Answer, Call, Client, Protocol};
 use crate::process::{self, Finished, Running};
 use crate::{env, ports, server, wait};
 
@@ -40,6 +40,17 @@ pub async fn render(
     envoy: Ports,
     server_ports: server::Ports,
 ) -> Finished {
+    render_with(document, out, envoy, server_ports, &[]).await
+}
+
+/// The same with further options of the command line.
+pub async fn render_with(
+    document: &Path,
+    out: &Path,
+    envoy: Ports,
+    server_ports: server::Ports,
+    more: &[String],
+) -> Finished {
     let address = |port: u16| ports::local(port).to_string();
     let mut command = server::command(["render", "envoy"]);
     command
@@ -51,7 +62,8 @@ pub async fn render(
         .args(["--server-grpc", &address(server_ports.grpc)])
         .args(["--server-public", &address(server_ports.public)])
         .arg("--wasm")
-        .arg(env::bundle());
+        .arg(env::bundle())
+        .args(more);
     process::run(command, Duration::from_secs(30)).await
 }
 
@@ -116,8 +128,17 @@ pub async fn validate(config: &Path) -> Finished {
 /// An Envoy that runs until it is dropped.
 #[derive(Debug)]
 pub struct Envoy {
-    ports: Ports,
+    setup: Setup,
     process: Running,
+}
+
+/// How one is started.
+#[derive(Debug)]
+struct Setup {
+    config: PathBuf,
+    ports: Ports,
+    workers: u32,
+    log: PathBuf,
 }
 
 impl Envoy {
@@ -126,41 +147,30 @@ impl Envoy {
     /// # Panics
     /// When it does not soon, or ends.
     pub async fn start(config: &Path, ports: Ports, workers: u32, log: &Path) -> Self {
-        let mut command = Command::new(env::envoy());
-        command
-            .arg("-c")
-            .arg(config)
-            .args(["--concurrency", &workers.to_string()])
-            // Nothing is shared with other Envoys of this machine, and nothing stays behind in
-            // shared memory after a kill.
-            .arg("--disable-hot-restart")
-            .args(["--log-level", "info"]);
-        let mut process = Running::start("envoy", log, &mut command);
-        let admin = Client::new(Protocol::Http1, ports.admin);
-        wait::until("live Envoy", START, || {
-            if let Some(status) = process.ended() {
-                panic!("Envoy ended with {status} before it was ready");
-            }
-            async move {
-                let answer = admin.try_send(&Call::get("/ready")).await?;
-                if answer.status == 200 { Ok(()) } else { Err(answer.to_string()) }
-            }
-        })
-        .await;
-        wait::until_listening("Envoy", ports.listen, START).await;
-        Self { ports, process }
+        let (config, log) = (config.to_path_buf(), log.to_path_buf());
+        let setup = Setup { config, ports, workers, log };
+        let process = setup.run().await;
+        Self { setup, process }
+    }
+
+    /// Ends it as a crash would, and starts it again: it knows nothing of what was.
+    ///
+    /// # Panics
+    /// When it does not listen soon, or ends.
+    pub async fn restart(&mut self) {
+        self.process.kill();
+        self.process = self.setup.run().await;
     }
 
     /// Its ports.
     #[must_use]
     pub const fn ports(&self) -> Ports {
-        self.ports
+        self.setup.ports
     }
 
     /// All counters and gauges.
     pub async fn stats(&self) -> BTreeMap<String, u64> {
-        let admin = Client::new(Protocol::Http1, self.ports.admin);
-        let text = admin.send(&Call::get("/stats")).await.text();
+        let text = self.admin("/stats").await.text();
         text.lines()
             .filter_map(|line| {
                 let (name, value) = line.rsplit_once(": ")?;
@@ -172,6 +182,17 @@ impl Envoy {
     /// One counter or gauge; 0 when it is not there yet.
     pub async fn stat(&self, name: &str) -> u64 {
         self.stats().await.get(name).copied().unwrap_or(0)
+    }
+
+    /// What its admin interface says there.
+    pub async fn admin(&self, target: &str) -> Answer {
+        let admin = Client::new(Protocol::Http1, self.setup.ports.admin);
+        admin.send(&Call::get(target)).await
+    }
+
+    /// What a filter counts under this name, or says that it is; none when there is nothing yet.
+    pub async fn filter_stat(&self, name: &str) -> Option<u64> {
+        self.stats().await.get(&format!("wasmcustom.{name}")).copied()
     }
 
     /// What it wrote so far.
@@ -196,5 +217,34 @@ impl Envoy {
             .filter(|(name, value)| name.contains("vm_reload") && *value > 0)
             .collect();
         assert!(failures.is_empty(), "filter VMs failed: {failures:?}");
+    }
+}
+
+impl Setup {
+    /// Starts one and waits until it listens.
+    async fn run(&self) -> Running {
+        let mut command = Command::new(env::envoy());
+        command
+            .arg("-c")
+            .arg(&self.config)
+            .args(["--concurrency", &self.workers.to_string()])
+            // Nothing is shared with other Envoys of this machine, and nothing stays behind in
+            // shared memory after a kill.
+            .arg("--disable-hot-restart")
+            .args(["--log-level", "info"]);
+        let mut process = Running::start("envoy", &self.log, &mut command);
+        let admin = Client::new(Protocol::Http1, self.ports.admin);
+        wait::until("live Envoy", START, || {
+            if let Some(status) = process.ended() {
+                panic!("Envoy ended with {status} before it was ready");
+            }
+            async move {
+                let answer = admin.try_send(&Call::get("/ready")).await?;
+                if answer.status == 200 { Ok(()) } else { Err(answer.to_string()) }
+            }
+        })
+        .await;
+        wait::until_listening("Envoy", self.ports.listen, START).await;
+        process
     }
 }

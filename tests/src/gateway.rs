@@ -1,5 +1,7 @@
 //! A whole stack.
 
+mod everywhere;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,6 +43,8 @@ pub struct Gateway {
     pub upstream: Upstream,
     /// The durable store, where it has one.
     pub durable: Option<Durable>,
+    /// As the server's command line got it.
+    volatile: String,
     document: PathBuf,
     folder: TempDir,
 }
@@ -54,7 +58,9 @@ impl Gateway {
             server_document: None,
             workers: 1,
             store: Store::Memory,
-            durable: false,
+            database: Database::Nowhere,
+            serve: Vec::new(),
+            render: Vec::new(),
             edit: None,
         }
     }
@@ -111,13 +117,23 @@ impl Gateway {
 
 type Edit = Box<dyn FnOnce(&mut Value) + Send>;
 
+/// Where the durable store is.
+enum Database {
+    Nowhere,
+    /// In a SQLite file.
+    File,
+    At(String),
+}
+
 /// What a stack will be.
 pub struct Builder {
     document: String,
     server_document: Option<String>,
     workers: u32,
     store: Store,
-    durable: bool,
+    database: Database,
+    serve: Vec<String>,
+    render: Vec<String>,
     edit: Option<Edit>,
 }
 
@@ -153,7 +169,28 @@ impl Builder {
     /// Gives the server a durable store and signing keys, so that it can issue tokens.
     #[must_use]
     pub fn durable(mut self) -> Self {
-        self.durable = true;
+        self.database = Database::File;
+        self
+    }
+
+    /// The same in an empty database of its own: its URL.
+    #[must_use]
+    pub fn durable_at(mut self, url: impl Into<String>) -> Self {
+        self.database = Database::At(url.into());
+        self
+    }
+
+    /// Gives `postern serve` further options.
+    #[must_use]
+    pub fn serve_with<S: Into<String>>(mut self, options: impl IntoIterator<Item = S>) -> Self {
+        self.serve.extend(options.into_iter().map(Into::into));
+        self
+    }
+
+    /// Gives `postern render` further options.
+    #[must_use]
+    pub fn render_with<S: Into<String>>(mut self, options: impl IntoIterator<Item = S>) -> Self {
+        self.render.extend(options.into_iter().map(Into::into));
         self
     }
 
@@ -195,16 +232,22 @@ impl Builder {
             (_, Some(redis)) => redis.url(),
             (_, None) => "memory".to_owned(),
         };
-        let durable = if self.durable { Some(Durable::prepare(folder.path()).await) } else { None };
+        let durable = match &self.database {
+            Database::Nowhere => None,
+            Database::File => Some(Durable::prepare(folder.path()).await),
+            Database::At(url) => Some(Durable::prepare_at(url, folder.path()).await),
+        };
         let options = server::Options {
             document: server_document.clone(),
-            volatile,
+            volatile: volatile.clone(),
             durable: durable.clone(),
             folder: folder.path().to_path_buf(),
         };
-        let server = Server::start(options, server_ports).await;
+        let server = Server::start_with(options, server_ports, self.serve).await;
 
-        envoy::render(&document, folder.path(), envoy_ports, server_ports).await.expect_success();
+        let out = folder.path();
+        let rendered = envoy::render_with(&document, out, envoy_ports, server_ports, &self.render);
+        rendered.await.expect_success();
         let config = envoy::config_file(folder.path());
         envoy::edit(&config, |config| {
             envoy::be_patient(config);
@@ -214,6 +257,7 @@ impl Builder {
         });
         let log = folder.path().join("envoy.log");
         let envoy = Envoy::start(&config, envoy_ports, self.workers, &log).await;
-        Gateway { envoy, server, redis, upstream, durable, document: server_document, folder }
+        let document = server_document;
+        Gateway { envoy, server, redis, upstream, durable, volatile, document, folder }
     }
 }

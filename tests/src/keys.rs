@@ -21,6 +21,18 @@ pub const API_KEY: &str = "pk_test1_ZGGRijn_flcsKId7WWaRYIae3ru630BMvQsFITKJz_M"
 /// SHA-256 of [`API_KEY`].
 pub const API_KEY_SHA256: &str = "b1f5a7eb625b3dae5c8a8f11eb0862de12f87eaa1f7657b644d3e12874eb2a8e";
 
+/// The public keys with these ids alone, as an issuer publishes them.
+///
+/// # Panics
+/// When one is not there.
+#[must_use]
+pub fn jwks_of(kids: &[&str]) -> String {
+    let all: Value = serde_json::from_str(JWKS).expect("JSON");
+    let all = all["keys"].as_array().expect("keys");
+    let one = |kid: &&str| all.iter().find(|key| key["kid"] == *kid).expect("a key with this id");
+    json!({"keys": kids.iter().map(one).collect::<Vec<_>>()}).to_string()
+}
+
 /// Who signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {

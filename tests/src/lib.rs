@@ -33,3 +33,4 @@ pub mod redis;
 pub mod server;
 pub mod upstream;
 pub mod wait;
+pub mod watch;

@@ -42,6 +42,17 @@ impl Running {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
+    /// Sends a signal, for example `STOP`.
+    ///
+    /// # Panics
+    /// When that does not work.
+    pub fn signal(&self, name: &str) {
+        // The shell's own `kill`: not every machine has one as a program.
+        let line = format!("kill -s {name} {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &line]).status().expect("a shell");
+        assert!(status.success(), "{line}: {status}");
+    }
+
     /// Ends it at once, as a crash would, and waits until it is gone.
     pub fn kill(&mut self) {
         // Both fail only when it is gone already.

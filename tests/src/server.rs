@@ -1,8 +1,9 @@
 //! `postern`: the server, and the command line.
 
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+mod durable;
+
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use serde_json::Value;
 use crate::client::{Answer, Call, Client, Protocol};
 use crate::process::{self, Finished, Running};
 use crate::{env, ports, wait};
+
+pub use self::durable::{Durable, Outage};
 
 const START: Duration = Duration::from_secs(30);
 /// The longest that a command of the command line may take.
@@ -35,93 +38,6 @@ where
     S: AsRef<std::ffi::OsStr>,
 {
     process::run(command(arguments), COMMAND).await
-}
-
-/// A durable store: a SQLite file and the key that seals private keys in it.
-#[derive(Debug, Clone)]
-pub struct Durable {
-    database: PathBuf,
-    key_file: PathBuf,
-}
-
-impl Durable {
-    /// One in a folder, migrated and with a first signing key.
-    ///
-    /// # Panics
-    /// When the command line cannot prepare it.
-    pub async fn prepare(folder: &Path) -> Self {
-        let durable = Self::new(folder);
-        run(durable.arguments(&["migrate", "up"])).await.expect_success();
-        run(durable.arguments_with_key(&["keys", "rotate"])).await.expect_success();
-        durable
-    }
-
-    /// One in a folder, with nothing in it but the key file.
-    ///
-    /// # Panics
-    /// When the key file cannot be written.
-    #[must_use]
-    pub fn new(folder: &Path) -> Self {
-        let mut bytes = [0_u8; 32];
-        let random = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
-        random.expect("random bytes");
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let key_file = folder.join("key");
-        fs::write(&key_file, hex).expect("a key file");
-        Self { database: folder.join("postern.db"), key_file }
-    }
-
-    /// `words` and `--durable …`
-    #[must_use]
-    pub fn arguments(&self, words: &[&str]) -> Vec<String> {
-        let mut arguments: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        arguments.push("--durable".to_owned());
-        arguments.push(format!("sqlite:{}", self.database.display()));
-        arguments
-    }
-
-    /// `words`, `--durable …` and `--key-file …`
-    #[must_use]
-    pub fn arguments_with_key(&self, words: &[&str]) -> Vec<String> {
-        let mut arguments = self.arguments(words);
-        arguments.push("--key-file".to_owned());
-        arguments.push(self.key_file.display().to_string());
-        arguments
-    }
-
-    /// Makes what was written last unreadable, as a broken disk would, for a server that has
-    /// the store open. What the server holds in memory it still has.
-    ///
-    /// Only the write-ahead log is emptied, in place: everything that commands wrote while a
-    /// server ran is there, and a server that reads must ask for it again.
-    ///
-    /// # Panics
-    /// When there is no such log: no server has the store open.
-    pub fn take_away(&self) -> Outage {
-        let log = self.database.with_extension("db-wal");
-        let kept = fs::read(&log).expect("the store's write-ahead log");
-        assert!(!kept.is_empty(), "nothing was written while a server ran");
-        fs::write(&log, b"").expect("an empty log");
-        Outage { log, kept }
-    }
-}
-
-/// A durable store that cannot be read.
-#[derive(Debug)]
-#[must_use]
-pub struct Outage {
-    log: PathBuf,
-    kept: Vec<u8>,
-}
-
-impl Outage {
-    /// It can be read again, and nothing is lost.
-    ///
-    /// # Panics
-    /// When what was there cannot be written back.
-    pub fn end(self) {
-        fs::write(&self.log, &self.kept).expect("the log's content");
-    }
 }
 
 /// What a server runs with.
@@ -168,13 +84,20 @@ impl Ports {
 pub struct Server {
     options: Options,
     ports: Ports,
+    /// Further options of the command line.
+    more: Vec<String>,
     process: Option<Running>,
 }
 
 impl Server {
     /// Starts one and waits until it is ready.
     pub async fn start(options: Options, ports: Ports) -> Self {
-        let mut server = Self { options, ports, process: None };
+        Self::start_with(options, ports, Vec::new()).await
+    }
+
+    /// The same with further options of the command line.
+    pub async fn start_with(options: Options, ports: Ports, more: Vec<String>) -> Self {
+        let mut server = Self { options, ports, more, process: None };
         server.bring_up().await;
         server
     }
@@ -184,9 +107,9 @@ impl Server {
     /// # Panics
     /// When it is not ready soon, or ends.
     pub async fn bring_up(&mut self) {
-        let log = self.options.folder.join("server.log");
-        let mut process =
-            Running::start("postern serve", &log, &mut serve_command(&self.options, self.ports));
+        let mut command = serve_command(&self.options, self.ports);
+        command.args(&self.more);
+        let mut process = Running::start("postern serve", &self.log_file(), &mut command);
         let client = Client::new(Protocol::Http1, self.ports.metrics);
         wait::until("ready server", START, || {
             if let Some(status) = process.ended() {
@@ -204,6 +127,36 @@ impl Server {
     /// Ends it as a crash would.
     pub fn take_down(&mut self) {
         self.process = None;
+    }
+
+    /// Holds it up: connections stand, and nothing is answered until [`Server::resume`].
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pause(&self) {
+        self.running().signal("STOP");
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn resume(&self) {
+        self.running().signal("CONT");
+    }
+
+    fn running(&self) -> &Running {
+        self.process.as_ref().expect("a server that runs")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.options.folder.join("server.log")
+    }
+
+    /// What it wrote so far, whether it runs or not.
+    #[must_use]
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.log_file()).unwrap_or_default()).into_owned()
     }
 
     /// Its ports.

@@ -46,6 +46,11 @@ impl Upstream {
         self.state.recover(service);
     }
 
+    /// From now on this is what `/_sample/document` answers with.
+    pub fn publish(&self, document: &str) {
+        self.state.publish(document.to_owned());
+    }
+
     /// Requests of a service that arrived.
     #[must_use]
     pub fn requests(&self, service: &str) -> u64 {

@@ -1,18 +1,12 @@
 //! A revoked token stops working in every worker of an Envoy, without a call for each request,
 //! and nothing but its end takes a revocation back.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use postern_e2e::client::{Answer, Call, Protocol};
+use postern_e2e::client::Call;
+use postern_e2e::documents;
 use postern_e2e::gateway::{Gateway, Store};
 use postern_e2e::keys::{self, Token};
-use postern_e2e::{documents, server};
-
-/// Each worker compiles the module for itself, and the machine may be busy.
-const START: Duration = Duration::from_secs(20);
-/// Enough requests on connections of their own to meet each of four workers.
-const EVERY_WORKER: usize = 24;
 
 fn document(when_stale: &str) -> String {
     let rules = format!("revocation:\n  max_staleness: 3s\n  when_stale: {when_stale}\n");
@@ -24,52 +18,8 @@ async fn gateway(store: Store, workers: u32) -> Gateway {
     builder.workers(workers).start().await
 }
 
-/// `postern token revoke …`
-async fn revoke(gateway: &Gateway, what: &[&str]) {
-    let durable = gateway.durable.as_ref().expect("a durable store");
-    let mut words = vec!["token", "revoke", "--issuer", keys::ISSUER];
-    words.extend(what);
-    let mut arguments = durable.arguments(&words);
-    if let Some(redis) = &gateway.redis {
-        arguments.extend(["--volatile".to_owned(), redis.url()]);
-    }
-    server::run(arguments).await.expect_success();
-}
-
 fn content(subject: &str) -> Call {
     Call::get("/content/items").bearer(&Token::of(subject).scope("content.read").sign())
-}
-
-/// Sends a call on many connections, so that every worker answers some.
-async fn everywhere(gateway: &Gateway, call: &Call) -> Vec<Answer> {
-    let mut answers = Vec::new();
-    for _ in 0..EVERY_WORKER {
-        answers.push(gateway.client(Protocol::Http1).send(call).await);
-    }
-    answers
-}
-
-/// Until every worker has heard from the server, and takes the call.
-async fn until_good_everywhere(gateway: &Gateway, call: &Call) {
-    let started = Instant::now();
-    while !everywhere(gateway, call).await.iter().all(|answer| answer.status == 200) {
-        assert!(started.elapsed() < START, "not good everywhere");
-    }
-}
-
-/// Until every worker refuses. How long that takes is the bench's business.
-async fn until_revoked_everywhere(gateway: &Gateway, call: &Call) {
-    let started = Instant::now();
-    loop {
-        let answers = everywhere(gateway, call).await;
-        if answers.iter().all(|answer| answer.status == 401) {
-            for answer in answers {
-                answer.expect_denial(401, "TOKEN_REVOKED");
-            }
-            return;
-        }
-        assert!(started.elapsed() < START, "not revoked everywhere");
-    }
 }
 
 async fn a_revoked_subject_stops_everywhere(store: Store) {
@@ -77,16 +27,16 @@ async fn a_revoked_subject_stops_everywhere(store: Store) {
     let (alice, bob) = (content(&keys::subject("alice")), content(&keys::subject("bob")));
     gateway.until_status(200, &alice).await;
     for call in [&alice, &bob] {
-        until_good_everywhere(&gateway, call).await;
+        gateway.until_everywhere(200, call).await;
     }
     let subject = keys::subject("carol");
     let carol = content(&subject);
     gateway.until_status(200, &carol).await;
-    revoke(&gateway, &["--subject", &subject]).await;
-    until_revoked_everywhere(&gateway, &carol).await;
+    gateway.revoke(&["--subject", &subject]).await;
+    gateway.until_revoked_everywhere(&carol).await;
     // Others go on, and so does a token that the same subject gets later.
     for call in [&alice, &bob] {
-        assert!(everywhere(&gateway, call).await.iter().all(|answer| answer.status == 200));
+        assert!(gateway.everywhere(call).await.iter().all(|answer| answer.status == 200));
     }
 }
 
@@ -111,7 +61,7 @@ async fn one_token_is_revoked_and_the_server_knows_it_too() {
         gateway.until_status(200, &Call::get(content).bearer(token)).await;
         gateway.until_status(200, &Call::get(payments).bearer(token)).await;
     }
-    revoke(&gateway, &[&one]).await;
+    gateway.revoke(&[&one]).await;
     for path in [content, payments] {
         let refused = gateway.until_status(401, &Call::get(path).bearer(&one)).await;
         refused.expect_denial(401, "TOKEN_REVOKED");

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Measures CPU time per request: our filters and server beside Envoy's own filters.
+/// Measures CPU time per request: our filters and server beside Envoy's own filters; and the feed.
 #[derive(Debug, Parser)]
 #[command(name = "postern-bench", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// Instead of measuring: one of the servers that entries compare with.
+    /// Instead of measuring: one of the programs that run beside what is measured.
     #[command(subcommand)]
-    pub server: Option<Server>,
+    pub beside: Option<Beside>,
     /// What to measure.
     #[command(flatten)]
     pub options: Options,
@@ -20,13 +20,13 @@ pub struct Cli {
 /// What to measure.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Entries, by the beginning of their names; all of them by default
+    /// Entries and figures, by the beginning of their names; all of them by default
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Also write the results to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Alternating runs per entry
+    /// Alternating runs per entry; figures have numbers of their own
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub runs: u32,
     /// Seconds that a run takes
@@ -37,9 +37,9 @@ pub struct Options {
     pub check: bool,
 }
 
-/// Servers that do nothing, for what the call to one costs.
+/// Programs that run beside what is measured.
 #[derive(Debug, Clone, Copy, Subcommand)]
-pub enum Server {
+pub enum Beside {
     /// An `ext_authz` server that always says yes
     #[command(hide = true)]
     NoopAuthz {
@@ -54,6 +54,23 @@ pub enum Server {
         #[arg(long)]
         address: SocketAddr,
     },
+    /// Clients of the feed that have no requests
+    #[command(hide = true)]
+    FeedClients(FeedClients),
+}
+
+/// Clients of the feed that have no requests.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct FeedClients {
+    /// The server's gRPC port
+    #[arg(long)]
+    pub server: SocketAddr,
+    /// How many, each with a connection of its own
+    #[arg(long, value_name = "N")]
+    pub clients: u32,
+    /// Ask so often instead of waiting for news
+    #[arg(long, value_name = "MS")]
+    pub poll_ms: Option<u32>,
 }
 
 #[cfg(test)]
@@ -68,14 +85,17 @@ mod tests {
     }
 
     #[test]
-    fn names_and_servers_are_told_apart() {
+    fn names_and_programs_are_told_apart() {
         let parse = |line: &str| Cli::try_parse_from(line.split(' '));
         let cli = parse("postern-bench filter.jwt envoy.base --runs 3 --json out.json").unwrap();
-        assert!(cli.server.is_none());
+        assert!(cli.beside.is_none());
         assert_eq!(cli.options.names, ["filter.jwt", "envoy.base"]);
         assert_eq!((cli.options.runs, cli.options.seconds), (3, 3));
         let cli = parse("postern-bench noop-authz --address 127.0.0.1:1").unwrap();
-        assert!(matches!(cli.server, Some(Server::NoopAuthz { .. })));
+        assert!(matches!(cli.beside, Some(Beside::NoopAuthz { .. })));
+        let cli = parse("postern-bench feed-clients --server 127.0.0.1:1 --clients 7").unwrap();
+        let Some(Beside::FeedClients(clients)) = cli.beside else { panic!("{cli:?}") };
+        assert_eq!((clients.clients, clients.poll_ms), (7, None));
         assert!(parse("postern-bench").unwrap().options.names.is_empty());
         for line in ["postern-bench --runs 0", "postern-bench --seconds 0"] {
             assert!(parse(line).is_err(), "{line}");

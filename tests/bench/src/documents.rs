@@ -2,7 +2,10 @@
 //! routes.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result};
 use postern_e2e::keys;
 
 /// Routes of every document.
@@ -10,6 +13,19 @@ pub const ROUTES: usize = 100;
 
 /// A limit that no load reaches: what is measured is counting, not refusing.
 const NEVER_REACHED: &str = "10000000/1s";
+
+/// Tokens may be revoked. What is not known is refused, so that no run is about a feed that
+/// nobody hears; and a machine that stands still for a while changes nothing.
+const REVOCATION: &str = "
+revocation:
+  max_staleness: 1m
+  when_stale: deny
+";
+/// The feed is asked so often instead of being waited for.
+const POLLED: &str = "
+feed:
+  poll: 1s
+";
 
 /// What guards all routes of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +38,12 @@ pub enum Guard {
     TokenAndLocalLimit,
     /// A token, and an exact limit by its subject: the server decides.
     TokenAndExactLimit,
+    /// A token that is not revoked: the feed is waited for.
+    TokenAndRevocation,
+    /// The same: the feed is asked every second.
+    TokenAndPolledRevocation,
+    /// A token that is not revoked, and a local limit by its subject.
+    TokenRevocationAndLocalLimit,
     /// No credential, and header rules whose values the server works out.
     HeaderRules,
 }
@@ -34,12 +56,22 @@ impl Guard {
             Self::LocalLimit => "local-limit",
             Self::TokenAndLocalLimit => "token-and-local-limit",
             Self::TokenAndExactLimit => "token-and-exact-limit",
+            Self::TokenAndRevocation => "token-and-revocation",
+            Self::TokenAndPolledRevocation => "token-and-polled-revocation",
+            Self::TokenRevocationAndLocalLimit => "token-revocation-and-local-limit",
             Self::HeaderRules => "header-rules",
         }
     }
 
+    /// Writes the document into a folder; its file.
+    pub fn write(self, folder: &Path) -> Result<PathBuf> {
+        let file = folder.join(format!("{}.yaml", self.name()));
+        fs::write(&file, self.document()).with_context(|| format!("writing {}", file.display()))?;
+        Ok(file)
+    }
+
     /// The document.
-    pub fn document(self) -> String {
+    fn document(self) -> String {
         let (parts, of_route) = self.fragments();
         let mut text = format!(
             "version: 1
@@ -114,6 +146,11 @@ limits:
             }
             Self::TokenAndLocalLimit => (limit("claim.sub", "local"), token_and_limit),
             Self::TokenAndExactLimit => (limit("claim.sub", "exact"), token_and_limit),
+            Self::TokenAndRevocation => (REVOCATION.to_owned(), token),
+            Self::TokenAndPolledRevocation => (format!("{REVOCATION}{POLLED}"), token),
+            Self::TokenRevocationAndLocalLimit => {
+                (format!("{REVOCATION}{}", limit("claim.sub", "local")), token_and_limit)
+            }
             Self::HeaderRules => (
                 "
 transforms:
@@ -146,11 +183,14 @@ mod tests {
 
     use super::*;
 
-    const GUARDS: [Guard; 5] = [
+    const GUARDS: [Guard; 8] = [
         Guard::Token,
         Guard::LocalLimit,
         Guard::TokenAndLocalLimit,
         Guard::TokenAndExactLimit,
+        Guard::TokenAndRevocation,
+        Guard::TokenAndPolledRevocation,
+        Guard::TokenRevocationAndLocalLimit,
         Guard::HeaderRules,
     ];
 
@@ -179,10 +219,29 @@ mod tests {
             let document = load(guard);
             (document.needs_ext_authz(), document.needs_ext_proc())
         };
-        for guard in [Guard::Token, Guard::LocalLimit, Guard::TokenAndLocalLimit] {
-            assert_eq!(asks(guard), (false, false), "{guard:?}");
+        for guard in GUARDS {
+            let expected = match guard {
+                Guard::TokenAndExactLimit => (true, false),
+                Guard::HeaderRules => (false, true),
+                _ => (false, false),
+            };
+            assert_eq!(asks(guard), expected, "{guard:?}");
         }
-        assert_eq!(asks(Guard::TokenAndExactLimit), (true, false));
-        assert_eq!(asks(Guard::HeaderRules), (false, true));
+    }
+
+    #[test]
+    fn the_feed_is_heard_where_tokens_may_be_revoked() {
+        for guard in GUARDS {
+            let document = load(guard);
+            let expected = matches!(
+                guard,
+                Guard::TokenAndRevocation
+                    | Guard::TokenAndPolledRevocation
+                    | Guard::TokenRevocationAndLocalLimit
+            );
+            assert_eq!(document.revocation.is_some(), expected, "{guard:?}");
+            let polled = guard == Guard::TokenAndPolledRevocation;
+            assert_eq!(document.feed.poll_ms, polled.then_some(1_000), "{guard:?}");
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! What is measured.
 
-use anyhow::{Result, bail};
-
+use crate::database::Revoked;
 use crate::documents::Guard;
 use crate::load::Kind;
 
 /// The Envoy that filters are compared with.
 const BASE: &str = "envoy.base";
+/// A document with revocations, and none.
+const REVOCATION: &str = "filter.jwt.revocation";
 
 /// One Envoy and its load.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub enum Chain {
     Trivial,
     /// Our bundle, with a document.
     Bundle(Guard),
+    /// Our bundle, with a document that asks for the feed, and who is revoked.
+    Fed(Guard, Revoked),
     /// Envoy's `ext_authz` alone, as we configure it, and who answers it.
     ExtAuthz(Answerer),
     /// Envoy's `ext_proc` alone, as we configure it, and who answers it.
@@ -62,11 +65,24 @@ impl Chain {
     /// The document whose routes, and perhaps filters, the entry runs.
     pub const fn guard(self) -> Guard {
         match self {
-            Self::Bundle(guard) => guard,
+            Self::Bundle(guard) | Self::Fed(guard, _) => guard,
             Self::ExtAuthz(_) => Guard::TokenAndExactLimit,
             Self::ExtProc(_) => Guard::HeaderRules,
             // Only its routes are used, and those are the same in all of them.
             _ => Guard::Token,
+        }
+    }
+
+    /// Whether our bundle runs in it.
+    pub const fn is_ours(self) -> bool {
+        matches!(self, Self::Bundle(_) | Self::Fed(..))
+    }
+
+    /// Who is revoked, as the feed tells it; none where nobody asks the feed.
+    pub const fn revoked(self) -> Option<Revoked> {
+        match self {
+            Self::Fed(_, revoked) => Some(revoked),
+            _ => None,
         }
     }
 
@@ -120,12 +136,29 @@ pub const ENTRIES: &[Entry] = &[
     Entry { base: "envoy.proxy", ..Entry::new("envoy.proxy", Chain::Proxy) },
     Entry::new("envoy.jwt_authn.default", Chain::JwtAuthn { cached: false }),
     Entry::new("envoy.jwt_authn.cached", Chain::JwtAuthn { cached: true }),
+    Entry {
+        load: Kind::ColdEs256,
+        ..Entry::new("envoy.jwt_authn.es256", Chain::JwtAuthn { cached: false })
+    },
     Entry::new("envoy.local_ratelimit", Chain::LocalRateLimit),
     Entry::new("wasm.trivial", Chain::Trivial),
     Entry::new("filter.jwt.warm", Chain::Bundle(Guard::Token)),
     Entry { load: Kind::Cold, ..Entry::new("filter.jwt.cold", Chain::Bundle(Guard::Token)) },
+    Entry {
+        load: Kind::ColdEs256,
+        ..Entry::new("filter.jwt.es256.cold", Chain::Bundle(Guard::Token))
+    },
+    Entry::new(REVOCATION, Chain::Fed(Guard::TokenAndRevocation, Revoked::Nobody)),
+    Entry {
+        // So that what is added is what so many revocations add.
+        base: REVOCATION,
+        ..Entry::new(
+            "filter.jwt.revocation_1m",
+            Chain::Fed(Guard::TokenAndRevocation, Revoked::Million),
+        )
+    },
     Entry::new("filter.rate_limit.local", Chain::Bundle(Guard::LocalLimit)),
-    Entry::new("filter.bundle", Chain::Bundle(Guard::TokenAndLocalLimit)),
+    Entry::new("filter.bundle", Chain::Fed(Guard::TokenRevocationAndLocalLimit, Revoked::Nobody)),
     Entry {
         base: "envoy.base.2workers",
         workers: 2,
@@ -145,41 +178,55 @@ pub const ENTRIES: &[Entry] = &[
     Entry::new("ext_proc.headers", Chain::ExtProc(Answerer::Memory)),
 ];
 
-/// What must hold: what an entry adds, as a multiple of what another one adds.
+/// What must hold of what an entry adds to its base.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bound {
     /// The entry.
     pub name: &'static str,
     /// The one that sets the measure.
     pub than: &'static str,
-    /// The largest multiple.
-    pub at_most: f64,
+    /// How much more it may be.
+    pub at_most: AtMost,
+}
+
+/// How much an entry may add.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum AtMost {
+    /// So many times what the other one adds.
+    Times(f64),
+    /// So many microseconds to the other one, which is its base.
+    Micros(f64),
 }
 
 /// All of them.
-pub const BOUNDS: [Bound; 4] = [
-    Bound { name: "filter.jwt.warm", than: "wasm.trivial", at_most: 1.5 },
-    Bound { name: "filter.jwt.warm", than: "envoy.jwt_authn.default", at_most: 0.25 },
-    Bound { name: "filter.jwt.cold", than: "envoy.jwt_authn.default", at_most: 1.1 },
-    Bound { name: "filter.bundle", than: "wasm.trivial", at_most: 2.5 },
+pub const BOUNDS: [Bound; 6] = [
+    times("filter.jwt.warm", "wasm.trivial", 1.3),
+    times("filter.jwt.warm", "envoy.jwt_authn.default", 0.25),
+    times("filter.jwt.cold", "envoy.jwt_authn.default", 1.0),
+    times("filter.jwt.es256.cold", "envoy.jwt_authn.es256", 1.0),
+    times("filter.bundle", "wasm.trivial", 2.2),
+    Bound { name: "filter.jwt.revocation_1m", than: REVOCATION, at_most: AtMost::Micros(1.0) },
 ];
+
+const fn times(name: &'static str, than: &'static str, at_most: f64) -> Bound {
+    Bound { name, than, at_most: AtMost::Times(at_most) }
+}
 
 /// The entries whose names begin with one of these (all of them without any), and what those
 /// are compared with. `check`: also what the bounds are about, so that none goes unlooked-at.
-pub fn select(names: &[String], check: bool) -> Result<Vec<&'static Entry>> {
-    for name in names {
-        if !ENTRIES.iter().any(|entry| entry.name.starts_with(name.as_str())) {
-            let known: Vec<&str> = ENTRIES.iter().map(|entry| entry.name).collect();
-            bail!("no entry begins with `{name}`; there are\n  {}", known.join("\n  "));
-        }
-    }
-    let asked: Vec<&Entry> = ENTRIES
+pub fn select(names: &[String], check: bool) -> Vec<&'static Entry> {
+    let mut chosen: Vec<&Entry> = ENTRIES
         .iter()
         .filter(|entry| is_named(entry, names) || (check && is_bound(entry)))
         .collect();
-    let is_needed = |name: &str| asked.iter().any(|entry| entry.needs(name));
-    // A base's own base is one that the entry is compared with too: one step is enough.
-    Ok(ENTRIES.iter().filter(|entry| asked.contains(entry) || is_needed(entry.name)).collect())
+    // A base may have a base of its own.
+    let is_missing = |chosen: &[&Entry], entry: &Entry| {
+        !chosen.contains(&entry) && chosen.iter().any(|other| other.needs(entry.name))
+    };
+    while let Some(missing) = ENTRIES.iter().find(|entry| is_missing(&chosen, entry)) {
+        chosen.push(missing);
+    }
+    ENTRIES.iter().filter(|entry| chosen.contains(entry)).collect()
 }
 
 fn is_named(entry: &Entry, names: &[String]) -> bool {
@@ -198,7 +245,7 @@ mod tests {
 
     fn selected(names: &[&str], check: bool) -> Vec<&'static str> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        select(&names, check).unwrap().iter().map(|entry| entry.name).collect()
+        select(&names, check).iter().map(|entry| entry.name).collect()
     }
 
     #[test]
@@ -207,6 +254,10 @@ mod tests {
         assert_eq!(names.len(), ENTRIES.len());
         for bound in BOUNDS {
             assert!(names.contains(bound.name) && names.contains(bound.than), "{bound:?}");
+            let entry = ENTRIES.iter().find(|entry| entry.name == bound.name).unwrap();
+            if matches!(bound.at_most, AtMost::Micros(_)) {
+                assert_eq!(entry.base, bound.than, "{bound:?}");
+            }
         }
     }
 
@@ -228,13 +279,24 @@ mod tests {
         assert_eq!(selected(&[], false).len(), ENTRIES.len());
         assert_eq!(
             selected(&["filter.jwt"], false),
-            ["envoy.base", "filter.jwt.warm", "filter.jwt.cold"]
+            [
+                "envoy.base",
+                "filter.jwt.warm",
+                "filter.jwt.cold",
+                "filter.jwt.es256.cold",
+                "filter.jwt.revocation",
+                "filter.jwt.revocation_1m",
+            ]
+        );
+        assert_eq!(
+            selected(&["filter.jwt.revocation_1m"], false),
+            ["envoy.base", "filter.jwt.revocation", "filter.jwt.revocation_1m"]
         );
         assert_eq!(
             selected(&["ext_authz.decision.redis"], false),
             ["envoy.base", "ext_authz.noop", "ext_authz.decision.redis"]
         );
         assert!(selected(&["envoy.proxy"], true).contains(&"filter.bundle"));
-        assert!(select(&["filter.none".to_owned()], false).is_err());
+        assert!(selected(&["feed"], false).is_empty());
     }
 }

@@ -31,16 +31,24 @@ pub enum Kind {
     Cold,
     /// Tokens of one subject.
     OneSubject,
+    /// As [`Kind::Cold`], signed with ES256.
+    ColdEs256,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Warm, Self::Cold, Self::OneSubject];
+    const ALL: [Self; 4] = [Self::Warm, Self::Cold, Self::OneSubject, Self::ColdEs256];
+
+    /// Whether no cache ever holds the next token.
+    pub const fn is_cold(self) -> bool {
+        matches!(self, Self::Cold | Self::ColdEs256)
+    }
 
     const fn file(self) -> &'static str {
         match self {
             Self::Warm => "warm.txt",
             Self::Cold => "cold.txt",
             Self::OneSubject => "one-subject.txt",
+            Self::ColdEs256 => "cold-es256.txt",
         }
     }
 
@@ -49,6 +57,7 @@ impl Kind {
             Self::Warm => tokens.warm(),
             Self::Cold => tokens.cold(),
             Self::OneSubject => tokens.one_subject(),
+            Self::ColdEs256 => tokens.es256(),
         }
     }
 }

@@ -1,14 +1,18 @@
-//! What a request costs: CPU time of Envoy and of the server, beside Envoy's own filters.
+//! What a request costs: CPU time of Envoy and of the server, beside Envoy's own filters. And
+//! what the feed costs, and how fast it is.
 //!
 //! Every entry is an Envoy with one filter chain, and all of them have the same listener, the
 //! same hundred routes and the same requests, so that the difference to an Envoy without any
 //! filter is the filter. A round measures every entry once, one after the other; the medians
 //! are taken over the rounds' differences, because the machine is never the same for long.
 //!
+//! Figures are measured after the entries, each by itself: latencies of the feed, memory, starts.
+//!
 //! `./dev bench` builds and finds the parts and hands them over by environment variables.
 //!
-//! Deliberately absent: wall-clock comparisons. On a shared machine a program's own CPU time is
-//! the only figure that means the same twice.
+//! Deliberately absent: wall-clock comparisons of entries. On a shared machine a program's own
+//! CPU time is the only figure that means the same twice. Where a figure is a time all the same,
+//! it is the time that matters to whoever revokes a token.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -16,16 +20,25 @@
 )]
 
 mod cli;
+mod connection;
 mod cpu;
+mod database;
 mod documents;
 mod entries;
+mod feed_clients;
+mod figures;
+mod launcher;
 mod load;
 mod measure;
+mod memory;
 mod native;
 mod noop;
 mod parts;
 mod process;
+mod reading;
 mod report;
+mod selection;
+mod server_metrics;
 mod skeleton;
 mod station;
 mod stats;
@@ -40,14 +53,17 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{Cli, Options, Server};
-use crate::measure::Bench;
+use crate::cli::{Beside, Cli, Options};
+use crate::launcher::Launcher;
+use crate::measure::{Bench, Measured};
+use crate::reading::Section;
 use crate::report::Report;
+use crate::selection::Selection;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = match &cli.server {
-        Some(server) => serve(server).map(|()| ExitCode::SUCCESS),
+    let done = match &cli.beside {
+        Some(beside) => run_beside(beside).map(|()| ExitCode::SUCCESS),
         None => bench(&cli.options),
     };
     done.unwrap_or_else(|error| {
@@ -58,16 +74,17 @@ fn main() -> ExitCode {
 
 /// Measures, prints, and says by the exit code whether what must hold does.
 fn bench(options: &Options) -> Result<ExitCode> {
-    let bench = Bench::prepare(options)?;
-    let measured = one_thread()?.block_on(async {
+    let selection = Selection::of(&options.names, options.check)?;
+    let launcher = Launcher::prepare()?;
+    let (measured, section) = one_thread()?.block_on(async {
         tokio::select! {
-            measured = Box::pin(bench.run()) => measured,
+            measured = Box::pin(measure(&launcher, &selection, options)) => measured,
             // Only so that everything that was started is stopped.
             caught = interrupted() => caught.and_then(|()| Err(anyhow!("interrupted"))),
         }
     })?;
 
-    let report = Report::of(&measured);
+    let report = Report::of(&measured, section);
     print!("{}", report.table());
     if let Some(file) = &options.json {
         let text = format!("{:#}\n", report.json());
@@ -77,8 +94,29 @@ fn bench(options: &Options) -> Result<ExitCode> {
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn serve(server: &Server) -> Result<()> {
-    one_thread()?.block_on(Box::pin(noop::serve(server)))
+/// The entries, and then the figures: nothing of the former runs any more.
+async fn measure(
+    launcher: &Launcher,
+    selection: &Selection,
+    options: &Options,
+) -> Result<(Measured, Section)> {
+    let mut measured = Measured::default();
+    if !selection.entries.is_empty() {
+        let bench = Bench::prepare(launcher, &selection.entries, options)?;
+        measured = Box::pin(bench.run()).await?;
+    }
+    let section = Box::pin(figures::measure(launcher, &selection.figures)).await?;
+    Ok((measured, section))
+}
+
+fn run_beside(beside: &Beside) -> Result<()> {
+    one_thread()?.block_on(async {
+        match beside {
+            Beside::NoopAuthz { address } => Box::pin(noop::serve_authz(*address)).await,
+            Beside::NoopProc { address } => Box::pin(noop::serve_proc(*address)).await,
+            Beside::FeedClients(clients) => Box::pin(feed_clients::run(clients)).await,
+        }
+    })
 }
 
 /// One thread: the load generator and the servers need the cores.

@@ -1,16 +1,14 @@
 //! Rounds of runs.
 
-use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
 use crate::cli::Options;
-use crate::cpu::{Cores, TICK_MICROS};
-use crate::entries::{self, Chain, Entry};
-use crate::load::{Kind, Load, Outcome};
-use crate::parts::Parts;
+use crate::cpu::TICK_MICROS;
+use crate::entries::Entry;
+use crate::launcher::Launcher;
+use crate::load::{Load, Outcome};
 use crate::station::{Starter, Station};
 use crate::tokens::Tokens;
 
@@ -23,20 +21,18 @@ const FEWEST_TICKS: u64 = 100;
 /// More remembered tokens than this make a cold run a warm one.
 const COLD_ENOUGH: f64 = 0.05;
 
-/// Everything that is needed to measure.
+/// Everything that is needed to measure entries.
 #[derive(Debug)]
-pub struct Bench {
-    entries: Vec<&'static Entry>,
-    parts: Parts,
-    cores: Cores,
-    folder: PathBuf,
+pub struct Bench<'a> {
+    launcher: &'a Launcher,
+    entries: &'a [&'static Entry],
     token: String,
     load: Load,
     runs: u32,
     seconds: u32,
 }
 
-/// A figure, once for every round.
+/// What is measured once in every round.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// Its name.
@@ -58,25 +54,19 @@ pub struct Measured {
     pub notes: Vec<String>,
 }
 
-impl Bench {
-    /// Finds the parts, makes the tokens, writes the requests. Nothing runs yet.
-    pub fn prepare(options: &Options) -> Result<Self> {
-        let entries = entries::select(&options.names, options.check)?;
-        let parts = Parts::find()?;
-        let home = parts.folder()?;
-        // Configurations and logs stay there until the next time.
-        let folder = home.join("run");
-        if folder.exists() {
-            fs::remove_dir_all(&folder)
-                .with_context(|| format!("emptying {}", folder.display()))?;
-        }
-        fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-        let tokens = Tokens::get(&home.join("tokens.txt"))?;
+impl<'a> Bench<'a> {
+    /// Makes the tokens and writes the requests. Nothing runs yet.
+    pub fn prepare(
+        launcher: &'a Launcher,
+        entries: &'a [&'static Entry],
+        options: &Options,
+    ) -> Result<Self> {
+        let tokens = Tokens::get(&launcher.home.join("tokens.txt"))?;
         let token = tokens.warm().first().cloned().unwrap_or_default();
-        let cores = Cores::find();
-        let load = Load::prepare(&parts.wrk, &folder, &tokens, cores)?;
+        let Launcher { parts, cores, folder, .. } = launcher;
+        let load = Load::prepare(&parts.wrk, folder, &tokens, *cores)?;
         let Options { runs, seconds, .. } = *options;
-        Ok(Self { entries, parts, cores, folder, token, load, runs, seconds })
+        Ok(Self { launcher, entries, token, load, runs, seconds })
     }
 
     /// Starts everything, measures, and stops everything. All Envoys run from the beginning to
@@ -84,7 +74,8 @@ impl Bench {
     pub async fn run(&self) -> Result<Measured> {
         let Self { runs, seconds, .. } = *self;
         let count = self.entries.len();
-        eprintln!("{count} entries, {runs} rounds of {seconds} s each; {}", self.cores.describe());
+        let cores = self.launcher.cores.describe();
+        eprintln!("{count} entries, {runs} rounds of {seconds} s each; {cores}");
         let mut stations = self.start().await?;
         let mut measured = Measured::default();
         for watched in stations.iter().flat_map(|station| &station.watched) {
@@ -114,14 +105,9 @@ impl Bench {
     }
 
     async fn start(&self) -> Result<Vec<Station>> {
-        let starter = Starter {
-            parts: &self.parts,
-            cores: self.cores,
-            folder: &self.folder,
-            token: &self.token,
-        };
+        let starter = Starter { launcher: self.launcher, token: &self.token };
         let mut stations = Vec::with_capacity(self.entries.len());
-        for entry in &self.entries {
+        for entry in self.entries {
             eprintln!("starting {}", entry.name);
             stations.push(starter.start(entry).await?);
         }
@@ -198,7 +184,7 @@ fn coarse(entry: &Entry, run: &Run) -> Option<String> {
 
 /// Whether caches did what the entries are about.
 async fn remembered(stations: &[Station]) -> Vec<String> {
-    let ours = || stations.iter().filter(|station| matches!(station.entry.chain, Chain::Bundle(_)));
+    let ours = || stations.iter().filter(|station| station.entry.chain.is_ours());
     if ours().next().is_none() {
         return Vec::new();
     }
@@ -206,7 +192,7 @@ async fn remembered(stations: &[Station]) -> Vec<String> {
     let mut notes = Vec::new();
     for station in ours() {
         let Some(share) = station.remembered().await else { continue };
-        let too_warm = station.entry.load == Kind::Cold && share > COLD_ENOUGH;
+        let too_warm = station.entry.load.is_cold() && share > COLD_ENOUGH;
         let remark = if too_warm { ": too many for what is to be cold" } else { "" };
         let (name, percent) = (station.entry.name, share * 100.0);
         notes.push(format!("{name}: {percent:.1} % of the tokens were remembered{remark}"));

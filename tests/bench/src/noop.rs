@@ -1,5 +1,6 @@
 //! Servers that do nothing: what a call-out costs before anybody has decided anything.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 
 use anyhow::{Context as _, Result};
@@ -16,22 +17,19 @@ use envoy_types::pb::envoy::service::ext_proc::v3::{
 };
 use envoy_types::pb::google::rpc::Status as RpcStatus;
 use tokio_stream::{Stream, StreamExt as _};
+use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::cli::Server;
+/// An `ext_authz` server, until it is killed.
+pub async fn serve_authz(address: SocketAddr) -> Result<()> {
+    let service = AuthorizationServer::new(Noop);
+    Server::builder().add_service(service).serve(address).await.context("the server failed")
+}
 
-/// Serves until it is killed.
-pub async fn serve(server: &Server) -> Result<()> {
-    let mut builder = tonic::transport::Server::builder();
-    let served = match *server {
-        Server::NoopAuthz { address } => {
-            builder.add_service(AuthorizationServer::new(Noop)).serve(address).await
-        }
-        Server::NoopProc { address } => {
-            builder.add_service(ExternalProcessorServer::new(Noop)).serve(address).await
-        }
-    };
-    served.context("the server failed")
+/// An `ext_proc` server, until it is killed.
+pub async fn serve_proc(address: SocketAddr) -> Result<()> {
+    let service = ExternalProcessorServer::new(Noop);
+    Server::builder().add_service(service).serve(address).await.context("the server failed")
 }
 
 struct Noop;

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::entries::{BOUNDS, Bound};
+use crate::entries::{AtMost, BOUNDS, Bound};
 use crate::measure::{Measured, Row};
+use crate::reading::Section;
 use crate::stats::Summary;
 
 /// What the columns of multiples are about.
@@ -20,6 +21,7 @@ const NONE: &str = "–";
 pub struct Report {
     lines: Vec<Line>,
     notes: Vec<String>,
+    section: Section,
 }
 
 #[derive(Debug)]
@@ -38,17 +40,14 @@ enum Judgement {
     NotMeasured,
     /// What sets the measure added nothing that could be told from noise.
     NoMeasure,
-    Holds {
-        multiple: f64,
-    },
-    Missed {
-        multiple: f64,
-    },
+    /// By a multiple, or by microseconds, as the bound has it.
+    Holds(f64),
+    Missed(f64),
 }
 
 impl Report {
     /// Sums up.
-    pub fn of(measured: &Measured) -> Self {
+    pub fn of(measured: &Measured, section: Section) -> Self {
         let values_of = |name: &str| {
             let row = measured.rows.iter().find(|row| row.name == name)?;
             Some(row.values.as_slice())
@@ -67,14 +66,15 @@ impl Report {
             })
         };
         let lines = measured.rows.iter().filter_map(line).collect();
-        Self { lines, notes: measured.notes.clone() }
+        Self { lines, notes: measured.notes.clone(), section }
     }
 
     /// Whether a bound was looked at and does not hold.
     pub fn is_missed(&self) -> bool {
-        BOUNDS.iter().any(|bound| {
-            matches!(self.judge(bound), Judgement::Missed { .. } | Judgement::NoMeasure)
-        })
+        let is_missed = |bound: &Bound| {
+            matches!(self.judge(bound), Judgement::Missed(_) | Judgement::NoMeasure)
+        };
+        BOUNDS.iter().any(is_missed) || self.section.is_missed()
     }
 
     /// As the contract has it.
@@ -92,11 +92,18 @@ impl Report {
                 "spread": rounded(summary.spread),
             })
         });
-        Value::Array(lines.collect())
+        Value::Array(lines.chain(self.section.json()).collect())
+    }
+
+    /// Everything for people.
+    pub fn table(&self) -> String {
+        let mut text = if self.lines.is_empty() { String::new() } else { self.entries() };
+        text.push_str(&self.section.table());
+        text
     }
 
     /// The table, the bounds, and what to know about them.
-    pub fn table(&self) -> String {
+    fn entries(&self) -> String {
         let names = self.lines.iter().map(|line| line.name.len());
         let width = names.chain([TITLE.chars().count()]).max().unwrap_or_default();
         let mut text = format!(
@@ -150,30 +157,35 @@ impl Report {
     }
 
     fn judge(&self, bound: &Bound) -> Judgement {
-        let (Some(added), Some(measure)) = (self.added(bound.name), self.added(bound.than)) else {
-            return Judgement::NotMeasured;
+        let Some(added) = self.added(bound.name) else { return Judgement::NotMeasured };
+        let (found, at_most) = match bound.at_most {
+            AtMost::Micros(micros) => (added, micros),
+            AtMost::Times(times) => match self.added(bound.than) {
+                None => return Judgement::NotMeasured,
+                Some(measure) if measure <= 0.0 => return Judgement::NoMeasure,
+                Some(measure) => (added / measure, times),
+            },
         };
-        if measure <= 0.0 {
-            return Judgement::NoMeasure;
-        }
-        let multiple = added / measure;
-        if multiple <= bound.at_most {
-            Judgement::Holds { multiple }
-        } else {
-            Judgement::Missed { multiple }
-        }
+        if found <= at_most { Judgement::Holds(found) } else { Judgement::Missed(found) }
     }
 
     fn shown_judgement(&self, bound: &Bound) -> String {
         let Bound { name, than, at_most } = bound;
-        let claim = format!("{name} adds at most {at_most:.2} × what {than} adds");
+        let (claim, unit) = match at_most {
+            AtMost::Times(times) => {
+                (format!("{name} adds at most {times:.2} × what {than} adds"), "")
+            }
+            AtMost::Micros(micros) => {
+                (format!("{name} adds at most {micros:.2} µs to {than}"), " µs")
+            }
+        };
         match self.judge(bound) {
             Judgement::NotMeasured => format!("        {claim}: not measured"),
             Judgement::NoMeasure => {
                 format!("MISSED  {claim}: the latter added nothing; measure again")
             }
-            Judgement::Holds { multiple } => format!("ok      {claim}: {multiple:.2}"),
-            Judgement::Missed { multiple } => format!("MISSED  {claim}: {multiple:.2}"),
+            Judgement::Holds(found) => format!("ok      {claim}: {found:.2}{unit}"),
+            Judgement::Missed(found) => format!("MISSED  {claim}: {found:.2}{unit}"),
         }
     }
 }
@@ -181,6 +193,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reading::Reading;
 
     fn row(name: &str, base: &str, values: &[f64]) -> Row {
         Row {
@@ -191,7 +204,7 @@ mod tests {
         }
     }
 
-    fn report(warm: f64) -> Report {
+    fn report(warm: f64, million: f64) -> Report {
         let base = [20.0, 22.0, 21.0];
         let plus = |added: f64| base.map(|base| base + added);
         let rows = vec![
@@ -200,31 +213,46 @@ mod tests {
             row("wasm.trivial", "envoy.base", &plus(5.0)),
             row("filter.jwt.warm", "envoy.base", &plus(warm)),
             row("ext_authz.noop.server", "ext_authz.noop.server", &[15.0, 16.0, 17.0]),
+            row("filter.jwt.revocation", "envoy.base", &plus(7.0)),
+            row("filter.jwt.revocation_1m", "filter.jwt.revocation", &plus(7.0 + million)),
         ];
-        Report::of(&Measured { rows, notes: vec!["look here".to_owned()] })
+        let notes = vec!["look here".to_owned()];
+        let section = Section::of(vec![Reading::new("feed.a_ms", "ms", 3.0).at_most(4.0)]);
+        Report::of(&Measured { rows, notes }, section)
     }
 
     fn judged(report: &Report) -> Vec<Judgement> {
         BOUNDS.iter().map(|bound| report.judge(bound)).collect()
     }
 
+    fn near(judgement: Judgement, expected: f64) -> bool {
+        matches!(judgement, Judgement::Holds(found) if (found - expected).abs() < 1e-9)
+    }
+
     #[test]
     fn bounds_are_about_what_is_added() {
-        let good = report(6.0);
+        let good = report(6.0, 0.5);
         let judgements = judged(&good);
-        assert!(
-            matches!(judgements[0], Judgement::Holds { multiple } if (multiple - 1.2).abs() < 1e-9)
-        );
-        assert!(
-            matches!(judgements[1], Judgement::Holds { multiple } if (multiple - 0.15).abs() < 1e-9)
-        );
-        assert_eq!(judgements[2..], [Judgement::NotMeasured, Judgement::NotMeasured]);
+        assert!(near(judgements[0], 1.2), "{judgements:?}");
+        assert!(near(judgements[1], 0.15), "{judgements:?}");
+        assert_eq!(judgements[2..5], [Judgement::NotMeasured; 3]);
+        assert!(near(judgements[5], 0.5), "{judgements:?}");
         assert!(!good.is_missed());
 
-        let bad = report(11.0);
-        assert!(matches!(judged(&bad)[0], Judgement::Missed { .. }));
-        assert!(matches!(judged(&bad)[1], Judgement::Missed { .. }));
+        let bad = report(11.0, 1.5);
+        for missed in [0, 1, 5] {
+            assert!(matches!(judged(&bad)[missed], Judgement::Missed(_)), "{missed}");
+        }
         assert!(bad.is_missed());
+        assert!(bad.table().contains("adds at most 1.00 µs to filter.jwt.revocation: 1.50 µs"));
+    }
+
+    #[test]
+    fn a_figure_that_misses_its_bound_counts() {
+        let section = Section::of(vec![Reading::new("feed.a_ms", "ms", 5.0).at_most(4.0)]);
+        let report = Report::of(&Measured::default(), section);
+        assert!(report.is_missed());
+        assert!(!report.table().contains("× trivial"), "a table of nothing");
     }
 
     #[test]
@@ -234,7 +262,7 @@ mod tests {
             row("wasm.trivial", "envoy.base", &[19.0]),
             row("filter.jwt.warm", "envoy.base", &[25.0]),
         ];
-        let report = Report::of(&Measured { rows, notes: Vec::new() });
+        let report = Report::of(&Measured { rows, notes: Vec::new() }, Section::default());
         assert_eq!(judged(&report)[0], Judgement::NoMeasure);
         assert!(report.is_missed());
         assert!(report.table().contains("measure again"));
@@ -242,7 +270,7 @@ mod tests {
 
     #[test]
     fn json_has_the_members_of_the_contract() {
-        let json = report(6.0).json();
+        let json = report(6.0, 0.5).json();
         let warm = &json[3];
         assert_eq!(
             warm,
@@ -258,11 +286,12 @@ mod tests {
         );
         assert_eq!((&json[0]["value"], &json[0]["base"]), (&json!(21.0), &json!(21.0)));
         assert_eq!(json[4]["unit"], "µs of CPU of the server per request");
+        assert_eq!(json[7]["name"], "feed.a_ms");
     }
 
     #[test]
     fn the_table_shows_every_row_and_bound() {
-        let table = report(6.0).table();
+        let table = report(6.0, 0.5).table();
         let line = |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap();
         let columns: Vec<&str> = line("filter.jwt.warm").split_whitespace().collect();
         assert_eq!(columns, ["filter.jwt.warm", "27.00", "+6.00", "1.20", "0.15", "0.00"]);
@@ -270,6 +299,7 @@ mod tests {
         assert_eq!(columns, ["envoy.base", "21.00", "–", "–", "–", "1.00"]);
         assert!(line("ext_authz.noop.server").contains("16.00"));
         assert!(line("ok ").ends_with("1.20"));
+        assert!(line("feed.a_ms").contains("3.00"));
         assert!(table.contains("not measured") && table.contains("note: look here"));
     }
 }

@@ -18,7 +18,9 @@ use serde_json::{Map, Value, json};
 use crate::native::{router, typed};
 use crate::parts::Parts;
 
-/// The cluster of the server, in rendered configurations.
+/// The bundle, by its name in rendered configurations.
+pub const BUNDLE: &str = "postern";
+/// The cluster of the server there.
 const SERVER: &str = "postern-grpc";
 /// The cluster that routes go to instead of being answered.
 const UPSTREAM: &str = "upstream";

@@ -1,8 +1,6 @@
 //! One entry, running: its Envoy and whatever stands beside it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use postern_e2e::client::{Call, Client, Protocol};
@@ -10,18 +8,15 @@ use postern_e2e::envoy::Ports;
 use postern_e2e::{ports, server};
 use serde_json::Value;
 
-use crate::cpu::{self, Cores, Place};
+use crate::cpu::{self, Place};
+use crate::database::{Database, Revoked};
 use crate::entries::{Answerer, Chain, Entry};
-use crate::parts::Parts;
+use crate::launcher::{EnvoyRun, Launcher, START};
 use crate::process::Running;
-use crate::skeleton::{Answers, Rendered, bootstrap};
+use crate::skeleton::{Answers, BUNDLE, Rendered, bootstrap};
 use crate::{documents, native};
 
-/// V8 compiles the module meanwhile, on a machine that may be busy.
-const START: Duration = Duration::from_secs(60);
-
 /// Filters by their names in rendered configurations.
-const BUNDLE: &str = "postern";
 const EXT_AUTHZ: &str = "envoy.filters.http.ext_authz";
 const EXT_PROC: &str = "envoy.filters.http.ext_proc";
 
@@ -55,19 +50,27 @@ pub struct Station {
     pub watched: Vec<Watched>,
     envoy: Running,
     beside: Vec<Running>,
+    /// Of the server that runs the feed; dropped last.
+    _database: Option<Database>,
 }
 
 /// What starting one takes.
 #[derive(Debug)]
 pub struct Starter<'a> {
-    /// The programs.
-    pub parts: &'a Parts,
-    /// Where they run.
-    pub cores: Cores,
-    /// Where configurations and logs go.
-    pub folder: &'a Path,
+    /// What starts the programs.
+    pub launcher: &'a Launcher,
     /// A good token, to see that the entry answers.
     pub token: &'a str,
+}
+
+/// What stands beside an entry's Envoy.
+#[derive(Debug, Default)]
+struct Side {
+    watched: Vec<Watched>,
+    beside: Vec<Running>,
+    database: Option<Database>,
+    /// Where the filters find the server; none where nobody is asked.
+    server: Option<u16>,
 }
 
 impl Starter<'_> {
@@ -78,27 +81,25 @@ impl Starter<'_> {
     }
 
     async fn start_all(&self, entry: &'static Entry) -> Result<Station> {
-        let folder = self.folder.join(entry.name);
-        fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-        let document = folder.join(format!("{}.yaml", entry.chain.guard().name()));
-        fs::write(&document, entry.chain.guard().document())
-            .with_context(|| format!("writing {}", document.display()))?;
+        let folder = self.launcher.folder_of(entry.name)?;
+        let document = entry.chain.guard().write(&folder)?;
 
-        let mut watched = Vec::new();
-        let mut beside = Vec::new();
-        let server_port = match entry.chain.answerer() {
-            // Nobody is asked: the cluster of the server is left out.
-            None => ports::free(),
-            Some(answerer) => {
-                let side = Side { starter: self, entry, folder: &folder, document: &document };
-                side.start(answerer, &mut watched, &mut beside).await?
-            }
-        };
-        let rendered = Rendered::of(self.parts, &document, &folder, server_port)?;
+        let mut side = self.side(entry, &folder, &document).await?;
+        // Where nobody is asked, the cluster of the server is left out.
+        let server_port = side.server.unwrap_or_else(ports::free);
+        let rendered = Rendered::of(&self.launcher.parts, &document, &folder, server_port)?;
         let answers = if entry.chain == Chain::Proxy {
             let ports = Ports::free();
             let config = bootstrap(&rendered, Vec::new(), Vec::new(), Answers::Envoy, ports)?;
-            beside.push(self.envoy(&folder, "upstream", &config, ports, Place::Beside, 1).await?);
+            let upstream = EnvoyRun {
+                name: "upstream",
+                folder: &folder,
+                config: &config,
+                ports,
+                place: Place::Beside,
+                workers: 1,
+            };
+            side.beside.push(self.launcher.envoy(&upstream).await?);
             Answers::Upstream(ports.listen)
         } else {
             Answers::Envoy
@@ -108,142 +109,127 @@ impl Starter<'_> {
         let ports = Ports::free();
         let config = bootstrap(&rendered, filters, clusters, answers, ports)?;
         let place = if entry.pinned() { Place::Gateway } else { Place::Anywhere };
-        let envoy = self.envoy(&folder, "gateway", &config, ports, place, entry.workers).await?;
+        let gateway = EnvoyRun {
+            name: "gateway",
+            folder: &folder,
+            config: &config,
+            ports,
+            place,
+            workers: entry.workers,
+        };
+        let envoy = self.launcher.envoy(&gateway).await?;
         let own = Watched {
             row: entry.name.to_owned(),
             base: entry.base.to_owned(),
             whose: "Envoy",
             pid: envoy.pid(),
         };
-        watched.insert(0, own);
-        let station = Station { entry, ports, watched, envoy, beside };
+        side.watched.insert(0, own);
+        let Side { watched, beside, database, .. } = side;
+        let mut station = Station { entry, ports, watched, envoy, beside, _database: database };
         station.answers(self.token).await?;
         Ok(station)
     }
 
     /// The filters of a chain, and the clusters that they need.
     fn filters(&self, chain: Chain, rendered: &Rendered) -> Result<(Vec<Value>, Vec<Value>)> {
+        let asks_the_server =
+            |name: &str| anyhow::Ok((vec![rendered.filter(name)?], vec![rendered.server()?]));
         let filter = match chain {
             Chain::Empty | Chain::Proxy => return Ok((Vec::new(), Vec::new())),
             Chain::JwtAuthn { cached } => native::jwt_authn(cached),
             Chain::LocalRateLimit => native::local_ratelimit(),
-            Chain::Trivial => native::wasm(&self.parts.trivial),
+            Chain::Trivial => native::wasm(&self.launcher.parts.trivial),
             Chain::Bundle(_) => rendered.filter(BUNDLE)?,
-            Chain::ExtAuthz(_) => {
-                return Ok((vec![rendered.filter(EXT_AUTHZ)?], vec![rendered.server()?]));
-            }
-            Chain::ExtProc(_) => {
-                return Ok((vec![rendered.filter(EXT_PROC)?], vec![rendered.server()?]));
-            }
+            Chain::Fed(..) => return asks_the_server(BUNDLE),
+            Chain::ExtAuthz(_) => return asks_the_server(EXT_AUTHZ),
+            Chain::ExtProc(_) => return asks_the_server(EXT_PROC),
         };
         Ok((vec![filter], Vec::new()))
     }
 
-    /// Starts an Envoy and waits until it is ready.
-    async fn envoy(
-        &self,
-        folder: &Path,
-        name: &str,
-        config: &Value,
-        ports: Ports,
-        place: Place,
-        workers: u32,
-    ) -> Result<Running> {
-        let file = folder.join(format!("{name}.json"));
-        fs::write(&file, format!("{config:#}"))
-            .with_context(|| format!("writing {}", file.display()))?;
-        let mut command = self.cores.command(place, &self.parts.envoy);
-        command.arg("-c").arg(&file).args(["--concurrency", &workers.to_string()]).args([
-            "--disable-hot-restart",
-            "--log-level",
-            "warning",
-        ]);
-        let log = folder.join(format!("{name}.log"));
-        let mut envoy = Running::start("envoy", &log, &mut command)?;
-        envoy.until(START, || answers_200(ports.admin, "/ready")).await?;
-        envoy.until(START, || listens(ports.listen)).await?;
-        Ok(envoy)
+    /// Starts what the filters ask.
+    async fn side(&self, entry: &'static Entry, folder: &Path, document: &Path) -> Result<Side> {
+        let mut side = Side::default();
+        if let Some(revoked) = entry.chain.revoked() {
+            self.feed(revoked, folder, document, &mut side).await?;
+        }
+        if let Some(answerer) = entry.chain.answerer() {
+            self.answerer(answerer, entry, folder, document, &mut side).await?;
+        }
+        Ok(side)
     }
-}
 
-/// Starts what answers an entry's call-outs.
-struct Side<'a> {
-    starter: &'a Starter<'a>,
-    entry: &'static Entry,
-    folder: &'a Path,
-    document: &'a Path,
-}
+    /// The server whose feed says what is revoked.
+    async fn feed(
+        &self,
+        revoked: Revoked,
+        folder: &Path,
+        document: &Path,
+        side: &mut Side,
+    ) -> Result<()> {
+        let database = Database::make(&self.launcher.home, folder, revoked).await?;
+        let options = options(folder, document, "memory", Some(&database));
+        let (server, ports) = self.launcher.postern(&options, Place::Beside).await?;
+        side.beside.push(server);
+        side.database = Some(database);
+        side.server = Some(ports.grpc);
+        Ok(())
+    }
 
-impl Side<'_> {
-    /// Starts it and returns its gRPC port.
-    async fn start(
+    /// Whoever answers an entry's call-outs.
+    async fn answerer(
         &self,
         answerer: Answerer,
-        watched: &mut Vec<Watched>,
-        beside: &mut Vec<Running>,
-    ) -> Result<u16> {
+        entry: &'static Entry,
+        folder: &Path,
+        document: &Path,
+        side: &mut Side,
+    ) -> Result<()> {
+        let postern = async |volatile: &str| {
+            let options = options(folder, document, volatile, None);
+            let (server, ports) = self.launcher.postern(&options, Place::Beside).await?;
+            anyhow::Ok((server, ports.grpc))
+        };
         let (server, port) = match answerer {
-            Answerer::Noop => self.noop().await?,
-            Answerer::Memory => self.postern("memory").await?,
+            Answerer::Noop => {
+                let name = match entry.chain {
+                    Chain::ExtProc(_) => "noop-proc",
+                    _ => "noop-authz",
+                };
+                self.launcher.own_server(folder, name).await?
+            }
+            Answerer::Memory => postern("memory").await?,
             Answerer::Redis => {
-                let (redis, port) = self.redis().await?;
-                let row = self.entry.redis_row();
+                let (redis, port) = self.launcher.redis(folder, Place::Beside).await?;
+                let row = entry.redis_row();
                 let (base, pid) = (row.clone(), redis.pid());
-                watched.push(Watched { row, base, whose: "Redis", pid });
-                beside.push(redis);
-                self.postern(&format!("redis://127.0.0.1:{port}")).await?
+                side.watched.push(Watched { row, base, whose: "Redis", pid });
+                side.beside.push(redis);
+                postern(&format!("redis://127.0.0.1:{port}")).await?
             }
         };
-        if let Some((row, base)) = self.entry.server_row() {
-            watched.insert(0, Watched { row, base, whose: "the server", pid: server.pid() });
+        if let Some((row, base)) = entry.server_row() {
+            side.watched.insert(0, Watched { row, base, whose: "the server", pid: server.pid() });
         }
-        beside.push(server);
-        Ok(port)
+        side.beside.push(server);
+        side.server = Some(port);
+        Ok(())
     }
+}
 
-    async fn noop(&self) -> Result<(Running, u16)> {
-        let name = match self.entry.chain {
-            Chain::ExtProc(_) => "noop-proc",
-            _ => "noop-authz",
-        };
-        let port = ports::free();
-        let mut command = self.starter.cores.command(Place::Beside, &self.starter.parts.own);
-        command.args([name, "--address", &ports::local(port).to_string()]);
-        let mut server = Running::start(name, &self.log(name), &mut command)?;
-        server.until(START, || listens(port)).await?;
-        Ok((server, port))
-    }
-
-    async fn postern(&self, volatile: &str) -> Result<(Running, u16)> {
-        let options = server::Options {
-            document: self.document.to_path_buf(),
-            volatile: volatile.to_owned(),
-            durable: None,
-            folder: self.folder.to_path_buf(),
-        };
-        let ports = server::Ports::free();
-        let command = server::serve_command(&options, ports);
-        let mut command = self.starter.cores.place(Place::Beside, &command);
-        let mut server = Running::start("postern serve", &self.log("server"), &mut command)?;
-        server.until(START, || answers_200(ports.metrics, "/health/ready")).await?;
-        server.until(START, || listens(ports.grpc)).await?;
-        Ok((server, ports.grpc))
-    }
-
-    async fn redis(&self) -> Result<(Running, u16)> {
-        let port = ports::free();
-        let mut command = self.starter.cores.command(Place::Beside, &self.starter.parts.redis);
-        command
-            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
-            .args(["--save", "", "--appendonly", "no", "--daemonize", "no", "--dir"])
-            .arg(self.folder);
-        let mut redis = Running::start("redis-server", &self.log("redis"), &mut command)?;
-        redis.until(START, || listens(port)).await?;
-        Ok((redis, port))
-    }
-
-    fn log(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}.log"))
+/// What a server runs with.
+pub fn options(
+    folder: &Path,
+    document: &Path,
+    volatile: &str,
+    database: Option<&Database>,
+) -> server::Options {
+    server::Options {
+        document: document.to_path_buf(),
+        volatile: volatile.to_owned(),
+        durable: database.map(Database::durable),
+        folder: folder.to_path_buf(),
     }
 }
 
@@ -272,24 +258,22 @@ impl Station {
         (cached + verified > 0.0).then(|| cached / (cached + verified))
     }
 
-    /// One request by hand, whose answer can be shown when it is not the expected one.
-    async fn answers(&self, token: &str) -> Result<()> {
-        let call = Call::get(&documents::path(0)).bearer(token).header("x-client", "client-0");
-        let answer = Client::new(Protocol::Http1, self.ports.listen).try_send(&call).await;
-        match answer {
-            Ok(answer) if answer.status == 200 => Ok(()),
-            Ok(answer) => bail!("200 expected, not\n{answer}\n{}", self.envoy.tail()),
+    /// One request by hand, whose answer can be shown when it is not the expected one. Where the
+    /// feed has to be heard first, it is sent again for a while.
+    async fn answers(&mut self, token: &str) -> Result<()> {
+        let port = self.ports.listen;
+        if self.entry.chain.revoked().is_some() {
+            return self.envoy.until(START, || good(port, token)).await;
+        }
+        match good(port, token).await {
+            Ok(()) => Ok(()),
             Err(problem) => bail!("{problem}\n{}", self.envoy.tail()),
         }
     }
 }
 
-async fn answers_200(port: u16, path: &str) -> Result<(), String> {
-    let answer = Client::new(Protocol::Http1, port).try_send(&Call::get(path)).await?;
-    if answer.status == 200 { Ok(()) } else { Err(answer.to_string()) }
-}
-
-async fn listens(port: u16) -> Result<(), String> {
-    let connected = tokio::net::TcpStream::connect(ports::local(port)).await;
-    connected.map(drop).map_err(|error| error.to_string())
+async fn good(port: u16, token: &str) -> Result<(), String> {
+    let call = Call::get(&documents::path(0)).bearer(token).header("x-client", "client-0");
+    let answer = Client::new(Protocol::Http1, port).try_send(&call).await?;
+    if answer.status == 200 { Ok(()) } else { Err(format!("200 expected, not\n{answer}")) }
 }

@@ -29,21 +29,33 @@ impl Summary {
             base: median(base)?,
             added: median(&added)?,
             ratio: median(&ratios)?,
-            spread: quartile(&added, 3)? - quartile(&added, 1)?,
+            spread: spread(&added)?,
         })
     }
 
     /// Figures that are their own base.
     pub fn alone(values: &[f64]) -> Option<Self> {
         let value = median(values)?;
-        let spread = quartile(values, 3)? - quartile(values, 1)?;
-        Some(Self { value, base: value, added: 0.0, ratio: 1.0, spread })
+        Some(Self { value, base: value, added: 0.0, ratio: 1.0, spread: spread(values)? })
     }
 }
 
 /// The median.
 pub fn median(values: &[f64]) -> Option<f64> {
     quartile(values, 2)
+}
+
+/// The interquartile range: the middle half of the values lies within it.
+pub fn spread(values: &[f64]) -> Option<f64> {
+    Some(quartile(values, 3)? - quartile(values, 1)?)
+}
+
+/// The smallest value that so many thousandths of the values do not exceed.
+pub fn per_mille(values: &[f64], share: usize) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (sorted.len() * share).div_ceil(1000);
+    sorted.get(rank.max(1) - 1).copied()
 }
 
 /// The first, second or third quartile; between two values in proportion.
@@ -80,6 +92,19 @@ mod tests {
         assert!(near(quartile(&five, 3), 4.0), "one wild run moves nothing");
         assert!(near(quartile(&[0.0, 10.0], 1), 2.5));
         assert!(near(quartile(&[0.0, 10.0], 3), 7.5));
+    }
+
+    #[test]
+    fn thousandths_are_values_that_were_measured() {
+        let values: Vec<f64> = (1..=200).rev().map(f64::from).collect();
+        for (share, expected) in
+            [(0, 1.0), (5, 1.0), (500, 100.0), (990, 198.0), (999, 200.0), (1000, 200.0)]
+        {
+            assert!(near(per_mille(&values, share), expected), "{share}");
+        }
+        assert!(near(per_mille(&[7.0], 990), 7.0));
+        assert_eq!(per_mille(&[], 990), None);
+        assert!(near(spread(&values), 99.5));
     }
 
     #[test]

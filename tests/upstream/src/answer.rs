@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SERVER};
 use hyper::{Method, Request, Response, StatusCode};
@@ -15,6 +16,8 @@ use crate::state::State;
 
 /// The longest that `slow` waits.
 const MAX_SLOW_MS: u64 = 60_000;
+/// The longest document.
+const MAX_DOCUMENT_BYTES: usize = 1 << 20;
 /// Paths of the sample's own switches begin so.
 const SWITCHES: &str = "_sample";
 
@@ -25,7 +28,11 @@ pub(crate) async fn to(request: Request<Incoming>, state: &State) -> Response<An
     let service = segments.next().unwrap_or_default();
     let rest: Vec<&str> = segments.collect();
     let mut response = if service == SWITCHES {
-        switch(&request, &rest, state)
+        if request.method() == Method::POST && rest == ["document"] {
+            publish(request.into_body(), state).await
+        } else {
+            switch(&request, &rest, state)
+        }
     } else {
         match state.count(service) {
             Some(status) => failure(service, status),
@@ -127,6 +134,10 @@ fn switch(request: &Request<Incoming>, rest: &[&str], state: &State) -> Response
     let query = request.uri().query();
     match (request.method(), rest) {
         (&Method::GET, ["state"]) => json_answer(StatusCode::OK, &state.to_json()),
+        (&Method::GET, ["document"]) => match state.document() {
+            Some(document) => json_text(StatusCode::OK, document),
+            None => json_answer(StatusCode::NOT_FOUND, &json!({"error": "NO_DOCUMENT"})),
+        },
         (&Method::POST, ["fail"]) => {
             let status = parameter(query, "status").unwrap_or("503").parse::<u16>();
             let status = status.ok().filter(|status| (400..600).contains(status));
@@ -145,9 +156,19 @@ fn switch(request: &Request<Incoming>, rest: &[&str], state: &State) -> Response
         }
         _ => json_answer(
             StatusCode::NOT_FOUND,
-            &json!({"error": "NO_SUCH_SWITCH", "known": ["fail", "recover", "state"]}),
+            &json!({"error": "NO_SUCH_SWITCH", "known": ["document", "fail", "recover", "state"]}),
         ),
     }
+}
+
+async fn publish(body: Incoming, state: &State) -> Response<AnswerBody> {
+    let Ok(document) = Limited::new(body, MAX_DOCUMENT_BYTES).collect().await else {
+        return refused("document: at most 1048576 bytes");
+    };
+    let document = document.to_bytes();
+    let answer = json!({"bytes": document.len()});
+    state.publish(document);
+    json_answer(StatusCode::OK, &answer)
 }
 
 fn failure(service: &str, status: u16) -> Response<AnswerBody> {
@@ -160,7 +181,11 @@ fn refused(usage: &str) -> Response<AnswerBody> {
 }
 
 fn json_answer(status: StatusCode, value: &Value) -> Response<AnswerBody> {
-    let mut response = Response::new(body::whole(value.to_string()));
+    json_text(status, Bytes::from(value.to_string()))
+}
+
+fn json_text(status: StatusCode, text: Bytes) -> Response<AnswerBody> {
+    let mut response = Response::new(body::whole(text));
     *response.status_mut() = status;
     let content_type = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, content_type);

@@ -13,6 +13,8 @@
 //! | `GET /{service}/…/slow/{ms}` | as any, after so many milliseconds |
 //! | `POST /_sample/fail?service=S&status=503` | from now on `S` answers 503 |
 //! | `POST /_sample/recover?service=S` | from now on it does not |
+//! | `POST /_sample/document` | keeps the body: JSON that is fetched from here, such as keys |
+//! | `GET /_sample/document` | the body that was kept last |
 //! | `GET /_sample/state` | JSON: what each service counted |
 //!
 //! Deliberately absent: anything a gateway should do. It believes what it is sent.

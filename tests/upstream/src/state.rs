@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 /// Most services that are counted by name: names come from paths, which anybody sends.
@@ -18,6 +19,7 @@ pub struct State {
 struct Inner {
     total: u64,
     services: BTreeMap<String, Service>,
+    document: Option<Bytes>,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +47,16 @@ impl State {
         if let Some(service) = self.lock().service(service) {
             service.failing = None;
         }
+    }
+
+    /// From now on `/_sample/document` answers with this.
+    pub fn publish(&self, document: impl Into<Bytes>) {
+        self.lock().document = Some(document.into());
+    }
+
+    /// What was published last.
+    pub(crate) fn document(&self) -> Option<Bytes> {
+        self.lock().document.clone()
     }
 
     /// Requests that arrived for a service, failed ones included.
@@ -111,6 +123,15 @@ mod tests {
         state.recover("payments");
         assert_eq!(state.count("payments"), None);
         assert_eq!((state.requests("payments"), state.requests("other"), state.total()), (3, 0, 4));
+    }
+
+    #[test]
+    fn the_document_is_what_was_published_last() {
+        let state = State::new();
+        assert_eq!(state.document(), None);
+        state.publish("{}");
+        state.publish("[]");
+        assert_eq!(state.document().as_deref(), Some(&b"[]"[..]));
     }
 
     #[test]
