@@ -2,13 +2,15 @@
 //!
 //! ```json
 //! {"digest": "…", "document": {…}, "clean_responses": true,
-//!  "feed": {"cluster": "…", "authority": "…", "workload": "…", "envoy_id": "…", "wait_ms": 10000},
+//!  "feed": {"cluster": "…", "authority": "…", "workload": "…", "wait_ms": 10000, "poll_ms": 0},
 //!  "key_sources": [{"issuer": 0, "cluster": "…", "authority": "…", "path": "…", "refresh_ms": 300000}]}
 //! ```
 
 use postern_document::{Document, from_json};
-use postern_filter_feed::Settings;
 use postern_request::json::{self, Value};
+
+/// No call is held for longer, and no pause is, whatever is configured.
+const LONGEST_WAIT_MS: u64 = 60_000;
 
 /// Where the keys of an issuer are fetched from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,21 +43,10 @@ pub(crate) struct FeedSource {
     pub(crate) cluster: String,
     pub(crate) authority: String,
     pub(crate) workload: String,
-    pub(crate) envoy_id: String,
     /// How long the server may hold a call.
     pub(crate) wait_ms: u64,
-}
-
-impl FeedSource {
-    pub(crate) fn settings(&self, tick_ms: u64, max_staleness_ms: u64) -> Settings {
-        Settings {
-            workload: self.workload.clone(),
-            envoy_id: self.envoy_id.clone(),
-            tick_ms,
-            wait_ms: self.wait_ms,
-            max_staleness_ms,
-        }
-    }
+    /// How often it is asked; 0 for again and again, each call held.
+    pub(crate) poll_ms: u64,
 }
 
 /// Reads the configuration.
@@ -79,32 +70,65 @@ pub(crate) fn read(text: &[u8]) -> Result<Configuration, Vec<String>> {
     Ok(Configuration { document, key_sources, clean_responses, feed })
 }
 
-fn read_feed(value: &Value) -> Option<FeedSource> {
-    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    let number = |name: &str| match value.get(name) {
+fn text(value: &Value, name: &str) -> Option<String> {
+    value.get(name).and_then(Value::as_str).map(str::to_owned)
+}
+
+fn number(value: &Value, name: &str) -> Option<u64> {
+    match value.get(name) {
         Some(Value::Integer(number)) => u64::try_from(*number).ok(),
         _ => None,
-    };
+    }
+}
+
+fn read_feed(value: &Value) -> Option<FeedSource> {
     Some(FeedSource {
-        cluster: text("cluster")?,
-        authority: text("authority")?,
-        workload: text("workload")?,
-        envoy_id: text("envoy_id")?,
-        wait_ms: number("wait_ms")?.min(60_000),
+        cluster: text(value, "cluster")?,
+        authority: text(value, "authority")?,
+        workload: text(value, "workload")?,
+        wait_ms: number(value, "wait_ms")?.min(LONGEST_WAIT_MS),
+        poll_ms: match value.get("poll_ms") {
+            None => 0,
+            Some(_) => number(value, "poll_ms")?.min(LONGEST_WAIT_MS),
+        },
     })
 }
 
 fn read_source(value: &Value) -> Option<KeySource> {
-    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    let number = |name: &str| match value.get(name) {
-        Some(Value::Integer(number)) => u64::try_from(*number).ok(),
-        _ => None,
-    };
     Some(KeySource {
-        issuer: usize::try_from(number("issuer")?).ok()?,
-        cluster: text("cluster")?,
-        authority: text("authority")?,
-        path: text("path")?,
-        refresh_ms: number("refresh_ms")?.max(1000),
+        issuer: usize::try_from(number(value, "issuer")?).ok()?,
+        cluster: text(value, "cluster")?,
+        authority: text(value, "authority")?,
+        path: text(value, "path")?,
+        refresh_ms: number(value, "refresh_ms")?.max(1000),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feed_says_where_it_is_and_how_it_is_asked() {
+        let feed = |more: &str| {
+            let text = format!(
+                r#"{{"document": {{"version": 1, "services": {{"s": {{"upstream": "h:1"}}}},
+                     "routes": [{{"name": "r", "match": {{"path": "/"}}, "service": "s",
+                                  "auth": "none"}}]}}, "digest": "d",
+                     "feed": {{"cluster": "c", "authority": "a", "workload": "w"{more}}}}}"#
+            );
+            read(text.as_bytes()).map(|configuration| configuration.feed.unwrap())
+        };
+        for (more, wait_ms, poll_ms) in [
+            (r#", "wait_ms": 10000"#, 10_000, 0),
+            (r#", "wait_ms": 0, "poll_ms": 1000"#, 0, 1_000),
+            (r#", "wait_ms": 99999999, "poll_ms": 99999999"#, 60_000, 60_000),
+        ] {
+            let feed = feed(more).unwrap();
+            assert_eq!((feed.wait_ms, feed.poll_ms), (wait_ms, poll_ms), "{more}");
+        }
+        for bad in ["", r#", "wait_ms": -1"#, r#", "wait_ms": 1, "poll_ms": "often""#] {
+            assert_eq!(feed(bad).unwrap_err(), ["bad feed"], "{bad}");
+        }
+    }
 }

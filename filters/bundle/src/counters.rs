@@ -53,6 +53,13 @@ pub(crate) const NAMES: &[&str] = &[
     "postern_filter_feed_failures_total",
 ];
 
+/// Gauges, in the order of `FeedLink::gauges`: of the feed alone, and 0 where there is none.
+pub(crate) const GAUGES: &[&str] = &[
+    "postern_filter_feed_staleness_ms",
+    "postern_filter_feed_records",
+    "postern_filter_feed_document_differs",
+];
+
 /// Counted in the VM and handed to Envoy every second: an increment is a call to the host, and
 /// the hot path has few of those to give.
 #[derive(Debug, Default)]

@@ -5,15 +5,33 @@
 //! long as nothing of it is revoked, none to shared data either: each VM has a small filter of
 //! its own that says "certainly not revoked" for nearly every token.
 //!
+//! What it needs of memory is bounded: 16,384 buckets, 64 entries of a log, one key set for each
+//! issuer, and two filters at most in shared data; one filter in each VM, two in the elected one
+//! while it makes a new one. No single step takes more than a few milliseconds: pieces of a
+//! snapshot, walks over the buckets and reading a new filter are cut to fit.
+//!
 //! Deliberately absent: the host. Shared data is a port, calls are handed out to be sent.
 
+mod clock;
 mod election;
+mod filter;
 mod head;
+mod keys;
 mod lead;
+mod log;
+mod outcome;
+mod pace;
 mod set;
+mod settings;
+mod snapshot;
+mod sweep;
+mod tagged;
+mod usage;
 mod view;
+mod wanted;
+mod writer;
 
-use core::fmt;
+use core::cell::Cell;
 
 use postern_filter_shared_data::SharedData;
 use postern_proto::feed::v1::ExchangeResponse;
@@ -23,68 +41,12 @@ use postern_revocation::{FingerprintKey, Marks};
 use prost::Message as _;
 
 use election::Election;
+use keys::KeySets;
 use lead::Lead;
+pub use outcome::{Answered, FeedError, Judgement};
+pub use settings::Settings;
+use usage::Usage;
 use view::View;
-
-/// How the feed runs in this process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// The workload of the document that this Envoy guards.
-    pub workload: String,
-    /// Who asks; for quotas and metrics.
-    pub envoy_id: String,
-    /// Milliseconds between ticks.
-    pub tick_ms: u64,
-    /// How long the server may hold a call until there is something new, in milliseconds; 0 for
-    /// an answer at once.
-    pub wait_ms: u64,
-    /// How old what is known may be, in milliseconds.
-    pub max_staleness_ms: u64,
-}
-
-impl Settings {
-    fn ticks(&self, millis: u64) -> u64 {
-        millis.div_ceil(self.tick_ms.max(1))
-    }
-}
-
-/// Why an answer of the server was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FeedError {
-    /// It is not what the protocol says.
-    Malformed,
-    /// It names more revocations than are kept.
-    TooLarge,
-    /// Another VM has been elected meanwhile.
-    TakenOver,
-    /// No answer was waited for.
-    NotAsked,
-    /// There was none.
-    Unanswered,
-}
-
-impl fmt::Display for FeedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "the answer is not what the protocol says",
-            Self::TooLarge => "more revocations than an Envoy keeps",
-            Self::TakenOver => "another worker speaks to the server now",
-            Self::NotAsked => "an answer that nobody waited for",
-            Self::Unanswered => "no answer from the server",
-        })
-    }
-}
-
-/// What the feed says of a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Judgement {
-    /// Not revoked.
-    Good,
-    /// Revoked.
-    Revoked,
-    /// What is known is too old, or nothing is known yet, to say so.
-    Stale,
-}
 
 /// A VM's end of the feed.
 #[derive(Debug)]
@@ -92,8 +54,13 @@ pub struct Feed {
     settings: Settings,
     digest: String,
     election: Election,
-    lead: Lead,
+    /// In the elected VM alone.
+    lead: Option<Lead>,
     view: View,
+    keys: KeySets,
+    usage: Usage,
+    /// Issuers whose keys this VM has asked for since its last tick, see [`wanted::bit`].
+    wanted: Cell<u64>,
     /// Grows whenever something may have been revoked.
     generation: u32,
 }
@@ -101,75 +68,110 @@ pub struct Feed {
 impl Feed {
     /// A VM that knows what the process knows already. `digest` is the document's.
     #[must_use]
-    pub fn new(settings: Settings, digest: &str, shared: &dyn SharedData) -> Self {
-        let mut view = View::new();
-        view.catch_up(shared);
+    pub fn new(settings: Settings, digest: &str, shared: &dyn SharedData, now: UnixMillis) -> Self {
+        let document = u32::try_from(pace::hash(digest) >> 32).unwrap_or_default();
         Self {
-            settings,
-            digest: digest.to_owned(),
-            election: Election::new(shared),
-            lead: Lead::default(),
-            view,
+            view: View::new(shared, now, settings.tick_ms),
+            election: Election::new(shared, document),
+            lead: None,
+            keys: KeySets::default(),
+            usage: Usage::default(),
+            wanted: Cell::new(0),
             generation: 1,
+            digest: digest.to_owned(),
+            settings,
         }
     }
 
-    /// Once a tick: the body of the gRPC call to make, if this VM is to make one now.
+    /// Once a tick: the body of the gRPC call to make, if this VM is to make one now. One that is
+    /// still on its way is given up by it: its answer, should it come, is not to be handed in.
     pub fn tick(&mut self, shared: &dyn SharedData) -> Option<Vec<u8>> {
-        if self.view.catch_up(shared) {
-            self.generation = self.generation.wrapping_add(1);
-        }
-        let led = self.election.is_elected();
+        let before = self.view.version();
+        self.view.tick(shared);
+        self.notice(before);
+        self.usage.tick(shared, self.settings.tick_ms);
+        self.wanted.set(0);
         if !self.election.tick(shared) {
+            self.lead = None;
             return None;
         }
-        if !led {
-            self.lead = Lead::default();
+        let lead = self.lead.get_or_insert_with(|| Lead::new(shared, &self.settings));
+        if !lead.tick(shared, &mut self.view, &self.settings) {
+            return None;
         }
-        framing::frame(&self.lead.due(&self.view.head, &self.settings, &self.digest)?)
+        framing::frame(&lead.ask(&self.view.head, &self.settings, &self.digest))
     }
 
-    /// The body of the server's answer to the last call; none when there was none.
+    /// What came of the last call. It may bring the body of a call to make at once: what the
+    /// server has does not wait for ticks.
     ///
     /// # Errors
     /// What to log; the next tick goes on.
     pub fn answered(
         &mut self,
         shared: &dyn SharedData,
-        answer: Option<&[u8]>,
+        answered: Answered<'_>,
         now: UnixMillis,
-    ) -> Result<(), FeedError> {
+    ) -> Result<Option<Vec<u8>>, FeedError> {
         if !self.election.is_still_elected(shared) {
+            self.lead = None;
             return Err(FeedError::TakenOver);
         }
-        let before = self.view.head.generation;
-        let read = |body| {
-            let message = framing::unframe(body).map_err(|_| FeedError::Malformed)?;
-            ExchangeResponse::decode(message).map_err(|_| FeedError::Malformed)
-        };
-        let result = match answer.ok_or(FeedError::Unanswered).and_then(read) {
-            Err(error) => Err(error),
-            Ok(answer) => {
-                let now = now.as_secs();
-                self.lead.apply(shared, &mut self.view, &answer, &self.settings, now)
+        let lead = self.lead.as_mut().ok_or(FeedError::NotAsked)?;
+        let call = lead.take_call().ok_or(FeedError::NotAsked)?;
+        let before = self.view.version();
+        let taken = read(answered).and_then(|answer| {
+            lead.write(shared, &mut self.view, &answer, &self.settings, now).map(|()| answer)
+        });
+        // This VM's own news reach it as they reach the others.
+        self.view.catch_up(shared);
+        let goes_on = match &taken {
+            Ok(answer) => lead.goes_on(call, answer, &self.settings),
+            Err(_) => {
+                lead.failed(answered.next_poll_ms(), &self.settings);
+                false
             }
         };
-        if result.is_err() {
-            self.lead.failed(&self.settings);
-        }
-        if self.view.head.generation != before {
-            self.generation = self.generation.wrapping_add(1);
-        }
-        result
+        let next = goes_on.then(|| lead.ask(&self.view.head, &self.settings, &self.digest));
+        self.notice(before);
+        taken.map(|_| next.and_then(|request| framing::frame(&request)))
     }
 
-    /// This VM serves requests: others are better placed to speak to the server.
+    fn notice(&mut self, before: (u32, u32)) {
+        if self.view.version() != before {
+            self.generation = self.generation.wrapping_add(1);
+        }
+    }
+
+    /// A request of this VM was judged. Others are better placed to speak to the server, and what
+    /// the feed brings is of use here.
     pub const fn serves(&mut self) {
         self.election.serves();
+        self.usage.mark();
+    }
+
+    /// The key sets that have changed since this was last asked: places in
+    /// [`Settings::issuers`], and the sets as JSON (RFC 7517 §5). To be asked after every tick.
+    pub fn take_key_sets(&mut self, shared: &dyn SharedData) -> Vec<(usize, Vec<u8>)> {
+        self.keys.take(shared, &self.settings.issuers, self.view.head.keys)
+    }
+
+    /// A token named a key that the issuer's set does not have; `place` is the one in
+    /// [`Settings::issuers`]. The server is told within a tick or two, at most once in ten
+    /// seconds for an issuer.
+    pub fn want_keys(&self, shared: &dyn SharedData, place: usize) {
+        let Some(issuer) = self.settings.issuers.get(place) else { return };
+        let bit = wanted::bit(issuer);
+        // Whoever sends nothing but such tokens costs one write in a tick.
+        if self.wanted.get() & bit == 0 {
+            self.wanted.set(self.wanted.get() | bit);
+            wanted::want(shared, bit);
+        }
     }
 
     /// Whether a token is revoked. `since` is the generation at which it was last found good:
-    /// when nothing has changed since, only the age of what is known is looked at.
+    /// when nothing has changed since, only the age of what is known is looked at. `now` is the
+    /// time by which the token itself was found to be alive.
     #[must_use]
     pub fn judge(
         &self,
@@ -226,6 +228,24 @@ impl Feed {
     #[must_use]
     pub const fn records(&self) -> u32 {
         self.view.head.records
+    }
+
+    /// Digest of the document that the server runs, by its last answer; for metrics. None in VMs
+    /// that do not speak to the server.
+    #[must_use]
+    pub fn document_digest(&self) -> Option<&str> {
+        self.lead.as_ref().and_then(Lead::document_digest)
+    }
+}
+
+fn read(answered: Answered<'_>) -> Result<ExchangeResponse, FeedError> {
+    match answered {
+        Answered::Body(body) => {
+            let message = framing::unframe(body).map_err(|_| FeedError::Malformed)?;
+            ExchangeResponse::decode(message).map_err(|_| FeedError::Malformed)
+        }
+        Answered::Refused { .. } => Err(FeedError::Refused),
+        Answered::Nothing => Err(FeedError::Unanswered),
     }
 }
 

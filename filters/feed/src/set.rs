@@ -1,141 +1,178 @@
-//! The revoked set in shared data: records in buckets, a filter over all of them, and a log of
-//! what changed last.
-
-use std::collections::BTreeSet;
+//! The revoked set in shared data: its records in buckets, each a value of its own.
+//!
+//! The buckets are the truth: whatever the filters say, a token is revoked if and only if its
+//! record is found here. Within a set a record is only ever widened, or dropped once it has
+//! expired. Another store's set is written beside the one in use, which stays whole until the
+//! head names the other.
 
 use postern_filter_shared_data::SharedData;
 use postern_revocation::record::RECORD_BYTES;
-use postern_revocation::{Bloom, Fingerprint, Record, bucket};
+use postern_revocation::{Fingerprint, Record, bucket};
 
-/// Generations that the log keeps: a VM that has missed more reads the whole filter.
-pub(crate) const LOG: u32 = 64;
-/// Most fingerprints of one entry of the log; a greater change is told as "read it all".
-const MOST_LOGGED: usize = 4096;
-/// How often a bucket is written again when another VM was faster.
-const ATTEMPTS: u32 = 8;
+use crate::FeedError;
+use crate::tagged::{self, Overtaken};
 
-fn bucket_key(bucket: u32) -> String {
-    format!("postern.feed.revoked.{bucket}")
+fn key(set: u32, bucket: u32) -> String {
+    format!("postern.feed.revoked.{}.{bucket}", set & 1)
 }
 
-fn segment_key(filter: u32, segment: usize) -> String {
-    format!("postern.feed.filter.{}.{segment}", filter & 1)
-}
-
-fn log_key(generation: u32) -> String {
-    format!("postern.feed.log.{}", generation % LOG)
+/// Begins a set after `after`; its number.
+pub(crate) fn begin(shared: &dyn SharedData, after: u32) -> Result<u32, Overtaken> {
+    tagged::claim(shared, after, |set| key(set, 0), &[])
 }
 
 /// The record of a fingerprint.
-pub(crate) fn find(shared: &dyn SharedData, fingerprint: Fingerprint) -> Option<Record> {
-    let (bytes, _) = shared.get(&bucket_key(fingerprint.bucket()))?;
-    bucket::find(&bytes, fingerprint)
-}
-
-/// Puts a bucket in place of what was there.
-pub(crate) fn replace_bucket(shared: &dyn SharedData, bucket: u32, records: &[u8]) {
-    shared.put(&bucket_key(bucket), records);
+pub(crate) fn find(shared: &dyn SharedData, set: u32, fingerprint: Fingerprint) -> Option<Record> {
+    let (value, _) = shared.get(&key(set, fingerprint.bucket()))?;
+    bucket::find(tagged::of(&value, set)?, fingerprint)
 }
 
 /// What a merge made of a bucket.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Merged {
-    /// All records of the bucket.
-    pub(crate) records: Vec<u8>,
-    /// How many there were before.
+    /// Records there were.
     pub(crate) before: u32,
+    /// Records there are.
+    pub(crate) after: u32,
+    /// Those that were given and had not been there.
+    pub(crate) added: u32,
 }
 
-impl Merged {
-    /// How many there are now.
-    pub(crate) fn after(&self) -> u32 {
-        count(&self.records)
-    }
-}
-
-fn count(records: &[u8]) -> u32 {
-    u32::try_from(records.len() / RECORD_BYTES).unwrap_or(u32::MAX)
-}
-
-/// Adds records to a bucket and lets go of those that are over. None when others were faster
-/// every time.
-pub(crate) fn merge_bucket(
+/// Adds records to a bucket and lets go of those that are over. A bucket without room is left as
+/// it is: nothing that is alive is forgotten.
+pub(crate) fn merge(
     shared: &dyn SharedData,
+    set: u32,
     bucket: u32,
     records: &[Record],
     now_secs: u64,
-) -> Option<Merged> {
-    let key = bucket_key(bucket);
-    for _ in 0..ATTEMPTS {
-        let found = shared.get(&key);
-        let before = found.as_ref().map_or(&[][..], |(bytes, _)| bytes);
-        let merged = bucket::merge(before, records, now_secs);
-        let same = merged == before;
-        let before = count(before);
-        if same || shared.set(&key, &merged, found.map(|(_, version)| version)) {
-            return Some(Merged { records: merged, before });
-        }
-    }
-    None
+) -> Result<Merged, FeedError> {
+    let mut merged = Merged::default();
+    let mut full = false;
+    tagged::update(shared, &key(set, bucket), set, |value| {
+        let before = bytes_of(value.as_deref(), set);
+        let bytes = bucket::merge(before, records, now_secs);
+        full = bucket::is_full(&bytes);
+        let is_new = |record: &&Record| bucket::find(before, record.fingerprint).is_none();
+        merged = Merged {
+            before: count(before.len() / RECORD_BYTES),
+            after: count(bytes.len() / RECORD_BYTES),
+            added: count(records.iter().filter(is_new).count()),
+        };
+        (!full && bytes != before).then(|| tagged::tagged(set, &bytes))
+    })?;
+    if full { Err(FeedError::TooLarge) } else { Ok(merged) }
 }
 
-/// Writes the parts of the filter that hold these fingerprints.
-pub(crate) fn write_segments_of(
+/// Lets go of what is over in a bucket, and says how much that was. What stays is in `kept`.
+pub(crate) fn sweep(
     shared: &dyn SharedData,
-    filter: u32,
-    bloom: &Bloom,
-    fingerprints: &[Fingerprint],
-) {
-    let touched: BTreeSet<usize> =
-        fingerprints.iter().map(|fingerprint| bloom.segment_of(*fingerprint)).collect();
-    for (number, bytes) in bloom.segments().enumerate() {
-        if touched.contains(&number) {
-            shared.put(&segment_key(filter, number), bytes);
-        }
+    set: u32,
+    bucket: u32,
+    now_secs: u64,
+    kept: &mut Vec<Fingerprint>,
+) -> Result<u32, Overtaken> {
+    let mut dropped = 0;
+    tagged::update(shared, &key(set, bucket), set, |value| {
+        let before = bytes_of(value.as_deref(), set);
+        let (records, _) = before.as_chunks::<RECORD_BYTES>();
+        let alive = records.iter().map(Record::from_bytes).filter(|one| !one.is_expired(now_secs));
+        kept.clear();
+        kept.extend(alive.map(|record| record.fingerprint));
+        dropped = count(records.len().saturating_sub(kept.len()));
+        (dropped > 0).then(|| tagged::tagged(set, &bucket::merge(before, &[], now_secs)))
+    })?;
+    Ok(dropped)
+}
+
+/// Empties a bucket of a set that was in use before `set`: a key cannot be deleted, only made
+/// small. A set that is being written beside is younger, and stays.
+pub(crate) fn forget_older(shared: &dyn SharedData, set: u32, bucket: u32) {
+    let key = key(set.wrapping_add(1), bucket);
+    let Some((value, version)) = shared.get(&key) else { return };
+    if let Some((there, bytes)) = tagged::split(&value)
+        && tagged::is_after(set, there)
+        && !bytes.is_empty()
+    {
+        // Who was faster knew better.
+        let _ = shared.set(&key, &tagged::tagged(there, &[]), Some(version));
     }
 }
 
-/// Writes a whole filter.
-pub(crate) fn write_filter(shared: &dyn SharedData, filter: u32, bloom: &Bloom) {
-    for (number, bytes) in bloom.segments().enumerate() {
-        shared.put(&segment_key(filter, number), bytes);
-    }
+fn bytes_of(value: Option<&[u8]>, set: u32) -> &[u8] {
+    value.and_then(|value| tagged::of(value, set)).unwrap_or_default()
 }
 
-/// Reads a whole filter; none when a part of it is missing.
-pub(crate) fn read_filter(shared: &dyn SharedData, filter: u32, capacity: u32) -> Option<Bloom> {
-    let mut bloom = Bloom::with_capacity(u64::from(capacity));
-    let segments = bloom.segments().len();
-    for number in 0..segments {
-        let (bytes, _) = shared.get(&segment_key(filter, number))?;
-        if !bloom.set_segment(number, &bytes) {
-            return None;
-        }
-    }
-    Some(bloom)
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-/// Says what a generation has added; none for "read it all".
-pub(crate) fn write_log(shared: &dyn SharedData, generation: u32, added: Option<&[Fingerprint]>) {
-    let mut entry = generation.to_le_bytes().to_vec();
-    match added {
-        Some(fingerprints) if fingerprints.len() <= MOST_LOGGED => {
-            entry.push(1);
-            fingerprints.iter().for_each(|one| entry.extend_from_slice(&one.0.to_le_bytes()));
-        }
-        _ => entry.push(0),
-    }
-    shared.put(&log_key(generation), &entry);
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postern_filter_shared_data::Memory;
+    use postern_revocation::record::ALWAYS;
 
-/// What a generation has added; none when the log does not say.
-pub(crate) fn read_log(shared: &dyn SharedData, generation: u32) -> Option<Vec<Fingerprint>> {
-    let (bytes, _) = shared.get(&log_key(generation))?;
-    let (logged, rest) = bytes.split_first_chunk()?;
-    let (known, rest) = rest.split_first()?;
-    if u32::from_le_bytes(*logged) != generation || *known != 1 {
-        return None;
+    fn record(fingerprint: u64, expires_at: u32) -> Record {
+        Record { fingerprint: Fingerprint(fingerprint), issued_before: ALWAYS, expires_at }
     }
-    let (fingerprints, _) = rest.as_chunks();
-    Some(fingerprints.iter().map(|one| Fingerprint(u64::from_le_bytes(*one))).collect())
+
+    fn is_there(shared: &Memory, set: u32, fingerprint: u64) -> bool {
+        find(shared, set, Fingerprint(fingerprint)).is_some()
+    }
+
+    #[test]
+    fn sets_lie_side_by_side_and_old_ones_are_emptied() {
+        let shared = Memory::default();
+        let old = begin(&shared, 0).unwrap();
+        merge(&shared, old, 0, &[record(1, 100)], 0).unwrap();
+        let new = begin(&shared, old).unwrap();
+        merge(&shared, new, 0, &[record(2, 100)], 0).unwrap();
+        assert!(is_there(&shared, old, 1) && is_there(&shared, new, 2));
+        assert!(!is_there(&shared, new, 1) && !is_there(&shared, old, 2));
+        // The old one is still in use: the new one stays.
+        forget_older(&shared, old, 0);
+        assert!(is_there(&shared, new, 2));
+        forget_older(&shared, new, 0);
+        assert!(!is_there(&shared, old, 1) && is_there(&shared, new, 2));
+    }
+
+    #[test]
+    fn merges_count_what_they_do() {
+        let shared = Memory::default();
+        let set = begin(&shared, 0).unwrap();
+        let merged = merge(&shared, set, 0, &[record(1, 100), record(2, 50)], 10).unwrap();
+        assert_eq!(merged, Merged { before: 0, after: 2, added: 2 });
+        let merged = merge(&shared, set, 0, &[record(1, 200), record(3, 90)], 60).unwrap();
+        assert_eq!(merged, Merged { before: 2, after: 2, added: 1 });
+        let calls = shared.calls.get();
+        merge(&shared, set, 0, &[record(1, 200)], 60).unwrap();
+        assert_eq!(shared.calls.get(), calls + 1, "what is the same is not written");
+    }
+
+    #[test]
+    fn a_full_bucket_forgets_nothing() {
+        let shared = Memory::default();
+        let set = begin(&shared, 0).unwrap();
+        let all: Vec<Record> = (0..4_095).map(|at| record(at, 100)).collect();
+        merge(&shared, set, 0, &all, 0).unwrap();
+        let one_more = merge(&shared, set, 0, &[record(9_999, 200)], 0);
+        assert_eq!(one_more, Err(FeedError::TooLarge));
+        assert!(is_there(&shared, set, 0) && !is_there(&shared, set, 9_999));
+    }
+
+    #[test]
+    fn a_sweep_drops_what_is_over_and_names_the_rest() {
+        let shared = Memory::default();
+        let set = begin(&shared, 0).unwrap();
+        merge(&shared, set, 0, &[record(1, 100), record(2, 50)], 0).unwrap();
+        let mut kept = vec![Fingerprint(7)];
+        assert_eq!(sweep(&shared, set, 0, 49, &mut kept), Ok(0));
+        assert_eq!(kept, [Fingerprint(1), Fingerprint(2)]);
+        assert_eq!(sweep(&shared, set, 0, 50, &mut kept), Ok(1));
+        assert_eq!(kept, [Fingerprint(1)]);
+        assert!(!is_there(&shared, set, 2));
+        assert_eq!(sweep(&shared, set, 1, 50, &mut kept), Ok(0));
+        assert!(kept.is_empty());
+    }
 }

@@ -23,12 +23,13 @@ pub fn run<P: Plugin>() {
         Box::new(Root::<P> {
             plugin: Rc::new(RefCell::new(None)),
             uncounted_ms: 0,
-            metrics: Vec::new(),
+            counters: Vec::new(),
+            gauges: Vec::new(),
         })
     });
 }
 
-/// How often counters are handed to Envoy.
+/// How often counters and gauges are handed to Envoy.
 const COUNTS_MS: u64 = 1000;
 
 struct Root<P> {
@@ -36,27 +37,38 @@ struct Root<P> {
     /// Milliseconds since counters were handed over.
     uncounted_ms: u64,
     /// Metric ids, in the order of [`Plugin::METRICS`].
-    metrics: Vec<u32>,
+    counters: Vec<u32>,
+    /// And in that of [`Plugin::GAUGES`].
+    gauges: Vec<u32>,
 }
 
 impl<P: Plugin> Context for Root<P> {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
         // No headers at all is how the SDK tells a call that failed.
-        let status = if headers == 0 { None } else { call_status() };
+        let map = MapType::HttpCallResponseHeaders;
+        let headers = if headers == 0 { HeaderList::new() } else { header_list(map) };
+        let status = status_of(&headers);
         let size = body.min(MAX_ANSWER_BYTES);
         let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size);
         let body = body.ok().flatten().unwrap_or_default();
         if let Some(plugin) = &mut *self.plugin.borrow_mut() {
-            if let Err(message) = plugin.on_http_call_answer(EnvoyHost, token, status, &body) {
-                log(LogLevel::Warn, &message);
+            match plugin.on_http_call_answer(EnvoyHost, token, status, &headers, &body) {
+                Ok(calls) => send(plugin, &calls),
+                Err(message) => log(LogLevel::Warn, &message),
             }
         }
     }
 }
 
-fn call_status() -> Option<u16> {
-    let status = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, ":status");
-    core::str::from_utf8(&status.ok()??).ok()?.parse().ok()
+fn status_of(headers: &HeaderList) -> Option<u16> {
+    let (_, status) = headers.iter().find(|(name, _)| name == ":status")?;
+    core::str::from_utf8(status).ok()?.parse().ok()
+}
+
+/// Ids of metrics, in the order of their names.
+fn define(kind: MetricType, names: &[&str]) -> Vec<u32> {
+    let define = |name: &&str| hostcalls::define_metric(kind, name).ok();
+    names.iter().filter_map(define).collect()
 }
 
 impl<P: Plugin> RootContext for Root<P> {
@@ -65,15 +77,13 @@ impl<P: Plugin> RootContext for Root<P> {
         let configuration = configuration.ok().flatten().unwrap_or_default();
         match P::configure(EnvoyHost, &configuration) {
             Ok(plugin) => {
-                self.metrics = P::METRICS
-                    .iter()
-                    .filter_map(|name| hostcalls::define_metric(MetricType::Counter, name).ok())
-                    .collect();
+                self.counters = define(MetricType::Counter, P::METRICS);
+                self.gauges = define(MetricType::Gauge, P::GAUGES);
                 let tick = Duration::from_millis(plugin.tick_ms());
                 *self.plugin.borrow_mut() = Some(plugin);
+                // Nothing is asked of anybody before the first tick: Envoy configures one VM only
+                // to see whether that works, and throws it away with its calls. It has no ticks.
                 let _ = hostcalls::set_tick_period(tick);
-                // The first tick is a while away; keys are wanted now.
-                self.on_tick();
                 true
             }
             Err(messages) => {
@@ -90,17 +100,20 @@ impl<P: Plugin> RootContext for Root<P> {
         self.uncounted_ms = self.uncounted_ms.saturating_add(plugin.tick_ms());
         if self.uncounted_ms >= COUNTS_MS {
             self.uncounted_ms = 0;
-            for (metric, value) in self.metrics.iter().zip(plugin.take_counts()) {
+            for (counter, value) in self.counters.iter().zip(plugin.take_counts()) {
                 // An increment by zero is refused by Envoy as a bad argument.
                 if let (1.., Ok(by)) = (value, i64::try_from(value)) {
-                    let _ = hostcalls::increment_metric(*metric, by);
+                    let _ = hostcalls::increment_metric(*counter, by);
+                }
+            }
+            for (gauge, value) in self.gauges.iter().zip(plugin.take_gauges()) {
+                if let Some(value) = value {
+                    let _ = hostcalls::record_metric(*gauge, value);
                 }
             }
         }
-        for call in plugin.on_tick(EnvoyHost) {
-            let token = dispatch(&call);
-            plugin.on_http_call_sent(EnvoyHost, &call, token);
-        }
+        let calls = plugin.on_tick(EnvoyHost);
+        send(plugin, &calls);
     }
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
@@ -109,6 +122,13 @@ impl<P: Plugin> RootContext for Root<P> {
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
+    }
+}
+
+fn send<P: Plugin>(plugin: &mut P, calls: &[HttpCall]) {
+    for call in calls {
+        let token = dispatch(call);
+        plugin.on_http_call_sent(EnvoyHost, call, token);
     }
 }
 
@@ -207,6 +227,10 @@ impl Effects for StreamEffects {
 
     fn add_header(&mut self, name: &str, value: &str) {
         let _ = hostcalls::add_map_value_bytes(self.map, name, value.as_bytes());
+    }
+
+    fn rewrite_header(&mut self, name: &str, value: &[u8]) {
+        let _ = hostcalls::set_map_value_bytes(self.map, name, Some(value));
     }
 
     fn remove_header(&mut self, name: &str) {

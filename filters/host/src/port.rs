@@ -29,6 +29,10 @@ pub trait Effects {
     /// [`Effects::set_header`] costs.
     fn add_header(&mut self, name: &str, value: &str);
 
+    /// Sets a header to what is left of what the client sent under its name, in place of any of
+    /// it. Bytes: nothing guarantees text.
+    fn rewrite_header(&mut self, name: &str, value: &[u8]);
+
     /// Removes a header, however often it is there.
     fn remove_header(&mut self, name: &str);
 
@@ -73,13 +77,16 @@ pub trait Plugin: Sized + 'static {
     /// Names of the counters, in the order of [`Plugin::take_counts`].
     const METRICS: &'static [&'static str];
 
+    /// Names of the gauges, in the order of [`Plugin::take_gauges`].
+    const GAUGES: &'static [&'static str];
+
     /// Makes the plugin of its configuration.
     ///
     /// # Errors
     /// Every problem; Envoy then refuses the configuration.
     fn configure(host: impl RequestHost, configuration: &[u8]) -> Result<Self, Vec<String>>;
 
-    /// Milliseconds between ticks.
+    /// Milliseconds between ticks; the first one is that long after [`Plugin::configure`].
     fn tick_ms(&self) -> u64;
 
     /// At every tick: the calls that are due.
@@ -88,7 +95,8 @@ pub trait Plugin: Sized + 'static {
     /// A call was sent, or could not be (no such cluster).
     fn on_http_call_sent(&mut self, host: impl RequestHost, call: &HttpCall, token: Option<u32>);
 
-    /// A call was answered; without a status it failed.
+    /// A call was answered; without a status, and then without headers, it failed. The calls that
+    /// follow at once, without waiting for a tick.
     ///
     /// # Errors
     /// What to log.
@@ -97,11 +105,16 @@ pub trait Plugin: Sized + 'static {
         host: impl RequestHost,
         token: u32,
         status: Option<u16>,
+        headers: &HeaderList,
         body: &[u8],
-    ) -> Result<(), String>;
+    ) -> Result<Vec<HttpCall>, String>;
 
     /// What was counted since the last call.
     fn take_counts(&mut self) -> Vec<u64>;
+
+    /// What holds now; none for what this VM does not know, and another one may. One gauge is
+    /// written by all VMs of a process.
+    fn take_gauges(&self) -> Vec<Option<u64>>;
 
     /// Decides on a request.
     fn on_request_headers(

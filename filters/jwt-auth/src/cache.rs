@@ -235,6 +235,7 @@ fn weight(caller: &Caller) -> usize {
     let pairs = principal.claim_headers.iter();
     PER_ENTRY
         + caller.headers.weight()
+        + caller.states.weight()
         + text(&principal.issuer)
         + claims.kept_bytes()
         + text(&principal.subject)

@@ -1,14 +1,17 @@
 //! The token stage: who is calling, from a signed token.
 //!
 //! A token is verified once and remembered by a keyed hash of its whole text; what depends on
-//! time or route (`exp`, `nbf`, scopes) is judged again on every request. Keys may change at
-//! any time: a remembered token counts only as long as the keys that verified it are in use.
+//! time, route or request (`exp`, `nbf`, scopes, what its holder has shown) is judged again on
+//! every request. Keys may change at any time: a remembered token counts only as long as the
+//! keys that verified it are in use.
 //!
 //! Deliberately absent: the host. Time comes as an argument, signatures are checked by a
-//! [`SignatureVerifier`], headers are handed in.
+//! [`SignatureVerifier`], headers are handed in. And what a token is bound to: whoever takes
+//! bound tokens asks [`VerifiedToken::confirm`] of each request.
 
 mod cache;
 mod packed;
+mod states;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -27,6 +30,8 @@ pub struct Caller {
     token: VerifiedToken,
     /// Identity headers as the document wants them.
     headers: Packed,
+    /// Claims for the filter state.
+    states: Packed,
     checked: Cell<Checked>,
 }
 
@@ -46,6 +51,12 @@ impl Caller {
     #[must_use]
     pub const fn principal(&self) -> &Principal {
         self.token.principal()
+    }
+
+    /// What was verified.
+    #[must_use]
+    pub const fn token(&self) -> &VerifiedToken {
+        &self.token
     }
 
     /// What is known of its revocation.
@@ -84,6 +95,43 @@ impl Caller {
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers.iter()
     }
+
+    /// Claims for the filter state: keys, without Envoy's `wasm.`, and texts.
+    pub fn states(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.states.iter()
+    }
+}
+
+/// Somebody whose tokens are accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedIssuer {
+    /// What its tokens must say.
+    pub issuer: Issuer,
+    /// Claims for the filter state: the name there, and the claim's place among those that the
+    /// issuer's rules keep.
+    pub claim_state: Vec<(String, usize)>,
+}
+
+impl AsRef<Issuer> for TrustedIssuer {
+    fn as_ref(&self) -> &Issuer {
+        &self.issuer
+    }
+}
+
+/// A token that was turned away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What the client is told; which check failed is in its `reason` only.
+    pub denial: Denial,
+    /// The issuer none of whose keys fits: it may have one that is newer than those. Costs a
+    /// client nothing to bring about, so it must not cost much to follow.
+    pub lacks_key_of: Option<usize>,
+}
+
+impl From<Denial> for Refused {
+    fn from(denial: Denial) -> Self {
+        Self { denial, lacks_key_of: None }
+    }
 }
 
 /// One issuer's keys and how often they changed.
@@ -96,9 +144,10 @@ struct Keys {
 /// The stage. One per VM.
 #[derive(Debug)]
 pub struct JwtAuth {
-    issuers: Vec<Issuer>,
+    issuers: Vec<TrustedIssuer>,
     keys: Vec<Keys>,
     identity_headers: Vec<IdentityHeader>,
+    accepts_bound: bool,
     cache: TokenCache,
 }
 
@@ -112,12 +161,20 @@ pub enum Source {
 }
 
 impl JwtAuth {
-    /// A stage that knows no keys yet; see [`JwtAuth::set_keys`]. `seed` must be secret and
-    /// random, because clients choose what is hashed.
+    /// A stage that knows no keys yet; see [`JwtAuth::set_keys`]. With `accepts_bound` tokens
+    /// that are bound to a key or certificate are verified like others, and whoever asks has to
+    /// have them confirmed; without it they are refused. `seed` must be secret and random,
+    /// because clients choose what is hashed.
     #[must_use]
-    pub fn new(issuers: Vec<Issuer>, identity_headers: Vec<IdentityHeader>, seed: u128) -> Self {
+    pub fn new(
+        issuers: Vec<TrustedIssuer>,
+        identity_headers: Vec<IdentityHeader>,
+        accepts_bound: bool,
+        seed: u128,
+    ) -> Self {
         let keys = issuers.iter().map(|_| Keys::default()).collect();
-        Self { issuers, keys, identity_headers, cache: TokenCache::new(seed, Limits::default()) }
+        let cache = TokenCache::new(seed, Limits::default());
+        Self { issuers, keys, identity_headers, accepts_bound, cache }
     }
 
     /// Takes over an issuer's keys. Tokens verified with keys that are gone are verified anew.
@@ -142,16 +199,17 @@ impl JwtAuth {
         &self.cache
     }
 
-    /// Verifies a token, or remembers that it was.
+    /// Verifies a token, or remembers that it was. Whether who shows it may is not judged here,
+    /// and never remembered.
     ///
     /// # Errors
-    /// The denial for the client; which check failed is in its `reason` only.
+    /// When it does not count, or cannot be judged now.
     pub fn authenticate(
         &mut self,
         token: &[u8],
         verifier: &mut dyn SignatureVerifier,
         now: UnixMillis,
-    ) -> Result<(Rc<Caller>, Source), Denial> {
+    ) -> Result<(Rc<Caller>, Source), Refused> {
         let hash = self.cache.hash(token);
         let generation_of = |issuer: usize| self.keys.get(issuer).map(|keys| keys.generation);
         if let Some((caller, generation)) = self.cache.get(hash)
@@ -160,22 +218,45 @@ impl JwtAuth {
             self.judge_time(&caller, now)?;
             return Ok((caller, Source::Cache));
         }
-        // A token that is no text was never remembered.
-        let token = core::str::from_utf8(token).map_err(|_| TokenError::Form.to_denial())?;
-        let keys = &self.keys;
-        let keys_of = |issuer: usize| keys.get(issuer).and_then(|keys| keys.set.as_ref());
-        let token = postern_jose::verify(token, &self.issuers, keys_of, verifier, now)
-            .map_err(TokenError::to_denial)?;
+        let token = self.verify(token, verifier, now)?;
         let generation = generation_of(token.issuer_index).unwrap_or_default();
         let headers = Packed::new(&token.principal().headers(&self.identity_headers));
-        let caller = Rc::new(Caller { token, headers, checked: Cell::default() });
+        let issuer = self.issuers.get(token.issuer_index);
+        let wanted = issuer.map_or(&[][..], |issuer| issuer.claim_state.as_slice());
+        let states = Packed::new(&states::of(&token, wanted));
+        let caller = Rc::new(Caller { token, headers, states, checked: Cell::default() });
         self.cache.insert(hash, &caller, generation, now);
         Ok((caller, Source::Signature))
     }
 
+    fn verify(
+        &self,
+        token: &[u8],
+        verifier: &mut dyn SignatureVerifier,
+        now: UnixMillis,
+    ) -> Result<VerifiedToken, Refused> {
+        // A token that is no text was never remembered.
+        let token = core::str::from_utf8(token).map_err(|_| TokenError::Form.to_denial())?;
+        // Keys are asked for once, by the issuer that the token names.
+        let asked = Cell::new(None);
+        let keys_of = |issuer: usize| {
+            asked.set(Some(issuer));
+            self.keys.get(issuer).and_then(|keys| keys.set.as_ref())
+        };
+        let verified = if self.accepts_bound {
+            postern_jose::verify_bound(token, &self.issuers, keys_of, verifier, now)
+        } else {
+            postern_jose::verify(token, &self.issuers, keys_of, verifier, now)
+        };
+        verified.map_err(|error| Refused {
+            denial: error.to_denial(),
+            lacks_key_of: if error == TokenError::Key { asked.get() } else { None },
+        })
+    }
+
     fn judge_time(&self, caller: &Caller, now: UnixMillis) -> Result<(), Denial> {
         let issuer = self.issuers.get(caller.token.issuer_index);
-        let leeway = issuer.map_or(0, |issuer| issuer.leeway_secs);
+        let leeway = issuer.map_or(0, |issuer| issuer.issuer.leeway_secs);
         match caller.token.freshness(leeway, now) {
             Freshness::Current => Ok(()),
             Freshness::Expired => Err(Denial::invalid_token(TokenError::Expired.reason())),

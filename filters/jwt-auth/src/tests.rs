@@ -4,7 +4,7 @@
 use super::*;
 use jsonwebtoken::{EncodingKey, Header};
 use postern_jose::soft::SoftVerifier;
-use postern_jose::{ClaimsRules, Key, VerifyError};
+use postern_jose::{ClaimsRules, Key, Possession, VerifyError};
 use serde_json::{Value, json};
 
 const PRIVATE_KEY: &str = include_str!("../../../core/jose/tests/keys/ec-private.pem");
@@ -19,24 +19,42 @@ impl SignatureVerifier for Counting {
     }
 }
 
+fn issuer(name: &str) -> TrustedIssuer {
+    let kept = ["tenant", "org.id", "groups"].map(str::to_owned).to_vec();
+    TrustedIssuer {
+        issuer: Issuer {
+            issuer: name.to_owned(),
+            audiences: vec!["gateway".to_owned()],
+            leeway_secs: 5,
+            rules: ClaimsRules { kept, ..ClaimsRules::default() },
+        },
+        claim_state: vec![("org".to_owned(), 1), ("groups".to_owned(), 2), ("no".to_owned(), 9)],
+    }
+}
+
 fn stage() -> JwtAuth {
-    let issuer = Issuer {
-        issuer: "https://issuer.test".to_owned(),
-        audiences: vec!["gateway".to_owned()],
-        leeway_secs: 5,
-        rules: ClaimsRules::default(),
-    };
-    let mut stage = JwtAuth::new(vec![issuer], vec![IdentityHeader::Subject], 7);
-    stage.set_keys(0, KeySet::parse(JWKS.as_bytes()).unwrap());
+    stage_that(false)
+}
+
+fn stage_that(accepts_bound: bool) -> JwtAuth {
+    let issuers = vec![issuer("https://other.test"), issuer("https://issuer.test")];
+    let mut stage = JwtAuth::new(issuers, vec![IdentityHeader::Subject], accepts_bound, 7);
+    stage.set_keys(1, KeySet::parse(JWKS.as_bytes()).unwrap());
     stage
 }
 
 fn token(subject: &str, exp: u64, scope: &str) -> String {
+    signed("ec", json!({"sub": subject, "exp": exp, "scope": scope}))
+}
+
+/// A token with a key's id and more claims.
+fn signed(kid: &str, more: Value) -> String {
     let mut header = Header::new(jsonwebtoken::Algorithm::ES256);
-    header.kid = Some("ec".to_owned());
-    let claims: Value = json!({
-        "iss": "https://issuer.test", "aud": "gateway", "sub": subject, "exp": exp, "scope": scope,
-    });
+    header.kid = Some(kid.to_owned());
+    let mut claims =
+        json!({"iss": "https://issuer.test", "aud": "gateway", "sub": "a", "exp": 100});
+    let (Value::Object(all), Value::Object(more)) = (&mut claims, more) else { panic!() };
+    all.extend(more);
     let key = EncodingKey::from_ec_pem(PRIVATE_KEY.as_bytes()).unwrap();
     jsonwebtoken::encode(&header, &claims, &key).unwrap()
 }
@@ -54,8 +72,9 @@ fn a_token_is_verified_once_and_judged_every_time() {
     assert_eq!(caller.headers().collect::<Vec<_>>(), [("x-postern-subject", "alice")]);
     let again = stage.authenticate(token.as_bytes(), &mut verifier, at(104)).unwrap();
     assert_eq!((again.1, verifier.0), (Source::Cache, 1));
-    let denial = stage.authenticate(token.as_bytes(), &mut verifier, at(105)).unwrap_err();
-    assert_eq!(denial.reason, "token_expired", "remembered, and still over");
+    let refused = stage.authenticate(token.as_bytes(), &mut verifier, at(105)).unwrap_err();
+    assert_eq!(refused.denial.reason, "token_expired", "remembered, and still over");
+    assert_eq!(refused.lacks_key_of, None);
 }
 
 #[test]
@@ -64,11 +83,58 @@ fn a_remembered_token_falls_with_its_key() {
     let token = token("alice", 100, "");
     stage.authenticate(token.as_bytes(), &mut verifier, at(50)).unwrap();
     let other = JWKS.replace("\"ec\"", "\"other\"");
-    stage.set_keys(0, KeySet::parse(other.as_bytes()).unwrap());
-    assert_eq!(
-        stage.authenticate(token.as_bytes(), &mut verifier, at(50)).unwrap_err().reason,
-        "token_key"
-    );
+    stage.set_keys(1, KeySet::parse(other.as_bytes()).unwrap());
+    let refused = stage.authenticate(token.as_bytes(), &mut verifier, at(50)).unwrap_err();
+    assert_eq!((refused.denial.reason, refused.lacks_key_of), ("token_key", Some(1)));
+}
+
+#[test]
+fn only_a_key_that_is_not_there_is_worth_asking_for() {
+    let (mut stage, mut verifier) = (stage(), Counting(0));
+    for (token, reason, lacks) in [
+        (signed("new", json!({})), "token_key", Some(1)),
+        (signed("new", json!({"iss": "https://nobody.test"})), "token_issuer", None),
+        (signed("new", json!({"exp": 1})), "token_expired", None),
+        (signed("new", json!({"iss": "https://other.test"})), "keys_missing", None),
+        (signed("rsa", json!({})), "token_key", Some(1)),
+    ] {
+        let refused = stage.authenticate(token.as_bytes(), &mut verifier, at(50)).unwrap_err();
+        assert_eq!((refused.denial.reason, refused.lacks_key_of), (reason, lacks));
+    }
+    assert_eq!(verifier.0, 0, "and none of it costs a signature check");
+}
+
+#[test]
+fn bound_tokens_are_remembered_and_confirmed_by_whoever_asks() {
+    const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+    let token = signed("ec", json!({"cnf": {"jkt": KEY}}));
+    let refused = stage().authenticate(token.as_bytes(), &mut Counting(0), at(50)).unwrap_err();
+    assert_eq!(refused.denial.reason, "token_confirmation");
+    let (mut stage, mut verifier) = (stage_that(true), Counting(0));
+    for expected in [Source::Signature, Source::Cache] {
+        let (caller, source) = stage.authenticate(token.as_bytes(), &mut verifier, at(50)).unwrap();
+        assert_eq!(source, expected);
+        let shown = |key| caller.token().confirm(&Possession { certificate: None, key });
+        assert!(shown(None).is_err() && shown(Some([2; 32])).is_err());
+        assert!(shown(Some([1; 32])).is_ok());
+    }
+}
+
+#[test]
+fn claims_become_filter_state_of_their_issuer() {
+    let (mut stage, mut verifier) = (stage(), Counting(0));
+    for (claims, expected) in [
+        (
+            json!({"org": {"id": 7}, "groups": ["a", "b"], "tenant": "t"}),
+            &[("postern.claim.org", "7"), ("postern.claim.groups", "a,b")][..],
+        ),
+        (json!({"org": {"id": "x"}}), &[("postern.claim.org", "x")]),
+        (json!({"org": "x"}), &[]),
+    ] {
+        let token = signed("ec", claims);
+        let (caller, _) = stage.authenticate(token.as_bytes(), &mut verifier, at(50)).unwrap();
+        assert_eq!(caller.states().collect::<Vec<_>>(), expected);
+    }
 }
 
 #[test]
@@ -80,16 +146,15 @@ fn an_altered_token_is_another_token() {
     let flipped = if good.as_bytes()[at_signature] == b'A' { "B" } else { "A" };
     let mut bad = good.clone();
     bad.replace_range(at_signature..=at_signature, flipped);
-    let denial = stage.authenticate(bad.as_bytes(), &mut verifier, at(50)).unwrap_err();
-    assert_eq!(denial.reason, "token_signature");
+    let refused = stage.authenticate(bad.as_bytes(), &mut verifier, at(50)).unwrap_err();
+    assert_eq!((refused.denial.reason, refused.lacks_key_of), ("token_signature", None));
 }
 
 #[test]
 fn without_keys_it_is_our_fault_and_not_the_tokens() {
-    let issuer = stage().issuers;
-    let mut stage = JwtAuth::new(issuer, Vec::new(), 7);
-    let denial =
-        stage.authenticate(token("a", 100, "").as_bytes(), &mut Counting(0), at(50)).unwrap_err();
+    let mut stage = JwtAuth::new(stage().issuers, Vec::new(), false, 7);
+    let token = token("a", 100, "");
+    let denial = stage.authenticate(token.as_bytes(), &mut Counting(0), at(50)).unwrap_err().denial;
     assert_eq!((denial.code.status(), denial.retry_after_secs), (503, Some(1)));
 }
 
@@ -101,8 +166,8 @@ fn a_spent_budget_is_503_with_retry_after() {
             Err(VerifyError::Budget)
         }
     }
-    let denial =
-        stage().authenticate(token("a", 100, "").as_bytes(), &mut Spent, at(50)).unwrap_err();
+    let token = token("a", 100, "");
+    let denial = stage().authenticate(token.as_bytes(), &mut Spent, at(50)).unwrap_err().denial;
     assert_eq!((denial.code.status(), denial.retry_after_secs), (503, Some(1)));
 }
 

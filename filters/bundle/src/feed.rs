@@ -1,0 +1,186 @@
+//! The feed, as this filter asks for it: calls, keys, gauges.
+
+use postern_filter_feed::{Answered, Feed, Settings};
+use postern_filter_host::{HeaderList, HttpCall};
+use postern_filter_shared_data::SharedData;
+use postern_jose::KeySet;
+use postern_proto::feed::v1::{EXCHANGE_PATH, NEXT_POLL_METADATA};
+use postern_request::UnixMillis;
+
+use crate::configuration::FeedSource;
+
+/// How often the feed is looked after. News crosses from the VM that heard it to the others
+/// within one of these.
+pub(crate) const TICK_MS: u64 = 100;
+/// The purpose of the feed's calls; those for keys have the numbers of their sources.
+pub(crate) const FEED: usize = usize::MAX;
+/// What Envoy gives a call beyond the time that the server may hold it.
+const CALL_SPARE_MS: u64 = 4_000;
+
+/// The feed, and how it is asked.
+#[derive(Debug)]
+pub(crate) struct FeedLink {
+    pub(crate) feed: Feed,
+    source: FeedSource,
+    digest: String,
+    /// Issuers whose keys come by it: their places in the document, in the order in which the
+    /// feed knows them.
+    issuers: Vec<usize>,
+    /// The call that is on its way.
+    call: Option<u32>,
+    ticks: u64,
+}
+
+/// What the feed is for.
+pub(crate) struct Purpose<'a> {
+    /// Digest of the document.
+    pub(crate) digest: &'a str,
+    /// This Envoy's own name.
+    pub(crate) envoy_id: String,
+    /// How old what is known of revoked tokens may be; none where nobody asks.
+    pub(crate) max_staleness_ms: Option<u64>,
+    /// Issuers whose keys come by it: their places in the document, and their names.
+    pub(crate) issuers: Vec<(usize, String)>,
+}
+
+impl FeedLink {
+    pub(crate) fn new(
+        source: FeedSource,
+        purpose: Purpose<'_>,
+        shared: &dyn SharedData,
+        now: UnixMillis,
+    ) -> Self {
+        let (issuers, names) = purpose.issuers.into_iter().unzip();
+        let settings = Settings {
+            workload: source.workload.clone(),
+            envoy_id: purpose.envoy_id,
+            tick_ms: TICK_MS,
+            wait_ms: source.wait_ms,
+            poll_ms: source.poll_ms,
+            // Nothing is too old that nobody asks for.
+            max_staleness_ms: purpose.max_staleness_ms.unwrap_or(u64::MAX / 2),
+            issuers: names,
+        };
+        Self {
+            feed: Feed::new(settings, purpose.digest, shared, now),
+            source,
+            digest: purpose.digest.to_owned(),
+            issuers,
+            call: None,
+            ticks: 0,
+        }
+    }
+
+    /// Once a tick: the call to make.
+    pub(crate) fn due(&mut self, shared: &dyn SharedData) -> Option<HttpCall> {
+        self.ticks = self.ticks.saturating_add(1);
+        let message = self.feed.tick(shared)?;
+        Some(self.call_with(message))
+    }
+
+    fn call_with(&self, message: Vec<u8>) -> HttpCall {
+        let held_ms = if self.source.poll_ms == 0 { self.source.wait_ms } else { 0 };
+        HttpCall {
+            purpose: FEED,
+            cluster: self.source.cluster.clone(),
+            authority: self.source.authority.clone(),
+            path: EXCHANGE_PATH.to_owned(),
+            timeout_ms: held_ms + CALL_SPARE_MS,
+            message: Some(message),
+        }
+    }
+
+    /// Issuers, by their places in the document, and their new keys; none for keys that cannot
+    /// be read.
+    pub(crate) fn take_keys(&mut self, shared: &dyn SharedData) -> Vec<(usize, Option<KeySet>)> {
+        let sets = self.feed.take_key_sets(shared).into_iter();
+        sets.filter_map(|(place, jwks)| {
+            let issuer = self.issuers.get(place)?;
+            Some((*issuer, KeySet::parse(&jwks).ok()))
+        })
+        .collect()
+    }
+
+    /// Asks for a key that an issuer's set does not have; false where its keys do not come by the
+    /// feed. Anybody can name such a key: the feed sees to it that this costs little.
+    pub(crate) fn want_keys(&self, shared: &dyn SharedData, issuer: usize) -> bool {
+        let place = self.issuers.iter().position(|known| *known == issuer);
+        if let Some(place) = place {
+            self.feed.want_keys(shared, place);
+        }
+        place.is_some()
+    }
+
+    /// The call was made, or could not be.
+    pub(crate) fn sent(&mut self, shared: &dyn SharedData, token: Option<u32>, now: UnixMillis) {
+        self.call = token;
+        if token.is_none() {
+            let _ = self.feed.answered(shared, Answered::Nothing, now);
+        }
+    }
+
+    /// The answer to a call, if it was this one's; and the call that follows at once, if any.
+    pub(crate) fn answered(
+        &mut self,
+        shared: &dyn SharedData,
+        token: u32,
+        answer: (Option<u16>, &HeaderList, &[u8]),
+        now: UnixMillis,
+    ) -> Option<Result<Option<HttpCall>, String>> {
+        if self.call != Some(token) {
+            return None;
+        }
+        self.call = None;
+        Some(match self.feed.answered(shared, read(answer), now) {
+            Ok(message) => Ok(message.map(|message| self.call_with(message))),
+            Err(error) => Err(format!("feed: {error}")),
+        })
+    }
+
+    /// In the order of their names. Without anything heard yet it is as old as this VM.
+    pub(crate) fn gauges(&self) -> Vec<Option<u64>> {
+        let age_ms = self.feed.age_ms();
+        let differs = self.feed.document_digest().map(|digest| digest != self.digest);
+        vec![
+            Some(age_ms.unwrap_or(self.ticks.saturating_mul(TICK_MS))),
+            Some(u64::from(self.feed.records())),
+            differs.map(u64::from),
+        ]
+    }
+}
+
+/// gRPC's errors have no body, and their metadata among the headers.
+fn read<'a>((status, headers, body): (Option<u16>, &HeaderList, &'a [u8])) -> Answered<'a> {
+    match status {
+        None => Answered::Nothing,
+        Some(200) if !body.is_empty() => Answered::Body(body),
+        Some(_) => {
+            let pause = headers.iter().find(|(name, _)| name == NEXT_POLL_METADATA);
+            let pause = pause.and_then(|(_, value)| core::str::from_utf8(value).ok()?.parse().ok());
+            Answered::Refused { next_poll_ms: pause }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_a_body_or_a_refusal_or_nothing() {
+        let headers = |value: &[u8]| vec![(NEXT_POLL_METADATA.to_owned(), value.to_vec())];
+        let none = HeaderList::new();
+        let refused = |next_poll_ms| Answered::Refused { next_poll_ms };
+        for (status, headers, body, expected) in [
+            (None, &none, &b""[..], Answered::Nothing),
+            (Some(200), &none, b"x", Answered::Body(b"x")),
+            (Some(200), &none, b"", refused(None)),
+            (Some(200), &headers(b"1500"), b"", refused(Some(1500))),
+            (Some(200), &headers(b"-1"), b"", refused(None)),
+            (Some(200), &headers(b"\xff"), b"", refused(None)),
+            (Some(503), &headers(b"7"), b"no healthy upstream", refused(Some(7))),
+        ] {
+            assert_eq!(read((status, headers, body)), expected, "{status:?} {headers:?}");
+        }
+    }
+}

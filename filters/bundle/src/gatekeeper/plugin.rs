@@ -1,0 +1,194 @@
+//! The gatekeeper as the host runs it: ticks, calls, requests, responses.
+
+use postern_filter_host::{Effects, HeaderList, HttpCall, Outcome, Plugin, RequestHost};
+use postern_request::{correlation, headers};
+
+use super::{Gatekeeper, Responding};
+use crate::counters::{Count, GAUGES, NAMES};
+use crate::feed::{FEED, FeedLink, TICK_MS};
+use crate::request::{RequestHeaders, is_identity_header};
+use crate::stages::STAGES;
+
+/// Milliseconds between ticks where there is nobody to ask, only counters to hand over.
+const COUNTERS_TICK_MS: u64 = 1000;
+
+/// The filter state that says why a request was refused, for access logs: `wasm.postern.denied`.
+const DENIED_STATE: &str = "postern.denied";
+
+impl Plugin for Gatekeeper {
+    type Stream = Responding;
+
+    const METRICS: &'static [&'static str] = NAMES;
+    const GAUGES: &'static [&'static str] = GAUGES;
+
+    fn configure(host: impl RequestHost, configuration: &[u8]) -> Result<Self, Vec<String>> {
+        Self::assemble(&host, configuration)
+    }
+
+    fn tick_ms(&self) -> u64 {
+        let asks = self.feed.is_some() || !self.fetcher.is_empty();
+        if asks { TICK_MS } else { COUNTERS_TICK_MS }
+    }
+
+    fn on_tick(&mut self, host: impl RequestHost) -> Vec<HttpCall> {
+        if self.fetcher.is_empty() && self.feed.is_none() {
+            return Vec::new();
+        }
+        let round = self.fetcher.tick(&host, host.now());
+        let mut calls = round.calls;
+        for (issuer, keys) in round.keys {
+            self.jwt.set_keys(issuer, keys);
+        }
+        if let Some(link) = &mut self.feed {
+            calls.extend(link.due(&host));
+            self.take_keys(&host);
+        }
+        calls
+    }
+
+    fn on_http_call_sent(&mut self, host: impl RequestHost, call: &HttpCall, token: Option<u32>) {
+        if call.purpose == FEED {
+            self.counters.add(Count::FeedCalls, 1);
+            if let Some(link) = &mut self.feed {
+                link.sent(&host, token, host.now());
+            }
+            return;
+        }
+        self.counters.add(Count::KeyFetches, 1);
+        if token.is_none() {
+            self.counters.add(Count::KeyFetchFailures, 1);
+        }
+        self.fetcher.sent(&host, call, token, host.now());
+    }
+
+    fn on_http_call_answer(
+        &mut self,
+        host: impl RequestHost,
+        token: u32,
+        status: Option<u16>,
+        headers: &HeaderList,
+        body: &[u8],
+    ) -> Result<Vec<HttpCall>, String> {
+        let now = host.now();
+        let feed = self.feed.as_mut();
+        let taken = feed.and_then(|link| link.answered(&host, token, (status, headers, body), now));
+        if let Some(taken) = taken {
+            self.counters.add(Count::FeedFailures, u64::from(taken.is_err()));
+            return taken.map(Vec::from_iter);
+        }
+        match self.fetcher.answered(&host, token, status, body, now) {
+            Some(Ok((issuer, keys))) => {
+                self.jwt.set_keys(issuer, keys);
+                Ok(Vec::new())
+            }
+            Some(Err(message)) => {
+                self.counters.add(Count::KeyFetchFailures, 1);
+                Err(message)
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn take_counts(&mut self) -> Vec<u64> {
+        self.counters.take()
+    }
+
+    fn take_gauges(&self) -> Vec<Option<u64>> {
+        self.feed.as_ref().map(FeedLink::gauges).unwrap_or_default()
+    }
+
+    fn on_request_headers(
+        &mut self,
+        host: impl RequestHost,
+        list: &HeaderList,
+        effects: &mut dyn Effects,
+    ) -> Outcome<Responding> {
+        let now = host.now();
+        self.counters.add(Count::Requests, 1);
+        let request = RequestHeaders::read(list, &self.own_headers);
+        let correlation_id =
+            correlation::choose(request.correlation_id, request.request_id, || self.next_id(now));
+        let decided = self.decide(&host, list, &request, effects, now);
+        if STAGES.tokens {
+            for name in &request.forged {
+                self.counters.add(Count::IdentityStripped, 1);
+                effects.remove_header(name);
+            }
+        }
+        match decided {
+            Ok(admitted) => {
+                self.counters.add(Count::Allowed, 1);
+                // Values that only `ext_proc` can write must not come from outside while it is
+                // away.
+                for (name, value) in &admitted.route.transform.request.set {
+                    if !value.is_fixed() && list.iter().any(|(sent, _)| sent == name) {
+                        effects.remove_header(name);
+                    }
+                }
+                self.write_identity(&admitted.known, effects);
+                match request.correlation_id {
+                    None => effects.add_header(headers::CORRELATION_ID, &correlation_id),
+                    Some(kept) if kept == correlation_id.as_bytes() => {}
+                    Some(_) => effects.set_header(headers::CORRELATION_ID, &correlation_id),
+                }
+                if !request.traceparent.is_some_and(correlation::is_traceparent) {
+                    let trace = self.traceparent(&correlation_id, request.request_id, now);
+                    match request.traceparent {
+                        None => effects.add_header(headers::TRACEPARENT, &trace),
+                        Some(_) => effects.set_header(headers::TRACEPARENT, &trace),
+                    }
+                }
+                Outcome::Continue(Some(Responding {
+                    correlation_id,
+                    started: now,
+                    limit: admitted.limit,
+                    // A module with some of the stages has another beside it, which writes too.
+                    is_clean: self.clean_responses && STAGES.tokens && STAGES.limits,
+                }))
+            }
+            Err(denial) => {
+                self.counters.add_denial(denial.code.status());
+                // For the access log: which request this was, and what a client is never told.
+                effects.set_header(headers::CORRELATION_ID, &correlation_id);
+                effects.set_filter_state(DENIED_STATE, denial.reason.as_bytes());
+                let rendered = denial.render(&correlation_id, now, request.is_grpc);
+                let responding =
+                    Responding { correlation_id, started: now, limit: None, is_clean: false };
+                Outcome::Deny(rendered, responding)
+            }
+        }
+    }
+
+    fn on_request_trailers(&mut self, trailers: &HeaderList, effects: &mut dyn Effects) {
+        if !STAGES.tokens {
+            return;
+        }
+        for (name, _) in trailers {
+            if is_identity_header(name, &self.own_headers.claims) {
+                self.counters.add(Count::IdentityStripped, 1);
+                effects.remove_header(name);
+            }
+        }
+    }
+
+    fn on_response_headers(
+        &mut self,
+        host: impl RequestHost,
+        stream: Responding,
+        effects: &mut dyn Effects,
+    ) {
+        let mut write = |name: &str, value: &str| {
+            if stream.is_clean {
+                effects.add_header(name, value);
+            } else {
+                effects.set_header(name, value);
+            }
+        };
+        write(headers::CORRELATION_ID, &stream.correlation_id);
+        let took = host.now().millis_since(stream.started);
+        write(headers::RESPONSE_TIME, &took.to_string());
+        if let Some(limit) = stream.limit {
+            limit.for_each_header(write);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Which stages this module runs.
+
+use postern_document::Document;
+
+/// Stages that a module may be built without. Constants, so that the compiler leaves out what
+/// is not reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stages {
+    /// Who calls: evidence, tokens, revocation, identity headers. Without it identity headers
+    /// are left alone: another filter writes them.
+    pub(crate) tokens: bool,
+    /// Local limits.
+    pub(crate) limits: bool,
+}
+
+/// Those of this module.
+pub(crate) const STAGES: Stages =
+    Stages { tokens: cfg!(feature = "tokens"), limits: cfg!(feature = "limits") };
+
+impl Stages {
+    /// What of a document cannot be kept by these stages. A limit by caller that knows no caller
+    /// would count all of them as one.
+    pub(crate) fn problems(self, document: &Document) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.tokens || !self.limits {
+            return problems;
+        }
+        for limit in document.routes.iter().flat_map(|route| &route.local_limits) {
+            if limit.key.iter().any(|part| part.needs_principal()) {
+                let problem = format!(
+                    "limit `{}` counts by who calls, which this module does not know: use the \
+                     module with all stages, or let it count by `ip`, `route` or a header",
+                    limit.name
+                );
+                if !problems.contains(&problem) {
+                    problems.push(problem);
+                }
+            }
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postern_document::from_json;
+
+    #[test]
+    fn limits_by_caller_need_the_token_stage() {
+        let document = from_json(
+            br#"{"version":1,"services":{"s":{"upstream":"h:1"}},
+                "credentials":{"api_key":{}},
+                "limits":{"ip":{"key":["ip"],"rate":"3/1m","mode":"local"},
+                          "each":{"key":["ip","claim.sub"],"rate":"4/1m","mode":"local"}},
+                "routes":[{"name":"a","match":{"path":"/a"},"service":"s",
+                           "auth":{"any":["api_key"]},"limits":["ip","each"]},
+                          {"name":"b","match":{"path":"/b"},"service":"s",
+                           "auth":{"any":["api_key"]},"limits":["each"]}]}"#,
+        )
+        .unwrap();
+        let problems = |tokens, limits| Stages { tokens, limits }.problems(&document);
+        for (tokens, limits) in [(true, true), (true, false), (false, false)] {
+            assert!(problems(tokens, limits).is_empty(), "{tokens} {limits}");
+        }
+        let found = problems(false, true);
+        assert_eq!(found.len(), 1, "named once: {found:?}");
+        assert!(found[0].contains("`each`") && found[0].contains("`ip`"), "{found:?}");
+    }
+}
