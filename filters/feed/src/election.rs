@@ -18,7 +18,7 @@ const VMS: &str = "postern.feed.vms";
 const LEADER: &str = "postern.feed.leader";
 
 /// Ticks without a beat after which the elected VM counts as gone.
-pub(crate) const SILENT_TICKS: u32 = 20;
+const SILENT_TICKS: u32 = 20;
 /// Ticks that an idle VM lets pass before it relieves one that serves requests: by then it is
 /// clear which VMs serve.
 const SETTLING_TICKS: u32 = 50;

@@ -123,7 +123,9 @@ impl Server {
             let snapshot = self.snapshot(asked, end);
             answer.cursor = snapshot.cursor;
             answer.fingerprint_key = KEY.to_vec();
-            answer.next_poll_ms = 0;
+            if !snapshot.last {
+                answer.next_poll_ms = 0;
+            }
             answer.snapshot = Some(snapshot);
         }
         answer
@@ -141,9 +143,12 @@ impl Server {
         let (mut piece, mut next, mut bytes) = (Vec::new(), first_bucket, 0);
         while next < BUCKETS && next - first_bucket < most {
             let records = buckets.get(&next).map_or(&[][..], Vec::as_slice);
-            let bucket = bucket::merge(&[], records, 0);
+            let bucket =
+                if records.is_empty() { Vec::new() } else { bucket::merge(&[], records, 0) };
             bytes += bucket.len() + 8;
-            if self.piece.is_none() && next > first_bucket && number(bytes) > u64::from(asked.max_bytes)
+            if self.piece.is_none()
+                && next > first_bucket
+                && number(bytes) > u64::from(asked.max_bytes)
             {
                 break;
             }
@@ -266,6 +271,6 @@ impl Process {
     }
 
     fn asked(&self) -> &[ExchangeRequest] {
-        self.server.as_ref().map_or(&[][..], |server| server.asked.as_slice())
+        self.server.as_ref().map(|server| server.asked.as_slice()).unwrap_or_default()
     }
 }
