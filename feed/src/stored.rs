@@ -8,6 +8,7 @@ use postern_revocation::Revocation;
 use postern_store::bus::{Wakeup, Wakeups};
 use postern_store::durable::{FeedIdentity, RevocationRecord, RevocationStore};
 use postern_store::{BoxFuture, StoreError};
+use sha2::{Digest as _, Sha256};
 
 use crate::source::{Entry, RevocationSource, SourceError, SourceIdentity, SourceRecord};
 use crate::source::{WakeUp, WakeUps};
@@ -54,6 +55,7 @@ impl RevocationSource for StoredRevocations {
         Box::pin(async move {
             let FeedIdentity { epoch, fingerprint_key } =
                 self.store.feed_identity().await.map_err(read_error)?;
+            let epoch = self.issuers.as_ref().map_or(epoch, |issuers| epoch_of(epoch, issuers));
             Ok(SourceIdentity { epoch, key: fingerprint_key })
         })
     }
@@ -70,6 +72,19 @@ impl RevocationSource for StoredRevocations {
             Ok(page.map_err(read_error)?.into_iter().map(|record| self.read(record)).collect())
         })
     }
+}
+
+/// What these issuers' part of a list is known by. A cursor says nothing of entries that were
+/// passed over: whoever has read another part must read this one from its beginning.
+fn epoch_of(epoch: u64, issuers: &BTreeSet<String>) -> u64 {
+    let mut hash = Sha256::new_with_prefix(epoch.to_le_bytes());
+    for issuer in issuers {
+        hash.update(issuer.len().to_le_bytes());
+        hash.update(issuer);
+    }
+    let digest = hash.finalize();
+    // 0 stands for none.
+    digest.first_chunk().map_or(epoch, |bytes| u64::from_le_bytes(*bytes)).max(1)
 }
 
 fn read_error(error: StoreError) -> SourceError {
@@ -149,6 +164,21 @@ mod tests {
         let entries: Vec<Entry> = page.into_iter().map(|record| record.entry).collect();
         let ours = Entry::Revoked(new("ours", "b").revocation);
         assert_eq!(entries, [Entry::Elsewhere, ours, Entry::Elsewhere, Entry::Elsewhere]);
+    }
+
+    #[tokio::test]
+    async fn another_choice_of_issuers_is_another_list() {
+        let store = Arc::new(MemoryDurableStore::new());
+        let epoch = async |issuers: &[&str]| {
+            let issuers = issuers.iter().map(|issuer| (*issuer).to_owned());
+            let store = Arc::clone(&store) as Arc<dyn RevocationStore>;
+            StoredRevocations::of_issuers(store, issuers).feed_identity().await.unwrap().epoch
+        };
+        let both = epoch(&["a", "b"]).await;
+        assert_eq!(both, epoch(&["b", "a"]).await, "in whatever order");
+        for other in [&["a"][..], &["ab"], &["a", "b", "c"], &[]] {
+            assert_ne!(both, epoch(other).await, "{other:?}");
+        }
     }
 
     #[tokio::test]

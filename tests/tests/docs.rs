@@ -26,10 +26,11 @@ use tempfile::TempDir;
 
 const LONGEST: Duration = Duration::from_secs(30);
 /// Folders whose sources name metrics.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "core",
     "ext-authz",
     "ext-proc",
+    "feed",
     "filters",
     "identity",
     "render",

@@ -72,9 +72,9 @@ impl Election {
         self.serving = true;
     }
 
-    /// Whether this VM was the elected one at its last tick.
-    pub(crate) const fn is_elected(&self) -> bool {
-        self.elected
+    /// This VM's number.
+    pub(crate) const fn me(&self) -> u32 {
+        self.me
     }
 
     /// Whether it still is: another may have taken over while this one was held up.

@@ -9,7 +9,7 @@ const HEAD: &str = "postern.feed.head";
 /// Goes up with every change of what any value of the feed looks like. A head of another format
 /// (another version of the filter runs in this process, or ran) counts as none, and is written
 /// over.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// Where the elected VM has got to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,6 +32,8 @@ pub(crate) struct Head {
     pub(crate) behind_ms: u32,
     /// Grows with every change of a key set.
     pub(crate) keys: u32,
+    /// The number of the VM that wrote it.
+    pub(crate) writer: u32,
     /// Whether a snapshot has been applied to its end.
     pub(crate) synced: bool,
     /// Of the durable store.
@@ -47,7 +49,7 @@ pub(crate) struct Head {
 }
 
 /// Bytes of the numbers with 32 bits, and of those with 64.
-const SMALL_BYTES: usize = 10 * 4;
+const SMALL_BYTES: usize = 11 * 4;
 const LARGE_BYTES: usize = 4 * 8;
 const BYTES: usize = 1 + SMALL_BYTES + LARGE_BYTES + 16;
 
@@ -68,6 +70,23 @@ impl Head {
         shared.set(HEAD, &self.encode(), version)
     }
 
+    /// Writes the head as it is, as `writer`, and says its new version; none when somebody else
+    /// was faster. Whoever has loaded it before cannot write it any more: nothing that others
+    /// have begun is ever finished, and what is begun now lies in nobody's way.
+    pub(crate) fn fence(
+        &mut self,
+        shared: &dyn SharedData,
+        version: Option<u32>,
+        writer: u32,
+    ) -> Option<u32> {
+        self.writer = writer;
+        if !self.write(shared, version) {
+            return None;
+        }
+        let (found, version) = Self::load(shared);
+        version.filter(|_| found == Some(*self))
+    }
+
     /// Whether it tells of a whole set of this epoch.
     pub(crate) const fn is_of(&self, epoch: u64) -> bool {
         self.synced && self.epoch == epoch
@@ -84,6 +103,7 @@ impl Head {
             self.records,
             self.behind_ms,
             self.keys,
+            self.writer,
             u32::from(self.synced),
         ];
         let large = [self.epoch, self.cursor, self.answered_ms, self.steady_ms];
@@ -114,6 +134,7 @@ impl Head {
             records: small.next()?,
             behind_ms: small.next()?,
             keys: small.next()?,
+            writer: small.next()?,
             synced: small.next()? == 1,
             epoch: large.next()?,
             cursor: large.next()?,
@@ -140,6 +161,7 @@ mod tests {
             records: 7,
             behind_ms: 8,
             keys: 9,
+            writer: 14,
             synced: true,
             epoch: u64::MAX,
             cursor: 10,

@@ -124,14 +124,14 @@ impl Published {
         for set in sets {
             let place = issuers.iter().take(MOST_ISSUERS).position(|one| *one == set.issuer);
             let Some(place) = place else { continue };
-            if self.digests.get(place) == Some(&set.digest) {
-                continue;
-            }
             let value = if is_within_bounds(set) { encode(set) } else { None };
             let Some(value) = value else {
                 written.refused = true;
                 continue;
             };
+            if self.digests.get(place) == Some(&set.digest) {
+                continue;
+            }
             shared.put(&key(place), &value);
             written.sets.push((place, set.digest.clone()));
         }

@@ -49,9 +49,9 @@ pub(crate) struct Call {
 }
 
 impl Lead {
-    pub(crate) fn new(shared: &dyn SharedData, settings: &Settings) -> Self {
+    pub(crate) fn new(shared: &dyn SharedData, settings: &Settings, me: u32) -> Self {
         Self {
-            writer: Writer::new(shared, settings),
+            writer: Writer::new(shared, settings, me),
             call: None,
             pause: 0,
             at_once: 0,

@@ -95,7 +95,8 @@ impl Feed {
             self.lead = None;
             return None;
         }
-        let lead = self.lead.get_or_insert_with(|| Lead::new(shared, &self.settings));
+        let lead =
+            self.lead.get_or_insert_with(|| Lead::new(shared, &self.settings, self.election.me()));
         if !lead.tick(shared, &mut self.view, &self.settings) {
             return None;
         }
@@ -187,10 +188,10 @@ impl Feed {
         if since == Some(self.generation) {
             return Judgement::Good;
         }
-        if self.view.is_revoked(shared, marks, issued_at, now.as_secs()) {
-            Judgement::Revoked
-        } else {
-            Judgement::Good
+        match self.view.is_revoked(shared, marks, issued_at, now.as_secs()) {
+            Ok(true) => Judgement::Revoked,
+            Ok(false) => Judgement::Good,
+            Err(_) => Judgement::Stale,
         }
     }
 

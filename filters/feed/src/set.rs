@@ -22,9 +22,27 @@ pub(crate) fn begin(shared: &dyn SharedData, after: u32) -> Result<u32, Overtake
 }
 
 /// The record of a fingerprint.
-pub(crate) fn find(shared: &dyn SharedData, set: u32, fingerprint: Fingerprint) -> Option<Record> {
-    let (value, _) = shared.get(&key(set, fingerprint.bucket()))?;
-    bucket::find(tagged::of(&value, set)?, fingerprint)
+///
+/// # Errors
+/// Where a younger set lies in the place of this one: this VM has not heard yet, or one that was
+/// held up for long began a set where another's is in use. Nothing is known then.
+pub(crate) fn find(
+    shared: &dyn SharedData,
+    set: u32,
+    fingerprint: Fingerprint,
+) -> Result<Option<Record>, Overtaken> {
+    let Some((value, _)) = shared.get(&key(set, fingerprint.bucket())) else { return Ok(None) };
+    match tagged::split(&value) {
+        Some((there, bytes)) if there == set => Ok(bucket::find(bytes, fingerprint)),
+        Some((there, _)) if tagged::is_after(there, set) => Err(Overtaken),
+        _ => Ok(None),
+    }
+}
+
+/// Whether another set was begun in the place of this one. It begins with the first bucket.
+pub(crate) fn is_overwritten(shared: &dyn SharedData, set: u32) -> bool {
+    let there = shared.get(&key(set, 0)).and_then(|(value, _)| Some(tagged::split(&value)?.0));
+    there.is_some_and(|there| tagged::is_after(there, set))
 }
 
 /// What a merge made of a bucket.
@@ -118,7 +136,7 @@ mod tests {
     }
 
     fn is_there(shared: &Memory, set: u32, fingerprint: u64) -> bool {
-        find(shared, set, Fingerprint(fingerprint)).is_some()
+        find(shared, set, Fingerprint(fingerprint)).unwrap().is_some()
     }
 
     #[test]
@@ -135,6 +153,20 @@ mod tests {
         assert!(is_there(&shared, new, 2));
         forget_older(&shared, new, 0);
         assert!(!is_there(&shared, old, 1) && is_there(&shared, new, 2));
+    }
+
+    #[test]
+    fn what_was_written_over_is_not_known() {
+        let shared = Memory::default();
+        let set = begin(&shared, 0).unwrap();
+        merge(&shared, set, 0, &[record(1, 100)], 0).unwrap();
+        assert!(!is_overwritten(&shared, set));
+        // Somebody who has not heard that this one is in use now, twice.
+        let other = begin(&shared, 0).unwrap();
+        assert_eq!((set, other), (1, 3));
+        assert!(is_overwritten(&shared, set) && !is_overwritten(&shared, other));
+        assert_eq!(find(&shared, set, Fingerprint(1)), Err(Overtaken));
+        assert_eq!(find(&shared, other, Fingerprint(1)), Ok(None));
     }
 
     #[test]

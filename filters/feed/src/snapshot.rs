@@ -74,9 +74,16 @@ impl Progress {
     }
 
     /// Whether a piece is the next one, of a snapshot that still makes sense: another VM may have
-    /// taken one to its end meanwhile.
-    pub(crate) const fn goes_on_with(&self, head: &Head, epoch: u64, piece: &Snapshot) -> bool {
+    /// taken one to its end meanwhile, or begun one in the place of this one.
+    pub(crate) const fn goes_on_with(
+        &self,
+        head: &Head,
+        me: u32,
+        epoch: u64,
+        piece: &Snapshot,
+    ) -> bool {
         self.epoch == epoch
+            && (self.fresh.is_none() || head.writer == me)
             && self.next_bucket == piece.first_bucket
             && self.fresh.is_none() == head.is_of(epoch)
     }

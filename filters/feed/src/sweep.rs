@@ -26,6 +26,8 @@ const BUSY_WALK_MS: u64 = 300_000;
 /// When to walk, and the walk that is under way.
 #[derive(Debug)]
 pub(crate) struct Sweep {
+    /// The VM's number.
+    me: u32,
     /// Ticks until the next one, if nothing makes it urgent.
     rest: u64,
     walk: Option<Walk>,
@@ -47,8 +49,8 @@ struct Walk {
 }
 
 impl Sweep {
-    pub(crate) fn new(settings: &Settings) -> Self {
-        Self { rest: settings.ticks(FIRST_WALK_MS), walk: None }
+    pub(crate) fn new(settings: &Settings, me: u32) -> Self {
+        Self { me, rest: settings.ticks(FIRST_WALK_MS), walk: None }
     }
 
     /// Once a tick: a few buckets.
@@ -71,7 +73,7 @@ impl Sweep {
         }
         let busy = walk.dropped > walk.live / 10;
         self.rest = settings.ticks(if busy { BUSY_WALK_MS } else { WALK_MS });
-        walk.end(shared, view);
+        walk.end(shared, view, self.me);
     }
 
     fn begin(&self, view: &View) -> Option<Walk> {
@@ -146,10 +148,10 @@ impl Walk {
 
     /// Says how many records there are, and publishes the new filter. Nothing is revoked by it
     /// that was not before: the generation stays.
-    fn end(self, shared: &dyn SharedData, view: &mut View) {
+    fn end(self, shared: &dyn SharedData, view: &mut View, me: u32) {
         let (found, version) = Head::load(shared);
         let Some(before) = found.filter(|head| self.is_of(head)) else { return };
-        let mut head = Head { records: self.live, ..before };
+        let mut head = Head { records: self.live, writer: me, ..before };
         let Some((bloom, capacity)) = self.build else {
             if head != before {
                 // Whoever was faster counts, too.
@@ -157,9 +159,10 @@ impl Walk {
             }
             return;
         };
+        let Some(version) = head.fence(shared, version, me) else { return };
         let Ok(filter) = filter::write(shared, before.filter, &bloom) else { return };
         head = Head { filter, capacity, filtered: self.live, ..head };
-        if head.write(shared, version) {
+        if head.write(shared, Some(version)) {
             view.adopt(head, bloom);
         }
     }

@@ -5,6 +5,7 @@ use postern_request::UnixMillis;
 use postern_revocation::{Bloom, FingerprintKey, Layout, Marks, is_revoked};
 
 use crate::head::Head;
+use crate::tagged::Overtaken;
 use crate::{filter, log, set};
 
 /// Pieces of the filter that are read in one tick: half a megabyte, a few tenths of a
@@ -159,17 +160,25 @@ impl View {
     }
 
     /// Whether a token is revoked, by its marks.
+    ///
+    /// # Errors
+    /// When that cannot be known; see [`set::find`].
     pub(crate) fn is_revoked(
         &self,
         shared: &dyn SharedData,
         marks: &Marks,
         issued_at: Option<u64>,
         now_secs: u64,
-    ) -> bool {
-        marks.iter().any(|fingerprint| {
-            (!self.is_complete || self.bloom.may_contain(fingerprint))
-                && set::find(shared, self.head.set, fingerprint)
-                    .is_some_and(|record| is_revoked(&record, issued_at, now_secs))
-        })
+    ) -> Result<bool, Overtaken> {
+        for fingerprint in marks.iter() {
+            if self.is_complete && !self.bloom.may_contain(fingerprint) {
+                continue;
+            }
+            let record = set::find(shared, self.head.set, fingerprint)?;
+            if record.is_some_and(|record| is_revoked(&record, issued_at, now_secs)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

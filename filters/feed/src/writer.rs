@@ -16,6 +16,8 @@ use crate::{FeedError, Settings, clock, filter, log, set};
 /// The elected VM's pen.
 #[derive(Debug)]
 pub(crate) struct Writer {
+    /// The VM's number: heads say who wrote them.
+    me: u32,
     pub(crate) snapshot: Option<Progress>,
     pub(crate) keys: Published,
     sweep: Sweep,
@@ -24,20 +26,36 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(shared: &dyn SharedData, settings: &Settings) -> Self {
+    pub(crate) fn new(shared: &dyn SharedData, settings: &Settings, me: u32) -> Self {
         Self {
+            me,
             snapshot: None,
             keys: Published::read(shared, &settings.issuers),
-            sweep: Sweep::new(settings),
+            sweep: Sweep::new(settings, me),
             now_secs: None,
         }
     }
 
     /// Once a tick: lets go of a little of what has expired, unless a snapshot is being taken.
     pub(crate) fn tick(&mut self, shared: &dyn SharedData, view: &mut View, settings: &Settings) {
+        if view.head.synced && set::is_overwritten(shared, view.head.set) {
+            self.give_up(shared);
+        }
         if let (Some(now_secs), None) = (self.now_secs, &self.snapshot) {
             self.sweep.tick(shared, view, settings, now_secs);
         }
+    }
+
+    /// The set in use is damaged: another VM, held up for long, began its own where it lies. It
+    /// counts as none, so that the server sends it once more.
+    fn give_up(&mut self, shared: &dyn SharedData) {
+        let (found, version) = Head::load(shared);
+        let Some(head) = found.filter(|head| set::is_overwritten(shared, head.set)) else { return };
+        self.snapshot = None;
+        self.sweep.stop();
+        let head = Head { synced: false, epoch: 0, cursor: 0, writer: self.me, ..head };
+        // Who was faster may have done the same.
+        let _ = head.write(shared, version);
     }
 
     /// Writes an answer down.
@@ -49,7 +67,7 @@ impl Writer {
         settings: &Settings,
         now: UnixMillis,
     ) -> Result<(), FeedError> {
-        let (found, version) = Head::load(shared);
+        let (found, mut version) = Head::load(shared);
         let before = found.unwrap_or_default();
         let passed_ms = view.counted_ms(settings.tick_ms);
         let clock = clock::read(before.steady_ms, passed_ms, now, answer.server_time_ms);
@@ -58,7 +76,8 @@ impl Writer {
         let mut head = before;
         let mut bloom = None;
         let is_whole = if let Some(piece) = &answer.snapshot {
-            bloom = self.take_piece(shared, &mut head, (answer, piece), clock.secs)?;
+            let head = (&mut head, &mut version);
+            bloom = self.take_piece(shared, head, (answer, piece), clock.secs)?;
             piece.last
         } else {
             self.take_delta(shared, &mut head, answer, clock.secs)?
@@ -72,6 +91,7 @@ impl Writer {
         if !keys.sets.is_empty() {
             head.keys = head.keys.wrapping_add(1);
         }
+        head.writer = self.me;
         if !head.write(shared, version) {
             // Another VM took over meanwhile, and goes on from its own head. What was written
             // here is in nobody's way.
@@ -91,7 +111,7 @@ impl Writer {
     fn take_piece(
         &mut self,
         shared: &dyn SharedData,
-        head: &mut Head,
+        (head, version): (&mut Head, &mut Option<u32>),
         (answer, piece): (&ExchangeResponse, &Snapshot),
         now_secs: u64,
     ) -> Result<Option<Bloom>, FeedError> {
@@ -102,10 +122,13 @@ impl Writer {
         }
         let begun = self.snapshot.take();
         let mut progress = if piece.first_bucket == 0 {
+            // Another VM may be about to finish a set of its own, where this one would begin.
+            *version = head.fence(shared, *version, self.me);
+            version.ok_or(FeedError::TakenOver)?;
             Progress::begin(shared, head, answer.epoch, piece)?
         } else {
             begun
-                .filter(|begun| begun.goes_on_with(head, answer.epoch, piece))
+                .filter(|begun| begun.goes_on_with(head, self.me, answer.epoch, piece))
                 .ok_or(FeedError::Malformed)?
         };
         let mut records = progress.take(shared, piece, now_secs)?;

@@ -19,7 +19,7 @@ fn process(vms: usize, kept: u32, gone: u32, gone_at: u32) -> Process {
 
 fn is_there(process: &Process, subject: &str) -> bool {
     let set = process.vms[0].view.head.set;
-    set::find(&process.shared, set, fingerprint(subject)).is_some()
+    set::find(&process.shared, set, fingerprint(subject)).unwrap().is_some()
 }
 
 fn all_revoked(process: &Process, kept: u32) {
@@ -157,8 +157,9 @@ fn what_another_store_left_is_emptied() {
     process.ticks(3);
     assert_ne!(process.vms[0].view.head.set, set);
     let left = |process: &Process| {
-        let is_left =
-            |n: &u32| set::find(&process.shared, set, fingerprint(&format!("kept{n}"))).is_some();
+        let is_left = |n: &u32| {
+            set::find(&process.shared, set, fingerprint(&format!("kept{n}"))).unwrap().is_some()
+        };
         (0..200).filter(is_left).count()
     };
     assert_eq!(left(&process), 200, "whoever has not ticked yet looks there");
