@@ -6,7 +6,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use postern_filter_feed::{Feed, Judgement, Settings};
+use postern_filter_feed::{Answered, Feed, Judgement, Settings};
 use postern_filter_shared_data::Memory;
 use postern_request::UnixMillis;
 use postern_revocation::{FingerprintKey, Marks};
@@ -19,13 +19,15 @@ fn settings() -> Settings {
         envoy_id: "e".to_owned(),
         tick_ms: 100,
         wait_ms: 0,
+        poll_ms: 0,
         max_staleness_ms: 1_000,
+        issuers: vec!["i".to_owned()],
     }
 }
 
 fuzz_target!(|input: &[u8]| {
     let shared = Memory::default();
-    let mut feed = Feed::new(settings(), "d", &shared);
+    let mut feed = Feed::new(settings(), "d", &shared, NOW);
     let mut revoked = false;
     // Once as a first answer, and again as one to a set that is there.
     for _ in 0..3 {
@@ -34,7 +36,8 @@ fuzz_target!(|input: &[u8]| {
                 break;
             }
         }
-        let _ = feed.answered(&shared, Some(input), NOW);
+        let _ = feed.answered(&shared, Answered::Body(input), NOW);
+        let _ = feed.take_key_sets(&shared);
         let key = feed.key().unwrap_or(FingerprintKey::new([0; 16]));
         let marks = Marks::of(&key, "i", Some("t"), None, Some("s"), None, Some("k"));
         match feed.judge(&shared, &marks, Some(1), None, NOW) {
@@ -43,5 +46,5 @@ fuzz_target!(|input: &[u8]| {
             Judgement::Stale => {}
         }
     }
-    assert!(shared.keys() <= 16_384 + 64 + 2 * 1_536 + 8);
+    assert!(shared.keys() <= 2 * (16_384 + 1_536) + 256);
 });

@@ -59,6 +59,8 @@ impl Effects for Checked {
         assert!(headers::is_lowercase_name(name) && headers::is_safe_value(value));
         assert!(self.0.insert(name.to_owned()), "{name} is there twice");
     }
+    // What is left of the client's own bytes.
+    fn rewrite_header(&mut self, _: &str, _: &[u8]) {}
     fn remove_header(&mut self, name: &str) {
         self.0.remove(name);
     }
