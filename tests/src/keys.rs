@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Map, Value, json};
 
@@ -16,6 +17,9 @@ pub const ISSUER: &str = "https://issuer.example.test";
 pub const AUDIENCE: &str = "gateway";
 /// The public keys, as the test documents hold them.
 pub const JWKS: &str = include_str!("../fixtures/jwks.json");
+/// Public keys of the same issuer, by some of which no Envoy checks signatures itself: `rsa-1`,
+/// `ps-1` and `ed-1`.
+pub const JWKS_SOFT: &str = include_str!("../fixtures/jwks-soft.json");
 /// An API key of the test documents.
 pub const API_KEY: &str = "pk_test1_ZGGRijn_flcsKId7WWaRYIae3ru630BMvQsFITKJz_M";
 /// SHA-256 of [`API_KEY`].
@@ -33,6 +37,38 @@ pub fn jwks_of(kids: &[&str]) -> String {
     json!({"keys": kids.iter().map(one).collect::<Vec<_>>()}).to_string()
 }
 
+/// A public key of [`JWKS`] as a proof brings it along: its numbers alone.
+///
+/// # Panics
+/// When there is none with this id.
+#[must_use]
+pub fn public_jwk(kid: &str) -> Value {
+    let set: Value = serde_json::from_str(&jwks_of(&[kid])).expect("JSON");
+    let mut jwk = set["keys"][0].as_object().expect("a key").clone();
+    jwk.retain(|name, _| ["kty", "crv", "x", "y", "n", "e"].contains(&name.as_str()));
+    Value::Object(jwk)
+}
+
+/// The thumbprint of such a key (RFC 7638), as `jkt` has it.
+///
+/// # Panics
+/// When there is none with this id.
+#[must_use]
+pub fn thumbprint(kid: &str) -> String {
+    let jwk: Jwk = serde_json::from_value(public_jwk(kid)).expect("a JWK");
+    jwk.thumbprint(ThumbprintHash::SHA256).expect("a thumbprint")
+}
+
+/// SHA-256 in base64url, as `ath` has it.
+///
+/// # Panics
+/// When it cannot be computed.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    let digest = crypto::aws_lc::DEFAULT_PROVIDER.key_utils.compute_digest;
+    URL_SAFE_NO_PAD.encode(digest(bytes, ThumbprintHash::SHA256).expect("a digest"))
+}
+
 /// Who signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
@@ -40,6 +76,10 @@ pub enum Key {
     Rsa,
     /// The issuer, ES256, kid `ec-1`.
     Ec,
+    /// The issuer, PS256, kid `ps-1`, which is in [`JWKS_SOFT`] alone.
+    Pss,
+    /// The issuer, EdDSA with Ed25519, kid `ed-1`, likewise.
+    Ed,
     /// Somebody else, RS256.
     Stranger,
     /// HS256 with the text of the issuer's public key as the secret: what a verifier accepts
@@ -61,12 +101,17 @@ impl Key {
         let rsa = |pem: &[u8]| EncodingKey::from_rsa_pem(pem).expect("an RSA key");
         match self {
             Self::Rsa => (rsa(include_bytes!("../fixtures/issuer-rsa.pem")), Algorithm::RS256),
+            Self::Pss => (rsa(include_bytes!("../fixtures/issuer-rsa.pem")), Algorithm::PS256),
             Self::Stranger => {
                 (rsa(include_bytes!("../fixtures/stranger-rsa.pem")), Algorithm::RS256)
             }
             Self::Ec => {
                 let pem = include_bytes!("../fixtures/issuer-ec.pem");
                 (EncodingKey::from_ec_pem(pem).expect("an EC key"), Algorithm::ES256)
+            }
+            Self::Ed => {
+                let pem = include_bytes!("../fixtures/issuer-ed.pem");
+                (EncodingKey::from_ed_pem(pem).expect("an Ed25519 key"), Algorithm::EdDSA)
             }
             Self::PublicKeyAsSecret => {
                 let secret = include_bytes!("../fixtures/issuer-rsa.pub.pem");
@@ -181,6 +226,8 @@ impl Token {
         let (alg, kid) = match key {
             Key::Rsa | Key::Stranger => ("RS256", "rsa-1"),
             Key::Ec => ("ES256", "ec-1"),
+            Key::Pss => ("PS256", "ps-1"),
+            Key::Ed => ("EdDSA", "ed-1"),
             Key::PublicKeyAsSecret => ("HS256", "rsa-1"),
         };
         self.key = key;

@@ -20,6 +20,8 @@ const MAX_SLOW_MS: u64 = 60_000;
 const MAX_DOCUMENT_BYTES: usize = 1 << 20;
 /// Paths of the sample's own switches begin so.
 const SWITCHES: &str = "_sample";
+/// What follows then.
+const SWITCHED: [&str; 5] = ["document", "fail", "recover", "state", "static"];
 
 /// Answers one request.
 pub(crate) async fn to(request: Request<Incoming>, state: &State) -> Response<AnswerBody> {
@@ -30,13 +32,18 @@ pub(crate) async fn to(request: Request<Incoming>, state: &State) -> Response<An
     let mut response = if service == SWITCHES {
         if request.method() == Method::POST && rest == ["document"] {
             publish(request.into_body(), state).await
+        } else if request.method() == Method::PUT && rest == ["static"] {
+            keep(request, state).await
         } else {
             switch(&request, &rest, state)
         }
     } else {
-        match state.count(service) {
-            Some(status) => failure(service, status),
-            None => serve(request, service, &rest).await,
+        let is_get = request.method() == Method::GET;
+        let kept = if is_get { state.kept(&path) } else { None };
+        match (state.count(service), kept) {
+            (Some(status), _) => failure(service, status),
+            (None, Some(kept)) => json_text(StatusCode::OK, kept),
+            (None, None) => serve(request, service, &rest).await,
         }
     };
     // What a gateway is expected to take away again.
@@ -156,19 +163,40 @@ fn switch(request: &Request<Incoming>, rest: &[&str], state: &State) -> Response
         }
         _ => json_answer(
             StatusCode::NOT_FOUND,
-            &json!({"error": "NO_SUCH_SWITCH", "known": ["document", "fail", "recover", "state"]}),
+            &json!({"error": "NO_SUCH_SWITCH", "known": SWITCHED}),
         ),
     }
 }
 
 async fn publish(body: Incoming, state: &State) -> Response<AnswerBody> {
-    let Ok(document) = Limited::new(body, MAX_DOCUMENT_BYTES).collect().await else {
+    let Some(document) = read_document(body).await else {
         return refused("document: at most 1048576 bytes");
     };
-    let document = document.to_bytes();
     let answer = json!({"bytes": document.len()});
     state.publish(document);
     json_answer(StatusCode::OK, &answer)
+}
+
+/// Keeps the body for a path.
+async fn keep(request: Request<Incoming>, state: &State) -> Response<AnswerBody> {
+    let path = parameter(request.uri().query(), "path").map(str::to_owned);
+    let Some(path) = path.filter(|path| path.starts_with('/')) else {
+        return refused("static?path=/PATH");
+    };
+    let Some(document) = read_document(request.into_body()).await else {
+        return refused("static: at most 1048576 bytes");
+    };
+    let answer = json!({"path": path, "bytes": document.len()});
+    if !state.keep(&path, document) {
+        return refused("static: at most 64 paths");
+    }
+    json_answer(StatusCode::OK, &answer)
+}
+
+/// A whole body; none when it is too long.
+async fn read_document(body: Incoming) -> Option<Bytes> {
+    let document = Limited::new(body, MAX_DOCUMENT_BYTES).collect().await;
+    document.ok().map(|document| document.to_bytes())
 }
 
 fn failure(service: &str, status: u16) -> Response<AnswerBody> {

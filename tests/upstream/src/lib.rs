@@ -15,6 +15,7 @@
 //! | `POST /_sample/recover?service=S` | from now on it does not |
 //! | `POST /_sample/document` | keeps the body: JSON that is fetched from here, such as keys |
 //! | `GET /_sample/document` | the body that was kept last |
+//! | `PUT /_sample/static?path=/P` | keeps the body: JSON that `GET /P` is answered with |
 //! | `GET /_sample/state` | JSON: what each service counted |
 //!
 //! Deliberately absent: anything a gateway should do. It believes what it is sent.

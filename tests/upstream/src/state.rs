@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 /// Most services that are counted by name: names come from paths, which anybody sends.
 const MAX_SERVICES: usize = 256;
+/// Most paths with an answer of their own.
+const MAX_KEPT: usize = 64;
 
 /// Shared by all connections; cloning it shares it.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +22,7 @@ struct Inner {
     total: u64,
     services: BTreeMap<String, Service>,
     document: Option<Bytes>,
+    kept: BTreeMap<String, Bytes>,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +60,21 @@ impl State {
     /// What was published last.
     pub(crate) fn document(&self) -> Option<Bytes> {
         self.lock().document.clone()
+    }
+
+    /// From now on a `GET` of this path is answered with this. False when there are too many.
+    pub fn keep(&self, path: &str, document: impl Into<Bytes>) -> bool {
+        let mut inner = self.lock();
+        let fits = inner.kept.contains_key(path) || inner.kept.len() < MAX_KEPT;
+        if fits {
+            inner.kept.insert(path.to_owned(), document.into());
+        }
+        fits
+    }
+
+    /// What was kept for a path.
+    pub(crate) fn kept(&self, path: &str) -> Option<Bytes> {
+        self.lock().kept.get(path).cloned()
     }
 
     /// Requests that arrived for a service, failed ones included.
@@ -132,6 +150,20 @@ mod tests {
         state.publish("{}");
         state.publish("[]");
         assert_eq!(state.document().as_deref(), Some(&b"[]"[..]));
+    }
+
+    #[test]
+    fn a_path_has_the_answer_that_was_kept_last() {
+        let state = State::new();
+        assert_eq!(state.kept("/a"), None);
+        assert!(state.keep("/a", "{}") && state.keep("/a", "[]") && state.keep("/b", "1"));
+        assert_eq!(state.kept("/a").as_deref(), Some(&b"[]"[..]));
+        assert_eq!(state.kept("/a/"), None);
+        for at in 0..MAX_KEPT {
+            state.keep(&format!("/c{at}"), "2");
+        }
+        assert!(!state.keep("/more", "3") && state.keep("/a", "4"));
+        assert_eq!(state.lock().kept.len(), MAX_KEPT);
     }
 
     #[test]
