@@ -194,7 +194,10 @@ async fn slow_ones_come_back_piece_by_piece() {
                 tokio::time::sleep(PAUSE).await;
             }
             drop(feed);
-            assert_eq!(begun.data().await, None, "{what}: more than was sent");
+            // HTTP/2 may end by an empty frame.
+            while let Some(more) = begun.data().await {
+                assert!(more.is_empty(), "{what}: more than was sent");
+            }
         }
     }
 }
