@@ -1,6 +1,6 @@
 //! A document's text as a tree of nodes that know their place.
 
-use postern_request::json::{self, Value};
+use postern_request::json::Value;
 
 use crate::problem::Position;
 
@@ -49,8 +49,7 @@ impl Node {
                 Ok(whole) => Kind::Whole(whole),
                 Err(_) => Kind::Text(number.to_string()),
             },
-            Value::Float(number) => Kind::Text(json::float_text(*number)),
-            Value::String(text) => Kind::Text(text.clone()),
+            Value::Number(text) | Value::String(text) => Kind::Text(text.clone()),
             Value::Array(items) => {
                 Kind::List(items.iter().map(|item| Self::from_json(item, file)).collect())
             }

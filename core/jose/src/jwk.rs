@@ -206,7 +206,7 @@ fn read_material(jwk: &Value) -> Result<KeyMaterial, &'static str> {
 
 /// 2048 to 8192 bits, exponent odd, above 1 and at most 32 bits: below is breakable, above is
 /// a way to make every check cost seconds.
-fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), &'static str> {
+pub(crate) fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), &'static str> {
     let short = modulus.len() == 256 && modulus.first().is_some_and(|top| *top < 0x80);
     if short || !(256..=1024).contains(&modulus.len()) {
         return Err("RSA keys must have 2048 to 8192 bits");

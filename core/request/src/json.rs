@@ -1,20 +1,26 @@
 //! JSON read strictly, for input that somebody else wrote.
 //!
 //! Stricter than RFC 8259 asks: a repeated member is an error (two readers of one token must
-//! not see two different claims), nesting is bounded, nothing may follow the value.
+//! not see two different claims), nesting and the length of numbers are bounded, an escaped
+//! surrogate has its other half, nothing may follow the value.
+//!
+//! The reader is our own. A general one brings along texts for its errors and the tables that
+//! binary fractions need, fifty kilobytes of every module, and nothing here calculates with
+//! fractions: a number that is not whole stays the text that it is.
 
 mod members;
+mod read;
+mod strings;
 
 use core::fmt;
-use std::borrow::Cow;
-use std::collections::BTreeSet;
-
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 pub use members::{Item, Members, parse_members};
+use read::Reader;
 
 /// Deepest nesting that is read.
 pub const MAX_DEPTH: usize = 16;
+/// Longest number that is read, in bytes.
+pub const MAX_NUMBER_BYTES: usize = 64;
 
 /// A JSON value; members keep their order.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,10 +29,11 @@ pub enum Value {
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// A whole number within ±2⁶³.
+    /// A whole number within ±2⁶³, written without fraction and exponent.
     Integer(i64),
-    /// Any other number.
-    Float(f64),
+    /// Any other number, as it is written: `1.50` is not `1.5`, and `1e400` is nobody's
+    /// infinity. `-0` is one of these, because [`Value::Integer`] would lose its sign.
+    Number(String),
     /// A string.
     String(String),
     /// An array.
@@ -35,21 +42,29 @@ pub enum Value {
     Object(Vec<(String, Value)>),
 }
 
-/// Why a text was refused.
+/// Why a text was refused: where it stops being strict JSON. Lines and columns count from 1,
+/// columns in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JsonError(String);
+pub struct JsonError {
+    line: usize,
+    column: usize,
+}
 
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "not strict JSON at line {}, column {}", self.line, self.column)
     }
 }
 
 impl std::error::Error for JsonError {}
 
 impl JsonError {
-    fn at(error: &serde_json::Error) -> Self {
-        Self(format!("not strict JSON at line {}, column {}", error.line(), error.column()))
+    /// The place of byte `at`.
+    fn at(text: &[u8], at: usize) -> Self {
+        let before = text.get(..at).unwrap_or(text);
+        let mut lines = before.rsplit(|byte| *byte == b'\n');
+        let column = lines.next().map_or(0, <[u8]>::len) + 1;
+        Self { line: lines.count() + 1, column }
     }
 }
 
@@ -58,10 +73,7 @@ impl JsonError {
 /// # Errors
 /// On anything that is not strict JSON. The text names the position, never the content.
 pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let read = Depth(MAX_DEPTH).deserialize(&mut deserializer);
-    let read = read.and_then(|value| deserializer.end().map(|()| value));
-    read.map_err(|error| JsonError::at(&error))
+    Reader::whole(text, Reader::value)
 }
 
 impl Value {
@@ -109,7 +121,7 @@ impl Value {
             Self::Null => out.push_str("null"),
             Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Self::Integer(value) => out.push_str(&value.to_string()),
-            Self::Float(value) => out.push_str(&float_text(*value)),
+            Self::Number(text) => out.push_str(text),
             Self::String(text) => write_string(out, text),
             Self::Array(items) => {
                 out.push('[');
@@ -145,126 +157,36 @@ impl fmt::Display for Value {
     }
 }
 
-/// Appends `text` as a JSON string, quotes included.
+/// Appends `text` as a JSON string, quotes included. Control characters are escaped, DEL among
+/// them.
 pub fn write_string(out: &mut String, text: &str) {
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if u32::from(c) < 0x20 || c == '\u{7f}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+    let mut rest = text;
+    loop {
+        let plain = rest.bytes().take_while(|byte| !is_escaped(*byte)).count();
+        let Some((plain, escaped)) = rest.split_at_checked(plain) else { break };
+        out.push_str(plain);
+        let mut escaped = escaped.chars();
+        match escaped.next() {
+            None => break,
+            Some('"') => out.push_str("\\\""),
+            Some('\\') => out.push_str("\\\\"),
+            Some('\n') => out.push_str("\\n"),
+            Some('\r') => out.push_str("\\r"),
+            Some('\t') => out.push_str("\\t"),
+            Some(control) => {
+                out.push_str("\\u00");
+                let digit = |bits: u32| char::from_digit(u32::from(control) >> bits & 0xf, 16);
+                out.extend([digit(4), digit(0)].into_iter().flatten());
             }
-            c => out.push(c),
         }
+        rest = escaped.as_str();
     }
     out.push('"');
 }
 
-/// How many more levels may be opened.
-#[derive(Clone, Copy)]
-struct Depth(usize);
-
-impl<'de> DeserializeSeed<'de> for Depth {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl Depth {
-    fn deeper<E: de::Error>(self) -> Result<Self, E> {
-        self.0.checked_sub(1).map(Self).ok_or_else(|| E::custom("nested too deeply"))
-    }
-}
-
-impl<'de> Visitor<'de> for Depth {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Integer(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(i64::try_from(value).map_or(Value::Float(value as f64), Value::Integer))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Float(value))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::String(text.to_owned()))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Value, E> {
-        Ok(Value::String(text))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let depth = self.deeper()?;
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element_seed(depth)? {
-            items.push(item);
-        }
-        Ok(Value::Array(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let depth = self.deeper()?;
-        let mut members: Vec<(String, Value)> = Vec::new();
-        while let Some(Name(name)) = access.next_key::<Name>()? {
-            if members.len() < FEW_MEMBERS && members.iter().any(|(seen, _)| *seen == name) {
-                return Err(de::Error::custom("a member is repeated"));
-            }
-            members.push((name, access.next_value_seed(depth)?));
-        }
-        if members.len() > FEW_MEMBERS && has_repeated(&members) {
-            return Err(de::Error::custom("a member is repeated"));
-        }
-        Ok(Value::Object(members))
-    }
-}
-
-/// Up to so many members are compared with each other; more go into a set first, because whoever
-/// writes the text chooses how many there are.
-const FEW_MEMBERS: usize = 16;
-
-fn has_repeated<N: AsRef<str>, V>(members: &[(N, V)]) -> bool {
-    let mut seen = BTreeSet::new();
-    members.iter().any(|(name, _)| !seen.insert(name.as_ref()))
-}
-
-/// A number with a fraction or an exponent, as JSON writes it. By the parser's own library: the
-/// standard one's would add 20 kB to every module.
-#[must_use]
-pub fn float_text(value: f64) -> String {
-    serde_json::Number::from_f64(value).map_or_else(|| "null".to_owned(), |n| n.to_string())
-}
-
-/// A member's name.
-struct Name(String);
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(Cow::<str>::deserialize(deserializer)?.into_owned()))
-    }
+const fn is_escaped(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f)
 }
 
 #[cfg(test)]

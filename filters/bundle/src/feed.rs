@@ -72,8 +72,9 @@ impl FeedLink {
     }
 
     /// Once a tick: the call to make.
-    pub(crate) fn due(&mut self, shared: &dyn SharedData) -> Option<HttpCall> {
+    pub(crate) fn due(&mut self, shared: &dyn SharedData, now: UnixMillis) -> Option<HttpCall> {
         self.ticks = self.ticks.saturating_add(1);
+        self.feed.clock(now);
         let message = self.feed.tick(shared)?;
         Some(self.call_with(message))
     }

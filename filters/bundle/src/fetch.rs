@@ -194,7 +194,10 @@ impl Source {
             self.due_at = if claim.in_flight { now } else { claim.until };
             return Turn::Nothing;
         }
-        let earliest = UnixMillis(claim.began.0.saturating_add(UNKNOWN_KEY_PAUSE_MS));
+        // Its own fetch counts, too: where two documents run in one process, each writes over the
+        // other's claim.
+        let began = claim.began.max(self.began);
+        let earliest = UnixMillis(began.0.saturating_add(UNKNOWN_KEY_PAUSE_MS));
         if !due && is_before(now, earliest, UNKNOWN_KEY_PAUSE_MS) {
             self.quiet_until = earliest;
             self.due_at = self.due_at.min(earliest);

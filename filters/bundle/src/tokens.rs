@@ -37,12 +37,13 @@ pub(crate) fn header_of(place: &TokenPlace) -> Option<&str> {
     }
 }
 
-/// Whether what stands there must not get any further: addresses and cookies end up in logs, and
-/// an upstream answers for the subprotocols that it is offered.
-pub(crate) const fn is_stripped(place: &TokenPlace) -> bool {
-    match place {
-        TokenPlace::Authorization | TokenPlace::Header(_) => false,
-        TokenPlace::Query(_) | TokenPlace::Cookie(_) | TokenPlace::WebSocketProtocol(_) => true,
+/// Whether any of these places can hold what must not get any further: addresses and cookies end
+/// up in logs, an upstream answers for the subprotocols that it is offered, and where there are
+/// several places, what stands in all but one of them was never verified.
+pub(crate) fn is_stripped(places: &[TokenPlace]) -> bool {
+    match places {
+        [] | [TokenPlace::Authorization | TokenPlace::Header(_)] => false,
+        _ => true,
     }
 }
 
@@ -108,12 +109,26 @@ fn unusable() -> Denial {
     Denial::invalid_token("token_unusable")
 }
 
-/// Takes tokens out of all places from which they must not get any further, whichever decided.
+/// Takes tokens out of all places from which they must not get any further, whichever decided: of
+/// headers, only the one that decided stays.
 pub(crate) fn strip(
     places: &[TokenPlace],
     request: &RequestHeaders<'_>,
     effects: &mut dyn Effects,
 ) {
+    let mut decided = false;
+    for place in places {
+        let holds = !matches!(at(place, request), Ok(None));
+        let header = match place {
+            TokenPlace::Authorization => Some(headers::AUTHORIZATION),
+            TokenPlace::Header(name) => Some(name.as_str()),
+            _ => None,
+        };
+        if let Some(header) = header.filter(|_| decided && holds) {
+            effects.remove_header(header);
+        }
+        decided |= holds;
+    }
     if let Some(target) = request.target {
         let names = places.iter().filter_map(|place| match place {
             TokenPlace::Query(name) => Some(name),

@@ -31,7 +31,10 @@ pub(crate) fn read(steady_ms: u64, passed_ms: u64, now: UnixMillis, server_ms: u
         // Whichever of the two is behind may never have been set.
         now.0.max(server_ms)
     } else {
-        steady_ms.saturating_add(passed_ms).saturating_add(passed_ms / LATE_SHARE)
+        let counted = steady_ms.saturating_add(passed_ms).saturating_add(passed_ms / LATE_SHARE);
+        // What counts too much must not run away from both clocks: the head start would be there
+        // when they jump together.
+        if server_ms == 0 { counted } else { counted.min(now.0.max(server_ms)) }
     };
     let server_ms = if server_ms == 0 { u64::MAX } else { server_ms };
     let earliest = now.0.min(server_ms).min(steady_ms);

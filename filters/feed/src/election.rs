@@ -14,8 +14,8 @@ use postern_filter_shared_data::SharedData;
 
 use crate::tagged::is_after;
 
-const VMS: &str = "postern.feed.vms";
-const LEADER: &str = "postern.feed.leader";
+const VMS: &str = name!("vms");
+const LEADER: &str = name!("leader");
 
 /// Ticks without a beat after which the elected VM counts as gone.
 const SILENT_TICKS: u32 = 20;

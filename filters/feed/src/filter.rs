@@ -10,7 +10,7 @@ use postern_revocation::{Bloom, Fingerprint, Layout};
 use crate::tagged::{self, Overtaken, TAG_BYTES};
 
 fn key(filter: u32, segment: usize) -> String {
-    format!("postern.feed.filter.{}.{segment}", filter & 1)
+    format!(name!("filter.{}.{}"), filter & 1, segment)
 }
 
 /// Writes a whole filter as the one after `after`; its number. Two megabytes, for a million

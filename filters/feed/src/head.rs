@@ -5,10 +5,8 @@
 
 use postern_filter_shared_data::SharedData;
 
-const HEAD: &str = "postern.feed.head";
-/// Goes up with every change of what any value of the feed looks like. A head of another format
-/// (another version of the filter runs in this process, or ran) counts as none, and is written
-/// over.
+const HEAD: &str = name!("head");
+/// As in the names: what is of another format counts as no head, and is written over.
 const FORMAT: u8 = 3;
 
 /// Where the elected VM has got to.

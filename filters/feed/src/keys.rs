@@ -15,7 +15,7 @@ const MOST_JWKS_BYTES: usize = 262_144;
 const MOST_DIGEST_BYTES: usize = 64;
 
 fn key(place: usize) -> String {
-    format!("postern.feed.keys.{place}")
+    format!(name!("keys.{}"), place)
 }
 
 /// Length of the name, name, length of the digest, digest, JWKS.

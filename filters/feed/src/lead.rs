@@ -5,6 +5,7 @@ use postern_proto::feed::v1::{ExchangeRequest, ExchangeResponse};
 use postern_request::UnixMillis;
 
 use crate::head::Head;
+use crate::keys::Published;
 use crate::pace::Pace;
 use crate::snapshot::THIN_PIECE_BYTES;
 use crate::usage::Idle;
@@ -34,6 +35,8 @@ pub(crate) struct Lead {
     at_once: u32,
     /// The last call went well.
     is_calm: bool,
+    /// The server is to be heard at once.
+    hurried: bool,
     pace: Pace,
     wanted: Wanted,
     idle: Idle,
@@ -56,11 +59,17 @@ impl Lead {
             pause: 0,
             at_once: 0,
             is_calm: true,
+            hurried: false,
             pace: Pace::new(&settings.envoy_id),
             wanted: Wanted::new(),
             idle: Idle::default(),
             document_digest: None,
         }
+    }
+
+    /// Nobody knows how old what is known is: the next call is due, and is not to wait.
+    pub(crate) const fn hurry(&mut self) {
+        self.hurried = true;
     }
 
     /// Once a tick: whether it is time for a call.
@@ -80,7 +89,7 @@ impl Lead {
         // Keys that are missing do not wait for the next poll, nor behind a call that the server
         // holds: that one is given up, and whatever it would have brought comes with the next.
         let may_break_in = self.is_calm && self.call.is_none_or(|call| call.waits);
-        if may_break_in && self.wanted.is_due(settings) {
+        if may_break_in && (self.hurried || self.wanted.is_due(settings)) {
             return true;
         }
         if self.pause > 0 {
@@ -93,13 +102,17 @@ impl Lead {
     /// The call to make now. One that was never answered is made up for by it.
     pub(crate) fn ask(
         &mut self,
+        shared: &dyn SharedData,
         head: &Head,
         settings: &Settings,
         digest: &str,
     ) -> ExchangeRequest {
+        // Another VM, held up for long, may have written an older set of keys down since.
+        self.writer.keys = Published::read(shared, &settings.issuers);
+        let hurried = core::mem::take(&mut self.hurried);
         let snapshot = self.writer.snapshot.as_ref();
         // Whoever has nothing yet, or half of it, does not wait.
-        let waits = settings.waits() && head.synced && snapshot.is_none();
+        let waits = settings.waits() && head.synced && snapshot.is_none() && !hurried;
         let wait_ms = if waits { settings.wait_ms } else { 0 };
         let max_bytes = match snapshot {
             Some(progress) => progress.piece_bytes(),

@@ -12,6 +12,15 @@
 //!
 //! Deliberately absent: the host. Shared data is a port, calls are handed out to be sent.
 
+/// The name of a value in shared data. The format is a part of it: a module that is replaced while
+/// its process goes on leaves its values behind, and what they look like only it knew. Goes up
+/// with every change of what any of them looks like.
+macro_rules! name {
+    ($rest:literal) => {
+        concat!("postern.feed.3.", $rest)
+    };
+}
+
 mod clock;
 mod election;
 mod filter;
@@ -48,6 +57,10 @@ pub use settings::Settings;
 use usage::Usage;
 use view::View;
 
+/// The wall clock moves by a tick from tick to tick, late ones included; by more than this it was
+/// set, or the process stood still.
+const JUMP_MS: u64 = 2_000;
+
 /// A VM's end of the feed.
 #[derive(Debug)]
 pub struct Feed {
@@ -63,6 +76,8 @@ pub struct Feed {
     wanted: Cell<u64>,
     /// Grows whenever something may have been revoked.
     generation: u32,
+    /// The wall clock at the last tick.
+    now: UnixMillis,
 }
 
 impl Feed {
@@ -78,8 +93,20 @@ impl Feed {
             usage: Usage::default(),
             wanted: Cell::new(0),
             generation: 1,
+            now,
             digest: digest.to_owned(),
             settings,
+        }
+    }
+
+    /// The wall clock, to be told before every tick. It jumps, and a process may stand still: both
+    /// look alike, and after either nobody knows how old what is known is. So it counts as old as
+    /// the clock says, and the server is asked at once.
+    pub fn clock(&mut self, now: UnixMillis) {
+        let before = core::mem::replace(&mut self.now, now);
+        let jumped = before.0 > 0 && now.0.abs_diff(before.0) > JUMP_MS;
+        if jumped && let Some(lead) = &mut self.lead {
+            lead.hurry();
         }
     }
 
@@ -100,7 +127,7 @@ impl Feed {
         if !lead.tick(shared, &mut self.view, &self.settings) {
             return None;
         }
-        framing::frame(&lead.ask(&self.view.head, &self.settings, &self.digest))
+        framing::frame(&lead.ask(shared, &self.view.head, &self.settings, &self.digest))
     }
 
     /// What came of the last call. It may bring the body of a call to make at once: what the
@@ -133,7 +160,7 @@ impl Feed {
                 false
             }
         };
-        let next = goes_on.then(|| lead.ask(&self.view.head, &self.settings, &self.digest));
+        let next = goes_on.then(|| lead.ask(shared, &self.view.head, &self.settings, &self.digest));
         self.notice(before);
         taken.map(|_| next.and_then(|request| framing::frame(&request)))
     }
@@ -182,15 +209,16 @@ impl Feed {
         since: Option<u32>,
         now: UnixMillis,
     ) -> Judgement {
-        if !self.is_fresh() {
-            return Judgement::Stale;
-        }
+        let is_fresh =
+            self.is_fresh() && self.view.told_ms_ago(now) <= self.settings.max_staleness_ms;
+        let good = if is_fresh { Judgement::Good } else { Judgement::Stale };
         if since == Some(self.generation) {
-            return Judgement::Good;
+            return good;
         }
+        // What is known to be revoked stays so, however long nothing has been heard.
         match self.view.is_revoked(shared, marks, issued_at, now.as_secs()) {
             Ok(true) => Judgement::Revoked,
-            Ok(false) => Judgement::Good,
+            Ok(false) => good,
             Err(_) => Judgement::Stale,
         }
     }

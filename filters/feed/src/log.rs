@@ -17,7 +17,7 @@ const LISTED: u8 = 1;
 const READ_ALL: u8 = 0;
 
 fn key(generation: u32) -> String {
-    format!("postern.feed.log.{}", generation % LOG)
+    format!(name!("log.{}"), generation % LOG)
 }
 
 /// Says what a generation has added. Where another VM has said so before, and no head has named

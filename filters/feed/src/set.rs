@@ -13,7 +13,7 @@ use crate::FeedError;
 use crate::tagged::{self, Overtaken};
 
 fn key(set: u32, bucket: u32) -> String {
-    format!("postern.feed.revoked.{}.{bucket}", set & 1)
+    format!(name!("revoked.{}.{}"), set & 1, bucket)
 }
 
 /// Begins a set after `after`; its number.

@@ -232,6 +232,7 @@ impl Process {
     fn tick(&mut self) {
         self.now.0 += 100;
         for at in 0..self.vms.len() {
+            self.vms[at].clock(UnixMillis(self.now.0 + self.ahead_ms));
             let mut next = self.vms[at].tick(&self.shared);
             while let Some(body) = next {
                 next = self.exchange(at, &body).unwrap_or_default();

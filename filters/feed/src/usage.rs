@@ -3,7 +3,7 @@
 
 use postern_filter_shared_data::SharedData;
 
-const USED: &str = "postern.feed.used";
+const USED: &str = name!("used");
 /// A VM says at most this often that it has judged a token.
 const PERIOD_MS: u64 = 1_000;
 

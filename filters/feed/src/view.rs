@@ -50,8 +50,11 @@ impl View {
         view.catch_up(shared);
         view.read_on(shared);
         if view.head.answered_ms > 0 {
-            let ticks = now.0.saturating_sub(view.head.answered_ms) / tick_ms.max(1);
-            view.silent_ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
+            // Told by a clock that has fallen back since: nobody knows how long ago.
+            let passed_ms = now.0.checked_sub(view.head.answered_ms);
+            let ticks = passed_ms.map(|millis| millis / tick_ms.max(1));
+            view.silent_ticks =
+                ticks.and_then(|ticks| u32::try_from(ticks).ok()).unwrap_or(u32::MAX);
         }
         view
     }
@@ -145,6 +148,11 @@ impl View {
     /// wall clock has a part in it.
     pub(crate) fn counted_ms(&self, tick_ms: u64) -> u64 {
         u64::from(self.counted_ticks).saturating_mul(tick_ms)
+    }
+
+    /// How long ago the last answer came, by the wall clock.
+    pub(crate) const fn told_ms_ago(&self, now: UnixMillis) -> u64 {
+        now.0.saturating_sub(self.head.answered_ms)
     }
 
     /// How old what is known is, in milliseconds; none while it is not complete. The server's own

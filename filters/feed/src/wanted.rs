@@ -9,7 +9,7 @@ use crate::Settings;
 use crate::keys::MOST_ISSUERS;
 use crate::pace::hash;
 
-const WANTED: &str = "postern.feed.wanted";
+const WANTED: &str = name!("wanted");
 /// How often the server is told of one issuer.
 const AGAIN_MS: u64 = 10_000;
 /// How often the bits are written again when another VM was faster.

@@ -1,5 +1,7 @@
 //! Issuers, their keys, and what of their claims is used.
 
+mod clear_text;
+
 use postern_jose::{ClaimsRules, Issuer, KeySet};
 use postern_request::headers::{self, is_safe_value};
 

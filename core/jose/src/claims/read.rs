@@ -52,18 +52,38 @@ pub(super) fn scopes(item: &Item<'_>) -> Result<Vec<String>, TokenError> {
 }
 
 /// A NumericDate (RFC 7519 §2): a number, fractions allowed, rounded down. Strings, negative
-/// numbers and numbers beyond 2⁵³ are not dates.
+/// numbers and, unless they are whole and written so, numbers from 2⁵³ on are not dates.
 pub(crate) fn seconds(item: &Item<'_>) -> Result<u64, TokenError> {
-    const LAST: f64 = 9_007_199_254_740_992.0;
     match item {
-        Item::Other(Value::Integer(number)) => {
-            u64::try_from(*number).map_err(|_| TokenError::Claims)
-        }
-        Item::Other(Value::Float(number)) if (0.0..LAST).contains(number) => {
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            let whole = number.floor() as u64;
-            Ok(whole)
-        }
-        _ => Err(TokenError::Claims),
+        Item::Other(Value::Integer(number)) => u64::try_from(*number).ok(),
+        Item::Other(Value::Number(text)) => rounded_down(text),
+        _ => None,
     }
+    .ok_or(TokenError::Claims)
+}
+
+/// What stands before the decimal point once the exponent has moved it. Exact, where a binary
+/// fraction would round up what is close enough to the next second.
+fn rounded_down(number: &str) -> Option<u64> {
+    const BEYOND: u64 = 1 << 53;
+    let (decimal, exponent) = match number.split_once(['e', 'E']) {
+        Some((decimal, exponent)) => (decimal, exponent.parse::<i32>().ok()?),
+        None => (number, 0),
+    };
+    // Zero is the only date that may have a sign.
+    let decimal = match decimal.strip_prefix('-') {
+        Some(zero) if zero.chars().all(|c| matches!(c, '0' | '.')) => zero,
+        Some(_) => return None,
+        None => decimal,
+    };
+    let (whole, fraction) = decimal.split_once('.').unwrap_or((decimal, ""));
+    let places = i64::try_from(whole.len()).ok()? + i64::from(exponent);
+    // By then every digit has been seen; seventeen more zeros make any of them too large, and a
+    // zero none. Without an end, `0e2000000000` would be two thousand million steps.
+    let places = usize::try_from(places).unwrap_or(0).min(number.len() + 17);
+    let digits = whole.chars().chain(fraction.chars()).chain(core::iter::repeat('0'));
+    digits.take(places).try_fold(0_u64, |seconds, digit| {
+        let seconds = seconds * 10 + u64::from(digit.to_digit(10)?);
+        (seconds < BEYOND).then_some(seconds)
+    })
 }

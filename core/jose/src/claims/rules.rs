@@ -94,7 +94,7 @@ impl ClaimValue {
             Value::String(text) => Some(Self::Text(text.clone())),
             Value::Integer(number) => Some(Self::Integer(*number)),
             Value::Bool(value) => Some(Self::Bool(*value)),
-            Value::Null | Value::Float(_) | Value::Array(_) | Value::Object(_) => None,
+            Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
         }
     }
 

@@ -10,6 +10,7 @@
 )]
 
 mod dpop;
+mod rsa;
 #[path = "../support/mod.rs"]
 mod support;
 

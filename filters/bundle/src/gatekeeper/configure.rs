@@ -46,7 +46,7 @@ impl Gatekeeper {
             if STAGES.tokens { VerifierSupport::probe(host) } else { VerifierSupport::default() };
         let mut gatekeeper = Self {
             own_headers: own_headers(&document),
-            strips_tokens: document.token_places.iter().any(tokens::is_stripped),
+            strips_tokens: tokens::is_stripped(&document.token_places),
             jwt,
             fetcher,
             support,

@@ -40,7 +40,7 @@ impl Plugin for Gatekeeper {
             self.jwt.set_keys(issuer, keys);
         }
         if let Some(link) = &mut self.feed {
-            calls.extend(link.due(&host));
+            calls.extend(link.due(&host, host.now()));
             self.take_keys(&host);
         }
         calls

@@ -140,9 +140,10 @@ fn part_of_what_is_missing_makes_nothing_fresh() {
     process.server = Some(server);
     let body = process.until_asked(0);
     let next = process.exchange(0, &body).unwrap().unwrap();
-    assert_eq!(process.judge("a"), [Stale], "there is more to come");
+    assert_eq!(process.judge("alice"), [Stale], "there is more to come");
+    assert_eq!(process.judge("a"), [Revoked], "what is known to be revoked is");
     process.exchange(0, &next).unwrap();
-    assert_eq!(process.judge("a"), [Revoked]);
+    assert_eq!(process.judge("alice"), [Good]);
 }
 
 #[test]
@@ -160,7 +161,7 @@ fn an_idle_process_says_so() {
 #[test]
 fn a_busy_vm_writes_once_a_second_that_it_is() {
     let mut process = Process::synced(2, &[]);
-    let version = |process: &Process| process.shared.get("postern.feed.used").map(|(_, at)| at);
+    let version = |process: &Process| process.shared.get("postern.feed.3.used").map(|(_, at)| at);
     assert_eq!(version(&process), None);
     for _ in 0..100 {
         process.vms[1].serves();

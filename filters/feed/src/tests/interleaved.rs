@@ -95,6 +95,7 @@ fn interrupt(
         };
         assert!(first_done || second_done, "neither at {calls}");
         process.vms.extend([one, other]);
+        process.now = LATER;
         process.start_vm("d1");
         for vm in &mut process.vms {
             vm.view.tick(&process.shared);

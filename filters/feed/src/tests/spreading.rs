@@ -117,7 +117,7 @@ fn without_a_server_what_is_known_gets_stale_and_then_fresh_again() {
     process.ticks(20);
     assert_eq!(process.judge("a"), [Revoked; 2], "two seconds are not too old");
     process.ticks(15);
-    assert_eq!(process.judge("a"), [Stale; 2]);
+    assert_eq!(process.judge("a"), [Revoked; 2], "that is known for good");
     assert_eq!(process.judge("alice"), [Stale; 2]);
     assert!(process.vms[0].age_ms().unwrap() >= 3_000);
     process.server = server;

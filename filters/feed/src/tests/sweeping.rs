@@ -114,7 +114,7 @@ fn a_hollow_filter_is_made_anew() {
 fn a_damaged_filter_is_made_anew_and_nobody_is_let_in_until_then() {
     let mut process = process(1, 300, 0, 0);
     let filter = process.vms[0].view.head.filter;
-    process.shared.put(&format!("postern.feed.filter.{}.0", filter & 1), b"damage");
+    process.shared.put(&format!("postern.feed.3.filter.{}.0", filter & 1), b"damage");
     process.vms.clear();
     process.start_vm("d1");
     process.ticks(25);

@@ -55,7 +55,23 @@ fn a_reload_makes_nothing_younger() {
     assert!(process.vms[0].age_ms().unwrap() >= 2_000);
     assert_eq!(process.judge("a"), [Revoked]);
     process.ticks(12);
-    assert_eq!(process.judge("a"), [Stale]);
+    assert_eq!(process.judge("alice"), [Stale]);
+}
+
+#[test]
+fn after_a_jump_of_the_clock_or_a_standstill_the_server_is_asked_at_once() {
+    for (waits, jump_ms) in [(0, 60_000), (30_000, 60_000), (30_000, 86_400_000)] {
+        let mut process = Process::synced(2, &["a"]);
+        process.settings.wait_ms = waits;
+        process.start_vm("d1");
+        process.ticks(30);
+        assert_eq!(process.judge("alice")[0], Good);
+        process.ahead_ms = jump_ms;
+        assert_eq!(process.judge("alice")[0], Stale, "nobody knows how long it took");
+        assert_eq!(process.judge("a")[0], Revoked);
+        process.ticks(3);
+        assert_eq!(process.judge("alice")[0], Good, "{waits} {jump_ms}");
+    }
 }
 
 #[test]
@@ -115,7 +131,7 @@ fn when_others_are_faster_nothing_is_lost() {
 fn a_head_of_another_version_is_no_head() {
     let mut process = Process::synced(1, &["a"]);
     process.vms.clear();
-    process.shared.put("postern.feed.head", &[0; 60]);
+    process.shared.put("postern.feed.3.head", &[0; 60]);
     process.start_vm("d1");
     assert_eq!(process.judge("a"), [Stale]);
     process.ticks(25);

@@ -209,6 +209,39 @@ fn what_cannot_be_fetched_is_reported() {
 }
 
 #[test]
+fn keys_in_clear_text_from_elsewhere_are_taken_and_found() {
+    let service = |upstream: &str, tls: bool| {
+        format!(r#""services": {{"keys": {{"upstream": "{upstream}", "tls": {tls}}}}},"#)
+    };
+    let uri = |uri: &str| format!(r#", "jwks": {{"uri": "{uri}", "fetched_by": "server"}}"#);
+    let of_service = || r#", "jwks": {"service": "keys"}"#.to_owned();
+    for (services, jwks, expected) in [
+        (String::new(), uri("http://keys.test/j?secret"), Some("keys.test:80")),
+        (String::new(), uri("http://10.0.0.1:8080/j"), Some("10.0.0.1:8080")),
+        (String::new(), uri("http://[fd00::1]:8080/j"), Some("[fd00::1]:8080")),
+        (
+            String::new(),
+            r#", "jwks": {"uri": "http://keys.test/j"}"#.to_owned(),
+            Some("keys.test:80"),
+        ),
+        (String::new(), uri("https://keys.test/j"), None),
+        (String::new(), uri("http://127.0.0.1:8080/j"), None),
+        (String::new(), uri("http://[::1]:8080/j"), None),
+        (String::new(), uri("http://localhost/j"), None),
+        (String::new(), String::new(), None),
+        (service("keys.test:80", false), of_service(), Some("keys.test:80")),
+        (service("[fd00::1]:80", false), of_service(), Some("[fd00::1]:80")),
+        (service("keys.test:443", true), of_service(), None),
+        (service("127.0.0.1:80", false), of_service(), None),
+    ] {
+        let document = load(&format!("{services}{}", jwt("", &jwks)), &[OPEN]).unwrap();
+        let expected: Vec<(&str, String)> =
+            expected.map(|from| ("https://a.test", from.to_owned())).into_iter().collect();
+        assert_eq!(document.keys_in_clear_text(), expected, "{services}{jwks}");
+    }
+}
+
+#[test]
 fn claims_are_kept_where_rules_or_the_filter_state_ask_for_them() {
     let of_issuer = r#", "required_claims": ["sub", "org.id"],
         "claim_state": {"tenant": "org.id", "role": "role", "role_again": "role"}"#;
