@@ -25,6 +25,7 @@ use crate::api_keys::ApiKeys;
 use crate::keys::{CheckSignature, IssuerKeys};
 use crate::metrics::Metrics;
 use crate::places::Places;
+use crate::possession::Proven;
 use crate::revoked::Revoked;
 use crate::store_failure::StandIn;
 use crate::tokens::Token;
@@ -91,6 +92,17 @@ pub struct Authorizer {
 pub(crate) struct Identified {
     pub(crate) principal: Option<Principal>,
     pub(crate) shown: Possession,
+    /// The proof that this rests on. Nothing passes by it before [`Authorizer::remember`] has
+    /// found it to be new.
+    pub(crate) proven: Option<Proven>,
+}
+
+/// What a request is held to, if it is.
+#[derive(Clone, Copy)]
+struct Held<'a> {
+    document: &'a Document,
+    route: &'a Route,
+    enforced: bool,
 }
 
 /// A request that may pass.
@@ -148,6 +160,11 @@ impl Authorizer {
     /// Who calls, then what it costs. In shadow a denial is counted and the request passes: as
     /// nobody where it is about who calls, as who it is where it is about a limit. An open
     /// circuit is no rule for callers and is never shadowed.
+    ///
+    /// A proof is remembered between limits and circuit. After the limits, so that nobody fills
+    /// the memory faster than the limits let requests through: a proof that is shown again costs
+    /// whoever sends it. Before the circuit, so that it does not take its probe: nobody would
+    /// tell what came of that.
     async fn decide(
         &self,
         document: &Document,
@@ -172,17 +189,44 @@ impl Authorizer {
         };
         let address = client_address(document, request);
         let limits = asks(route, request, address, path, identified.principal.as_ref());
-        match self.spend(document, route, &limits, now).await {
-            Err(denial) if !enforced && denial.code != ErrorCode::CircuitOpen => {
+        let circuit = route
+            .circuit()
+            .map(|settings| CircuitAsk { service: route.service_name().to_owned(), settings });
+        let held = Held { document, route, enforced };
+        if identified.proven.is_none() {
+            let limit = self.spend(held, &limits, circuit, now).await?;
+            return Ok(Admitted { identified, limit });
+        }
+        let limit = self.spend(held, &limits, None, now).await?;
+        let admitted = match self.remember(&identified, now).await {
+            Err(_) if !enforced => {
                 self.parts.metrics.shadowed(&route.name);
-                Ok(Admitted { identified, limit: None })
+                Admitted { identified: Identified::default(), limit: None }
             }
-            spent => Ok(Admitted { identified, limit: spent? }),
+            remembered => {
+                remembered?;
+                Admitted { identified, limit }
+            }
+        };
+        self.spend(held, &[], circuit, now).await?;
+        Ok(admitted)
+    }
+
+    /// Remembers the proof that a caller has shown, if it had to show one.
+    pub(crate) async fn remember(
+        &self,
+        identified: &Identified,
+        now: UnixMillis,
+    ) -> Result<(), Denial> {
+        match &identified.proven {
+            Some(proven) => proven.first_use(&*self.parts.store, &self.parts.metrics, now).await,
+            None => Ok(()),
         }
     }
 
     /// The caller, by the first credential that is there and that the route takes: a token
-    /// before an API key. A credential that does not hold is refused, never passed over.
+    /// before an API key. A credential that does not hold is refused, never passed over. Whether
+    /// a proof was shown before is not judged yet.
     pub(crate) async fn authenticate(
         &self,
         document: &Document,
@@ -199,7 +243,7 @@ impl Authorizer {
                 Presented::Dpop(text) => Some(Token { text, is_dpop: true }),
             };
             if let Some(token) = token {
-                return self.by_token(document, auth, request, token, now).await;
+                return self.by_token(document, auth, request, token, now);
             }
         }
         if auth.accepts(Credential::ApiKey) {
@@ -232,20 +276,34 @@ impl Authorizer {
         }
     }
 
-    /// Limits and circuit in one call to the store.
+    /// Limits and circuit in one call to the store. In shadow only the circuit refuses.
     async fn spend(
         &self,
-        document: &Document,
-        route: &Route,
+        held: Held<'_>,
         limits: &[(&Limit, LimitAsk)],
+        circuit: Option<CircuitAsk>,
         now: UnixMillis,
     ) -> Result<Option<RateLimitStatus>, Denial> {
-        let circuit = route
-            .circuit()
-            .map(|settings| CircuitAsk { service: route.service_name().to_owned(), settings });
+        match self.ask_store(held, limits, circuit, now).await {
+            Err(denial) if !held.enforced && denial.code != ErrorCode::CircuitOpen => {
+                self.parts.metrics.shadowed(&held.route.name);
+                Ok(None)
+            }
+            spent => spent,
+        }
+    }
+
+    async fn ask_store(
+        &self,
+        held: Held<'_>,
+        limits: &[(&Limit, LimitAsk)],
+        circuit: Option<CircuitAsk>,
+        now: UnixMillis,
+    ) -> Result<Option<RateLimitStatus>, Denial> {
         if limits.is_empty() && circuit.is_none() {
             return Ok(None);
         }
+        let guards = circuit.is_some();
         let ask = DecisionAsk {
             limits: limits.iter().map(|(_, ask)| *ask).collect(),
             circuit: circuit.clone(),
@@ -254,32 +312,26 @@ impl Authorizer {
             Ok(decision) => (decision, true),
             Err(error) => {
                 tracing::debug!(%error, "deciding without the store");
-                let replicas = document.stores.replicas;
+                let replicas = held.document.stores.replicas;
                 let metrics = &self.parts.metrics;
                 let decision = self.stand_in.decide(limits, circuit, replicas, metrics, now);
                 (decision.await?, false)
             }
         };
-        self.judge(route, limits, &decision, complete)
+        if guards {
+            self.parts.metrics.circuit(held.route.service_name(), standing(decision.admission));
+        }
+        self.judge(limits, &decision, complete)
     }
 
     /// `complete`: there is an outcome for every limit, in order.
     fn judge(
         &self,
-        route: &Route,
         limits: &[(&Limit, LimitAsk)],
         decision: &Decision,
         complete: bool,
     ) -> Result<Option<RateLimitStatus>, Denial> {
         let metrics = &self.parts.metrics;
-        if route.circuit().is_some() {
-            let state = match decision.admission {
-                Admission::Pass => State::Closed,
-                Admission::Probe => State::HalfOpen,
-                Admission::Refused { .. } => State::Open,
-            };
-            metrics.circuit(route.service_name(), state);
-        }
         if let Admission::Refused { retry_after_ms } = decision.admission {
             let mut denial = Denial::new(ErrorCode::CircuitOpen, "circuit_open");
             denial.retry_after_secs = Some(retry_after_ms.div_ceil(1000));
@@ -298,6 +350,15 @@ impl Authorizer {
             });
         }
         Ok(tightest)
+    }
+}
+
+/// Where a circuit stands that has answered so.
+const fn standing(admission: Admission) -> State {
+    match admission {
+        Admission::Pass => State::Closed,
+        Admission::Probe => State::HalfOpen,
+        Admission::Refused { .. } => State::Open,
     }
 }
 

@@ -96,7 +96,8 @@ mod tests {
         let authorization = ("authorization", "Bearer b");
         let cookie = ("cookie", "x=1; at=c");
         let protocol = ("sec-websocket-protocol", "bearer, e");
-        let cases: &[(&str, &str, &[(&str, &str)])] = &[
+        type Case<'c> = (&'c str, &'c str, &'c [(&'c str, &'c str)]);
+        let cases: &[Case<'_>] = &[
             ("a", "/?at=d", &[protocol, cookie, authorization, header]),
             ("b", "/?at=d", &[protocol, cookie, authorization]),
             ("c", "/?at=d", &[protocol, cookie]),

@@ -37,8 +37,10 @@ pub(crate) fn certificate(
         CertificateSource::Forwarded => match request.headers.single(FORWARDED_CERTIFICATE) {
             Single::Absent => Ok(None),
             Single::Repeated => Err(unusable()),
+            // Envoy writes names of a certificate without quotes: a comma in one begins what looks
+            // like another element. The trusted proxy replaces the header, so there is but one.
             Single::One(header) => {
-                let hash = xfcc::certificate_hash(header, Element::FromRight(0));
+                let hash = xfcc::certificate_hash(header, Element::Only);
                 hash.map(Some).map_err(|_| unusable())
             }
         },
@@ -61,6 +63,9 @@ pub(crate) fn proof(
     };
     let proof =
         core::str::from_utf8(proof).map_err(|_| Denial::invalid_proof(DpopError::Form.reason()))?;
+    if !is_authority(&request.authority) {
+        return Err(Denial::invalid_proof(DpopError::Url.reason()));
+    }
     let url = format!("{}://{}{}", scheme(request), request.authority, request.target);
     let request = DpopRequest {
         method: &request.method,
@@ -89,6 +94,15 @@ fn scheme(request: &Incoming) -> &str {
     forwarded.filter(is_scheme).unwrap_or(&request.scheme)
 }
 
+/// Whether a URL that begins with it ends its authority where this does. Envoy lets through what
+/// would turn the rest into another path, or itself into a user's name.
+fn is_authority(text: &str) -> bool {
+    let ends_it = |found: char| {
+        matches!(found, '/' | '?' | '#' | '\\' | '@') || found.is_whitespace() || found.is_control()
+    };
+    !text.is_empty() && !text.contains(ends_it)
+}
+
 /// Shows no signature by another key to the verifier: whose key it is costs less to find out,
 /// and of their own keys clients can choose those that cost most.
 struct OneKey<'a> {
@@ -113,6 +127,7 @@ impl SignatureVerifier for OneKey<'_> {
 }
 
 /// A proof that holds, and what it was judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Proven {
     pub(crate) proof: Proof,
     pub(crate) rules: Dpop,
@@ -167,6 +182,18 @@ mod tests {
                 forwarded.iter().map(|value| (FORWARDED_SCHEME, *value)).collect();
             let request = Incoming { scheme: "http".to_owned(), ..request("GET", "/", &headers) };
             assert_eq!(scheme(&request), *expected, "{forwarded:?}");
+        }
+    }
+
+    #[test]
+    fn an_authority_is_nothing_but_that() {
+        for good in ["a.test", "A.test:443", "[::1]:80", "10.0.0.1"] {
+            assert!(is_authority(good), "{good}");
+        }
+        for bad in
+            ["", "a.test/pay", "a?b", "a#b", "a\\b", "u@a.test", "a b", "a\tb", "a\u{a0}b", "a\0"]
+        {
+            assert!(!is_authority(bad), "{bad:?}");
         }
     }
 

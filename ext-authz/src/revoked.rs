@@ -19,7 +19,7 @@ pub trait Revoked: Send + Sync {
     ) -> Result<(), Denial>;
 }
 
-/// Where nothing can be revoked, because there is no durable store that would say so.
+/// Where nothing can be revoked.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NothingRevoked;
 

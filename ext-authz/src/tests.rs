@@ -93,12 +93,15 @@ impl Gateway {
         Self { authorizer: Authorizer::new(parts), keys, proofs }
     }
 
+    /// Who sends a request, whatever its route's limits say.
     async fn identify(&self, request: &Incoming) -> Result<Identified, Denial> {
         let document = self.authorizer.parts.document.load_full();
         let path = path::without_query(&request.target);
         let route = document.find_route(&request.authority, &request.method, path);
         let route = route.unwrap().unwrap();
-        self.authorizer.authenticate(&document, &route.auth, request, NOW).await
+        let identified = self.authorizer.authenticate(&document, &route.auth, request, NOW).await?;
+        self.authorizer.remember(&identified, NOW).await?;
+        Ok(identified)
     }
 
     /// Why a request is refused; empty where it is not.
@@ -120,12 +123,22 @@ fn document(jwt: &Value) -> Document {
     let jwt = changed(json!({"issuers": issuers}), jwt);
     let document = json!({
         "version": 1,
-        "services": {"s": {"upstream": "h:1"}},
+        "services": {
+            "s": {"upstream": "h:1"},
+            "guarded": {"upstream": "h:1", "circuit": {"failures": 1, "recovery": "10s"}},
+        },
+        "limits": {"few": {"key": ["claim.sub"], "mode": "exact", "rate": "2/1h"}},
         "credentials": {"jwt": jwt},
         "routes": [
             {"name": "pay", "match": {"path": "/pay"}, "service": "s", "auth": {"any": ["jwt"]}},
             {"name": "acme", "match": {"path": "/acme"}, "service": "s",
              "auth": {"any": ["jwt"], "claims": {"tenant": ["acme"]}}},
+            {"name": "few", "match": {"path": "/few"}, "service": "s", "auth": {"any": ["jwt"]},
+             "limits": ["few"]},
+            {"name": "guarded", "match": {"path": "/guarded"}, "service": "guarded",
+             "auth": {"any": ["jwt"]}},
+            {"name": "shadow", "match": {"path": "/shadow"}, "service": "s",
+             "auth": {"any": ["jwt"]}, "limits": ["few"], "enforce": "shadow"},
         ],
     });
     postern_document::from_json(document.to_string().as_bytes()).unwrap()

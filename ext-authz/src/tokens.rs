@@ -20,8 +20,9 @@ pub(crate) struct Token<'a> {
 }
 
 impl Authorizer {
-    /// What costs little is judged first; a proof only where everything else holds.
-    pub(crate) async fn by_token(
+    /// What costs little is judged first; a proof only where everything else holds. Whether it
+    /// was shown before is not judged yet.
+    pub(crate) fn by_token(
         &self,
         document: &Document,
         auth: &Auth,
@@ -39,8 +40,8 @@ impl Authorizer {
         if let Some(rules) = auth.token() {
             rules.check(&verified)?;
         }
-        let shown = self.confirm(document, request, token.text, &verified, now).await?;
-        Ok(Identified { principal: Some(verified.claims.principal), shown })
+        let (shown, proven) = self.confirm(document, request, token.text, &verified, now)?;
+        Ok(Identified { principal: Some(verified.claims.principal), shown, proven })
     }
 
     fn verify(
@@ -71,15 +72,16 @@ impl Authorizer {
         })
     }
 
-    /// What the request shows of what its token is bound to, which must be all of it.
-    async fn confirm(
+    /// What the request shows of what its token is bound to, which must be all of it; and the
+    /// proof among that. What does not hold is not worth remembering.
+    fn confirm(
         &self,
         document: &Document,
         request: &Incoming,
         token: &[u8],
         verified: &VerifiedToken,
         now: UnixMillis,
-    ) -> Result<Possession, Denial> {
+    ) -> Result<(Possession, Option<Proven>), Denial> {
         let bound = verified.claims.confirmation;
         let mut shown = Possession::default();
         if let (Some(_), Some(source)) = (bound.certificate, document.bound.certificate) {
@@ -95,10 +97,6 @@ impl Authorizer {
             proven = Some(Proven { proof, rules });
         }
         verified.confirm(&shown).map_err(TokenError::to_denial)?;
-        // What does not hold is not worth remembering.
-        if let Some(proven) = proven {
-            proven.first_use(&*self.parts.store, &self.parts.metrics, now).await?;
-        }
-        Ok(shown)
+        Ok((shown, proven))
     }
 }

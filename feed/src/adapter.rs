@@ -161,5 +161,6 @@ fn millis(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests;
-#[cfg(all(test, feature = "tls"))]
+#[cfg(test)]
+#[cfg(feature = "tls")]
 mod tls_tests;

@@ -14,7 +14,7 @@ use crate::metrics::Outcome;
 /// What an Envoy is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// Of the durable list.
+    /// Of the durable list; 0 where nothing is said of it but key sets.
     pub epoch: u64,
     /// How far the Envoy's set goes once this is applied.
     pub cursor: u64,

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use postern_revocation::record::RECORD_BYTES;
 use postern_telemetry::Drain;
-use tokio::sync::Semaphore;
 
 use crate::Clock;
-use crate::admission::Admission;
+use crate::admission::{Admission, Place};
 use crate::answer::{Answer, Content, Refusal};
 use crate::ask::{Ask, Progress};
 use crate::keys::{KeysWanted, PublishedKeys};
@@ -19,11 +18,14 @@ use crate::peer::{PeerIdentity, Peers};
 use crate::quota::{Accounts, Counted};
 use crate::settings::SettingsError;
 use crate::state::FeedState;
+use crate::waiting::{Waiting, WaitingRoom};
 
 /// When to come back while the durable list is being read for the first time.
 const LOADING_PAUSE: Duration = Duration::from_millis(500);
 /// When to come back for a place among those who take a snapshot.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
+/// That of no set.
+const NO_EPOCH: u64 = 0;
 
 /// What an [`Exchange`] is made of.
 pub struct ExchangeParts {
@@ -49,7 +51,7 @@ pub struct Exchange {
     pace: Pace,
     accounts: Accounts,
     admission: Admission,
-    waiting: Semaphore,
+    waiting: WaitingRoom,
 }
 
 /// What there is to say, before it is said when to come back.
@@ -77,7 +79,7 @@ impl Exchange {
             pace: Pace::new(answers, jitter),
             accounts: Accounts::new(&settings.quotas, started)?,
             admission: Admission::new(answers.max_snapshots, answers.snapshot_pause),
-            waiting: Semaphore::new(answers.max_waiting.min(Semaphore::MAX_PERMITS)),
+            waiting: WaitingRoom::new(answers.max_waiting, parts.metrics.waiting.clone()),
             parts,
         })
     }
@@ -123,7 +125,7 @@ impl Exchange {
             if found.is_news() {
                 return Ok(self.say(ask, found, digest, self.may_wait(ask)));
             }
-            place = place.or_else(|| self.place(ask));
+            place = place.or_else(|| self.place(peer, ask));
             if place.is_none() {
                 return Ok(self.say(ask, found, digest, false));
             }
@@ -159,15 +161,10 @@ impl Exchange {
         })
     }
 
-    /// A place among those who wait; none for those who do not want one, when there is none left,
-    /// and when the server is on its way down.
-    fn place(&self, ask: &Ask) -> Option<Waiting<'_>> {
-        if !self.may_wait(ask) {
-            return None;
-        }
-        let permit = self.waiting.try_acquire().ok()?;
-        self.parts.metrics.waiting.inc();
-        Some(Waiting { _permit: permit, metrics: &self.parts.metrics })
+    /// A place among those who wait; none for those who do not want one, when there is none left
+    /// for this peer, and when the server is on its way down.
+    fn place<'p>(&'p self, peer: &'p PeerIdentity, ask: &Ask) -> Option<Waiting<'p>> {
+        if self.may_wait(ask) { self.waiting.enter(peer) } else { None }
     }
 
     fn may_wait(&self, ask: &Ask) -> bool {
@@ -198,12 +195,13 @@ impl Exchange {
         };
         match found {
             Ok(found) => Ok(Found { more: found.more || more_keys, key_sets, ..found }),
-            // Keys are of use all the same; what it has of the set stays as it is.
+            // Keys are of use all the same. Of the set nothing is said: by nobody's epoch, because
+            // by its own the asker would take it that nothing is missing.
             Err(Refusal::Busy { next_poll } | Refusal::OverQuota { next_poll })
                 if !key_sets.is_empty() =>
             {
                 let later = Some(next_poll);
-                Ok(Found { key_sets, later, ..Found::nothing(ask.epoch, ask.cursor) })
+                Ok(Found { key_sets, later, ..Found::nothing(NO_EPOCH, 0) })
             }
             Err(refusal) => Err(refusal),
         }
@@ -221,13 +219,14 @@ impl Exchange {
     /// The next piece of the snapshot that it takes, or the first one.
     fn piece(&self, peer: &PeerIdentity, ask: &Ask, log: &RevocationLog) -> Result<Found, Refusal> {
         let taker = (peer.clone(), ask.envoy_id.clone());
-        if !self.admission.enter(&taker, self.now()) {
+        let Some(place) = self.admission.enter(&taker, self.now()) else {
             return Err(Refusal::Busy { next_poll: self.pace.turned_away(BUSY_PAUSE) });
-        }
+        };
         let of_this_epoch =
             |progress: &Progress| progress.epoch.is_none_or(|epoch| epoch == log.epoch());
         let progress = ask.snapshot.filter(of_this_epoch);
-        if progress.is_none() {
+        // Whoever says that it has begun elsewhere takes a place here all the same.
+        if progress.is_none() || place == Place::New {
             self.take(Counted::Snapshot, peer).inspect_err(|_| self.admission.leave(&taker))?;
         }
         // The cursor before the buckets: these are at least as new. Where this replica is behind
@@ -283,18 +282,6 @@ impl Found {
 
     fn is_news(&self) -> bool {
         self.content != Content::Nothing || !self.key_sets.is_empty()
-    }
-}
-
-/// Somebody waits, for as long as this lives.
-struct Waiting<'e> {
-    _permit: tokio::sync::SemaphorePermit<'e>,
-    metrics: &'e Metrics,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.metrics.waiting.dec();
     }
 }
 

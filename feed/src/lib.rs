@@ -36,6 +36,7 @@ mod stored;
 #[cfg(test)]
 mod testing;
 mod trust;
+mod waiting;
 
 pub use adapter::FeedService;
 pub use answer::{Answer, Content, Refusal};

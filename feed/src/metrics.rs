@@ -65,7 +65,6 @@ pub struct Metrics {
     store_reads: IntCounterVec,
     records_refused: IntCounter,
     records_unreadable: IntCounter,
-    records_elsewhere: IntCounter,
     records_deleted: IntCounter,
     keys_wanted: IntCounter,
 }
@@ -134,10 +133,6 @@ impl Metrics {
                 "postern_feed_records_unreadable_total",
                 "Entries of the durable list that this version does not understand",
             )?,
-            records_elsewhere: counter(
-                "postern_feed_records_elsewhere_total",
-                "Entries of the durable list about issuers that the document does not name",
-            )?,
             records_deleted: counter(
                 "postern_feed_records_deleted_total",
                 "Expired entries that were deleted from the durable list",
@@ -194,10 +189,6 @@ impl Metrics {
 
     pub(crate) fn record_unreadable(&self) {
         self.records_unreadable.inc();
-    }
-
-    pub(crate) fn record_elsewhere(&self) {
-        self.records_elsewhere.inc();
     }
 
     pub(crate) fn records_deleted(&self, records: u64) {

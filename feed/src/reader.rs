@@ -132,10 +132,6 @@ impl Reader {
         for SourceRecord { seq, entry } in batch {
             match entry {
                 Entry::Revoked(revocation) => news |= self.keep(log, *seq, revocation),
-                Entry::Elsewhere => {
-                    self.metrics.record_elsewhere();
-                    log.skip(*seq);
-                }
                 Entry::Unreadable => {
                     self.metrics.record_unreadable();
                     tracing::warn!(seq, "a revocation cannot be understood by this version");

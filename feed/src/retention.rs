@@ -19,7 +19,9 @@ const INTERVAL: Duration = Duration::from_secs(3_600);
 /// an hour.
 const FIRST: Duration = Duration::from_secs(300);
 /// How long an entry stays after its end. What is deleted does not come back, so a clock that is
-/// wrong by less than this, here or where a token is judged, un-revokes nothing.
+/// wrong by less than this, here or where a token is judged, un-revokes nothing. Against one that
+/// is wrong by more the store has bounds of its own
+/// ([`RevocationStore::delete_expired_revocations`]).
 const GRACE_SECS: u64 = 86_400;
 /// Entries a call: whoever revokes waits no longer than deleting them takes.
 const BATCH: u32 = 1_000;
@@ -117,7 +119,11 @@ mod tests {
 
     impl Rig {
         fn start() -> Self {
-            let (store, clock) = (Arc::new(MemoryDurableStore::new()), TestClock::new());
+            Self::with_clock(TestClock::new())
+        }
+
+        fn with_clock(clock: TestClock) -> Self {
+            let store = Arc::new(MemoryDurableStore::new());
             let registry = MetricsRegistry::new("test", std::time::Instant::now()).unwrap();
             let read = {
                 let clock = clock.clone();
@@ -130,12 +136,12 @@ mod tests {
             Self { store, clock, registry }
         }
 
-        /// Revokes as many that end so many seconds after the start.
-        async fn revoke(&self, count: u64, ends: u64) {
+        /// Revokes, so many seconds after the start, as many that end so many after it.
+        async fn revoke(&self, made: u64, count: u64, ends: u64) {
             let new = |number: u64| {
                 let (kind, value) = (RevocationKind::Token, format!("{ends} {number}"));
-                let revocation = Revocation::at(START, kind, ISSUER, value, START + ends);
-                let created_at = UnixMillis(START * 1_000);
+                let revocation = Revocation::at(START + made, kind, ISSUER, value, START + ends);
+                let created_at = UnixMillis((START + made) * 1_000);
                 NewRevocation { revocation: revocation.unwrap(), created_at, reason: None }
             };
             self.store.revoke((0..count).map(new).collect()).await.unwrap();
@@ -158,21 +164,34 @@ mod tests {
     async fn what_ended_a_day_ago_is_deleted_in_batches() {
         let rig = Rig::start();
         for (count, ends) in [(1_000, 60), (1_000, 61), (500, 62), (3, 7 * DAY_SECS)] {
-            rig.revoke(count, ends).await;
+            rig.revoke(0, count, ends).await;
         }
         tokio::time::sleep(HOUR * 23).await;
         assert_eq!(rig.kept().await, 2_503, "not before its time");
+        rig.revoke(DAY_SECS, 1, 7 * DAY_SECS + 1).await;
         tokio::time::sleep(HOUR * 3).await;
-        assert_eq!(rig.kept().await, 3);
+        assert_eq!(rig.kept().await, 4);
         assert!(rig.deleted());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_clock_that_jumps_ahead_deletes_nothing() {
         let rig = Rig::start();
-        rig.revoke(1, 3_600).await;
+        rig.revoke(0, 1, 3_600).await;
         rig.clock.step(i64::from(u32::MAX));
         tokio::time::sleep(HOUR * 3).await;
         assert_eq!(rig.kept().await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_was_ahead_from_the_start_deletes_nothing_that_lives() {
+        let clock = TestClock::new();
+        clock.step(i64::from(u32::MAX));
+        let rig = Rig::with_clock(clock);
+        for (made, ends) in [(0, 60), (30, 3_600), (90, 7_200)] {
+            rig.revoke(made, 1, ends).await;
+        }
+        tokio::time::sleep(HOUR * 3).await;
+        assert_eq!(rig.kept().await, 2, "by the others' clocks one alone has ended");
     }
 }

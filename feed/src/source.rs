@@ -21,8 +21,6 @@ pub struct SourceRecord {
 pub enum Entry {
     /// This is revoked.
     Revoked(Revocation),
-    /// Something that no token which is accepted here can have: other gateways share the list.
-    Elsewhere,
     /// Nothing that can be read here, as when a newer version wrote a kind of revocation that
     /// this one does not know.
     Unreadable,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use postern_revocation::{FingerprintKey, Marks};
 
 use crate::freshness::Freshness;
 use crate::keys::KeySets;
@@ -49,7 +48,8 @@ impl FeedState {
         &self.keys
     }
 
-    /// The log in use; none before the durable list has been read once.
+    /// The log in use; none before the durable list has been read once. Whoever asks it about a
+    /// token makes the marks with its own key: another log may be in use a moment later.
     #[must_use]
     pub fn log(&self) -> Option<Arc<RevocationLog>> {
         self.log.load_full()
@@ -65,19 +65,6 @@ impl FeedState {
     #[must_use]
     pub fn is_loaded(&self) -> bool {
         self.log.load().is_some()
-    }
-
-    /// What [`Marks`] are made with; none before the list has been read once.
-    #[must_use]
-    pub fn fingerprint_key(&self) -> Option<FingerprintKey> {
-        self.log.load().as_ref().map(|log| *log.key())
-    }
-
-    /// Whether a token is revoked, by its marks and its `iat`, both as of the key that
-    /// [`FeedState::fingerprint_key`] told. Times in seconds.
-    #[must_use]
-    pub fn is_revoked(&self, marks: &Marks, iat: Option<u64>, now: u64) -> bool {
-        self.log.load().as_ref().is_some_and(|log| log.is_revoked(marks, iat, now))
     }
 
     /// How old what is known is: nothing in normal times, and none before the list has been read

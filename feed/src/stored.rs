@@ -1,52 +1,25 @@
 //! The store's ports as the loader wants them.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use postern_request::UnixMillis;
-use postern_revocation::Revocation;
 use postern_store::bus::{Wakeup, Wakeups};
 use postern_store::durable::{FeedIdentity, RevocationRecord, RevocationStore};
 use postern_store::{BoxFuture, StoreError};
-use sha2::{Digest as _, Sha256};
 
-use crate::source::{Entry, RevocationSource, SourceError, SourceIdentity, SourceRecord};
+use crate::source::{RevocationSource, SourceError, SourceIdentity, SourceRecord};
 use crate::source::{WakeUp, WakeUps};
 
 /// A durable store's revocations.
 pub struct StoredRevocations {
     store: Arc<dyn RevocationStore>,
-    /// None: of all issuers.
-    issuers: Option<BTreeSet<String>>,
 }
 
 impl StoredRevocations {
     /// Those of this store.
     #[must_use]
     pub fn new(store: Arc<dyn RevocationStore>) -> Self {
-        Self { store, issuers: None }
-    }
-
-    /// Those of these issuers alone. A gateway that accepts no tokens of another need not hold
-    /// what is revoked there, nor tell its Envoys of it.
-    #[must_use]
-    pub fn of_issuers(
-        store: Arc<dyn RevocationStore>,
-        issuers: impl IntoIterator<Item = String>,
-    ) -> Self {
-        Self { store, issuers: Some(issuers.into_iter().collect()) }
-    }
-
-    fn read(&self, record: RevocationRecord) -> SourceRecord {
-        let concerns_us = |revocation: &Revocation| {
-            let issuers = self.issuers.as_ref();
-            issuers.is_none_or(|issuers| issuers.contains(revocation.issuer()))
-        };
-        let entry = match record.revocation {
-            Some(revocation) if !concerns_us(&revocation) => Entry::Elsewhere,
-            read => read.into(),
-        };
-        SourceRecord { seq: record.seq, entry }
+        Self { store }
     }
 }
 
@@ -55,7 +28,6 @@ impl RevocationSource for StoredRevocations {
         Box::pin(async move {
             let FeedIdentity { epoch, fingerprint_key } =
                 self.store.feed_identity().await.map_err(read_error)?;
-            let epoch = self.issuers.as_ref().map_or(epoch, |issuers| epoch_of(epoch, issuers));
             Ok(SourceIdentity { epoch, key: fingerprint_key })
         })
     }
@@ -69,22 +41,13 @@ impl RevocationSource for StoredRevocations {
         Box::pin(async move {
             let page = self.store.revocations_since(after_seq, limit, now).await;
             // None is left out: whoever reads goes by the numbers, and by how many there are.
-            Ok(page.map_err(read_error)?.into_iter().map(|record| self.read(record)).collect())
+            Ok(page.map_err(read_error)?.into_iter().map(read).collect())
         })
     }
 }
 
-/// What these issuers' part of a list is known by. A cursor says nothing of entries that were
-/// passed over: whoever has read another part must read this one from its beginning.
-fn epoch_of(epoch: u64, issuers: &BTreeSet<String>) -> u64 {
-    let mut hash = Sha256::new_with_prefix(epoch.to_le_bytes());
-    for issuer in issuers {
-        hash.update(issuer.len().to_le_bytes());
-        hash.update(issuer);
-    }
-    let digest = hash.finalize();
-    // 0 stands for none.
-    digest.first_chunk().map_or(epoch, |bytes| u64::from_le_bytes(*bytes)).max(1)
+fn read(record: RevocationRecord) -> SourceRecord {
+    SourceRecord { seq: record.seq, entry: record.revocation.into() }
 }
 
 fn read_error(error: StoreError) -> SourceError {
@@ -123,7 +86,8 @@ impl WakeUps for BusWakeUps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use postern_revocation::RevocationKind;
+    use crate::source::Entry;
+    use postern_revocation::{Revocation, RevocationKind};
     use postern_store::durable::NewRevocation;
     use postern_store::durable::memory::MemoryDurableStore;
     use postern_store::{LocalBus, RevocationBus as _};
@@ -151,34 +115,6 @@ mod tests {
         assert_eq!(rest, [Entry::Revoked(new("issuer", "c").revocation)]);
         let late = source.revocations_since(0, 2, UnixMillis(500_000)).await.unwrap();
         assert!(late.is_empty(), "what has expired is left out");
-    }
-
-    #[tokio::test]
-    async fn what_other_issuers_tokens_are_revoked_is_passed_over_in_its_place() {
-        let store = Arc::new(MemoryDurableStore::new());
-        let all = [new("theirs", "a"), new("ours", "b"), new("ours ", "c"), new("theirs", "d")];
-        let seqs = store.revoke(all.to_vec()).await.unwrap();
-        let source = StoredRevocations::of_issuers(store, ["ours".to_owned()]);
-        let page = source.revocations_since(0, 10, UnixMillis(200_000)).await.unwrap();
-        assert_eq!(page.iter().map(|record| record.seq).collect::<Vec<_>>(), seqs);
-        let entries: Vec<Entry> = page.into_iter().map(|record| record.entry).collect();
-        let ours = Entry::Revoked(new("ours", "b").revocation);
-        assert_eq!(entries, [Entry::Elsewhere, ours, Entry::Elsewhere, Entry::Elsewhere]);
-    }
-
-    #[tokio::test]
-    async fn another_choice_of_issuers_is_another_list() {
-        let store = Arc::new(MemoryDurableStore::new());
-        let epoch = async |issuers: &[&str]| {
-            let issuers = issuers.iter().map(|issuer| (*issuer).to_owned());
-            let store = Arc::clone(&store) as Arc<dyn RevocationStore>;
-            StoredRevocations::of_issuers(store, issuers).feed_identity().await.unwrap().epoch
-        };
-        let both = epoch(&["a", "b"]).await;
-        assert_eq!(both, epoch(&["b", "a"]).await, "in whatever order");
-        for other in [&["a"][..], &["ab"], &["a", "b", "c"], &[]] {
-            assert_ne!(both, epoch(other).await, "{other:?}");
-        }
     }
 
     #[tokio::test]

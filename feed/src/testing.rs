@@ -127,7 +127,7 @@ impl RevocationSource for FakeSource {
                 inner.reads += 1;
                 let is_alive = |record: &&SourceRecord| match &record.entry {
                     Entry::Revoked(revocation) => revocation.expires_at() > now.as_secs(),
-                    Entry::Elsewhere | Entry::Unreadable => true,
+                    Entry::Unreadable => true,
                 };
                 let entries = inner.entries.iter().filter(|entry| entry.seq > after_seq);
                 let entries = entries.filter(is_alive);

@@ -81,7 +81,7 @@ pub struct Render {
 #[derive(Debug, Subcommand)]
 pub enum RenderTarget {
     /// An Envoy bootstrap: envoy.json.
-    Envoy(RenderEnvoy),
+    Envoy(Box<RenderEnvoy>),
     /// Istio manifests.
     Istio(RenderIstio),
 }
@@ -270,6 +270,7 @@ pub enum KeysAction {
         #[command(flatten)]
         durable: Durable,
         /// Its id.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
 }
@@ -403,19 +404,19 @@ pub struct TokenRevoke {
     #[arg(group = "revoked")]
     pub token: Option<String>,
     /// Revoke one token, by its `jti`.
-    #[arg(long, group = "revoked")]
+    #[arg(long, group = "revoked", allow_hyphen_values = true)]
     pub jti: Option<String>,
     /// Revoke all tokens of a session.
-    #[arg(long, group = "revoked")]
+    #[arg(long, group = "revoked", allow_hyphen_values = true)]
     pub session: Option<String>,
     /// Revoke all tokens of a subject that were issued until now.
-    #[arg(long, group = "revoked")]
+    #[arg(long, group = "revoked", allow_hyphen_values = true)]
     pub subject: Option<String>,
     /// Revoke all tokens of a client that were issued until now.
-    #[arg(long, group = "revoked")]
+    #[arg(long, group = "revoked", allow_hyphen_values = true)]
     pub client: Option<String>,
     /// Revoke all tokens that a key has signed, by its `kid`.
-    #[arg(long, group = "revoked")]
+    #[arg(long, group = "revoked", allow_hyphen_values = true)]
     pub key: Option<String>,
     /// Whose tokens: `iss`. The document's own issuer by default.
     #[arg(long)]

@@ -554,7 +554,8 @@ fn every_reason_has_its_row() {
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
             let calls = CALLS.iter().flat_map(|call| code.split(call).skip(1));
             let arguments = calls.filter_map(|rest| rest.split(')').next());
-            let of_jose = ["jose/src/error.rs", "jose/src/dpop.rs"].iter().any(|f| file.ends_with(f));
+            let of_jose =
+                ["jose/src/error.rs", "jose/src/dpop.rs"].iter().any(|f| file.ends_with(f));
             let of_tokens = code.split_once("fn reason(self)").filter(|_| of_jose);
             for part in arguments.chain(of_tokens.map(|(_, body)| body)) {
                 let texts = part.split('"').skip(1).step_by(2).filter(is_reason);

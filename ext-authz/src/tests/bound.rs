@@ -1,5 +1,6 @@
 //! Tokens that are bound to a key, and their proofs (RFC 9449 §7).
 
+use postern_circuit::Settings;
 use postern_jose::{Possession, VerifiedToken, VerifyError};
 use postern_request::ErrorCode;
 
@@ -10,6 +11,19 @@ use crate::{Answer, Revoked};
 fn with_proof(token: &str, proof: &str) -> Incoming {
     let authorization = format!("DPoP {token}");
     request("GET", "/pay", &[("authorization", &authorization), ("dpop", proof)])
+}
+
+/// One to somewhere else.
+fn with_proof_to(path: &str, token: &str, jti: &str) -> Incoming {
+    let claims = json!({"jti": jti, "htu": format!("https://a.test{path}")});
+    Incoming { target: path.to_owned(), ..with_proof(token, &proof(token, &claims)) }
+}
+
+async fn status(gateway: &Gateway, request: &Incoming, now: UnixMillis) -> u16 {
+    match gateway.authorizer.check(request, now).await {
+        Answer::Allow(_) => 200,
+        Answer::Deny(denial) => denial.status,
+    }
 }
 
 fn dpop() -> Value {
@@ -80,6 +94,63 @@ async fn the_url_is_the_one_that_the_client_knows() {
     assert_eq!(gateway.reason(&request).await, "dpop_url");
     request.headers.push(("x-forwarded-proto".to_owned(), b"https".to_vec()));
     assert_eq!(gateway.reason(&request).await, "");
+}
+
+#[tokio::test]
+async fn an_authority_ends_where_it_ends() {
+    let gateway = Gateway::new(&dpop(), memory());
+    let token = bound_token();
+    for authority in ["a.test/pay?", "a.test/pay#", "x@a.test", "a.test\\", "a.test "] {
+        let mut request = with_proof(&token, &proof(&token, &json!({})));
+        request.authority = authority.to_owned();
+        assert_eq!(gateway.reason(&request).await, "dpop_url", "{authority}");
+    }
+}
+
+#[tokio::test]
+async fn a_proof_is_remembered_once_the_limits_let_it_through() {
+    let gateway = Gateway::new(&dpop(), memory());
+    let token = bound_token();
+    let [first, second] = ["j1", "j2"].map(|jti| with_proof_to("/few", &token, jti));
+    assert_eq!(status(&gateway, &first, NOW).await, 200);
+    assert_eq!(status(&gateway, &first, NOW).await, 401, "shown again, and paid for");
+    assert_eq!(status(&gateway, &second, NOW).await, 429);
+    assert_eq!(gateway.reason(&second).await, "", "it was not used up");
+    assert_eq!(gateway.reason(&second).await, "dpop_replayed");
+}
+
+#[tokio::test]
+async fn a_proof_that_is_shown_again_takes_no_probe() {
+    let store = memory();
+    let gateway = Gateway::new(&dpop(), Arc::clone(&store));
+    let token = bound_token();
+    let [seen, open, new] = ["j1", "j2", "j3"].map(|jti| with_proof_to("/guarded", &token, jti));
+    assert_eq!(status(&gateway, &seen, NOW).await, 200);
+    let settings = Settings { consecutive_failures: 1, recovery_ms: 10_000 };
+    let circuit = CircuitAsk { service: "guarded".to_owned(), settings };
+    store.record_outcome(&circuit, false, NOW).await.unwrap();
+    assert_eq!(status(&gateway, &open, NOW).await, 503);
+    let later = UnixMillis(NOW.0 + 10_000);
+    assert_eq!(status(&gateway, &seen, later).await, 401);
+    assert_eq!(status(&gateway, &new, later).await, 200, "the probe");
+}
+
+#[tokio::test]
+async fn in_shadow_a_proof_that_is_shown_again_proves_nothing() {
+    let gateway = Gateway::new(&dpop(), memory());
+    let token = bound_token();
+    let [first, second, third] =
+        ["j1", "j2", "j3"].map(|jti| with_proof_to("/shadow", &token, jti));
+    let subject = async |request: &Incoming| match gateway.authorizer.check(request, NOW).await {
+        Answer::Allow(evidence) => evidence.principal.map(|principal| principal.subject),
+        Answer::Deny(denial) => panic!("refused with {}", denial.status),
+    };
+    let alice = Some("alice".to_owned());
+    assert_eq!((subject(&first).await, subject(&first).await), (alice.clone(), None));
+    // Beyond the limit, which counts in shadow, too, a proof is remembered all the same.
+    for request in [second, third] {
+        assert_eq!((subject(&request).await, subject(&request).await), (alice.clone(), None));
+    }
 }
 
 #[tokio::test]

@@ -54,10 +54,13 @@ async fn a_forwarded_certificate_counts_where_the_document_says_so() {
     let (ours, others) =
         (format!("Hash={}", hex(&client_hash())), format!("Hash={}", hex(&[7; 32])));
     let (last, first) = (format!("{others},{ours}"), format!("{ours},{others}"));
+    // As Envoy writes the certificate of somebody who has found a CA that signs such a name.
+    let forged = format!("{others};URI=spiffe://a/b,{ours}");
     let cases: &[(&[&str], &str)] = &[
         (&[&ours], ""),
-        (&[&last], ""),
-        (&[&first], "token_confirmation"),
+        (&[&last], "certificate_unusable"),
+        (&[&first], "certificate_unusable"),
+        (&[&forged], "certificate_unusable"),
         (&[&others], "token_confirmation"),
         (&[], "token_confirmation"),
         (&[&ours, &ours], "certificate_unusable"),

@@ -243,6 +243,88 @@ async fn snapshots_are_admitted_a_few_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_turned_away_is_told_of_keys_and_not_that_nothing_is_missing() {
+    let source = FakeSource::new(7);
+    source.revoke("a");
+    let settings = with_answers(Answers { max_snapshots: 1, ..Answers::default() });
+    let rig = Rig::loaded(&source, settings).await;
+    let mut synced = Client::new("synced");
+    synced.sync(&rig).await;
+    source.become_another(8);
+    source.revoke("b");
+    tokio::time::sleep(SECOND * 31).await;
+    let mut first = Client::new("first");
+    first.ask.max_bytes = Some(100_000);
+    first.exchange(&rig).await.unwrap();
+    rig.state.keys().set("issuer", "{}".to_owned()).unwrap();
+    synced.ask.key_digests.insert("issuer".to_owned(), String::new());
+    let answer = synced.exchange(&rig).await.unwrap();
+    assert_eq!((answer.content, answer.key_sets.len()), (Content::Nothing, 1));
+    assert_ne!(answer.epoch, 7, "it would take that for all that there is");
+    assert_eq!((answer.epoch, answer.cursor), (NO_EPOCH, 0));
+    assert_eq!((synced.ask.epoch, synced.ask.cursor), (7, 1), "what it has stays good");
+
+    first.sync(&rig).await;
+    synced.sync(&rig).await;
+    synced.assert_holds(["b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_peer_leaves_places_for_others_and_pays_for_its_own() {
+    let source = FakeSource::new(7);
+    source.revoke("a");
+    let quotas = Quotas {
+        snapshots: Quota { times: 3, period: SECOND * 60, burst: 3 },
+        ..Quotas::default()
+    };
+    let answers = Answers { max_snapshots: 4, ..Answers::default() };
+    let rig = Rig::loaded(&source, Settings { quotas, answers, ..Settings::default() }).await;
+    // Each of them says that it has begun somewhere else.
+    let begun = |name: &str, peer: &str| {
+        let mut client = Client::new(name);
+        client.peer = PeerIdentity::Credential(peer.to_owned());
+        client.ask.max_bytes = Some(4_096);
+        client.ask.snapshot = Some(Progress { epoch: Some(7), cursor: 1, next_bucket: 1 });
+        client
+    };
+    let ask = async |client: &Client| rig.exchange.exchange(&client.peer, &client.ask).await;
+    let [a, b, c] = ["1", "2", "3"].map(|name| begun(name, "greedy"));
+    for client in [&a, &b, &a] {
+        assert!(is_snapshot(&ask(client).await.unwrap()));
+    }
+    assert!(matches!(ask(&c).await, Err(Refusal::Busy { .. })), "it has its half");
+    assert!(is_snapshot(&ask(&begun("1", "other")).await.unwrap()));
+
+    tokio::time::sleep(SECOND * 11).await;
+    assert!(is_snapshot(&ask(&c).await.unwrap()), "the third that it takes");
+    let refusal = ask(&a).await.unwrap_err();
+    assert!(matches!(refusal, Refusal::OverQuota { .. }), "{refusal}");
+    assert_eq!(rig.metric("postern_feed_snapshots_active{"), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_peer_leaves_places_to_wait_for_others() {
+    let settings = with_answers(Answers { max_waiting: 4, ..Answers::default() });
+    let rig = Rig::loaded(&FakeSource::new(7), settings).await;
+    let mut client = Client::new("a").waiting(SECOND * 20);
+    client.sync(&rig).await;
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        let (client, exchange) = (client.clone(), Arc::clone(&rig.exchange));
+        waiting.spawn(async move { exchange.exchange(&client.peer, &client.ask).await });
+    }
+    tokio::time::sleep(MILLISECOND).await;
+    assert_eq!(rig.metric("postern_feed_waiting{"), 2.0);
+    let turned_away = waiting.join_next().await.unwrap().unwrap().unwrap();
+    assert!(turned_away.next_poll >= MILLISECOND * 900);
+    let mut other = client.clone();
+    other.peer = PeerIdentity::Credential("other".to_owned());
+    let before = tokio::time::Instant::now();
+    other.exchange(&rig).await.unwrap();
+    assert!(before.elapsed() >= SECOND * 10, "there was a place");
+}
+
+#[tokio::test(start_paused = true)]
 async fn peers_have_quotas_of_their_own() {
     let minute = SECOND * 60;
     let quotas = Quotas {

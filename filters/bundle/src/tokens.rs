@@ -41,10 +41,7 @@ pub(crate) fn header_of(place: &TokenPlace) -> Option<&str> {
 /// up in logs, an upstream answers for the subprotocols that it is offered, and where there are
 /// several places, what stands in all but one of them was never verified.
 pub(crate) fn is_stripped(places: &[TokenPlace]) -> bool {
-    match places {
-        [] | [TokenPlace::Authorization | TokenPlace::Header(_)] => false,
-        _ => true,
-    }
+    !matches!(places, [] | [TokenPlace::Authorization | TokenPlace::Header(_)])
 }
 
 /// The token in the first place that holds one. What cannot be a token there is refused and

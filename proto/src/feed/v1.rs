@@ -65,7 +65,7 @@ pub struct ExchangeRequest {
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 #[prost(skip_debug)]
 pub struct ExchangeResponse {
-    /// Of the durable store.
+    /// Of the durable store; 0 where nothing is said of it but key sets.
     #[prost(uint64, tag = "1")]
     pub epoch: u64,
     /// How far the asker's set goes once this is applied; may be less than it asked with.

@@ -1,10 +1,13 @@
 //! What can be rendered, and hardly works as somebody wants it.
 
-use postern_document::{CertificateSource, Document, FeedIdentity};
+use postern_document::{CertificateSource, Document, FeedIdentity, JwksSource, JwtIssuer, KeysBy};
 
 use super::EnvoyOptions;
 use crate::feed;
 use crate::places::is_loopback;
+
+/// The suite itself, as an issuer's `jwks.service`.
+const OWN_SERVICE: &str = "postern";
 
 /// What to look at before Envoy is started, one text each; none where there is nothing.
 #[must_use]
@@ -22,18 +25,57 @@ pub fn warnings(document: &Document, options: &EnvoyOptions) -> Vec<String> {
         }
     });
     let mut warnings: Vec<String> = certificate.map(str::to_owned).into_iter().collect();
+    let in_the_clear = document.keys_in_clear_text();
+    warnings.extend(in_the_clear.into_iter().map(|(issuer, from)| {
+        format!(
+            "the keys of `{issuer}` come in clear text from `{from}`, and whoever sits in between \
+             can sign for it: fetch them by TLS"
+        )
+    }));
+    warnings.extend(own_keys_in_the_clear(document, options));
     if document.needs_feed() {
         warnings.extend(refused_by_the_feed(document, options));
-        let in_the_clear = options.server_tls.is_none() && !is_loopback(&options.server_grpc.host);
-        if options.feed_credential.is_some() && in_the_clear {
-            warnings.push(
-                "the feed's credential goes to the server in clear text: name the server's \
-                 authority with --server-ca"
-                    .to_owned(),
-            );
-        }
+        warnings.extend(feed_in_the_clear(document, options));
     }
     warnings
+}
+
+/// The suite's own keys, which Envoy fetches from the server's public port: that has no TLS.
+fn own_keys_in_the_clear(document: &Document, options: &EnvoyOptions) -> Option<String> {
+    let is_own = |issuer: &&JwtIssuer| {
+        issuer.keys_by == KeysBy::Envoy
+            && matches!(&issuer.jwks, JwksSource::Service { service, .. } if service == OWN_SERVICE)
+    };
+    let own = document.issuers.iter().find(is_own)?;
+    let from = &options.server_public.host;
+    (!is_loopback(from)).then(|| {
+        format!(
+            "the keys of `{}` come in clear text from `{from}`, and whoever sits in between can \
+             sign for it: write `fetched_by: server` beside `service: {OWN_SERVICE}`, and name \
+             the server's authority with --server-ca",
+            own.issuer.issuer
+        )
+    })
+}
+
+/// What somebody between Envoy and the server could do.
+fn feed_in_the_clear(document: &Document, options: &EnvoyOptions) -> Option<String> {
+    let from = &options.server_grpc.host;
+    if options.server_tls.is_some() || is_loopback(from) {
+        return None;
+    }
+    let has_keys = document.issuers.iter().any(|issuer| issuer.keys_by == KeysBy::Feed);
+    let harm = [
+        has_keys.then_some("sign for the issuers whose keys come by it"),
+        document.revocation.is_some().then_some("hide revocations and make some up"),
+        options.feed_credential.is_some().then_some("take the feed's credential"),
+    ];
+    let harm: Vec<&str> = harm.into_iter().flatten().collect();
+    Some(format!(
+        "the feed comes from `{from}` in clear text, and whoever sits in between can {}: name the \
+         server's authority with --server-ca",
+        harm.join(", ")
+    ))
 }
 
 /// Why the server would not answer this Envoy, whose tokens would then be judged as the document

@@ -26,6 +26,13 @@ pub fn warnings(document: &Document, options: &IstioOptions) -> Vec<String> {
         ));
     }
     warnings.extend(certificate(document).map(str::to_owned));
+    let in_the_clear = document.keys_in_clear_text();
+    warnings.extend(in_the_clear.into_iter().map(|(issuer, from)| {
+        format!(
+            "the keys of `{issuer}` come in clear text from `{from}`, and whoever sits in between \
+             can sign for it: fetch them by TLS, or see to it that the mesh encrypts the way there"
+        )
+    }));
     let queries = document.token_places.iter().filter_map(|place| match place {
         TokenPlace::Query(name) => Some(format!("`{name}`")),
         _ => None,

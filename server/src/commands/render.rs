@@ -105,7 +105,7 @@ mod tests {
         let words = ["postern", "render", "envoy", "a.yaml", "--out", "b"];
         let command = Cli::try_parse_from(words.iter().chain(options)).ok()?.command;
         match command {
-            Command::Render(Render { target: RenderTarget::Envoy(arguments) }) => Some(arguments),
+            Command::Render(Render { target: RenderTarget::Envoy(arguments) }) => Some(*arguments),
             _ => None,
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use postern_document::Document;
-use postern_ext_authz::{IssuerKeys, NothingRevoked, Revoked};
+use postern_ext_authz::{IssuerKeys, Revoked};
 use postern_feed::{
     BusWakeUps, Clock, Exchange, ExchangeParts, FeedState, Jitter, Loader, Metrics, NothingListed,
     Retention, RevocationSource, Settings, StoredRevocations, Trust,
@@ -21,7 +21,10 @@ use postern_store_redis::RedisStore;
 use postern_telemetry::{Drain, MetricsRegistry, Moment};
 
 use self::keys::WantedKeys;
-use self::revoked::KnownRevocations;
+use self::revoked::{KnownRevocations, NothingKnown};
+
+/// The list is read no more often than this without news, however short `max_staleness` is.
+const SHORTEST_SAFETY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What it is made of.
 pub struct Needs<'a> {
@@ -66,7 +69,7 @@ struct List {
 pub fn build(needs: &Needs<'_>) -> Result<Feed> {
     let Needs { document, durable, .. } = *needs;
     let Some(list) = list(needs) else {
-        let revoked = Arc::new(NothingRevoked);
+        let revoked = Arc::new(NothingKnown);
         return Ok(Feed { exchange: None, revoked, state: None, bus: None });
     };
     let clock: Clock = Arc::new(Moment::now);
@@ -92,7 +95,7 @@ pub fn build(needs: &Needs<'_>) -> Result<Feed> {
     peers::warn_of_nobody(&document.feed);
     let revoked: Arc<dyn Revoked> = match durable {
         Some(_) => Arc::new(KnownRevocations::new(Arc::clone(&state))),
-        None => Arc::new(NothingRevoked),
+        None => Arc::new(NothingKnown),
     };
     Ok(Feed {
         exchange: Some((Arc::new(exchange), peers::trust(&document.feed))),
@@ -124,8 +127,8 @@ fn parts(
 fn list(needs: &Needs<'_>) -> Option<List> {
     let document = needs.document;
     if let Some(durable) = needs.durable {
-        let issuers = document.issuers.iter().map(|entry| entry.issuer.issuer.clone());
-        let source = StoredRevocations::of_issuers(revocations_of(durable), issuers);
+        // All issuers', whichever the document takes: during a change of it Envoys run both.
+        let source = StoredRevocations::new(revocations_of(durable));
         return Some(List { source: Arc::new(source), bus: bus(needs.redis) });
     }
     if document.revocation.is_some() {
@@ -153,6 +156,9 @@ fn revocations_of(durable: &Arc<dyn DurableStore>) -> Arc<dyn RevocationStore> {
     Arc::<dyn DurableStore>::clone(durable)
 }
 
+/// The list is read twice within `max_staleness` whatever the bus says: one that is connected and
+/// loses what is written to it would otherwise have the server call fresh what it has missed.
+///
 /// Envoys come back as often as the document says. An idle one may take longer, but is never on
 /// the edge of knowing too little: the next request ends its rest without a warning.
 fn settings(document: &Document) -> Settings {
@@ -164,6 +170,9 @@ fn settings(document: &Document) -> Settings {
     if let Some(revocation) = &document.revocation {
         let most = Duration::from_millis(revocation.max_staleness_ms / 3);
         answers.idle_poll_interval = answers.idle_poll_interval.min(most);
+        let reading = &mut settings.reading;
+        let half = Duration::from_millis(revocation.max_staleness_ms / 2);
+        reading.safety_interval = reading.safety_interval.min(half.max(SHORTEST_SAFETY_INTERVAL));
     }
     answers.idle_poll_interval = answers.idle_poll_interval.max(answers.poll_interval);
     settings

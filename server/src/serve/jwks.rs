@@ -4,6 +4,7 @@
 //! One task an issuer. It fetches every so often, and once more when somebody has seen a token
 //! with a key that is not there. Whatever goes wrong, the last good keys stay.
 
+mod address;
 mod discovery;
 mod fetch;
 mod metrics;
@@ -50,6 +51,13 @@ pub struct Needs<'a> {
 /// When the HTTP client cannot be made, a metric cannot be registered, or an issuer's address is
 /// none from which keys can be found.
 pub fn keep_fetching(needs: &Needs<'_>) -> Result<()> {
+    for (issuer, from) in needs.document.keys_in_clear_text() {
+        tracing::warn!(
+            issuer,
+            from,
+            "the keys of an issuer come in clear text: whoever sits in between can sign for it"
+        );
+    }
     let http = Http::new()?;
     let mut sources = Vec::new();
     for (index, issuer) in needs.document.issuers.iter().enumerate() {

@@ -39,6 +39,14 @@ impl Database {
     pub(crate) async fn close(&self) {
         on!(self, pool => pool.close().await);
     }
+
+    /// Asks for the database's own clock, in seconds since 1970.
+    pub(crate) const fn clock(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "SELECT CAST(strftime('%s', 'now') AS BIGINT)",
+            Self::Postgres(_) => "SELECT CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) AS BIGINT)",
+        }
+    }
 }
 
 /// How migrations take turns on PostgreSQL: any number, as long as all versions use the same.

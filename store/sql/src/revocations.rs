@@ -109,6 +109,7 @@ pub(crate) async fn delete_expired(
     now: UnixMillis,
     limit: u32,
 ) -> Result<u64, StoreError> {
+    let before = write_number(now.as_secs()).min(past_for_sure(database).await?);
     Ok(on!(database, pool => {
         // The end is asked for twice: one that was revoked again meanwhile is found by its old
         // number, and is alive.
@@ -116,13 +117,31 @@ pub(crate) async fn delete_expired(
             "DELETE FROM revocations WHERE expires_at <= $1 AND seq IN \
              (SELECT seq FROM revocations WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
         )
-        .bind(write_number(now.as_secs()))
+        .bind(before)
         .bind(i64::from(limit))
         .execute(pool)
         .await
         .map_err(store_error)?;
         done.rows_affected()
     }))
+}
+
+/// A second that is over whatever the caller's clock says: neither after the newest revocation
+/// was made, by the clock of whoever made it, nor after the database's own. What is over when this
+/// is read is over, too, when something is deleted by it.
+async fn past_for_sure(database: &Database) -> Result<i64, StoreError> {
+    on!(database, pool => {
+        let clock: i64 = sqlx::query_scalar(database.clock())
+            .fetch_one(pool)
+            .await
+            .map_err(store_error)?;
+        let newest: Option<i64> =
+            sqlx::query_scalar("SELECT created_at FROM revocations ORDER BY seq DESC LIMIT 1")
+                .fetch_optional(pool)
+                .await
+                .map_err(store_error)?;
+        Ok(newest.map_or(clock, |millis| clock.min(millis / 1_000)))
+    })
 }
 
 pub(crate) async fn identity(database: &Database) -> Result<FeedIdentity, StoreError> {

@@ -71,7 +71,10 @@ pub trait RevocationStore: Send + Sync {
     /// How many are alive at `now`.
     fn count_revocations(&self, now: UnixMillis) -> BoxFuture<'_, Result<u64, StoreError>>;
 
-    /// Deletes up to `limit` that are not alive at `now` any more; how many.
+    /// Deletes up to `limit` that are not alive at `now` any more; how many. None that ends after
+    /// the newest revocation was made, nor after the present of a database that has a clock of its
+    /// own: whoever asks with a clock that is ahead deletes nothing that others still count. What
+    /// is left lies there until a newer one is made.
     fn delete_expired_revocations(
         &self,
         now: UnixMillis,

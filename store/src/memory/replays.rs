@@ -15,6 +15,10 @@ const SHARDS: usize = 16;
 const KEYS_PER_SHARD: usize = 100_000;
 /// Most that one call clears away, so that no call pays for what many have left behind.
 const SWEPT_AT_ONCE: usize = 256;
+/// How much later than anything can end something may end all the same: whoever asks has read the
+/// clock a while before, and others have asked since. What ends later still was seen by a clock
+/// that ran ahead.
+const TOLERANCE_MS: u64 = 60_000;
 
 /// What was seen lately.
 #[derive(Debug)]
@@ -53,14 +57,16 @@ struct Shard {
 impl Shard {
     /// None when there is no room.
     fn remember_once(&mut self, key: ReplayKey, keep_ms: u64, now: UnixMillis) -> Option<bool> {
-        self.longest_ms = self.longest_ms.max(keep_ms);
-        self.sweep(now);
+        // Before anything is swept: what is asked for is never taken for new by being forgotten
+        // just then.
         if let Some(end) = self.ends.get(&key).copied() {
             if end > now {
                 return Some(false);
             }
             self.forget(end, key);
         }
+        self.longest_ms = self.longest_ms.max(keep_ms);
+        self.sweep(now);
         if self.ends.len() >= KEYS_PER_SHARD {
             return None;
         }
@@ -70,11 +76,12 @@ impl Shard {
         Some(true)
     }
 
-    /// Forgets some of those whose time is over, and of those that end later than anything can
-    /// that was seen until now: they were seen by a clock that ran ahead and was set right, and
-    /// would take up room until that time comes.
+    /// Forgets some of those whose time is over, and of those that end much later than anything
+    /// can that was seen until now: they were seen by a clock that ran ahead and was set right,
+    /// and would take up room until that time comes.
     fn sweep(&mut self, now: UnixMillis) {
-        let last_end = UnixMillis(now.0.saturating_add(self.longest_ms));
+        let longest_ms = self.longest_ms.saturating_add(TOLERANCE_MS);
+        let last_end = UnixMillis(now.0.saturating_add(longest_ms));
         for _ in 0..SWEPT_AT_ONCE {
             let over = self.by_end.first().filter(|(end, _)| *end <= now);
             let ahead = || self.by_end.last().filter(|(end, _)| *end > last_end);
@@ -144,6 +151,22 @@ mod tests {
         assert_eq!(shard.remember_once(key(1), 10, UnixMillis(59_999)), Some(false));
         assert_eq!(shard.remember_once(key(1), 10, UnixMillis(60_000)), Some(true));
         assert_eq!(shard.ends.len(), 1);
+    }
+
+    #[test]
+    fn whoever_has_read_the_clock_earlier_forgets_nothing() {
+        let mut shard = Shard::default();
+        let now = 1_000_000;
+        assert_eq!(shard.remember_once(key(0), 1000, UnixMillis(now)), Some(true));
+        for (number, late_ms) in [(1, 1), (2, 500), (3, TOLERANCE_MS)] {
+            let earlier = UnixMillis(now - late_ms);
+            assert_eq!(shard.remember_once(key(number), 1000, earlier), Some(true));
+            for at in [earlier, UnixMillis(now)] {
+                assert_eq!(shard.remember_once(key(0), 1000, at), Some(false), "{late_ms}");
+            }
+        }
+        let long_ago = UnixMillis(now - TOLERANCE_MS * 2);
+        assert_eq!(shard.remember_once(key(0), 1000, long_ago), Some(false), "it is looked up");
     }
 
     #[test]

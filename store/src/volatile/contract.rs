@@ -19,6 +19,7 @@ pub async fn run(store: &dyn VolatileStore, now: UnixMillis, salt: u8) {
     a_refused_request_takes_no_probe(store, now, salt).await;
     what_was_seen_is_known_for_its_time(store, now, salt).await;
     one_of_many_at_once_is_the_first(store, now, salt).await;
+    an_earlier_clock_forgets_nothing(store, now, salt).await;
 }
 
 fn ask(key: [u8; 2], salt: u8, rate: &str) -> LimitAsk {
@@ -139,4 +140,18 @@ async fn one_of_many_at_once_is_the_first(store: &dyn VolatileStore, now: UnixMi
     let first = [a, b, c, d].into_iter().filter(|seen| *seen == Ok(true)).count();
     assert_eq!(first, 1);
     assert_eq!(see().await, Ok(false));
+}
+
+/// Those who ask have read their clocks some time before, each another time.
+async fn an_earlier_clock_forgets_nothing(store: &dyn VolatileStore, now: UnixMillis, salt: u8) {
+    assert!(store.remember_once(seen(b'd', salt), 3_600_000, now).await.unwrap());
+    for (name, earlier_ms) in [(b'e', 1), (b'f', 20), (b'g', 1_000)] {
+        let earlier = UnixMillis(now.0 - earlier_ms);
+        assert!(store.remember_once(seen(name, salt), 3_600_000, earlier).await.unwrap());
+        for name in [b'd', name] {
+            let again = store.remember_once(seen(name, salt), 3_600_000, earlier).await.unwrap();
+            assert!(!again, "{earlier_ms} ms earlier");
+        }
+    }
+    assert!(!store.remember_once(seen(b'd', salt), 3_600_000, now).await.unwrap());
 }

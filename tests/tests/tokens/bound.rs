@@ -66,12 +66,15 @@ async fn certificates_are_asked_for(gateway: &Gateway) {
     let token = bound(bound_to_certificate(1));
     let (right, wrong) = (element(1), element(2));
     let quoted = format!("By=spiffe://a;Subject=\"CN=a;Hash={}\"", hex(1));
-    let cases: [(&str, &[&str], Verdict); 10] = [
+    // A name with a comma in it, which Envoy writes without quotes.
+    let forged = format!("By=spiffe://a;Hash={};URI=spiffe://b,Hash={}", hex(2), hex(1));
+    let cases: [(&str, &[&str], Verdict); 11] = [
         ("its certificate", &[&right], PASSES),
         ("another one", &[&wrong], INVALID),
         ("none", &[], INVALID),
-        ("the nearest of two", &[&format!("{wrong},{right}")], PASSES),
+        ("the nearer of two", &[&format!("{wrong},{right}")], INVALID),
         ("the farther of two", &[&format!("{right},{wrong}")], INVALID),
+        ("one within a name", &[&forged], INVALID),
         ("the first of two lines", &[&right, &wrong], INVALID),
         ("no element", &["nonsense"], INVALID),
         ("no hash", &["By=spiffe://a;URI=spiffe://b"], INVALID),

@@ -149,7 +149,7 @@ fn what_is_found_is_presented() {
 }
 
 /// The pieces of a list, without the space around them, but for those of the name.
-fn others<'l>(list: &'l [u8], separator: u8, is_it: impl Fn(&[u8]) -> bool) -> Vec<&'l [u8]> {
+fn others(list: &[u8], separator: u8, is_it: impl Fn(&[u8]) -> bool) -> Vec<&[u8]> {
     let pieces = list.split(|b| *b == separator).map(<[u8]>::trim_ascii);
     // A list of nothing is one empty piece to `split`.
     pieces.filter(|piece| !piece.is_empty() && !is_it(piece)).collect()

@@ -167,8 +167,10 @@ impl Gatekeeper {
                 xfcc::sha256_from_hex(&host.property(&PEER_CERTIFICATE)?)
             }
             CertificateSource::Forwarded => {
+                // As `ext_authz` reads it: the proxy has replaced the header, so whatever looks
+                // like several elements is made of names with commas in them.
                 let header = request.single(FORWARDED_CLIENT_CERT).one()?;
-                xfcc::certificate_hash(header, Element::FromRight(0)).ok()
+                xfcc::certificate_hash(header, Element::Only).ok()
             }
         }
     }

@@ -197,26 +197,66 @@ fn what_the_server_would_refuse_is_warned_of() {
         ..options
     };
     for (feed, options, expected) in [
-        (&json!({}), options(), None),
-        (&json!({}), away(options()), Some("without `feed.peers`")),
-        (&named, options(), Some("--feed-credential-file")),
-        (&named, credential(options()), None),
-        (&named, credential(away(options())), Some("--server-ca")),
-        (&named, credential(away(with_tls(None, false))), None),
-        (&named, credential(with_tls(None, true)), Some("the certificate counts")),
-        (&json!({}), credential(options()), Some("without `feed.peers`")),
-        (&mesh, options(), Some("--client-cert")),
-        (&mesh, credential(options()), Some("--client-cert")),
-        (&mesh, with_tls(None, true), None),
-        (&other, with_tls(None, true), Some("the workload `edge`")),
-        (&forwarded, options(), None),
+        (&json!({}), options(), vec![]),
+        (&json!({}), away(options()), vec!["without `feed.peers`", "make some up: "]),
+        (&named, options(), vec!["--feed-credential-file"]),
+        (&named, credential(options()), vec![]),
+        (&named, credential(away(options())), vec!["make some up, take the feed's credential: "]),
+        (&named, credential(away(with_tls(None, false))), vec![]),
+        (&named, credential(with_tls(None, true)), vec!["the certificate counts"]),
+        (&json!({}), credential(options()), vec!["without `feed.peers`"]),
+        (&mesh, options(), vec!["--client-cert"]),
+        (&mesh, credential(options()), vec!["--client-cert"]),
+        (&mesh, with_tls(None, true), vec![]),
+        (&other, with_tls(None, true), vec!["the workload `edge`"]),
+        (&forwarded, options(), vec![]),
+        (&forwarded, away(options()), vec!["`postern.test` in clear text"]),
     ] {
-        let warnings = warnings(&revoking(feed), &options);
-        let expected: Vec<&str> = expected.into_iter().collect();
-        assert_eq!(warnings.len(), expected.len(), "{feed}: {warnings:?}");
-        for (warning, expected) in warnings.iter().zip(expected) {
-            assert!(warning.contains(expected), "{feed}: {warning}");
-        }
+        assert_warned(&revoking(feed), &options, &expected);
     }
-    assert_eq!(warnings(&document(), &away(options())), Vec::<String>::new());
+    assert_warned(&document(), &away(options()), &[]);
+}
+
+/// These warnings, each with this in it, and no others.
+fn assert_warned(document: &Document, options: &EnvoyOptions, expected: &[&str]) {
+    let warnings = warnings(document, options);
+    assert_eq!(warnings.len(), expected.len(), "{expected:?}: {warnings:?}");
+    for (warning, expected) in warnings.iter().zip(expected) {
+        assert!(warning.contains(expected), "{expected}: {warning}");
+    }
+}
+
+#[test]
+fn keys_that_come_in_clear_text_are_warned_of() {
+    let own = "https://i.test";
+    let feed = json!({"peers": [{"spiffe": "spiffe://mesh/edge", "workloads": ["edge"]}],
+                      "forwarded_client_cert": "local_proxy"});
+    let members = json!({"issuer": own, "feed": feed});
+    let away = |options: EnvoyOptions| EnvoyOptions {
+        server_grpc: "postern.test:9191".parse().unwrap(),
+        ..options
+    };
+    let here = EnvoyOptions { server_public: "127.0.0.1:9192".parse().unwrap(), ..options() };
+    let plain = json!({"uri": "http://keys.test/jwks"});
+    let plain_by_server = json!({"uri": "http://keys.test/jwks", "fetched_by": "server"});
+    let service = json!({"service": "plain", "path": "/jwks"});
+    let ours = json!({"service": "postern"});
+    let ours_by_server = json!({"service": "postern", "fetched_by": "server"});
+    let by_feed = "can sign for the issuers whose keys come by it: ";
+    for (jwks, options, expected) in [
+        (&fetched(), options(), vec![]),
+        (&plain, options(), vec!["`https://i.test` come in clear text from `keys.test:80`"]),
+        (&plain_by_server, options(), vec!["clear text from `keys.test:80`"]),
+        (&plain_by_server, away(options()), vec!["clear text from `keys.test:80`", by_feed]),
+        (&service, options(), vec!["clear text from `10.0.0.1:80`"]),
+        (&ours, options(), vec!["clear text from `postern.test`"]),
+        (&ours, here, vec![]),
+        (&ours_by_server, options(), vec![]),
+        (&ours_by_server, away(options()), vec![by_feed]),
+        (&ours_by_server, away(with_tls(None, true)), vec![]),
+        (&Value::Null, away(options()), vec![by_feed]),
+        (&Value::Null, away(with_tls(None, true)), vec![]),
+    ] {
+        assert_warned(&asking(&members, &json!({}), jwks), &options, &expected);
+    }
 }

@@ -111,14 +111,16 @@ fn a_forwarded_certificate_is_left_only_where_the_document_goes_by_it() {
 
 #[test]
 fn what_the_mesh_does_not_keep_to_itself_is_warned_of() {
+    const PLAIN: &str = r#", "jwks": {"uri": "http://login.example.test/keys"}"#;
     let pinned = IstioOptions { wasm_sha256: Some(HASH.to_owned()), ..options(30) };
-    for (jwt, expected) in [
-        ("", None),
-        (r#""bound": {"certificate": "connection"},"#, Some("OPTIONAL_MUTUAL")),
-        (r#""bound": {"certificate": "forwarded"},"#, Some("x-forwarded-client-cert")),
-        (r#""from": [{"query": "access_token"}],"#, Some("`access_token`")),
+    for (jwt, jwks, expected) in [
+        ("", FETCHED, None),
+        (r#""bound": {"certificate": "connection"},"#, FETCHED, Some("OPTIONAL_MUTUAL")),
+        (r#""bound": {"certificate": "forwarded"},"#, FETCHED, Some("x-forwarded-client-cert")),
+        (r#""from": [{"query": "access_token"}],"#, FETCHED, Some("`access_token`")),
+        ("", PLAIN, Some("clear text from `login.example.test:80`")),
     ] {
-        let warnings = warnings(&asking("", jwt, FETCHED), &pinned);
+        let warnings = warnings(&asking("", jwt, jwks), &pinned);
         let expected: Vec<&str> = expected.into_iter().collect();
         assert_eq!(warnings.len(), expected.len(), "{jwt}: {warnings:?}");
         for (warning, expected) in warnings.iter().zip(expected) {

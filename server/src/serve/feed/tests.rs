@@ -1,5 +1,6 @@
 use postern_feed::{Ask, PeerIdentity};
-use postern_request::UnixMillis;
+use postern_jose::{Claims, Confirmation, VerifiedToken};
+use postern_request::{Principal, UnixMillis};
 use postern_revocation::{Revocation, RevocationKind};
 use postern_store::durable::NewRevocation;
 use postern_store::durable::memory::MemoryDurableStore;
@@ -9,6 +10,7 @@ use super::*;
 
 const ISSUER: &str = "https://i.test";
 const MILLISECOND: Duration = Duration::from_millis(1);
+const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
 /// A document with one issuer, found by discovery, and this beside it.
 fn document(beside: &Value) -> Document {
@@ -27,6 +29,35 @@ fn document(beside: &Value) -> Document {
     // One without issuers has no section for them.
     document.as_object_mut().unwrap().retain(|_, value| !value.is_null());
     postern_document::from_json(document.to_string().as_bytes()).unwrap()
+}
+
+/// The revocation of the token `t`.
+fn new(issuer: &str) -> NewRevocation {
+    NewRevocation {
+        revocation: Revocation::at(100, RevocationKind::Token, issuer, "t", 4_000_000_000).unwrap(),
+        created_at: UnixMillis(100_000),
+        reason: None,
+    }
+}
+
+/// A token whose signature holds, by its `jti`.
+fn token(name: &str) -> VerifiedToken {
+    let principal = Principal {
+        subject: "alice".to_owned(),
+        issuer: ISSUER.to_owned(),
+        ..Principal::default()
+    };
+    let claims = Claims {
+        audiences: vec!["gateway".to_owned()],
+        expires_at: NOW.as_secs() + 60,
+        not_before: None,
+        issued_at: Some(50),
+        token_id: Some(name.to_owned()),
+        confirmation: Confirmation::default(),
+        kept: Vec::new(),
+        principal,
+    };
+    VerifiedToken { issuer_index: 0, key_id: None, claims }
 }
 
 fn started(document: &Document, durable: Option<&Arc<dyn DurableStore>>) -> Feed {
@@ -68,7 +99,7 @@ async fn a_server_without_a_store_tells_of_keys_all_the_same() {
     let other = started(&document(&json!({})), None).state.unwrap();
     until(|| other.is_loaded()).await;
     assert_eq!(other.log().unwrap().epoch(), answer.epoch);
-    assert_eq!(other.fingerprint_key(), state.fingerprint_key());
+    assert_eq!(other.log().unwrap().key(), state.log().unwrap().key());
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,6 +107,15 @@ async fn without_a_store_nobody_is_told_that_nothing_is_revoked() {
     let revocation = json!({"revocation": {"max_staleness": "30s", "when_stale": "deny"}});
     let feed = started(&document(&revocation), None);
     assert!(feed.exchange.is_none() && feed.state.is_none());
+    for (when_stale, expected) in [("deny", Some("revocation_stale")), ("allow", None)] {
+        let rules = json!({"max_staleness": "30s", "when_stale": when_stale});
+        let document = document(&json!({"revocation": rules}));
+        let denied = started(&document, None).revoked.check(&document, &token("t"), NOW).err();
+        assert_eq!(denied.map(|denial| denial.reason), expected, "{when_stale}");
+    }
+    let silent = document(&json!({}));
+    let passes = started(&silent, None).revoked.check(&silent, &token("t"), NOW);
+    assert_eq!(passes, Ok(()), "the document asks for nothing");
     let nothing = json!({"credentials": null, "routes": [
         {"name": "a", "match": {"path": "/a"}, "service": "s", "auth": "none"},
     ]});
@@ -84,23 +124,35 @@ async fn without_a_store_nobody_is_told_that_nothing_is_revoked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_this_server_revokes_it_knows_at_once_where_it_concerns_its_issuers() {
+async fn a_token_is_judged_by_the_list() {
+    let store: Arc<dyn DurableStore> = Arc::new(MemoryDurableStore::new());
+    store.revoke(vec![new(ISSUER)]).await.unwrap();
+    let rules = json!({"revocation": {"max_staleness": "30s", "when_stale": "deny"}});
+    let document = document(&rules);
+    let feed = started(&document, Some(&store));
+    let reason = |name| {
+        let denied = feed.revoked.check(&document, &token(name), NOW).err();
+        denied.map_or("", |denial| denial.reason)
+    };
+    assert_eq!(reason("t"), "revocation_stale", "the list has not been read");
+    until(|| feed.state.as_ref().is_some_and(|state| state.is_loaded())).await;
+    assert_eq!(reason("t"), "token_revoked");
+    assert_eq!(reason("other"), "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_this_server_revokes_it_knows_at_once_whosever_tokens() {
     let store: Arc<dyn DurableStore> = Arc::new(MemoryDurableStore::new());
     let feed = started(&document(&json!({})), Some(&store));
     let (state, bus) = (feed.state.unwrap(), feed.bus.unwrap());
     until(|| state.is_loaded()).await;
     tokio::time::sleep(MILLISECOND * 300).await;
-    let new = |issuer: &str| NewRevocation {
-        revocation: Revocation::at(100, RevocationKind::Token, issuer, "t", 4_000_000_000).unwrap(),
-        created_at: UnixMillis(100_000),
-        reason: None,
-    };
     let before = tokio::time::Instant::now();
     let seqs = store.revoke(vec![new("https://other.test"), new(ISSUER)]).await.unwrap();
     bus.publish(seqs[1], &[], UnixMillis(0)).await.unwrap();
     until(|| state.log().is_some_and(|log| log.cursor() == seqs[1])).await;
     assert!(before.elapsed() <= MILLISECOND * 60, "{:?}", before.elapsed());
-    assert_eq!(state.log().unwrap().records(), 1, "the other is no issuer of this document");
+    assert_eq!(state.log().unwrap().records(), 2);
 }
 
 #[test]
@@ -117,6 +169,18 @@ fn envoys_come_back_as_the_document_says() {
         let answers = settings.answers;
         assert_eq!(answers.poll_interval, MILLISECOND * poll, "{beside}");
         assert_eq!(answers.idle_poll_interval, MILLISECOND * idle, "{beside}");
+    }
+}
+
+#[test]
+fn the_list_is_read_twice_within_what_the_document_allows() {
+    for (max_staleness, expected) in
+        [(None, 30_000), (Some("5m"), 30_000), (Some("20s"), 10_000), (Some("2s"), 1_000)]
+    {
+        let rules = max_staleness.map(|most| json!({"max_staleness": most, "when_stale": "deny"}));
+        let settings = settings(&document(&json!({"revocation": rules})));
+        assert!(settings.problems().is_empty(), "{max_staleness:?}: {:?}", settings.problems());
+        assert_eq!(settings.reading.safety_interval, MILLISECOND * expected, "{max_staleness:?}");
     }
 }
 

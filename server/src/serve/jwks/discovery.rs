@@ -3,14 +3,14 @@
 //!
 //! What is found is only as good as the way to it: over https, from the issuer's own host, with
 //! its own name in it, compared as it is (RFC 8414 §3.3). Plain http is for an issuer on this
-//! machine.
-
-use std::net::IpAddr;
+//! machine. Metadata of any other issuer names no address of an internal network: whoever writes
+//! it would choose what the server asks there.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use postern_request::json::{self, Value};
 use reqwest::Url;
 
+use super::address::{is_internal, is_loopback};
 use super::fetch::Http;
 use super::metrics::Outcome;
 use super::source::Place;
@@ -114,6 +114,13 @@ impl Discovery {
             has_no_user(&keys) && keys.fragment().is_none(),
             "its `jwks_uri` names a user or a fragment"
         );
+        // The document names the issuer's own host, so that one may be anywhere.
+        let [own, _] = &self.addresses;
+        let chosen = self.on_this_machine || keys.host_str() == own.host_str();
+        ensure!(
+            chosen || !is_internal(&keys),
+            "its `jwks_uri` is at an address of an internal network"
+        );
         let shown = keys.origin().ascii_serialization();
         Ok(Place { url: keys.into(), shown })
     }
@@ -121,12 +128,6 @@ impl Discovery {
 
 fn has_no_user(url: &Url) -> bool {
     url.username().is_empty() && url.password().is_none()
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -212,11 +213,22 @@ mod tests {
             (r#"{"issuer":"https://i.test/a","jwks_uri":"file:///etc/passwd"}"#, "not https"),
             (r#"{"issuer":"https://i.test/a","jwks_uri":"https://u@k.test"}"#, "a user"),
             (r#"{"issuer":"https://i.test/a","jwks_uri":"https://k.test/#f"}"#, "a fragment"),
+            (r#"{"issuer":"https://i.test/a","jwks_uri":"https://127.1/j"}"#, "internal"),
+            (r#"{"issuer":"https://i.test/a","jwks_uri":"https://10.0.0.1:8443/"}"#, "internal"),
+            (r#"{"issuer":"https://i.test/a","jwks_uri":"https://169.254.169.254"}"#, "internal"),
+            (r#"{"issuer":"https://i.test/a","jwks_uri":"https://[fd00::1]/j"}"#, "internal"),
+            (r#"{"issuer":"https://i.test/a","jwks_uri":"https://localhost/j"}"#, "internal"),
             (r#"{"issuer":"https://i.test/a","issuer":"b"}"#, "not JSON"),
             ("<html>", "not JSON"),
         ] {
             let error = format!("{:#}", https.read(metadata.as_bytes()).unwrap_err());
             assert!(error.contains(expected), "{metadata}: {error}");
+        }
+        // An issuer inside has its keys beside it, and nowhere else inside.
+        let inside = Discovery::new("https://10.0.0.1").unwrap();
+        for (keys, expected) in [("https://10.0.0.1:8443/j", true), ("https://10.0.0.2/j", false)] {
+            let metadata = format!(r#"{{"issuer":"https://10.0.0.1","jwks_uri":"{keys}"}}"#);
+            assert_eq!(inside.read(metadata.as_bytes()).is_ok(), expected, "{keys}");
         }
         let local = Discovery::new("http://localhost:8080").unwrap();
         let at = |keys: &str| {

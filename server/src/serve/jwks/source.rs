@@ -134,7 +134,10 @@ impl Fetch for Source {
 /// Where a service of the document answers; none for the suite itself.
 fn service_place(document: &Document, service: &str, path: &str) -> Option<Place> {
     let upstream = document.services.iter().find(|known| known.name == service)?;
-    let shown = format!("{}://{}:{}", scheme(upstream.tls), upstream.host, upstream.port);
+    // The document has IPv6 addresses without the brackets that a URL wants.
+    let brackets = if upstream.host.contains(':') { ("[", "]") } else { ("", "") };
+    let host = format!("{}{}{}", brackets.0, upstream.host, brackets.1);
+    let shown = format!("{}://{host}:{}", scheme(upstream.tls), upstream.port);
     Some(Place { url: format!("{shown}{path}"), shown })
 }
 

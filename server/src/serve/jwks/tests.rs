@@ -16,6 +16,11 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A document with one issuer.
 fn document(issuer: &str, jwks: Option<serde_json::Value>) -> Document {
+    document_with("127.0.0.1:1", issuer, jwks)
+}
+
+/// A document with one issuer, and a service `s` there.
+fn document_with(upstream: &str, issuer: &str, jwks: Option<serde_json::Value>) -> Document {
     let mut entry = json!({"issuer": issuer, "audiences": ["gateway"]});
     if let Some(jwks) = jwks {
         entry["jwks"] = jwks;
@@ -23,7 +28,7 @@ fn document(issuer: &str, jwks: Option<serde_json::Value>) -> Document {
     let document = json!({
         "version": 1,
         "issuer": "https://own.test",
-        "services": {"s": {"upstream": "127.0.0.1:1"}},
+        "services": {"s": {"upstream": upstream}},
         "credentials": {"jwt": {"issuers": [entry]}},
         "routes": [
             {"name": "a", "match": {"path": "/a"}, "service": "s", "auth": {"any": ["jwt"]}},
@@ -282,8 +287,26 @@ async fn answers_are_bounded_and_lead_nowhere_else() {
     issuer.set(|answers| answers.keys = Some(format!("{}{JWKS}", " ".repeat(262_144))));
     let error = format!("{:#}", at("/keys").fetch().await.err().unwrap());
     assert!(error.contains("262144"), "{error}");
-    issuer.set(|answers| answers.keys = Some("{\"keys\":[]}".to_owned()));
+    issuer.set(|answers| answers.keys = Some("{\"keys\":[7]}".to_owned()));
     assert!(at("/keys").fetch().await.is_err(), "the last good keys stay");
+    issuer.set(|answers| answers.keys = Some("{\"keys\":[]}".to_owned()));
+    assert!(at("/keys").fetch().await.is_ok(), "all keys were withdrawn");
+}
+
+#[tokio::test]
+async fn a_service_of_the_document_may_be_at_any_kind_of_address() {
+    for (upstream, expected) in [
+        ("[::1]:8080", "http://[::1]:8080"),
+        ("[2001:db8::1]:80", "http://[2001:db8::1]:80"),
+        ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("keys.test:8080", "http://keys.test:8080"),
+    ] {
+        let jwks = Some(json!({"service": "s", "path": "/j"}));
+        let document = document_with(upstream, "https://i.test", jwks);
+        let source = source(&document, None);
+        assert_eq!(source.place(), expected);
+        assert!(reqwest::Url::parse(source.place()).is_ok(), "{expected}");
+    }
 }
 
 #[tokio::test]

@@ -144,3 +144,20 @@ async fn the_identity_is_made_once() {
     let (_folder, other) = fresh().await;
     assert_ne!(other.feed_identity().await.unwrap(), identity);
 }
+
+#[tokio::test]
+async fn a_clock_that_is_ahead_deletes_nothing_that_has_not_ended_by_the_databases_own() {
+    let (_folder, store) = fresh().await;
+    // Both made by whoever has the wrong clock: the one thing that tells is the database.
+    let year_2100 = 4_102_444_800;
+    let token = |value: &str, expires_at| NewRevocation {
+        revocation: Revocation::at(1_000, RevocationKind::Token, "i", value, expires_at).unwrap(),
+        created_at: UnixMillis((year_2100 + 86_400) * 1_000),
+        reason: None,
+    };
+    store.revoke(vec![token("ended", 2_000), token("lives", year_2100)]).await.unwrap();
+    let ahead = UnixMillis((year_2100 + 86_400) * 1_000);
+    assert_eq!(store.delete_expired_revocations(ahead, 10).await.unwrap(), 1);
+    let left = store.revocations_since(0, 10, UnixMillis(0)).await.unwrap();
+    assert_eq!(left.iter().map(|one| one.seq).collect::<Vec<_>>(), [2]);
+}

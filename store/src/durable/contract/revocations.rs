@@ -111,15 +111,23 @@ async fn again_is_wider_and_new(store: &dyn RevocationStore) {
 }
 
 async fn the_expired_are_left_out_and_deleted(store: &dyn RevocationStore) {
-    let ends = [("ended", 999), ("ends", 1_000), ("lives", 1_001)];
-    let new = ends.map(|(value, expires_at)| token(value, expires_at)).to_vec();
-    assert_eq!(store.revoke(new).await.unwrap(), [11, 12, 13]);
+    let ended = vec![token("ended", 999), token("ends", 1_000)];
+    assert_eq!(store.revoke(ended).await.unwrap(), [11, 12]);
+    let far_ahead = UnixMillis(u64::from(u32::MAX) * 1_000_000);
+    for clock in [NOW, far_ahead] {
+        let deleted = store.delete_expired_revocations(clock, 10).await.unwrap();
+        assert_eq!(deleted, 0, "the newest was made before either ended: {clock:?}");
+    }
+    let lives = new(RevocationKind::Token, "lives", 1_000, 1_001);
+    assert_eq!(store.revoke(vec![lives]).await.unwrap(), [13]);
     assert_eq!(values_since(store, 10).await, [(13, "lives".to_owned())]);
     assert_eq!(store.count_revocations(NOW).await.unwrap(), 8);
 
     assert_eq!(store.delete_expired_revocations(NOW, 1).await.unwrap(), 1);
     assert_eq!(store.delete_expired_revocations(NOW, 10).await.unwrap(), 1);
-    assert_eq!(store.delete_expired_revocations(NOW, 10).await.unwrap(), 0);
+    for clock in [NOW, far_ahead] {
+        assert_eq!(store.delete_expired_revocations(clock, 10).await.unwrap(), 0, "{clock:?}");
+    }
     assert_eq!(store.count_revocations(NOW).await.unwrap(), 8, "the others are still there");
     let earlier = store.revocations_since(10, 10, UnixMillis(0)).await.unwrap();
     assert_eq!(earlier.len(), 1, "deleted is deleted: {earlier:?}");

@@ -68,6 +68,8 @@ impl Revocations {
     }
 
     fn delete_expired(&mut self, now: UnixMillis, limit: u32) -> u64 {
+        let newest = self.by_seq.last_key_value().map(|(_, kept)| kept.created_at);
+        let now = newest.map_or(now, |newest| newest.min(now));
         let expired: Vec<u64> = self
             .by_seq
             .iter()

@@ -82,7 +82,7 @@ fn the_connections_certificate_is_asked_for_on_every_request() {
 }
 
 #[test]
-fn a_forwarded_certificate_is_the_last_ones() {
+fn a_forwarded_certificate_is_the_only_ones() {
     // What the connection says does not count then.
     let fake = Fake { certificate: Some(hex(1)), ..Fake::default() };
     let mut gatekeeper = bound(&fake, json!({"certificate": "forwarded"}));
@@ -90,10 +90,12 @@ fn a_forwarded_certificate_is_the_last_ones() {
     let element = |byte: u8| format!("By=spiffe://a;Hash={}", hex(byte));
     let (right, wrong) = (element(1), element(2));
     let (last, first) = (format!("{wrong},{right}"), format!("{right},{wrong}"));
+    let forged = format!("{wrong};URI=spiffe://b,Hash={}", hex(1));
     for (headers, expected) in [
         (&[right.as_str()][..], passes()),
-        (&[&last], passes()),
+        (&[&last], refused("token_confirmation")),
         (&[&first], refused("token_confirmation")),
+        (&[&forged], refused("token_confirmation")),
         (&[&wrong], refused("token_confirmation")),
         (&[&right, &right], refused("token_confirmation")),
         (&["nonsense"], refused("token_confirmation")),
