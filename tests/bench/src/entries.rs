@@ -36,6 +36,8 @@ pub enum Chain {
         /// With its cache.
         cached: bool,
     },
+    /// What Istio makes of a RequestAuthentication, and a policy that reads what it found.
+    RequestAuthentication,
     /// Envoy's `local_ratelimit`.
     LocalRateLimit,
     /// The module without any logic.
@@ -140,6 +142,7 @@ pub const ENTRIES: &[Entry] = &[
         load: Kind::ColdEs256,
         ..Entry::new("envoy.jwt_authn.es256", Chain::JwtAuthn { cached: false })
     },
+    Entry::new("envoy.request_authentication", Chain::RequestAuthentication),
     Entry::new("envoy.local_ratelimit", Chain::LocalRateLimit),
     Entry::new("wasm.trivial", Chain::Trivial),
     Entry::new("filter.jwt.warm", Chain::Bundle(Guard::Token)),

@@ -27,6 +27,45 @@ pub fn jwt_authn(cached: bool) -> Value {
     )
 }
 
+/// What Istio makes of a RequestAuthentication and of an AuthorizationPolicy that asks for its
+/// principal: `jwt_authn` that lets requests without a token pass and leaves the payload in
+/// metadata, and RBAC that reads it there.
+pub fn request_authentication() -> Vec<Value> {
+    let provider = json!({
+        "issuer": keys::ISSUER,
+        "audiences": [keys::AUDIENCE],
+        "local_jwks": {"inline_string": keys::JWKS.trim()},
+        "forward": true,
+        "payload_in_metadata": "payload",
+        "normalize_payload_in_metadata": {"space_delimited_claims": ["scope", "permission"]},
+    });
+    let requirements = json!([{"provider_name": "origins-0"}, {"allow_missing": {}}]);
+    let authentication = filter(
+        "envoy.filters.http.jwt_authn",
+        "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+        json!({
+            "providers": {"origins-0": provider},
+            "rules": [{
+                "match": {"prefix": "/"},
+                "requires": {"requires_any": {"requirements": requirements}},
+            }],
+            "bypass_cors_preflight": true,
+        }),
+    );
+    let of_issuer = json!({"metadata": {
+        "filter": "envoy.filters.http.jwt_authn",
+        "path": [{"key": "payload"}, {"key": "iss"}],
+        "value": {"string_match": {"exact": keys::ISSUER}},
+    }});
+    let policy = json!({"permissions": [{"any": true}], "principals": [of_issuer]});
+    let policies = filter(
+        "envoy.filters.http.rbac",
+        "envoy.extensions.filters.http.rbac.v3.RBAC",
+        json!({"rules": {"action": "ALLOW", "policies": {"bench": policy}}}),
+    );
+    vec![authentication, policies]
+}
+
 /// One bucket for all requests, which never gets empty.
 pub fn local_ratelimit() -> Value {
     let always = |key: &str| {

@@ -22,6 +22,8 @@ use crate::parts::Parts;
 pub const BUNDLE: &str = "postern";
 /// The cluster of the server there.
 const SERVER: &str = "postern-grpc";
+/// The name of the cluster of the server's feed.
+const FEED: &str = "postern_feed";
 /// The cluster that routes go to instead of being answered.
 const UPSTREAM: &str = "upstream";
 
@@ -62,6 +64,11 @@ impl Rendered {
     /// The cluster of the server.
     pub fn server(&self) -> Result<Value> {
         self.named("/static_resources/clusters", SERVER)
+    }
+
+    /// The cluster of the server's feed.
+    pub fn feed(&self) -> Result<Value> {
+        self.named("/static_resources/clusters", FEED)
     }
 
     fn headers_to_remove(&self) -> Result<&Value> {

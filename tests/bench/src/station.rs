@@ -138,10 +138,13 @@ impl Starter<'_> {
         let filter = match chain {
             Chain::Empty | Chain::Proxy => return Ok((Vec::new(), Vec::new())),
             Chain::JwtAuthn { cached } => native::jwt_authn(cached),
+            Chain::RequestAuthentication => {
+                return Ok((native::request_authentication(), Vec::new()));
+            }
             Chain::LocalRateLimit => native::local_ratelimit(),
             Chain::Trivial => native::wasm(&self.launcher.parts.trivial),
             Chain::Bundle(_) => rendered.filter(BUNDLE)?,
-            Chain::Fed(..) => return asks_the_server(BUNDLE),
+            Chain::Fed(..) => return Ok((vec![rendered.filter(BUNDLE)?], vec![rendered.feed()?])),
             Chain::ExtAuthz(_) => return asks_the_server(EXT_AUTHZ),
             Chain::ExtProc(_) => return asks_the_server(EXT_PROC),
         };
