@@ -185,7 +185,8 @@ async fn by_long_poll_an_envoy_waits_for_what_comes() {
     let calls = gateway.envoy.filter_stat(CALLS).await.unwrap_or_default();
     tokio::time::sleep(Duration::from_secs(3)).await;
     let now = gateway.envoy.filter_stat(CALLS).await.unwrap_or_default();
-    assert!(now <= calls + 6, "{} calls in three seconds, and there was no news", now - calls);
+    // One each tick would be thirty. A busy machine looks like a clock that jumps, and has it ask.
+    assert!(now <= calls + 12, "{} calls in three seconds, and there was no news", now - calls);
     hears_of_later_ones(&gateway, &tokens).await;
 }
 
