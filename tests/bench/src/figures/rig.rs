@@ -111,7 +111,7 @@ impl GatewayPlan<'_> {
         let server = self.server.unwrap_or_else(ports::free);
         let rendered = Rendered::of(&launcher.parts, &document, folder, server)?;
         let clusters = match self.server {
-            Some(_) => vec![rendered.server()?],
+            Some(_) => vec![rendered.feed()?],
             None => Vec::new(),
         };
         let filters = vec![rendered.filter(BUNDLE)?];
