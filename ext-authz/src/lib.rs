@@ -25,4 +25,4 @@ pub use api_keys::ApiKeys;
 pub use authorizer::{Answer, Authorizer, Incoming, Parts};
 pub use keys::{CheckSignature, IssuerKeys};
 pub use metrics::Metrics;
-pub use revoked::{NothingRevoked, Revoked};
+pub use revoked::Revoked;

@@ -18,13 +18,3 @@ pub trait Revoked: Send + Sync {
         now: UnixMillis,
     ) -> Result<(), Denial>;
 }
-
-/// Where nothing can be revoked.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NothingRevoked;
-
-impl Revoked for NothingRevoked {
-    fn check(&self, _: &Document, _: &VerifiedToken, _: UnixMillis) -> Result<(), Denial> {
-        Ok(())
-    }
-}

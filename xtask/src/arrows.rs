@@ -71,7 +71,8 @@ const BY_TESTS: &[&[&str]] = &[
     TESTS,
 ];
 
-const CORE_RULE: &str = "in core/, request ← jose ← oauth, the rest depends on request";
+const CORE_RULE: &str =
+    "in core/, request ← jose ← oauth and revocation, the rest depends on request";
 const STAGE_RULE: &str = "a filter stage depends on core (but oauth), shared data and proto alone";
 const ADAPTER_RULE: &str = "a store's adapter depends on store and core alone";
 const SERVICE_RULE: &str = "a service depends on core, proto, store's ports and telemetry alone";
@@ -83,7 +84,7 @@ const TABLE: &[Row] = &[
     row("postern-oauth", &[REQUEST, JOSE], CORE_RULE),
     row("postern-limits", &[REQUEST], CORE_RULE),
     row("postern-circuit", &[REQUEST], CORE_RULE),
-    row("postern-revocation", &[REQUEST], CORE_RULE),
+    row("postern-revocation", &[REQUEST, JOSE], CORE_RULE),
     row("postern-document", &[CORE], "core/document depends on core alone"),
     row(
         "postern-filter-host",

@@ -16,6 +16,7 @@ pub mod json;
 pub mod path;
 pub mod presented;
 pub mod principal;
+pub mod spiffe;
 pub mod time;
 pub mod token_places;
 

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::hash::Hasher as _;
 
+use postern_jose::VerifiedToken;
 use siphasher::sip::SipHasher24;
 
 use crate::bucket::BUCKETS;
@@ -96,6 +97,21 @@ impl Marks {
             mark(RevocationKind::Client, client),
             mark(RevocationKind::Key, kid),
         ])
+    }
+
+    /// All that a token could be revoked by: filters and server judge by the same.
+    #[must_use]
+    pub fn of_token(key: &FingerprintKey, token: &VerifiedToken) -> Self {
+        let (claims, principal) = (&token.claims, token.principal());
+        Self::of(
+            key,
+            claims.issuer(),
+            claims.token_id.as_deref(),
+            principal.session.as_deref(),
+            Some(&principal.subject),
+            principal.client_id.as_deref(),
+            token.key_id.as_deref(),
+        )
     }
 
     /// Those that the token has.

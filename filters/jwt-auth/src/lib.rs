@@ -73,16 +73,7 @@ impl Caller {
     /// All that it could be revoked by, under a key.
     #[must_use]
     pub fn marks(&self, key: &FingerprintKey) -> Marks {
-        let (claims, principal) = (&self.token.claims, self.principal());
-        Marks::of(
-            key,
-            claims.issuer(),
-            claims.token_id.as_deref(),
-            principal.session.as_deref(),
-            Some(&principal.subject),
-            principal.client_id.as_deref(),
-            self.token.key_id.as_deref(),
-        )
+        Marks::of_token(key, &self.token)
     }
 
     /// When the token was issued, in seconds since the epoch.

@@ -31,17 +31,8 @@ impl Revoked for KnownRevocations {
     ) -> Result<(), Denial> {
         // One log for the key and the answer: marks by the key of another list match nothing.
         let Some(log) = self.state.log() else { return unknown(document) };
-        let (claims, principal) = (&token.claims, token.principal());
-        let marks = Marks::of(
-            log.key(),
-            claims.issuer(),
-            claims.token_id.as_deref(),
-            principal.session.as_deref(),
-            Some(&principal.subject),
-            principal.client_id.as_deref(),
-            token.key_id.as_deref(),
-        );
-        if log.is_revoked(&marks, claims.issued_at, now.as_secs()) {
+        let marks = Marks::of_token(log.key(), token);
+        if log.is_revoked(&marks, token.claims.issued_at, now.as_secs()) {
             return Err(Denial::new(ErrorCode::TokenRevoked, "token_revoked"));
         }
         let most = document.revocation.map(|rules| Duration::from_millis(rules.max_staleness_ms));
