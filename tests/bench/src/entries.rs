@@ -160,6 +160,15 @@ pub const ENTRIES: &[Entry] = &[
             Chain::Fed(Guard::TokenAndRevocation, Revoked::Million),
         )
     },
+    Entry {
+        // A token found good is looked up again when the set has changed: here before nearly
+        // every request.
+        base: REVOCATION,
+        ..Entry::new(
+            "filter.jwt.revocation_moving",
+            Chain::Fed(Guard::TokenAndRevocation, Revoked::Moving),
+        )
+    },
     Entry::new("filter.rate_limit.local", Chain::Bundle(Guard::LocalLimit)),
     Entry::new("filter.bundle", Chain::Fed(Guard::TokenRevocationAndLocalLimit, Revoked::Nobody)),
     Entry {
@@ -202,13 +211,14 @@ pub enum AtMost {
 }
 
 /// All of them.
-pub const BOUNDS: [Bound; 6] = [
+pub const BOUNDS: [Bound; 7] = [
     times("filter.jwt.warm", "wasm.trivial", 1.3),
     times("filter.jwt.warm", "envoy.jwt_authn.default", 0.25),
     times("filter.jwt.cold", "envoy.jwt_authn.default", 1.0),
     times("filter.jwt.es256.cold", "envoy.jwt_authn.es256", 1.0),
     times("filter.bundle", "wasm.trivial", 2.2),
     Bound { name: "filter.jwt.revocation_1m", than: REVOCATION, at_most: AtMost::Micros(1.0) },
+    Bound { name: "filter.jwt.revocation_moving", than: REVOCATION, at_most: AtMost::Micros(1.0) },
 ];
 
 const fn times(name: &'static str, than: &'static str, at_most: f64) -> Bound {
@@ -289,6 +299,7 @@ mod tests {
                 "filter.jwt.es256.cold",
                 "filter.jwt.revocation",
                 "filter.jwt.revocation_1m",
+                "filter.jwt.revocation_moving",
             ]
         );
         assert_eq!(

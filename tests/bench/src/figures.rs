@@ -11,7 +11,7 @@ mod latency;
 mod memory_million;
 mod probe;
 mod relay;
-mod revoker;
+pub mod revoker;
 mod rig;
 mod server_cpu;
 mod tokens_seen;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::cpu::{self, Place};
 use crate::database::{Database, Revoked};
 use crate::entries::{Answerer, Chain, Entry};
+use crate::figures::revoker::Mover;
 use crate::launcher::{EnvoyRun, Launcher, START};
 use crate::process::Running;
 use crate::skeleton::{Answers, BUNDLE, Rendered, bootstrap};
@@ -50,6 +51,7 @@ pub struct Station {
     pub watched: Vec<Watched>,
     envoy: Running,
     beside: Vec<Running>,
+    _mover: Option<Mover>,
     /// Of the server that runs the feed; dropped last.
     _database: Option<Database>,
 }
@@ -68,6 +70,7 @@ pub struct Starter<'a> {
 struct Side {
     watched: Vec<Watched>,
     beside: Vec<Running>,
+    mover: Option<Mover>,
     database: Option<Database>,
     /// Where the filters find the server; none where nobody is asked.
     server: Option<u16>,
@@ -125,8 +128,9 @@ impl Starter<'_> {
             pid: envoy.pid(),
         };
         side.watched.insert(0, own);
-        let Side { watched, beside, database, .. } = side;
-        let mut station = Station { entry, ports, watched, envoy, beside, _database: database };
+        let Side { watched, beside, mover, database, .. } = side;
+        let mut station =
+            Station { entry, ports, watched, envoy, beside, _mover: mover, _database: database };
         station.answers(self.token).await?;
         Ok(station)
     }
@@ -172,7 +176,14 @@ impl Starter<'_> {
         side: &mut Side,
     ) -> Result<()> {
         let database = Database::make(&self.launcher.home, folder, revoked).await?;
-        let options = options(folder, document, "memory", Some(&database));
+        let mut volatile = "memory".to_owned();
+        if revoked == Revoked::Moving {
+            let (redis, port) = self.launcher.redis(folder, Place::Beside).await?;
+            side.beside.push(redis);
+            side.mover = Some(Mover::start(&database, port).await?);
+            volatile = format!("redis://127.0.0.1:{port}");
+        }
+        let options = options(folder, document, &volatile, Some(&database));
         let (server, ports) = self.launcher.postern(&options, Place::Beside).await?;
         side.beside.push(server);
         side.database = Some(database);

@@ -95,7 +95,7 @@ pub async fn measure(
     for gateway in &gateways {
         connections.push(row.warm(gateway).await?);
     }
-    let revoker = Revoker::beside(&server).await?;
+    let revoker = Revoker::beside(&server.database, server.redis_port).await?;
     let board = Box::pin(row.revoke(&revoker, connections, conditions.pause_ms)).await?;
     server.check()?;
     for gateway in &mut gateways {

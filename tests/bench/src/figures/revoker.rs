@@ -10,19 +10,52 @@ use postern_store::bus::RevocationBus as _;
 use postern_store::durable::{NewRevocation, RevocationStore as _};
 use postern_store_redis::RedisStore;
 use postern_store_sql::SqlStore;
-use tokio::time::{Instant, timeout};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval, timeout};
 
-use super::rig::FeedServer;
-use crate::database::now;
+use crate::database::{Database, now};
 
 /// How long a revocation is remembered: longer than any figure takes.
 const REMEMBERED_SECS: u64 = 3_600;
+/// How often the set of a [`Mover`] changes.
+const MOVE: Duration = Duration::from_millis(100);
 const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Both ends of a revocation, in this process: no start of a program is in the time it takes.
 pub struct Revoker {
     store: SqlStore,
     bus: RedisStore,
+}
+
+/// Revokes somebody ten times a second until it is dropped.
+#[derive(Debug)]
+pub struct Mover(JoinHandle<()>);
+
+impl Mover {
+    /// Beside a server, with its stores.
+    pub async fn start(database: &Database, redis_port: u16) -> Result<Self> {
+        let revoker = Revoker::beside(database, redis_port).await?;
+        Ok(Self(tokio::spawn(async move {
+            let mut ticks = interval(MOVE);
+            for number in 0_u64.. {
+                ticks.tick().await;
+                let moved = async {
+                    let committed = revoker.commit(&format!("moving-{number}")).await?;
+                    revoker.tell(&committed).await
+                };
+                if let Err(error) = moved.await {
+                    eprintln!("note: the set of revocations has stopped moving: {error:#}");
+                    return;
+                }
+            }
+        })))
+    }
+}
+
+impl Drop for Mover {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// A revocation that nobody has been told of.
@@ -35,9 +68,9 @@ pub struct Committed {
 
 impl Revoker {
     /// Beside a server, with its stores.
-    pub async fn beside(server: &FeedServer) -> Result<Self> {
-        let store = server.database.open().await?;
-        let bus = RedisStore::new(&format!("redis://127.0.0.1:{}", server.redis_port))?;
+    pub async fn beside(database: &Database, redis_port: u16) -> Result<Self> {
+        let store = database.open().await?;
+        let bus = RedisStore::new(&format!("redis://127.0.0.1:{redis_port}"))?;
         let connecting = timeout(CONNECTED_WITHIN, bus.keep_connected());
         connecting.await.context("Redis does not answer")?;
         Ok(Self { store, bus })
