@@ -17,7 +17,7 @@ use envoy_types::pb::envoy::service::auth::v3::{
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::protobuf::{Struct, Value, value::Kind};
 use envoy_types::pb::google::rpc::Status as RpcStatus;
-use postern_request::evidence::{Evidence, METADATA_KEY};
+use postern_request::evidence::{Evidence, METADATA_KEY, SETTLE_KEY};
 use postern_request::{RenderedDenial, address as client_address};
 use postern_telemetry::Moment;
 use tonic::{Request, Response, Status};
@@ -54,7 +54,7 @@ impl Authorization for AuthorizationService {
             .ok_or_else(|| Status::invalid_argument("a CheckRequest without an HTTP request"))?;
         let answer = self.authorizer.check(&incoming, Moment::now().wall).await;
         Ok(Response::new(match answer {
-            Answer::Allow(evidence) => allow(&evidence),
+            Answer::Allow { evidence, settle } => allow(&evidence, settle),
             Answer::Deny(denial) => deny(denial),
         }))
     }
@@ -100,9 +100,13 @@ fn read_address(address: Address) -> Option<std::net::IpAddr> {
     }
 }
 
-fn allow(evidence: &Evidence) -> CheckResponse {
-    let value = Value { kind: Some(Kind::StringValue(evidence.encode())) };
-    let metadata = Struct { fields: HashMap::from([(METADATA_KEY.to_owned(), value)]) };
+fn allow(evidence: &Evidence, settle: Option<String>) -> CheckResponse {
+    let text = |text: String| Value { kind: Some(Kind::StringValue(text)) };
+    let mut fields = HashMap::from([(METADATA_KEY.to_owned(), text(evidence.encode()))]);
+    if let Some(ticket) = settle {
+        fields.insert(SETTLE_KEY.to_owned(), text(ticket));
+    }
+    let metadata = Struct { fields };
     CheckResponse {
         status: Some(RpcStatus { code: OK, ..RpcStatus::default() }),
         http_response: Some(HttpResponse::OkResponse(OkHttpResponse::default())),
@@ -174,6 +178,36 @@ mod tests {
             certificate: Some("PEM".to_owned()),
         };
         assert_eq!(read(attributes(http)), Some(expected));
+    }
+
+    #[test]
+    fn a_ticket_goes_beside_the_evidence() {
+        let evidence = Evidence {
+            route: "r".to_owned(),
+            document: "d".to_owned(),
+            principal: None,
+            limit: None,
+            shown_certificate: None,
+            shown_key: None,
+        };
+        let fields = |settle: Option<&str>| {
+            let answer = allow(&evidence, settle.map(str::to_owned));
+            let metadata = answer.dynamic_metadata.unwrap();
+            let read = |(name, value): (String, Value)| match value.kind {
+                Some(Kind::StringValue(text)) => (name, text),
+                other => panic!("{other:?}"),
+            };
+            let mut fields: Vec<(String, String)> = metadata.fields.into_iter().map(read).collect();
+            fields.sort();
+            fields
+        };
+        let own = ("postern".to_owned(), evidence.encode());
+        assert_eq!(
+            fields(None),
+            std::slice::from_ref(&own),
+            "the log's filter goes by whether it is there"
+        );
+        assert_eq!(fields(Some("ticket")), [own, ("settle".to_owned(), "ticket".to_owned())]);
     }
 
     #[test]

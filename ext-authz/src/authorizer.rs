@@ -5,29 +5,28 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use postern_circuit::{Admission, State};
-use postern_document::{Auth, Counted, Document, Limit, Route};
+use postern_document::{Auth, Counted, Document, Route};
 use postern_jose::Possession;
+use postern_limits::top::TopKey;
 use postern_request::evidence::Evidence;
 use postern_request::headers::{self, Single};
 use postern_request::principal::Credential;
 use postern_request::{
-    Denial, ErrorCode, HeaderView as _, Presented, Principal, RateLimitStatus, RenderedDenial,
-    UnixMillis, address, correlation, denial, path,
+    Denial, ErrorCode, HeaderView as _, Presented, Principal, RenderedDenial, UnixMillis, address,
+    correlation, denial, path,
 };
-use postern_store::MemoryStore;
-use postern_store::volatile::{
-    CircuitAsk, Decision, DecisionAsk, LimitAsk, LimitKey, VolatileStore,
-};
-use sha2::{Digest as _, Sha256};
+use postern_store::BusyKeys;
+use postern_store::limiter::Limiter;
+use postern_store::volatile::{CircuitAsk, VolatileStore};
 
 use crate::api_keys::ApiKeys;
 use crate::keys::{CheckSignature, IssuerKeys};
+use crate::limits::{self, Held, Spent, Wanted};
 use crate::metrics::Metrics;
 use crate::places::Places;
 use crate::possession::Proven;
 use crate::revoked::Revoked;
-use crate::store_failure::StandIn;
+use crate::tickets::Tickets;
 use crate::tokens::Token;
 
 /// A request as Envoy tells it.
@@ -53,8 +52,14 @@ pub struct Incoming {
 /// What Envoy is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// Pass, with this for the bundle.
-    Allow(Box<Evidence>),
+    /// Pass.
+    Allow {
+        /// For the bundle.
+        evidence: Box<Evidence>,
+        /// The ticket for what the request may get back when it has ended; none where that does
+        /// not matter.
+        settle: Option<String>,
+    },
     /// Turned away.
     Deny(RenderedDenial),
 }
@@ -73,10 +78,14 @@ pub struct Parts {
     pub revoked: Arc<dyn Revoked>,
     /// API keys.
     pub api_keys: ApiKeys,
-    /// Limits, circuits and the proofs that were seen.
+    /// Limits and circuits. While its store is away it asks what stands in; that one is shared
+    /// with `ext_proc`, which tells it outcomes.
+    pub limiter: Arc<Limiter>,
+    /// The proofs that were seen.
     pub store: Arc<dyn VolatileStore>,
-    /// Stands in while the store is away; shared with `ext_proc`, which tells it outcomes.
-    pub stand_in: Arc<MemoryStore>,
+    /// Makes tickets for requests whose end matters to a limit. Whoever hears of their end must
+    /// have the same key.
+    pub tickets: Tickets,
     /// Metrics.
     pub metrics: Metrics,
 }
@@ -84,7 +93,7 @@ pub struct Parts {
 /// Decides on requests.
 pub struct Authorizer {
     pub(crate) parts: Parts,
-    stand_in: StandIn,
+    pub(crate) busy: BusyKeys,
 }
 
 /// Who calls, and what they have proven to possess; nobody by default.
@@ -97,26 +106,25 @@ pub(crate) struct Identified {
     pub(crate) proven: Option<Proven>,
 }
 
-/// What a request is held to, if it is.
-#[derive(Clone, Copy)]
-struct Held<'a> {
-    document: &'a Document,
-    route: &'a Route,
-    enforced: bool,
-}
-
 /// A request that may pass.
 struct Admitted {
     identified: Identified,
-    limit: Option<RateLimitStatus>,
+    spent: Spent,
 }
 
 impl Authorizer {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let stand_in = StandIn { memory: Arc::clone(&parts.stand_in) };
-        Self { parts, stand_in }
+        Self { parts, busy: BusyKeys::default() }
+    }
+
+    /// What was near an exact limit or over it most often since the start: so many texts, limit
+    /// and what it counts by, each with how often that was. They hold what clients sent, and who
+    /// they are: for operators' eyes, not for a log.
+    #[must_use]
+    pub fn top_keys(&self, most: usize) -> Vec<TopKey<String>> {
+        self.busy.top(most)
     }
 
     /// Decides on a request.
@@ -139,15 +147,19 @@ impl Authorizer {
         let outcome = decided.as_ref().err().map_or("ALLOW", |denial| denial.code.as_str());
         self.parts.metrics.decided(name, outcome, started.elapsed().as_secs_f64());
         match decided {
-            Ok(admitted) => Answer::Allow(Box::new(Evidence {
-                route: name.to_owned(),
-                document: document.digest.clone(),
-                principal: admitted.identified.principal,
-                limit: admitted.limit,
-                shown_certificate: admitted.identified.shown.certificate,
-                shown_key: admitted.identified.shown.key,
-            })),
-            Err(denial) => {
+            Ok(Admitted { identified, spent }) => Answer::Allow {
+                evidence: Box::new(Evidence {
+                    route: name.to_owned(),
+                    document: document.digest.clone(),
+                    principal: identified.principal,
+                    limit: spent.limit,
+                    shown_certificate: identified.shown.certificate,
+                    shown_key: identified.shown.key,
+                }),
+                settle: spent.taken.and_then(|taken| taken.into_ticket(&self.parts.tickets)),
+            },
+            Err(mut denial) => {
+                denial.limit_headers = document.limit_headers;
                 let correlation_id = correlation_id(request, now);
                 tracing::debug!(correlation_id, route = name, reason = denial.reason, "denied");
                 let content_type = request.headers.single("content-type").one();
@@ -164,7 +176,8 @@ impl Authorizer {
     /// A proof is remembered between limits and circuit. After the limits, so that nobody fills
     /// the memory faster than the limits let requests through: a proof that is shown again costs
     /// whoever sends it. Before the circuit, so that it does not take its probe: nobody would
-    /// tell what came of that.
+    /// tell what came of that. Who is refused after the limits gets back what they give back of
+    /// failed requests.
     async fn decide(
         &self,
         document: &Document,
@@ -187,28 +200,38 @@ impl Authorizer {
             }
             identified => identified?,
         };
-        let address = client_address(document, request);
-        let limits = asks(route, request, address, path, identified.principal.as_ref());
+        let wanted = Wanted::of(
+            route,
+            &Counted {
+                address: client_address(document, request),
+                principal: identified.principal.as_ref(),
+                headers: &request.headers,
+                method: &request.method,
+                authority: &request.authority,
+                path,
+            },
+        )?;
         let circuit = route
             .circuit()
             .map(|settings| CircuitAsk { service: route.service_name().to_owned(), settings });
         let held = Held { document, route, enforced };
         if identified.proven.is_none() {
-            let limit = self.spend(held, &limits, circuit, now).await?;
-            return Ok(Admitted { identified, limit });
+            let spent = self.spend(held, wanted, circuit, now).await?;
+            return Ok(Admitted { identified, spent });
         }
-        let limit = self.spend(held, &limits, None, now).await?;
+        let spent = self.spend(held, wanted, None, now).await?;
         let admitted = match self.remember(&identified, now).await {
             Err(_) if !enforced => {
                 self.parts.metrics.shadowed(&route.name);
-                Admitted { identified: Identified::default(), limit: None }
+                let spent = Spent { limit: None, ..spent };
+                Admitted { identified: Identified::default(), spent }
             }
             remembered => {
                 remembered?;
-                Admitted { identified, limit }
+                Admitted { identified, spent }
             }
         };
-        self.spend(held, &[], circuit, now).await?;
+        self.spend(held, Wanted::default(), circuit, now).await?;
         Ok(admitted)
     }
 
@@ -275,107 +298,6 @@ impl Authorizer {
             }
         }
     }
-
-    /// Limits and circuit in one call to the store. In shadow only the circuit refuses.
-    async fn spend(
-        &self,
-        held: Held<'_>,
-        limits: &[(&Limit, LimitAsk)],
-        circuit: Option<CircuitAsk>,
-        now: UnixMillis,
-    ) -> Result<Option<RateLimitStatus>, Denial> {
-        match self.ask_store(held, limits, circuit, now).await {
-            Err(denial) if !held.enforced && denial.code != ErrorCode::CircuitOpen => {
-                self.parts.metrics.shadowed(&held.route.name);
-                Ok(None)
-            }
-            spent => spent,
-        }
-    }
-
-    async fn ask_store(
-        &self,
-        held: Held<'_>,
-        limits: &[(&Limit, LimitAsk)],
-        circuit: Option<CircuitAsk>,
-        now: UnixMillis,
-    ) -> Result<Option<RateLimitStatus>, Denial> {
-        if limits.is_empty() && circuit.is_none() {
-            return Ok(None);
-        }
-        let guards = circuit.is_some();
-        let ask = DecisionAsk {
-            limits: limits.iter().map(|(_, ask)| *ask).collect(),
-            circuit: circuit.clone(),
-        };
-        let (decision, complete) = match self.parts.store.decide(&ask, now).await {
-            Ok(decision) => (decision, true),
-            Err(error) => {
-                tracing::debug!(%error, "deciding without the store");
-                let replicas = held.document.stores.replicas;
-                let metrics = &self.parts.metrics;
-                let decision = self.stand_in.decide(limits, circuit, replicas, metrics, now);
-                (decision.await?, false)
-            }
-        };
-        if guards {
-            self.parts.metrics.circuit(held.route.service_name(), standing(decision.admission));
-        }
-        self.judge(limits, &decision, complete)
-    }
-
-    /// `complete`: there is an outcome for every limit, in order.
-    fn judge(
-        &self,
-        limits: &[(&Limit, LimitAsk)],
-        decision: &Decision,
-        complete: bool,
-    ) -> Result<Option<RateLimitStatus>, Denial> {
-        let metrics = &self.parts.metrics;
-        if let Admission::Refused { retry_after_ms } = decision.admission {
-            let mut denial = Denial::new(ErrorCode::CircuitOpen, "circuit_open");
-            denial.retry_after_secs = Some(retry_after_ms.div_ceil(1000));
-            return Err(denial);
-        }
-        let mut tightest: Option<RateLimitStatus> = None;
-        for (at, outcome) in decision.limits.iter().enumerate() {
-            if !outcome.allowed {
-                let name = limits.get(at).filter(|_| complete).map(|(limit, _)| &limit.name);
-                metrics.limit_hit(name.map_or("local_share", |name| name));
-                return Err(Denial::rate_limited(outcome.status));
-            }
-            tightest = Some(match tightest {
-                Some(tightest) => tightest.tighter(outcome.status),
-                None => outcome.status,
-            });
-        }
-        Ok(tightest)
-    }
-}
-
-/// Where a circuit stands that has answered so.
-const fn standing(admission: Admission) -> State {
-    match admission {
-        Admission::Pass => State::Closed,
-        Admission::Probe => State::HalfOpen,
-        Admission::Refused { .. } => State::Open,
-    }
-}
-
-/// What a request takes from each exact limit of its route.
-fn asks<'r>(
-    route: &'r Route,
-    request: &Incoming,
-    address: Option<IpAddr>,
-    path: &str,
-    principal: Option<&Principal>,
-) -> Vec<(&'r Limit, LimitAsk)> {
-    let counted = Counted { address, principal, headers: &request.headers, path };
-    let ask = |limit: &'r Arc<Limit>| {
-        let key = hash(&limit.key_of(route, &counted));
-        (limit.as_ref(), LimitAsk { key, rate: limit.rate, cost: 1 })
-    };
-    route.exact_limits.iter().map(ask).collect()
 }
 
 /// Envoy tells `ext_authz` the connection's peer. Behind trusted proxies the client is so many
@@ -385,16 +307,10 @@ fn client_address(document: &Document, request: &Incoming) -> Option<IpAddr> {
     address::behind_proxies(&request.headers, hops).or(request.address)
 }
 
-/// What a store's key is made of: a hash, so that nothing a client sent becomes a name there.
-fn hash(key: &str) -> LimitKey {
-    let digest = Sha256::digest(key.as_bytes());
-    LimitKey(digest.first_chunk().copied().unwrap_or_default())
-}
-
 /// The id that answer and log name. Envoy makes one for every request; the last way is for
 /// callers that are not Envoy.
 fn correlation_id(request: &Incoming, now: UnixMillis) -> String {
     let one = |name| request.headers.single(name).one();
-    let fallback = || u128::from_le_bytes(hash(&format!("{}{}", now.0, request.target)).0);
+    let fallback = || u128::from_le_bytes(limits::hash(&format!("{}{}", now.0, request.target)));
     correlation::choose(one(headers::CORRELATION_ID), one(headers::REQUEST_ID), fallback)
 }

@@ -4,20 +4,23 @@
 //! metadata, the evidence that the bundle behind it asks for.
 //!
 //! [`Authorizer`] is the decision, in our own terms; [`AuthorizationService`] is the adapter to
-//! Envoy's protocol. Deliberately absent: which store is behind the port, where keys come from.
+//! Envoy's protocol. [`Tickets`] say what a request may get back from its limits once it has
+//! ended. Deliberately absent: which store is behind the port, where keys come from, how requests
+//! end.
 
 mod adapter;
 mod api_keys;
 mod authorizer;
 mod certificate;
 mod keys;
+mod limits;
 mod metrics;
 mod places;
 mod possession;
 mod revoked;
-mod store_failure;
 #[cfg(test)]
 mod tests;
+mod tickets;
 mod tokens;
 
 pub use adapter::AuthorizationService;
@@ -26,3 +29,6 @@ pub use authorizer::{Answer, Authorizer, Incoming, Parts};
 pub use keys::{CheckSignature, IssuerKeys};
 pub use metrics::Metrics;
 pub use revoked::Revoked;
+pub use tickets::{
+    GiveBackWhen, MAX_TICKET_CHARS, Owed, TICKET_LIFE_MS, Ticket, TicketError, Tickets,
+};

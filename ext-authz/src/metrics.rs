@@ -5,12 +5,16 @@ use postern_circuit::State;
 use postern_telemetry::{MetricsRegistry, TelemetryError};
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts};
 
+use crate::limits::Standing;
+
 /// The metrics of this component.
 #[derive(Clone)]
 pub struct Metrics {
     decisions: IntCounterVec,
     duration: Histogram,
     limit_hits: IntCounterVec,
+    limit_decisions: IntCounterVec,
+    limits_shadowed: IntCounterVec,
     circuits: IntGaugeVec,
     store_failures: IntCounterVec,
     shadowed: IntCounterVec,
@@ -45,6 +49,17 @@ impl Metrics {
                 "Requests that a limit refused",
                 &["limit_type", "limit"],
             )?,
+            limit_decisions: counter(
+                "postern_ext_authz_limit_decisions_total",
+                "What exact limits said, by limit and route: ok, near (more than 80 % is used), \
+                 over, or shadow (over, if the limit were binding)",
+                &["limit", "route", "outcome"],
+            )?,
+            limits_shadowed: counter(
+                "postern_ext_authz_limits_shadowed_total",
+                "Requests that a limit in shadow would have refused",
+                &["limit"],
+            )?,
             circuits: registry.register(IntGaugeVec::new(
                 Opts::new(
                     "api_gateway_circuit_breaker_state",
@@ -70,8 +85,18 @@ impl Metrics {
         self.duration.observe(seconds);
     }
 
-    pub(crate) fn limit_hit(&self, limit: &str) {
-        count(&self.limit_hits, &["exact", limit]);
+    /// A limit has refused a request: one of all replicas, or this one's share of it while the
+    /// store is away.
+    pub(crate) fn limit_hit(&self, limit: &str, shared: bool) {
+        let kind = if shared { "exact" } else { "local_share" };
+        count(&self.limit_hits, &[kind, limit]);
+    }
+
+    pub(crate) fn limit_said(&self, limit: &str, route: &str, standing: Standing) {
+        count(&self.limit_decisions, &[limit, route, standing.as_str()]);
+        if standing == Standing::Shadow {
+            count(&self.limits_shadowed, &[limit]);
+        }
     }
 
     pub(crate) fn store_failed(&self, answer: &str) {

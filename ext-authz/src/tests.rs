@@ -13,17 +13,24 @@ use postern_circuit::Circuit;
 use postern_document::Document;
 use postern_jose::soft::SoftVerifier;
 use postern_jose::{KeySet, SignatureVerifier as _, base64url, dpop};
+use postern_request::evidence::Evidence;
 use postern_request::{Denial, UnixMillis, path};
-use postern_store::volatile::{CircuitAsk, Decision, DecisionAsk, ReplayKey, VolatileStore};
+use postern_store::limiter::Limiter;
+use postern_store::volatile::{
+    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LimitKey, ReplayKey, Take,
+    VolatileStore,
+};
 use postern_store::{BoxFuture, MemoryStore, StoreError};
 use postern_telemetry::MetricsRegistry;
 use serde_json::{Value, json};
 
-use crate::authorizer::{Authorizer, Identified, Incoming, Parts};
-use crate::{ApiKeys, CheckSignature, IssuerKeys, Metrics, Revoked};
+use crate::authorizer::{Answer, Authorizer, Identified, Incoming, Parts};
+use crate::{ApiKeys, CheckSignature, IssuerKeys, Metrics, Revoked, Tickets};
 
 mod bound;
 mod certificates;
+mod ends;
+mod limits;
 mod tokens;
 
 struct NothingRevoked;
@@ -65,6 +72,9 @@ pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> I
 struct Gateway {
     authorizer: Authorizer,
     keys: Arc<IssuerKeys>,
+    limiter: Arc<Limiter>,
+    tickets: Tickets,
+    registry: MetricsRegistry,
     /// Signatures of proofs that were checked.
     proofs: Arc<AtomicUsize>,
 }
@@ -80,8 +90,17 @@ impl Gateway {
         store: Arc<dyn VolatileStore>,
         change: impl FnOnce(&mut Parts),
     ) -> Self {
-        let document = document(jwt);
+        Self::of(document(jwt), store, change)
+    }
+
+    fn of(
+        document: Document,
+        store: Arc<dyn VolatileStore>,
+        change: impl FnOnce(&mut Parts),
+    ) -> Self {
         let keys = Arc::new(IssuerKeys::new(&document));
+        let limiter = Arc::new(Limiter::new(Arc::clone(&store), Arc::default()));
+        let tickets = Tickets::derived_from(b"the replicas' secret");
         let registry = MetricsRegistry::new("test", Instant::now()).unwrap();
         let proofs = Arc::<AtomicUsize>::default();
         let counted = Arc::clone(&proofs);
@@ -98,12 +117,14 @@ impl Gateway {
             check_proof_signature,
             revoked: Arc::new(NothingRevoked),
             api_keys: ApiKeys::new(None),
+            limiter: Arc::clone(&limiter),
             store,
-            stand_in: Arc::default(),
+            tickets: tickets.clone(),
             metrics: Metrics::new(&registry).unwrap(),
         };
         change(&mut parts);
-        Self { authorizer: Authorizer::new(parts), keys, proofs }
+        let authorizer = Authorizer::new(parts);
+        Self { authorizer, keys, limiter, tickets, registry, proofs }
     }
 
     /// Who sends a request, whatever its route's limits say.
@@ -120,6 +141,34 @@ impl Gateway {
     /// Why a request is refused; empty where it is not.
     async fn reason(&self, request: &Incoming) -> &'static str {
         self.identify(request).await.err().map_or("", |denial| denial.reason)
+    }
+
+    /// What a request that passes goes on with.
+    async fn passes(&self, request: &Incoming, now: UnixMillis) -> (Evidence, Option<String>) {
+        match self.authorizer.check(request, now).await {
+            Answer::Allow { evidence, settle } => (*evidence, settle),
+            Answer::Deny(denial) => panic!("refused with {}", denial.status),
+        }
+    }
+
+    /// The answer's status; 200 where the request passes.
+    async fn status(&self, request: &Incoming, now: UnixMillis) -> u16 {
+        match self.authorizer.check(request, now).await {
+            Answer::Allow { .. } => 200,
+            Answer::Deny(denial) => denial.status,
+        }
+    }
+
+    /// What a metric shows; 0 before it shows anything.
+    fn metric(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        let text = self.registry.encode(Instant::now()).unwrap();
+        let is_it = |line: &&str| {
+            let labelled =
+                |(label, value): &(&str, &str)| line.contains(&format!("{label}=\"{value}\""));
+            line.starts_with(&format!("{name}{{")) && labels.iter().all(labelled)
+        };
+        let value = |line: &str| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+        text.lines().filter(is_it).map(value).sum()
     }
 
     fn proofs_checked(&self) -> usize {
@@ -236,6 +285,27 @@ impl VolatileStore for Away {
         _: &'a DecisionAsk,
         _: UnixMillis,
     ) -> BoxFuture<'a, Result<Decision, StoreError>> {
+        away()
+    }
+
+    fn give_back<'a>(
+        &'a self,
+        _: &'a [GiveBack],
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        away()
+    }
+
+    fn inspect(
+        &self,
+        _: LimitKey,
+        _: Take,
+        _: UnixMillis,
+    ) -> BoxFuture<'_, Result<Option<Inspected>, StoreError>> {
+        away()
+    }
+
+    fn reset<'a>(&'a self, _: &'a [LimitKey]) -> BoxFuture<'a, Result<u64, StoreError>> {
         away()
     }
 

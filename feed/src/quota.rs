@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use postern_limits::token_bucket::{Bucket, Shape};
+use postern_limits::{Spec, State};
 use postern_request::UnixMillis;
 
 use crate::peer::PeerIdentity;
@@ -28,16 +28,15 @@ impl Counted {
 }
 
 /// One peer's buckets.
-#[derive(Clone, Copy)]
 struct Account {
-    exchanges: Bucket,
-    snapshots: Bucket,
+    exchanges: State,
+    snapshots: State,
 }
 
 /// The accounts of all peers.
 pub(crate) struct Accounts {
-    exchanges: Shape,
-    snapshots: Shape,
+    exchanges: Spec,
+    snapshots: Spec,
     max_peers: usize,
     started: Instant,
     peers: Mutex<Peers>,
@@ -51,8 +50,8 @@ struct Peers {
 
 impl Accounts {
     pub(crate) fn new(quotas: &Quotas, started: Instant) -> Result<Self, SettingsError> {
-        let exchanges = quotas.exchanges.shape("quotas.exchanges")?;
-        let snapshots = quotas.snapshots.shape("quotas.snapshots")?;
+        let exchanges = quotas.exchanges.spec("quotas.exchanges")?;
+        let snapshots = quotas.snapshots.spec("quotas.snapshots")?;
         let others = full(exchanges, snapshots, UnixMillis(0));
         let peers = Mutex::new(Peers { by_identity: HashMap::new(), others });
         Ok(Self { exchanges, snapshots, max_peers: quotas.max_peers, started, peers })
@@ -69,12 +68,11 @@ impl Accounts {
         let now = UnixMillis(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         let account = self.account(&mut peers, peer, now);
-        let (shape, bucket) = match what {
+        let (spec, state) = match what {
             Counted::Exchange => (self.exchanges, &mut account.exchanges),
             Counted::Snapshot => (self.snapshots, &mut account.snapshots),
         };
-        let (after, outcome) = shape.take(*bucket, 1, now);
-        *bucket = after;
+        let outcome = spec.take(state, 1, now);
         if outcome.allowed {
             return Ok(());
         }
@@ -101,13 +99,13 @@ impl Accounts {
     }
 
     fn is_full(&self, account: &Account, now: UnixMillis) -> bool {
-        self.exchanges.full_at(account.exchanges) <= now
-            && self.snapshots.full_at(account.snapshots) <= now
+        self.exchanges.forgettable_at(&account.exchanges) <= now
+            && self.snapshots.forgettable_at(&account.snapshots) <= now
     }
 }
 
-fn full(exchanges: Shape, snapshots: Shape, now: UnixMillis) -> Account {
-    Account { exchanges: exchanges.full(now), snapshots: snapshots.full(now) }
+fn full(exchanges: Spec, snapshots: Spec, now: UnixMillis) -> Account {
+    Account { exchanges: exchanges.fresh(now), snapshots: snapshots.fresh(now) }
 }
 
 #[cfg(test)]

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use postern_limits::token_bucket::Shape;
-use postern_limits::{Rate, RateError};
+use postern_limits::{Algorithm, Anchor, Rate, RateError, Spec, SpecError};
 
 /// The longest page that a store gives.
 const MAX_PAGE: u32 = 10_000;
@@ -130,14 +129,15 @@ impl Quota {
     ///
     /// # Errors
     /// When a number is zero or beyond what a limit may have.
-    pub(crate) fn shape(&self, name: &'static str) -> Result<Shape, SettingsError> {
+    pub(crate) fn spec(&self, name: &'static str) -> Result<Spec, SettingsError> {
         if self.burst == 0 {
             return Err(SettingsError::Zero(name));
         }
         let period_ms = u64::try_from(self.period.as_millis()).unwrap_or(u64::MAX);
-        Rate::new(self.times, period_ms)
-            .map(|rate| Shape::new(rate, self.burst))
-            .map_err(|error| SettingsError::Rate(name, error))
+        let rate =
+            Rate::new(self.times, period_ms).map_err(|error| SettingsError::Rate(name, error))?;
+        Spec::new(Algorithm::TokenBucket, rate, Some(self.burst), Anchor::Clock)
+            .map_err(|error| SettingsError::Limit(name, error))
     }
 }
 
@@ -176,6 +176,9 @@ pub enum SettingsError {
     /// Not a rate.
     #[error("`{0}`: {1}")]
     Rate(&'static str, RateError),
+    /// A rate with a burst beyond what a limit may have.
+    #[error("`{0}`: {1}")]
+    Limit(&'static str, SpecError),
 }
 
 impl Settings {
@@ -221,8 +224,8 @@ impl Settings {
             ),
         ];
         let quotas = [
-            self.quotas.exchanges.shape("quotas.exchanges"),
-            self.quotas.snapshots.shape("quotas.snapshots"),
+            self.quotas.exchanges.spec("quotas.exchanges"),
+            self.quotas.snapshots.spec("quotas.snapshots"),
         ];
         let zero_numbers = numbers.into_iter().filter(|(_, number)| *number == 0);
         let zero_times = times.into_iter().filter(|(_, time)| time.is_zero());
@@ -262,5 +265,13 @@ mod tests {
                 SettingsError::Zero("quotas.snapshots"),
             ]
         );
+    }
+
+    #[test]
+    fn a_burst_has_its_bound() {
+        let mut settings = Settings::default();
+        settings.quotas.exchanges.burst = u64::MAX;
+        let expected = SettingsError::Limit("quotas.exchanges", SpecError::BurstTooLarge);
+        assert_eq!(settings.problems(), [expected]);
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hmac;
 use postern_jose::base64url;
 use postern_store::durable::Sealed;
 use zeroize::Zeroizing;
@@ -76,6 +77,14 @@ impl KeyEncryptionKey {
             return Err("32 equal bytes are not a key");
         }
         Ok(Self(Zeroizing::new(key)))
+    }
+
+    /// A key for something else, from which this one cannot be told: HMAC-SHA256 of what it is
+    /// for. Two purposes never share a key.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> Zeroizing<Vec<u8>> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice());
+        Zeroizing::new(hmac::sign(&key, purpose.as_bytes()).as_ref().to_vec())
     }
 
     /// Seals the private half of a signing key. The key's id goes into the seal: records whose

@@ -8,4 +8,5 @@ mod feed;
 pub mod istio;
 mod places;
 mod routing;
+mod settlement;
 mod yaml;

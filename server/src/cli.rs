@@ -1,5 +1,7 @@
 //! The command line.
 
+mod limits;
+mod rate_limit;
 mod values;
 
 use std::net::SocketAddr;
@@ -9,6 +11,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use postern_render::envoy::HostPort;
 
+pub use limits::{Descriptor, DescriptorAction, DescriptorCount, LimitCount, Limits, LimitsAction};
+pub use rate_limit::{RateLimit, RateLimitFailure};
 use values::{access_log, listen_address};
 
 /// Turns Envoy and Istio sidecars into a complete API gateway.
@@ -39,6 +43,8 @@ pub enum Command {
     Apikey(Apikey),
     /// Access tokens.
     Token(Token),
+    /// What limits have counted.
+    Limits(Limits),
     /// Serve.
     Serve(Box<Serve>),
     /// Print completions for a shell.
@@ -484,9 +490,9 @@ pub struct TokenIssue {
 /// Parts of the server that can run apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Role {
-    /// `ext_authz`.
+    /// `ext_authz`, the rate limit service, the feed.
     Decide,
-    /// `ext_proc`.
+    /// `ext_proc`, access logs.
     Message,
     /// Tokens, keys, OAuth2: the only role that reads private keys.
     Identity,
@@ -504,7 +510,7 @@ pub struct Serve {
     /// Parts to run.
     #[arg(long, value_delimiter = ',', default_values = ["decide", "message", "identity", "hub", "admin"])]
     pub roles: Vec<Role>,
-    /// gRPC: ext_authz, ext_proc, the feed, health.
+    /// gRPC: ext_authz, ext_proc, the rate limit service, access logs, the feed, health.
     #[arg(long, default_value = "127.0.0.1:9191", value_parser = listen_address)]
     pub grpc_address: SocketAddr,
     /// The gRPC port speaks TLS with this certificate: PEM, the chain included. Read at the start:
@@ -531,7 +537,8 @@ pub struct Serve {
     /// Metrics and health.
     #[arg(long, default_value = "127.0.0.1:9194", value_parser = listen_address)]
     pub metrics_address: SocketAddr,
-    /// The volatile store: memory, redis://… or env:NAME; the document's by default.
+    /// The volatile store: memory, redis://…, redis+sentinel://…, redis+cluster://… or env:NAME;
+    /// the document's by default.
     #[arg(long, env = "POSTERN_VOLATILE", hide_env_values = true)]
     pub volatile: Option<String>,
     /// The durable store: sqlite:PATH, postgres://… or env:NAME; the document's by default.
@@ -540,6 +547,14 @@ pub struct Serve {
     /// The encryption key.
     #[command(flatten)]
     pub key_file: KeyFile,
+    /// A file with 32 random bytes that all replicas share, for the tickets by which requests that
+    /// have ended give back what limits took of them; the encryption key's own where there is one,
+    /// else this replica's alone.
+    #[arg(long, value_name = "FILE", env = "POSTERN_TICKET_KEY_FILE")]
+    pub ticket_key_file: Option<PathBuf>,
+    /// The rate limit service.
+    #[command(flatten)]
+    pub rate_limit: RateLimit,
     /// Seconds between the signal to end and the end of serving.
     #[arg(long, default_value_t = 5)]
     pub drain_seconds: u64,

@@ -5,6 +5,7 @@ pub mod check;
 pub mod client;
 pub mod completions;
 pub mod keys;
+pub mod limits;
 pub mod migrate;
 pub mod render;
 pub mod token;

@@ -5,6 +5,7 @@
 
 mod cli;
 mod commands;
+mod counts;
 mod documents;
 mod output;
 mod revoking;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Client(arguments) => commands::blocking(commands::client::run(&arguments)),
         Command::Apikey(arguments) => commands::blocking(commands::apikey::run(&arguments)),
         Command::Token(arguments) => commands::blocking(commands::token::run(&arguments)),
+        Command::Limits(arguments) => commands::blocking(commands::limits::run(&arguments)),
         Command::Serve(arguments) => commands::blocking(serve::run(*arguments)),
         Command::Completions { shell } => commands::completions::run(shell),
     };

@@ -8,6 +8,8 @@ mod http;
 mod identity;
 mod jwks;
 mod parts;
+mod rate_limit;
+mod settlement;
 mod stores;
 mod tls;
 

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use postern_circuit::Circuit;
 use postern_request::UnixMillis;
 
-use crate::volatile::{CircuitAsk, Decision, DecisionAsk, ReplayKey, VolatileStore};
+use crate::volatile::{
+    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LimitKey, ReplayKey, Take,
+    VolatileStore,
+};
 use crate::{BoxFuture, StoreError};
 
 /// Longest time that a decision waits for the store.
@@ -24,6 +27,8 @@ pub struct Guarded<S> {
     budget: Duration,
     born: Instant,
     failures: AtomicU32,
+    /// When a call failed last, in microseconds after `born`.
+    last_failure_us: AtomicU64,
     /// Milliseconds after `born` until which nothing is asked; zero while closed.
     closed_until: AtomicU64,
 }
@@ -41,6 +46,7 @@ impl<S: VolatileStore> Guarded<S> {
             budget,
             born: Instant::now(),
             failures: AtomicU32::new(0),
+            last_failure_us: AtomicU64::new(0),
             closed_until: AtomicU64::new(0),
         }
     }
@@ -48,6 +54,10 @@ impl<S: VolatileStore> Guarded<S> {
     /// Whether the breaker lets nothing through at the moment.
     pub fn is_open(&self) -> bool {
         self.elapsed() < self.closed_until.load(Ordering::Relaxed)
+    }
+
+    fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     fn elapsed(&self) -> u64 {
@@ -78,19 +88,27 @@ impl<S: VolatileStore> Guarded<S> {
                 return Err(StoreError::Unavailable("failing, being tried".to_owned()));
             }
         }
+        let began = self.elapsed_us();
         let result = match tokio::time::timeout(self.budget, call()).await {
             Ok(result) => result,
             Err(_) => Err(StoreError::Unavailable("no answer within the budget".to_owned())),
         };
-        self.note(matches!(result, Err(StoreError::Unavailable(_))));
+        self.note(matches!(result, Err(StoreError::Unavailable(_))), began);
         result
     }
 
-    fn note(&self, failed: bool) {
+    /// Calls under way at the same time fail together when the store stands still for a moment:
+    /// they are one failure. `began` is when the call did.
+    fn note(&self, failed: bool, began: u64) {
         if !failed {
             self.failures.store(0, Ordering::Relaxed);
             self.closed_until.store(0, Ordering::Relaxed);
-        } else if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES {
+            return;
+        }
+        if began < self.last_failure_us.fetch_max(self.elapsed_us(), Ordering::Relaxed) {
+            return;
+        }
+        if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES {
             let recovery = u64::try_from(RECOVERY.as_millis()).unwrap_or(1000);
             self.closed_until.store(self.elapsed() + recovery, Ordering::Relaxed);
         }
@@ -104,6 +122,27 @@ impl<S: VolatileStore> VolatileStore for Guarded<S> {
         now: UnixMillis,
     ) -> BoxFuture<'a, Result<Decision, StoreError>> {
         Box::pin(self.guard(move || self.store.decide(ask, now)))
+    }
+
+    fn give_back<'a>(
+        &'a self,
+        taken: &'a [GiveBack],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.guard(move || self.store.give_back(taken, now)))
+    }
+
+    fn inspect(
+        &self,
+        key: LimitKey,
+        take: Take,
+        now: UnixMillis,
+    ) -> BoxFuture<'_, Result<Option<Inspected>, StoreError>> {
+        Box::pin(self.guard(move || self.store.inspect(key, take, now)))
+    }
+
+    fn reset<'a>(&'a self, keys: &'a [LimitKey]) -> BoxFuture<'a, Result<u64, StoreError>> {
+        Box::pin(self.guard(move || self.store.reset(keys)))
     }
 
     fn record_outcome<'a>(
@@ -131,91 +170,4 @@ impl<S: VolatileStore> VolatileStore for Guarded<S> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::AtomicBool;
-
-    use crate::MemoryStore;
-
-    /// Hangs while told to.
-    #[derive(Default)]
-    struct Hanging {
-        hangs: AtomicBool,
-        asked: AtomicU32,
-        inner: MemoryStore,
-    }
-
-    impl VolatileStore for Hanging {
-        fn decide<'a>(
-            &'a self,
-            ask: &'a DecisionAsk,
-            now: UnixMillis,
-        ) -> BoxFuture<'a, Result<Decision, StoreError>> {
-            self.asked.fetch_add(1, Ordering::Relaxed);
-            Box::pin(async move {
-                if self.hangs.load(Ordering::Relaxed) {
-                    std::future::pending::<()>().await;
-                }
-                self.inner.decide(ask, now).await
-            })
-        }
-
-        fn record_outcome<'a>(
-            &'a self,
-            circuit: &'a CircuitAsk,
-            success: bool,
-            now: UnixMillis,
-        ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
-            self.inner.record_outcome(circuit, success, now)
-        }
-
-        fn remember_once(
-            &self,
-            key: ReplayKey,
-            keep_ms: u64,
-            now: UnixMillis,
-        ) -> BoxFuture<'_, Result<bool, StoreError>> {
-            self.asked.fetch_add(1, Ordering::Relaxed);
-            Box::pin(async move {
-                if self.hangs.load(Ordering::Relaxed) {
-                    std::future::pending::<()>().await;
-                }
-                self.inner.remember_once(key, keep_ms, now).await
-            })
-        }
-
-        fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-            self.inner.ping()
-        }
-    }
-
-    #[tokio::test]
-    async fn a_hanging_store_is_given_up_and_then_not_asked() {
-        let guarded = Guarded::with_budget(Hanging::default(), Duration::from_millis(5));
-        guarded.store.hangs.store(true, Ordering::Relaxed);
-        let ask = DecisionAsk::default();
-        for _ in 0..20 {
-            let answer = guarded.decide(&ask, UnixMillis(0)).await;
-            assert!(matches!(answer, Err(StoreError::Unavailable(_))));
-        }
-        assert_eq!(guarded.store.asked.load(Ordering::Relaxed), FAILURES);
-        assert!(guarded.is_open());
-        guarded.store.hangs.store(false, Ordering::Relaxed);
-        tokio::time::sleep(RECOVERY + Duration::from_millis(20)).await;
-        assert!(guarded.decide(&ask, UnixMillis(0)).await.is_ok());
-        assert!(!guarded.is_open());
-    }
-
-    #[tokio::test]
-    async fn nothing_is_the_first_time_while_the_store_hangs() {
-        let guarded = Guarded::with_budget(Hanging::default(), Duration::from_millis(5));
-        let see = |key| guarded.remember_once(ReplayKey([key; 32]), 1000, UnixMillis(0));
-        assert_eq!((see(1).await, see(1).await), (Ok(true), Ok(false)));
-        guarded.store.hangs.store(true, Ordering::Relaxed);
-        for key in 2..10 {
-            assert!(matches!(see(key).await, Err(StoreError::Unavailable(_))));
-        }
-        assert_eq!(guarded.store.asked.load(Ordering::Relaxed), 2 + FAILURES);
-        assert!(guarded.is_open());
-    }
-}
+mod tests;

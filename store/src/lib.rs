@@ -1,21 +1,30 @@
 //! What the server keeps, as ports: volatile state (limits, circuits, what was seen), durable
 //! records (clients, keys, revocations), and the bus that tells replicas of new revocations. Each
-//! port has one contract suite that every implementation passes.
+//! port has one contract suite that every implementation passes. In front of the volatile one
+//! stand a guard, so that it costs no request more than its budget, and the limiter, which
+//! answers when it does not.
 //!
 //! Deliberately absent: Redis and SQL (crates of their own). Only `server` knows which
 //! implementation is behind a port.
 
 pub mod bus;
+pub mod busy_keys;
 pub mod durable;
 pub mod guard;
+#[cfg(test)]
+mod hanging;
+pub mod limiter;
 pub mod memory;
 pub mod volatile;
 
 pub use bus::{LocalBus, RevocationBus, Wakeup, Wakeups};
+pub use busy_keys::BusyKeys;
 pub use guard::Guarded;
+pub use limiter::{Asked, Decided, Limiter, WhenStoreFails};
 pub use memory::MemoryStore;
 pub use volatile::{
-    CircuitAsk, Decision, DecisionAsk, LimitAsk, LimitKey, ReplayKey, VolatileStore,
+    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LimitAsk, LimitKey, ReplayKey, Take,
+    VolatileStore,
 };
 
 /// The answer of a port.

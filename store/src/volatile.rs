@@ -4,21 +4,63 @@
 pub mod contract;
 
 use postern_circuit::{Admission, Circuit, Settings};
-use postern_limits::{Outcome, Rate};
-use postern_request::UnixMillis;
+use postern_limits::{InFlight, Outcome, Spec};
+use postern_request::{RateLimitStatus, UnixMillis};
+use sha2::{Digest as _, Sha256};
 
 use crate::{BoxFuture, StoreError};
 
 /// A limit's key as stores see it: a hash of what the request is counted by. Untrusted text
 /// never becomes part of a store's key.
+///
+/// It is made here and nowhere else: whoever counts and whoever looks must come to the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LimitKey(pub [u8; 16]);
+pub struct LimitKey {
+    /// Whose: a hash of the one that the keys of a request have in common. Stores in several
+    /// parts keep the keys of one owner together. It tells no two keys apart.
+    pub owner: u64,
+    /// What is counted, the limit and its numbers included.
+    pub hash: [u8; 16],
+}
 
 impl LimitKey {
-    /// Lower-case hexadecimal.
+    /// Of a limit of the document: what it counts a request under, and whose that is.
+    #[must_use]
+    pub fn of(owner: &str, counted_under: &str) -> Self {
+        let digest = |text: &str| -> [u8; 32] { Sha256::digest(text.as_bytes()).into() };
+        let owner = digest(owner).first_chunk().map_or(0, |owner| u64::from_be_bytes(*owner));
+        Self { owner, hash: half_of(&digest(counted_under)) }
+    }
+
+    /// Of a counter of the rate limit service. Before everything else stands what sets these keys
+    /// apart from all others that are hashed for the same store, and the period, because a window
+    /// of one says nothing about one of another. The number of requests is no part of it: a rule
+    /// that is made tighter goes on from what was counted.
+    ///
+    /// Every key is an owner of its own. What the descriptors of a request have in common is mostly
+    /// what all requests have in common, and a store in several parts must not keep that in one.
+    #[must_use]
+    pub fn of_descriptor(counter: &str, spec: Spec) -> Self {
+        let mut digest = Sha256::new();
+        digest.update(b"rate-limit");
+        digest.update(spec.rate().period_ms().to_le_bytes());
+        digest.update(counter.as_bytes());
+        let digest: [u8; 32] = digest.finalize().into();
+        let rest = digest.get(16..).and_then(<[u8]>::first_chunk);
+        let owner = rest.map_or(0, |owner| u64::from_le_bytes(*owner));
+        Self { owner, hash: half_of(&digest) }
+    }
+
+    /// The hash in lower-case hexadecimal.
     #[must_use]
     pub fn to_hex(self) -> String {
-        to_hex(&self.0)
+        to_hex(&self.hash)
+    }
+
+    /// The owner in lower-case hexadecimal.
+    #[must_use]
+    pub fn owner_hex(self) -> String {
+        to_hex(&self.owner.to_be_bytes())
     }
 }
 
@@ -35,19 +77,51 @@ impl ReplayKey {
     }
 }
 
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// The first half of a digest.
+fn half_of(digest: &[u8; 32]) -> [u8; 16] {
+    digest.first_chunk().copied().unwrap_or_default()
 }
 
-/// One sliding window to take from.
+/// Without formatting: every decision in Redis names its keys.
+fn to_hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0xf));
+    }
+    text
+}
+
+/// What is taken from a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Take {
+    /// So many requests of a rate.
+    Rate {
+        /// What the limit allows.
+        spec: Spec,
+        /// How much this request counts; zero looks.
+        cost: u64,
+    },
+    /// One of so many at a time.
+    InFlight {
+        /// What the limit allows.
+        spec: InFlight,
+        /// The request, by a number that no other has at the time. Who asks again with the same
+        /// one holds no second place.
+        id: u64,
+    },
+}
+
+/// One limit to take from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitAsk {
     /// Whose.
     pub key: LimitKey,
-    /// How many in what time.
-    pub rate: Rate,
-    /// How much this request counts.
-    pub cost: u64,
+    /// What.
+    pub take: Take,
+    /// Whether the limit is only tried out: it says what it would say, and refuses nothing.
+    pub shadow: bool,
 }
 
 /// A circuit to ask for admission.
@@ -62,7 +136,10 @@ pub struct CircuitAsk {
 /// Everything that one request needs of the store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DecisionAsk {
-    /// Limits: taken from all, or from none.
+    /// Limits. From the binding ones, those without `shadow`, is taken from all or from none;
+    /// from a shadow one when that is so and it has room itself. The binding ones are asked
+    /// first, each kind in order, and a key that stands here twice has been taken from when it
+    /// is asked again.
     pub limits: Vec<LimitAsk>,
     /// The service's circuit.
     pub circuit: Option<CircuitAsk>,
@@ -72,30 +149,64 @@ pub struct DecisionAsk {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// One for each limit, in order; empty when the circuit refused before anything was
-    /// counted.
+    /// counted. Where the request may not pass, nothing was taken, and one that says yes says
+    /// what is left without it.
     pub limits: Vec<Outcome>,
-    /// What the circuit says. A probe is given out only when every limit lets the request pass.
+    /// What the circuit says. A probe is given out only when every binding limit lets the
+    /// request pass.
     pub admission: Admission,
+    /// Whether the request may pass: neither the circuit nor a binding limit refuses.
+    pub allowed: bool,
 }
 
-impl Decision {
-    /// Whether the request may pass.
-    #[must_use]
-    pub fn allows(&self) -> bool {
-        !matches!(self.admission, Admission::Refused { .. })
-            && self.limits.iter().all(|outcome| outcome.allowed)
-    }
+/// What is given back of one limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GiveBack {
+    /// Whose.
+    pub key: LimitKey,
+    /// As it was taken.
+    pub take: Take,
+}
+
+/// How a key stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inspected {
+    /// What is left.
+    pub status: RateLimitStatus,
+    /// After how long the store may forget the key, because nothing counts any more.
+    pub expires_in_ms: u64,
 }
 
 /// Shared, short-lived state.
+///
+/// `now` is for stores without a clock of their own.
 pub trait VolatileStore: Send + Sync {
-    /// Decides on one request, atomically for each store slot. `now` is for stores without a
-    /// clock of their own.
+    /// Decides on one request, atomically for each store slot.
     fn decide<'a>(
         &'a self,
         ask: &'a DecisionAsk,
         now: UnixMillis,
     ) -> BoxFuture<'a, Result<Decision, StoreError>>;
+
+    /// Gives back what was taken for a request that did not count in the end, and the places of
+    /// those that have left. Of what is not there, nothing; a limit has never more room than when
+    /// it is new.
+    fn give_back<'a>(
+        &'a self,
+        taken: &'a [GiveBack],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// How a key stands towards what `take` allows; none when nothing counts. Changes nothing.
+    fn inspect(
+        &self,
+        key: LimitKey,
+        take: Take,
+        now: UnixMillis,
+    ) -> BoxFuture<'_, Result<Option<Inspected>, StoreError>>;
+
+    /// Forgets keys, whatever they count. Says how many of them were there.
+    fn reset<'a>(&'a self, keys: &'a [LimitKey]) -> BoxFuture<'a, Result<u64, StoreError>>;
 
     /// Records what a service answered, and says where its circuit stands then.
     fn record_outcome<'a>(
@@ -132,6 +243,27 @@ impl<T: VolatileStore + ?Sized> VolatileStore for std::sync::Arc<T> {
         (**self).decide(ask, now)
     }
 
+    fn give_back<'a>(
+        &'a self,
+        taken: &'a [GiveBack],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        (**self).give_back(taken, now)
+    }
+
+    fn inspect(
+        &self,
+        key: LimitKey,
+        take: Take,
+        now: UnixMillis,
+    ) -> BoxFuture<'_, Result<Option<Inspected>, StoreError>> {
+        (**self).inspect(key, take, now)
+    }
+
+    fn reset<'a>(&'a self, keys: &'a [LimitKey]) -> BoxFuture<'a, Result<u64, StoreError>> {
+        (**self).reset(keys)
+    }
+
     fn record_outcome<'a>(
         &'a self,
         circuit: &'a CircuitAsk,
@@ -152,5 +284,40 @@ impl<T: VolatileStore + ?Sized> VolatileStore for std::sync::Arc<T> {
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         (**self).ping()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postern_limits::{Algorithm, Anchor, Rate};
+
+    #[test]
+    fn keys_stay_what_they_are() {
+        // What is counted in a running store must be found by the next release.
+        let key = LimitKey::of("owner", "1:l5:alice");
+        let owner = Sha256::digest("owner");
+        assert_eq!(key.owner_hex(), to_hex(&owner[..8]));
+        assert_eq!(key.to_hex(), to_hex(&Sha256::digest("1:l5:alice")[..16]));
+
+        let spec = |requests, period_ms| {
+            let rate = Rate::new(requests, period_ms).unwrap();
+            Spec::new(Algorithm::FixedWindow, rate, None, Anchor::Clock).unwrap()
+        };
+        let key = LimitKey::of_descriptor("1:d1:k=1:v", spec(5, 60_000));
+        let digest = Sha256::digest(b"rate-limit\x60\xea\0\0\0\0\0\x001:d1:k=1:v");
+        assert_eq!(key.to_hex(), to_hex(&digest[..16]));
+        assert_eq!(key.owner.to_le_bytes(), digest[16..24]);
+        assert_eq!(LimitKey::of_descriptor("1:d1:k=1:v", spec(9, 60_000)), key);
+        assert_ne!(LimitKey::of_descriptor("1:d1:k=1:v", spec(5, 1000)).hash, key.hash);
+        assert_ne!(LimitKey::of("1:d1:k=1:v", "1:d1:k=1:v").hash, key.hash);
+    }
+
+    #[test]
+    fn keys_are_told_in_hexadecimal() {
+        let key = LimitKey { owner: 0xa0, hash: *b"\x00\x01\x0f\x10\x7f\x80\xff 12345678" };
+        assert_eq!(key.to_hex(), "00010f107f80ff203132333435363738");
+        assert_eq!(key.owner_hex(), "00000000000000a0");
+        assert_eq!(ReplayKey([0xc3; 32]).to_hex(), "c3".repeat(32));
     }
 }

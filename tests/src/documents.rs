@@ -13,6 +13,8 @@ pub const FAILURES: &str = include_str!("../fixtures/failures.yaml");
 pub const AWAY: &str = include_str!("../fixtures/away.yaml");
 /// One route, for the tokens of one issuer; see [`keyed`].
 const KEYED: &str = include_str!("../fixtures/keyed.yaml");
+/// Limits of every kind; `$MODE` says who counts.
+const LIMITS: &str = include_str!("../fixtures/limits.yaml");
 /// Limits by address behind one trusted proxy.
 pub const PROXIED: &str = include_str!("../fixtures/proxied.yaml");
 /// Upstreams that misbehave, at `$NOBODY`, `$BREAKING` and `$CLOSING`.
@@ -52,6 +54,12 @@ pub fn sample_api_key() -> String {
 #[must_use]
 pub fn keyed(issuer: &str, audience: &str, jwks: &str) -> String {
     KEYED.replace("$TOKENS_OF", issuer).replace("$AUDIENCE", audience).replace("$KEYS", jwks)
+}
+
+/// Limits of every kind, counted `exact` or `local`.
+#[must_use]
+pub fn limits(mode: &str) -> String {
+    LIMITS.replace("$MODE", mode)
 }
 
 /// Fills in the places of a document.

@@ -8,7 +8,7 @@
 //! and the panic says where to look. What a program wrote is printed when its test fails.
 //!
 //! Deliberately absent: skipping. A missing part fails the test; the one exception is
-//! [`redis::Redis::down_or_skip`].
+//! [`redis::is_skipped`].
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -24,6 +24,7 @@ pub mod documents;
 pub mod env;
 pub mod envoy;
 pub mod gateway;
+pub mod grpc;
 pub mod keys;
 pub mod ports;
 pub mod postgres;

@@ -26,13 +26,14 @@ use tempfile::TempDir;
 
 const LONGEST: Duration = Duration::from_secs(30);
 /// Folders whose sources name metrics.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     "core",
     "ext-authz",
     "ext-proc",
     "feed",
     "filters",
     "identity",
+    "rate-limit",
     "render",
     "server",
     "store",

@@ -1,19 +1,161 @@
-//! The stores against a real server: the same contract that the ones in memory keep.
+//! The store against real servers, in every way that it reaches them: the same contract that the
+//! one in memory keeps.
 #![allow(clippy::expect_used, reason = "tests")]
 
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use postern_e2e::redis::Redis;
+use postern_e2e::redis::cluster::RedisCluster;
+use postern_e2e::redis::sentinel::WatchedRedis;
+use postern_e2e::redis::{Redis, is_skipped};
+use postern_e2e::{env, ports, process, wait};
 use postern_request::UnixMillis;
 use postern_store::volatile::contract;
+use postern_store::{ReplayKey, StoreError, VolatileStore as _};
 use postern_store_redis::RedisStore;
+use tokio::time::timeout;
+
+const LONGEST: Duration = Duration::from_secs(30);
+/// The salts of two runs at one server.
+const FIRST: u8 = 1;
+const SECOND: u8 = 2;
+
+fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
+    UnixMillis(u64::try_from(since.as_millis()).expect("a time"))
+}
+
+async fn connected(url: &str) -> RedisStore {
+    let store = RedisStore::new(url).expect("a store");
+    timeout(LONGEST, store.keep_connected()).await.expect("connected");
+    store
+}
+
+async fn keeps_the_contract(url: &str) {
+    contract::run(&connected(url).await, now(), FIRST).await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_keeps_the_volatile_contract() {
     let redis = Redis::start().await;
-    let store = RedisStore::new(&redis.url()).expect("a store");
-    tokio::time::timeout(Duration::from_secs(10), store.keep_connected()).await.expect("connected");
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
-    let now = UnixMillis(u64::try_from(since.as_millis()).expect("a time"));
-    contract::run(&store, now, 1).await;
+    keeps_the_contract(&redis.url()).await;
+}
+
+/// What the store's documentation asks for, and nothing else.
+const RIGHTS: &str = "~postern:* -@all +ping +evalsha +script|load +time +get +set +del +pexpire \
+                      +hmget +hset +zadd +zrem +zcard +zcount +zscore +zrange +zrangebyscore \
+                      +zremrangebyscore +xadd +xtrim +xread +xrevrange";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_with_the_documented_rights_alone_is_enough() {
+    if is_skipped() {
+        return;
+    }
+    let mut options = vec!["--user", "limits", "on", ">p@ss:w/rd"];
+    options.extend(RIGHTS.split_whitespace());
+    options.extend(["--user", "default", "off"]);
+    let mut redis = Redis::down_with(&options);
+    redis.bring_up().await;
+    let url = |user: &str| format!("redis://{user}@127.0.0.1:{}", redis.port());
+    keeps_the_contract(&url("limits:p%40ss%3Aw%2Frd")).await;
+
+    let stranger = RedisStore::new(&url("limits:wrong")).expect("a store");
+    let connecting = timeout(Duration::from_secs(1), stranger.keep_connected()).await;
+    assert!(connecting.is_err(), "connected with a wrong password");
+    let said = stranger.ping().await;
+    assert!(matches!(said, Err(StoreError::Unavailable(_))), "{said:?}");
+}
+
+/// Tells a process of this program which Redis it is to try.
+const ADDRESS: &str = "POSTERN_TEST_ADDRESS";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_keeps_it_over_tls_where_its_authority_is_trusted() {
+    if is_skipped() {
+        return;
+    }
+    let tls = env::repository().join("tests").join("fixtures").join("tls");
+    let file = |name: &str| tls.join(name).display().to_string();
+    let (port, authority) = (ports::free().to_string(), file("ca.pem"));
+    let mut redis = Redis::down_with(&[
+        "--tls-port",
+        &port,
+        "--tls-cert-file",
+        &file("server.pem"),
+        "--tls-key-file",
+        &file("server-key.pem"),
+        "--tls-ca-cert-file",
+        &authority,
+        "--tls-auth-clients",
+        "no",
+    ]);
+    redis.bring_up().await;
+    // Whom a program trusts is said by its environment, and this one's is not changed.
+    for (trusted, test) in [
+        (authority, "the_redis_of_the_environment_keeps_it"),
+        (file("other.pem"), "the_redis_of_the_environment_is_not_trusted"),
+    ] {
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command
+            .args(["--exact", test, "--ignored"])
+            .env(ADDRESS, format!("rediss://127.0.0.1:{port}"))
+            .env("SSL_CERT_FILE", trusted)
+            .env_remove("SSL_CERT_DIR");
+        let output = process::run(command, 2 * LONGEST).await.expect_success();
+        assert!(output.contains("1 passed"), "{output}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs in a process that another test starts"]
+async fn the_redis_of_the_environment_keeps_it() {
+    let Ok(url) = std::env::var(ADDRESS) else { return };
+    keeps_the_contract(&url).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs in a process that another test starts"]
+async fn the_redis_of_the_environment_is_not_trusted() {
+    let Ok(url) = std::env::var(ADDRESS) else { return };
+    let store = RedisStore::new(&url).expect("a store");
+    let connecting = timeout(Duration::from_secs(1), store.keep_connected()).await;
+    assert!(connecting.is_err(), "connected to a server that nobody vouches for");
+    let said = store.ping().await;
+    assert!(matches!(said, Err(StoreError::Unavailable(_))), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whom_sentinels_name_keeps_it_and_so_does_whom_they_name_next() {
+    if is_skipped() {
+        return;
+    }
+    let mut redis = WatchedRedis::start().await;
+    let store = connected(&redis.url()).await;
+    contract::run(&store, now(), FIRST).await;
+    redis.kill_master();
+    redis.until_taken_over().await;
+    wait::until("answer of the new master", LONGEST, || store.ping()).await;
+    contract::run(&store, now(), SECOND).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_keeps_it_and_keeps_it_with_one_master_less() {
+    if is_skipped() {
+        return;
+    }
+    let mut cluster = RedisCluster::start(3).await;
+    let store = connected(&cluster.url()).await;
+    contract::run(&store, now(), FIRST).await;
+    cluster.kill_master(1);
+    cluster.until_taken_over(1).await;
+    wait::until("answer of every master", LONGEST, || every_part(&store)).await;
+    contract::run(&store, now(), SECOND).await;
+}
+
+/// That so many keys can be written that each of three masters has some.
+async fn every_part(store: &RedisStore) -> Result<(), StoreError> {
+    for number in 0..32 {
+        store.remember_once(ReplayKey([number; 32]), 1, now()).await?;
+    }
+    Ok(())
 }

@@ -23,15 +23,19 @@ const CORE: &[&str] = &[
     "postern-jose",
     "postern-oauth",
     "postern-limits",
+    "postern-leases",
     "postern-circuit",
     "postern-revocation",
     "postern-document",
 ];
+/// Core that only the server has a use for: what others' configuration says.
+const DESCRIPTORS: &[&str] = &["postern-descriptors"];
 /// What stages may build on: all of the core but the authorization server's part.
 const STAGE_CORE: &[&str] = &[
     "postern-request",
     "postern-jose",
     "postern-limits",
+    "postern-leases",
     "postern-circuit",
     "postern-revocation",
     "postern-document",
@@ -46,19 +50,34 @@ const BUNDLE: &[&str] = &["postern-bundle"];
 const STORE: &[&str] = &["postern-store"];
 const STORE_ADAPTERS: &[&str] = &["postern-store-redis", "postern-store-sql"];
 const TELEMETRY: &[&str] = &["postern-telemetry"];
-const SERVICES: &[&str] =
-    &["postern-ext-authz", "postern-ext-proc", "postern-feed", "postern-identity"];
+const SERVICES: &[&str] = &[
+    "postern-ext-authz",
+    "postern-ext-proc",
+    "postern-rate-limit",
+    "postern-feed",
+    "postern-identity",
+];
 const RENDER: &[&str] = &["postern-render"];
 const SERVER: &str = "postern-server";
 const TRIVIAL_FILTER: &str = "postern-trivial-filter";
-const TESTS: &[&str] = &["postern-e2e", "postern-sample-upstream", TRIVIAL_FILTER, "postern-bench"];
+const TESTS: &[&str] = &[
+    "postern-e2e",
+    "postern-sample-upstream",
+    TRIVIAL_FILTER,
+    "postern-bench",
+    "postern-simulation",
+];
 
 const REQUEST: &[&str] = &["postern-request"];
+const LIMITS: &[&str] = &["postern-limits"];
+const DOCUMENT: &[&str] = &["postern-document"];
+const TICKETS: &[&str] = &["postern-ext-authz"];
 const JOSE: &[&str] = &["postern-jose"];
 
 /// What a test crate may use: all but the server, whose binary it runs, and xtask.
 const BY_TESTS: &[&[&str]] = &[
     CORE,
+    DESCRIPTORS,
     FILTER_HOST,
     STAGES,
     BUNDLE,
@@ -86,6 +105,8 @@ const TABLE: &[Row] = &[
     row("postern-circuit", &[REQUEST], CORE_RULE),
     row("postern-revocation", &[REQUEST, JOSE], CORE_RULE),
     row("postern-document", &[CORE], "core/document depends on core alone"),
+    row("postern-descriptors", &[LIMITS, DOCUMENT], "core/descriptors depends on core alone"),
+    row("postern-leases", &[REQUEST, LIMITS], CORE_RULE),
     row(
         "postern-filter-host",
         &[REQUEST, JOSE, SHARED_DATA],
@@ -106,18 +127,24 @@ const TABLE: &[Row] = &[
     row("postern-store-sql", &[STORE, CORE], ADAPTER_RULE),
     row("postern-telemetry", &[REQUEST], "telemetry knows nothing of ours but request"),
     row("postern-ext-authz", &[CORE, STORE, TELEMETRY], SERVICE_RULE),
-    row("postern-ext-proc", &[CORE, STORE, TELEMETRY], SERVICE_RULE),
+    row(
+        "postern-ext-proc",
+        &[CORE, STORE, TELEMETRY, TICKETS],
+        "ext-proc settles what ext-authz has written down, and else is a service as others are",
+    ),
+    row("postern-rate-limit", &[CORE, DESCRIPTORS, STORE, TELEMETRY], SERVICE_RULE),
     row("postern-feed", &[CORE, PROTO, STORE, TELEMETRY], SERVICE_RULE),
     row("postern-identity", &[CORE, STORE, TELEMETRY], SERVICE_RULE),
     row("postern-render", &[CORE], "render depends on core alone"),
     row(
         SERVER,
-        &[CORE, STORE, STORE_ADAPTERS, TELEMETRY, SERVICES, RENDER],
+        &[CORE, DESCRIPTORS, STORE, STORE_ADAPTERS, TELEMETRY, SERVICES, RENDER],
         "server puts everything native together, and knows neither filters nor tests",
     ),
     row("postern-e2e", BY_TESTS, TESTS_RULE),
     row("postern-sample-upstream", BY_TESTS, TESTS_RULE),
     row(TRIVIAL_FILTER, BY_TESTS, TESTS_RULE),
+    row("postern-simulation", BY_TESTS, TESTS_RULE),
     row("postern-bench", BY_TESTS, TESTS_RULE),
     row("xtask", &[], "xtask knows none of our crates: it builds them"),
 ];
@@ -163,7 +190,8 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 
 /// The crates that must build for wasm32.
 pub fn wasm_packages() -> impl Iterator<Item = &'static str> {
-    let groups: [&[&str]; 6] = [CORE, FILTER_HOST, STAGES, BUNDLE, PROTO, &[TRIVIAL_FILTER]];
+    let groups: [&[&str]; 7] =
+        [CORE, DESCRIPTORS, FILTER_HOST, STAGES, BUNDLE, PROTO, &[TRIVIAL_FILTER]];
     groups.into_iter().flatten().copied()
 }
 
@@ -223,7 +251,9 @@ fn third_party_rule(package: &str, edge: &Edge) -> Option<&'static str> {
         return (!allowed).then_some("only filters/host knows proxy-wasm (and the bench's filter)");
     }
     // Tests of pure code may use whatever they like.
-    let pure = [CORE, STAGES, FILTER_HOST, BUNDLE].iter().any(|group| group.contains(&package));
+    let pure = [CORE, DESCRIPTORS, STAGES, FILTER_HOST, BUNDLE]
+        .iter()
+        .any(|group| group.contains(&package));
     (pure && edge.kind != "dev" && OUTSIDE.contains(&edge.to))
         .then_some("core and filters know no runtime, network or store")
 }

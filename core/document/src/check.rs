@@ -9,14 +9,17 @@ mod services;
 mod tokens;
 mod transforms;
 
+use postern_request::LimitHeaders;
 use postern_request::principal::IdentityHeader;
 
 use crate::matcher::{Entry, Matcher};
 use crate::model::{
     Auth, Document, Failures, OnFailure, Proof, Revocation, SecurityHeaders, Stores,
 };
-use crate::problem::Problems;
-use crate::raw::{RawDocument, RawFailures, RawRevocation, RawStores, RefuseAllow};
+use crate::problem::{Problems, told};
+use crate::raw::{
+    RawDocument, RawFailures, RawLimitHeaders, RawRevocation, RawStores, RefuseAllow,
+};
 
 /// Checks a document and resolves its names; none when a part could not be made sense of.
 /// Problems may be there even where something is returned.
@@ -40,7 +43,7 @@ pub(crate) fn document(
     let bound = tokens::check_bound(jwt, problems);
     let issuers = issuers::check(&raw, &token_places, problems);
     let api_keys = credentials::check(credentials, problems);
-    let limits = limits::check(&raw.limits, problems);
+    let limits = limits::check(&raw.limits, &issuers, problems);
     let transforms = transforms::check(&raw.transforms, problems);
     check_owners(&raw, problems);
     let context = routes::Context {
@@ -67,6 +70,10 @@ pub(crate) fn document(
         trusted_proxies,
         allow_matrix_parameters: raw.matrix_parameters == Some(RefuseAllow::Allow),
         security_headers: raw.security_headers.unwrap_or(SecurityHeaders::Api),
+        limit_headers: match raw.limit_headers {
+            None | Some(RawLimitHeaders::Integers) => LimitHeaders::Integers,
+            Some(RawLimitHeaders::Structured) => LimitHeaders::Structured,
+        },
         identity_headers: identity_headers(&raw),
         stores,
         failures: failures(raw.failures.as_ref()),
@@ -133,12 +140,22 @@ fn check_stores(raw: Option<&RawStores>, problems: &mut Problems) -> Stores {
         });
         if !known {
             // The text itself stays out of the message: it may hold a password.
-            let message = format!("expected one of {}…", prefixes.join("…, "));
-            problems.report_as(text.at, &format!("stores.{name}"), message);
+            let message = told!("expected one of {}…", prefixes.join("…, "));
+            problems.report_as(text.at, &told!("stores.{name}"), message);
         }
         Some(text.value.clone())
     };
-    let volatile = check(&raw.volatile, "volatile", &["memory", "redis://", "env:"]);
+    let redis = [
+        "memory",
+        "redis://",
+        "rediss://",
+        "redis+sentinel://",
+        "rediss+sentinel://",
+        "redis+cluster://",
+        "rediss+cluster://",
+        "env:",
+    ];
+    let volatile = check(&raw.volatile, "volatile", &redis);
     let databases = ["memory", "sqlite:", "postgres://", "postgresql://", "env:"];
     let durable = check(&raw.durable, "durable", &databases);
     let replicas = raw.replicas.as_ref().map_or(1, |replicas| {
@@ -158,17 +175,17 @@ fn check_owners(raw: &RawDocument, problems: &mut Problems) {
     for (name, at, owner) in &raw.owners.0 {
         if owner.paths.is_empty() && owner.hosts.is_empty() {
             let message = "an owner speaks for paths or hosts; name at least one";
-            problems.report_as(*at, &format!("owners.{name}"), message);
+            problems.report_as(*at, &told!("owners.{name}"), message);
         }
         for prefix in &owner.paths {
             if !prefix.starts_with('/') || !prefix.ends_with('/') {
                 let message = "a prefix begins and ends with a slash, for example /payments/";
-                problems.report_as(prefix.at, &format!("owners.{name}.paths"), message);
+                problems.report_as(prefix.at, &told!("owners.{name}.paths"), message);
             }
         }
         for host in &owner.hosts {
             if let Err(message) = crate::host::HostPattern::parse(host) {
-                problems.report_as(host.at, &format!("owners.{name}.hosts"), message);
+                problems.report_as(host.at, &told!("owners.{name}.hosts"), message);
             }
         }
     }
@@ -211,7 +228,7 @@ fn check_failures(
         problems.report_as(
             raw.at,
             "failures.ext_authz",
-            format!(
+            told!(
                 "cannot be `allow`: only the server can check the {what} of route `{}`",
                 route.name
             ),

@@ -3,15 +3,17 @@
 //! The [`record!`] macro declares a record once; reading, writing and the JSON Schema all come
 //! from that declaration, so they cannot drift apart.
 
+mod amounts;
 mod leaves;
 mod named;
 
 use postern_request::json::Value;
 
 use crate::node::{Kind, Node};
-use crate::problem::{Position, Problems};
+use crate::problem::{Position, Problems, told};
 
-pub use leaves::{At, Duration, Positive, RateText, Text, Whole};
+pub use amounts::{Allowed, Amount, AtOnce, RateText};
+pub use leaves::{At, Duration, Positive, Text, Whole};
 pub use named::{Entries, Named};
 pub(crate) use named::{NAME_RULE, is_name};
 
@@ -44,6 +46,13 @@ pub(crate) trait Decode: Sized {
     fn schema() -> Value;
 }
 
+fn hint(name: &str, known: &[&str]) -> String {
+    match closest(name, known) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None => format!("known here: {}", known.join(", ")),
+    }
+}
+
 /// The fields of one mapping, while they are read.
 pub(crate) struct Fields<'n> {
     node: &'n Node,
@@ -54,16 +63,12 @@ impl<'n> Fields<'n> {
     pub(crate) fn open(node: &'n Node, known: &[&str], problems: &mut Problems) -> Option<Self> {
         let Kind::Map(members) = &node.kind else {
             let found = node.kind.describe();
-            problems.report(node.at, format!("expected a mapping, found {found}"));
+            problems.report(node.at, told!("expected a mapping, found {found}"));
             return None;
         };
         for (name, at, _) in members {
             if !known.contains(&name.as_str()) {
-                let hint = match closest(name, known) {
-                    Some(known) => format!("did you mean `{known}`?"),
-                    None => format!("known here: {}", known.join(", ")),
-                };
-                problems.report(*at, format!("unknown field `{name}`; {hint}"));
+                problems.report(*at, told!("unknown field `{name}`; {}", hint(name, known)));
             }
         }
         Some(Self { node })
@@ -78,7 +83,7 @@ impl<'n> Fields<'n> {
         match found {
             Some((_, _, value)) => problems.within(name, |problems| T::decode(value, problems)),
             None => T::absent().or_else(|| {
-                problems.report(self.node.at, format!("`{name}` is missing"));
+                problems.report(self.node.at, told!("`{name}` is missing"));
                 None
             }),
         }
@@ -197,7 +202,7 @@ macro_rules! choice {
                     _ => {
                         let words: &[&str] = &[$($word),*];
                         let words = words.join(", ");
-                        problems.report(node.at, format!("expected one of {words}"));
+                        problems.report(node.at, $crate::problem::told!("expected one of {words}"));
                         None
                     }
                 }

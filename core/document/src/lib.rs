@@ -23,6 +23,8 @@ pub mod raw;
 mod schema;
 mod template;
 mod value;
+#[cfg(feature = "yaml")]
+pub mod yaml;
 
 pub use counted::Counted;
 pub use host::HostPattern;
@@ -31,10 +33,10 @@ pub use load::load;
 pub use load::{Source, from_json};
 pub use matcher::{Matcher, VirtualHost};
 pub use model::{
-    ApiKey, Auth, BoundTokens, CertificateSource, ClaimRule, Document, Dpop, Enforce, Failures,
-    Feed, FeedIdentity, FeedPeer, ForwardedCert, JwksSource, JwtIssuer, KeysBy, Limit, LimitMode,
-    OnFailure, Proof, Retries, Revocation, Route, SecurityHeaders, Service, StoreFailure, Stores,
-    TokenPlace, TokenRules, Transform,
+    Allowance, ApiKey, AppliedLimit, Auth, BoundTokens, CertificateSource, ClaimRule, Document,
+    Dpop, Enforce, Failures, Feed, FeedIdentity, FeedPeer, ForwardedCert, JwksSource, JwtIssuer,
+    KeysBy, Limit, LimitMode, OnFailure, Proof, Retries, Revocation, Route, SecurityHeaders,
+    Service, Skip, StoreFailure, Stores, TokenPlace, TokenRules, Transform,
 };
 pub use postern_limits::rate::parse_duration_ms;
 pub use problem::{Position, Problem};

@@ -7,6 +7,7 @@ use crate::decode::Decode as _;
 use crate::digest;
 use crate::model::Document;
 use crate::node::Node;
+use crate::problem::told;
 use crate::problem::{Position, Problem, Problems};
 use crate::raw::RawDocument;
 
@@ -72,7 +73,7 @@ pub fn from_json(text: &[u8]) -> Result<Document, Vec<Problem>> {
     let value = match json::parse(text) {
         Ok(value) => value,
         Err(error) => {
-            problems.report(Position::default(), error.to_string());
+            problems.report(Position::default(), told!("{error}"));
             return Err(problems.into_sorted());
         }
     };

@@ -2,14 +2,14 @@
 
 mod auth;
 mod feed;
+mod limits;
 mod tokens;
 
 use std::sync::Arc;
 
 use postern_circuit as circuit;
 use postern_limits::key::KeyPart;
-use postern_limits::token_bucket::Shape;
-use postern_limits::{Algorithm, Rate};
+use postern_request::LimitHeaders;
 use postern_request::path::PathProblem;
 use postern_request::principal::{Credential, IdentityHeader, Principal};
 
@@ -21,6 +21,8 @@ use crate::value::HeaderRules;
 
 pub use auth::{Auth, ClaimRule, Proof, TokenRules};
 pub use feed::{Feed, FeedIdentity, FeedPeer, ForwardedCert};
+pub(crate) use limits::ClaimSource;
+pub use limits::{Allowance, AppliedLimit, Limit, LimitMode, Skip};
 pub use tokens::{BoundTokens, CertificateSource, Dpop, JwksSource, JwtIssuer, KeysBy, TokenPlace};
 
 pub use crate::raw::{
@@ -44,6 +46,8 @@ pub struct Document {
     pub allow_matrix_parameters: bool,
     /// Security headers on answers.
     pub security_headers: SecurityHeaders,
+    /// How limit headers are written.
+    pub limit_headers: LimitHeaders,
     /// Identity headers for upstreams.
     pub identity_headers: Vec<IdentityHeader>,
     /// Where state is kept.
@@ -188,47 +192,6 @@ pub struct Retries {
     pub on: Vec<&'static str>,
 }
 
-/// A limit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limit {
-    /// Its name.
-    pub name: String,
-    /// Its name with its numbers: what was counted under other numbers does not count.
-    pub counted_as: String,
-    /// What it counts by.
-    pub key: Vec<KeyPart>,
-    /// How many in what time.
-    pub rate: Rate,
-    /// How many at once, for the token bucket.
-    pub burst: u64,
-    /// How it counts.
-    pub algorithm: Algorithm,
-    /// Where it counts.
-    pub mode: LimitMode,
-    /// Leading bits of an IPv6 address that count as one client.
-    pub ipv6_prefix: u8,
-}
-
-impl Limit {
-    /// The bucket, where the algorithm is one.
-    #[must_use]
-    pub fn bucket(&self) -> Shape {
-        Shape::new(self.rate, self.burst)
-    }
-}
-
-/// Where a limit counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LimitMode {
-    /// In each Envoy for itself.
-    Local,
-    /// Once for all, in the volatile store.
-    Exact {
-        /// What happens when the store fails.
-        when_store_fails: StoreFailure,
-    },
-}
-
 /// Header rules of both directions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Transform {
@@ -295,9 +258,9 @@ pub struct Route {
     /// Who may call it.
     pub auth: Auth,
     /// Limits that every Envoy counts for itself.
-    pub local_limits: Vec<Arc<Limit>>,
+    pub local_limits: Vec<AppliedLimit>,
     /// Limits that the server counts.
-    pub exact_limits: Vec<Arc<Limit>>,
+    pub exact_limits: Vec<AppliedLimit>,
     /// Header rules, all that apply joined.
     pub transform: Transform,
     /// How much of the traffic is held to the rules.
@@ -323,7 +286,7 @@ impl Route {
     /// Whether a local limit needs the client's address, which costs a filter a call to ask.
     #[must_use]
     pub fn counts_addresses(&self) -> bool {
-        self.local_limits.iter().any(|limit| limit.key.contains(&KeyPart::Ip))
+        self.local_limits.iter().any(|applied| applied.limit.key.contains(&KeyPart::Ip))
     }
 
     /// Whether the filter must see evidence of `ext_authz`: for API keys, exact limits,

@@ -6,19 +6,25 @@ use crate::problem::Position;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Node {
-    pub(crate) at: Position,
-    pub(crate) kind: Kind,
+pub struct Node {
+    /// Where it begins.
+    pub at: Position,
+    /// What it is.
+    pub kind: Kind,
 }
 
+/// What a text can hold.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Nothing: `key:` without a value, or `null`.
     Null,
     /// Text, and anything that is neither of the next two.
     Text(String),
+    /// `true` or `false`.
     Bool(bool),
+    /// A whole number, 0 or more.
     Whole(u64),
+    /// Items in order.
     List(Vec<Node>),
     /// Members in order, each with the place of its name.
     Map(Vec<(String, Position, Node)>),
@@ -26,7 +32,8 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// For messages: "expected …, found a list".
-    pub(crate) const fn describe(&self) -> &'static str {
+    #[must_use]
+    pub const fn describe(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
             Self::Text(_) => "text",

@@ -2,6 +2,19 @@
 
 use core::fmt;
 
+/// A text for people, about a problem. Without the feature `messages` it is empty, and nothing of
+/// it is compiled: a filter only has to know whether the document holds, which `postern check`
+/// has said in full before.
+macro_rules! told {
+    ($($text:tt)*) => {
+        if cfg!(feature = "messages") { format!($($text)*) } else { String::new() }
+    };
+}
+pub(crate) use told;
+
+/// All that a problem says without the feature `messages`.
+const UNTOLD: &str = "this is no document: `postern check` says what is wrong with it";
+
 /// A place in one of the texts that make up a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
 pub struct Position {
@@ -39,41 +52,56 @@ impl fmt::Display for Problem {
 
 /// Collects problems while a document is read.
 #[derive(Debug, Default)]
-pub(crate) struct Problems {
+pub struct Problems {
     files: Vec<String>,
     path: Vec<String>,
     found: Vec<Problem>,
 }
 
 impl Problems {
-    pub(crate) fn new(files: Vec<String>) -> Self {
+    /// None yet, in texts of these names; positions count them from 0.
+    #[must_use]
+    pub fn new(files: Vec<String>) -> Self {
         Self { files, ..Self::default() }
     }
 
     /// Reports a problem at a place in the text and the current path.
-    pub(crate) fn report(&mut self, at: Position, message: impl Into<String>) {
-        let path = self.path.concat();
-        self.report_as(at, path.trim_start_matches('.'), message);
+    pub fn report(&mut self, at: Position, message: impl Into<String>) {
+        if cfg!(feature = "messages") {
+            let path = self.path.concat();
+            self.report_as(at, path.trim_start_matches('.'), message);
+        } else {
+            self.note(at);
+        }
     }
 
     /// Reports a problem at a path of the caller's choice.
-    pub(crate) fn report_as(&mut self, at: Position, path: &str, message: impl Into<String>) {
-        self.found.push(Problem {
-            file: self.files.get(at.file).cloned().unwrap_or_default(),
-            line: at.line,
-            path: path.to_owned(),
-            message: message.into(),
-        });
+    pub fn report_as(&mut self, at: Position, path: &str, message: impl Into<String>) {
+        if cfg!(feature = "messages") {
+            self.found.push(Problem {
+                file: self.files.get(at.file).cloned().unwrap_or_default(),
+                line: at.line,
+                path: path.to_owned(),
+                message: message.into(),
+            });
+        } else {
+            self.note(at);
+        }
+    }
+
+    fn note(&mut self, at: Position) {
+        let (file, path) = (String::new(), String::new());
+        self.found.push(Problem { file, line: at.line, path, message: UNTOLD.to_owned() });
     }
 
     /// Runs `inside` with the path extended by a member's name.
-    pub(crate) fn within<T>(&mut self, name: &str, inside: impl FnOnce(&mut Self) -> T) -> T {
-        self.nested(format!(".{name}"), inside)
+    pub fn within<T>(&mut self, name: &str, inside: impl FnOnce(&mut Self) -> T) -> T {
+        self.nested(told!(".{name}"), inside)
     }
 
     /// Runs `inside` with the path extended by an item's index.
-    pub(crate) fn at_index<T>(&mut self, index: usize, inside: impl FnOnce(&mut Self) -> T) -> T {
-        self.nested(format!("[{index}]"), inside)
+    pub fn at_index<T>(&mut self, index: usize, inside: impl FnOnce(&mut Self) -> T) -> T {
+        self.nested(told!("[{index}]"), inside)
     }
 
     fn nested<T>(&mut self, segment: String, inside: impl FnOnce(&mut Self) -> T) -> T {
@@ -94,12 +122,15 @@ impl Problems {
         self.found.iter().any(|problem| problem.path.strip_prefix(path).is_some_and(goes_on))
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
+    /// Whether nothing was reported.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
     /// All problems, in the order of files and lines, each once.
-    pub(crate) fn into_sorted(self) -> Vec<Problem> {
+    #[must_use]
+    pub fn into_sorted(self) -> Vec<Problem> {
         let order = |file: &str| self.files.iter().position(|name| name == file);
         let mut found = self.found.clone();
         found.sort_by(|a, b| {

@@ -2,13 +2,20 @@
 
 mod auth;
 mod credentials;
+mod limits;
 
-pub use crate::decode::{At, Duration, Entries, Positive, RateText, Text, Whole};
+pub use crate::decode::{
+    Allowed, Amount, At, AtOnce, Duration, Entries, Positive, RateText, Text, Whole,
+};
 use crate::decode::{Named, choice, record};
 pub use auth::{RawAuth, RawAuthRules, RawCredential, RawProof};
 pub use credentials::{
     RawApiKey, RawApiKeys, RawBound, RawCertificateSource, RawCredentials, RawDpop, RawFetchedBy,
     RawIssuer, RawJwks, RawJwt, RawTokenPlace,
+};
+pub use limits::{
+    RawAlgorithm, RawLimit, RawLimitUse, RawMode, RawSkip, RawStoreFailure, RawWeighedLimit,
+    RawWindows,
 };
 
 record! {
@@ -24,6 +31,8 @@ record! {
         matrix_parameters = "matrix_parameters": Option<RefuseAllow>,
         /// Security headers on answers: api by default.
         security_headers = "security_headers": Option<RawSecurityHeaders>,
+        /// How limit headers are written: integers by default, or structured fields.
+        limit_headers = "limit_headers": Option<RawLimitHeaders>,
         /// Which identity headers upstreams get; all by default.
         identity_headers = "identity_headers": Option<Vec<RawIdentityHeader>>,
         /// Where state is kept; in memory by default.
@@ -154,24 +163,6 @@ record! {
         recovery = "recovery": Option<Duration>,
     }
 
-    /// A limit.
-    pub struct RawLimit {
-        /// What it counts by: ip, claim.sub, claim.client_id, claim.tier, header.NAME, path.NAME, route.
-        key = "key": Vec<Text>,
-        /// How many in what time, for example 2000/1m.
-        rate = "rate": RateText,
-        /// token_bucket: how many at once; as many as the rate's by default.
-        burst = "burst": Option<Positive>,
-        /// How it counts: token_bucket where mode is local, sliding_window where it is exact.
-        algorithm = "algorithm": Option<RawAlgorithm>,
-        /// Where it counts: in each Envoy (local) or once for all (exact).
-        mode = "mode": RawMode,
-        /// exact: what happens when the store fails; local_share by default.
-        when_store_fails = "when_store_fails": Option<RawStoreFailure>,
-        /// How many leading bits of an IPv6 address count as one client; 64 by default.
-        ipv6_prefix = "ipv6_prefix": Option<Whole>,
-    }
-
     /// Header rules.
     pub struct RawTransform {
         /// On the way to the upstream.
@@ -198,8 +189,8 @@ record! {
         service = "service": Text,
         /// Who may call it; `none` must be written out.
         auth = "auth": RawAuth,
-        /// Limits that apply, by name.
-        limits = "limits": Vec<Text>,
+        /// Limits that apply, by name, or with a weight of their own here.
+        limits = "limits": Vec<RawLimitUse>,
         /// Header rules that apply, by name.
         transform = "transform": Vec<Text>,
         /// How much of the traffic is held to auth and limits: 100% by default, shadow for none, or a share such as 25%.
@@ -238,6 +229,14 @@ choice! {
         None = "none",
     }
 
+    /// How limit headers are written.
+    pub enum RawLimitHeaders {
+        /// ratelimit-limit, -remaining, -reset and -policy, as whole numbers.
+        Integers = "integers",
+        /// ratelimit and ratelimit-policy, as structured fields.
+        Structured = "structured",
+    }
+
     /// Identity headers.
     pub enum RawIdentityHeader {
         /// x-postern-subject
@@ -272,32 +271,6 @@ choice! {
         LocalProxy = "local_proxy",
         /// Anybody's: only where nobody but a proxy reaches the server.
         Anyone = "anyone",
-    }
-
-    /// What happens to a limit when its store fails.
-    pub enum RawStoreFailure {
-        /// Requests pass.
-        Allow = "allow",
-        /// Requests are turned away with 503.
-        Deny = "deny",
-        /// Every replica counts for itself, each with its share of the rate.
-        LocalShare = "local_share",
-    }
-
-    /// How a limit counts.
-    pub enum RawAlgorithm {
-        /// Two fixed windows, the earlier one weighted.
-        SlidingWindow = "sliding_window",
-        /// Even refill up to a burst.
-        TokenBucket = "token_bucket",
-    }
-
-    /// Where a limit counts.
-    pub enum RawMode {
-        /// In each Envoy for itself, shared by its workers.
-        Local = "local",
-        /// In the volatile store, once for all Envoys.
-        Exact = "exact",
     }
 
     /// What a retry is for, in Envoy's words.

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::problem::told;
 use postern_request::path;
 
 /// Most segments a template may have.
@@ -34,7 +35,7 @@ impl PathTemplate {
         let rest = text.strip_prefix('/').ok_or("a path begins with a slash")?;
         let texts: Vec<&str> = rest.split('/').collect();
         if texts.len() > MAX_SEGMENTS {
-            return Err(format!("a path has at most {MAX_SEGMENTS} segments"));
+            return Err(told!("a path has at most {MAX_SEGMENTS} segments"));
         }
         let mut segments: Vec<Segment> = Vec::with_capacity(texts.len());
         for (at, text) in texts.iter().enumerate() {
@@ -49,7 +50,7 @@ impl PathTemplate {
             }
             let name = segment.param_name();
             if name.is_some() && segments.iter().any(|s| s.param_name() == name) {
-                return Err(format!("the parameter `{}` stands here twice", name.unwrap_or("")));
+                return Err(told!("the parameter `{}` stands here twice", name.unwrap_or("")));
             }
             segments.push(segment);
         }
@@ -149,12 +150,12 @@ fn read_segment(text: &str) -> Result<Segment, String> {
     if let Some(name) = text.strip_prefix(':') {
         // How other routers spell a parameter; here it would match these characters alone.
         let name = if name.is_empty() { "id" } else { name };
-        return Err(format!("for a parameter, write {{{name}}} instead of {text}"));
+        return Err(told!("for a parameter, write {{{name}}} instead of {text}"));
     }
     if text.contains(['{', '}', '*', '?', '#']) {
         return Err("a segment is either plain text or one {parameter}".to_owned());
     }
-    path::check(&format!("/{text}"), true).map_err(|problem| problem.to_string())?;
+    path::check(&format!("/{text}"), true).map_err(|problem| told!("{problem}"))?;
     Ok(Segment::Literal(text.to_owned()))
 }
 

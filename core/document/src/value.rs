@@ -1,5 +1,6 @@
 //! Header rules: what is set, with which value, and what is taken away.
 
+use crate::problem::told;
 use postern_request::headers;
 
 /// Rules of one direction.
@@ -87,7 +88,7 @@ impl ValueTemplate {
             let placeholder = Placeholder::ALL.iter().find(|(known, _)| *known == name);
             let (_, placeholder) = placeholder.ok_or_else(|| {
                 let known: Vec<_> = Placeholder::ALL.iter().map(|(name, _)| *name).collect();
-                format!("no placeholder of this name; there are {}", known.join(", "))
+                told!("no placeholder of this name; there are {}", known.join(", "))
             })?;
             if !fixed.is_empty() {
                 parts.push(Part::Fixed(fixed.to_owned()));
@@ -148,10 +149,10 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
         return Err("write a header's name in lower case, without spaces or colons".to_owned());
     }
     if RESERVED.contains(&name) || name.starts_with("x-envoy-") {
-        return Err(format!("`{name}` belongs to Envoy"));
+        return Err(told!("`{name}` belongs to Envoy"));
     }
     if name.starts_with(headers::IDENTITY_PREFIX) {
-        return Err(format!(
+        return Err(told!(
             "headers under `{}` have one writer, the filter",
             headers::IDENTITY_PREFIX
         ));

@@ -13,16 +13,28 @@ pub enum KeyPart {
     Client,
     /// The principal's tier.
     Tier,
+    /// The API key that the request came with.
+    ApiKey,
+    /// Another claim of the principal's token, by its name.
+    Claim(String),
     /// A request header. Whoever can send it chooses the key.
     Header(String),
     /// A parameter of the route's path template.
     PathParam(String),
+    /// The request's method.
+    Method,
+    /// The host that the request is for. Whoever sends it chooses the key, as far as hosts are
+    /// let in.
+    Host,
+    /// The name of the route's service: all of its routes count as one.
+    Service,
     /// The route's name: every route counts for itself.
     Route,
 }
 
 impl KeyPart {
-    /// Reads a part as the document spells it, e.g. `ip`, `claim.sub`, `header.x-tenant`.
+    /// Reads a part as the document spells it, e.g. `ip`, `claim.sub`, `header.x-tenant`. Claims
+    /// that a principal has fields for are read as these.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text {
@@ -30,8 +42,13 @@ impl KeyPart {
             "claim.sub" => Self::Subject,
             "claim.client_id" => Self::Client,
             "claim.tier" => Self::Tier,
+            "api_key" => Self::ApiKey,
+            "method" => Self::Method,
+            "host" => Self::Host,
+            "service" => Self::Service,
             "route" => Self::Route,
             _ => match text.split_once('.')? {
+                ("claim", name) if !name.is_empty() => Self::Claim(name.to_owned()),
                 ("header", name) if !name.is_empty() => Self::Header(name.to_owned()),
                 ("path", name) if !name.is_empty() => Self::PathParam(name.to_owned()),
                 _ => return None,
@@ -42,7 +59,7 @@ impl KeyPart {
     /// Whether the part is known only once a credential was checked.
     #[must_use]
     pub const fn needs_principal(&self) -> bool {
-        matches!(self, Self::Subject | Self::Client | Self::Tier)
+        matches!(self, Self::Subject | Self::Client | Self::Tier | Self::ApiKey | Self::Claim(_))
     }
 }
 
@@ -83,11 +100,36 @@ mod tests {
 
     #[test]
     fn parts_are_read_as_the_document_spells_them() {
-        assert_eq!(KeyPart::parse("ip"), Some(KeyPart::Ip));
-        assert_eq!(KeyPart::parse("header.x-a"), Some(KeyPart::Header("x-a".to_owned())));
-        assert_eq!(KeyPart::parse("path.id"), Some(KeyPart::PathParam("id".to_owned())));
-        for bad in ["", "header.", "claim.nonsense", "IP", "path"] {
+        let named = |part: fn(String) -> KeyPart, name: &str| Some(part(name.to_owned()));
+        for (text, expected) in [
+            ("ip", Some(KeyPart::Ip)),
+            ("claim.sub", Some(KeyPart::Subject)),
+            ("claim.client_id", Some(KeyPart::Client)),
+            ("claim.tier", Some(KeyPart::Tier)),
+            ("claim.org", named(KeyPart::Claim, "org")),
+            ("claim.https://example.org/org", named(KeyPart::Claim, "https://example.org/org")),
+            ("api_key", Some(KeyPart::ApiKey)),
+            ("header.x-a", named(KeyPart::Header, "x-a")),
+            ("path.id", named(KeyPart::PathParam, "id")),
+            ("method", Some(KeyPart::Method)),
+            ("host", Some(KeyPart::Host)),
+            ("service", Some(KeyPart::Service)),
+            ("route", Some(KeyPart::Route)),
+        ] {
+            assert_eq!(KeyPart::parse(text), expected, "{text}");
+        }
+        for bad in ["", "header.", "claim.", "claim", "IP", "path", "api-key", "host.a"] {
             assert_eq!(KeyPart::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_principal_is_needed_for_what_is_known_of_it() {
+        for text in ["claim.sub", "claim.client_id", "claim.tier", "claim.org", "api_key"] {
+            assert!(KeyPart::parse(text).unwrap().needs_principal(), "{text}");
+        }
+        for text in ["ip", "header.x-a", "path.id", "method", "host", "service", "route"] {
+            assert!(!KeyPart::parse(text).unwrap().needs_principal(), "{text}");
         }
     }
 

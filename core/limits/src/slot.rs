@@ -1,20 +1,25 @@
-//! A fixed key space for buckets, for a store that never forgets a key.
+//! A fixed key space for states, for a store that never forgets a key.
 //!
-//! Shared data in Envoy keeps every key for the life of the process, so a bucket per client
-//! would grow without end. Instead there are [`SLOTS`] slots of [`WAYS`] buckets each; a key's
-//! keyed hash says which slot it may live in and which bucket there is its own.
+//! Shared data in Envoy keeps every key for the life of the process, so a state per client
+//! would grow without end. Instead there are [`SLOTS`] slots of [`WAYS`] states each; a key's
+//! keyed hash says which slot it may live in and which state there is its own.
+//!
+//! All algorithms but the sliding log have states of one size. A log is counted as a sliding
+//! window here.
 
 use postern_request::UnixMillis;
 
 use crate::Outcome;
-use crate::token_bucket::{Bucket, Shape};
+use crate::spec::Spec;
+use crate::state::State;
 
 /// How many slots there are.
 pub const SLOTS: u32 = 4096;
-/// How many buckets one slot holds.
+/// How many states one slot holds.
 pub const WAYS: usize = 4;
-
-const ENTRY_BYTES: usize = 32;
+/// What one of them takes: fingerprint, kind, three words and when it can be forgotten, 8 bytes
+/// each.
+pub const ENTRY_BYTES: usize = 48;
 
 /// A key's place: made from a keyed 128-bit hash, so that nobody outside can choose keys that
 /// meet in one slot.
@@ -38,25 +43,25 @@ impl Place {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     fingerprint: u64,
-    bucket: Bucket,
-    /// When the bucket is full again by its own shape, so that forgetting it loses nothing.
-    /// Limits of different shapes share slots; no other shape can tell.
-    full_at: UnixMillis,
+    state: State,
+    /// When nothing counts any more by its own spec, so that forgetting it loses nothing.
+    /// Limits of different specs share slots; no other spec can tell.
+    forgettable_at: UnixMillis,
 }
 
 /// What happened to make room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Room {
-    /// The key was there, or there was a free entry, or one whose bucket was full again.
+    /// The key was there, or there was a free entry, or one in which nothing counted any more.
     Free,
-    /// A bucket in use was forgotten: its key starts afresh.
+    /// A state in use was forgotten: its key starts afresh.
     Evicted,
 }
 
-/// The buckets of one slot.
+/// The states of one slot.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Slot {
     entries: Vec<Entry>,
@@ -67,58 +72,46 @@ impl Slot {
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Self {
         let mut entries = Vec::with_capacity(WAYS);
-        if bytes.len() <= WAYS * ENTRY_BYTES && bytes.len().is_multiple_of(ENTRY_BYTES) {
-            for entry in bytes.chunks_exact(ENTRY_BYTES) {
-                let mut words = entry.chunks_exact(8).map(|word| {
-                    word.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte))
-                });
-                let (Some(fingerprint), Some(level), Some(refilled), Some(full)) =
-                    (words.next(), words.next(), words.next(), words.next())
-                else {
-                    continue;
-                };
-                let bucket = Bucket { level, refilled_at: UnixMillis(refilled) };
-                entries.push(Entry { fingerprint, bucket, full_at: UnixMillis(full) });
-            }
+        let (stored, rest) = bytes.as_chunks::<ENTRY_BYTES>();
+        if rest.is_empty() && stored.len() <= WAYS {
+            entries.extend(stored.iter().filter_map(Entry::decode));
         }
         Self { entries }
     }
 
-    /// The slot as bytes, little-endian, at most [`WAYS`] × 32.
+    /// The slot as bytes, little-endian, at most [`WAYS`] × [`ENTRY_BYTES`].
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.entries.len() * ENTRY_BYTES);
         for entry in &self.entries {
-            bytes.extend_from_slice(&entry.fingerprint.to_le_bytes());
-            bytes.extend_from_slice(&entry.bucket.level.to_le_bytes());
-            bytes.extend_from_slice(&entry.bucket.refilled_at.0.to_le_bytes());
-            bytes.extend_from_slice(&entry.full_at.0.to_le_bytes());
+            entry.encode(&mut bytes);
         }
         bytes
     }
 
-    /// Takes from the bucket of `fingerprint`, making room for it where needed.
+    /// Takes `cost` from the state of `fingerprint`, making room for it where needed.
     pub fn take(
         &mut self,
         fingerprint: u64,
-        shape: Shape,
+        spec: Spec,
         cost: u64,
         now: UnixMillis,
     ) -> (Outcome, Room) {
-        let (mut entry, room) = self.remove_or_make_room(fingerprint, shape, now);
-        let (bucket, outcome) = shape.take(entry.bucket, cost, now);
-        entry.bucket = bucket;
-        entry.full_at = shape.full_at(bucket);
+        let spec = spec.of_fixed_size();
+        let (mut entry, room) = self.remove_or_make_room(fingerprint, spec, now);
+        let outcome = spec.take(&mut entry.state, cost, now);
+        entry.forgettable_at = spec.forgettable_at(&entry.state);
         self.entries.push(entry);
         (outcome, room)
     }
 
-    /// Puts back what a request took that was refused elsewhere. A key that was forgotten
-    /// meanwhile starts full anyway.
-    pub fn give_back(&mut self, fingerprint: u64, shape: Shape, cost: u64, now: UnixMillis) {
+    /// Takes back what was taken for a request that was refused elsewhere, or did not count in
+    /// the end. A key that was forgotten meanwhile starts fresh anyway.
+    pub fn give_back(&mut self, fingerprint: u64, spec: Spec, cost: u64, now: UnixMillis) {
+        let spec = spec.of_fixed_size();
         if let Some(entry) = self.entries.iter_mut().find(|e| e.fingerprint == fingerprint) {
-            entry.bucket = shape.give_back(entry.bucket, cost, now);
-            entry.full_at = shape.full_at(entry.bucket);
+            spec.give_back(&mut entry.state, cost, now);
+            entry.forgettable_at = spec.forgettable_at(&entry.state);
         }
     }
 
@@ -126,7 +119,7 @@ impl Slot {
     fn remove_or_make_room(
         &mut self,
         fingerprint: u64,
-        shape: Shape,
+        spec: Spec,
         now: UnixMillis,
     ) -> (Entry, Room) {
         if let Some(at) = self.entries.iter().position(|e| e.fingerprint == fingerprint) {
@@ -134,78 +127,178 @@ impl Slot {
         }
         let mut room = Room::Free;
         if self.entries.len() >= WAYS {
-            let full = self.entries.iter().position(|entry| entry.full_at <= now);
-            if full.is_none() {
+            let over = self.entries.iter().position(|entry| entry.forgettable_at <= now);
+            if over.is_none() {
                 room = Room::Evicted;
             }
-            self.entries.remove(full.unwrap_or(0));
+            self.entries.remove(over.unwrap_or(0));
         }
-        (Entry { fingerprint, bucket: shape.full(now), full_at: now }, room)
+        (Entry { fingerprint, state: spec.fresh(now), forgettable_at: now }, room)
+    }
+}
+
+impl Entry {
+    /// None where the state is of a kind that there is not.
+    fn decode(bytes: &[u8; ENTRY_BYTES]) -> Option<Self> {
+        let (words, _) = bytes.as_chunks::<8>();
+        let [fingerprint, kind, first, second, third, forgettable_at] = words else { return None };
+        let state = State::from_words(
+            u64::from_le_bytes(*kind),
+            [first, second, third].map(|word| u64::from_le_bytes(*word)),
+        )?;
+        Some(Self {
+            fingerprint: u64::from_le_bytes(*fingerprint),
+            state,
+            forgettable_at: UnixMillis(u64::from_le_bytes(*forgettable_at)),
+        })
+    }
+
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        // No log ever comes into a slot.
+        let Some((kind, [first, second, third])) = self.state.to_words() else { return };
+        let words = [self.fingerprint, kind, first, second, third, self.forgettable_at.0];
+        for word in words {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Rate;
+    use crate::{Algorithm, Anchor, Rate};
     use proptest::prelude::*;
 
-    fn shape() -> Shape {
-        Shape::new(Rate::parse("2/1m").unwrap(), 2)
+    fn spec(algorithm: Algorithm, rate: &str) -> Spec {
+        Spec::new(algorithm, Rate::parse(rate).unwrap(), None, Anchor::Clock).unwrap()
+    }
+
+    fn bucket() -> Spec {
+        spec(Algorithm::TokenBucket, "2/1m")
     }
 
     #[test]
-    fn keys_of_one_slot_do_not_share_a_bucket() {
+    fn keys_of_one_slot_do_not_share_a_state() {
+        for algorithm in Algorithm::ALL {
+            let spec = spec(algorithm, "2/1m");
+            let mut slot = Slot::default();
+            for fingerprint in 1..=4 {
+                for expected in [true, true, false] {
+                    let (outcome, room) = slot.take(fingerprint, spec, 1, UnixMillis(0));
+                    assert_eq!((outcome.allowed, room), (expected, Room::Free), "{algorithm:?}");
+                    slot = Slot::decode(&slot.encode());
+                }
+            }
+            assert_eq!(slot.encode().len(), WAYS * ENTRY_BYTES);
+        }
+    }
+
+    #[test]
+    fn limits_of_all_algorithms_share_a_slot() {
         let mut slot = Slot::default();
-        for fingerprint in 1..=4 {
-            for expected in [true, true, false] {
-                let (outcome, room) = slot.take(fingerprint, shape(), 1, UnixMillis(0));
-                assert_eq!((outcome.allowed, room), (expected, Room::Free));
+        for round in 0..3 {
+            for (fingerprint, algorithm) in (1..).zip(Algorithm::ALL) {
+                // The log shares the place of the sliding window, which is what it is here.
+                let fingerprint = if fingerprint == 2 { 1 } else { fingerprint };
+                let (outcome, _) =
+                    slot.take(fingerprint, spec(algorithm, "4/1m"), 1, UnixMillis(round));
+                assert!(outcome.allowed || fingerprint == 1, "{algorithm:?}");
                 slot = Slot::decode(&slot.encode());
             }
         }
+        assert!(!slot.take(1, spec(Algorithm::SlidingLog, "4/1m"), 1, UnixMillis(9)).0.allowed);
+    }
+
+    #[test]
+    fn a_state_of_another_algorithm_starts_afresh() {
+        let mut slot = Slot::default();
+        assert!(slot.take(1, bucket(), 2, UnixMillis(0)).0.allowed);
+        let window = spec(Algorithm::FixedWindow, "2/1m");
+        assert!(slot.take(1, window, 2, UnixMillis(0)).0.allowed);
+        assert!(!slot.take(1, window, 1, UnixMillis(0)).0.allowed);
     }
 
     #[test]
     fn the_least_recently_used_makes_room() {
         let mut slot = Slot::default();
         for fingerprint in 1..=4 {
-            slot.take(fingerprint, shape(), 2, UnixMillis(0));
+            slot.take(fingerprint, bucket(), 2, UnixMillis(0));
         }
-        slot.take(1, shape(), 1, UnixMillis(1));
-        assert_eq!(slot.take(5, shape(), 1, UnixMillis(2)).1, Room::Evicted);
-        assert!(!slot.take(1, shape(), 1, UnixMillis(3)).0.allowed, "used lately: kept");
-        assert!(slot.take(2, shape(), 1, UnixMillis(3)).0.allowed, "forgotten");
+        slot.take(1, bucket(), 1, UnixMillis(1));
+        assert_eq!(slot.take(5, bucket(), 1, UnixMillis(2)).1, Room::Evicted);
+        assert!(!slot.take(1, bucket(), 1, UnixMillis(3)).0.allowed, "used lately: kept");
+        assert!(slot.take(2, bucket(), 1, UnixMillis(3)).0.allowed, "forgotten");
     }
 
     #[test]
-    fn a_full_bucket_is_forgotten_first() {
+    fn what_no_longer_counts_is_forgotten_first() {
         let mut slot = Slot::default();
-        slot.take(1, shape(), 2, UnixMillis(0));
-        slot.take(2, shape(), 0, UnixMillis(0));
-        slot.take(3, shape(), 2, UnixMillis(0));
-        slot.take(4, shape(), 2, UnixMillis(0));
-        assert_eq!(slot.take(5, shape(), 1, UnixMillis(1)).1, Room::Free);
-        assert!(!slot.take(1, shape(), 2, UnixMillis(1)).0.allowed);
+        slot.take(1, bucket(), 2, UnixMillis(0));
+        slot.take(2, bucket(), 0, UnixMillis(0));
+        slot.take(3, bucket(), 2, UnixMillis(0));
+        slot.take(4, bucket(), 2, UnixMillis(0));
+        assert_eq!(slot.take(5, bucket(), 1, UnixMillis(1)).1, Room::Free);
+        assert!(!slot.take(1, bucket(), 2, UnixMillis(1)).0.allowed);
     }
 
     #[test]
-    fn full_is_judged_by_the_buckets_own_shape() {
-        let slow = Shape::new(Rate::parse("100/1d").unwrap(), 100);
+    fn whether_it_counts_is_judged_by_its_own_spec() {
+        let slow = spec(Algorithm::Gcra, "100/1d");
         let mut slot = Slot::default();
         for fingerprint in 1..=4 {
             slot.take(fingerprint, slow, 99, UnixMillis(0));
         }
-        let quick = Shape::new(Rate::parse("1000/1m").unwrap(), 1000);
+        let quick = spec(Algorithm::TokenBucket, "1000/1m");
         assert_eq!(slot.take(9, quick, 1, UnixMillis(60_000)).1, Room::Evicted);
+    }
+
+    #[test]
+    fn what_is_given_back_is_there_again() {
+        for algorithm in Algorithm::ALL {
+            let spec = spec(algorithm, "2/1m");
+            let mut slot = Slot::default();
+            assert!(slot.take(1, spec, 2, UnixMillis(0)).0.allowed);
+            slot.give_back(1, spec, 1, UnixMillis(0));
+            slot.give_back(2, spec, 1, UnixMillis(0));
+            assert_eq!(slot.take(1, spec, 0, UnixMillis(0)).0.status.remaining, 1);
+            slot.give_back(1, spec, 9, UnixMillis(0));
+            assert_eq!(slot.take(1, spec, 0, UnixMillis(0)).0.status.remaining, 2);
+        }
+    }
+
+    #[test]
+    fn what_was_not_written_here_is_an_empty_slot() {
+        let mut slot = Slot::default();
+        slot.take(1, bucket(), 2, UnixMillis(0));
+        let bytes = slot.encode();
+        assert_eq!(Slot::decode(&bytes), slot);
+        assert_eq!(Slot::decode(&bytes[1..]), Slot::default());
+        assert_eq!(Slot::decode(&bytes.repeat(WAYS + 1)), Slot::default());
+        let mut unknown = bytes;
+        unknown[8] = 9;
+        assert_eq!(Slot::decode(&unknown), Slot::default());
     }
 
     proptest! {
         #[test]
-        fn any_bytes_are_a_slot_of_bounded_size(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let mut slot = Slot::decode(&bytes);
-            slot.take(9, shape(), 1, UnixMillis(7));
-            prop_assert!(slot.encode().len() <= WAYS * ENTRY_BYTES);
+        fn any_bytes_are_a_slot_of_bounded_size(
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+            kinds in prop::collection::vec(0_u8..6, 0..=WAYS),
+            algorithm in prop::sample::select(Algorithm::ALL.to_vec()),
+            now in any::<u64>(),
+        ) {
+            // Whole entries of kinds that there are, and whatever comes.
+            let mut whole = bytes.clone();
+            whole.resize(kinds.len() * ENTRY_BYTES, 0xa5);
+            for (entry, kind) in whole.chunks_exact_mut(ENTRY_BYTES).zip(&kinds) {
+                entry[8..16].copy_from_slice(&u64::from(*kind).to_le_bytes());
+            }
+            for bytes in [bytes, whole] {
+                let mut slot = Slot::decode(&bytes);
+                slot.take(9, spec(algorithm, "2/1m"), 1, UnixMillis(now));
+                slot.give_back(9, spec(algorithm, "2/1m"), 1, UnixMillis(now));
+                prop_assert!(slot.encode().len() <= WAYS * ENTRY_BYTES);
+            }
         }
     }
 }

@@ -1,128 +1,97 @@
 //! The token bucket.
 //!
-//! A level of one token is worth `period_ms` units, so that refilling adds a whole number of
-//! units every millisecond (`requests` of them) and nothing is ever rounded away.
+//! A level of one token is worth `period_ticks` units, so that refilling adds a whole number of
+//! units every tick (`requests` of them) and nothing is ever rounded away.
 //!
 //! Worst case over a true sliding window of one period: `burst + requests`.
 
-use postern_request::{RateLimitStatus, UnixMillis};
+use postern_request::UnixMillis;
 
-use crate::{Outcome, Rate};
+use crate::spec::Spec;
+use crate::state::Counter;
 
-/// The largest burst; with [`crate::rate::MAX_PERIOD_MS`] the level stays within 64 bits.
-pub const MAX_BURST: u64 = 10_000_000;
-
-/// A bucket's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The bucket of one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bucket {
-    /// Tokens, in units of 1/`period_ms`.
+    /// Tokens, in units of one `period_ticks`th.
     pub level: u64,
-    /// When the level was last worked out.
-    pub refilled_at: UnixMillis,
+    /// The tick at which the level was last worked out.
+    pub refilled_tick: u64,
 }
 
-/// What a bucket follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    rate: Rate,
-    burst: u64,
+/// The most that a bucket holds, in units.
+const fn full(spec: Spec) -> u64 {
+    spec.units(spec.burst())
 }
 
-impl Shape {
-    /// A bucket that refills at `rate` and holds `burst` tokens (clamped to 1..=[`MAX_BURST`]).
-    #[must_use]
-    pub fn new(rate: Rate, burst: u64) -> Self {
-        Self { rate, burst: burst.clamp(1, MAX_BURST) }
+impl Bucket {
+    pub(crate) const fn full(spec: Spec, now: UnixMillis) -> Self {
+        Self { level: full(spec), refilled_tick: spec.tick_of(now) }
     }
 
-    /// The most it holds, in level units.
-    const fn capacity(self) -> u64 {
-        self.burst.saturating_mul(self.rate.period_ms())
+    /// When the level is `wanted` if nobody takes from it.
+    const fn holds_at(self, spec: Spec, wanted: u64) -> UnixMillis {
+        let missing = wanted.saturating_sub(self.level);
+        let ticks = missing.div_ceil(spec.rate().requests());
+        spec.start_of(self.refilled_tick.saturating_add(ticks))
     }
+}
 
-    /// A bucket that nobody took from yet.
-    #[must_use]
-    pub const fn full(self, now: UnixMillis) -> Bucket {
-        Bucket { level: self.capacity(), refilled_at: now }
-    }
-
-    /// The level at `now`. A clock that went back adds nothing and takes nothing.
-    #[must_use]
-    pub fn refilled(self, bucket: Bucket, now: UnixMillis) -> Bucket {
-        let gained = now.millis_since(bucket.refilled_at).saturating_mul(self.rate.requests());
-        Bucket {
-            level: bucket.level.min(self.capacity()).saturating_add(gained).min(self.capacity()),
-            refilled_at: now,
+impl Counter for Bucket {
+    fn advance(&mut self, spec: Spec, now: UnixMillis) {
+        let tick = spec.tick_of(now);
+        let gained = tick.saturating_sub(self.refilled_tick).saturating_mul(spec.rate().requests());
+        let full = full(spec);
+        self.level = self.level.min(full).saturating_add(gained).min(full);
+        // Behind by no more than a period, time stands still; by more, the clock was set back,
+        // and refilling goes on from there.
+        let behind = self.refilled_tick.saturating_sub(tick);
+        if behind == 0 || behind > spec.period_ticks() {
+            self.refilled_tick = tick;
         }
     }
 
-    /// When the bucket is full again if nobody takes from it.
-    #[must_use]
-    pub fn full_at(self, bucket: Bucket) -> UnixMillis {
-        let missing = self.capacity().saturating_sub(bucket.level);
-        let wait = missing.div_ceil(self.rate.requests());
-        UnixMillis(bucket.refilled_at.0.saturating_add(wait))
+    fn remaining(&self, spec: Spec, _now: UnixMillis) -> u64 {
+        self.level / spec.period_ticks()
     }
 
-    /// Takes `cost` tokens, or none when there are too few.
-    #[must_use]
-    pub fn take(self, bucket: Bucket, cost: u64, now: UnixMillis) -> (Bucket, Outcome) {
-        let mut bucket = self.refilled(bucket, now);
-        let price = cost.saturating_mul(self.rate.period_ms());
-        let allowed = price <= bucket.level;
-        if allowed {
-            bucket.level -= price;
-        }
-        (bucket, Outcome { allowed, status: self.status(bucket, cost) })
+    fn add(&mut self, spec: Spec, cost: u64, _now: UnixMillis) {
+        self.level = self.level.saturating_sub(spec.units(cost));
     }
 
-    /// Puts back what was taken for a request that was then refused elsewhere.
-    #[must_use]
-    pub fn give_back(self, bucket: Bucket, cost: u64, now: UnixMillis) -> Bucket {
-        let mut bucket = self.refilled(bucket, now);
-        let price = cost.saturating_mul(self.rate.period_ms());
-        bucket.level = bucket.level.saturating_add(price).min(self.capacity());
-        bucket
+    fn give_back(&mut self, spec: Spec, cost: u64, _now: UnixMillis) {
+        self.level = self.level.saturating_add(spec.units(cost)).min(full(spec));
     }
 
-    /// Where the caller stands. Reset is the time until there is room again: until the bucket
-    /// is full when something can be taken now, else until `cost` tokens are there.
-    fn status(self, bucket: Bucket, cost: u64) -> RateLimitStatus {
-        let remaining = bucket.level / self.rate.period_ms();
-        let wanted = if remaining >= cost.max(1) {
-            self.capacity()
-        } else {
-            cost.max(1).saturating_mul(self.rate.period_ms())
-        };
-        let missing = wanted.saturating_sub(bucket.level);
-        let wait_ms = missing.div_ceil(self.rate.requests());
-        RateLimitStatus {
-            limit: self.burst,
-            remaining,
-            reset_secs: wait_ms.div_ceil(1000),
-            window_secs: self.rate.window_secs(),
-        }
+    fn fits_at(&self, spec: Spec, cost: u64, _now: UnixMillis) -> UnixMillis {
+        self.holds_at(spec, spec.units(cost))
+    }
+
+    fn resets_at(&self, spec: Spec, _now: UnixMillis) -> UnixMillis {
+        self.holds_at(spec, full(spec))
+    }
+
+    fn forgettable_at(&self, spec: Spec) -> UnixMillis {
+        self.holds_at(spec, full(spec))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use crate::spec::MAX_BURST;
+    use crate::{Algorithm, Anchor, Rate, State};
 
-    fn shape(rate: &str, burst: u64) -> Shape {
-        Shape::new(Rate::parse(rate).unwrap(), burst)
+    fn spec(rate: &str, burst: u64) -> Spec {
+        let rate = Rate::parse(rate).unwrap();
+        Spec::new(Algorithm::TokenBucket, rate, Some(burst), Anchor::Clock).unwrap()
     }
 
     #[test]
     fn a_burst_then_the_rate() {
-        let shape = shape("10/1s", 5);
-        let mut bucket = shape.full(UnixMillis(0));
-        let mut allowed_at = |ms: u64| {
-            let (next, outcome) = shape.take(bucket, 1, UnixMillis(ms));
-            bucket = next;
-            outcome.allowed
-        };
+        let spec = spec("10/1s", 5);
+        let mut state = spec.fresh(UnixMillis(0));
+        let mut allowed_at = |ms: u64| spec.take(&mut state, 1, UnixMillis(ms)).allowed;
         assert_eq!((0..6).map(|_| allowed_at(0)).filter(|ok| *ok).count(), 5);
         assert!(!allowed_at(99));
         assert!(allowed_at(100));
@@ -130,55 +99,58 @@ mod tests {
     }
 
     #[test]
-    fn clock_steps_give_nothing_away() {
-        let shape = shape("1/1m", 1);
-        let (empty, _) = shape.take(shape.full(UnixMillis(3_600_000)), 1, UnixMillis(3_600_000));
-        let (back, outcome) = shape.take(empty, 1, UnixMillis(0));
-        assert!(!outcome.allowed, "one hour back");
-        assert!(!shape.take(back, 1, UnixMillis(59_999)).1.allowed);
-        assert!(shape.take(back, 1, UnixMillis(60_000)).1.allowed);
-    }
-
-    #[test]
     fn status_tells_when_to_come_back() {
-        let shape = shape("60/1m", 2);
-        let (bucket, first) = shape.take(shape.full(UnixMillis(0)), 2, UnixMillis(0));
-        assert_eq!((first.status.remaining, first.status.reset_secs), (0, 2));
-        let (_, denied) = shape.take(bucket, 2, UnixMillis(0));
+        let spec = spec("60/1m", 2);
+        let mut state = spec.fresh(UnixMillis(0));
+        let first = spec.take(&mut state, 2, UnixMillis(0)).status;
+        assert_eq!((first.limit, first.remaining, first.reset_secs), (2, 0, 2));
+        assert_eq!(first.window_secs, 60);
+        let denied = spec.take(&mut state, 1, UnixMillis(500));
         assert!(!denied.allowed);
-        assert_eq!(denied.status.reset_secs, 2);
+        assert_eq!(denied.status.reset_secs, 1);
+        let one = spec.take(&mut state, 0, UnixMillis(1400)).status;
+        assert_eq!((one.remaining, one.reset_secs), (1, 1), "0.6 s until it is full");
+        assert_eq!(spec.take(&mut state, 0, UnixMillis(9000)).status.reset_secs, 0, "full");
     }
 
     #[test]
-    fn the_largest_shape_does_not_overflow() {
-        let shape = shape("10000000/366d", MAX_BURST);
-        let (bucket, outcome) = shape.take(shape.full(UnixMillis(0)), 1, UnixMillis(u64::MAX));
-        assert!(outcome.allowed);
-        assert!(!shape.take(bucket, u64::MAX, UnixMillis(u64::MAX)).1.allowed);
+    fn a_clock_that_went_back_a_little_stands_still() {
+        let spec = spec("60/1m", 60);
+        let mut state = spec.fresh(UnixMillis(3_600_000));
+        assert!(spec.take(&mut state, 60, UnixMillis(3_600_000)).allowed);
+        assert!(!spec.fits(&mut state, 1, UnixMillis(3_540_000)));
+        assert!(!spec.fits(&mut state, 1, UnixMillis(3_600_999)), "that time had passed before");
+        assert!(spec.fits(&mut state, 1, UnixMillis(3_601_000)));
     }
 
-    proptest! {
-        /// Against the obvious model: over any period no more than burst + requests pass.
-        #[test]
-        fn never_more_than_burst_and_rate(
-            requests in 1_u64..50, burst in 1_u64..50,
-            steps in prop::collection::vec(0_u64..400, 1..300),
-        ) {
-            let shape = Shape::new(Rate::new(requests, 1000).unwrap(), burst);
-            let mut bucket = shape.full(UnixMillis(0));
-            let (mut now, mut passed) = (0, Vec::new());
-            for step in steps {
-                now += step;
-                let (next, outcome) = shape.take(bucket, 1, UnixMillis(now));
-                bucket = next;
-                if outcome.allowed {
-                    passed.push(now);
-                }
-            }
-            for (at, start) in passed.iter().enumerate() {
-                let within = passed[at..].iter().filter(|t| **t < start + 1000).count() as u64;
-                prop_assert!(within <= burst + requests);
-            }
-        }
+    #[test]
+    fn a_clock_that_was_set_back_gives_nothing_away_and_goes_on_from_there() {
+        let spec = spec("1/1m", 3);
+        let mut state = spec.fresh(UnixMillis(3_600_000));
+        assert!(spec.take(&mut state, 2, UnixMillis(3_600_000)).allowed);
+        assert!(!spec.fits(&mut state, 2, UnixMillis(0)), "one hour back");
+        assert!(spec.fits(&mut state, 1, UnixMillis(0)), "what was left is left");
+        assert!(!spec.fits(&mut state, 2, UnixMillis(59_999)));
+        assert!(spec.fits(&mut state, 2, UnixMillis(60_000)));
+    }
+
+    #[test]
+    fn what_is_given_back_never_overflows_the_bucket() {
+        let spec = spec("60/1m", 3);
+        let mut state = spec.fresh(UnixMillis(0));
+        assert!(spec.take(&mut state, 2, UnixMillis(0)).allowed);
+        spec.give_back(&mut state, 1, UnixMillis(0));
+        assert_eq!(spec.status(&state, 1, UnixMillis(0)).remaining, 2);
+        spec.give_back(&mut state, u64::MAX, UnixMillis(0));
+        assert_eq!(state, spec.fresh(UnixMillis(0)));
+    }
+
+    #[test]
+    fn the_largest_bucket_does_not_overflow() {
+        let spec = spec("4294967295/366d", MAX_BURST);
+        let mut state = State::Bucket(Bucket { level: u64::MAX, refilled_tick: 0 });
+        assert!(spec.take(&mut state, MAX_BURST, UnixMillis(u64::MAX)).allowed);
+        assert!(!spec.take(&mut state, 1, UnixMillis(u64::MAX)).allowed);
+        assert!(!spec.take(&mut state, u64::MAX, UnixMillis(u64::MAX)).allowed);
     }
 }

@@ -159,6 +159,17 @@ impl Challenge {
     }
 }
 
+/// How the limit headers are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum LimitHeaders {
+    /// `ratelimit-limit`, `-remaining`, `-reset` and `-policy`, as whole numbers.
+    #[default]
+    Integers,
+    /// `ratelimit` and `ratelimit-policy` as structured fields
+    /// (draft-ietf-httpapi-ratelimit-headers), of a policy named "default".
+    Structured,
+}
+
 /// Where a caller stands with a limit, for the limit headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimitStatus {
@@ -179,8 +190,8 @@ impl RateLimitStatus {
         if other.remaining < self.remaining { other } else { self }
     }
 
-    /// The names of the limit headers.
-    pub const HEADERS: [&'static str; 7] = [
+    /// The names of the limit headers, of whichever form.
+    pub const HEADERS: [&'static str; 8] = [
         "x-ratelimit-limit",
         "x-ratelimit-remaining",
         "x-ratelimit-reset",
@@ -188,17 +199,31 @@ impl RateLimitStatus {
         "ratelimit-remaining",
         "ratelimit-reset",
         "ratelimit-policy",
+        "ratelimit",
     ];
 
-    /// Calls `write` with each limit header of the contract.
-    pub fn for_each_header(&self, mut write: impl FnMut(&'static str, &str)) {
+    /// Calls `write` with each limit header of the contract. `x-ratelimit-*` are the same in every
+    /// form.
+    pub fn for_each_header(&self, form: LimitHeaders, mut write: impl FnMut(&'static str, &str)) {
         let limit = self.limit.to_string();
         let remaining = self.remaining.to_string();
         let reset = self.reset_secs.to_string();
-        let policy = format!("{limit};w={}", self.window_secs);
-        let values = [&limit, &remaining, &reset, &limit, &remaining, &reset, &policy];
-        for (name, value) in Self::HEADERS.into_iter().zip(values) {
-            write(name, value);
+        write("x-ratelimit-limit", &limit);
+        write("x-ratelimit-remaining", &remaining);
+        write("x-ratelimit-reset", &reset);
+        match form {
+            LimitHeaders::Integers => {
+                write("ratelimit-limit", &limit);
+                write("ratelimit-remaining", &remaining);
+                write("ratelimit-reset", &reset);
+                write("ratelimit-policy", &[&limit, ";w=", &self.window_secs.to_string()].concat());
+            }
+            LimitHeaders::Structured => {
+                let window = self.window_secs.to_string();
+                let policy = ["\"default\";q=", &limit, ";w=", &window].concat();
+                write("ratelimit-policy", &policy);
+                write("ratelimit", &["\"default\";r=", &remaining, ";t=", &reset].concat());
+            }
         }
     }
 }
@@ -216,6 +241,8 @@ pub struct Denial {
     pub retry_after_secs: Option<u64>,
     /// For 429.
     pub limit: Option<RateLimitStatus>,
+    /// How that is written.
+    pub limit_headers: LimitHeaders,
     /// For logs and metrics: the check that failed. A client never sees it.
     pub reason: &'static str,
 }
@@ -241,6 +268,7 @@ impl Denial {
             challenge: None,
             retry_after_secs: None,
             limit: None,
+            limit_headers: LimitHeaders::Integers,
             reason,
         }
     }
@@ -309,7 +337,9 @@ impl Denial {
             out.push(("retry-after", seconds.max(1).to_string()));
         }
         if let Some(limit) = &self.limit {
-            limit.for_each_header(|name, value| out.push((name, value.to_owned())));
+            limit.for_each_header(self.limit_headers, |name, value| {
+                out.push((name, value.to_owned()));
+            });
         }
         if is_grpc {
             // Envoy derives a status from the HTTP one unless a status is there already, and
@@ -367,6 +397,31 @@ mod tests {
         assert_eq!(header("retry-after"), Some("1"), "never below one second");
         assert_eq!(header("ratelimit-policy"), Some("10;w=60"));
         assert_eq!(header("x-ratelimit-remaining"), Some("0"));
+    }
+
+    #[test]
+    fn limits_are_told_as_structured_fields_where_the_document_says_so() {
+        let limit = RateLimitStatus { limit: 10, remaining: 3, reset_secs: 7, window_secs: 60 };
+        for (form, expected) in [
+            (
+                LimitHeaders::Integers,
+                "x-ratelimit-limit: 10, x-ratelimit-remaining: 3, x-ratelimit-reset: 7, \
+                 ratelimit-limit: 10, ratelimit-remaining: 3, ratelimit-reset: 7, \
+                 ratelimit-policy: 10;w=60",
+            ),
+            (
+                LimitHeaders::Structured,
+                "x-ratelimit-limit: 10, x-ratelimit-remaining: 3, x-ratelimit-reset: 7, \
+                 ratelimit-policy: \"default\";q=10;w=60, ratelimit: \"default\";r=3;t=7",
+            ),
+        ] {
+            let mut told = Vec::new();
+            limit.for_each_header(form, |name, value| {
+                assert!(RateLimitStatus::HEADERS.contains(&name), "{name}");
+                told.push(format!("{name}: {value}"));
+            });
+            assert_eq!(told.join(", "), expected);
+        }
     }
 
     #[test]

@@ -13,6 +13,10 @@ use crate::principal::{Credential, Principal};
 pub const METADATA_NAMESPACE: &str = "envoy.filters.http.ext_authz";
 /// Our key within it.
 pub const METADATA_KEY: &str = "postern";
+/// The key beside it of the ticket by which the server gives back, once the request has ended,
+/// what limits took of it for as long as it runs or in case it counts. It is there only where
+/// something may have to be given back, and is for the server alone: no filter reads it.
+pub const SETTLE_KEY: &str = "settle";
 
 /// What the client has shown, by the names of its members.
 const CERTIFICATE: &str = "certificate";

@@ -20,7 +20,7 @@ pub mod spiffe;
 pub mod time;
 pub mod token_places;
 
-pub use denial::{Challenge, Denial, ErrorCode, RateLimitStatus, RenderedDenial};
+pub use denial::{Challenge, Denial, ErrorCode, LimitHeaders, RateLimitStatus, RenderedDenial};
 pub use headers::HeaderView;
 pub use presented::Presented;
 pub use principal::Principal;

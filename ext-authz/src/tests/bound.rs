@@ -5,7 +5,7 @@ use postern_jose::{Possession, VerifiedToken, VerifyError};
 use postern_request::ErrorCode;
 
 use super::*;
-use crate::{Answer, Revoked};
+use crate::Revoked;
 
 /// A request to `/pay` with a bound token and a proof.
 fn with_proof(token: &str, proof: &str) -> Incoming {
@@ -17,13 +17,6 @@ fn with_proof(token: &str, proof: &str) -> Incoming {
 fn with_proof_to(path: &str, token: &str, jti: &str) -> Incoming {
     let claims = json!({"jti": jti, "htu": format!("https://a.test{path}")});
     Incoming { target: path.to_owned(), ..with_proof(token, &proof(token, &claims)) }
-}
-
-async fn status(gateway: &Gateway, request: &Incoming, now: UnixMillis) -> u16 {
-    match gateway.authorizer.check(request, now).await {
-        Answer::Allow(_) => 200,
-        Answer::Deny(denial) => denial.status,
-    }
 }
 
 fn dpop() -> Value {
@@ -112,9 +105,9 @@ async fn a_proof_is_remembered_once_the_limits_let_it_through() {
     let gateway = Gateway::new(&dpop(), memory());
     let token = bound_token();
     let [first, second] = ["j1", "j2"].map(|jti| with_proof_to("/few", &token, jti));
-    assert_eq!(status(&gateway, &first, NOW).await, 200);
-    assert_eq!(status(&gateway, &first, NOW).await, 401, "shown again, and paid for");
-    assert_eq!(status(&gateway, &second, NOW).await, 429);
+    assert_eq!(gateway.status(&first, NOW).await, 200);
+    assert_eq!(gateway.status(&first, NOW).await, 401, "shown again, and paid for");
+    assert_eq!(gateway.status(&second, NOW).await, 429);
     assert_eq!(gateway.reason(&second).await, "", "it was not used up");
     assert_eq!(gateway.reason(&second).await, "dpop_replayed");
 }
@@ -125,14 +118,14 @@ async fn a_proof_that_is_shown_again_takes_no_probe() {
     let gateway = Gateway::new(&dpop(), Arc::clone(&store));
     let token = bound_token();
     let [seen, open, new] = ["j1", "j2", "j3"].map(|jti| with_proof_to("/guarded", &token, jti));
-    assert_eq!(status(&gateway, &seen, NOW).await, 200);
+    assert_eq!(gateway.status(&seen, NOW).await, 200);
     let settings = Settings { consecutive_failures: 1, recovery_ms: 10_000 };
     let circuit = CircuitAsk { service: "guarded".to_owned(), settings };
     store.record_outcome(&circuit, false, NOW).await.unwrap();
-    assert_eq!(status(&gateway, &open, NOW).await, 503);
+    assert_eq!(gateway.status(&open, NOW).await, 503);
     let later = UnixMillis(NOW.0 + 10_000);
-    assert_eq!(status(&gateway, &seen, later).await, 401);
-    assert_eq!(status(&gateway, &new, later).await, 200, "the probe");
+    assert_eq!(gateway.status(&seen, later).await, 401);
+    assert_eq!(gateway.status(&new, later).await, 200, "the probe");
 }
 
 #[tokio::test]
@@ -141,9 +134,9 @@ async fn in_shadow_a_proof_that_is_shown_again_proves_nothing() {
     let token = bound_token();
     let [first, second, third] =
         ["j1", "j2", "j3"].map(|jti| with_proof_to("/shadow", &token, jti));
-    let subject = async |request: &Incoming| match gateway.authorizer.check(request, NOW).await {
-        Answer::Allow(evidence) => evidence.principal.map(|principal| principal.subject),
-        Answer::Deny(denial) => panic!("refused with {}", denial.status),
+    let subject = async |request: &Incoming| {
+        let (evidence, _) = gateway.passes(request, NOW).await;
+        evidence.principal.map(|principal| principal.subject)
     };
     let alice = Some("alice".to_owned());
     assert_eq!((subject(&first).await, subject(&first).await), (alice.clone(), None));
@@ -278,13 +271,9 @@ async fn the_evidence_says_what_was_shown() {
     let gateway = Gateway::new(&dpop(), memory());
     let token = bound_token();
     let request = with_proof(&token, &proof(&token, &json!({})));
-    let Answer::Allow(evidence) = gateway.authorizer.check(&request, NOW).await else {
-        panic!("refused");
-    };
+    let (evidence, settle) = gateway.passes(&request, NOW).await;
+    assert_eq!(settle, None, "no limit waits for its end");
     assert_eq!((evidence.shown_key, evidence.shown_certificate), (Some(thumbprint()), None));
     assert_eq!(evidence.principal.unwrap().subject, "alice");
-    let Answer::Deny(denial) = gateway.authorizer.check(&request, NOW).await else {
-        panic!("the same proof passed again");
-    };
-    assert_eq!(denial.status, 401);
+    assert_eq!(gateway.status(&request, NOW).await, 401, "the same proof again");
 }

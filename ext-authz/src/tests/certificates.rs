@@ -3,7 +3,6 @@
 use postern_jose::Possession;
 
 use super::*;
-use crate::Answer;
 use crate::certificate::tests::{CLIENT, client_hash, encoded};
 
 fn certificate_token(hash: &[u8; 32]) -> String {
@@ -99,9 +98,7 @@ async fn a_token_may_be_bound_to_both() {
     let mut only_certificate = both.clone();
     only_certificate.headers.retain(|(name, _)| name != "dpop");
     assert_eq!(gateway.reason(&only_certificate).await, "dpop_missing");
-    let Answer::Allow(evidence) = gateway.authorizer.check(&both, NOW).await else {
-        panic!("refused");
-    };
+    let (evidence, _) = gateway.passes(&both, NOW).await;
     let shown = (evidence.shown_certificate, evidence.shown_key);
     assert_eq!(shown, (Some(client_hash()), Some(thumbprint())));
 }

@@ -25,6 +25,7 @@ pub(crate) enum Count {
     RevocationUnknown,
     FeedCalls,
     FeedFailures,
+    LimitsShadowed,
 }
 
 /// Their names, in order.
@@ -51,6 +52,7 @@ pub(crate) const NAMES: &[&str] = &[
     "postern_filter_revocation_unknown_total",
     "postern_filter_feed_calls_total",
     "postern_filter_feed_failures_total",
+    "postern_filter_limits_shadowed_total",
 ];
 
 /// Gauges, in the order of `FeedLink::gauges`: of the feed alone, and 0 where there is none.

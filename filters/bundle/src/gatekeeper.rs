@@ -11,7 +11,7 @@ use std::sync::Arc;
 use postern_document::{Counted, Document, Route};
 use postern_filter_host::{Effects, HeaderList, RequestHost, SoftBudget, VerifierSupport};
 use postern_filter_jwt_auth::{Caller, JwtAuth};
-use postern_filter_local_rate_limit as local_rate_limit;
+use postern_filter_local_rate_limit::{self as local_rate_limit, Ticket};
 use postern_request::correlation;
 use postern_request::principal::Credential;
 use postern_request::{Denial, ErrorCode, Principal, RateLimitStatus, UnixMillis, address, path};
@@ -46,12 +46,14 @@ pub struct Gatekeeper {
     clean_responses: bool,
 }
 
-/// What is kept of a request until its response.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is kept of a request until it has ended.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Responding {
     correlation_id: String,
     started: UnixMillis,
     limit: Option<RateLimitStatus>,
+    /// What limits took that may have to be given back.
+    ticket: Ticket,
     /// Whether the response has none of the headers that are written to it.
     is_clean: bool,
 }
@@ -87,6 +89,7 @@ impl Identified {
 struct Admitted {
     known: Known,
     limit: Option<RateLimitStatus>,
+    ticket: Ticket,
     route: Arc<Route>,
 }
 
@@ -125,43 +128,48 @@ impl Gatekeeper {
             identified => identified?,
         };
         let principal = identified.known.principal();
-        let limit = match self.spend(host, list, &route, path, principal, now) {
+        let counted = Counted {
+            address: route.counts_addresses().then(|| client_address(host)).flatten(),
+            principal,
+            headers: list,
+            method: request.method,
+            authority: request.authority,
+            path,
+        };
+        let spent = match self.spend(host, &route, &counted, now) {
             Err(_) if !enforced => {
                 self.counters.add(Count::Shadowed, 1);
-                None
+                (None, Ticket::default())
             }
             spent => spent?,
         };
+        let (limit, ticket) = spent;
         let limit = match (limit, identified.exact) {
             (Some(local), Some(exact)) => Some(local.tighter(exact)),
             (local, exact) => local.or(exact),
         };
-        Ok(Admitted { known: identified.known, limit, route })
+        Ok(Admitted { known: identified.known, limit, ticket, route })
     }
 
     /// Takes from the route's local limits.
     fn spend(
         &mut self,
         host: &impl RequestHost,
-        list: &HeaderList,
         route: &Route,
-        path: &str,
-        principal: Option<&Principal>,
+        counted: &Counted<'_>,
         now: UnixMillis,
-    ) -> Result<Option<RateLimitStatus>, Denial> {
+    ) -> Result<(Option<RateLimitStatus>, Ticket), Denial> {
         if !STAGES.limits || route.local_limits.is_empty() {
-            return Ok(None);
+            return Ok((None, Ticket::default()));
         }
-        let counted = Counted {
-            address: route.counts_addresses().then(|| client_address(host)).flatten(),
-            principal,
-            headers: list,
-            path,
-        };
-        let verdict = local_rate_limit::check(route, &counted, host, self.seed, now);
+        let verdict = local_rate_limit::check(route, counted, host, self.seed, now);
         self.counters.add(Count::SlotsEvicted, u64::from(verdict.evicted));
         self.counters.add(Count::SlotConflicts, u64::from(verdict.conflicts));
-        verdict.denial.map_or(Ok(verdict.status), Err)
+        self.counters.add(Count::LimitsShadowed, u64::from(verdict.shadowed));
+        match verdict.denial {
+            None => Ok((verdict.status, verdict.ticket)),
+            Some(denial) => Err(denial),
+        }
     }
 
     /// Tells the upstream who is calling, and access logs and policies what a token claims.

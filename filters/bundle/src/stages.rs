@@ -25,8 +25,9 @@ impl Stages {
         if self.tokens || !self.limits {
             return problems;
         }
-        for limit in document.routes.iter().flat_map(|route| &route.local_limits) {
-            if limit.key.iter().any(|part| part.needs_principal()) {
+        for applied in document.routes.iter().flat_map(|route| &route.local_limits) {
+            let limit = &applied.limit;
+            if limit.needs_principal() {
                 let problem = format!(
                     "limit `{}` counts by who calls, which this module does not know: use the \
                      module with all stages, or let it count by `ip`, `route` or a header",

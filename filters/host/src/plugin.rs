@@ -155,6 +155,18 @@ struct Stream<P: Plugin> {
 
 impl<P: Plugin> Context for Stream<P> {}
 
+/// Envoy deletes a stream when it has ended, however it did. It enters the module for that in any
+/// case; a callback for the end alone would be one entry more for every request.
+impl<P: Plugin> Drop for Stream<P> {
+    fn drop(&mut self) {
+        if let (Some(state), Ok(mut plugin)) = (self.state.take(), self.plugin.try_borrow_mut()) {
+            if let Some(plugin) = &mut *plugin {
+                plugin.on_end(EnvoyHost, state);
+            }
+        }
+    }
+}
+
 impl<P: Plugin> HttpContext for Stream<P> {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         let headers = header_list(MapType::HttpRequestHeaders);
@@ -186,7 +198,7 @@ impl<P: Plugin> HttpContext for Stream<P> {
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        if let (Some(state), Ok(mut plugin)) = (self.state.take(), self.plugin.try_borrow_mut()) {
+        if let (Some(state), Ok(mut plugin)) = (&mut self.state, self.plugin.try_borrow_mut()) {
             if let Some(plugin) = &mut *plugin {
                 let mut effects = StreamEffects { map: MapType::HttpResponseHeaders };
                 plugin.on_response_headers(EnvoyHost, state, &mut effects);
@@ -235,6 +247,10 @@ impl Effects for StreamEffects {
 
     fn remove_header(&mut self, name: &str) {
         let _ = hostcalls::remove_map_value(self.map, name);
+    }
+
+    fn header(&self, name: &str) -> Option<Vec<u8>> {
+        hostcalls::get_map_value_bytes(self.map, name).ok().flatten()
     }
 
     fn set_filter_state(&mut self, key: &str, value: &[u8]) {

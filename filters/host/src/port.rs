@@ -36,6 +36,10 @@ pub trait Effects {
     /// Removes a header, however often it is there.
     fn remove_header(&mut self, name: &str);
 
+    /// A header that Envoy or an upstream writes once, such as `:status`; the first of its name
+    /// where it is there more often. What a client sends is read from the whole list.
+    fn header(&self, name: &str) -> Option<Vec<u8>>;
+
     /// Writes `wasm.<key>` in the stream's filter state, for access logs and RBAC.
     fn set_filter_state(&mut self, key: &str, value: &[u8]);
 
@@ -46,7 +50,7 @@ pub trait Effects {
 /// What becomes of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<S> {
-    /// It goes on; what is kept for its response.
+    /// It goes on; what is kept until it has ended.
     Continue(Option<S>),
     /// It is answered here.
     Deny(RenderedDenial, S),
@@ -71,7 +75,7 @@ pub struct HttpCall {
 
 /// A filter: the plain half of a module.
 pub trait Plugin: Sized + 'static {
-    /// What is kept from a request for its response.
+    /// What is kept of a request until it has ended.
     type Stream: 'static;
 
     /// Names of the counters, in the order of [`Plugin::take_counts`].
@@ -131,7 +135,10 @@ pub trait Plugin: Sized + 'static {
     fn on_response_headers(
         &mut self,
         host: impl RequestHost,
-        stream: Self::Stream,
+        stream: &mut Self::Stream,
         effects: &mut dyn Effects,
     );
+
+    /// A request has ended, however it did: answered, refused, or broken off.
+    fn on_end(&mut self, host: impl RequestHost, stream: Self::Stream);
 }

@@ -1,20 +1,26 @@
-//! The local limit stage: token buckets in fixed slots of shared data, so that a limit holds
-//! across all workers of an Envoy and memory never grows.
+//! The local limit stage: counts in fixed slots of shared data, so that a limit holds across all
+//! workers of an Envoy and memory never grows.
 //!
 //! Deliberately absent: the host. Shared data is a port, [`SharedData`].
 
+mod cells;
+mod seats;
+mod ticket;
+
 use std::hash::Hasher as _;
 
-use postern_document::{Counted, Limit, Route};
+use postern_document::{Allowance, AppliedLimit, Counted, Route};
 use postern_filter_shared_data::SharedData;
-use postern_limits::Outcome;
 use postern_limits::slot::{Place, Room, Slot};
+use postern_limits::{InFlight, Outcome, Spec};
 use postern_request::{Denial, RateLimitStatus, UnixMillis};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-/// How often a write is tried again when another worker was faster. Each round lets one of
-/// them through, so more rounds than workers are needed only by bad luck.
-const ATTEMPTS: u32 = 32;
+use cells::Cells;
+use seats::Seats;
+use ticket::Taken;
+
+pub use ticket::Ticket;
 
 /// What the stage says of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,14 +29,18 @@ pub struct Verdict {
     pub status: Option<RateLimitStatus>,
     /// The denial, where one limit is used up.
     pub denial: Option<Denial>,
-    /// Buckets in use that were forgotten to make room.
+    /// Limits in shadow that would have refused what passes.
+    pub shadowed: u32,
+    /// Counts in use that were forgotten to make room.
     pub evicted: u32,
     /// Writes that were repeated because another worker was faster.
     pub conflicts: u32,
+    /// What may have to be given back when more is known of the request; empty for most.
+    pub ticket: Ticket,
 }
 
-/// Takes one request from every local limit of a route, or from none: what an earlier limit
-/// gave is put back when a later one refuses.
+/// Takes a request from every local limit of a route, or from none: what an earlier limit gave is
+/// put back when a later one refuses. A limit in shadow counts what passes, and refuses nothing.
 #[must_use]
 pub fn check(
     route: &Route,
@@ -40,71 +50,73 @@ pub fn check(
     now: UnixMillis,
 ) -> Verdict {
     let mut verdict = Verdict::default();
-    let mut taken: Vec<(&Limit, Place)> = Vec::new();
-    for limit in &route.local_limits {
-        let key = limit.key_of(route, counted);
-        let place = Place::of(hash(seed, key.as_bytes()));
-        let outcome = take(shared, place, limit, now, &mut verdict);
+    let mut round = Round { cells: Cells::new(shared), now, evicted: 0 };
+    let mut given: Vec<Taken> = Vec::new();
+    let last = route.local_limits.len().saturating_sub(1);
+    for (at, applied) in route.local_limits.iter().enumerate() {
+        let limit = &*applied.limit;
+        let allowance = limit.allowance_for(counted.principal);
+        let place = || {
+            let key = limit.key_of(route, counted, allowance);
+            Place::of(hash(seed, key.as_bytes()))
+        };
+        let (outcome, taken) = match allowance {
+            Allowance::Unlimited => continue,
+            Allowance::Rate(spec) => round.take(place(), spec, applied),
+            Allowance::InFlight(spec) => round.enter(place(), spec),
+        };
         let status = outcome.status;
-        verdict.status = Some(match verdict.status {
-            Some(tightest) => tightest.tighter(status),
-            None => status,
-        });
-        if !outcome.allowed {
-            for (limit, place) in taken {
-                give_back(shared, place, limit, now);
+        match (outcome.allowed, limit.shadow) {
+            // After the last limit none is left to refuse, so most requests keep no list.
+            (true, _) if at < last || taken.is_owed() => given.push(taken),
+            (true, _) => {}
+            (false, true) => verdict.shadowed += 1,
+            (false, false) => {
+                given.iter().for_each(|taken| taken.put_back(&mut round.cells, now));
+                verdict.status = Some(status);
+                verdict.denial = Some(Denial::rate_limited(status));
+                // What is refused passes no limit in shadow either.
+                verdict.shadowed = 0;
+                given.clear();
+                break;
             }
-            verdict.status = Some(status);
-            verdict.denial = Some(Denial::rate_limited(status));
-            return verdict;
         }
-        taken.push((limit, place));
+        // A caller is told nothing of a limit that does not bind.
+        if !limit.shadow {
+            verdict.status = Some(verdict.status.map_or(status, |known| known.tighter(status)));
+        }
     }
+    verdict.evicted = round.evicted;
+    verdict.conflicts = round.cells.conflicts;
+    verdict.ticket = Ticket::of(given);
     verdict
 }
 
-/// Reads a slot, takes, writes it back; again when another worker was faster. When luck runs
-/// out, the last answer stands without having been written: one request is not counted.
-fn take(
-    shared: &dyn SharedData,
-    place: Place,
-    limit: &Limit,
+/// One request's way through its limits.
+struct Round<'a> {
+    cells: Cells<'a>,
     now: UnixMillis,
-    verdict: &mut Verdict,
-) -> Outcome {
-    let key = slot_key(place);
-    let mut attempt = 0;
-    loop {
-        let found = shared.get(&key);
-        let mut slot = found.as_ref().map_or_else(Slot::default, |(bytes, _)| Slot::decode(bytes));
-        let (outcome, room) = slot.take(place.fingerprint, limit.bucket(), 1, now);
-        let written = shared.set(&key, &slot.encode(), found.map(|(_, version)| version));
-        if written || attempt == ATTEMPTS {
-            verdict.evicted += u32::from(room == Room::Evicted);
-            return outcome;
-        }
-        attempt += 1;
-        verdict.conflicts += 1;
-    }
+    evicted: u32,
 }
 
-fn give_back(shared: &dyn SharedData, place: Place, limit: &Limit, now: UnixMillis) {
-    let key = slot_key(place);
-    for _ in 0..ATTEMPTS {
-        let Some((bytes, version)) = shared.get(&key) else { return };
-        let mut slot = Slot::decode(&bytes);
-        slot.give_back(place.fingerprint, limit.bucket(), 1, now);
-        if shared.set(&key, &slot.encode(), Some(version)) {
-            return;
-        }
+impl Round<'_> {
+    fn take(&mut self, place: Place, spec: Spec, applied: &AppliedLimit) -> (Outcome, Taken) {
+        let (cost, now) = (applied.weight, self.now);
+        let (outcome, room) = self
+            .cells
+            .change(place.slot, |slot: &mut Slot| slot.take(place.fingerprint, spec, cost, now));
+        self.evicted += u32::from(room == Room::Evicted);
+        (outcome, Taken::Cost { place, spec, cost, skip: applied.limit.skip })
     }
-}
 
-fn slot_key(place: Place) -> String {
-    let mut key = String::with_capacity(20);
-    key.push_str("postern.limit.");
-    key.push_str(&place.slot.to_string());
-    key
+    fn enter(&mut self, place: Place, spec: InFlight) -> (Outcome, Taken) {
+        let now = self.now;
+        let (entered, room) = self.cells.change(seats::slot(place), |seats: &mut Seats| {
+            seats.enter(place.fingerprint, spec, now)
+        });
+        self.evicted += u32::from(room == Room::Evicted);
+        (entered.outcome, Taken::Seat { place, stretch: entered.stretch })
+    }
 }
 
 fn hash(seed: u128, key: &[u8]) -> u128 {

@@ -1,4 +1,4 @@
-//! The access log: one JSON line a request.
+//! The access log for people: one JSON line a request.
 
 use serde_json::{Value, json};
 
@@ -31,11 +31,11 @@ pub(crate) fn render(path: &str) -> Value {
         "request_id": "%REQ(X-REQUEST-ID)%",
         "upstream": "%UPSTREAM_CLUSTER%",
     });
-    json!([{
+    json!({
         "name": "envoy.access_loggers.file",
         "typed_config": typed(
             "envoy.extensions.access_loggers.file.v3.FileAccessLog",
             json!({"path": path, "log_format": {"json_format": format}}),
         ),
-    }])
+    })
 }

@@ -3,7 +3,9 @@
 use postern_document::{CertificateSource, Document};
 use serde_json::{Value, json};
 
+use super::names::GRPC_CLUSTER;
 use super::{EnvoyOptions, access_log, filters, local_reply, routes, socket_address, typed};
+use crate::settlement;
 
 /// Envoy's advice for an edge proxy: small buffers, so that many connections fit in memory.
 const CONNECTION_BUFFER_BYTES: u32 = 1 << 20;
@@ -60,10 +62,18 @@ fn connection_manager(document: &Document, options: &EnvoyOptions) -> Value {
         // Neither Envoy's name nor an upstream's goes out; routes remove the header.
         "server_header_transformation": "PASS_THROUGH",
         "local_reply_config": local_reply::render(document.security_headers),
-        "access_log": options.access_log.as_deref().map_or_else(|| json!([]), access_log::render),
+        "access_log": access_logs(document, options),
         "http_filters": filters::render(document, options),
         "route_config": routes::render(document),
     })
+}
+
+/// One for people, and one by which the server learns what it may give back.
+fn access_logs(document: &Document, options: &EnvoyOptions) -> Vec<Value> {
+    let lines = options.access_log.as_deref().map(access_log::render);
+    let settlement = settlement::is_needed(document)
+        .then(|| settlement::access_log(&json!({"cluster_name": GRPC_CLUSTER})));
+    lines.into_iter().chain(settlement).collect()
 }
 
 /// What becomes of `x-forwarded-client-cert` from outside.

@@ -194,6 +194,66 @@ fn a_refusal_is_found_in_the_access_log() {
     assert_eq!(manager(&silent)["access_log"], json!([]));
 }
 
+/// A document with one exact limit, on one route.
+fn limited(limit: Value) -> Document {
+    let mut limit = limit;
+    limit["key"] = json!(["ip"]);
+    let text = json!({
+        "version": 1,
+        "services": {"plain": {"upstream": "10.0.0.1:80"}},
+        "limits": {"some": limit},
+        "routes": [{"name": "all", "match": {"path": "/{rest=**}"}, "service": "plain",
+                    "auth": "none", "limits": ["some"]}],
+    });
+    postern_document::from_json(text.to_string().as_bytes()).unwrap()
+}
+
+#[test]
+fn the_server_hears_of_the_end_of_requests_that_a_limit_waits_for() {
+    let document = limited(json!({"mode": "exact", "in_flight": 5}));
+    let config = read(&document, &options());
+    let logs = manager(&config)["access_log"].as_array().unwrap();
+    let [log] = logs.as_slice() else { panic!("{logs:?}") };
+    assert_eq!(log["name"], "envoy.access_loggers.http_grpc");
+    assert_eq!(
+        log["filter"]["metadata_filter"],
+        json!({
+            "matcher": {
+                "filter": "envoy.filters.http.ext_authz",
+                "path": [{"key": "settle"}],
+                "value": {"present_match": true},
+            },
+            "match_if_key_not_found": false,
+        })
+    );
+    let settings = &log["typed_config"]["common_config"];
+    let server = &settings["grpc_service"]["envoy_grpc"]["cluster_name"];
+    assert!(cluster(&config, server.as_str().unwrap()).is_some(), "{server}");
+    assert_eq!(settings["buffer_size_bytes"], 0);
+    assert_eq!(log["typed_config"]["additional_response_trailers_to_log"], json!(["grpc-status"]));
+
+    let both = EnvoyOptions { access_log: Some("/dev/stdout".to_owned()), ..options() };
+    let config = read(&document, &both);
+    let names: Vec<&Value> =
+        manager(&config)["access_log"].as_array().unwrap().iter().map(|log| &log["name"]).collect();
+    assert_eq!(names, ["envoy.access_loggers.file", "envoy.access_loggers.http_grpc"]);
+}
+
+#[test]
+fn nobody_is_told_of_ends_that_do_not_matter() {
+    for (limit, expected) in [
+        (json!({"mode": "exact", "rate": "9/1m"}), 0),
+        (json!({"mode": "local", "in_flight": 9}), 0),
+        (json!({"mode": "local", "rate": "9/1m", "skip": "failed"}), 0),
+        (json!({"mode": "exact", "rate": "9/1m", "skip": "failed"}), 1),
+        (json!({"mode": "exact", "rate": "9/1m", "skip": "successful", "shadow": true}), 1),
+    ] {
+        let config = read(&limited(limit.clone()), &options());
+        let logs = manager(&config)["access_log"].as_array().unwrap();
+        assert_eq!(logs.len(), expected, "{limit}");
+    }
+}
+
 #[test]
 fn answers_of_no_route_have_the_security_headers_too() {
     let config = rendered();

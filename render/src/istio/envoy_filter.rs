@@ -12,6 +12,7 @@ use super::mesh_config::SERVER_TIMEOUT_MS;
 use super::resource::{self, set};
 use super::virtual_service::NO_ROUTE;
 use crate::envoy::{access_log, duration, listener, local_reply, routes, typed};
+use crate::settlement;
 
 const CONNECTION_MANAGER: &str = "envoy.filters.network.http_connection_manager";
 const EXT_AUTHZ: &str = "envoy.filters.http.ext_authz";
@@ -22,6 +23,7 @@ const ROUTER: &str = "envoy.filters.http.router";
 const PRIORITY_CONNECTION_MANAGER: i32 = 10;
 const PRIORITY_ACCESS_LOG: i32 = 15;
 const PRIORITY_ROUTES: i32 = 20;
+const PRIORITY_SETTLEMENT: i32 = 25;
 const PRIORITY_EXT_AUTHZ: i32 = 30;
 const PRIORITY_EXT_PROC: i32 = 40;
 const PRIORITY_EXT_PROC_ROUTES: i32 = 50;
@@ -45,6 +47,10 @@ pub(super) fn resources(document: &Document, options: &IstioOptions) -> Vec<Valu
         filter("postern-access-log", PRIORITY_ACCESS_LOG, &[one_more_log()]),
         filter("postern-routes", PRIORITY_ROUTES, &[route_configuration(document)]),
     ];
+    if settlement::is_needed(document) {
+        let log = merged(json!({"access_log": [settlement::access_log(&server(options))]}));
+        filters.push(filter("postern-settlement", PRIORITY_SETTLEMENT, &[log]));
+    }
     if document.needs_ext_authz() {
         filters.push(filter("postern-ext-authz", PRIORITY_EXT_AUTHZ, &[ext_authz()]));
     }
@@ -94,7 +100,7 @@ fn connection_manager(document: &Document) -> Value {
 /// A line for each request, on the pod's standard output, beside whatever the mesh logs: only
 /// this one names the bundle's reasons.
 fn one_more_log() -> Value {
-    merged(json!({"access_log": access_log::render("/dev/stdout")}))
+    merged(json!({"access_log": [access_log::render("/dev/stdout")]}))
 }
 
 /// Merges settings into the gateway's connection manager.
@@ -141,11 +147,7 @@ fn ext_authz() -> Value {
 fn ext_proc(document: &Document, options: &IstioOptions) -> Value {
     let settings = json!({
         "grpc_service": {
-            "envoy_grpc": {
-                "cluster_name": options.grpc_cluster(),
-                // By default it is the cluster's name, whose `|` no server takes.
-                "authority": options.server_host(),
-            },
+            "envoy_grpc": server(options),
             "timeout": duration(SERVER_TIMEOUT_MS),
         },
         "failure_mode_allow": document.failures.ext_proc == OnFailure::Allow,
@@ -168,6 +170,15 @@ fn ext_proc(document: &Document, options: &IstioOptions) -> Value {
         "applyTo": "HTTP_FILTER",
         "match": http_filter(ROUTER),
         "patch": {"operation": "INSERT_BEFORE", "value": {"name": EXT_PROC, "typed_config": typed}},
+    })
+}
+
+/// The server's gRPC services, as an Envoy of the mesh asks for them.
+fn server(options: &IstioOptions) -> Value {
+    json!({
+        "cluster_name": options.grpc_cluster(),
+        // By default it is the cluster's name, whose `|` no server takes.
+        "authority": options.server_host(),
     })
 }
 

@@ -282,6 +282,41 @@ fn a_refusal_is_found_in_the_log_of_the_gateway() {
 }
 
 #[test]
+fn the_gateway_tells_the_server_how_requests_end_where_a_limit_waits_for_it() {
+    let with = |limit: &str| {
+        load(&format!(
+            r#"{{"version": 1, "services": {{"a": {{"upstream": "a.b.svc.cluster.local:80"}}}},
+                "limits": {{"some": {{"key": ["ip"], "mode": "exact", {limit}}}}},
+                "routes": [{{"name": "a", "match": {{"path": "/"}}, "service": "a",
+                             "auth": "none", "limits": ["some"]}}]}}"#
+        ))
+    };
+    let document = with(r#""in_flight": 5"#);
+    let filter = envoy_filter(&document, "postern-settlement");
+    let [patch] = filter["spec"]["configPatches"].as_array().unwrap().as_slice() else {
+        panic!("{filter}");
+    };
+    assert_eq!(patch["applyTo"], "NETWORK_FILTER");
+    assert_eq!(patch["match"]["context"], "GATEWAY");
+    assert_eq!(patch["patch"]["operation"], "MERGE");
+    let log = &patch["patch"]["value"]["typed_config"]["access_log"][0];
+    assert_eq!(log["name"], "envoy.access_loggers.http_grpc");
+    assert_eq!(log["filter"]["metadata_filter"]["matcher"]["path"], json!([{"key": "settle"}]));
+    assert_eq!(
+        log["typed_config"]["common_config"]["grpc_service"]["envoy_grpc"],
+        json!({"cluster_name": "outbound|9191||postern.postern.svc.cluster.local",
+               "authority": "postern.postern.svc.cluster.local"})
+    );
+    let names = |document: &Document| -> Vec<String> {
+        let filters = envoy_filter::resources(document, &options(30));
+        let name = |filter: &Value| filter["metadata"]["name"].as_str().unwrap().to_owned();
+        filters.iter().map(name).collect()
+    };
+    let rate = with(r#""rate": "9/1m""#);
+    assert!(!names(&rate).contains(&"postern-settlement".to_owned()), "{:?}", names(&rate));
+}
+
+#[test]
 fn what_works_on_one_machine_only_is_warned_of() {
     let pinned = IstioOptions { wasm_sha256: Some(HASH.to_owned()), ..options(30) };
     let found = warnings(&document(), &pinned);

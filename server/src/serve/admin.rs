@@ -1,12 +1,16 @@
 //! The admin API: what an operator's programs may do, on a port of its own, with a credential of
-//! its own. Today that is to revoke, and to look at what is revoked.
+//! its own. They may revoke and look at what is revoked, and look at what limits have counted and
+//! reset it.
 //!
 //! Deliberately absent: users and roles. Whoever holds the credential may do everything here.
 
 mod credential;
+mod limits;
 mod metrics;
 mod order;
+mod refusal;
 mod revocations;
+mod which;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,13 +22,9 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::get;
-use postern_document::Document;
 use postern_identity::Clock;
 use postern_request::headers::AUTHORIZATION;
 use postern_request::{Denial, ErrorCode, Presented};
-use postern_store::bus::RevocationBus;
-use postern_store::durable::DurableStore;
 use postern_telemetry::MetricsRegistry;
 
 use self::credential::AdminCredential;
@@ -33,18 +33,15 @@ use super::{has, http};
 use crate::cli::{Role, Serve};
 use crate::commands::now;
 
+pub use limits::{Busy, Counting};
+pub use revocations::Stores;
+
 /// The longest body. The longest token is half of that.
 const MAX_BODY_BYTES: usize = 16_384;
 
-/// What the API works with.
+/// What every request needs.
 struct Admin {
     credential: AdminCredential,
-    store: Arc<dyn DurableStore>,
-    bus: Arc<dyn RevocationBus>,
-    /// Whose tokens are meant where nobody says.
-    own_issuer: Option<String>,
-    /// Whose tokens this gateway takes.
-    issuers: Vec<String>,
     metrics: Metrics,
     clock: Clock,
 }
@@ -56,50 +53,43 @@ struct Caller {
     remote: Option<SocketAddr>,
 }
 
-/// Builds the API; none where something is missing that it takes, which the log says once.
+/// Builds the API; none without a credential, and no revocations without a store for them, which
+/// the log says once.
 ///
 /// # Errors
 /// When the credential cannot be used, or a metric cannot be registered.
 pub fn build(
     arguments: &Serve,
-    document: &Document,
-    store: Option<(Arc<dyn DurableStore>, Arc<dyn RevocationBus>)>,
+    counting: Counting,
+    revocations: Option<Stores>,
     registry: &MetricsRegistry,
 ) -> Result<Option<Router>> {
     if !has(&arguments.roles, Role::Admin) {
         return Ok(None);
     }
-    let (file, (store, bus)) = match (&arguments.admin_token_file, store) {
-        (Some(file), Some(store)) => (file, store),
-        (file, store) => {
-            let wanted = [
-                file.is_none().then_some("a credential (--admin-token-file)"),
-                store.is_none().then_some("a durable store (--durable)"),
-            ];
-            let wanted = wanted.into_iter().flatten().collect::<Vec<_>>().join(" and ");
-            tracing::info!("this server has no admin API: that takes {wanted}");
-            return Ok(None);
-        }
+    let Some(file) = &arguments.admin_token_file else {
+        tracing::info!(
+            "this server has no admin API: that takes a credential (--admin-token-file)"
+        );
+        return Ok(None);
     };
-    let admin = Admin {
+    let admin = Arc::new(Admin {
         credential: AdminCredential::from_file(file)?,
-        store,
-        bus,
-        own_issuer: document.issuer.clone(),
-        issuers: document.issuers.iter().map(|entry| entry.issuer.issuer.clone()).collect(),
         metrics: Metrics::new(registry)?,
         clock: Arc::new(now),
-    };
-    Ok(Some(router(Arc::new(admin))))
-}
-
-fn router(admin: Arc<Admin>) -> Router {
-    let revocations = get(revocations::list).post(revocations::revoke).fallback(wrong_method);
-    Router::new()
-        .route("/admin/revocations", revocations)
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&admin), authenticate))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(admin)
+    });
+    let mut routes: Router = Router::new();
+    if let Some(stores) = revocations {
+        let document = counting.document.load();
+        routes = routes.merge(revocations::routes(Arc::clone(&admin), stores, &document));
+    } else {
+        tracing::info!("the admin API revokes nothing: that takes a durable store (--durable)");
+    }
+    routes = routes.merge(limits::routes(Arc::clone(&admin), counting));
+    let routes = routes
+        .route_layer(middleware::from_fn_with_state(admin, authenticate))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
+    Ok(Some(routes))
 }
 
 /// Nothing of a request is read before its credential is found to be right.

@@ -1,11 +1,12 @@
-//! The gRPC port: `ext_authz`, `ext_proc`, the feed, health.
+//! The gRPC port: `ext_authz`, `ext_proc`, the rate limit service, access logs, the feed, health.
 
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use postern_ext_authz::{AuthorizationService, Authorizer};
-use postern_ext_proc::{ProcessingService, Processor};
+use postern_ext_proc::{ProcessingService, Processor, Settlement, SettlementService};
 use postern_feed::{Exchange, FeedService, Trust};
+use postern_rate_limit::{RateLimitService, RateLimiter};
 use postern_telemetry::{Drain, Readiness};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
@@ -20,6 +21,8 @@ const MAX_STREAMS: u32 = 10_000;
 pub struct Grpc {
     pub authorizer: Option<Arc<Authorizer>>,
     pub processor: Option<Arc<Processor>>,
+    pub settlement: Option<Arc<Settlement>>,
+    pub rate_limiter: Option<Arc<RateLimiter>>,
     /// And whom it believes.
     pub feed: Option<(Arc<Exchange>, Trust)>,
     pub readiness: Readiness,
@@ -39,6 +42,12 @@ pub async fn serve(listener: TcpListener, server: Server, grpc: Grpc) -> Result<
     }
     if let Some(processor) = grpc.processor {
         routes = routes.add_service(ProcessingService::server(processor));
+    }
+    if let Some(settlement) = grpc.settlement {
+        routes = routes.add_service(SettlementService::server(settlement, grpc.drain.clone()));
+    }
+    if let Some(limiter) = grpc.rate_limiter {
+        routes = routes.add_service(RateLimitService::server(limiter));
     }
     if let Some((exchange, trust)) = grpc.feed {
         routes = routes.add_service(FeedService::server(exchange, trust));

@@ -9,23 +9,28 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use postern_document::Document;
 use postern_ext_authz::{ApiKeys, Authorizer, IssuerKeys, Parts as AuthorizerParts};
-use postern_ext_proc::Processor;
+use postern_ext_proc::{Processor, Settlement, SettlementMetrics};
 use postern_feed::{Exchange, FeedState, Trust};
 use postern_identity::AwsLcVerifier;
 use postern_jose::SignatureVerifier as _;
+use postern_rate_limit::RateLimiter;
 use postern_store::MemoryStore;
+use postern_store::limiter::Limiter;
 use postern_telemetry::{
     Blocker, Drain, HealthChecks, MetricsRegistry, Readiness, Rolling, Telemetry,
 };
 
+use super::admin::Busy;
 use super::grpc::Grpc;
-use super::{admin, feed, has, health, http, identity, jwks, stores};
+use super::{admin, feed, has, health, http, identity, jwks, rate_limit, settlement, stores};
 use crate::cli::{Role, Serve};
 
 /// Everything that serves.
 pub struct Parts {
     authorizer: Arc<Authorizer>,
     processor: Arc<Processor>,
+    settlement: Arc<Settlement>,
+    rate_limiter: Option<Arc<RateLimiter>>,
     telemetry: Telemetry,
     identity: Option<Router>,
     admin: Option<Router>,
@@ -72,12 +77,16 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         registry: &registry,
     })?;
     health::add_keys(&health, &keys);
-    let admin = admin::build(arguments, &document, durable.clone().zip(feed.bus), &registry)?;
+    let revocations = durable.clone().zip(feed.bus);
+    let stand_in = Arc::new(MemoryStore::default());
+    let limiter = Arc::new(Limiter::new(Arc::clone(&volatile), Arc::clone(&stand_in)));
+    let tickets = settlement::tickets(arguments, &document)?;
+    let rate_limits = rate_limit::build(&arguments.rate_limit, &document, &limiter, &registry)?;
+    let (rate_limiter, rules) = rate_limits.unzip();
 
     let document = Arc::new(ArcSwap::from_pointee(document));
-    let stand_in = Arc::new(MemoryStore::default());
     let verifier = AwsLcVerifier::new();
-    let authorizer = Authorizer::new(AuthorizerParts {
+    let authorizer = Arc::new(Authorizer::new(AuthorizerParts {
         document: Arc::clone(&document),
         keys: Arc::clone(&keys),
         check_signature: Arc::new(move |key, input, signature| {
@@ -89,16 +98,31 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         revoked: feed.revoked,
         api_keys: ApiKeys::new(durable),
         store: Arc::clone(&volatile),
-        stand_in: Arc::clone(&stand_in),
+        limiter: Arc::clone(&limiter),
+        tickets: tickets.clone(),
         metrics: postern_ext_authz::Metrics::new(&registry)?,
-    });
+    }));
+    let counting = admin::Counting {
+        document: Arc::clone(&document),
+        rules,
+        // Past the guard: an operator waits longer than a request, and is no sign of trouble.
+        store: match redis {
+            Some(redis) => redis,
+            None => Arc::clone(&volatile),
+        },
+        busy: busy(&authorizer, rate_limiter.as_ref()),
+    };
+    let admin = admin::build(arguments, counting, revocations, &registry)?;
     let processor_metrics = postern_ext_proc::Metrics::new(&registry)?;
     let processor = Processor::new(document, volatile, stand_in, processor_metrics);
+    let settlement = Settlement::new(limiter, tickets, SettlementMetrics::new(&registry)?);
     health.refresh().await;
     drop(health.spawn_refresh());
     Ok(Parts {
-        authorizer: Arc::new(authorizer),
+        authorizer,
         processor: Arc::new(processor),
+        settlement: Arc::new(settlement),
+        rate_limiter,
         telemetry: Telemetry { metrics: registry, health, readiness, drain },
         identity,
         admin,
@@ -109,12 +133,28 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
     })
 }
 
+/// Who knows whose limits are used up.
+fn busy(
+    authorizer: &Arc<Authorizer>,
+    rate_limiter: Option<&Arc<RateLimiter>>,
+) -> Vec<(&'static str, Busy)> {
+    let authorizer = Arc::clone(authorizer);
+    let by_authorizer: Busy = Arc::new(move |most| authorizer.top_keys(most));
+    let by_limiter = rate_limiter.cloned().map(|limiter| {
+        let busy: Busy = Arc::new(move |most| limiter.top_keys(most));
+        ("rate_limit", busy)
+    });
+    std::iter::once(("ext_authz", by_authorizer)).chain(by_limiter).collect()
+}
+
 impl Parts {
     /// What the gRPC port serves.
     pub fn grpc(&self, roles: &[Role]) -> Grpc {
         Grpc {
             authorizer: has(roles, Role::Decide).then(|| Arc::clone(&self.authorizer)),
             processor: has(roles, Role::Message).then(|| Arc::clone(&self.processor)),
+            settlement: has(roles, Role::Message).then(|| Arc::clone(&self.settlement)),
+            rate_limiter: self.rate_limiter.clone().filter(|_| has(roles, Role::Decide)),
             feed: self.feed.clone().filter(|_| has(roles, Role::Decide)),
             readiness: self.telemetry.readiness.clone(),
             drain: self.telemetry.drain.clone(),
@@ -133,11 +173,13 @@ impl Parts {
 
     /// What the admin port serves.
     pub fn admin_router(&self) -> Router {
-        let health = postern_telemetry::http::health_router(self.telemetry.clone());
-        let router = match &self.admin {
-            Some(admin) => admin.clone().merge(health),
-            None => health,
-        };
+        let mut router = postern_telemetry::http::health_router(self.telemetry.clone());
+        if let Some(admin) = &self.admin {
+            router = router.merge(admin.clone());
+        }
+        if let Some(rate_limiter) = &self.rate_limiter {
+            router = router.merge(postern_rate_limit::router(Arc::clone(rate_limiter)));
+        }
         router.fallback(http::not_found)
     }
 

@@ -7,7 +7,7 @@ use postern_document::Document;
 use postern_store::durable::DurableStore;
 use postern_store::volatile::VolatileStore;
 use postern_store::{Guarded, MemoryStore};
-use postern_store_redis::RedisStore;
+use postern_store_redis::{RedisStore, is_redis};
 use postern_telemetry::HealthChecks;
 
 use super::health;
@@ -31,8 +31,11 @@ pub fn volatile(
     if address == "memory" {
         return Ok((Arc::new(MemoryStore::default()), None));
     }
-    if !address.starts_with("redis://") {
-        bail!("the volatile store is `memory` or redis://…");
+    if !is_redis(&address) {
+        bail!(
+            "the volatile store is `memory`, redis://…, rediss://…, redis+sentinel://… or \
+             redis+cluster://…"
+        );
     }
     let redis = Arc::new(RedisStore::new(&address).context("the volatile store's address")?);
     let connecting = Arc::clone(&redis);

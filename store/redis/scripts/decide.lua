@@ -1,70 +1,97 @@
--- Decides on one request: a circuit's admission and any number of sliding windows, taken from
--- all or from none. Follows core/circuit and core/limits/src/sliding_window.rs line by line.
+-- Decides on one request: a circuit's admission, and any number of limits of any algorithm. Of
+-- the binding limits is taken from all or from none; of those that are only tried out then, from
+-- those that have room. A request that may not pass writes nothing, unless Redis' clock was set
+-- back. The circuit follows core/circuit, the limits limits.lua, which stands before this.
 --
--- KEYS[1]      the circuit's hash, or the empty string for none
--- KEYS[2..n]   one hash a window: i (window index), c (its count), p (the count before it)
--- ARGV[1]      how long a probe is waited for, in ms (0 without a circuit)
--- ARGV[2..]    limit, period in ms, cost; three a window
+-- KEYS[1]      the circuit's hash, if there is one: state, failures, lastFailure, recoveryTime
+-- KEYS[…]      the limits' keys: the binding ones, then those that are only tried out
+-- ARGV[1]      1 takes, 0 only looks
+-- ARGV[2]      how long a probe is waited for, in ms; empty when KEYS has no circuit
+-- ARGV[3]      how many limits are binding
+-- ARGV[4..]    the limits' arguments, as limits.lua has them
 --
--- Returns {admission, retry_after_ms, allowed, index, current, previous, …, now}:
--- admission 0 pass, 1 probe, 2 refused; then four numbers a window; last, Redis' time in ms.
--- Keys live as long as they can matter: two periods a window, an hour an idle circuit.
--- Cardinality: one key a caller and limit, one a service.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-
-local admission = 0
-local probe_wait = tonumber(ARGV[1])
-if KEYS[1] ~= '' then
-  local circuit = redis.call('HMGET', KEYS[1], 'state', 'recoveryTime')
+-- Returns {2, now, retry_after_ms} when the circuit refuses; nothing was asked then. Else
+-- {admission, now, …} with 0 pass, 1 probe, and for each limit how much was taken from its key up
+-- to it, or -1 where it has no room, and what was kept before: as many numbers as the algorithm
+-- has (a log: total, first time, time when there is room, newest time; in flight: how many, the
+-- first one's end if it may matter, the last one's). Where a binding limit has no room nothing is
+-- taken, whatever is said there.
+-- Keys live as long as they can matter: an idle circuit an hour.
+local passes, first, admission = true, 1, 0
+if ARGV[2] ~= '' then
+  first = 2
+  local circuit = redis.pcall('HMGET', KEYS[1], 'state', 'recoveryTime')
   if circuit[1] == 'OPEN' or circuit[1] == 'HALF_OPEN' then
     local at = tonumber(circuit[2]) or 0
     if now < at then
-      return {2, at - now, now}
+      return {2, now, at - now}
     end
     admission = 1
   end
 end
 
-local answer = {admission, 0}
-local windows = {}
-local all = true
-for w = 2, #KEYS do
-  local a = 2 + (w - 2) * 3
-  local limit, period, cost = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
-  local index, into = math.floor(now / period), now % period
-  local stored = redis.call('HMGET', KEYS[w], 'i', 'c', 'p')
-  local i, c, p = tonumber(stored[1]), tonumber(stored[2]) or 0, tonumber(stored[3]) or 0
-  if i == nil then
-    i, c, p = index, 0, 0
-  elseif index == i + 1 then
-    i, c, p = index, 0, c
-  elseif index > i then
-    i, c, p = index, 0, 0
-  elseif index < i then
-    into = 0
+local answer = {admission, now}
+local states, seen = {}, {}
+local binding = first + ARGV[3]
+local a = 4
+for k = first, #KEYS do
+  local key = KEYS[k]
+  local state = seen[key]
+  if not state or state.kind ~= ARGV[a] then
+    state = read(key, a)
+    seen[key] = state
+    states[#states + 1] = state
+  elseif state.kind ~= 'b' and state.kind ~= 'g' then
+    -- The same key again, maybe by a larger or smaller limit.
+    local limit = ARGV[a + 2] + 0
+    state.room, state.limit = state.room + limit - state.limit, limit
   end
-  local allowed = (c + cost) * period + p * (period - into) <= limit * period
-  if not allowed then
-    all = false
+  local allowed
+  if state.kind == 'i' then
+    local id = ARGV[a + 1]
+    local holds = state.entered[id]
+    if holds == nil then
+      holds = not state.is_alien and redis.call('ZSCORE', key, id)
+      holds = holds and holds + 0 > now
+    end
+    allowed = holds or state.room >= 1
+    if allowed then
+      if not holds then
+        state.room = state.room - 1
+        state.taken = state.taken + 1
+      end
+      state.entered[id] = true
+    end
+  else
+    local cost = ARGV[a + 1] + 0
+    allowed = cost == 0 or cost <= state.room
+    if allowed then
+      state.room = state.room - cost
+      state.taken = state.taken + cost
+    end
   end
-  windows[w] = {allowed, i, c, p, period, cost}
-end
-for w = 2, #KEYS do
-  local allowed, i, c, p, period, cost = unpack(windows[w])
-  if all then
-    c = c + cost
-    redis.call('HSET', KEYS[w], 'i', i, 'c', c, 'p', p)
-    redis.call('PEXPIRE', KEYS[w], period * 2)
+  if not allowed and k < binding then
+    passes = false
   end
-  answer[#answer + 1] = allowed and 1 or 0
-  answer[#answer + 1] = i
-  answer[#answer + 1] = c
-  answer[#answer + 1] = p
+  answer[#answer + 1] = allowed and state.taken or -1
+  for n = 1, #state do
+    answer[#answer + 1] = state[n]
+  end
+  a = a + state.width
 end
-if all and admission == 1 then
-  redis.call('HSET', KEYS[1], 'state', 'HALF_OPEN', 'recoveryTime', now + probe_wait)
-  redis.call('PEXPIRE', KEYS[1], 3600000)
+
+if ARGV[1] == '1' then
+  for _, state in ipairs(states) do
+    if passes and (state.taken > 0 or state.kind == 'i' and next(state.entered)) then
+      write(state)
+    elseif state.set_back then
+      state.taken, state.entered = 0, {}
+      write(state)
+    end
+  end
+  if passes and admission == 1 then
+    redis.call('HSET', KEYS[1], 'state', 'HALF_OPEN', 'recoveryTime', now + ARGV[2])
+    redis.call('PEXPIRE', KEYS[1], 3600000)
+  end
 end
-answer[#answer + 1] = now
 return answer

@@ -1,184 +1,140 @@
-//! The volatile store and the bus of revocations in Redis.
+//! The volatile store and the bus of revocations in Redis: one server, the one that sentinels
+//! name, or a cluster; Redis 6.2 or newer.
 //!
-//! One script a decision, one round trip; Redis' own clock, so that servers need not agree on
-//! the time. Keys hold hashes, never what a client sent:
+//! One script a decision and slot, one round trip; Redis' own clock, so that servers need not
+//! agree on the time. Decisions that come at the same time go in one pipeline. Connections are
+//! made in the background: a request never waits for one.
 //!
-//! | key | type | fields |
-//! |---|---|---|
-//! | `postern:rate:window:{hash}` | hash | `i` index, `c` current, `p` previous |
-//! | `postern:circuit:{service}` | hash | `state failures lastFailure recoveryTime` |
-//! | `postern:dpop:jti:{hash}` | string | `1`; as long as the proof could be shown again |
+//! Keys hold hashes, never what a client sent. `{owner}`, in braces, says what lies together in a
+//! cluster:
 //!
-//! What a flush or an eviction takes of the last can be seen once more: give Redis a policy that
-//! evicts nothing.
+//! | key | type | value | life |
+//! |---|---|---|---|
+//! | `postern:rate:window:{owner}:hash` | string | sliding window: `index current previous` | two windows |
+//! | the same | string | fixed window: `start count` | the window |
+//! | `postern:rate:bucket:{owner}:hash` | hash | `tokens` (in parts of the period), `lastRefill` (ticks) | until it is full |
+//! | `postern:rate:gcra:{owner}:hash` | string | `tick part` | until that time |
+//! | `postern:rate:log:{owner}:hash` | sorted set | time → `sum:cost`, the sum up to it | a period |
+//! | `postern:rate:inflight:{owner}:hash` | sorted set | when it ends → id | until the last one ends |
+//! | `postern:circuit:{service}` | hash | `state failures lastFailure recoveryTime` | an hour idle |
+//! | `postern:dpop:jti:{hash}` | string | `1` | as long as the proof could be shown again |
 //!
-//! The keys of the bus stand in `revocations`.
+//! There is one key a caller and limit: as many as callers come within a limit's period. A log has
+//! at most 10,000 entries, and 100,000 requests at most are in flight. Scripts and their KEYS and
+//! ARGV stand in `scripts/`, the keys of the bus in `revocations`.
+//!
+//! What a flush or an eviction takes of proofs can be shown once more: give Redis a policy that
+//! evicts nothing. What a fail-over loses, since replicas come behind their master, is counted
+//! anew. Until there is a master again its decisions fail; from then on sentinels are asked at
+//! least every 2 s, and a cluster for its masters whenever a call finds none.
+//!
+//! A user of Redis' access control needs `~postern:*` and `+ping +evalsha +script|load +time +get
+//! +set +del +pexpire +hmget +hset +zadd +zrem +zcard +zcount +zscore +zrange +zrangebyscore
+//! +zremrangebyscore +xadd +xtrim +xread +xrevrange`; in a cluster also `+cluster|slots +asking`,
+//! behind sentinels `+role`, and for another database than 0 `+select`.
 
+mod address;
+mod answer;
+mod batch;
+mod cluster;
 mod connection;
+mod error;
+mod link;
+mod pack;
 mod revocations;
+mod script;
+mod slots;
+mod volatile;
 
-use postern_circuit::{Admission, Circuit, State};
-use postern_limits::Outcome;
-use postern_limits::sliding_window::Window;
-use postern_request::UnixMillis;
-use postern_store::volatile::{
-    CircuitAsk, Decision, DecisionAsk, LimitAsk, ReplayKey, VolatileStore,
-};
-use postern_store::{BoxFuture, StoreError};
-use redis::{Cmd, Script, Value};
+use std::sync::Arc;
 
-pub use connection::RedisStore;
+use postern_store::{LocalBus, StoreError};
+use redis::sentinel::{SentinelClient, SentinelServerType};
+use redis::{Client, Cmd, Value};
+use tokio::sync::Mutex;
 
-const DECIDE: &str = include_str!("../scripts/decide.lua");
-const RECORD: &str = include_str!("../scripts/record.lua");
-const PUBLISH: &str = include_str!("../scripts/publish.lua");
+use address::Address;
+use batch::Batched;
+use cluster::Cluster;
+use connection::Server;
+use error::convert;
+use link::Link;
+use script::Scripts;
 
-/// All scripts, hashed once.
-#[derive(Debug)]
-struct Scripts {
-    decide: Script,
-    record: Script,
-    publish: Script,
+pub use address::is_redis;
+
+/// Redis.
+pub struct RedisStore {
+    servers: Servers,
+    scripts: Arc<Scripts>,
+    /// The last stretch of the bus: from this replica's one listener to all who wait here.
+    bus: LocalBus,
 }
 
-impl Default for Scripts {
-    fn default() -> Self {
-        Self {
-            decide: Script::new(DECIDE),
-            record: Script::new(RECORD),
-            publish: Script::new(PUBLISH),
+/// Who answers.
+enum Servers {
+    /// One at a time.
+    One(Batched),
+    /// Each for its slots.
+    Cluster(Box<Cluster>),
+}
+
+impl RedisStore {
+    /// A store for `redis://[user:password@]host[:port][/db]`,
+    /// `redis+sentinel://[user:password@]host[:port],…/master[/db]` or
+    /// `redis+cluster://[user:password@]host[:port],…`, each with `rediss` for TLS. User and
+    /// password are those of the servers; what sentinels want stands in `?sentinel=user:password`.
+    /// Nothing is connected yet: a server must be able to start while Redis is away.
+    ///
+    /// # Errors
+    /// When the URL cannot be read; the text does not repeat it.
+    pub fn new(url: &str) -> Result<Self, StoreError> {
+        let address = Address::parse(url)?;
+        if address.is_tls() {
+            // Where one was chosen before, that one stays.
+            drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         }
-    }
-}
-
-fn circuit_key(service: &str) -> String {
-    format!("postern:circuit:{{{service}}}")
-}
-
-fn window_key(limit: &LimitAsk) -> String {
-    format!("postern:rate:window:{{{}}}", limit.key.to_hex())
-}
-
-fn replay_key(key: ReplayKey) -> String {
-    format!("postern:dpop:jti:{{{}}}", key.to_hex())
-}
-
-/// One command, so that of two at the same time one is the first.
-fn remember(key: ReplayKey, keep_ms: u64) -> Cmd {
-    let mut command = redis::cmd("SET");
-    command.arg(replay_key(key)).arg(1).arg("NX").arg("PX").arg(keep_ms.max(1));
-    command
-}
-
-impl VolatileStore for RedisStore {
-    fn decide<'a>(
-        &'a self,
-        ask: &'a DecisionAsk,
-        _: UnixMillis,
-    ) -> BoxFuture<'a, Result<Decision, StoreError>> {
-        Box::pin(async move {
-            let mut call = self.scripts().decide.prepare_invoke();
-            let (key, probe_wait) = ask.circuit.as_ref().map_or((String::new(), 0), |circuit| {
-                (circuit_key(&circuit.service), circuit.settings.probe_wait_ms())
-            });
-            call.key(key).arg(probe_wait);
-            for limit in &ask.limits {
-                call.key(window_key(limit));
-                call.arg(limit.rate.requests()).arg(limit.rate.period_ms()).arg(limit.cost);
+        let scripts = Arc::new(Scripts::default());
+        let one = |server| Servers::One(Batched::new(Link::new(server), Arc::clone(&scripts)));
+        let servers = match address {
+            Address::One(server) => Client::open(server).map(|client| one(Server::Fixed(client))),
+            Address::Sentinel { sentinels, master, server } => {
+                SentinelClient::build(sentinels, master, Some(server), SentinelServerType::Master)
+                    .map(|client| one(Server::Named(Mutex::new(client))))
             }
-            let answer: Vec<i64> = self.run(&call).await?;
-            read_decision(&ask.limits, &answer)
-                .ok_or_else(|| StoreError::Corrupt("answer of the decision script".to_owned()))
-        })
-    }
-
-    fn record_outcome<'a>(
-        &'a self,
-        circuit: &'a CircuitAsk,
-        success: bool,
-        _: UnixMillis,
-    ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
-        Box::pin(async move {
-            let mut call = self.scripts().record.prepare_invoke();
-            call.key(circuit_key(&circuit.service));
-            call.arg(u8::from(success));
-            call.arg(circuit.settings.consecutive_failures).arg(circuit.settings.recovery_ms);
-            let (state, failures, last, recovery): (String, u32, u64, u64) =
-                self.run(&call).await?;
-            let state = State::parse(&state)
-                .ok_or_else(|| StoreError::Corrupt("state of a circuit".to_owned()))?;
-            Ok(Circuit {
-                state,
-                failures,
-                last_failure: UnixMillis(last),
-                recovery_at: UnixMillis(recovery),
-            })
-        })
-    }
-
-    fn remember_once(
-        &self,
-        key: ReplayKey,
-        keep_ms: u64,
-        _: UnixMillis,
-    ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(async move {
-            let answer: Value = self.query(&remember(key, keep_ms)).await?;
-            match answer {
-                Value::Okay => Ok(true),
-                Value::Nil => Ok(false),
-                _ => Err(StoreError::Corrupt("answer to SET".to_owned())),
-            }
-        })
-    }
-
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            let _: Value = self.query(&redis::cmd("PING")).await?;
-            Ok(())
-        })
-    }
-}
-
-/// The script's answer in our terms; none when it is not what the script returns.
-fn read_decision(limits: &[LimitAsk], answer: &[i64]) -> Option<Decision> {
-    let mut numbers = answer.iter().map(|number| u64::try_from(*number).unwrap_or(0));
-    let now = UnixMillis(u64::try_from(*answer.last()?).ok()?);
-    let admission = match numbers.next()? {
-        0 => Admission::Pass,
-        1 => Admission::Probe,
-        2 => {
-            let retry_after_ms = numbers.next()?;
-            return Some(Decision {
-                limits: Vec::new(),
-                admission: Admission::Refused { retry_after_ms },
-            });
-        }
-        _ => return None,
-    };
-    numbers.next()?;
-    let outcomes = limits.iter().map(|limit| {
-        let allowed = numbers.next()? == 1;
-        let window =
-            Window { index: numbers.next()?, current: numbers.next()?, previous: numbers.next()? };
-        Some(Outcome { allowed, status: window.status(limit.rate, now) })
-    });
-    Some(Decision { limits: outcomes.collect::<Option<_>>()?, admission })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_remembered_ends_by_itself() {
-        let packed = |keep_ms| {
-            let packed = remember(ReplayKey([0xa0; 32]), keep_ms).get_packed_command();
-            String::from_utf8(packed).unwrap().replace("\r\n", " ")
+            Address::Cluster(nodes) => Cluster::new(nodes, Arc::clone(&scripts))
+                .map(|cluster| Servers::Cluster(Box::new(cluster))),
         };
-        let key = format!("postern:dpop:jti:{{{}}}", "a0".repeat(32));
-        let expected = format!("*6 $3 SET $83 {key} $1 1 $2 NX $2 PX $5 75000 ");
-        assert_eq!(packed(75_000), expected);
-        assert!(packed(0).ends_with("$1 1 "), "Redis takes no life of 0");
+        let servers = servers.map_err(|error| convert(&error))?;
+        Ok(Self { servers, scripts, bus: LocalBus::unconnected() })
+    }
+
+    /// Connects, again and again until it stands; from then on the connection mends itself. Run it
+    /// beside the server.
+    pub async fn keep_connected(&self) {
+        match &self.servers {
+            Servers::One(one) => one.connect().await,
+            Servers::Cluster(cluster) => drop(cluster.connect().await),
+        }
+    }
+
+    pub(crate) const fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    pub(crate) fn scripts(&self) -> &Scripts {
+        &self.scripts
+    }
+
+    pub(crate) const fn bus(&self) -> &LocalBus {
+        &self.bus
+    }
+
+    /// The answer to a command.
+    pub(crate) async fn call(&self, command: Cmd) -> Result<Value, StoreError> {
+        match &self.servers {
+            Servers::One(one) => one.call(command).await,
+            Servers::Cluster(cluster) => cluster.call(&command).await,
+        }
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! The second is for programs beside Postern; `hash`, in braces, is the SHA-256 of issuer, line
 //! feed and `jti` in hexadecimal. Postern reads neither as truth: what a flush takes is still
-//! revoked. Redis 6.2 or newer.
+//! revoked.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -17,13 +17,14 @@ use postern_request::UnixMillis;
 use postern_revocation::{Revocation, RevocationKind};
 use postern_store::bus::{RevocationBus, Wakeups};
 use postern_store::{BoxFuture, StoreError};
-use redis::aio::MultiplexedConnection;
+use redis::aio::ConnectionLike;
 use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
-use redis::{Pipeline, RedisResult, Value};
+use redis::{Cmd, RedisResult};
 use sha2::{Digest as _, Sha256};
 
-use crate::RedisStore;
-use crate::connection::{FIRST_RETRY, LAST_RETRY};
+use crate::connection::{FIRST_RETRY, LAST_RETRY, jittered};
+use crate::slots::all;
+use crate::{RedisStore, Servers};
 
 const STREAM: &str = "postern:revocations";
 const ENTRIES: u32 = 10_000;
@@ -32,6 +33,9 @@ const ENTRY_LIFE_MS: u32 = 3_600_000;
 const BLOCK: Duration = Duration::from_secs(10);
 /// How long its answer may take: a connection that fell silent is found out by then.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often a cluster is asked. A read that waits would hold up all that goes to its node, and
+/// the cluster's client makes no connection to one node alone.
+const ASK_EVERY: Duration = Duration::from_millis(500);
 
 impl RevocationBus for RedisStore {
     fn publish<'a>(
@@ -43,13 +47,14 @@ impl RevocationBus for RedisStore {
         Box::pin(async move {
             // This replica need not wait for Redis to tell it what it said itself.
             self.bus().ring(seq);
-            let marks = marks(revoked, now);
-            if !marks.is_empty() {
-                let _: Value = self.pipeline(&marks).await?;
+            // One by one, but all at once: in a cluster each has its own node.
+            let marked = marks(revoked, now).map(|mark| self.call(mark));
+            for marked in all(marked.collect()).await {
+                marked?;
             }
-            let mut call = self.scripts().publish.prepare_invoke();
-            call.key(STREAM).arg(seq).arg(ENTRIES).arg(ENTRY_LIFE_MS);
-            let _: String = self.run(&call).await?;
+            let mut call = self.scripts().publish.call(1, 4, 64);
+            call.arg(STREAM).arg(seq).arg(ENTRIES).arg(ENTRY_LIFE_MS);
+            self.call(call).await?;
             Ok(())
         })
     }
@@ -67,39 +72,51 @@ impl RedisStore {
         loop {
             let Err(_) = self.listen(&mut pause).await;
             self.bus().lost();
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(jittered(pause)).await;
             pause = (pause * 2).min(LAST_RETRY);
         }
     }
 
     /// Listens until the connection is lost.
     async fn listen(&self, pause: &mut Duration) -> RedisResult<Infallible> {
-        // A connection of its own: a read that waits holds up whatever comes after it.
-        let mut connection = self.connect(READ_TIMEOUT).await?;
-        let mut last = newest(&mut connection).await?;
+        match self.servers() {
+            Servers::One(one) => {
+                // A connection of its own: a read that waits holds up whatever comes after it.
+                let mut connection = one.link().server().connect(READ_TIMEOUT).await?;
+                self.hear(&mut connection, Some(BLOCK), pause).await
+            }
+            Servers::Cluster(cluster) => {
+                let mut connection = cluster.connect().await;
+                self.hear(&mut connection, None, pause).await
+            }
+        }
+    }
+
+    /// Reads what comes, waiting for it within Redis, or between two reads.
+    async fn hear<C: ConnectionLike + Send>(
+        &self,
+        connection: &mut C,
+        block: Option<Duration>,
+        pause: &mut Duration,
+    ) -> RedisResult<Infallible> {
+        let mut last = newest(connection).await?;
         *pause = FIRST_RETRY;
         // Whatever was published while nobody listened is in the durable store by now.
         self.bus().connected();
         loop {
-            let reply: Option<StreamReadReply> = redis::cmd("XREAD")
-                .arg("COUNT")
-                .arg(ENTRIES)
-                .arg("BLOCK")
-                .arg(u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX))
-                .arg("STREAMS")
-                .arg(STREAM)
-                .arg(&last)
-                .query_async(&mut connection)
-                .await?;
+            let reply: Option<StreamReadReply> = read(&last, block).query_async(connection).await?;
             let keys = reply.unwrap_or_default().keys;
             if let Some(entry) = keys.into_iter().flat_map(|key| key.ids).next_back() {
                 self.ring_for(&entry);
                 last = entry.id;
                 continue;
             }
+            if block.is_none() {
+                tokio::time::sleep(ASK_EVERY).await;
+            }
             // Nothing came. After a flush, or on a server whose clock is behind, new entries may
             // have smaller ids than the last one that was read.
-            let newest = newest(&mut connection).await?;
+            let newest = newest(connection).await?;
             if newest != last {
                 self.bus().connected();
                 last = newest;
@@ -116,30 +133,37 @@ impl RedisStore {
     }
 }
 
+/// Reads what came after an entry.
+fn read(last: &str, block: Option<Duration>) -> Cmd {
+    let mut read = redis::cmd("XREAD");
+    read.arg("COUNT").arg(ENTRIES);
+    if let Some(block) = block {
+        read.arg("BLOCK").arg(u64::try_from(block.as_millis()).unwrap_or(u64::MAX));
+    }
+    read.arg("STREAMS").arg(STREAM).arg(last);
+    read
+}
+
 /// The id of the stream's last entry; that of no entry when there is none.
-async fn newest(connection: &mut MultiplexedConnection) -> RedisResult<String> {
-    let reply: StreamRangeReply = redis::cmd("XREVRANGE")
-        .arg(STREAM)
-        .arg("+")
-        .arg("-")
-        .arg("COUNT")
-        .arg(1)
-        .query_async(connection)
-        .await?;
+async fn newest<C: ConnectionLike + Send>(connection: &mut C) -> RedisResult<String> {
+    let mut last = redis::cmd("XREVRANGE");
+    last.arg(STREAM).arg("+").arg("-").arg("COUNT").arg(1);
+    let reply: StreamRangeReply = last.query_async(connection).await?;
     Ok(reply.ids.into_iter().next().map_or_else(|| "0-0".to_owned(), |entry| entry.id))
 }
 
 /// What marks the tokens among them as revoked, for as long as they live.
-fn marks(revoked: &[Revocation], now: UnixMillis) -> Pipeline {
-    let mut pipeline = redis::pipe();
-    for token in revoked.iter().filter(|one| one.kind() == RevocationKind::Token) {
+fn marks(revoked: &[Revocation], now: UnixMillis) -> impl Iterator<Item = Cmd> {
+    revoked.iter().filter(|one| one.kind() == RevocationKind::Token).filter_map(move |token| {
         let left = token.expires_at().saturating_sub(now.as_secs());
-        if left > 0 {
-            pipeline.cmd("SET").arg(mark_of(token.issuer(), token.value())).arg("revoked");
-            pipeline.arg("EX").arg(left.min(u64::from(u32::MAX))).ignore();
+        if left == 0 {
+            return None;
         }
-    }
-    pipeline
+        let mut mark = redis::cmd("SET");
+        mark.arg(mark_of(token.issuer(), token.value())).arg("revoked");
+        mark.arg("EX").arg(left.min(u64::from(u32::MAX)));
+        Some(mark)
+    })
 }
 
 /// Neither text holds a line feed: no other pair has the same hash.
@@ -175,11 +199,14 @@ mod tests {
             of(RevocationKind::Session, "s", 161),
             of(RevocationKind::Key, "k", 161),
         ];
-        let packed = marks(&revoked, UnixMillis(101_999)).get_packed_pipeline();
-        let packed = String::from_utf8(packed).unwrap();
-        assert_eq!(packed.matches("SET").count(), 1, "{packed}");
-        assert!(packed.contains(&mark_of("i", "lives")), "{packed}");
-        assert!(packed.ends_with("$2\r\nEX\r\n$2\r\n60\r\n"), "{packed}");
-        assert!(marks(&revoked, UnixMillis(161_000)).is_empty());
+        let packed = |now| {
+            let marks = marks(&revoked, UnixMillis(now)).map(|mark| mark.get_packed_command());
+            marks.map(|mark| String::from_utf8(mark).unwrap()).collect::<Vec<_>>()
+        };
+        let marked = packed(101_999);
+        assert_eq!(marked.len(), 1, "{marked:?}");
+        assert!(marked[0].contains(&mark_of("i", "lives")), "{marked:?}");
+        assert!(marked[0].ends_with("$2\r\nEX\r\n$2\r\n60\r\n"), "{marked:?}");
+        assert_eq!(packed(161_000), Vec::<String>::new());
     }
 }

@@ -29,9 +29,9 @@ fn read_ticks(stat: &str) -> Option<u64> {
 /// Where a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// The core of the Envoy that is measured.
+    /// The core of what is measured: an Envoy, or a server that is asked without one.
     Gateway,
-    /// The core of everything else: load, servers, upstream.
+    /// The core of everything else: load, other servers, upstream, Redis.
     Beside,
     /// Wherever the kernel likes.
     Anywhere,
@@ -61,7 +61,7 @@ impl Cores {
     pub fn describe(self) -> String {
         match self.pair {
             Some((gateway, beside)) => {
-                format!("Envoy on core {gateway}, load and servers on core {beside}")
+                format!("what is asked on core {gateway}, load and the rest on core {beside}")
             }
             None => "nothing is pinned (one core, or no taskset): expect more noise".to_owned(),
         }

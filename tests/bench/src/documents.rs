@@ -27,6 +27,14 @@ feed:
   poll: 1s
 ";
 
+/// Exact limits by what they count by: a user's own, and those that many share.
+const EXACT: [(&str, &str); 4] = [
+    ("per-user", "claim.sub"),
+    ("per-client", "claim.client_id"),
+    ("per-ip", "ip"),
+    ("per-endpoint", "route"),
+];
+
 /// What guards all routes of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guard {
@@ -36,8 +44,8 @@ pub enum Guard {
     LocalLimit,
     /// A token, and a local limit by its subject.
     TokenAndLocalLimit,
-    /// A token, and an exact limit by its subject: the server decides.
-    TokenAndExactLimit,
+    /// A token, and four exact limits, of which one is by its subject: the server decides.
+    TokenAndExactLimits,
     /// A token that is not revoked: the feed is waited for.
     TokenAndRevocation,
     /// The same: the feed is asked every second.
@@ -55,7 +63,7 @@ impl Guard {
             Self::Token => "token",
             Self::LocalLimit => "local-limit",
             Self::TokenAndLocalLimit => "token-and-local-limit",
-            Self::TokenAndExactLimit => "token-and-exact-limit",
+            Self::TokenAndExactLimits => "token-and-exact-limits",
             Self::TokenAndRevocation => "token-and-revocation",
             Self::TokenAndPolledRevocation => "token-and-polled-revocation",
             Self::TokenRevocationAndLocalLimit => "token-revocation-and-local-limit",
@@ -119,17 +127,22 @@ services:
 
     /// What the document has beside routes, and what every route says.
     fn fragments(self) -> (String, &'static str) {
-        let limit = |key: &str, mode: &str| {
-            format!(
-                "
-limits:
-  wide:
+        let limits = |mode: &str, limits: &[(&str, &str)]| {
+            let mut text = "\nlimits:\n".to_owned();
+            for (name, key) in limits {
+                // Writing to a string cannot fail.
+                let _ = write!(
+                    text,
+                    "  {name}:
     key: [{key}]
     mode: {mode}
     rate: {NEVER_REACHED}
 "
-            )
+                );
+            }
+            text
         };
+        let local = |key: &str| limits("local", &[("wide", key)]);
         let token = "    auth:
       any: [jwt]
       scopes: [content.read]
@@ -141,15 +154,20 @@ limits:
 ";
         match self {
             Self::Token => (String::new(), token),
-            Self::LocalLimit => {
-                (limit("header.x-client", "local"), "    auth: none\n    limits: [wide]\n")
-            }
-            Self::TokenAndLocalLimit => (limit("claim.sub", "local"), token_and_limit),
-            Self::TokenAndExactLimit => (limit("claim.sub", "exact"), token_and_limit),
+            Self::LocalLimit => (local("header.x-client"), "    auth: none\n    limits: [wide]\n"),
+            Self::TokenAndLocalLimit => (local("claim.sub"), token_and_limit),
+            Self::TokenAndExactLimits => (
+                limits("exact", &EXACT),
+                "    auth:
+      any: [jwt]
+      scopes: [content.read]
+    limits: [per-user, per-client, per-ip, per-endpoint]
+",
+            ),
             Self::TokenAndRevocation => (REVOCATION.to_owned(), token),
             Self::TokenAndPolledRevocation => (format!("{REVOCATION}{POLLED}"), token),
             Self::TokenRevocationAndLocalLimit => {
-                (format!("{REVOCATION}{}", limit("claim.sub", "local")), token_and_limit)
+                (format!("{REVOCATION}{}", local("claim.sub")), token_and_limit)
             }
             Self::HeaderRules => (
                 "
@@ -187,7 +205,7 @@ mod tests {
         Guard::Token,
         Guard::LocalLimit,
         Guard::TokenAndLocalLimit,
-        Guard::TokenAndExactLimit,
+        Guard::TokenAndExactLimits,
         Guard::TokenAndRevocation,
         Guard::TokenAndPolledRevocation,
         Guard::TokenRevocationAndLocalLimit,
@@ -221,7 +239,7 @@ mod tests {
         };
         for guard in GUARDS {
             let expected = match guard {
-                Guard::TokenAndExactLimit => (true, false),
+                Guard::TokenAndExactLimits => (true, false),
                 Guard::HeaderRules => (false, true),
                 _ => (false, false),
             };
@@ -242,6 +260,16 @@ mod tests {
             assert_eq!(document.revocation.is_some(), expected, "{guard:?}");
             let polled = guard == Guard::TokenAndPolledRevocation;
             assert_eq!(document.feed.poll_ms, polled.then_some(1_000), "{guard:?}");
+        }
+    }
+
+    #[test]
+    fn every_exact_limit_is_on_every_route() {
+        let document = load(Guard::TokenAndExactLimits);
+        for route in &document.routes {
+            let names: Vec<&str> =
+                route.exact_limits.iter().map(|applied| applied.limit.name.as_str()).collect();
+            assert_eq!(names, EXACT.map(|(name, _)| name), "{}", route.name);
         }
     }
 }

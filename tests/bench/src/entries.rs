@@ -1,21 +1,47 @@
 //! What is measured.
 
+use crate::bounds::BOUNDS;
+use crate::chain::{Answerer, Chain};
 use crate::database::Revoked;
 use crate::documents::Guard;
 use crate::load::Kind;
 
 /// The Envoy that filters are compared with.
 const BASE: &str = "envoy.base";
+/// The same for filters that pass over routes which lead nowhere.
+const ROUTED: &str = "envoy.base.routed";
 /// A document with revocations, and none.
 const REVOCATION: &str = "filter.jwt.revocation";
+/// What a call of a rate limit service costs before anybody has counted anything.
+const RLS: &str = "rls.noop";
+/// Somebody else's rate limit service, where there is one.
+pub const PEER: &str = "rls.peer";
 
-/// One Envoy and its load.
+/// What runs, and its load.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its name.
     pub name: &'static str,
-    /// The entry that its Envoy is compared with; itself where there is nothing to compare.
+    /// The entry that it is compared with; itself where there is nothing to compare.
     pub base: &'static str,
+    /// What it consists of.
+    pub setup: Setup,
+}
+
+/// What an entry consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setup {
+    /// An Envoy with filters, and requests.
+    Gateway(Gateway),
+    /// A rate limit service of ours, and calls of it.
+    RateLimiter(RateLimiter),
+    /// The same calls of the one that somebody else runs.
+    Peer,
+}
+
+/// An Envoy with filters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gateway {
     /// What its filters are.
     pub chain: Chain,
     /// What is sent.
@@ -24,111 +50,134 @@ pub struct Entry {
     pub workers: u32,
 }
 
-/// A filter chain.
+/// A rate limit service without an Envoy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Chain {
-    /// No filter.
-    Empty,
-    /// No filter, and an upstream instead of an answer by Envoy.
-    Proxy,
-    /// Envoy's `jwt_authn`.
-    JwtAuthn {
-        /// With its cache.
-        cached: bool,
-    },
-    /// What Istio makes of a RequestAuthentication, and a policy that reads what it found.
-    RequestAuthentication,
-    /// Envoy's `local_ratelimit`.
-    LocalRateLimit,
-    /// The module without any logic.
-    Trivial,
-    /// Our bundle, with a document.
-    Bundle(Guard),
-    /// Our bundle, with a document that asks for the feed, and who is revoked.
-    Fed(Guard, Revoked),
-    /// Envoy's `ext_authz` alone, as we configure it, and who answers it.
-    ExtAuthz(Answerer),
-    /// Envoy's `ext_proc` alone, as we configure it, and who answers it.
-    ExtProc(Answerer),
+pub struct RateLimiter {
+    /// Who it is.
+    pub answerer: Answerer,
+    /// How many descriptors a call has, each of a rule of its own.
+    pub limits: u32,
 }
 
-/// Who answers a call-out.
+/// A row of the report, as an entry wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowPlan {
+    /// Its name.
+    pub name: String,
+    /// The row that it is compared with; itself where there is nothing to compare.
+    pub base: String,
+    /// Whose CPU time it is.
+    pub whose: Whose,
+}
+
+/// Whose CPU time it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answerer {
-    /// A server that does nothing.
-    Noop,
-    /// `postern serve`, with its state in memory.
-    Memory,
-    /// `postern serve`, with its state in Redis.
+pub enum Whose {
+    /// Envoy's.
+    Envoy,
+    /// That of the server that answers.
+    Server,
+    /// That of the server's Redis.
     Redis,
+    /// Of both together.
+    ServerAndRedis,
+    /// That of somebody else's service, all of its known processes together.
+    Peer,
 }
 
-impl Chain {
-    /// The document whose routes, and perhaps filters, the entry runs.
-    pub const fn guard(self) -> Guard {
+impl Whose {
+    /// In words.
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::Bundle(guard) | Self::Fed(guard, _) => guard,
-            Self::ExtAuthz(_) => Guard::TokenAndExactLimit,
-            Self::ExtProc(_) => Guard::HeaderRules,
-            // Only its routes are used, and those are the same in all of them.
-            _ => Guard::Token,
-        }
-    }
-
-    /// Whether our bundle runs in it.
-    pub const fn is_ours(self) -> bool {
-        matches!(self, Self::Bundle(_) | Self::Fed(..))
-    }
-
-    /// Who is revoked, as the feed tells it; none where nobody asks the feed.
-    pub const fn revoked(self) -> Option<Revoked> {
-        match self {
-            Self::Fed(_, revoked) => Some(revoked),
-            _ => None,
-        }
-    }
-
-    /// Who answers the call-out of this chain.
-    pub const fn answerer(self) -> Option<Answerer> {
-        match self {
-            Self::ExtAuthz(answerer) | Self::ExtProc(answerer) => Some(answerer),
-            _ => None,
-        }
-    }
-
-    /// The entry whose server this chain's server is compared with.
-    const fn server_base(self) -> Option<&'static str> {
-        match self {
-            Self::ExtAuthz(_) => Some("ext_authz.noop"),
-            Self::ExtProc(_) => Some("ext_proc.noop"),
-            _ => None,
+            Self::Envoy => "Envoy",
+            Self::Server => "the server",
+            Self::Redis => "Redis",
+            Self::ServerAndRedis => "the server and Redis",
+            Self::Peer => "the peer",
         }
     }
 }
 
-impl Entry {
-    const fn new(name: &'static str, chain: Chain) -> Self {
-        Self { name, base: BASE, chain, load: Kind::Warm, workers: 1 }
-    }
-
-    /// The row of the server's own CPU time, and the row that it is compared with.
-    pub fn server_row(&self) -> Option<(String, String)> {
-        let base = self.chain.server_base()?;
-        Some((format!("{}.server", self.name), format!("{base}.server")))
-    }
-
-    /// The row of Redis' CPU time.
-    pub fn redis_row(&self) -> String {
-        format!("{}.redis", self.name)
+impl Gateway {
+    /// The usual one with this chain.
+    const fn of(chain: Chain) -> Self {
+        Self { chain, load: Kind::Warm, workers: 1 }
     }
 
     /// Whether Envoy has a core to itself.
     pub const fn pinned(&self) -> bool {
         self.workers == 1
     }
+}
 
-    fn needs(&self, other: &str) -> bool {
-        self.base == other || self.chain.server_base() == Some(other)
+impl Entry {
+    const fn new(name: &'static str, chain: Chain) -> Self {
+        Self::gateway(name, Gateway::of(chain))
+    }
+
+    const fn gateway(name: &'static str, gateway: Gateway) -> Self {
+        Self { name, base: BASE, setup: Setup::Gateway(gateway) }
+    }
+
+    const fn rate_limiter(name: &'static str, answerer: Answerer) -> Self {
+        let limiter = RateLimiter { answerer, limits: 1 };
+        Self { name, base: RLS, setup: Setup::RateLimiter(limiter) }
+    }
+
+    /// Its Envoy; none where there is none.
+    pub const fn as_gateway(&self) -> Option<&Gateway> {
+        match &self.setup {
+            Setup::Gateway(gateway) => Some(gateway),
+            _ => None,
+        }
+    }
+
+    /// What it measures, its own row first.
+    pub fn rows(&self) -> Vec<RowPlan> {
+        let name = self.name;
+        let row = |part: &str, base: &str, whose| RowPlan {
+            name: format!("{name}{part}"),
+            base: format!("{base}{part}"),
+            whose,
+        };
+        let has_redis = self.answerer() == Some(Answerer::Redis);
+        // Where the base has no Redis, there is nothing to compare with.
+        let base = ENTRIES.iter().find(|entry| entry.name == self.base);
+        let also = base.is_some_and(|base| base.answerer() == Some(Answerer::Redis));
+        let redis_base = if also { self.base } else { name };
+        let redis = has_redis.then(|| row(".redis", redis_base, Whose::Redis));
+        match self.setup {
+            Setup::Gateway(Gateway { chain, .. }) => {
+                let own = row("", self.base, Whose::Envoy);
+                let server = chain.answerer().map(|_| {
+                    let base = chain.server_base().unwrap_or(name);
+                    row(".server", base, Whose::Server)
+                });
+                [Some(own), server, redis].into_iter().flatten().collect()
+            }
+            Setup::RateLimiter(_) => {
+                let own = row("", self.base, Whose::Server);
+                let sum = has_redis.then(|| row(".sum", redis_base, Whose::ServerAndRedis));
+                [Some(own), redis, sum].into_iter().flatten().collect()
+            }
+            Setup::Peer => vec![row("", self.base, Whose::Peer)],
+        }
+    }
+
+    fn answerer(&self) -> Option<Answerer> {
+        match self.setup {
+            Setup::Gateway(Gateway { chain, .. }) => chain.answerer(),
+            Setup::RateLimiter(RateLimiter { answerer, .. }) => Some(answerer),
+            Setup::Peer => None,
+        }
+    }
+
+    fn has_row(&self, name: &str) -> bool {
+        self.rows().iter().any(|row| row.name == name)
+    }
+
+    fn needs(&self, other: &Entry) -> bool {
+        self.rows().iter().any(|row| other.has_row(&row.base))
     }
 }
 
@@ -136,21 +185,26 @@ impl Entry {
 pub const ENTRIES: &[Entry] = &[
     Entry::new(BASE, Chain::Empty),
     Entry { base: "envoy.proxy", ..Entry::new("envoy.proxy", Chain::Proxy) },
+    Entry { base: ROUTED, ..Entry::new(ROUTED, Chain::Routed) },
     Entry::new("envoy.jwt_authn.default", Chain::JwtAuthn { cached: false }),
     Entry::new("envoy.jwt_authn.cached", Chain::JwtAuthn { cached: true }),
-    Entry {
-        load: Kind::ColdEs256,
-        ..Entry::new("envoy.jwt_authn.es256", Chain::JwtAuthn { cached: false })
-    },
+    Entry::gateway(
+        "envoy.jwt_authn.es256",
+        Gateway { load: Kind::ColdEs256, ..Gateway::of(Chain::JwtAuthn { cached: false }) },
+    ),
     Entry::new("envoy.request_authentication", Chain::RequestAuthentication),
     Entry::new("envoy.local_ratelimit", Chain::LocalRateLimit),
+    Entry { base: ROUTED, ..Entry::new("envoy.ratelimit_rls", Chain::RateLimit(Answerer::Memory)) },
     Entry::new("wasm.trivial", Chain::Trivial),
     Entry::new("filter.jwt.warm", Chain::Bundle(Guard::Token)),
-    Entry { load: Kind::Cold, ..Entry::new("filter.jwt.cold", Chain::Bundle(Guard::Token)) },
-    Entry {
-        load: Kind::ColdEs256,
-        ..Entry::new("filter.jwt.es256.cold", Chain::Bundle(Guard::Token))
-    },
+    Entry::gateway(
+        "filter.jwt.cold",
+        Gateway { load: Kind::Cold, ..Gateway::of(Chain::Bundle(Guard::Token)) },
+    ),
+    Entry::gateway(
+        "filter.jwt.es256.cold",
+        Gateway { load: Kind::ColdEs256, ..Gateway::of(Chain::Bundle(Guard::Token)) },
+    ),
     Entry::new(REVOCATION, Chain::Fed(Guard::TokenAndRevocation, Revoked::Nobody)),
     Entry {
         // So that what is added is what so many revocations add.
@@ -171,75 +225,46 @@ pub const ENTRIES: &[Entry] = &[
     },
     Entry::new("filter.rate_limit.local", Chain::Bundle(Guard::LocalLimit)),
     Entry::new("filter.bundle", Chain::Fed(Guard::TokenRevocationAndLocalLimit, Revoked::Nobody)),
-    Entry {
-        base: "envoy.base.2workers",
-        workers: 2,
-        load: Kind::OneSubject,
-        ..Entry::new("envoy.base.2workers", Chain::Empty)
-    },
-    Entry {
-        base: "envoy.base.2workers",
-        workers: 2,
-        load: Kind::OneSubject,
-        ..Entry::new("filter.bundle.2workers_hot_key", Chain::Bundle(Guard::TokenAndLocalLimit))
-    },
+    two_workers("envoy.base.2workers", Chain::Empty),
+    two_workers("filter.bundle.2workers_hot_key", Chain::Bundle(Guard::TokenAndLocalLimit)),
     Entry::new("ext_authz.noop", Chain::ExtAuthz(Answerer::Noop)),
     Entry::new("ext_authz.decision.memory", Chain::ExtAuthz(Answerer::Memory)),
     Entry::new("ext_authz.decision.redis", Chain::ExtAuthz(Answerer::Redis)),
     Entry::new("ext_proc.noop", Chain::ExtProc(Answerer::Noop)),
     Entry::new("ext_proc.headers", Chain::ExtProc(Answerer::Memory)),
+    Entry::rate_limiter(RLS, Answerer::Noop),
+    Entry::rate_limiter("rls.memory", Answerer::Memory),
+    Entry::rate_limiter("rls.redis", Answerer::Redis),
+    Entry {
+        name: "rls.redis.4limits",
+        // So that what is added is what three more limits add.
+        base: "rls.redis",
+        setup: Setup::RateLimiter(RateLimiter { answerer: Answerer::Redis, limits: 4 }),
+    },
+    Entry { name: PEER, base: PEER, setup: Setup::Peer },
 ];
 
-/// What must hold of what an entry adds to its base.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Bound {
-    /// The entry.
-    pub name: &'static str,
-    /// The one that sets the measure.
-    pub than: &'static str,
-    /// How much more it may be.
-    pub at_most: AtMost,
-}
-
-/// How much an entry may add.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum AtMost {
-    /// So many times what the other one adds.
-    Times(f64),
-    /// So many microseconds to the other one, which is its base.
-    Micros(f64),
-}
-
-/// All of them.
-pub const BOUNDS: [Bound; 7] = [
-    times("filter.jwt.warm", "wasm.trivial", 1.3),
-    times("filter.jwt.warm", "envoy.jwt_authn.default", 0.25),
-    times("filter.jwt.cold", "envoy.jwt_authn.default", 1.0),
-    times("filter.jwt.es256.cold", "envoy.jwt_authn.es256", 1.0),
-    times("filter.bundle", "wasm.trivial", 2.2),
-    Bound { name: "filter.jwt.revocation_1m", than: REVOCATION, at_most: AtMost::Micros(1.0) },
-    Bound { name: "filter.jwt.revocation_moving", than: REVOCATION, at_most: AtMost::Micros(1.0) },
-];
-
-const fn times(name: &'static str, than: &'static str, at_most: f64) -> Bound {
-    Bound { name, than, at_most: AtMost::Times(at_most) }
+/// Two workers that share one subject's tokens, and where they are compared.
+const fn two_workers(name: &'static str, chain: Chain) -> Entry {
+    let gateway = Gateway { chain, load: Kind::OneSubject, workers: 2 };
+    Entry { name, base: "envoy.base.2workers", setup: Setup::Gateway(gateway) }
 }
 
 /// The entries whose names begin with one of these (all of them without any), and what those
 /// are compared with. `check`: also what the bounds are about, so that none goes unlooked-at.
-pub fn select(names: &[String], check: bool) -> Vec<&'static Entry> {
-    let mut chosen: Vec<&Entry> = ENTRIES
-        .iter()
-        .filter(|entry| is_named(entry, names) || (check && is_bound(entry)))
-        .collect();
+/// `peer`: there is somebody else's rate limit service.
+pub fn select(names: &[String], check: bool, peer: bool) -> Vec<&'static Entry> {
+    let there = || ENTRIES.iter().filter(move |entry| peer || entry.setup != Setup::Peer);
+    let mut chosen: Vec<&Entry> =
+        there().filter(|entry| is_named(entry, names) || (check && is_bound(entry))).collect();
     // A base may have a base of its own.
     let is_missing = |chosen: &[&Entry], entry: &Entry| {
-        !chosen.contains(&entry) && chosen.iter().any(|other| other.needs(entry.name))
+        !chosen.contains(&entry) && chosen.iter().any(|other| other.needs(entry))
     };
-    while let Some(missing) = ENTRIES.iter().find(|entry| is_missing(&chosen, entry)) {
+    while let Some(missing) = there().find(|entry| is_missing(&chosen, entry)) {
         chosen.push(missing);
     }
-    ENTRIES.iter().filter(|entry| chosen.contains(entry)).collect()
+    there().filter(|entry| chosen.contains(entry)).collect()
 }
 
 fn is_named(entry: &Entry, names: &[String]) -> bool {
@@ -247,70 +272,10 @@ fn is_named(entry: &Entry, names: &[String]) -> bool {
 }
 
 fn is_bound(entry: &Entry) -> bool {
-    BOUNDS.iter().any(|bound| bound.name == entry.name || bound.than == entry.name)
+    BOUNDS.iter().any(|bound| {
+        entry.has_row(bound.name) || bound.than().is_some_and(|than| entry.has_row(than))
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    fn selected(names: &[&str], check: bool) -> Vec<&'static str> {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        select(&names, check).iter().map(|entry| entry.name).collect()
-    }
-
-    #[test]
-    fn every_name_is_there_once() {
-        let names: BTreeSet<&str> = ENTRIES.iter().map(|entry| entry.name).collect();
-        assert_eq!(names.len(), ENTRIES.len());
-        for bound in BOUNDS {
-            assert!(names.contains(bound.name) && names.contains(bound.than), "{bound:?}");
-            let entry = ENTRIES.iter().find(|entry| entry.name == bound.name).unwrap();
-            if matches!(bound.at_most, AtMost::Micros(_)) {
-                assert_eq!(entry.base, bound.than, "{bound:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_selected_can_be_compared() {
-        for entry in ENTRIES {
-            let chosen = selected(&[entry.name], false);
-            for other in ENTRIES.iter().filter(|other| chosen.contains(&other.name)) {
-                assert!(chosen.contains(&other.base), "{} without {}", other.name, other.base);
-                if let Some(base) = other.chain.server_base() {
-                    assert!(chosen.contains(&base), "{} without {base}", other.name);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn names_are_beginnings() {
-        assert_eq!(selected(&[], false).len(), ENTRIES.len());
-        assert_eq!(
-            selected(&["filter.jwt"], false),
-            [
-                "envoy.base",
-                "filter.jwt.warm",
-                "filter.jwt.cold",
-                "filter.jwt.es256.cold",
-                "filter.jwt.revocation",
-                "filter.jwt.revocation_1m",
-                "filter.jwt.revocation_moving",
-            ]
-        );
-        assert_eq!(
-            selected(&["filter.jwt.revocation_1m"], false),
-            ["envoy.base", "filter.jwt.revocation", "filter.jwt.revocation_1m"]
-        );
-        assert_eq!(
-            selected(&["ext_authz.decision.redis"], false),
-            ["envoy.base", "ext_authz.noop", "ext_authz.decision.redis"]
-        );
-        assert!(selected(&["envoy.proxy"], true).contains(&"filter.bundle"));
-        assert!(selected(&["feed"], false).is_empty());
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
 //! Figures that are no cost per request: how fast the feed is, what it costs those who only
-//! wait, and what a gateway takes to start and to remember.
+//! wait, and what a gateway takes to start and to remember, and a rate limit service to count.
 //!
 //! Each starts what it needs, and ends it. Where Envoy has several workers nothing is pinned:
 //! whatever else runs on this machine, this program included, is in the figure, too.
@@ -8,6 +8,7 @@ mod board;
 mod crowd;
 mod idle_bytes;
 mod latency;
+mod limits_memory;
 mod memory_million;
 mod probe;
 mod relay;
@@ -43,6 +44,7 @@ enum What {
     MemoryMillion,
     TokensSeen,
     VmStart,
+    LimitsMemory,
 }
 
 /// All of them, in the order in which they are measured.
@@ -54,6 +56,7 @@ pub const FIGURES: &[Figure] = &[
     bound("feed.memory_1m", What::MemoryMillion),
     bound("filter.memory_100k_tokens", What::TokensSeen),
     bound("filter.vm_start_ms", What::VmStart),
+    bound("limits.memory", What::LimitsMemory),
 ];
 
 const fn bound(name: &'static str, what: What) -> Figure {
@@ -91,6 +94,7 @@ impl Figure {
             What::MemoryMillion => Box::pin(memory_million::measure(launcher, name)).await,
             What::TokensSeen => Box::pin(tokens_seen::measure(launcher, name)).await,
             What::VmStart => Box::pin(vm_start::measure(launcher, name)).await,
+            What::LimitsMemory => Box::pin(limits_memory::measure(launcher, name)).await,
         }
     }
 }

@@ -92,14 +92,17 @@ impl Launcher {
         Ok(envoy)
     }
 
-    /// Starts `postern serve` and waits until it is ready.
+    /// Starts `postern serve`, with more options of its command line than the kit knows, and waits
+    /// until it is ready.
     pub async fn postern(
         &self,
         options: &server::Options,
+        more: &[String],
         place: Place,
     ) -> Result<(Running, server::Ports)> {
         let ports = server::Ports::free();
-        let command = server::serve_command(options, ports);
+        let mut command = server::serve_command(options, ports);
+        command.args(more);
         let mut command = self.cores.place(place, &command);
         let log = log(&options.folder, "server");
         let mut server = Running::start("postern serve", &log, &mut command)?;
@@ -122,9 +125,14 @@ impl Launcher {
     }
 
     /// Starts one of the servers in this program, and waits until it listens; and its port.
-    pub async fn own_server(&self, folder: &Path, name: &str) -> Result<(Running, u16)> {
+    pub async fn own_server(
+        &self,
+        folder: &Path,
+        name: &str,
+        place: Place,
+    ) -> Result<(Running, u16)> {
         let port = ports::free();
-        let mut command = self.cores.command(Place::Beside, &self.parts.own);
+        let mut command = self.cores.command(place, &self.parts.own);
         command.args([name, "--address", &ports::local(port).to_string()]);
         let mut server = Running::start(name, &log(folder, name), &mut command)?;
         server.until(START, || listens(port)).await?;

@@ -1,21 +1,22 @@
-//! The load: wrk, the same requests for every entry.
+//! The load: wrk with the same requests for every Envoy, and our own calls of rate limit services.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::cpu::{Cores, Place};
+use crate::cli::RlsLoad;
+use crate::cpu::Place;
 use crate::documents;
+use crate::launcher::Launcher;
+use crate::outcome::Outcome;
 use crate::tokens::Tokens;
 
 const SCRIPT: &str = include_str!("load.lua");
-/// How the script's own line of the report begins.
-const REPORT: &str = "postern-bench ";
 /// Different values of the header that limits may count by.
 const CLIENTS: usize = 1_000;
 const CONNECTIONS: u32 = 32;
@@ -62,56 +63,105 @@ impl Kind {
     }
 }
 
-/// wrk and what it sends.
-#[derive(Debug)]
-pub struct Load {
-    wrk: PathBuf,
-    folder: PathBuf,
-    cores: Cores,
+/// What is asked, and what for.
+#[derive(Debug, Clone, Copy)]
+pub enum Target {
+    /// An Envoy, by requests.
+    Envoy {
+        /// Its port.
+        port: u16,
+        /// Which requests.
+        kind: Kind,
+        /// Whether it has a core to itself.
+        pinned: bool,
+    },
+    /// A rate limit service, by calls.
+    RateLimiter {
+        /// Its gRPC port.
+        server: SocketAddr,
+        /// Limits of a call.
+        limits: u32,
+    },
 }
 
-impl Load {
-    /// Writes the script and the requests into a folder.
-    pub fn prepare(wrk: &Path, folder: &Path, tokens: &Tokens, cores: Cores) -> Result<Self> {
-        let load = Self { wrk: wrk.to_path_buf(), folder: folder.to_path_buf(), cores };
+/// The load generators and what they send.
+#[derive(Debug)]
+pub struct Load<'a> {
+    launcher: &'a Launcher,
+}
+
+impl<'a> Load<'a> {
+    /// Writes wrk's script and the requests into the launcher's folder.
+    pub fn prepare(launcher: &'a Launcher, tokens: &Tokens) -> Result<Self> {
+        let load = Self { launcher };
         load.write(&load.script(), SCRIPT)?;
         for kind in Kind::ALL {
-            load.write(&folder.join(kind.file()), &lines(kind.tokens(tokens)))?;
+            load.write(&load.requests(kind), &lines(kind.tokens(tokens)))?;
         }
         Ok(load)
     }
 
-    /// Sends requests for some seconds.
-    pub async fn run(&self, kind: Kind, port: u16, seconds: u32, pinned: bool) -> Result<Outcome> {
-        let place = if pinned { Place::Beside } else { Place::Anywhere };
-        let mut command = self.cores.command(place, &self.wrk);
+    /// Loads something for some seconds.
+    pub async fn run(&self, target: Target, seconds: u32) -> Result<Outcome> {
+        let command = match target {
+            Target::Envoy { port, kind, pinned } => {
+                let place = if pinned { Place::Beside } else { Place::Anywhere };
+                self.wrk(kind, port, seconds, place)
+            }
+            Target::RateLimiter { server, limits } => {
+                let load = RlsLoad { limits, ..RlsLoad::of(server, seconds) };
+                calls(self.launcher, &load, Place::Beside)
+            }
+        };
+        run_to_end(command, Duration::from_secs(u64::from(seconds)) + SPARE).await
+    }
+
+    fn wrk(&self, kind: Kind, port: u16, seconds: u32, place: Place) -> Command {
+        let mut command = self.launcher.cores.command(place, &self.launcher.parts.wrk);
         command
             .args(["-t1", &format!("-c{CONNECTIONS}"), &format!("-d{seconds}s"), "--latency", "-s"])
             .arg(self.script())
             .arg(format!("http://127.0.0.1:{port}"))
             .arg("--")
-            .arg(self.folder.join(kind.file()))
-            .stdin(Stdio::null());
-        let mut command = tokio::process::Command::from(command);
-        let longest = Duration::from_secs(u64::from(seconds)) + SPARE;
-        let output = tokio::time::timeout(longest, command.kill_on_drop(true).output());
-        let output = output.await.context("wrk does not end")?.context("starting wrk")?;
-        let report = String::from_utf8_lossy(&output.stdout);
-        match Outcome::read(&report) {
-            Some(outcome) if output.status.success() => Ok(outcome),
-            _ => {
-                let errors = String::from_utf8_lossy(&output.stderr);
-                bail!("wrk ended with {}:\n{report}{errors}", output.status)
-            }
-        }
+            .arg(self.requests(kind));
+        command
     }
 
     fn script(&self) -> PathBuf {
-        self.folder.join("load.lua")
+        self.launcher.folder.join("load.lua")
+    }
+
+    fn requests(&self, kind: Kind) -> PathBuf {
+        self.launcher.folder.join(kind.file())
     }
 
     fn write(&self, file: &Path, text: &str) -> Result<()> {
         fs::write(file, text).with_context(|| format!("writing {}", file.display()))
+    }
+}
+
+/// Our own load generator.
+pub fn calls(launcher: &Launcher, load: &RlsLoad, place: Place) -> Command {
+    let mut command = launcher.cores.command(place, &launcher.parts.own);
+    command.args(load.arguments());
+    command
+}
+
+/// Runs a load generator until it has ended by itself, and reads what it says.
+pub async fn run_to_end(mut command: Command, longest: Duration) -> Result<Outcome> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    command.stdin(Stdio::null());
+    let mut command = tokio::process::Command::from(command);
+    let output = tokio::time::timeout(longest, command.kill_on_drop(true).output());
+    let output = output.await.context("the load does not end")?;
+    let output = output.with_context(|| format!("starting {program}"))?;
+    let report = String::from_utf8_lossy(&output.stdout);
+    match Outcome::read(&report) {
+        Some(outcome) if output.status.success() => Ok(outcome),
+        _ => {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            bail!("the load ended with {}:\n{report}{errors}", output.status)
+        }
     }
 }
 
@@ -125,127 +175,9 @@ fn lines(tokens: &[String]) -> String {
     text
 }
 
-/// What wrk says of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outcome {
-    /// Requests that were answered.
-    pub requests: u64,
-    /// How long it took.
-    pub micros: u64,
-    /// Half of the answers came within so many microseconds.
-    pub p50_micros: u64,
-    /// And 99 % of them within so many.
-    pub p99_micros: u64,
-    /// Answers of 400 and above.
-    pub bad_status: u64,
-    /// Connections that failed or broke.
-    pub broken: u64,
-    /// Answers that took longer than wrk waits (two seconds).
-    pub late: u64,
-}
-
-impl Outcome {
-    /// Reads the line that the script prints.
-    fn read(report: &str) -> Option<Self> {
-        let line = report.lines().find_map(|line| line.strip_prefix(REPORT))?;
-        let figures: BTreeMap<&str, u64> = line
-            .split_ascii_whitespace()
-            .map(|pair| {
-                let (name, value) = pair.split_once('=')?;
-                Some((name, value.parse::<u64>().ok()?))
-            })
-            .collect::<Option<_>>()?;
-        let figure = |name: &str| figures.get(name).copied();
-        Some(Self {
-            requests: figure("requests")?,
-            micros: figure("microseconds")?,
-            p50_micros: figure("p50")?,
-            p99_micros: figure("p99")?,
-            bad_status: figure("status")?,
-            broken: figure("connect")? + figure("read")? + figure("write")?,
-            late: figure("timeout")?,
-        })
-    }
-
-    /// That all went well: a refusal costs other CPU time than what is to be measured.
-    pub fn check(&self) -> Result<()> {
-        // A stalled machine makes Envoy give a call-out up; a run in which that happened now and
-        // then still says what a request costs. More than that is another path than the one meant.
-        let tolerated = self.requests / ONE_IN;
-        if self.requests == 0 || self.bad_status > tolerated || self.broken > 0 {
-            bail!(
-                "{} answers, {} of them of 400 and above, {} connections broken",
-                self.requests,
-                self.bad_status,
-                self.broken
-            );
-        }
-        Ok(())
-    }
-
-    /// Requests a second.
-    pub fn per_second(&self) -> f64 {
-        self.requests as f64 * 1e6 / self.micros.max(1) as f64
-    }
-}
-
-/// One answer in so many may be an error.
-const ONE_IN: u64 = 50;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const WRK: &str = "Running 1s test @ http://127.0.0.1:20900
-  1 threads and 32 connections
-  Thread Stats   Avg      Stdev     Max   +/- Stdev
-    Latency    13.23ms   17.10ms  86.56ms   85.65%
-    Req/Sec     4.25k     3.58k   11.71k    80.00%
-  4528 requests in 1.09s, 521.78KB read
-  Non-2xx or 3xx responses: 7
-Requests/sec:   4146.19
-Transfer/sec:    477.78KB
-
-postern-bench requests=4528 microseconds=1092088 p50=4271 p99=71012 status=7 connect=1 read=2 write=3 timeout=9
-";
-
-    #[test]
-    fn the_report_is_read() {
-        let outcome = Outcome::read(WRK).unwrap();
-        let expected = Outcome {
-            requests: 4528,
-            micros: 1_092_088,
-            p50_micros: 4271,
-            p99_micros: 71_012,
-            bad_status: 7,
-            broken: 6,
-            late: 9,
-        };
-        assert_eq!(outcome, expected);
-        assert!((outcome.per_second() - 4146.19).abs() < 0.01);
-    }
-
-    #[test]
-    fn what_is_no_report_is_none() {
-        for broken in [
-            "",
-            "unable to connect to 127.0.0.1:1 Connection refused",
-            "postern-bench requests=1",
-            "postern-bench requests=x microseconds=1",
-            &WRK.replace("timeout=9", "timeout"),
-        ] {
-            assert_eq!(Outcome::read(broken), None, "{broken}");
-        }
-    }
-
-    #[test]
-    fn many_refusals_or_one_broken_connection_are_too_many() {
-        let good = Outcome { bad_status: 0, broken: 0, ..Outcome::read(WRK).unwrap() };
-        assert!(good.check().is_ok());
-        assert!(Outcome { bad_status: good.requests / 10, ..good }.check().is_err());
-        assert!(Outcome { broken: 1, ..good }.check().is_err());
-        assert!(Outcome { requests: 0, ..good }.check().is_err());
-    }
 
     #[test]
     fn requests_spread_over_routes_and_clients() {

@@ -1,10 +1,12 @@
-//! What a request costs: CPU time of Envoy and of the server, beside Envoy's own filters. And
-//! what the feed costs, and how fast it is.
+//! What a request costs: CPU time of Envoy, of the server and of its Redis, beside Envoy's own
+//! filters. And what the feed costs, and how fast it is.
 //!
-//! Every entry is an Envoy with one filter chain, and all of them have the same listener, the
+//! Most entries are an Envoy with one filter chain, and all of these have the same listener, the
 //! same hundred routes and the same requests, so that the difference to an Envoy without any
-//! filter is the filter. A round measures every entry once, one after the other; the medians
-//! are taken over the rounds' differences, because the machine is never the same for long.
+//! filter is the filter. The others are a rate limit service each, and the same calls for all of
+//! them, so that the difference to one that counts nothing is the counting. A round measures
+//! every entry once, one after the other; the medians are taken over the rounds' differences,
+//! because the machine is never the same for long.
 //!
 //! Figures are measured after the entries, each by itself: latencies of the feed, memory, starts.
 //!
@@ -12,13 +14,16 @@
 //!
 //! Deliberately absent: wall-clock comparisons of entries. On a shared machine a program's own
 //! CPU time is the only figure that means the same twice. Where a figure is a time all the same,
-//! it is the time that matters to whoever revokes a token.
+//! it is the time that matters to whoever revokes a token; or it is told beside somebody else's
+//! service, whose processes may be unknown.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a program for people: the table goes to standard output, progress to standard error"
 )]
 
+mod bounds;
+mod chain;
 mod cli;
 mod connection;
 mod cpu;
@@ -33,15 +38,20 @@ mod measure;
 mod memory;
 mod native;
 mod noop;
+mod outcome;
 mod parts;
+mod peer;
 mod process;
+mod rate_limits;
 mod reading;
 mod report;
+mod rls_load;
 mod selection;
 mod server_metrics;
 mod skeleton;
 mod station;
 mod stats;
+mod timings;
 mod tokens;
 
 use std::fs;
@@ -74,7 +84,7 @@ fn main() -> ExitCode {
 
 /// Measures, prints, and says by the exit code whether what must hold does.
 fn bench(options: &Options) -> Result<ExitCode> {
-    let selection = Selection::of(&options.names, options.check)?;
+    let selection = Selection::of(&options.names, options.check, peer::is_named())?;
     let launcher = Launcher::prepare()?;
     let (measured, section) = one_thread()?.block_on(async {
         tokio::select! {
@@ -100,20 +110,27 @@ async fn measure(
     selection: &Selection,
     options: &Options,
 ) -> Result<(Measured, Section)> {
-    let mut measured = Measured::default();
+    let (mut measured, mut section) = (Measured::default(), Section::default());
     if !selection.entries.is_empty() {
         let bench = Bench::prepare(launcher, &selection.entries, options)?;
-        measured = Box::pin(bench.run()).await?;
+        (measured, section) = Box::pin(bench.run()).await?;
     }
-    let section = Box::pin(figures::measure(launcher, &selection.figures)).await?;
+    section.extend(Box::pin(figures::measure(launcher, &selection.figures)).await?);
     Ok((measured, section))
 }
 
 fn run_beside(beside: &Beside) -> Result<()> {
-    one_thread()?.block_on(async {
+    let runtime = match beside {
+        // What the service's own cost is compared with must run as that does.
+        Beside::NoopRls { .. } => as_the_server()?,
+        _ => one_thread()?,
+    };
+    runtime.block_on(async {
         match beside {
             Beside::NoopAuthz { address } => Box::pin(noop::serve_authz(*address)).await,
             Beside::NoopProc { address } => Box::pin(noop::serve_proc(*address)).await,
+            Beside::NoopRls { address } => Box::pin(noop::serve_rls(*address)).await,
+            Beside::RlsLoad(load) => Box::pin(rls_load::run(load)).await,
             Beside::FeedClients(clients) => Box::pin(feed_clients::run(clients)).await,
         }
     })
@@ -122,6 +139,11 @@ fn run_beside(beside: &Beside) -> Result<()> {
 /// One thread: the load generator and the servers need the cores.
 fn one_thread() -> Result<Runtime> {
     Builder::new_current_thread().enable_all().build().context("starting tokio")
+}
+
+/// A thread for each core that it may use, as `postern serve` has them.
+fn as_the_server() -> Result<Runtime> {
+    Builder::new_multi_thread().enable_all().build().context("starting tokio")
 }
 
 async fn interrupted() -> Result<()> {

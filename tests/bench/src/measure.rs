@@ -6,10 +6,13 @@ use anyhow::{Context as _, Result};
 
 use crate::cli::Options;
 use crate::cpu::TICK_MICROS;
-use crate::entries::Entry;
+use crate::entries::{Entry, Gateway};
 use crate::launcher::Launcher;
-use crate::load::{Load, Outcome};
+use crate::load::Load;
+use crate::outcome::Outcome;
+use crate::reading::Section;
 use crate::station::{Starter, Station};
+use crate::timings::Timings;
 use crate::tokens::Tokens;
 
 /// Before the first round: connections, caches and compiled code are there then.
@@ -27,7 +30,7 @@ pub struct Bench<'a> {
     launcher: &'a Launcher,
     entries: &'a [&'static Entry],
     token: String,
-    load: Load,
+    load: Load<'a>,
     runs: u32,
     seconds: u32,
 }
@@ -63,15 +66,14 @@ impl<'a> Bench<'a> {
     ) -> Result<Self> {
         let tokens = Tokens::get(&launcher.home.join("tokens.txt"))?;
         let token = tokens.warm().first().cloned().unwrap_or_default();
-        let Launcher { parts, cores, folder, .. } = launcher;
-        let load = Load::prepare(&parts.wrk, folder, &tokens, *cores)?;
+        let load = Load::prepare(launcher, &tokens)?;
         let Options { runs, seconds, .. } = *options;
         Ok(Self { launcher, entries, token, load, runs, seconds })
     }
 
-    /// Starts everything, measures, and stops everything. All Envoys run from the beginning to
+    /// Starts everything, measures, and stops everything. All entries run from the beginning to
     /// the end: those that wait cost nothing, and no run pays for a start.
-    pub async fn run(&self) -> Result<Measured> {
+    pub async fn run(&self) -> Result<(Measured, Section)> {
         let Self { runs, seconds, .. } = *self;
         let count = self.entries.len();
         let cores = self.launcher.cores.describe();
@@ -86,12 +88,14 @@ impl<'a> Bench<'a> {
                 values: Vec::new(),
             });
         }
+        let mut timings = Timings::of(self.entries);
         for round in 1..=runs {
             let mut values = Vec::new();
             for station in &mut stations {
                 let run = self.measure(station, seconds).await?;
                 eprintln!("round {round}/{runs}  {}", describe(station.entry, &run));
                 measured.notes.extend(coarse(station.entry, &run));
+                timings.add(station.entry, &run.outcome);
                 values.extend(run.micros);
             }
             for (row, value) in measured.rows.iter_mut().zip(values) {
@@ -101,7 +105,7 @@ impl<'a> Bench<'a> {
         measured.notes.sort();
         measured.notes.dedup();
         measured.notes.extend(remembered(&stations).await);
-        Ok(measured)
+        Ok((measured, timings.section()))
     }
 
     async fn start(&self) -> Result<Vec<Station>> {
@@ -119,9 +123,9 @@ impl<'a> Bench<'a> {
     }
 
     async fn measure(&self, station: &mut Station, seconds: u32) -> Result<Run> {
-        let Entry { name, load, .. } = *station.entry;
+        let name = station.entry.name;
         let before = ticks(station)?;
-        let sending = self.load.run(load, station.ports.listen, seconds, station.entry.pinned());
+        let sending = self.load.run(station.target, seconds);
         let outcome = Box::pin(sending).await.with_context(|| format!("loading {name}"))?;
         let after = ticks(station)?;
         station.check()?;
@@ -136,7 +140,7 @@ impl<'a> Bench<'a> {
             .map(|(after, before)| after.saturating_sub(*before))
             .collect();
         let micros = used.iter().map(|ticks| per_request(*ticks, outcome.requests)).collect();
-        Ok(Run { outcome, envoy_ticks: used.first().copied().unwrap_or_default(), micros })
+        Ok(Run { outcome, own_ticks: used.first().copied(), micros })
     }
 }
 
@@ -144,7 +148,8 @@ impl<'a> Bench<'a> {
 #[derive(Debug)]
 struct Run {
     outcome: Outcome,
-    envoy_ticks: u64,
+    /// Of the entry's own row; none where nobody knows its processes.
+    own_ticks: Option<u64>,
     /// Per request, in the order of what is watched.
     micros: Vec<f64>,
 }
@@ -177,22 +182,25 @@ fn describe(entry: &Entry, run: &Run) -> String {
 
 /// CPU time is told in ticks: of a short run, or on a starved machine, too few to be exact.
 fn coarse(entry: &Entry, run: &Run) -> Option<String> {
-    (run.envoy_ticks < FEWEST_TICKS).then(|| {
+    run.own_ticks.is_some_and(|ticks| ticks < FEWEST_TICKS).then(|| {
         format!("{}: some runs used less than a second of CPU time; measure for longer", entry.name)
     })
 }
 
 /// Whether caches did what the entries are about.
 async fn remembered(stations: &[Station]) -> Vec<String> {
-    let ours = || stations.iter().filter(|station| station.entry.chain.is_ours());
-    if ours().next().is_none() {
+    let gateways =
+        stations.iter().filter_map(|station| Some((station, station.entry.as_gateway()?)));
+    let ours: Vec<(&Station, &Gateway)> =
+        gateways.filter(|(_, gateway)| gateway.chain.is_ours()).collect();
+    if ours.is_empty() {
         return Vec::new();
     }
     tokio::time::sleep(COUNTS_ARRIVE).await;
     let mut notes = Vec::new();
-    for station in ours() {
+    for (station, gateway) in ours {
         let Some(share) = station.remembered().await else { continue };
-        let too_warm = station.entry.load.is_cold() && share > COLD_ENOUGH;
+        let too_warm = gateway.load.is_cold() && share > COLD_ENOUGH;
         let remark = if too_warm { ": too many for what is to be cold" } else { "" };
         let (name, percent) = (station.entry.name, share * 100.0);
         notes.push(format!("{name}: {percent:.1} % of the tokens were remembered{remark}"));

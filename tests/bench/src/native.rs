@@ -5,6 +5,8 @@ use std::path::Path;
 use postern_e2e::keys;
 use serde_json::{Value, json};
 
+use crate::rate_limits::{DOMAIN, USER};
+
 /// Signature checks by Envoy itself. The plainest form there is: one provider, no claim becomes
 /// a header. `cached`: with its cache of verified tokens, as large as ours.
 pub fn jwt_authn(cached: bool) -> Value {
@@ -86,6 +88,40 @@ pub fn local_ratelimit() -> Value {
             },
             "filter_enabled": always("bench.local_ratelimit.enabled"),
             "filter_enforced": always("bench.local_ratelimit.enforced"),
+        }),
+    )
+}
+
+/// Every request is asked for at a rate limit service, which counts by the client's name; one that
+/// does not answer is a refusal that the load notices.
+pub fn ratelimit(cluster: &str) -> Value {
+    let user = json!({"request_headers": {"header_name": "x-client", "descriptor_key": USER}});
+    filter(
+        "envoy.filters.http.ratelimit",
+        "envoy.extensions.filters.http.ratelimit.v3.RateLimit",
+        json!({
+            "domain": DOMAIN,
+            "timeout": "1s",
+            "failure_mode_deny": true,
+            "rate_limit_service": {
+                "grpc_service": {"envoy_grpc": {"cluster_name": cluster}},
+                "transport_api_version": "V3",
+            },
+            "rate_limits": [{"actions": [user]}],
+        }),
+    )
+}
+
+/// Answers every request, before the router can ask an upstream.
+pub fn answer() -> Value {
+    filter(
+        "envoy.filters.http.fault",
+        "envoy.extensions.filters.http.fault.v3.HTTPFault",
+        json!({
+            "abort": {
+                "http_status": 200,
+                "percentage": {"numerator": 100, "denominator": "HUNDRED"},
+            },
         }),
     )
 }

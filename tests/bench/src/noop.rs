@@ -15,6 +15,11 @@ use envoy_types::pb::envoy::service::ext_proc::v3::{
     BodyResponse, HeadersResponse, ProcessingRequest, ProcessingResponse, TrailersResponse,
     processing_request::Request as Phase, processing_response::Response as Reply,
 };
+use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::Code;
+use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_service_server::{
+    RateLimitService, RateLimitServiceServer,
+};
+use envoy_types::pb::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use envoy_types::pb::google::rpc::Status as RpcStatus;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::transport::Server;
@@ -29,6 +34,12 @@ pub async fn serve_authz(address: SocketAddr) -> Result<()> {
 /// An `ext_proc` server, until it is killed.
 pub async fn serve_proc(address: SocketAddr) -> Result<()> {
     let service = ExternalProcessorServer::new(Noop);
+    Server::builder().add_service(service).serve(address).await.context("the server failed")
+}
+
+/// A rate limit service, until it is killed.
+pub async fn serve_rls(address: SocketAddr) -> Result<()> {
+    let service = RateLimitServiceServer::new(Noop);
     Server::builder().add_service(service).serve(address).await.context("the server failed")
 }
 
@@ -69,4 +80,15 @@ fn reply(message: ProcessingRequest) -> ProcessingResponse {
         Phase::ResponseTrailers(_) => Reply::ResponseTrailers(TrailersResponse::default()),
     });
     ProcessingResponse { response, ..ProcessingResponse::default() }
+}
+
+#[tonic::async_trait]
+impl RateLimitService for Noop {
+    async fn should_rate_limit(
+        &self,
+        _: Request<RateLimitRequest>,
+    ) -> Result<Response<RateLimitResponse>, Status> {
+        let overall_code = Code::Ok.into();
+        Ok(Response::new(RateLimitResponse { overall_code, ..RateLimitResponse::default() }))
+    }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use postern_e2e::env;
 
+use crate::peer::Peer;
+
 /// The programs and modules that are measured or measure.
 #[derive(Debug)]
 pub struct Parts {
@@ -22,6 +24,8 @@ pub struct Parts {
     pub wrk: PathBuf,
     /// This program, for the servers in it.
     pub own: PathBuf,
+    /// Somebody else's rate limit service, if it runs.
+    pub peer: Option<Peer>,
 }
 
 impl Parts {
@@ -35,6 +39,7 @@ impl Parts {
             redis: redis()?,
             wrk: part("POSTERN_WRK", "wrk")?,
             own: std::env::current_exe().context("where this program is")?,
+            peer: Peer::find()?,
         })
     }
 

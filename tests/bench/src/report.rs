@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::entries::{AtMost, BOUNDS, Bound};
+use crate::bounds::{AtMost, BOUNDS, Bound};
 use crate::measure::{Measured, Row};
 use crate::reading::Section;
 use crate::stats::Summary;
@@ -40,7 +40,7 @@ enum Judgement {
     NotMeasured,
     /// What sets the measure added nothing that could be told from noise.
     NoMeasure,
-    /// By a multiple, or by microseconds, as the bound has it.
+    /// A multiple, or microseconds, as the bound has it.
     Holds(f64),
     Missed(f64),
 }
@@ -139,10 +139,13 @@ impl Report {
         text
     }
 
-    /// What an entry adds to its base.
+    fn line(&self, name: &str) -> Option<&Line> {
+        self.lines.iter().find(|line| line.name == name)
+    }
+
+    /// What a row adds to its base.
     fn added(&self, name: &str) -> Option<f64> {
-        let line = self.lines.iter().find(|line| line.name == name && !line.alone)?;
-        Some(line.summary.added)
+        self.line(name).filter(|line| !line.alone).map(|line| line.summary.added)
     }
 
     fn shown_multiple(&self, line: &Line, than: &str) -> String {
@@ -157,10 +160,14 @@ impl Report {
     }
 
     fn judge(&self, bound: &Bound) -> Judgement {
-        let Some(added) = self.added(bound.name) else { return Judgement::NotMeasured };
+        let Some(line) = self.line(bound.name) else { return Judgement::NotMeasured };
+        let Summary { value, added, ratio, .. } = line.summary;
         let (found, at_most) = match bound.at_most {
-            AtMost::Micros(micros) => (added, micros),
-            AtMost::Times(times) => match self.added(bound.than) {
+            AtMost::TakesMicros { micros, .. } => (value, micros),
+            _ if line.alone => return Judgement::NotMeasured,
+            AtMost::Takes { times, .. } => (ratio, times),
+            AtMost::AddsMicros { micros, .. } => (added, micros),
+            AtMost::Adds { times, than } => match self.added(than) {
                 None => return Judgement::NotMeasured,
                 Some(measure) if measure <= 0.0 => return Judgement::NoMeasure,
                 Some(measure) => (added / measure, times),
@@ -170,22 +177,14 @@ impl Report {
     }
 
     fn shown_judgement(&self, bound: &Bound) -> String {
-        let Bound { name, than, at_most } = bound;
-        let (claim, unit) = match at_most {
-            AtMost::Times(times) => {
-                (format!("{name} adds at most {times:.2} × what {than} adds"), "")
-            }
-            AtMost::Micros(micros) => {
-                (format!("{name} adds at most {micros:.2} µs to {than}"), " µs")
-            }
-        };
+        let claim = bound.claim();
         match self.judge(bound) {
             Judgement::NotMeasured => format!("        {claim}: not measured"),
             Judgement::NoMeasure => {
                 format!("MISSED  {claim}: the latter added nothing; measure again")
             }
-            Judgement::Holds(found) => format!("ok      {claim}: {found:.2}{unit}"),
-            Judgement::Missed(found) => format!("MISSED  {claim}: {found:.2}{unit}"),
+            Judgement::Holds(found) => format!("ok      {claim}: {}", bound.shown(found)),
+            Judgement::Missed(found) => format!("MISSED  {claim}: {}", bound.shown(found)),
         }
     }
 }
@@ -223,6 +222,34 @@ mod tests {
 
     fn judged(report: &Report) -> Vec<Judgement> {
         BOUNDS.iter().map(|bound| report.judge(bound)).collect()
+    }
+
+    fn limiter(memory: f64, redis: f64, four: f64) -> Report {
+        let rows = vec![
+            row("rls.noop", "rls.noop", &[14.0, 16.0, 15.0]),
+            row("rls.memory", "rls.noop", &[14.0, 16.0, 15.0].map(|noop| noop * memory)),
+            row("rls.redis.sum", "rls.redis.sum", &[redis]),
+            row("rls.redis.4limits.sum", "rls.redis.sum", &[redis * four]),
+        ];
+        Report::of(&Measured { rows, notes: Vec::new() }, Section::default())
+    }
+
+    #[test]
+    fn some_bounds_are_about_what_is_taken() {
+        let good = limiter(1.3, 40.0, 1.4);
+        let judgements = judged(&good);
+        assert!(near(judgements[7], 1.3), "{judgements:?}");
+        assert!(near(judgements[8], 40.0), "{judgements:?}");
+        assert!(near(judgements[9], 1.4), "{judgements:?}");
+        assert!(!good.is_missed());
+        let table = good.table();
+        assert!(table.contains("rls.memory takes at most 1.40 × what rls.noop takes: 1.30\n"));
+        let peer = "takes at most 45.00 µs: 40.00 µs, 0.40 × the 99 µs of a peer";
+        assert!(table.contains(peer), "{table}");
+
+        for bad in [limiter(1.5, 40.0, 1.4), limiter(1.3, 46.0, 1.4), limiter(1.3, 40.0, 1.6)] {
+            assert!(bad.is_missed(), "{}", bad.table());
+        }
     }
 
     fn near(judgement: Judgement, expected: f64) -> bool {

@@ -15,17 +15,19 @@ use postern_e2e::envoy::{Ports, config_file};
 use postern_e2e::ports;
 use serde_json::{Map, Value, json};
 
-use crate::native::{router, typed};
+use crate::native::{answer, router, typed};
 use crate::parts::Parts;
 
 /// The bundle, by its name in rendered configurations.
 pub const BUNDLE: &str = "postern";
 /// The cluster of the server there.
-const SERVER: &str = "postern-grpc";
+pub const SERVER: &str = "postern-grpc";
 /// The name of the cluster of the server's feed.
 const FEED: &str = "postern_feed";
 /// The cluster that routes go to instead of being answered.
 const UPSTREAM: &str = "upstream";
+/// A port that is never connected to.
+const NOBODY: u16 = 9;
 
 /// A configuration as `postern render envoy` wrote it.
 #[derive(Debug)]
@@ -101,6 +103,9 @@ fn connection_manager(member: &str) -> String {
 pub enum Answers {
     /// Envoy itself, with 200.
     Envoy,
+    /// The same by a filter, on routes that lead to an upstream: Envoy's `ratelimit` passes over
+    /// routes that lead nowhere.
+    Filter,
     /// An upstream at this port.
     Upstream(u16),
 }
@@ -119,10 +124,15 @@ pub fn bootstrap(
         filters.iter().filter_map(|filter| text(filter, "name")).map(str::to_owned).collect();
     let mut hosts = rendered.virtual_hosts()?.clone();
     hosts.iter_mut().for_each(|host| each_route(host, &|found| route(found, &names, answers)));
-    filters.push(router());
-    if let Answers::Upstream(port) = answers {
-        clusters.push(upstream(port));
+    match answers {
+        Answers::Envoy => {}
+        Answers::Filter => {
+            filters.push(answer());
+            clusters.push(upstream(NOBODY));
+        }
+        Answers::Upstream(port) => clusters.push(upstream(port)),
     }
+    filters.push(router());
     let to_remove = if has_module { rendered.headers_to_remove()?.clone() } else { json!([]) };
     let connection_manager = json!({
         "stat_prefix": "bench",
@@ -188,7 +198,7 @@ fn route(rendered: &Value, filters: &[String], answers: Answers) -> Value {
         (None, Answers::Envoy) => {
             ("direct_response", json!({"status": 200, "body": {"inline_string": "ok"}}))
         }
-        (None, Answers::Upstream(_)) => ("route", json!({"cluster": UPSTREAM})),
+        (None, Answers::Filter | Answers::Upstream(_)) => ("route", json!({"cluster": UPSTREAM})),
     };
     route.insert(member.to_owned(), value);
     Value::Object(route)
@@ -249,7 +259,15 @@ mod tests {
         let ports = Ports { listen: 1, admin: 2 };
         let value = bootstrap(&rendered, filters, Vec::new(), answers, ports).unwrap();
         let filters = value.pointer(&connection_manager("http_filters")).unwrap();
-        assert_eq!(filters.as_array().map(Vec::len), Some(2), "and the router");
+        let names: Vec<_> =
+            filters.as_array().unwrap().iter().filter_map(|filter| text(filter, "name")).collect();
+        let expected = match answers {
+            Answers::Filter => {
+                vec!["kept", "envoy.filters.http.fault", "envoy.filters.http.router"]
+            }
+            _ => vec!["kept", "envoy.filters.http.router"],
+        };
+        assert_eq!(names, expected);
         let routes = "route_config/virtual_hosts/0/matcher/tree/a/routes";
         value.pointer(&connection_manager(routes)).cloned().unwrap()
     }
@@ -273,6 +291,7 @@ mod tests {
         let routes = routes(Answers::Upstream(9));
         assert_eq!(routes[0]["route"], json!({"cluster": "upstream"}));
         assert_eq!(routes[1]["direct_response"]["status"], 404);
+        assert_eq!(self::routes(Answers::Filter), routes, "answered before it is asked");
     }
 
     #[test]

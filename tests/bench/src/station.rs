@@ -1,27 +1,24 @@
-//! One entry, running: its Envoy and whatever stands beside it.
+//! One entry, running: what is asked, and whatever stands beside it.
+
+mod gateway;
+mod rate_limiter;
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use postern_e2e::client::{Call, Client, Protocol};
-use postern_e2e::envoy::Ports;
-use postern_e2e::{ports, server};
-use serde_json::Value;
+use postern_e2e::server;
 
+use crate::chain::Answerer;
 use crate::cpu::{self, Place};
-use crate::database::{Database, Revoked};
-use crate::entries::{Answerer, Chain, Entry};
+use crate::database::Database;
+use crate::entries::{Entry, Setup, Whose};
 use crate::figures::revoker::Mover;
-use crate::launcher::{EnvoyRun, Launcher, START};
+use crate::launcher::Launcher;
+use crate::load::Target;
 use crate::process::Running;
-use crate::skeleton::{Answers, BUNDLE, Rendered, bootstrap};
-use crate::{documents, native};
 
-/// Filters by their names in rendered configurations.
-const EXT_AUTHZ: &str = "envoy.filters.http.ext_authz";
-const EXT_PROC: &str = "envoy.filters.http.ext_proc";
-
-/// A process whose CPU time is measured.
+/// Processes whose CPU time is measured together.
 #[derive(Debug)]
 pub struct Watched {
     /// The row of the report.
@@ -30,27 +27,62 @@ pub struct Watched {
     pub base: String,
     /// Whose CPU time it is.
     pub whose: &'static str,
-    pid: u32,
+    pids: Vec<u32>,
 }
 
 impl Watched {
+    /// All rows of an entry, but those about processes that nobody knows.
+    fn all(entry: &Entry, pids: &Pids) -> Vec<Self> {
+        let rows = entry.rows().into_iter();
+        let watched = rows.map(|row| {
+            let (whose, pids) = (row.whose.name(), pids.of(row.whose));
+            Self { row: row.name, base: row.base, whose, pids }
+        });
+        watched.filter(|watched| !watched.pids.is_empty()).collect()
+    }
+
     /// Ticks so far.
     pub fn ticks(&self) -> Result<u64> {
-        cpu::ticks(self.pid).with_context(|| format!("the CPU time of {}", self.row))
+        let ticks = self.pids.iter().map(|pid| cpu::ticks(*pid));
+        ticks.sum::<Result<u64>>().with_context(|| format!("the CPU time of {}", self.row))
     }
 }
 
-/// A running entry. Dropping it ends all of its processes.
+/// The processes that an entry may have.
+#[derive(Debug, Default)]
+struct Pids {
+    envoy: Option<u32>,
+    server: Option<u32>,
+    redis: Option<u32>,
+    peer: Vec<u32>,
+}
+
+impl Pids {
+    fn of(&self, whose: Whose) -> Vec<u32> {
+        let known = match whose {
+            Whose::Envoy => [self.envoy, None],
+            Whose::Server => [self.server, None],
+            Whose::Redis => [self.redis, None],
+            Whose::ServerAndRedis => [self.server, self.redis],
+            Whose::Peer => return self.peer.clone(),
+        };
+        known.into_iter().flatten().collect()
+    }
+}
+
+/// A running entry. Dropping it ends all of its processes, but not a peer's.
 #[derive(Debug)]
 pub struct Station {
     /// What it is.
     pub entry: &'static Entry,
-    /// Envoy's ports.
-    pub ports: Ports,
-    /// What is measured: Envoy first.
+    /// What is sent where.
+    pub target: Target,
+    /// What is measured, in the order of the entry's rows.
     pub watched: Vec<Watched>,
-    envoy: Running,
-    beside: Vec<Running>,
+    /// Envoy's admin port; none where there is no Envoy.
+    admin: Option<u16>,
+    /// What is asked ends before what that asks.
+    processes: Vec<Running>,
     _mover: Option<Mover>,
     /// Of the server that runs the feed; dropped last.
     _database: Option<Database>,
@@ -65,168 +97,70 @@ pub struct Starter<'a> {
     pub token: &'a str,
 }
 
-/// What stands beside an entry's Envoy.
+/// What of a station runs already.
 #[derive(Debug, Default)]
 struct Side {
-    watched: Vec<Watched>,
-    beside: Vec<Running>,
+    pids: Pids,
+    /// Whoever asks before whom it asks.
+    processes: Vec<Running>,
     mover: Option<Mover>,
     database: Option<Database>,
-    /// Where the filters find the server; none where nobody is asked.
+    /// The server's gRPC port; none where nobody is asked.
     server: Option<u16>,
+}
+
+impl Side {
+    fn into_station(self, entry: &'static Entry, target: Target, admin: Option<u16>) -> Station {
+        let Self { pids, processes, mover, database, server: _ } = self;
+        let watched = Watched::all(entry, &pids);
+        Station { entry, target, watched, admin, processes, _mover: mover, _database: database }
+    }
+}
+
+/// Whoever is to answer, and how.
+#[derive(Debug)]
+struct Wanted<'a> {
+    answerer: Answerer,
+    /// The server of this program that says yes to everything.
+    noop: &'static str,
+    /// The document of `postern serve`, and the rest of its command line.
+    document: &'a Path,
+    more: Vec<String>,
+    folder: &'a Path,
+    place: Place,
 }
 
 impl Starter<'_> {
     /// Starts an entry and sees that it answers.
     pub async fn start(&self, entry: &'static Entry) -> Result<Station> {
-        let starting = Box::pin(self.start_all(entry));
-        starting.await.with_context(|| format!("starting {}", entry.name))
-    }
-
-    async fn start_all(&self, entry: &'static Entry) -> Result<Station> {
-        let folder = self.launcher.folder_of(entry.name)?;
-        let document = entry.chain.guard().write(&folder)?;
-
-        let mut side = self.side(entry, &folder, &document).await?;
-        // Where nobody is asked, the cluster of the server is left out.
-        let server_port = side.server.unwrap_or_else(ports::free);
-        let rendered = Rendered::of(&self.launcher.parts, &document, &folder, server_port)?;
-        let answers = if entry.chain == Chain::Proxy {
-            let ports = Ports::free();
-            let config = bootstrap(&rendered, Vec::new(), Vec::new(), Answers::Envoy, ports)?;
-            let upstream = EnvoyRun {
-                name: "upstream",
-                folder: &folder,
-                config: &config,
-                ports,
-                place: Place::Beside,
-                workers: 1,
-            };
-            side.beside.push(self.launcher.envoy(&upstream).await?);
-            Answers::Upstream(ports.listen)
-        } else {
-            Answers::Envoy
+        let started = match entry.setup {
+            Setup::Gateway(gateway) => Box::pin(self.gateway(entry, gateway)).await,
+            Setup::RateLimiter(limiter) => Box::pin(self.rate_limiter(entry, limiter)).await,
+            Setup::Peer => Box::pin(self.peer(entry)).await,
         };
-
-        let (filters, clusters) = self.filters(entry.chain, &rendered)?;
-        let ports = Ports::free();
-        let config = bootstrap(&rendered, filters, clusters, answers, ports)?;
-        let place = if entry.pinned() { Place::Gateway } else { Place::Anywhere };
-        let gateway = EnvoyRun {
-            name: "gateway",
-            folder: &folder,
-            config: &config,
-            ports,
-            place,
-            workers: entry.workers,
-        };
-        let envoy = self.launcher.envoy(&gateway).await?;
-        let own = Watched {
-            row: entry.name.to_owned(),
-            base: entry.base.to_owned(),
-            whose: "Envoy",
-            pid: envoy.pid(),
-        };
-        side.watched.insert(0, own);
-        let Side { watched, beside, mover, database, .. } = side;
-        let mut station =
-            Station { entry, ports, watched, envoy, beside, _mover: mover, _database: database };
-        station.answers(self.token).await?;
-        Ok(station)
+        started.with_context(|| format!("starting {}", entry.name))
     }
 
-    /// The filters of a chain, and the clusters that they need.
-    fn filters(&self, chain: Chain, rendered: &Rendered) -> Result<(Vec<Value>, Vec<Value>)> {
-        let asks_the_server =
-            |name: &str| anyhow::Ok((vec![rendered.filter(name)?], vec![rendered.server()?]));
-        let filter = match chain {
-            Chain::Empty | Chain::Proxy => return Ok((Vec::new(), Vec::new())),
-            Chain::JwtAuthn { cached } => native::jwt_authn(cached),
-            Chain::RequestAuthentication => {
-                return Ok((native::request_authentication(), Vec::new()));
-            }
-            Chain::LocalRateLimit => native::local_ratelimit(),
-            Chain::Trivial => native::wasm(&self.launcher.parts.trivial),
-            Chain::Bundle(_) => rendered.filter(BUNDLE)?,
-            Chain::Fed(..) => return Ok((vec![rendered.filter(BUNDLE)?], vec![rendered.feed()?])),
-            Chain::ExtAuthz(_) => return asks_the_server(EXT_AUTHZ),
-            Chain::ExtProc(_) => return asks_the_server(EXT_PROC),
-        };
-        Ok((vec![filter], Vec::new()))
-    }
-
-    /// Starts what the filters ask.
-    async fn side(&self, entry: &'static Entry, folder: &Path, document: &Path) -> Result<Side> {
-        let mut side = Side::default();
-        if let Some(revoked) = entry.chain.revoked() {
-            self.feed(revoked, folder, document, &mut side).await?;
-        }
-        if let Some(answerer) = entry.chain.answerer() {
-            self.answerer(answerer, entry, folder, document, &mut side).await?;
-        }
-        Ok(side)
-    }
-
-    /// The server whose feed says what is revoked.
-    async fn feed(
-        &self,
-        revoked: Revoked,
-        folder: &Path,
-        document: &Path,
-        side: &mut Side,
-    ) -> Result<()> {
-        let database = Database::make(&self.launcher.home, folder, revoked).await?;
-        let mut volatile = "memory".to_owned();
-        if revoked == Revoked::Moving {
-            let (redis, port) = self.launcher.redis(folder, Place::Beside).await?;
-            side.beside.push(redis);
-            side.mover = Some(Mover::start(&database, port).await?);
-            volatile = format!("redis://127.0.0.1:{port}");
-        }
-        let options = options(folder, document, &volatile, Some(&database));
-        let (server, ports) = self.launcher.postern(&options, Place::Beside).await?;
-        side.beside.push(server);
-        side.database = Some(database);
-        side.server = Some(ports.grpc);
-        Ok(())
-    }
-
-    /// Whoever answers an entry's call-outs.
-    async fn answerer(
-        &self,
-        answerer: Answerer,
-        entry: &'static Entry,
-        folder: &Path,
-        document: &Path,
-        side: &mut Side,
-    ) -> Result<()> {
+    /// Starts whoever is to answer, with its Redis.
+    async fn answerer(&self, wanted: &Wanted<'_>, side: &mut Side) -> Result<()> {
+        let Wanted { answerer, noop, document, more, folder, place } = wanted;
         let postern = async |volatile: &str| {
             let options = options(folder, document, volatile, None);
-            let (server, ports) = self.launcher.postern(&options, Place::Beside).await?;
+            let (server, ports) = self.launcher.postern(&options, more, *place).await?;
             anyhow::Ok((server, ports.grpc))
         };
         let (server, port) = match answerer {
-            Answerer::Noop => {
-                let name = match entry.chain {
-                    Chain::ExtProc(_) => "noop-proc",
-                    _ => "noop-authz",
-                };
-                self.launcher.own_server(folder, name).await?
-            }
+            Answerer::Noop => self.launcher.own_server(folder, noop, *place).await?,
             Answerer::Memory => postern("memory").await?,
             Answerer::Redis => {
                 let (redis, port) = self.launcher.redis(folder, Place::Beside).await?;
-                let row = entry.redis_row();
-                let (base, pid) = (row.clone(), redis.pid());
-                side.watched.push(Watched { row, base, whose: "Redis", pid });
-                side.beside.push(redis);
+                side.pids.redis = Some(redis.pid());
+                side.processes.insert(0, redis);
                 postern(&format!("redis://127.0.0.1:{port}")).await?
             }
         };
-        if let Some((row, base)) = entry.server_row() {
-            side.watched.insert(0, Watched { row, base, whose: "the server", pid: server.pid() });
-        }
-        side.beside.push(server);
+        side.pids.server = Some(server.pid());
+        side.processes.insert(0, server);
         side.server = Some(port);
         Ok(())
     }
@@ -250,9 +184,8 @@ pub fn options(
 impl Station {
     /// That everything still runs.
     pub fn check(&mut self) -> Result<()> {
-        let name = self.entry.name;
-        for process in self.beside.iter_mut().chain([&mut self.envoy]) {
-            process.check().with_context(|| format!("in {name}"))?;
+        for process in &mut self.processes {
+            process.check().with_context(|| format!("in {}", self.entry.name))?;
         }
         Ok(())
     }
@@ -261,7 +194,7 @@ impl Station {
     /// none where it looked at no token.
     pub async fn remembered(&self) -> Option<f64> {
         let call = Call::get("/stats?filter=postern_filter_tokens");
-        let answer = Client::new(Protocol::Http1, self.ports.admin).try_send(&call).await.ok()?;
+        let answer = Client::new(Protocol::Http1, self.admin?).try_send(&call).await.ok()?;
         let text = answer.text();
         let count = |name: &str| -> Option<f64> {
             let line = text.lines().find_map(|line| line.split_once(name))?;
@@ -271,23 +204,50 @@ impl Station {
         let verified = count("postern_filter_tokens_verified_total").unwrap_or(0.0);
         (cached + verified > 0.0).then(|| cached / (cached + verified))
     }
-
-    /// One request by hand, whose answer can be shown when it is not the expected one. Where the
-    /// feed has to be heard first, it is sent again for a while.
-    async fn answers(&mut self, token: &str) -> Result<()> {
-        let port = self.ports.listen;
-        if self.entry.chain.revoked().is_some() {
-            return self.envoy.until(START, || good(port, token)).await;
-        }
-        match good(port, token).await {
-            Ok(()) => Ok(()),
-            Err(problem) => bail!("{problem}\n{}", self.envoy.tail()),
-        }
-    }
 }
 
-async fn good(port: u16, token: &str) -> Result<(), String> {
-    let call = Call::get(&documents::path(0)).bearer(token).header("x-client", "client-0");
-    let answer = Client::new(Protocol::Http1, port).try_send(&call).await?;
-    if answer.status == 200 { Ok(()) } else { Err(format!("200 expected, not\n{answer}")) }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entries::ENTRIES;
+
+    fn watched(name: &str, pids: &Pids) -> Vec<(String, Vec<u32>)> {
+        let entry = ENTRIES.iter().find(|entry| entry.name == name).unwrap();
+        let watched = Watched::all(entry, pids).into_iter();
+        watched.map(|watched| (watched.row, watched.pids)).collect()
+    }
+
+    #[test]
+    fn every_row_has_its_processes() {
+        let own = std::process::id();
+        let pids = Pids { envoy: Some(own), server: Some(1), redis: Some(2), peer: vec![3, 4] };
+        let row = |name: &str, pids: &[u32]| (name.to_owned(), pids.to_vec());
+        assert_eq!(
+            watched("ext_authz.decision.memory", &pids),
+            [
+                row("ext_authz.decision.memory", &[own]),
+                row("ext_authz.decision.memory.server", &[1])
+            ]
+        );
+        assert_eq!(
+            watched("rls.redis", &pids),
+            [row("rls.redis", &[1]), row("rls.redis.redis", &[2]), row("rls.redis.sum", &[1, 2])]
+        );
+        assert_eq!(watched("rls.peer", &pids), [row("rls.peer", &[3, 4])]);
+        assert!(watched("rls.peer", &Pids::default()).is_empty(), "nobody knows them");
+    }
+
+    #[test]
+    fn processes_are_added_up() {
+        let own = std::process::id();
+        let watch = |pids: Vec<u32>| Watched {
+            row: "a".to_owned(),
+            base: "a".to_owned(),
+            whose: "nobody",
+            pids,
+        };
+        let one = watch(vec![own]).ticks().unwrap();
+        assert!(watch(vec![own, own]).ticks().unwrap() >= 2 * one);
+        assert!(watch(vec![own, u32::MAX]).ticks().is_err());
+    }
 }

@@ -64,6 +64,9 @@ impl Effects for Checked {
     fn remove_header(&mut self, name: &str) {
         self.0.remove(name);
     }
+    fn header(&self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
     fn set_filter_state(&mut self, _: &str, _: &[u8]) {}
     fn log(&mut self, _: &str) {}
 }
@@ -96,8 +99,10 @@ fuzz_target!(|input: &[u8]| {
         let host = || Host(input);
         let has = || Checked(list.iter().map(|(name, _)| name.clone()).collect());
         match gatekeeper.on_request_headers(host(), &list, &mut has()) {
-            Outcome::Continue(Some(stream)) | Outcome::Deny(_, stream) => {
-                gatekeeper.on_response_headers(host(), stream, &mut Checked(BTreeSet::new()));
+            Outcome::Continue(Some(mut stream)) | Outcome::Deny(_, mut stream) => {
+                let mut effects = Checked(BTreeSet::new());
+                gatekeeper.on_response_headers(host(), &mut stream, &mut effects);
+                gatekeeper.on_end(host(), stream);
             }
             Outcome::Continue(None) => {}
         }

@@ -7,14 +7,14 @@ use postern_request::principal::{Credential, Principal};
 
 use crate::digest;
 use crate::model::ApiKey;
-use crate::problem::Problems;
+use crate::problem::{Problems, told};
 use crate::raw::{RawApiKey, RawCredentials, Text};
 
 pub(super) fn check(raw: Option<&RawCredentials>, problems: &mut Problems) -> Vec<ApiKey> {
     let mut keys: Vec<ApiKey> = Vec::new();
     let api_key = raw.and_then(|raw| raw.api_key.as_ref());
     for (at, key) in api_key.into_iter().flat_map(|api_key| api_key.keys.iter().enumerate()) {
-        let path = format!("credentials.api_key.keys[{at}]");
+        let path = told!("credentials.api_key.keys[{at}]");
         if keys.iter().any(|known| known.id == key.id.value) {
             problems.report_as(key.id.at, &path, "this key's id is there twice");
         }
@@ -33,7 +33,7 @@ fn check_key(raw: &RawApiKey, path: &str, problems: &mut Problems) -> Option<Api
         |id: &str| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
     if !is_id(&raw.id) {
         let message = "an id is 1 to 64 letters and digits";
-        problems.report_as(raw.id.at, &format!("{path}.id"), message);
+        problems.report_as(raw.id.at, &told!("{path}.id"), message);
     }
     let texts = [Some(&raw.subject), raw.client_id.as_ref(), raw.tier.as_ref()];
     for text in texts.into_iter().flatten().chain(&raw.scopes) {
@@ -52,7 +52,7 @@ fn check_key(raw: &RawApiKey, path: &str, problems: &mut Problems) -> Option<Api
     let sha256 = digest::sha256_from_hex(&raw.sha256);
     if sha256.is_none() {
         let message = "expected SHA-256 of the whole key, 64 hexadecimal digits";
-        problems.report_as(raw.sha256.at, &format!("{path}.sha256"), message);
+        problems.report_as(raw.sha256.at, &told!("{path}.sha256"), message);
     }
     let text = |text: &Option<Text>| text.as_ref().map(|text| text.value.clone());
     Some(ApiKey {

@@ -5,7 +5,7 @@ use postern_request::spiffe::is_id;
 use crate::decode::{NAME_RULE, is_name};
 use crate::digest;
 use crate::model::{Feed, FeedIdentity, FeedPeer};
-use crate::problem::Problems;
+use crate::problem::{Problems, told};
 use crate::raw::{RawFeed, RawFeedPeer, RawRevocation};
 
 pub(super) fn check(
@@ -32,7 +32,7 @@ pub(super) fn check(
     });
     let mut peers: Vec<FeedPeer> = Vec::with_capacity(raw.peers.len());
     for (at, raw) in raw.peers.iter().enumerate() {
-        let path = format!("feed.peers[{at}]");
+        let path = told!("feed.peers[{at}]");
         let Some(peer) = check_peer(raw, &path, problems) else { continue };
         if peers.iter().any(|known| same(&known.identity, &peer.identity)) {
             problems.report_as(raw.at, &path, "this peer is there twice");
@@ -56,7 +56,7 @@ fn same(a: &FeedIdentity, b: &FeedIdentity) -> bool {
 
 fn check_peer(raw: &RawFeedPeer, path: &str, problems: &mut Problems) -> Option<FeedPeer> {
     let identity = check_identity(raw, path, problems);
-    let path = format!("{path}.workloads");
+    let path = told!("{path}.workloads");
     if raw.workloads.is_empty() && !problems.any_below(&path) {
         problems.report_as(raw.at, &path, "name the workloads that it may ask for");
     }
@@ -78,18 +78,18 @@ fn check_identity(raw: &RawFeedPeer, path: &str, problems: &mut Problems) -> Opt
             if !is_id(spiffe) {
                 let message =
                     "expected a SPIFFE id, for example spiffe://cluster.local/ns/shop/sa/gateway";
-                problems.report_as(spiffe.at, &format!("{path}.spiffe"), message);
+                problems.report_as(spiffe.at, &told!("{path}.spiffe"), message);
             }
             Some(FeedIdentity::Spiffe(spiffe.value.clone()))
         }
         (None, Some(name), Some(hash)) => {
             if !is_name(name) {
-                problems.report_as(name.at, &format!("{path}.name"), NAME_RULE);
+                problems.report_as(name.at, &told!("{path}.name"), NAME_RULE);
             }
             let sha256 = digest::sha256_from_hex(hash);
             if sha256.is_none() {
                 let message = "expected SHA-256 of the credential, 64 hexadecimal digits";
-                problems.report_as(hash.at, &format!("{path}.credential_sha256"), message);
+                problems.report_as(hash.at, &told!("{path}.credential_sha256"), message);
             }
             Some(FeedIdentity::Credential { name: name.value.clone(), sha256: sha256? })
         }

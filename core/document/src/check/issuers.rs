@@ -9,7 +9,7 @@ use super::services::read_upstream;
 use super::tokens::check_claim;
 use crate::decode::Named;
 use crate::model::{JwksSource, JwtIssuer, KeysBy, OWN_SERVICE, TokenPlace};
-use crate::problem::Problems;
+use crate::problem::{Problems, told};
 use crate::raw::{RawAuth, RawDocument, RawFetchedBy, RawIssuer, RawJwks, RawService, Text};
 use crate::value;
 
@@ -41,7 +41,7 @@ pub(super) fn check(
     }
     let context = Context { document, places };
     for (at, issuer) in jwt.issuers.iter().enumerate() {
-        let path = format!("credentials.jwt.issuers[{at}]");
+        let path = told!("credentials.jwt.issuers[{at}]");
         if issuers.iter().any(|known| known.issuer.issuer == issuer.issuer.value) {
             problems.report_as(issuer.issuer.at, &path, "this issuer is named twice");
         }
@@ -58,27 +58,27 @@ fn check_issuer(
     problems: &mut Problems,
 ) -> Option<JwtIssuer> {
     if raw.issuer.is_empty() || !is_safe_value(&raw.issuer) {
-        problems.report_as(raw.issuer.at, &format!("{path}.issuer"), "expected the issuer's `iss`");
+        problems.report_as(raw.issuer.at, &told!("{path}.issuer"), "expected the issuer's `iss`");
     }
     if raw.audiences.is_empty() {
         // Without one, a token for any other service of the issuer opens this one too.
         let message = "name the audiences (`aud`) that tokens must be for";
-        problems.report_as(raw.at, &format!("{path}.audiences"), message);
+        problems.report_as(raw.at, &told!("{path}.audiences"), message);
     }
     let leeway_ms = raw.leeway.as_ref().map_or(DEFAULT_LEEWAY_MS, |leeway| {
         if leeway.millis > MAX_LEEWAY_MS {
             let message = "a leeway beyond 5m keeps ended tokens alive";
-            problems.report_as(leeway.at, &format!("{path}.leeway"), message);
+            problems.report_as(leeway.at, &told!("{path}.leeway"), message);
         }
         leeway.millis
     });
     let claim_headers = check_claim_headers(raw, path, context.places, problems);
     for claim in &raw.required_claims {
-        check_claim(claim, &format!("{path}.required_claims"), problems);
+        check_claim(claim, &told!("{path}.required_claims"), problems);
     }
     let mut kept = claims_of_routes(raw, context.document);
     let claim_state = check_claim_state(raw, path, &mut kept, problems);
-    let jwks_path = format!("{path}.jwks");
+    let jwks_path = told!("{path}.jwks");
     let services = &context.document.services;
     let (jwks, keys_by) = match &raw.jwks {
         Some(jwks) => check_jwks(jwks, &jwks_path, services, problems)?,
@@ -129,7 +129,7 @@ fn check_claim_state(
     kept: &mut Vec<String>,
     problems: &mut Problems,
 ) -> Vec<(String, usize)> {
-    let path = format!("{path}.claim_state");
+    let path = told!("{path}.claim_state");
     let is_name = |name: &str| {
         (1..=32).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
@@ -142,7 +142,7 @@ fn check_claim_state(
             problems.report_as(name.at, &path, message);
         }
         if state.len() == MAX_CLAIM_STATE {
-            let message = format!("at most {MAX_CLAIM_STATE} claims go to the filter state");
+            let message = told!("at most {MAX_CLAIM_STATE} claims go to the filter state");
             problems.report_as(name.at, &path, message);
             break;
         }
@@ -163,7 +163,7 @@ fn check_discovery(raw: &RawIssuer, path: &str, problems: &mut Problems) -> Opti
     if super::is_issuer_url(issuer) && read_uri(issuer).is_some() {
         return Some(JwksSource::Discovery { refresh_ms: DEFAULT_REFRESH_MS });
     }
-    let path = format!("{path}.issuer");
+    let path = told!("{path}.issuer");
     if !problems.any_below(&path) {
         let message = "keys are found from an https URL without query and fragment only (http on loopback); else say in `jwks` where they are";
         problems.report_as(issuer.at, &path, message);
@@ -179,13 +179,14 @@ fn check_own_keys(raw: &RawIssuer, own: Option<&Text>, path: &str, problems: &mu
     };
     let message = match own {
         Some(own) if own.value == raw.issuer.value => return,
-        Some(own) => format!(
+        Some(own) => told!(
             "the suite signs for `{}`, the `issuer` at the top of the document: its keys are not those of `{}`",
-            own.value, raw.issuer.value
+            own.value,
+            raw.issuer.value
         ),
         None => "without an `issuer` at the top of the document the suite has no keys".to_owned(),
     };
-    problems.report_as(service.at, &format!("{path}.jwks"), message);
+    problems.report_as(service.at, &told!("{path}.jwks"), message);
 }
 
 fn check_claim_headers(
@@ -196,7 +197,7 @@ fn check_claim_headers(
 ) -> Vec<(String, String)> {
     let mut headers = Vec::new();
     for (header, claim) in raw.claim_headers.iter().flat_map(|map| &map.0) {
-        let path = format!("{path}.claim_headers");
+        let path = told!("{path}.claim_headers");
         if let Err(message) = value::check_name(header) {
             problems.report_as(header.at, &path, message);
         } else if header.contains('_') {
@@ -238,12 +239,12 @@ fn check_jwks(
     let by_server = raw.fetched_by == Some(RawFetchedBy::Server);
     if by_server && (raw.inline.is_some() || raw.file.is_some()) {
         let message = "keys that stand in the document or a file are fetched by nobody";
-        problems.report_as(raw.at, &format!("{path}.fetched_by"), message);
+        problems.report_as(raw.at, &told!("{path}.fetched_by"), message);
     }
     let keys_by = if by_server { KeysBy::Feed } else { KeysBy::Envoy };
     let refresh_ms = raw.refresh.as_ref().map_or(DEFAULT_REFRESH_MS, |refresh| {
         if !(1000..=86_400_000).contains(&refresh.millis) {
-            problems.report_as(refresh.at, &format!("{path}.refresh"), "expected 1s to 1d");
+            problems.report_as(refresh.at, &told!("{path}.refresh"), "expected 1s to 1d");
         }
         refresh.millis
     });
@@ -255,7 +256,7 @@ fn check_jwks(
             }
             Ok(keys) => Some((JwksSource::Inline(keys), KeysBy::Envoy)),
             Err(error) => {
-                problems.report_as(inline.at, path, error.to_string());
+                problems.report_as(inline.at, path, told!("{error}"));
                 None
             }
         };
@@ -269,11 +270,11 @@ fn check_jwks(
     }
     let service = raw.service.as_ref()?;
     if service.value != OWN_SERVICE && !services.has(service) {
-        problems.report_as(service.at, path, format!("there is no service `{}`", service.value));
+        problems.report_as(service.at, path, told!("there is no service `{}`", service.value));
     }
     let key_path = raw.path.as_ref().map_or("/oauth2/jwks", |path| path.value.as_str());
     if !key_path.starts_with('/') {
-        problems.report_as(raw.at, &format!("{path}.path"), "a path begins with a slash");
+        problems.report_as(raw.at, &told!("{path}.path"), "a path begins with a slash");
     }
     let (service, path) = (service.value.clone(), key_path.to_owned());
     Some((JwksSource::Service { service, path, refresh_ms }, keys_by))

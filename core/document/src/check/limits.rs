@@ -1,115 +1,126 @@
-//! Limits.
+//! Limits: each for itself. Whether a route may use one is the routes' check.
+
+mod amounts;
+mod keys;
 
 use std::sync::Arc;
 
-use postern_limits::Algorithm;
-use postern_limits::key::KeyPart;
-use postern_limits::token_bucket::MAX_BURST;
-
 use crate::decode::Named;
-use crate::model::{Limit, LimitMode, StoreFailure};
-use crate::problem::Problems;
-use crate::raw::{RawAlgorithm, RawLimit, RawMode};
+use crate::model::{Allowance, JwtIssuer, Limit, LimitMode, StoreFailure};
+use crate::problem::{Position, Problems, told};
+use crate::raw::{Positive, RawLimit, RawMode};
 
-const MAX_KEY_PARTS: usize = 8;
+/// The most that one request may count.
+const MAX_WEIGHT: u64 = 1_000_000;
 
-pub(super) fn check(raw: &Named<RawLimit>, problems: &mut Problems) -> Vec<Arc<Limit>> {
-    raw.0.iter().map(|(name, _, limit)| Arc::new(check_limit(name, limit, problems))).collect()
+pub(super) fn check(
+    raw: &Named<RawLimit>,
+    issuers: &[JwtIssuer],
+    problems: &mut Problems,
+) -> Vec<Arc<Limit>> {
+    let limits = raw.0.iter();
+    limits.map(|(name, _, raw)| Arc::new(check_limit(name, raw, issuers, problems))).collect()
 }
 
-fn check_limit(name: &str, raw: &RawLimit, problems: &mut Problems) -> Limit {
-    let path = format!("limits.{name}");
-    let (algorithm, mode) = check_mode(raw, &path, problems);
-    let burst = raw.burst.as_ref().map_or(raw.rate.rate.requests(), |burst| {
-        let path = format!("{path}.burst");
-        if !(1..=MAX_BURST).contains(&burst.value) {
-            problems.report_as(burst.at, &path, format!("expected 1 to {MAX_BURST}"));
-        }
-        if algorithm != Algorithm::TokenBucket {
-            problems.report_as(burst.at, &path, "only a token_bucket has a burst");
-        }
-        burst.value
-    });
+fn check_limit(
+    name: &str,
+    raw: &RawLimit,
+    issuers: &[JwtIssuer],
+    problems: &mut Problems,
+) -> Limit {
+    let path = told!("limits.{name}");
+    let mode = check_mode(raw, &path, problems);
+    let allowances = amounts::check(raw, &path, problems);
+    let (key, claims) = keys::check(raw, issuers, &path, problems);
     let ipv6_prefix = raw.ipv6_prefix.as_ref().map_or(64, |prefix| {
         if !(16..=128).contains(&prefix.value) {
-            problems.report_as(prefix.at, &format!("{path}.ipv6_prefix"), "expected 16 to 128");
+            problems.report_as(prefix.at, &told!("{path}.ipv6_prefix"), "expected 16 to 128");
         }
         u8::try_from(prefix.value).unwrap_or(64)
     });
-    // Redis' scripts count in doubles: beyond 2⁵² the arithmetic would no longer be exact.
-    const EXACT: u64 = 1 << 52;
-    let product = raw.rate.rate.requests().saturating_mul(raw.rate.rate.period_ms());
-    if mode != LimitMode::Local && product > EXACT {
-        let message =
-            "too many requests over too long a period to count exactly; use a shorter period";
-        problems.report_as(raw.rate.at, &format!("{path}.rate"), message);
+    let path = told!("{path}.weight");
+    let weight = raw.weight.as_ref().and_then(|weight| check_weight(weight, &path, problems));
+    let all = allowances.all();
+    let mut counted_as = Vec::with_capacity(all.len());
+    for allowance in all {
+        if counted_as.iter().all(|(known, _)| *known != allowance) {
+            counted_as.push((allowance, allowance.counted_as(name)));
+        }
     }
-    Limit {
+    let limit = Limit {
         name: name.to_owned(),
-        counted_as: format!(
-            "{name} {}/{} {burst}",
-            raw.rate.rate.requests(),
-            raw.rate.rate.period_ms()
-        ),
-        key: check_key(raw, &path, problems),
-        rate: raw.rate.rate,
-        burst,
-        algorithm,
+        key,
+        allowance: allowances.base,
+        tiers: allowances.tiers,
+        clients: allowances.clients,
         mode,
+        weight: weight.unwrap_or(1),
+        skip: raw.skip,
+        shadow: raw.shadow.unwrap_or(false),
         ipv6_prefix,
+        counted_as,
+        claims,
+    };
+    if let Some(weight) = &raw.weight
+        && !problems.any_below(&path)
+    {
+        check_room(&limit, limit.weight, weight.at, &path, problems);
     }
+    limit
 }
 
-fn check_mode(raw: &RawLimit, path: &str, problems: &mut Problems) -> (Algorithm, LimitMode) {
-    let algorithm = raw.algorithm.map(|algorithm| match algorithm {
-        RawAlgorithm::SlidingWindow => Algorithm::SlidingWindow,
-        RawAlgorithm::TokenBucket => Algorithm::TokenBucket,
-    });
-    let (fitting, mode) = match raw.mode {
+fn check_mode(raw: &RawLimit, path: &str, problems: &mut Problems) -> LimitMode {
+    match raw.mode {
         RawMode::Local => {
             if raw.when_store_fails.is_some() {
                 let message = "a local limit has no store that could fail";
-                problems.report_as(raw.at, &format!("{path}.when_store_fails"), message);
+                problems.report_as(raw.at, &told!("{path}.when_store_fails"), message);
             }
-            (Algorithm::TokenBucket, LimitMode::Local)
+            LimitMode::Local
         }
         RawMode::Exact => {
             let when_store_fails = raw.when_store_fails.unwrap_or(StoreFailure::LocalShare);
-            (Algorithm::SlidingWindow, LimitMode::Exact { when_store_fails })
+            LimitMode::Exact { when_store_fails }
         }
-    };
-    if algorithm.is_some_and(|algorithm| algorithm != fitting) {
-        problems.report_as(
-            raw.at,
-            &format!("{path}.algorithm"),
-            "in this release a local limit is a token_bucket and an exact one a sliding_window",
-        );
     }
-    (fitting, mode)
 }
 
-fn check_key(raw: &RawLimit, path: &str, problems: &mut Problems) -> Vec<KeyPart> {
-    let path = format!("{path}.key");
-    if raw.key.is_empty() || raw.key.len() > MAX_KEY_PARTS {
-        let message = format!("name 1 to {MAX_KEY_PARTS} things to count by, for example [ip]");
-        problems.report_as(raw.at, &path, message);
+/// How much a request counts; none where that is out of bounds.
+pub(super) fn check_weight(weight: &Positive, path: &str, problems: &mut Problems) -> Option<u64> {
+    if (1..=MAX_WEIGHT).contains(&weight.value) {
+        return Some(weight.value);
     }
-    let mut parts = Vec::with_capacity(raw.key.len());
-    for text in &raw.key {
-        match KeyPart::parse(text) {
-            Some(KeyPart::Header(name)) if !postern_request::headers::is_lowercase_name(&name) => {
-                problems.report_as(text.at, &path, "write the header's name in lower case");
-            }
-            Some(part) if parts.contains(&part) => {
-                problems.report_as(text.at, &path, "this part is there twice");
-            }
-            Some(part) => parts.push(part),
-            None => problems.report_as(
-                text.at,
-                &path,
-                "expected ip, claim.sub, claim.client_id, claim.tier, header.NAME, path.NAME or route",
-            ),
-        }
+    problems.report_as(weight.at, path, told!("expected 1 to {MAX_WEIGHT}"));
+    None
+}
+
+/// A request that counts more than ever fits would be refused whatever its caller does.
+pub(super) fn check_room(
+    limit: &Limit,
+    weight: u64,
+    at: Position,
+    path: &str,
+    problems: &mut Problems,
+) {
+    let everybody = (told!("`{}`", limit.name), limit.allowance);
+    let all = std::iter::once(everybody)
+        .chain(described("tier", &limit.tiers))
+        .chain(described("client", &limit.clients));
+    let too_small = all
+        .filter_map(|(whose, allowance)| Some((whose, allowance.capacity()?)))
+        .find(|(_, capacity)| weight > *capacity);
+    if let Some((whose, capacity)) = too_small {
+        let message = told!(
+            "a request that counts {weight} could never pass: {whose} has room for {capacity} at \
+             once"
+        );
+        problems.report_as(at, path, message);
     }
-    parts
+}
+
+fn described<'l>(
+    what: &'l str,
+    named: &'l [(String, Allowance)],
+) -> impl Iterator<Item = (String, Allowance)> + 'l {
+    named.iter().map(move |(name, allowance)| (told!("{what} `{name}`"), *allowance))
 }

@@ -1,8 +1,9 @@
 //! Routes: each for itself, then against each other.
 
+mod limits;
+
 use std::sync::Arc;
 
-use postern_limits::key::KeyPart;
 use postern_request::principal::Credential;
 
 use super::credentials::is_scope;
@@ -13,7 +14,7 @@ use crate::host::HostPattern;
 use crate::model::{
     Auth, BoundTokens, Enforce, JwtIssuer, Limit, LimitMode, OWN_SERVICE, Route, Service, Transform,
 };
-use crate::problem::{Position, Problems};
+use crate::problem::{Position, Problems, told};
 use crate::raw::{RawAuth, RawAuthRules, RawCredential, RawDocument, RawRoute, Text};
 use crate::template::PathTemplate;
 
@@ -38,7 +39,7 @@ pub(super) fn check(context: &Context<'_>, problems: &mut Problems) -> Vec<Arc<R
     let all_read = !problems.any_within("routes[", "].match");
     let mut routes: Vec<Checked> = Vec::with_capacity(raw.len());
     for route in raw {
-        let path = format!("routes.{}", route.name.value);
+        let path = told!("routes.{}", route.name.value);
         let Some(mut checked) = check_route(context, route, &path, problems) else {
             continue;
         };
@@ -69,9 +70,8 @@ fn compare(
 ) {
     let (route, other, other_at) = (&*checked.route, &*earlier.route, earlier.at);
     if route.name == other.name {
-        let message =
-            format!("there is a route `{}` already, at line {}", other.name, other_at.line);
-        problems.report_as(raw.name.at, &format!("{path}.name"), message);
+        let message = told!("there is a route `{}` already, at line {}", other.name, other_at.line);
+        problems.report_as(raw.name.at, &told!("{path}.name"), message);
     }
     if !(checked.is_clear && earlier.is_clear && route.path.same_shape(&other.path)) {
         return;
@@ -91,10 +91,11 @@ fn compare(
     if same_host && same_method {
         problems.report_as(
             raw.matches.at,
-            &format!("{path}.match"),
-            format!(
+            &told!("{path}.match"),
+            told!(
                 "hidden by route `{}` at line {}: same path, host and method",
-                other.name, other_at.line
+                other.name,
+                other_at.line
             ),
         );
     }
@@ -107,10 +108,10 @@ fn check_route(
     problems: &mut Problems,
 ) -> Option<Checked> {
     if !crate::decode::is_name(&raw.name) {
-        problems.report_as(raw.name.at, &format!("{path}.name"), crate::decode::NAME_RULE);
+        problems.report_as(raw.name.at, &told!("{path}.name"), crate::decode::NAME_RULE);
     }
     let template = PathTemplate::parse(&raw.matches.path).map_err(|message| {
-        problems.report_as(raw.matches.path.at, &format!("{path}.match.path"), message);
+        problems.report_as(raw.matches.path.at, &told!("{path}.match.path"), message);
     });
     let (hosts, methods, is_clear) = check_match(raw, path, problems);
     let service = check_service(context, raw, path, problems);
@@ -118,15 +119,15 @@ fn check_route(
     let enforce = raw.enforce.as_ref().map_or(Enforce::FULL, |text| {
         Enforce::parse(text).unwrap_or_else(|| {
             let message = "expected 1% to 100%, or shadow";
-            problems.report_as(text.at, &format!("{path}.enforce"), message);
+            problems.report_as(text.at, &told!("{path}.enforce"), message);
             Enforce::FULL
         })
     });
     let template = template.ok();
-    let limits = check_limits(context, raw, template.as_ref(), &auth, path, problems);
+    let limits = limits::check(context, raw, template.as_ref(), &auth, path, problems);
     let transform = check_transforms(context, raw, path, problems);
     let (local_limits, exact_limits) =
-        limits.into_iter().partition(|limit| limit.mode == LimitMode::Local);
+        limits.into_iter().partition(|applied| applied.limit.mode == LimitMode::Local);
     let default_timeout = service.as_ref().map_or(30_000, |service| service.timeout_ms);
     let route = Route {
         name: raw.name.value.clone(),
@@ -158,7 +159,7 @@ fn check_match(
             Ok(pattern) => hosts.push(pattern),
             Err(message) => {
                 all_read = false;
-                problems.report_as(host.at, &format!("{path}.match.hosts"), message);
+                problems.report_as(host.at, &told!("{path}.match.hosts"), message);
             }
         }
     }
@@ -178,7 +179,7 @@ fn check_match(
             continue;
         };
         all_read = false;
-        problems.report_as(method.at, &format!("{path}.match.methods"), message);
+        problems.report_as(method.at, &told!("{path}.match.methods"), message);
     }
     (hosts, methods, all_read)
 }
@@ -196,7 +197,7 @@ fn check_service(
     let Some(raw_service) = context.raw.services.get(name) else {
         if !context.raw.services.has(name) {
             let known = context.raw.services.names();
-            report_dangling("service", &raw.service, &known, &format!("{path}.service"), problems);
+            report_dangling("service", &raw.service, &known, &told!("{path}.service"), problems);
         }
         return None;
     };
@@ -207,8 +208,8 @@ fn check_service(
     {
         problems.report_as(
             raw.service.at,
-            &format!("{path}.service"),
-            format!("the retries of `{name}` could repeat a POST or PATCH of this route; retry on connect-failure and refused-stream only, or list idempotent methods"),
+            &told!("{path}.service"),
+            told!("the retries of `{name}` could repeat a POST or PATCH of this route; retry on connect-failure and refused-stream only, or list idempotent methods"),
         );
     }
     context.services.iter().find(|service| service.name == name).cloned()
@@ -218,7 +219,7 @@ fn check_auth(context: &Context<'_>, raw: &RawAuth, path: &str, problems: &mut P
     let RawAuth::Rules(rules) = raw else {
         return Auth::None;
     };
-    let path = format!("{path}.auth");
+    let path = told!("{path}.auth");
     if rules.any.is_empty() && !problems.any_below("routes[") {
         problems.report_as(rules.at, &path, "name the credentials in `any`, or write `none`");
     }
@@ -261,57 +262,10 @@ fn check_configured(
         });
         if !configured {
             let name = credential.as_str();
-            let message = format!("`{name}` is asked for, but `credentials.{name}` is missing");
+            let message = told!("`{name}` is asked for, but `credentials.{name}` is missing");
             problems.report_as(rules.at, path, message);
         }
     }
-}
-
-fn check_limits(
-    context: &Context<'_>,
-    raw: &RawRoute,
-    template: Option<&PathTemplate>,
-    auth: &Auth,
-    path: &str,
-    problems: &mut Problems,
-) -> Vec<Arc<Limit>> {
-    let path = format!("{path}.limits");
-    let mut limits: Vec<Arc<Limit>> = Vec::new();
-    for name in &raw.limits {
-        let Some(limit) = context.limits.iter().find(|limit| limit.name == name.value) else {
-            if !context.raw.limits.has(name) {
-                report_dangling("limit", name, &context.raw.limits.names(), &path, problems);
-            }
-            continue;
-        };
-        if limits.iter().any(|known| known.name == limit.name) {
-            problems.report_as(name.at, &path, "this limit is there twice");
-            continue;
-        }
-        for part in &limit.key {
-            match part {
-                KeyPart::PathParam(param)
-                    if template.is_some_and(|template| !template.has_param(param)) =>
-                {
-                    let message = format!(
-                        "`{}` counts by path.{param}, which this route's path has not",
-                        limit.name
-                    );
-                    problems.report_as(name.at, &path, message);
-                }
-                part if part.needs_principal() && *auth == Auth::None => {
-                    let message = format!(
-                        "`{}` counts by caller, but this route knows none (auth: none)",
-                        limit.name
-                    );
-                    problems.report_as(name.at, &path, message);
-                }
-                _ => {}
-            }
-        }
-        limits.push(Arc::clone(limit));
-    }
-    limits
 }
 
 fn check_transforms(
@@ -320,7 +274,7 @@ fn check_transforms(
     path: &str,
     problems: &mut Problems,
 ) -> Transform {
-    let path = format!("{path}.transform");
+    let path = told!("{path}.transform");
     let mut joined = Transform::default();
     for name in &raw.transform {
         let Some((_, rules)) = context.transforms.iter().find(|(known, _)| *known == name.value)
@@ -342,7 +296,7 @@ fn check_transforms(
             let twice = from.set.iter().any(|(name, _)| to.set.iter().any(|(set, _)| set == name));
             if twice {
                 let message =
-                    format!("`{}` sets a header that another rule here sets too", name.value);
+                    told!("`{}` sets a header that another rule here sets too", name.value);
                 problems.report_as(name.at, &path, message);
             }
             to.set.extend(from.set.iter().cloned());
@@ -359,10 +313,10 @@ pub(super) fn report_dangling(
     path: &str,
     problems: &mut Problems,
 ) {
-    let hint = match closest(name, known) {
+    let hint = || match closest(name, known) {
         Some(known) => format!("; did you mean `{known}`?"),
         None if known.is_empty() => format!("; the document has no {what}s"),
         None => format!("; there are {}", known.join(", ")),
     };
-    problems.report_as(name.at, path, format!("there is no {what} `{}`{hint}", name.value));
+    problems.report_as(name.at, path, told!("there is no {what} `{}`{}", name.value, hint()));
 }

@@ -6,13 +6,13 @@ use postern_circuit::Settings;
 
 use crate::decode::Named;
 use crate::model::{OWN_SERVICE, Retries, Service};
-use crate::problem::Problems;
+use crate::problem::{Problems, told};
 use crate::raw::{Positive, RawCircuit, RawRetries, RawRetryOn, RawService};
 
 pub(super) fn check(raw: &Named<RawService>, problems: &mut Problems) -> Vec<Arc<Service>> {
     let mut services = Vec::with_capacity(raw.0.len());
     for (name, at, service) in &raw.0 {
-        let path = format!("services.{name}");
+        let path = told!("services.{name}");
         if name == OWN_SERVICE {
             problems.report_as(*at, &path, "this name stands for the suite itself");
             continue;
@@ -21,12 +21,12 @@ pub(super) fn check(raw: &Named<RawService>, problems: &mut Problems) -> Vec<Arc
         if address.is_none() {
             problems.report_as(
                 service.upstream.at,
-                &format!("{path}.upstream"),
+                &told!("{path}.upstream"),
                 "expected HOST:PORT, for example payments.internal:8080",
             );
         }
         let bounded = |field: &Option<Positive>, name: &str, default, problems: &mut Problems| {
-            bounded(field.as_ref(), &format!("{path}.{name}"), default, problems)
+            bounded(field.as_ref(), &told!("{path}.{name}"), default, problems)
         };
         let max_connections = bounded(&service.max_connections, "max_connections", 50, problems);
         let max_pending = bounded(&service.max_pending, "max_pending", 100, problems);
@@ -69,12 +69,12 @@ fn retries(raw: Option<&RawRetries>, path: &str, problems: &mut Problems) -> Ret
     };
     let attempts = u32::try_from(raw.attempts.value).unwrap_or(u32::MAX);
     if !(1..=10).contains(&attempts) {
-        let path = format!("{path}.retries.attempts");
+        let path = told!("{path}.retries.attempts");
         problems.report_as(raw.attempts.at, &path, "expected 1 to 10 attempts, the first included");
     }
     if raw.on.is_empty() && attempts > 1 {
         let message = "say on what to try again, for example [connect-failure]";
-        problems.report_as(raw.at, &format!("{path}.retries.on"), message);
+        problems.report_as(raw.at, &told!("{path}.retries.on"), message);
     }
     Retries { attempts, on: raw.on.iter().map(|on| on.as_str()).collect() }
 }
@@ -93,14 +93,14 @@ pub(super) fn may_repeat_work(raw: &RawService) -> bool {
 fn circuit(raw: &RawCircuit, path: &str, problems: &mut Problems) -> Settings {
     let failures = raw.failures.as_ref().map_or(5, |failures| {
         if !(1..=10_000).contains(&failures.value) {
-            let path = format!("{path}.circuit.failures");
+            let path = told!("{path}.circuit.failures");
             problems.report_as(failures.at, &path, "expected 1 to 10000 failures");
         }
         u32::try_from(failures.value).unwrap_or(5)
     });
     let recovery_ms = raw.recovery.as_ref().map_or(60_000, |recovery| {
         if !(100..=3_600_000).contains(&recovery.millis) {
-            let path = format!("{path}.circuit.recovery");
+            let path = told!("{path}.circuit.recovery");
             problems.report_as(recovery.at, &path, "expected 100ms to 1h");
         }
         recovery.millis

@@ -6,7 +6,7 @@ use postern_request::token_places::{is_token, is_unreserved};
 
 use super::routes::{Context, report_dangling};
 use crate::model::{BoundTokens, ClaimRule, Dpop, JwtIssuer, Proof, TokenPlace, TokenRules};
-use crate::problem::{Position, Problems};
+use crate::problem::{Position, Problems, told};
 use crate::raw::{Entries, RawAuthRules, RawBound, RawDpop, RawJwt, RawTokenPlace, Text};
 use crate::value;
 
@@ -28,12 +28,12 @@ pub(super) fn check_places(raw: Option<&RawJwt>, problems: &mut Problems) -> Vec
         problems.report_as(jwt.at, PATH, message);
     }
     if let Some(beyond) = from.get(MAX_PLACES) {
-        let message = format!("at most {MAX_PLACES} places are looked at");
+        let message = told!("at most {MAX_PLACES} places are looked at");
         problems.report_as(beyond.at, PATH, message);
     }
     let mut places: Vec<TokenPlace> = Vec::with_capacity(from.len());
     for (at, raw) in from.iter().enumerate() {
-        let path = format!("{PATH}[{at}]");
+        let path = told!("{PATH}[{at}]");
         let Some(place) = check_place(raw, &path, problems) else { continue };
         if places.contains(&place) {
             problems.report_as(raw.at, &path, "this place is there twice");
@@ -101,7 +101,7 @@ fn check_name(name: &str, fits: bool, what: &str) -> Result<(), String> {
         Ok(())
     } else {
         let rule = "letters, digits and a few signs such as `-`, `.` and `_`";
-        Err(format!("{what} is 1 to {MAX_NAME_BYTES} {rule}"))
+        Err(told!("{what} is 1 to {MAX_NAME_BYTES} {rule}"))
     }
 }
 
@@ -135,7 +135,7 @@ fn check_dpop(raw: &RawDpop, problems: &mut Problems) -> Dpop {
 pub(super) fn check_claim(claim: &Text, path: &str, problems: &mut Problems) {
     if !(1..=MAX_NAME_BYTES).contains(&claim.len()) || claim.chars().any(char::is_control) {
         let message =
-            format!("a claim's name is 1 to {MAX_NAME_BYTES} bytes without control characters");
+            told!("a claim's name is 1 to {MAX_NAME_BYTES} bytes without control characters");
         problems.report_as(claim.at, path, message);
     }
 }
@@ -158,12 +158,12 @@ pub(super) fn check_rules(
         problems.report_as(raw.at, path, message);
     }
     let issuers = check_issuers(context, raw, path, problems);
-    let audiences_path = format!("{path}.audiences");
+    let audiences_path = told!("{path}.audiences");
     let audiences = listed(raw.audiences.as_deref(), raw.at, &audiences_path, problems);
     let claims = raw
         .claims
         .as_ref()
-        .map(|claims| check_claims(context, claims, raw.at, &format!("{path}.claims"), problems));
+        .map(|claims| check_claims(context, claims, raw.at, &told!("{path}.claims"), problems));
     check_proof(context, raw, path, problems);
     TokenRules {
         issuers,
@@ -191,12 +191,11 @@ fn listed<'r>(
     let mut listed: Vec<&Text> = Vec::with_capacity(raw.len());
     for text in raw {
         if !(1..=MAX_VALUE_BYTES).contains(&text.len()) || text.chars().any(char::is_control) {
-            let message = format!(
-                "expected a text of 1 to {MAX_VALUE_BYTES} bytes without control characters"
-            );
+            let message =
+                told!("expected a text of 1 to {MAX_VALUE_BYTES} bytes without control characters");
             problems.report_as(text.at, path, message);
         } else if listed.iter().any(|known| known.value == text.value) {
-            problems.report_as(text.at, path, format!("`{}` is there twice", text.value));
+            problems.report_as(text.at, path, told!("`{}` is there twice", text.value));
         }
         listed.push(text);
     }
@@ -216,7 +215,7 @@ fn check_issuers(
     path: &str,
     problems: &mut Problems,
 ) -> Vec<usize> {
-    let path = format!("{path}.issuers");
+    let path = told!("{path}.issuers");
     let known: Option<Vec<&str>> = readable(context)
         .map(|jwt| jwt.issuers.iter().map(|known| known.issuer.as_str()).collect());
     let mut places = Vec::new();
@@ -243,7 +242,7 @@ fn check_claims(
     let mut rules = Vec::with_capacity(raw.0.len());
     for (claim, values) in &raw.0 {
         check_claim(claim, path, problems);
-        let values = listed(Some(values), claim.at, &format!("{path}.{}", claim.value), problems);
+        let values = listed(Some(values), claim.at, &told!("{path}.{}", claim.value), problems);
         rules.push(ClaimRule {
             claim: claim.value.clone(),
             values: values.iter().map(|value| value.value.clone()).collect(),
@@ -266,7 +265,7 @@ fn check_proof(context: &Context<'_>, raw: &RawAuthRules, path: &str, problems: 
     };
     if !is_taken && readable(context).is_some() {
         let message =
-            format!("tokens that are bound so are refused: say `credentials.jwt.bound.{name}` too");
-        problems.report_as(raw.at, &format!("{path}.proof"), message);
+            told!("tokens that are bound so are refused: say `credentials.jwt.bound.{name}` too");
+        problems.report_as(raw.at, &told!("{path}.proof"), message);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::decode::Named;
 use crate::model::Transform;
-use crate::problem::Problems;
+use crate::problem::{Problems, told};
 use crate::raw::{RawHeaderRules, RawTransform};
 use crate::value::{HeaderRules, ValueTemplate, check_name};
 
@@ -13,10 +13,10 @@ pub(super) fn check(
 ) -> Vec<(String, Transform)> {
     let mut transforms = Vec::with_capacity(raw.0.len());
     for (name, at, transform) in &raw.0 {
-        let path = format!("transforms.{name}");
+        let path = told!("transforms.{name}");
         let mut read = |rules: &Option<RawHeaderRules>, direction: &str| {
             rules.as_ref().map_or_else(HeaderRules::default, |rules| {
-                check_rules(rules, &format!("{path}.{direction}"), problems)
+                check_rules(rules, &told!("{path}.{direction}"), problems)
             })
         };
         let checked = Transform {
@@ -34,7 +34,7 @@ pub(super) fn check(
 fn check_rules(raw: &RawHeaderRules, path: &str, problems: &mut Problems) -> HeaderRules {
     let mut rules = HeaderRules::default();
     for (name, value) in raw.set.iter().flat_map(|set| &set.0) {
-        let path = format!("{path}.set.{}", name.value);
+        let path = told!("{path}.set.{}", name.value);
         if let Err(message) = check_name(name) {
             problems.report_as(name.at, &path, message);
         }
@@ -44,12 +44,12 @@ fn check_rules(raw: &RawHeaderRules, path: &str, problems: &mut Problems) -> Hea
         }
     }
     for name in &raw.remove {
-        let path = format!("{path}.remove");
+        let path = told!("{path}.remove");
         if let Err(message) = check_name(name) {
             problems.report_as(name.at, &path, message);
         }
         if rules.set.iter().any(|(set, _)| *set == name.value) {
-            problems.report_as(name.at, &path, format!("`{}` is set and removed", name.value));
+            problems.report_as(name.at, &path, told!("`{}` is set and removed", name.value));
         }
         rules.remove.push(name.value.clone());
     }

@@ -1,14 +1,13 @@
-//! Texts, numbers, durations, rates; optional values and lists.
+//! Texts, numbers, durations; optional values and lists.
 
 use core::ops::Deref;
 
-use postern_limits::Rate;
 use postern_limits::rate::parse_duration_ms;
 use postern_request::json::Value;
 
 use super::Decode;
 use crate::node::{Kind, Node};
-use crate::problem::{Position, Problems};
+use crate::problem::{Position, Problems, told};
 use crate::schema;
 
 /// A value that knows where it stands.
@@ -51,19 +50,8 @@ pub struct Duration {
     pub at: Position,
 }
 
-/// A rate, written `2000/1m`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RateText {
-    /// The rate.
-    pub rate: Rate,
-    /// As it was written.
-    pub text: String,
-    /// Its place.
-    pub at: Position,
-}
-
 fn expected<T>(what: &str, node: &Node, problems: &mut Problems) -> Option<T> {
-    problems.report(node.at, format!("expected {what}, found {}", node.kind.describe()));
+    problems.report(node.at, told!("expected {what}, found {}", node.kind.describe()));
     None
 }
 
@@ -165,32 +153,6 @@ impl Decode for Duration {
 
     fn schema() -> Value {
         schema::text_like("^[0-9]+(ms|s|m|h|d)$")
-    }
-}
-
-impl Decode for RateText {
-    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        let text = Text::decode(node, problems)?;
-        match Rate::parse(&text.value) {
-            Ok(rate) => Some(Self { rate, text: text.value, at: node.at }),
-            Err(error) => {
-                problems.report(node.at, error.to_string());
-                None
-            }
-        }
-    }
-
-    fn stand_in(at: Position) -> Option<Self> {
-        let text = "1/1s".to_owned();
-        Some(Self { rate: Rate::parse(&text).ok()?, text, at })
-    }
-
-    fn encode(&self) -> Option<Value> {
-        Some(Value::String(self.text.clone()))
-    }
-
-    fn schema() -> Value {
-        schema::text_like("^[0-9]+ */ *[0-9]+(ms|s|m|h|d)$")
     }
 }
 

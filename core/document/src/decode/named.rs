@@ -5,7 +5,7 @@ use postern_request::json::Value;
 
 use super::{At, Decode, Text};
 use crate::node::{Kind, Node};
-use crate::problem::{Position, Problems};
+use crate::problem::{Position, Problems, told};
 use crate::schema;
 
 /// Named values in the order of the document; names are unique.
@@ -60,14 +60,14 @@ impl<T: Decode> Decode for Named<T> {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         let Kind::Map(members) = &node.kind else {
             let found = node.kind.describe();
-            problems.report(node.at, format!("expected a mapping of names, found {found}"));
+            problems.report(node.at, told!("expected a mapping of names, found {found}"));
             return None;
         };
         let mut read = Vec::with_capacity(members.len());
         let mut broken = Vec::new();
         for (name, at, value) in members {
             if !is_name(name) {
-                problems.report(*at, format!("`{}`: {NAME_RULE}", name.escape_debug()));
+                problems.report(*at, told!("`{}`: {NAME_RULE}", name.escape_debug()));
             }
             match problems.within(name, |problems| T::decode(value, problems)) {
                 Some(value) => read.push((name.clone(), *at, value)),
@@ -106,7 +106,7 @@ impl<T: Decode> Decode for Entries<T> {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         let Kind::Map(members) = &node.kind else {
             let found = node.kind.describe();
-            problems.report(node.at, format!("expected a mapping, found {found}"));
+            problems.report(node.at, told!("expected a mapping, found {found}"));
             return None;
         };
         // What cannot be read is reported and left out, so that the rest is checked too.

@@ -10,10 +10,10 @@ use crate::problem::{Position, Problems};
 
 /// Longest text that is read, in bytes.
 const MAX_BYTES: usize = 4 << 20;
-const MAX_DEPTH: usize = 32;
+const MAX_DEPTH: usize = 72;
 
 /// Reads one text; none when it is not one YAML document, which is reported.
-pub(crate) fn parse(text: &str, file: usize, problems: &mut Problems) -> Option<Node> {
+pub fn parse(text: &str, file: usize, problems: &mut Problems) -> Option<Node> {
     let start = Position { file, line: 1 };
     if text.len() > MAX_BYTES {
         problems.report(start, "the file is larger than 4 MiB");

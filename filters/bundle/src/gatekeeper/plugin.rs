@@ -1,6 +1,8 @@
 //! The gatekeeper as the host runs it: ticks, calls, requests, responses.
 
+use postern_document::Skip;
 use postern_filter_host::{Effects, HeaderList, HttpCall, Outcome, Plugin, RequestHost};
+use postern_filter_local_rate_limit::Ticket;
 use postern_request::{correlation, headers};
 
 use super::{Gatekeeper, Responding};
@@ -142,18 +144,25 @@ impl Plugin for Gatekeeper {
                     correlation_id,
                     started: now,
                     limit: admitted.limit,
+                    ticket: admitted.ticket,
                     // A module with some of the stages has another beside it, which writes too.
                     is_clean: self.clean_responses && STAGES.tokens && STAGES.limits,
                 }))
             }
-            Err(denial) => {
+            Err(mut denial) => {
+                denial.limit_headers = self.document.limit_headers;
                 self.counters.add_denial(denial.code.status());
                 // For the access log: which request this was, and what a client is never told.
                 effects.set_header(headers::CORRELATION_ID, &correlation_id);
                 effects.set_filter_state(DENIED_STATE, denial.reason.as_bytes());
                 let rendered = denial.render(&correlation_id, now, request.is_grpc);
-                let responding =
-                    Responding { correlation_id, started: now, limit: None, is_clean: false };
+                let responding = Responding {
+                    correlation_id,
+                    started: now,
+                    limit: None,
+                    ticket: Ticket::default(),
+                    is_clean: false,
+                };
                 Outcome::Deny(rendered, responding)
             }
         }
@@ -174,9 +183,18 @@ impl Plugin for Gatekeeper {
     fn on_response_headers(
         &mut self,
         host: impl RequestHost,
-        stream: Responding,
+        stream: &mut Responding,
         effects: &mut dyn Effects,
     ) {
+        let now = host.now();
+        if !stream.ticket.is_empty() {
+            let status = effects.header(":status").and_then(|status| number(&status));
+            // An answer without a status is none that went well.
+            let successful = status.is_some_and(|status| {
+                Skip::is_successful(status, effects.header("grpc-status").as_deref())
+            });
+            stream.ticket.settle(&host, successful, now);
+        }
         let mut write = |name: &str, value: &str| {
             if stream.is_clean {
                 effects.add_header(name, value);
@@ -185,10 +203,20 @@ impl Plugin for Gatekeeper {
             }
         };
         write(headers::CORRELATION_ID, &stream.correlation_id);
-        let took = host.now().millis_since(stream.started);
+        let took = now.millis_since(stream.started);
         write(headers::RESPONSE_TIME, &took.to_string());
         if let Some(limit) = stream.limit {
-            limit.for_each_header(write);
+            limit.for_each_header(self.document.limit_headers, write);
         }
     }
+
+    fn on_end(&mut self, host: impl RequestHost, mut stream: Responding) {
+        if !stream.ticket.is_empty() {
+            stream.ticket.release(&host);
+        }
+    }
+}
+
+fn number(text: &[u8]) -> Option<u16> {
+    core::str::from_utf8(text).ok()?.parse().ok()
 }

@@ -100,6 +100,8 @@ impl ForeignFunctions for &Fake {
 
 #[derive(Debug, Default)]
 struct Recorded {
+    /// What the message has.
+    has: Vec<(&'static str, &'static str)>,
     set: Vec<(String, String)>,
     rewritten: Vec<(String, Vec<u8>)>,
     removed: Vec<String>,
@@ -119,6 +121,10 @@ impl Effects for Recorded {
     }
     fn remove_header(&mut self, name: &str) {
         self.removed.push(name.to_owned());
+    }
+    fn header(&self, name: &str) -> Option<Vec<u8>> {
+        let (_, value) = self.has.iter().find(|(known, _)| *known == name)?;
+        Some(value.as_bytes().to_vec())
     }
     fn set_filter_state(&mut self, key: &str, value: &[u8]) {
         self.state.push((key.to_owned(), value.to_vec()));

@@ -8,8 +8,12 @@ use prometheus::{IntCounterVec, Opts};
 pub enum Outcome {
     /// Something was revoked.
     Revoked,
-    /// What is revoked was listed.
+    /// What is revoked was listed, or whose limits are used up.
     Listed,
+    /// Somebody has looked at a count of a limit.
+    Inspected,
+    /// A limit was reset.
+    Reset,
     /// No credential, or a wrong one.
     Unauthenticated,
     /// It makes no sense.
@@ -23,6 +27,8 @@ impl Outcome {
         match self {
             Self::Revoked => "revoked",
             Self::Listed => "listed",
+            Self::Inspected => "inspected",
+            Self::Reset => "reset",
             Self::Unauthenticated => "unauthenticated",
             Self::Invalid => "invalid",
             Self::Unavailable => "unavailable",

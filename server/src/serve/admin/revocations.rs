@@ -3,21 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{RawQuery, State};
+use axum::extract::{FromRef, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use postern_request::{Denial, ErrorCode, UnixMillis};
+use axum::routing::get;
+use axum::{Extension, Router};
+use postern_document::Document;
+use postern_request::UnixMillis;
 use postern_revocation::Revocation;
 use postern_store::StoreError;
-use postern_store::durable::RevocationRecord;
+use postern_store::bus::RevocationBus;
+use postern_store::durable::{DurableStore, RevocationRecord};
 use serde_json::{Value, json};
 
 use super::metrics::Outcome;
-use super::order::{Order, Page, Senseless};
-use super::{Admin, Caller};
+use super::order::{Order, Page};
+use super::refusal::{senseless, unread, within};
+use super::{Admin, Caller, wrong_method};
 use crate::revoking;
 use crate::serve::http;
 
@@ -25,6 +29,42 @@ use crate::serve::http;
 const BUS_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the store may take.
 const STORE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where revocations are kept, and who is told of them.
+pub type Stores = (Arc<dyn DurableStore>, Arc<dyn RevocationBus>);
+
+#[derive(Clone)]
+struct Revocations {
+    admin: Arc<Admin>,
+    store: Arc<dyn DurableStore>,
+    bus: Arc<dyn RevocationBus>,
+    /// Whose tokens are meant where nobody says.
+    own_issuer: Option<Arc<str>>,
+    /// Whose tokens this gateway takes.
+    issuers: Arc<[String]>,
+}
+
+impl FromRef<Revocations> for Arc<Admin> {
+    fn from_ref(revocations: &Revocations) -> Self {
+        Self::clone(&revocations.admin)
+    }
+}
+
+/// The routes, without the check of the credential.
+pub(super) fn routes(admin: Arc<Admin>, stores: Stores, document: &Document) -> Router {
+    let (store, bus) = stores;
+    let issuers = document.issuers.iter().map(|entry| entry.issuer.issuer.clone());
+    let revocations = Revocations {
+        admin,
+        store,
+        bus,
+        own_issuer: document.issuer.as_deref().map(Arc::from),
+        issuers: issuers.collect(),
+    };
+    Router::new()
+        .route("/admin/revocations", get(list).post(revoke).fallback(wrong_method))
+        .with_state(revocations)
+}
 
 /// What was revoked.
 struct Revoked {
@@ -36,29 +76,30 @@ struct Revoked {
 }
 
 /// `POST`: revokes. Committed to the durable store when it answers.
-pub(super) async fn revoke(
-    State(admin): State<Arc<Admin>>,
+async fn revoke(
+    State(revocations): State<Revocations>,
     Extension(caller): Extension<Caller>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let now = (admin.clock)();
+    let admin = &revocations.admin;
+    let (own_issuer, now) = (revocations.own_issuer.as_deref(), (admin.clock)());
     let order = body
         .map_err(|rejection| unread(&rejection))
-        .and_then(|body| Order::read(&body, admin.own_issuer.as_deref(), now).map_err(senseless));
+        .and_then(|body| Order::read(&body, own_issuer, now).map_err(|error| senseless(&error)));
     let order = match order {
         Ok(order) => order,
-        Err(denial) => return refuse(&admin, &caller, Outcome::Invalid, &denial),
+        Err(denial) => return admin.invalid(&caller, &denial),
     };
     // In a task of its own: a caller that goes away does not stop it between store and bus.
-    let working = Arc::clone(&admin);
+    let working = revocations.clone();
     let done = tokio::spawn(async move { commit(&working, order, now).await });
     let revoked = match done.await {
         Ok(Ok(revoked)) => revoked,
-        Ok(Err(error)) => return unavailable(&admin, &caller, &error.to_string()),
-        Err(error) => return unavailable(&admin, &caller, &error.to_string()),
+        Ok(Err(error)) => return admin.unavailable(&caller, "durable", &error.to_string()),
+        Err(error) => return admin.unavailable(&caller, "durable", &error.to_string()),
     };
     let revocation = &revoked.order.revocation;
-    let issuer_known = admin.issuers.iter().any(|issuer| issuer == revocation.issuer());
+    let issuer_known = revocations.issuers.iter().any(|issuer| issuer == revocation.issuer());
     log(&caller, &revoked, issuer_known);
     admin.metrics.answered(Outcome::Revoked);
     let reason = revoked.order.reason.as_deref();
@@ -72,12 +113,16 @@ pub(super) async fn revoke(
 }
 
 /// The store first, which is the truth; then the bell, which wakes this server, too.
-async fn commit(admin: &Admin, order: Order, now: UnixMillis) -> Result<Revoked, StoreError> {
+async fn commit(
+    revocations: &Revocations,
+    order: Order,
+    now: UnixMillis,
+) -> Result<Revoked, StoreError> {
     let reason = order.reason.clone();
-    let committed = revoking::commit(admin.store.as_ref(), &order.revocation, reason, now);
+    let committed = revoking::commit(revocations.store.as_ref(), &order.revocation, reason, now);
     let seq = within(STORE_PATIENCE, committed).await?;
-    let revocations = [order.revocation.clone()];
-    let told = within(BUS_PATIENCE, admin.bus.publish(seq, &revocations, now)).await;
+    let revoked = [order.revocation.clone()];
+    let told = within(BUS_PATIENCE, revocations.bus.publish(seq, &revoked, now)).await;
     if let Err(error) = &told {
         tracing::warn!(%error, "revoked, but the other servers cannot be told: they find out later");
     }
@@ -109,23 +154,24 @@ fn log(caller: &Caller, revoked: &Revoked, issuer_known: bool) {
 }
 
 /// `GET`: what is revoked and has not expired, by sequence number.
-pub(super) async fn list(
-    State(admin): State<Arc<Admin>>,
+async fn list(
+    State(revocations): State<Revocations>,
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Response {
+    let (admin, store) = (&revocations.admin, &revocations.store);
     let page = match Page::read(query.as_deref()) {
         Ok(page) => page,
-        Err(error) => return refuse(&admin, &caller, Outcome::Invalid, &senseless(error)),
+        Err(error) => return admin.invalid(&caller, &senseless(&error)),
     };
     let now = (admin.clock)();
     let read = async {
-        let entries = admin.store.revocations_since(page.after, page.limit, now).await?;
-        Ok::<_, StoreError>((entries, admin.store.count_revocations(now).await?))
+        let entries = store.revocations_since(page.after, page.limit, now).await?;
+        Ok::<_, StoreError>((entries, store.count_revocations(now).await?))
     };
     let (records, total) = match within(STORE_PATIENCE, read).await {
         Ok(read) => read,
-        Err(error) => return unavailable(&admin, &caller, &error.to_string()),
+        Err(error) => return admin.unavailable(&caller, "durable", &error.to_string()),
     };
     let is_full = u32::try_from(records.len()).is_ok_and(|length| length >= page.limit);
     let next = records.last().map(|record| record.seq).filter(|_| is_full);
@@ -159,38 +205,4 @@ fn entry(
         "revoked_at": revoked_at.to_rfc3339(),
         "reason": reason,
     })
-}
-
-async fn within<T>(
-    patience: Duration,
-    call: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    match tokio::time::timeout(patience, call).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
-    }
-}
-
-fn unread(rejection: &BytesRejection) -> Denial {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Denial::new(ErrorCode::PayloadTooLarge, "body_too_large");
-    }
-    Denial::new(ErrorCode::BadRequest, "body_unread")
-}
-
-fn senseless(error: Senseless) -> Denial {
-    let mut denial = Denial::new(ErrorCode::BadRequest, "request_senseless");
-    denial.description = Some(error.to_string().into());
-    denial
-}
-
-fn unavailable(admin: &Admin, caller: &Caller, error: &str) -> Response {
-    let correlation_id = &caller.correlation_id;
-    tracing::error!(correlation_id, error, "the durable store failed the admin API");
-    refuse(admin, caller, Outcome::Unavailable, &Denial::unavailable("store_unavailable", 1))
-}
-
-fn refuse(admin: &Admin, caller: &Caller, outcome: Outcome, denial: &Denial) -> Response {
-    admin.metrics.answered(outcome);
-    http::deny(denial, &caller.correlation_id)
 }

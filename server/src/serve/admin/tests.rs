@@ -1,13 +1,16 @@
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::Request as HttpRequest;
 use axum::http::header;
 use clap::Parser as _;
+use postern_document::Document;
 use postern_jose::base64url;
 use postern_request::UnixMillis;
 use postern_revocation::{Revocation, RevocationKind};
-use postern_store::bus::{LocalBus, Wakeup, Wakeups};
-use postern_store::durable::NewRevocation;
+use postern_store::MemoryStore;
+use postern_store::bus::{LocalBus, RevocationBus, Wakeup, Wakeups};
 use postern_store::durable::memory::MemoryDurableStore;
+use postern_store::durable::{DurableStore, NewRevocation};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -53,8 +56,14 @@ impl Fixture {
             other => panic!("{other:?}"),
         };
         let bus: Arc<dyn RevocationBus> = Arc::<LocalBus>::clone(&self.bus);
-        let store = with_store.then(|| (Arc::clone(&self.store), bus));
-        build(&arguments, &document(), store, &self.registry)
+        let stores = with_store.then(|| (Arc::clone(&self.store), bus));
+        let counting = Counting {
+            document: Arc::new(ArcSwap::from_pointee(document())),
+            rules: None,
+            store: Arc::new(MemoryStore::default()),
+            busy: Vec::new(),
+        };
+        build(&arguments, counting, stores, &self.registry)
     }
 
     fn router(&self) -> Router {
@@ -251,9 +260,14 @@ async fn what_it_takes_is_there_or_there_is_no_api() {
     let fixture = Fixture::new();
     let file = ["--admin-token-file", "FILE"];
     let other_roles = ["--admin-token-file", "FILE", "--roles", "decide,message"];
-    for (options, with_store) in [(&[][..], true), (&file[..], false), (&other_roles[..], true)] {
+    for (options, with_store) in [(&[][..], true), (&[][..], false), (&other_roles[..], true)] {
         assert!(fixture.build(options, with_store).unwrap().is_none(), "{options:?}");
     }
+    // Without a store there is nothing to revoke in; limits have one all the same.
+    let without_store = fixture.build(&file, false).unwrap().unwrap();
+    assert_eq!(list(&without_store, "").await.status, 404);
+    let top = send(&without_store, request("GET", "/admin/limits/top", "")).await;
+    assert_eq!((top.status, &top.body), (200, &json!({"keys": []})));
     std::fs::write(fixture.folder.path().join("token"), "short").unwrap();
     let error = format!("{:#}", fixture.build(&file, true).unwrap_err());
     assert!(error.contains("--admin-token-file") && !error.contains("short"), "{error}");

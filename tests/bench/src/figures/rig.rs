@@ -43,7 +43,7 @@ impl FeedServer {
         let (redis, redis_port) = launcher.redis(folder, Place::Anywhere).await?;
         let volatile = format!("redis://127.0.0.1:{redis_port}");
         let options = station::options(folder, &document, &volatile, Some(&database));
-        let (process, ports) = launcher.postern(&options, Place::Anywhere).await?;
+        let (process, ports) = launcher.postern(&options, &[], Place::Anywhere).await?;
         let mut server = Self { process, ports, database, redis_port, redis };
         let records = f64::from(revoked.count());
         let hears = |metrics: &ServerMetrics| metrics.sum("postern_feed_wake_ups_lost") < 0.5;

@@ -94,6 +94,9 @@ fn responses_are_written_over_unless_envoy_has_cleaned_them() {
         }
         fn rewrite_header(&mut self, _: &str, _: &[u8]) {}
         fn remove_header(&mut self, _: &str) {}
+        fn header(&self, _: &str) -> Option<Vec<u8>> {
+            None
+        }
         fn set_filter_state(&mut self, _: &str, _: &[u8]) {}
         fn log(&mut self, _: &str) {}
     }
@@ -108,16 +111,17 @@ fn responses_are_written_over_unless_envoy_has_cleaned_them() {
     for clean in [false, true] {
         gatekeeper.clean_responses = clean;
         let asked = gatekeeper.on_request_headers(&fake, &list(&limited), &mut Recorded::default());
-        let Outcome::Continue(Some(stream)) = asked else { panic!("{asked:?}") };
+        let Outcome::Continue(Some(mut stream)) = asked else { panic!("{asked:?}") };
         let mut only = Only { adds: clean, written: Vec::new() };
-        gatekeeper.on_response_headers(&fake, stream, &mut only);
+        gatekeeper.on_response_headers(&fake, &mut stream, &mut only);
         assert_eq!(only.written.len(), 9, "{:?}", only.written);
     }
     // Its own answers have the headers of their denial already.
     let refused = list(&[(":path", "/limited")]);
     let asked = gatekeeper.on_request_headers(&fake, &refused, &mut Recorded::default());
-    let Outcome::Deny(_, stream) = asked else { panic!("{asked:?}") };
-    gatekeeper.on_response_headers(&fake, stream, &mut Only { adds: false, written: Vec::new() });
+    let Outcome::Deny(_, mut stream) = asked else { panic!("{asked:?}") };
+    let mut only = Only { adds: false, written: Vec::new() };
+    gatekeeper.on_response_headers(&fake, &mut stream, &mut only);
 }
 
 #[test]

@@ -1,0 +1,68 @@
+//! What a limit counts by.
+
+use postern_limits::key::KeyPart;
+use postern_request::headers::is_lowercase_name;
+
+use crate::model::{ClaimSource, JwtIssuer};
+use crate::problem::{Problems, told};
+use crate::raw::RawLimit;
+
+const MAX_KEY_PARTS: usize = 8;
+
+pub(super) fn check(
+    raw: &RawLimit,
+    issuers: &[JwtIssuer],
+    path: &str,
+    problems: &mut Problems,
+) -> (Vec<KeyPart>, Vec<ClaimSource>) {
+    let path = told!("{path}.key");
+    if raw.key.is_empty() || raw.key.len() > MAX_KEY_PARTS {
+        let message = told!("name 1 to {MAX_KEY_PARTS} things to count by, for example [ip]");
+        problems.report_as(raw.at, &path, message);
+    }
+    let mut parts: Vec<KeyPart> = Vec::with_capacity(raw.key.len());
+    let mut claims = Vec::new();
+    for text in &raw.key {
+        let message = match KeyPart::parse(text) {
+            None => {
+                "expected ip, claim.NAME, api_key, header.NAME, path.NAME, method, host, service \
+                 or route"
+                    .to_owned()
+            }
+            Some(KeyPart::Header(name)) if !is_lowercase_name(&name) => {
+                "write the header's name in lower case".to_owned()
+            }
+            Some(part) if parts.contains(&part) => "this part is there twice".to_owned(),
+            Some(part) => {
+                let found = sources(&part, issuers);
+                let is_known = !found.is_empty() || !matches!(part, KeyPart::Claim(_));
+                parts.push(part);
+                claims.extend(found);
+                // An issuer with a problem is not among those that were handed in.
+                if is_known || problems.any_below("credentials") {
+                    continue;
+                }
+                "limits know a claim by the header that it becomes: name both in `claim_headers` \
+                 of its issuer"
+                    .to_owned()
+            }
+        };
+        problems.report_as(text.at, &path, message);
+    }
+    (parts, claims)
+}
+
+/// Where a claim is found in the tokens of each issuer whose tokens have it.
+fn sources(part: &KeyPart, issuers: &[JwtIssuer]) -> Vec<ClaimSource> {
+    let KeyPart::Claim(name) = part else { return Vec::new() };
+    let source = |issuer: &JwtIssuer| {
+        let issuer = &issuer.issuer;
+        let (header, _) = issuer.rules.claim_headers.iter().find(|(_, claim)| claim == name)?;
+        Some(ClaimSource {
+            claim: name.clone(),
+            issuer: issuer.issuer.clone(),
+            header: header.clone(),
+        })
+    };
+    issuers.iter().filter_map(source).collect()
+}

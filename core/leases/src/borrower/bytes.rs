@@ -1,0 +1,121 @@
+//! A borrower as bytes, little-endian, for stores that keep bytes.
+
+use postern_request::UnixMillis;
+
+use super::{Borrower, MAX_BOOST};
+use crate::demand::Demand;
+use crate::lender::LeaseId;
+
+/// How many bytes an encoded [`Borrower`] has.
+pub const ENCODED_BYTES: usize = 64;
+
+/// A moment is kept in 48 bits of milliseconds: until the year 10889.
+const MAX_MOMENT: u64 = (1 << 48) - 1;
+
+const HOLDS: u8 = 1;
+const REFUSED: u8 = 2;
+const RAN_DRY: u8 = 4;
+
+impl Borrower {
+    /// The state as bytes: lease id (16), born (6), life, seen (2 each), granted, left, spent,
+    /// debt, demand's rate, count and second, remaining, reset (4 each), flags, boost (1 each).
+    #[must_use]
+    pub fn encode(&self) -> [u8; ENCODED_BYTES] {
+        let mut bytes = [0; ENCODED_BYTES];
+        let mut to = Writer(&mut bytes);
+        let [b0, b1, b2, b3, b4, b5, _, _] = self.born.0.min(MAX_MOMENT).to_le_bytes();
+        to.put(self.id.0);
+        to.put([b0, b1, b2, b3, b4, b5]);
+        to.put(self.life_ms.to_le_bytes());
+        to.put(self.seen_ms.to_le_bytes());
+        for number in [
+            self.granted,
+            self.left,
+            self.spent,
+            self.debt,
+            self.demand.rate,
+            self.demand.counted,
+            self.demand.since,
+            self.remaining,
+            self.reset_at,
+        ] {
+            to.put(number.to_le_bytes());
+        }
+        let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+        let flags =
+            flag(self.holds, HOLDS) | flag(self.refused, REFUSED) | flag(self.ran_dry, RAN_DRY);
+        to.put([flags, self.boost]);
+        bytes
+    }
+
+    /// Reads what [`Borrower::encode`] wrote; anything else is a borrower that knows nothing.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Self {
+        Self::read(bytes).unwrap_or_default()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut from = Reader(bytes);
+        let id = LeaseId(from.get::<16>()?);
+        let [b0, b1, b2, b3, b4, b5] = from.get::<6>()?;
+        let born = UnixMillis(u64::from_le_bytes([b0, b1, b2, b3, b4, b5, 0, 0]));
+        let (life_ms, seen_ms) = (from.short()?, from.short()?);
+        let (granted, left, spent, debt) =
+            (from.number()?, from.number()?, from.number()?, from.number()?);
+        let demand =
+            Demand { rate: from.number()?, counted: from.number()?, since: from.number()? };
+        let (remaining, reset_at) = (from.number()?, from.number()?);
+        let [flags, boost] = from.get::<2>()?;
+        let known = flags & !(HOLDS | REFUSED | RAN_DRY) == 0 && boost <= MAX_BOOST;
+        if !known || left > granted || !from.0.is_empty() {
+            return None;
+        }
+        let is_set = |bit: u8| flags & bit != 0;
+        Some(Self {
+            id,
+            holds: is_set(HOLDS),
+            born,
+            life_ms,
+            seen_ms,
+            granted,
+            left,
+            spent,
+            debt,
+            demand,
+            remaining,
+            reset_at,
+            refused: is_set(REFUSED),
+            ran_dry: is_set(RAN_DRY),
+            boost,
+        })
+    }
+}
+
+struct Writer<'a>(&'a mut [u8]);
+
+impl Writer<'_> {
+    fn put<const N: usize>(&mut self, value: [u8; N]) {
+        if let Some((head, rest)) = core::mem::take(&mut self.0).split_first_chunk_mut::<N>() {
+            *head = value;
+            self.0 = rest;
+        }
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn get<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*head)
+    }
+
+    fn short(&mut self) -> Option<u16> {
+        self.get().map(u16::from_le_bytes)
+    }
+
+    fn number(&mut self) -> Option<u32> {
+        self.get().map(u32::from_le_bytes)
+    }
+}

@@ -1,0 +1,147 @@
+//! What tests of counts share: a document with limits, and the server's decision that counts.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use postern_document::Document;
+use postern_ext_authz::{
+    Answer, ApiKeys, Authorizer, Incoming, IssuerKeys, Metrics, Parts, Revoked, Tickets,
+};
+use postern_jose::{VerifiedToken, base64url};
+use postern_request::{Denial, UnixMillis};
+use postern_store::MemoryStore;
+use postern_store::limiter::Limiter;
+use postern_store::volatile::VolatileStore;
+use postern_telemetry::MetricsRegistry;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+pub const ISSUER: &str = "https://one.test";
+const OTHER_ISSUER: &str = "https://two.test";
+pub const API_KEY: &str = "pk_one_secret";
+pub const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+const JWKS: &str = include_str!("../../../core/jose/tests/keys/jwks.json");
+
+struct NothingRevoked;
+
+impl Revoked for NothingRevoked {
+    fn check(&self, _: &Document, _: &VerifiedToken, _: UnixMillis) -> Result<(), Denial> {
+        Ok(())
+    }
+}
+
+/// One server.
+pub struct Gateway {
+    pub document: Arc<ArcSwap<Document>>,
+    pub store: Arc<dyn VolatileStore>,
+    pub authorizer: Arc<Authorizer>,
+}
+
+impl Gateway {
+    pub fn new() -> Self {
+        let document = document();
+        let store: Arc<dyn VolatileStore> = Arc::new(MemoryStore::default());
+        let registry = MetricsRegistry::new("test", Instant::now()).unwrap();
+        let keys = Arc::new(IssuerKeys::new(&document));
+        let document = Arc::new(ArcSwap::from_pointee(document));
+        let authorizer = Authorizer::new(Parts {
+            document: Arc::clone(&document),
+            keys,
+            // Nobody's signature will do: this is about what is counted.
+            check_signature: Arc::new(|_, _, _| Ok(true)),
+            check_proof_signature: Arc::new(|_, _, _| Ok(true)),
+            revoked: Arc::new(NothingRevoked),
+            api_keys: ApiKeys::new(None),
+            limiter: Arc::new(Limiter::new(Arc::clone(&store), Arc::default())),
+            store: Arc::clone(&store),
+            tickets: Tickets::derived_from(b"for the test"),
+            metrics: Metrics::new(&registry).unwrap(),
+        });
+        Self { document, store, authorizer: Arc::new(authorizer) }
+    }
+
+    /// A request that must pass.
+    pub async fn send(&self, request: &Incoming) {
+        if let Answer::Deny(denial) = self.authorizer.check(request, NOW).await {
+            panic!("{request:?}: {}", denial.body);
+        }
+    }
+}
+
+pub fn get(target: &str, address: &str, headers: &[(&str, &str)]) -> Incoming {
+    let headers = headers.iter();
+    Incoming {
+        method: "GET".to_owned(),
+        scheme: "https".to_owned(),
+        authority: "A.test:443".to_owned(),
+        target: target.to_owned(),
+        headers: headers
+            .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+            .collect(),
+        address: Some(address.parse::<IpAddr>().unwrap()),
+        certificate: None,
+    }
+}
+
+/// What `authorization` says of a caller with a token of [`ISSUER`].
+pub fn bearer(claims: &Value) -> String {
+    let mut all = json!({"iss": ISSUER, "aud": "gateway", "exp": NOW.as_secs() + 60});
+    for (name, value) in claims.as_object().unwrap() {
+        all[name] = value.clone();
+    }
+    let encoded = |part: &Value| base64url::encode(part.to_string().as_bytes());
+    let header = encoded(&json!({"alg": "RS256", "kid": "rsa"}));
+    format!("Bearer {header}.{}.{}", encoded(&all), base64url::encode(&[0; 256]))
+}
+
+fn document() -> Document {
+    let issuer = |name: &str| {
+        json!({"issuer": name, "audiences": ["gateway"], "jwks": {"inline": JWKS},
+               "claim_headers": {"x-org": "org"}})
+    };
+    let hash: String = Sha256::digest(API_KEY).iter().map(|byte| format!("{byte:02x}")).collect();
+    let route = |name: &str, path: &str, service: &str, auth: Value, limits: &[&str]| {
+        json!({"name": name, "match": {"path": path}, "service": service, "auth": auth,
+               "limits": limits})
+    };
+    let anybody = json!({"any": ["jwt", "api_key"], "optional": true});
+    let document = json!({
+        "version": 1,
+        "services": {"s": {"upstream": "h:1"}, "t": {"upstream": "h:1"}},
+        "credentials": {
+            "jwt": {"issuers": [issuer(ISSUER), issuer(OTHER_ISSUER)]},
+            "api_key": {"keys": [{"id": "one", "sha256": hash, "subject": "machine"}]},
+        },
+        "limits": {
+            "user": {"key": ["claim.sub"], "mode": "exact", "rate": "5/1m",
+                     "tiers": {"premium": "50/1m", "enterprise": "unlimited"},
+                     "clients": {"app": "9/1m"}},
+            "place": {"key": ["ip", "header.x-tenant", "method", "host"], "mode": "exact",
+                      "algorithm": "token_bucket", "rate": "10/1s", "burst": 20},
+            "org": {"key": ["claim.org", "claim.client_id", "claim.tier"], "mode": "exact",
+                    "rate": "5/1m"},
+            "item": {"key": ["path.id", "path.rest"], "mode": "exact", "rate": "5/1m"},
+            "each": {"key": ["route"], "mode": "exact", "rate": "5/1m"},
+            "all": {"key": ["service"], "mode": "exact", "rate": "5/1m"},
+            "machine": {"key": ["api_key"], "mode": "exact", "in_flight": 3},
+            "near": {"key": ["ip"], "mode": "local", "rate": "5/1m"},
+            "spare": {"key": ["ip"], "mode": "exact", "rate": "5/1m"},
+        },
+        "routes": [
+            route("user", "/user", "s", anybody, &["user"]),
+            route("place", "/place", "s", json!("none"), &["place", "near"]),
+            route("org", "/org", "s", json!({"any": ["jwt"]}), &["org"]),
+            route("item", "/item/{id}/{rest=**}", "s", json!("none"), &["item"]),
+            route("one", "/one", "s", json!("none"), &["each", "all"]),
+            route("two", "/two", "s", json!("none"), &["each", "all"]),
+            route("three", "/three", "t", json!("none"), &["each", "all"]),
+            route("machine", "/machine", "s", json!({"any": ["api_key"]}), &["machine"]),
+        ],
+    });
+    match postern_document::from_json(document.to_string().as_bytes()) {
+        Ok(document) => document,
+        Err(problems) => panic!("{problems:#?}"),
+    }
+}

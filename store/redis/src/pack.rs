@@ -1,0 +1,176 @@
+//! Keys and arguments of the scripts. Nothing is formatted and little allocated: every decision
+//! comes by here.
+
+use std::io::Write as _;
+
+use postern_limits::{Algorithm, Anchor, Period};
+use postern_store::volatile::{CircuitAsk, GiveBack, LimitAsk, LimitKey, ReplayKey, Take};
+use redis::cluster_routing::Slot;
+use redis::{Cmd, RedisWrite as _};
+
+use crate::script::Scripts;
+
+/// Room for a key and for the arguments of one limit.
+const BYTES: usize = 128;
+/// A limit's key and, for most algorithms, its arguments.
+const ARGUMENTS: usize = 6;
+
+/// What keys of limits begin with; each algorithm has its own type of value.
+const PREFIXES: [&str; 5] = [
+    "postern:rate:window:{",
+    "postern:rate:bucket:{",
+    "postern:rate:gcra:{",
+    "postern:rate:log:{",
+    "postern:rate:inflight:{",
+];
+
+fn prefix(take: &Take) -> &'static str {
+    let [window, bucket, gcra, log, in_flight] = PREFIXES;
+    match take {
+        Take::Rate { spec, .. } => match spec.algorithm() {
+            Algorithm::SlidingWindow | Algorithm::FixedWindow => window,
+            Algorithm::TokenBucket => bucket,
+            Algorithm::Gcra => gcra,
+            Algorithm::SlidingLog => log,
+        },
+        Take::InFlight { .. } => in_flight,
+    }
+}
+
+/// The binding limits and then those that are only tried out: the order in which they are asked.
+pub(crate) fn ordered(limits: &[LimitAsk]) -> impl Iterator<Item = &LimitAsk> {
+    let binding = limits.iter().filter(|limit| !limit.shadow);
+    binding.chain(limits.iter().filter(|limit| limit.shadow))
+}
+
+/// A call of `decide.lua`.
+pub(crate) fn decide(
+    scripts: &Scripts,
+    looks: bool,
+    limits: &[LimitAsk],
+    circuit: Option<&CircuitAsk>,
+) -> Cmd {
+    let keys = limits.len() + usize::from(circuit.is_some());
+    let room = (limits.len() + 1) * BYTES;
+    let mut call = scripts.decide.call(keys, 4 + limits.len() * ARGUMENTS, room);
+    if let Some(circuit) = circuit {
+        call.arg(circuit_key(&circuit.service));
+    }
+    for limit in ordered(limits) {
+        push_key(&mut call, prefix(&limit.take), limit.key);
+    }
+    call.arg(if looks { "0" } else { "1" });
+    match circuit {
+        Some(circuit) => call.arg(circuit.settings.probe_wait_ms()),
+        None => call.arg(""),
+    };
+    call.arg(limits.iter().filter(|limit| !limit.shadow).count());
+    for limit in ordered(limits) {
+        push_arguments(&mut call, &limit.take);
+    }
+    call
+}
+
+/// A call of `give_back.lua`.
+pub(crate) fn give_back(scripts: &Scripts, taken: &[GiveBack]) -> Cmd {
+    let arguments = taken.len() * ARGUMENTS;
+    let mut call = scripts.give_back.call(taken.len(), arguments, taken.len() * BYTES);
+    for taken in taken {
+        push_key(&mut call, prefix(&taken.take), taken.key);
+    }
+    for taken in taken {
+        push_arguments(&mut call, &taken.take);
+    }
+    call
+}
+
+/// A call of `record.lua`.
+pub(crate) fn record(scripts: &Scripts, circuit: &CircuitAsk, success: bool) -> Cmd {
+    let mut call = scripts.record.call(1, 4, BYTES);
+    call.arg(circuit_key(&circuit.service));
+    call.arg(u8::from(success));
+    call.arg(circuit.settings.consecutive_failures).arg(circuit.settings.recovery_ms);
+    call
+}
+
+/// Forgets a key, whatever it counts.
+pub(crate) fn forget(key: LimitKey) -> Cmd {
+    let mut command = redis::cmd("DEL");
+    for prefix in PREFIXES {
+        push_key(&mut command, prefix, key);
+    }
+    command
+}
+
+/// One command, so that of two at the same time one is the first.
+pub(crate) fn remember(key: ReplayKey, keep_ms: u64) -> Cmd {
+    let mut command = redis::cmd("SET");
+    command.arg(format!("postern:dpop:jti:{{{}}}", key.to_hex()));
+    command.arg(1).arg("NX").arg("PX").arg(keep_ms.max(1));
+    command
+}
+
+/// Where a cluster keeps an owner's keys.
+pub(crate) fn slot(key: LimitKey) -> Slot {
+    let mut owner = [0; 16];
+    hex(&key.owner.to_be_bytes(), &mut owner);
+    Slot::for_key(owner)
+}
+
+fn circuit_key(service: &str) -> String {
+    format!("postern:circuit:{{{service}}}")
+}
+
+fn push_key(command: &mut Cmd, prefix: &str, key: LimitKey) {
+    let (mut owner, mut hash) = ([0; 16], [0; 32]);
+    hex(&key.owner.to_be_bytes(), &mut owner);
+    hex(&key.hash, &mut hash);
+    let mut argument = command.writer_for_next_arg();
+    for part in [prefix.as_bytes(), &owner, b"}:", &hash] {
+        // A command's own memory takes whatever is written.
+        let _ = argument.write_all(part);
+    }
+}
+
+/// As `limits.lua` has them.
+fn push_arguments(command: &mut Cmd, take: &Take) {
+    let (spec, cost) = match *take {
+        Take::Rate { spec, cost } => (spec, cost),
+        Take::InFlight { spec, id } => {
+            command.arg("i").arg(id).arg(spec.max()).arg(spec.life_ms());
+            return;
+        }
+    };
+    // What never fits does not fit by one: the scripts' numbers stay small.
+    let cost = cost.min(spec.capacity().saturating_add(1));
+    let rate = spec.rate();
+    let kind = match (spec.algorithm(), spec.anchor(), rate.period()) {
+        (Algorithm::SlidingWindow, ..) => "w",
+        (Algorithm::TokenBucket, ..) => "b",
+        (Algorithm::Gcra, ..) => "g",
+        (Algorithm::SlidingLog, ..) => "l",
+        (Algorithm::FixedWindow, Anchor::FirstHit, _) => "h",
+        (Algorithm::FixedWindow, Anchor::Clock, Period::Month) => "m",
+        (Algorithm::FixedWindow, Anchor::Clock, Period::Millis(_)) => "f",
+    };
+    command.arg(kind).arg(cost).arg(rate.requests());
+    match spec.algorithm() {
+        Algorithm::SlidingLog | Algorithm::FixedWindow => command.arg(rate.period_ms()),
+        Algorithm::SlidingWindow => command.arg(spec.period_ticks()).arg(spec.tick_ms()),
+        Algorithm::TokenBucket | Algorithm::Gcra => {
+            command.arg(spec.period_ticks()).arg(spec.tick_ms()).arg(spec.burst())
+        }
+    };
+}
+
+/// Lower-case hexadecimal, of as many bytes as there is room for.
+fn hex(bytes: &[u8], text: &mut [u8]) {
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+    let (pairs, _) = text.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = [digit(byte >> 4), digit(byte & 0xf)];
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+use postern_circuit::Settings;
+use postern_limits::{InFlight, Rate, Spec};
+
+use super::*;
+
+/// The words of a command.
+fn words(command: &Cmd) -> Vec<String> {
+    let packed = String::from_utf8(command.get_packed_command()).unwrap();
+    // Every other line says how long the next one is.
+    packed.split("\r\n").skip(2).step_by(2).map(str::to_owned).collect()
+}
+
+fn key(owner: u64, last: u8) -> LimitKey {
+    let mut hash = [0xab; 16];
+    hash[15] = last;
+    LimitKey { owner, hash }
+}
+
+fn rate(algorithm: Algorithm, text: &str, burst: Option<u64>, anchor: Anchor, cost: u64) -> Take {
+    let spec = Spec::new(algorithm, Rate::parse(text).unwrap(), burst, anchor).unwrap();
+    Take::Rate { spec, cost }
+}
+
+fn ask(key: LimitKey, take: Take) -> LimitAsk {
+    LimitAsk { key, take, shadow: false }
+}
+
+#[test]
+fn every_algorithm_has_its_key_and_its_arguments() {
+    use Algorithm::{FixedWindow, Gcra, SlidingLog, SlidingWindow, TokenBucket};
+    let in_flight = InFlight::new(50, 60_000).unwrap();
+    for (take, prefix, arguments) in [
+        (rate(SlidingWindow, "9/1m", None, Anchor::Clock, 2), "window", "w 2 9 60000 1"),
+        (
+            rate(SlidingWindow, "4294967295/1h", None, Anchor::Clock, 0),
+            "window",
+            "w 0 4294967295 360000 10",
+        ),
+        (rate(FixedWindow, "9/1m", None, Anchor::Clock, 1), "window", "f 1 9 60000"),
+        (rate(FixedWindow, "9/1m", None, Anchor::FirstHit, 1), "window", "h 1 9 60000"),
+        (rate(FixedWindow, "9/1mo", None, Anchor::Clock, 1), "window", "m 1 9 2678400000"),
+        (rate(TokenBucket, "9/1m", Some(5), Anchor::Clock, 1), "bucket", "b 1 9 60000 1 5"),
+        (rate(Gcra, "9/1m", Some(5), Anchor::Clock, u64::MAX), "gcra", "g 6 9 60000 1 5"),
+        (rate(SlidingLog, "9/1m", None, Anchor::Clock, 9), "log", "l 9 9 60000"),
+        (
+            Take::InFlight { spec: in_flight, id: u64::MAX },
+            "inflight",
+            "i 18446744073709551615 50 60000",
+        ),
+    ] {
+        let key = key(0x1f, 0xcd);
+        let scripts = Scripts::default();
+        let decide = words(&decide(&scripts, false, &[ask(key, take)], None));
+        let name = format!("postern:rate:{prefix}:{{000000000000001f}}:{}cd", "ab".repeat(15));
+        assert_eq!(decide[0], "EVALSHA");
+        assert_eq!(decide[2..7].join(" "), format!("1 {name} 1  1"));
+        assert_eq!(decide[7..].join(" "), arguments);
+        let given_back = words(&give_back(&scripts, &[GiveBack { key, take }]));
+        assert_eq!(given_back[2..4].join(" "), format!("1 {name}"));
+        assert_eq!(given_back[4..].join(" "), arguments);
+        assert!(words(&forget(key)).contains(&name), "{name}");
+    }
+}
+
+#[test]
+fn binding_limits_are_asked_first_and_circuits_before_them() {
+    let window = rate(Algorithm::SlidingWindow, "9/1m", None, Anchor::Clock, 1);
+    let limits = [
+        LimitAsk { shadow: true, ..ask(key(1, 1), window) },
+        ask(key(1, 2), window),
+        ask(key(2, 3), window),
+    ];
+    let circuit = CircuitAsk {
+        service: "payments".to_owned(),
+        settings: Settings { consecutive_failures: 5, recovery_ms: 60_000 },
+    };
+    let packed = words(&decide(&Scripts::default(), true, &limits, Some(&circuit)));
+    assert_eq!(packed[2..4], ["4", "postern:circuit:{payments}"]);
+    for (key, end) in packed[4..7].iter().zip(["02", "03", "01"]) {
+        assert!(key.ends_with(end), "{packed:?}");
+    }
+    assert_eq!(packed[7..10], ["0", "1000", "2"], "looks, a probe's wait, two are binding");
+    let recorded = words(&record(&Scripts::default(), &circuit, false));
+    assert_eq!(recorded[2..].join(" "), "1 postern:circuit:{payments} 0 5 60000");
+}
+
+#[test]
+fn an_owner_has_one_slot() {
+    // redis-cli CLUSTER KEYSLOT 'postern:rate:window:{000000000000001f}:ab'
+    assert_eq!(slot(key(0x1f, 1)), Slot::for_key("postern:rate:window:{000000000000001f}:ab"));
+    assert_eq!(slot(key(0x1f, 1)), slot(key(0x1f, 2)));
+    assert_ne!(slot(key(0x1f, 1)), slot(key(0x20, 1)));
+}
+
+#[test]
+fn what_is_remembered_ends_by_itself() {
+    let key = format!("postern:dpop:jti:{{{}}}", "a0".repeat(32));
+    let packed = words(&remember(ReplayKey([0xa0; 32]), 75_000));
+    assert_eq!(packed[..6], ["SET", key.as_str(), "1", "NX", "PX", "75000"]);
+    assert_eq!(words(&remember(ReplayKey([0xa0; 32]), 0))[5], "1", "Redis takes no life of 0");
+}

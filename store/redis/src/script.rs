@@ -1,0 +1,89 @@
+//! The scripts, and calls of them.
+
+use redis::{Cmd, Pipeline};
+
+/// A script, hashed once.
+#[derive(Debug)]
+pub(crate) struct Script {
+    text: &'static str,
+    sha: String,
+}
+
+impl Script {
+    fn new(text: &'static str) -> Self {
+        Self { text, sha: redis::Script::new(text).get_hash().to_owned() }
+    }
+
+    /// Begins a call: `keys` keys have to follow, and then the arguments. `arguments` and `bytes`
+    /// say what room both together take, so that it is made once.
+    pub(crate) fn call(&self, keys: usize, arguments: usize, bytes: usize) -> Cmd {
+        let mut call = Cmd::with_capacity(3 + arguments, 56 + bytes);
+        call.arg("EVALSHA").arg(&self.sha).arg(keys);
+        call
+    }
+
+    fn load(&self) -> Cmd {
+        let mut load = redis::cmd("SCRIPT");
+        load.arg("LOAD").arg(self.text);
+        load
+    }
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(crate) struct Scripts {
+    pub(crate) decide: Script,
+    pub(crate) give_back: Script,
+    pub(crate) record: Script,
+    pub(crate) publish: Script,
+}
+
+impl Default for Scripts {
+    fn default() -> Self {
+        Self {
+            decide: Script::new(concat!(
+                include_str!("../scripts/limits.lua"),
+                include_str!("../scripts/decide.lua")
+            )),
+            give_back: Script::new(concat!(
+                include_str!("../scripts/limits.lua"),
+                include_str!("../scripts/give_back.lua")
+            )),
+            record: Script::new(include_str!("../scripts/record.lua")),
+            publish: Script::new(include_str!("../scripts/publish.lua")),
+        }
+    }
+}
+
+impl Scripts {
+    /// What makes them known to a server.
+    pub(crate) fn loads(&self) -> Pipeline {
+        let scripts = [&self.decide, &self.give_back, &self.record, &self.publish];
+        let mut loads = Pipeline::with_capacity(scripts.len());
+        for script in scripts {
+            loads.add_command(script.load());
+        }
+        loads
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_names_a_script_by_the_hash_of_what_is_loaded() {
+        let scripts = Scripts::default();
+        let mut call = scripts.publish.call(1, 2, 2);
+        call.arg("k").arg(7);
+        let packed = String::from_utf8(call.get_packed_command()).unwrap();
+        // What `redis-cli SCRIPT LOAD` answers is the SHA-1 of the text.
+        let sha = redis::Script::new(scripts.publish.text).get_hash().to_owned();
+        let expected =
+            format!("*5\r\n$7\r\nEVALSHA\r\n$40\r\n{sha}\r\n$1\r\n1\r\n$1\r\nk\r\n$1\r\n7\r\n");
+        assert_eq!(packed, expected);
+        let loads = String::from_utf8(scripts.loads().get_packed_pipeline()).unwrap();
+        assert_eq!(loads.matches("$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n").count(), 4);
+        assert!(loads.contains(scripts.publish.text));
+    }
+}

@@ -1,0 +1,116 @@
+use super::*;
+
+use postern_circuit::Settings;
+use postern_limits::{Algorithm, Anchor, Rate, Spec};
+
+use crate::hanging::Hanging;
+use crate::volatile::LimitAsk;
+
+fn guarded() -> Guarded<Hanging> {
+    Guarded::with_budget(Hanging::default(), Duration::from_millis(5))
+}
+
+const KEY: LimitKey = LimitKey { owner: 1, hash: [2; 16] };
+
+fn take() -> Take {
+    let rate = Rate::parse("3/1h").unwrap();
+    let spec = Spec::new(Algorithm::SlidingWindow, rate, None, Anchor::Clock).unwrap();
+    Take::Rate { spec, cost: 2 }
+}
+
+fn unavailable<T>(answer: &Result<T, StoreError>) -> bool {
+    matches!(answer, Err(StoreError::Unavailable(_)))
+}
+
+#[tokio::test]
+async fn a_hanging_store_is_given_up_and_then_not_asked() {
+    let guarded = guarded();
+    guarded.store.hang(true);
+    let ask = DecisionAsk::default();
+    for _ in 0..20 {
+        assert!(unavailable(&guarded.decide(&ask, UnixMillis(0)).await));
+    }
+    assert_eq!(guarded.store.asked(), FAILURES);
+    assert!(guarded.is_open());
+    guarded.store.hang(false);
+    tokio::time::sleep(RECOVERY + Duration::from_millis(20)).await;
+    assert!(guarded.decide(&ask, UnixMillis(0)).await.is_ok());
+    assert!(!guarded.is_open());
+}
+
+#[tokio::test]
+async fn nothing_is_the_first_time_while_the_store_hangs() {
+    let guarded = guarded();
+    let see = |key| guarded.remember_once(ReplayKey([key; 32]), 1000, UnixMillis(0));
+    assert_eq!((see(1).await, see(1).await), (Ok(true), Ok(false)));
+    guarded.store.hang(true);
+    for key in 2..10 {
+        assert!(unavailable(&see(key).await));
+    }
+    assert_eq!(guarded.store.asked(), 2 + FAILURES);
+    assert!(guarded.is_open());
+}
+
+async fn left(guarded: &Guarded<Hanging>, now: UnixMillis) -> Option<u64> {
+    let inspected = guarded.inspect(KEY, take(), now).await.unwrap();
+    inspected.map(|inspected| inspected.status.remaining)
+}
+
+#[tokio::test]
+async fn what_answers_in_time_passes_through() {
+    let guarded = guarded();
+    let now = UnixMillis(1_000_000);
+    let limits = vec![LimitAsk { key: KEY, take: take(), shadow: false }];
+    let ask = DecisionAsk { limits, circuit: None };
+    assert!(guarded.decide(&ask, now).await.unwrap().allowed);
+    assert_eq!(left(&guarded, now).await, Some(1));
+    guarded.give_back(&[GiveBack { key: KEY, take: take() }], now).await.unwrap();
+    assert!(guarded.decide(&ask, now).await.unwrap().allowed);
+    assert_eq!(left(&guarded, now).await, Some(1), "two were given back and taken again");
+    assert_eq!(guarded.reset(&[KEY]).await, Ok(1));
+    assert_eq!(left(&guarded, now).await, None);
+}
+
+/// Each call costs the budget while the breaker is closed, and nothing once it is open.
+#[tokio::test]
+async fn every_call_is_guarded() {
+    let now = UnixMillis(0);
+    let settings = Settings { consecutive_failures: 1, recovery_ms: 1 };
+    let circuit = CircuitAsk { service: "s".to_owned(), settings };
+    let given = [GiveBack { key: KEY, take: take() }];
+    for call in 0..4 {
+        let guarded = guarded();
+        guarded.store.hang(true);
+        let started = Instant::now();
+        for _ in 0..100 {
+            let failed = match call {
+                0 => unavailable(&guarded.give_back(&given, now).await),
+                1 => unavailable(&guarded.inspect(KEY, take(), now).await),
+                2 => unavailable(&guarded.reset(&[KEY]).await),
+                _ => unavailable(&guarded.record_outcome(&circuit, false, now).await),
+            };
+            assert!(failed, "{call}");
+        }
+        // Where the machine is so slow that recovery times pass meanwhile, one may try in each.
+        let tried = u32::try_from(started.elapsed().as_secs()).unwrap();
+        let asked = guarded.store.asked();
+        assert!((FAILURES..=FAILURES + tried).contains(&asked), "{call}: {asked}");
+    }
+}
+
+/// A store that stands still for a moment takes all with it that are under way: one failure.
+#[tokio::test]
+async fn what_fails_together_fails_once() {
+    let guarded = std::sync::Arc::new(guarded());
+    guarded.store.hang(true);
+    for failures in 1..=FAILURES {
+        let mut together = tokio::task::JoinSet::new();
+        for _ in 0..50 {
+            let guarded = std::sync::Arc::clone(&guarded);
+            let ask = DecisionAsk::default();
+            together.spawn(async move { unavailable(&guarded.decide(&ask, UnixMillis(0)).await) });
+        }
+        assert!(together.join_all().await.into_iter().all(|failed| failed));
+        assert_eq!(guarded.is_open(), failures == FAILURES, "{failures}");
+    }
+}

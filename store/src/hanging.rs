@@ -1,0 +1,97 @@
+//! A store that hangs while it is told to, for tests.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use postern_circuit::Circuit;
+use postern_request::UnixMillis;
+
+use crate::volatile::{
+    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LimitKey, ReplayKey, Take,
+    VolatileStore,
+};
+use crate::{BoxFuture, MemoryStore, StoreError};
+
+/// One in memory behind something that hangs.
+#[derive(Default)]
+pub(crate) struct Hanging {
+    hangs: AtomicBool,
+    asked: AtomicU32,
+    inner: MemoryStore,
+}
+
+impl Hanging {
+    pub(crate) fn hang(&self, hangs: bool) {
+        self.hangs.store(hangs, Ordering::Relaxed);
+    }
+
+    /// How often it was asked, `ping` aside.
+    pub(crate) fn asked(&self) -> u32 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    fn answer<'a, T: Send + 'a>(
+        &'a self,
+        answer: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move {
+            if self.hangs.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+            answer.await
+        })
+    }
+}
+
+impl VolatileStore for Hanging {
+    fn decide<'a>(
+        &'a self,
+        ask: &'a DecisionAsk,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<Decision, StoreError>> {
+        self.answer(self.inner.decide(ask, now))
+    }
+
+    fn give_back<'a>(
+        &'a self,
+        taken: &'a [GiveBack],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer(self.inner.give_back(taken, now))
+    }
+
+    fn inspect(
+        &self,
+        key: LimitKey,
+        take: Take,
+        now: UnixMillis,
+    ) -> BoxFuture<'_, Result<Option<Inspected>, StoreError>> {
+        self.answer(self.inner.inspect(key, take, now))
+    }
+
+    fn reset<'a>(&'a self, keys: &'a [LimitKey]) -> BoxFuture<'a, Result<u64, StoreError>> {
+        self.answer(self.inner.reset(keys))
+    }
+
+    fn record_outcome<'a>(
+        &'a self,
+        circuit: &'a CircuitAsk,
+        success: bool,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
+        self.answer(self.inner.record_outcome(circuit, success, now))
+    }
+
+    fn remember_once(
+        &self,
+        key: ReplayKey,
+        keep_ms: u64,
+        now: UnixMillis,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.answer(self.inner.remember_once(key, keep_ms, now))
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.inner.ping()
+    }
+}
