@@ -141,7 +141,9 @@ async fn with_a_bad_configuration_nothing_is_served_and_every_problem_is_told() 
                 unit: fortnight\n      requests_per_unit: -1\n  - value: x\n";
     fs::write(&file, text).expect("rules");
     let report = refused(&folder, &file).await;
-    for (line, word) in [(4, "algorithm"), (6, "second, minute"), (7, "requests_per_unit"), (8, "key")] {
+    for (line, word) in
+        [(4, "algorithm"), (6, "second, minute"), (7, "requests_per_unit"), (8, "key")]
+    {
         let place = format!("{}:{line}:", file.display());
         let told = report.lines().any(|text| text.contains(&place));
         assert!(told && report.contains(word), "no `{word}` at {place} in:\n{report}");
