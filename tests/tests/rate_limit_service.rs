@@ -33,6 +33,8 @@ use postern_e2e::upstream::Upstream;
 use tempfile::TempDir;
 
 const LONGEST: Duration = Duration::from_secs(20);
+/// Of the admin port.
+const CREDENTIAL: &str = "a-credential-of-the-rate-limit-tests-alone";
 
 /// Enough of a gateway document for a server that is nothing else.
 const DOCUMENT: &str = "version: 1
@@ -65,7 +67,10 @@ impl Limits {
     /// With rules that are there already: a file, or a folder.
     async fn start_at(volatile: &str, folder: TempDir, rules: PathBuf, more: &[&str]) -> Self {
         let options = options(folder.path(), volatile);
+        let token = folder.path().join("admin-token");
+        fs::write(&token, CREDENTIAL).expect("a credential");
         let mut arguments = vec!["--rate-limit-config".to_owned(), rules.display().to_string()];
+        arguments.extend(["--admin-token-file".to_owned(), token.display().to_string()]);
         arguments.extend(more.iter().map(|option| (*option).to_owned()));
         let server = Server::start_with(options, server::Ports::free(), arguments).await;
         Self { server, rules, folder }
@@ -81,7 +86,7 @@ impl Limits {
 
     /// The rules in use, as the server tells them.
     async fn rules_in_use(&self) -> String {
-        self.admin().send(&Call::get("/rlconfig")).await.expect(200).text()
+        self.admin().send(&Call::get("/rlconfig").bearer(CREDENTIAL)).await.expect(200).text()
     }
 }
 

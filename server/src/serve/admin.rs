@@ -23,6 +23,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use postern_identity::Clock;
+use postern_rate_limit::RateLimiter;
 use postern_request::headers::AUTHORIZATION;
 use postern_request::{Denial, ErrorCode, Presented};
 use postern_telemetry::MetricsRegistry;
@@ -62,6 +63,7 @@ pub fn build(
     arguments: &Serve,
     counting: Counting,
     revocations: Option<Stores>,
+    rate_limiter: Option<&Arc<RateLimiter>>,
     registry: &MetricsRegistry,
 ) -> Result<Option<Router>> {
     if !has(&arguments.roles, Role::Admin) {
@@ -86,6 +88,9 @@ pub fn build(
         tracing::info!("the admin API revokes nothing: that takes a durable store (--durable)");
     }
     routes = routes.merge(limits::routes(Arc::clone(&admin), counting));
+    if let Some(rate_limiter) = rate_limiter {
+        routes = routes.merge(postern_rate_limit::router(Arc::clone(rate_limiter)));
+    }
     let routes = routes
         .route_layer(middleware::from_fn_with_state(admin, authenticate))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));

@@ -112,7 +112,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         },
         busy: busy(&authorizer, rate_limiter.as_ref()),
     };
-    let admin = admin::build(arguments, counting, revocations, &registry)?;
+    let admin = admin::build(arguments, counting, revocations, rate_limiter.as_ref(), &registry)?;
     let processor_metrics = postern_ext_proc::Metrics::new(&registry)?;
     let processor = Processor::new(document, volatile, stand_in, processor_metrics);
     let settlement = Settlement::new(limiter, tickets, SettlementMetrics::new(&registry)?);
@@ -176,9 +176,6 @@ impl Parts {
         let mut router = postern_telemetry::http::health_router(self.telemetry.clone());
         if let Some(admin) = &self.admin {
             router = router.merge(admin.clone());
-        }
-        if let Some(rate_limiter) = &self.rate_limiter {
-            router = router.merge(postern_rate_limit::router(Arc::clone(rate_limiter)));
         }
         router.fallback(http::not_found)
     }

@@ -3,7 +3,7 @@
 use postern_e2e::client::Call;
 use serde_json::{Value, json};
 
-use crate::Limits;
+use crate::{CREDENTIAL, Limits};
 
 const RULES: &str = "
 domain: shop
@@ -29,8 +29,21 @@ async fn the_rules_in_use_can_be_read() {
     assert_eq!(limits.rules_in_use().await, lines);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_credential_nothing_is_told_and_nothing_counts() {
+    let limits = Limits::start(RULES).await;
+    let admin = limits.admin();
+    let json = Call::post("/json").body(of_user("b").to_string());
+    for call in [Call::get("/rlconfig"), Call::get("/rlconfig").bearer("guess"), json] {
+        admin.send(&call).await.expect(401);
+    }
+    let said = admin.send(&asked(&of_user("b"))).await.expect(200).json();
+    assert_eq!(said["statuses"][0]["limitRemaining"], 1, "{said}");
+}
+
 fn asked(body: &impl ToString) -> Call {
-    Call::post("/json").header("content-type", "application/json").body(body.to_string())
+    let call = Call::post("/json").header("content-type", "application/json");
+    call.bearer(CREDENTIAL).body(body.to_string())
 }
 
 fn of_user(user: &str) -> Value {
@@ -94,7 +107,7 @@ async fn what_is_no_request_is_said_to_be_none() {
         let answer = answer.expect_denial(400, "BAD_REQUEST");
         assert!(answer.body.len() < 1000, "what was sent comes back");
     }
-    let wrong_method = admin.send(&Call::get("/json")).await;
+    let wrong_method = admin.send(&Call::get("/json").bearer(CREDENTIAL)).await;
     assert_eq!(wrong_method.status, 405, "{wrong_method}");
     admin.send(&asked(&of_user("a"))).await.expect(200);
 }
