@@ -26,10 +26,10 @@ struct Said {
 }
 
 /// The numbers of an answer, one after the other.
-struct Numbers<'v>(std::slice::Iter<'v, Value>);
+pub(crate) struct Numbers<'v>(std::slice::Iter<'v, Value>);
 
 impl<'v> Numbers<'v> {
-    fn of(answer: &'v Value) -> Option<Self> {
+    pub(crate) fn of(answer: &'v Value) -> Option<Self> {
         match answer {
             Value::Array(values) => Some(Self(values.iter())),
             _ => None,
@@ -69,10 +69,13 @@ fn numbers_of(take: &Take) -> usize {
     }
 }
 
-/// The decision; none when the answer is not what the script returns. One that only looked has
-/// taken nothing.
-pub(crate) fn decision(limits: &[LimitAsk], looks: bool, answer: &Value) -> Option<Decision> {
-    let mut numbers = Numbers::of(answer)?;
+/// The next decision; none when the answer is not what the script returns. One that only looked
+/// has taken nothing.
+pub(crate) fn decision(
+    limits: &[LimitAsk],
+    looks: bool,
+    numbers: &mut Numbers<'_>,
+) -> Option<Decision> {
     let (admission, now) = (numbers.number()?, UnixMillis(numbers.number()?));
     let admission = match admission {
         0 => Admission::Pass,

@@ -1,4 +1,5 @@
-//! Coalescing: what waits while Redis works goes to it in one pipeline.
+//! Coalescing: what waits while Redis works goes to it in one pipeline, and decisions in one call of
+//! their script.
 //!
 //! A command that comes alone goes at once; there is no timer, and nobody waits for company. As
 //! soon as [`PIPELINES`] are on their way, what comes waits for one of them to be answered, and
@@ -11,25 +12,64 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use postern_store::StoreError;
+use postern_store::volatile::{CircuitAsk, Decision, LimitAsk};
 use redis::{Cmd, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::error::{convert, is_no_master, not_connected};
+use crate::answer::{self, Numbers};
+use crate::error::{convert, is_no_master, not_connected, unexpected};
 use crate::link::{Link, Live};
+use crate::pack::{self, Question};
 use crate::script::Scripts;
 
 /// Pipelines without an answer: one that Redis works on, and one that is on its way there.
 const PIPELINES: usize = 2;
 /// Commands of one pipeline.
 const COMMANDS: usize = 64;
+/// Whose answer is not what it should be.
+const SCRIPT: &str = "of the decision script";
 /// Commands that wait. Whoever finds no place waits for one, within a budget of its own.
 const WAITING: usize = 1024;
 
-/// A command, and who waits for its answer.
-struct Call {
-    command: Cmd,
-    answer: oneshot::Sender<Result<Value, StoreError>>,
+/// Keys of one call of the decision script, which Redis works on without a pause: half a
+/// millisecond.
+const KEYS: usize = 96;
+
+type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What is asked, and who waits for the answer.
+enum Call {
+    Command { command: Cmd, answer: Answer<Value> },
+    Decision { asked: Asked, answer: Answer<Decision> },
+}
+
+impl Call {
+    fn is_given_up(&self) -> bool {
+        match self {
+            Self::Command { answer, .. } => answer.is_closed(),
+            Self::Decision { answer, .. } => answer.is_closed(),
+        }
+    }
+}
+
+/// A question of its own: the request that asked may be gone before it is sent.
+struct Asked {
+    looks: bool,
+    limits: Vec<LimitAsk>,
+    circuit: Option<CircuitAsk>,
+}
+
+impl Asked {
+    fn question(&self) -> Question<'_> {
+        Question { looks: self.looks, limits: &self.limits, circuit: self.circuit.as_ref() }
+    }
+}
+
+/// Those who wait for one command.
+enum Waiting {
+    Command(Answer<Value>),
+    Decisions(Vec<(Asked, Answer<Decision>)>),
 }
 
 type Exchange = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -83,11 +123,23 @@ impl Batched {
     /// Sends a command with whatever else waits, and waits for its answer. Giving up before it is
     /// sent keeps it from being sent.
     pub(crate) async fn call(&self, command: Cmd) -> Result<Value, StoreError> {
-        let running = self.running.get().ok_or_else(not_connected)?;
         let (answer, answered) = oneshot::channel();
-        let sent = running.calls.send(Call { command, answer }).await;
-        sent.map_err(|_| not_connected())?;
+        self.send(Call::Command { command, answer }).await?;
         answered.await.unwrap_or_else(|_| Err(not_connected()))
+    }
+
+    /// Decides, in one call with whatever else is to be decided; else as [`Batched::call`].
+    pub(crate) async fn decide(&self, question: Question<'_>) -> Result<Decision, StoreError> {
+        let Question { looks, limits, circuit } = question;
+        let asked = Asked { looks, limits: limits.to_vec(), circuit: circuit.cloned() };
+        let (answer, answered) = oneshot::channel();
+        self.send(Call::Decision { asked, answer }).await?;
+        answered.await.unwrap_or_else(|_| Err(not_connected()))
+    }
+
+    async fn send(&self, call: Call) -> Result<(), StoreError> {
+        let running = self.running.get().ok_or_else(not_connected)?;
+        running.calls.send(call).await.map_err(|_| not_connected())
     }
 }
 
@@ -132,50 +184,92 @@ impl Batcher {
 
 /// Sends calls and answers them.
 async fn exchange(live: Option<Live>, scripts: Arc<Scripts>, calls: Vec<Call>) {
-    let mut pipeline = Pipeline::with_capacity(calls.len());
-    let mut answers = Vec::with_capacity(calls.len());
-    // Who gave up is not asked for.
-    for call in calls.into_iter().filter(|call| !call.answer.is_closed()) {
-        pipeline.add_command(call.command);
-        answers.push(call.answer);
-    }
-    if answers.is_empty() {
+    let (pipeline, waiting) = packed(&scripts, calls);
+    if waiting.is_empty() {
         return;
     }
     let Some(mut live) = live else {
-        return answer(answers, || Err(not_connected()));
+        return waiting.into_iter().for_each(|waiting| waiting.answer(Err(not_connected())));
     };
     match ask(&mut live, &scripts, &pipeline).await {
         Ok(values) => {
             let mut values = values.into_iter();
-            answer(answers, || match values.next() {
-                Some(Value::ServerError(error)) => {
-                    let error = RedisError::from(error);
-                    if is_no_master(&error) {
-                        live.broke();
+            for waiting in waiting {
+                waiting.answer(match values.next() {
+                    Some(Value::ServerError(error)) => {
+                        let error = RedisError::from(error);
+                        if is_no_master(&error) {
+                            live.broke();
+                        }
+                        Err(convert(&error))
                     }
-                    Err(convert(&error))
-                }
-                Some(value) => Ok(value),
-                None => Err(not_connected()),
-            });
+                    Some(value) => Ok(value),
+                    None => Err(not_connected()),
+                });
+            }
         }
         Err(error) => {
             if error.is_unrecoverable_error() {
                 live.broke();
             }
-            answer(answers, || Err(convert(&error)));
+            waiting.into_iter().for_each(|waiting| waiting.answer(Err(convert(&error))));
         }
     }
 }
 
-fn answer(
-    answers: Vec<oneshot::Sender<Result<Value, StoreError>>>,
-    mut with: impl FnMut() -> Result<Value, StoreError>,
-) {
-    for waiting in answers {
-        // Whoever gave up meanwhile needs none.
-        drop(waiting.send(with()));
+/// The commands, and who waits for each. Who gave up is not asked for.
+fn packed(scripts: &Scripts, calls: Vec<Call>) -> (Pipeline, Vec<Waiting>) {
+    let mut pipeline = Pipeline::with_capacity(calls.len());
+    let mut waiting = Vec::with_capacity(calls.len());
+    let (mut together, mut keys) = (Vec::new(), 0);
+    let close = |together: Vec<(Asked, Answer<Decision>)>, pipeline: &mut Pipeline| {
+        let questions = together.iter().map(|(asked, _)| asked.question());
+        pipeline.add_command(pack::decide(scripts, questions));
+        Waiting::Decisions(together)
+    };
+    for call in calls.into_iter().filter(|call| !call.is_given_up()) {
+        match call {
+            Call::Command { command, answer } => {
+                pipeline.add_command(command);
+                waiting.push(Waiting::Command(answer));
+            }
+            Call::Decision { asked, answer } => {
+                let more = asked.question().keys();
+                if keys + more > KEYS && !together.is_empty() {
+                    waiting.push(close(std::mem::take(&mut together), &mut pipeline));
+                    keys = 0;
+                }
+                keys += more;
+                together.push((asked, answer));
+            }
+        }
+    }
+    if !together.is_empty() {
+        waiting.push(close(together, &mut pipeline));
+    }
+    (pipeline, waiting)
+}
+
+impl Waiting {
+    /// Whoever gave up meanwhile needs no answer.
+    fn answer(self, said: Result<Value, StoreError>) {
+        match self {
+            Self::Command(answer) => drop(answer.send(said)),
+            Self::Decisions(together) => {
+                let mut numbers = match &said {
+                    Ok(value) => Numbers::of(value).ok_or_else(|| unexpected(SCRIPT)),
+                    Err(error) => Err(error.clone()),
+                };
+                for (asked, answer) in together {
+                    let decision = match &mut numbers {
+                        Ok(numbers) => answer::decision(&asked.limits, asked.looks, numbers)
+                            .ok_or_else(|| unexpected(SCRIPT)),
+                        Err(error) => Err(error.clone()),
+                    };
+                    drop(answer.send(decision));
+                }
+            }
+        }
     }
 }
 

@@ -14,6 +14,8 @@ use crate::script::Scripts;
 const BYTES: usize = 128;
 /// A limit's key and, for most algorithms, its arguments.
 const ARGUMENTS: usize = 6;
+/// What a request's arguments begin with.
+const HEADER: usize = 5;
 
 /// What keys of limits begin with; each algorithm has its own type of value.
 const PREFIXES: [&str; 5] = [
@@ -43,31 +45,55 @@ pub(crate) fn ordered(limits: &[LimitAsk]) -> impl Iterator<Item = &LimitAsk> {
     binding.chain(limits.iter().filter(|limit| limit.shadow))
 }
 
-/// A call of `decide.lua`.
-pub(crate) fn decide(
+/// One request, for `decide.lua`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question<'a> {
+    /// Nothing is taken.
+    pub(crate) looks: bool,
+    pub(crate) limits: &'a [LimitAsk],
+    pub(crate) circuit: Option<&'a CircuitAsk>,
+}
+
+impl Question<'_> {
+    pub(crate) fn keys(&self) -> usize {
+        self.limits.len() + usize::from(self.circuit.is_some())
+    }
+
+    fn push_keys(&self, call: &mut Cmd) {
+        if let Some(circuit) = self.circuit {
+            call.arg(circuit_key(&circuit.service));
+        }
+        for limit in ordered(self.limits) {
+            push_key(call, prefix(&limit.take), limit.key);
+        }
+    }
+
+    fn push_arguments(&self, call: &mut Cmd) {
+        call.arg(if self.looks { "0" } else { "1" });
+        match self.circuit {
+            Some(circuit) => call.arg(circuit.settings.probe_wait_ms()),
+            None => call.arg(""),
+        };
+        call.arg(self.limits.iter().filter(|limit| !limit.shadow).count());
+        call.arg(self.keys());
+        call.arg(self.limits.iter().map(|limit| arguments_of(&limit.take)).sum::<usize>());
+        for limit in ordered(self.limits) {
+            push_arguments(call, &limit.take);
+        }
+    }
+}
+
+/// A call of `decide.lua`, for requests that share it.
+pub(crate) fn decide<'q>(
     scripts: &Scripts,
-    looks: bool,
-    limits: &[LimitAsk],
-    circuit: Option<&CircuitAsk>,
+    questions: impl Iterator<Item = Question<'q>> + Clone,
 ) -> Cmd {
-    let keys = limits.len() + usize::from(circuit.is_some());
-    let room = (limits.len() + 1) * BYTES;
-    let mut call = scripts.decide.call(keys, 4 + limits.len() * ARGUMENTS, room);
-    if let Some(circuit) = circuit {
-        call.arg(circuit_key(&circuit.service));
-    }
-    for limit in ordered(limits) {
-        push_key(&mut call, prefix(&limit.take), limit.key);
-    }
-    call.arg(if looks { "0" } else { "1" });
-    match circuit {
-        Some(circuit) => call.arg(circuit.settings.probe_wait_ms()),
-        None => call.arg(""),
-    };
-    call.arg(limits.iter().filter(|limit| !limit.shadow).count());
-    for limit in ordered(limits) {
-        push_arguments(&mut call, &limit.take);
-    }
+    let keys: usize = questions.clone().map(|question| question.keys()).sum();
+    let count = questions.clone().count();
+    let arguments = keys + count * HEADER + keys * ARGUMENTS;
+    let mut call = scripts.decide.call(keys, arguments, (keys + count) * BYTES);
+    questions.clone().for_each(|question| question.push_keys(&mut call));
+    questions.for_each(|question| question.push_arguments(&mut call));
     call
 }
 
@@ -129,6 +155,18 @@ fn push_key(command: &mut Cmd, prefix: &str, key: LimitKey) {
     for part in [prefix.as_bytes(), &owner, b"}:", &hash] {
         // A command's own memory takes whatever is written.
         let _ = argument.write_all(part);
+    }
+}
+
+/// How many arguments a limit has.
+const fn arguments_of(take: &Take) -> usize {
+    match take {
+        Take::InFlight { .. } => 4,
+        Take::Rate { spec, .. } => match spec.algorithm() {
+            Algorithm::SlidingLog | Algorithm::FixedWindow => 4,
+            Algorithm::SlidingWindow => 5,
+            Algorithm::TokenBucket | Algorithm::Gcra => 6,
+        },
     }
 }
 

@@ -9,7 +9,9 @@ use postern_store::volatile::{
 use postern_store::{BoxFuture, StoreError};
 use redis::Value;
 
+use crate::answer::Numbers;
 use crate::error::unexpected;
+use crate::pack::Question;
 use crate::slots::{self, Slots};
 use crate::{RedisStore, Servers, answer, pack};
 
@@ -20,8 +22,17 @@ impl Slots for RedisStore {
         limits: &[LimitAsk],
         circuit: Option<&CircuitAsk>,
     ) -> Result<Decision, StoreError> {
-        let answer = self.call(pack::decide(self.scripts(), looks, limits, circuit)).await?;
-        answer::decision(limits, looks, &answer).ok_or_else(|| unexpected("of the decision script"))
+        let question = Question { looks, limits, circuit };
+        match self.servers() {
+            Servers::One(one) => one.decide(question).await,
+            Servers::Cluster(_) => {
+                let call = pack::decide(self.scripts(), std::iter::once(question));
+                let answer = self.call(call).await?;
+                let decision = Numbers::of(&answer)
+                    .and_then(|mut numbers| answer::decision(limits, looks, &mut numbers));
+                decision.ok_or_else(|| unexpected("of the decision script"))
+            }
+        }
     }
 
     async fn give_back(&self, taken: &[GiveBack]) -> Result<(), StoreError> {
@@ -76,7 +87,9 @@ impl VolatileStore for RedisStore {
     ) -> BoxFuture<'_, Result<Option<Inspected>, StoreError>> {
         Box::pin(async move {
             let limit = [LimitAsk { key, take, shadow: false }];
-            let answer = self.call(pack::decide(self.scripts(), true, &limit, None)).await?;
+            let question = Question { looks: true, limits: &limit, circuit: None };
+            let call = pack::decide(self.scripts(), std::iter::once(question));
+            let answer = self.call(call).await?;
             answer::inspected(&take, &answer).ok_or_else(|| unexpected("of the decision script"))
         })
     }

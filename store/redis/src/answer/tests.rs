@@ -6,6 +6,10 @@ use super::*;
 
 const NOW: UnixMillis = UnixMillis(1_795_000_012_345);
 
+fn decision(limits: &[LimitAsk], looks: bool, answer: &Value) -> Option<Decision> {
+    super::decision(limits, looks, &mut Numbers::of(answer)?)
+}
+
 fn answer(numbers: &[i64]) -> Value {
     Value::Array(numbers.iter().map(|number| Value::Int(*number)).collect())
 }

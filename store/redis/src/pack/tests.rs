@@ -25,6 +25,15 @@ fn ask(key: LimitKey, take: Take) -> LimitAsk {
     LimitAsk { key, take, shadow: false }
 }
 
+fn decide(
+    scripts: &Scripts,
+    looks: bool,
+    limits: &[LimitAsk],
+    circuit: Option<&CircuitAsk>,
+) -> Cmd {
+    super::decide(scripts, std::iter::once(Question { looks, limits, circuit }))
+}
+
 #[test]
 fn every_algorithm_has_its_key_and_its_arguments() {
     use Algorithm::{FixedWindow, Gcra, SlidingLog, SlidingWindow, TokenBucket};
@@ -53,8 +62,9 @@ fn every_algorithm_has_its_key_and_its_arguments() {
         let decide = words(&decide(&scripts, false, &[ask(key, take)], None));
         let name = format!("postern:rate:{prefix}:{{000000000000001f}}:{}cd", "ab".repeat(15));
         assert_eq!(decide[0], "EVALSHA");
-        assert_eq!(decide[2..7].join(" "), format!("1 {name} 1  1"));
-        assert_eq!(decide[7..].join(" "), arguments);
+        let count = arguments.split(' ').count();
+        assert_eq!(decide[2..9].join(" "), format!("1 {name} 1  1 1 {count}"));
+        assert_eq!(decide[9..].join(" "), arguments);
         let given_back = words(&give_back(&scripts, &[GiveBack { key, take }]));
         assert_eq!(given_back[2..4].join(" "), format!("1 {name}"));
         assert_eq!(given_back[4..].join(" "), arguments);
@@ -80,8 +90,29 @@ fn binding_limits_are_asked_first_and_circuits_before_them() {
         assert!(key.ends_with(end), "{packed:?}");
     }
     assert_eq!(packed[7..10], ["0", "1000", "2"], "looks, a probe's wait, two are binding");
+    assert_eq!(packed[10..12], ["4", "15"], "keys, and what follows");
+    assert_eq!(packed.len(), 12 + 15);
     let recorded = words(&record(&Scripts::default(), &circuit, false));
     assert_eq!(recorded[2..].join(" "), "1 postern:circuit:{payments} 0 5 60000");
+}
+
+#[test]
+fn requests_share_a_call() {
+    let window = rate(Algorithm::SlidingWindow, "9/1m", None, Anchor::Clock, 1);
+    let bucket = rate(Algorithm::TokenBucket, "9/1m", None, Anchor::Clock, 1);
+    let (first, second) =
+        ([ask(key(1, 1), window)], [ask(key(1, 2), bucket), ask(key(2, 3), window)]);
+    let of = |limits| Question { looks: false, limits, circuit: None };
+    let scripts = Scripts::default();
+    let packed = words(&super::decide(&scripts, [of(&first), of(&second)].into_iter()));
+    assert_eq!(packed[2], "3");
+    for (key, end) in packed[3..6].iter().zip(["01", "02", "03"]) {
+        assert!(key.ends_with(end), "{packed:?}");
+    }
+    assert_eq!(
+        packed[6..].join(" "),
+        "1  1 1 5 w 1 9 60000 1 1  2 2 11 b 1 9 60000 1 9 w 1 9 60000 1"
+    );
 }
 
 #[test]
