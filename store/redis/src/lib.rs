@@ -2,7 +2,7 @@
 //! name, or a cluster; Redis 6.2 or newer.
 //!
 //! One script a decision and slot, one round trip; Redis' own clock, so that servers need not
-//! agree on the time. Decisions that come at the same time go in one pipeline. Connections are
+//! agree on the time. Decisions that come at the same time go in one call. Connections are
 //! made in the background: a request never waits for one.
 //!
 //! Keys hold hashes, never what a client sent. `{owner}`, in braces, says what lies together in a
