@@ -9,18 +9,15 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use jsonwebtoken::{Algorithm, EncodingKey};
-use postern_circuit::Circuit;
 use postern_document::Document;
 use postern_jose::soft::SoftVerifier;
 use postern_jose::{KeySet, SignatureVerifier as _, base64url, dpop};
 use postern_request::evidence::Evidence;
 use postern_request::{Denial, UnixMillis, path};
+use postern_store::MemoryStore;
+use postern_store::away::Away;
 use postern_store::limiter::Limiter;
-use postern_store::volatile::{
-    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LimitKey, ReplayKey, Take,
-    VolatileStore,
-};
-use postern_store::{BoxFuture, MemoryStore, StoreError};
+use postern_store::volatile::{CircuitAsk, GiveBack, VolatileStore};
 use postern_telemetry::MetricsRegistry;
 use serde_json::{Value, json};
 
@@ -270,64 +267,4 @@ fn proof_claims(token: &str, changes: &Value) -> Value {
 
 fn proof(token: &str, changes: &Value) -> String {
     signed(&proof_header(), &proof_claims(token, changes))
-}
-
-/// A store that does not answer.
-struct Away;
-
-fn away<T: Send + 'static>() -> BoxFuture<'static, Result<T, StoreError>> {
-    Box::pin(async { Err(StoreError::Unavailable("for the test".to_owned())) })
-}
-
-impl VolatileStore for Away {
-    fn decide<'a>(
-        &'a self,
-        _: &'a DecisionAsk,
-        _: UnixMillis,
-    ) -> BoxFuture<'a, Result<Decision, StoreError>> {
-        away()
-    }
-
-    fn give_back<'a>(
-        &'a self,
-        _: &'a [GiveBack],
-        _: UnixMillis,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        away()
-    }
-
-    fn inspect(
-        &self,
-        _: LimitKey,
-        _: Take,
-        _: UnixMillis,
-    ) -> BoxFuture<'_, Result<Option<Inspected>, StoreError>> {
-        away()
-    }
-
-    fn reset<'a>(&'a self, _: &'a [LimitKey]) -> BoxFuture<'a, Result<u64, StoreError>> {
-        away()
-    }
-
-    fn record_outcome<'a>(
-        &'a self,
-        _: &'a CircuitAsk,
-        _: bool,
-        _: UnixMillis,
-    ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
-        away()
-    }
-
-    fn remember_once(
-        &self,
-        _: ReplayKey,
-        _: u64,
-        _: UnixMillis,
-    ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        away()
-    }
-
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        away()
-    }
 }

@@ -3,14 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use postern_circuit::Circuit;
 use postern_request::{LimitHeaders, UnixMillis};
+use postern_store::MemoryStore;
 use postern_store::limiter::{Limiter, WhenStoreFails};
-use postern_store::volatile::{
-    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LimitKey, ReplayKey, Take,
-    VolatileStore,
-};
-use postern_store::{BoxFuture, MemoryStore, StoreError};
+use postern_store::volatile::VolatileStore;
 use postern_telemetry::MetricsRegistry;
 use tempfile::TempDir;
 
@@ -84,64 +80,4 @@ pub(crate) fn ask(domain: &str, descriptors: &[&[(&str, &str)]]) -> Ask {
         hits: Hits::Take(1),
     };
     Ask { domain: domain.to_owned(), descriptors: descriptors.iter().map(descriptor).collect() }
-}
-
-/// A store that does not answer.
-pub(crate) struct Away;
-
-fn away<'a, T: Send + 'a>() -> BoxFuture<'a, Result<T, StoreError>> {
-    Box::pin(async { Err(StoreError::Unavailable("away".to_owned())) })
-}
-
-impl VolatileStore for Away {
-    fn decide<'a>(
-        &'a self,
-        _: &'a DecisionAsk,
-        _: UnixMillis,
-    ) -> BoxFuture<'a, Result<Decision, StoreError>> {
-        away()
-    }
-
-    fn give_back<'a>(
-        &'a self,
-        _: &'a [GiveBack],
-        _: UnixMillis,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        away()
-    }
-
-    fn inspect(
-        &self,
-        _: LimitKey,
-        _: Take,
-        _: UnixMillis,
-    ) -> BoxFuture<'_, Result<Option<Inspected>, StoreError>> {
-        away()
-    }
-
-    fn reset<'a>(&'a self, _: &'a [LimitKey]) -> BoxFuture<'a, Result<u64, StoreError>> {
-        away()
-    }
-
-    fn record_outcome<'a>(
-        &'a self,
-        _: &'a CircuitAsk,
-        _: bool,
-        _: UnixMillis,
-    ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
-        away()
-    }
-
-    fn remember_once(
-        &self,
-        _: ReplayKey,
-        _: u64,
-        _: UnixMillis,
-    ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        away()
-    }
-
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        away()
-    }
 }

@@ -7,6 +7,8 @@
 //! Deliberately absent: Redis and SQL (crates of their own). Only `server` knows which
 //! implementation is behind a port.
 
+#[cfg(any(test, feature = "contract"))]
+pub mod away;
 pub mod bus;
 pub mod busy_keys;
 pub mod durable;

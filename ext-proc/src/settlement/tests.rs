@@ -3,12 +3,9 @@ use std::time::Instant;
 use postern_ext_authz::{GiveBackWhen, Owed};
 use postern_limits::{Algorithm, Anchor, InFlight, Rate, Spec};
 use postern_store::MemoryStore;
+use postern_store::away::Away;
 use postern_store::limiter::{Asked, WhenStoreFails};
-use postern_store::volatile::{
-    CircuitAsk, Decision, DecisionAsk, Inspected, LimitAsk, LimitKey, ReplayKey, Take,
-    VolatileStore,
-};
-use postern_store::{BoxFuture, StoreError};
+use postern_store::volatile::{LimitAsk, LimitKey, Take, VolatileStore};
 use postern_telemetry::MetricsRegistry;
 
 use super::*;
@@ -194,64 +191,4 @@ async fn without_the_store_what_was_taken_here_is_given_back_here() {
     fixture.settle(&here, true).await;
     assert!(fixture.takes(place(2, 2)).await);
     assert_eq!(fixture.settled("given_back"), 1);
-}
-
-/// A store that does not answer.
-struct Away;
-
-fn away<T: Send + 'static>() -> BoxFuture<'static, Result<T, StoreError>> {
-    Box::pin(async { Err(StoreError::Unavailable("for the test".to_owned())) })
-}
-
-impl VolatileStore for Away {
-    fn decide<'a>(
-        &'a self,
-        _: &'a DecisionAsk,
-        _: UnixMillis,
-    ) -> BoxFuture<'a, Result<Decision, StoreError>> {
-        away()
-    }
-
-    fn give_back<'a>(
-        &'a self,
-        _: &'a [GiveBack],
-        _: UnixMillis,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        away()
-    }
-
-    fn inspect(
-        &self,
-        _: LimitKey,
-        _: Take,
-        _: UnixMillis,
-    ) -> BoxFuture<'_, Result<Option<Inspected>, StoreError>> {
-        away()
-    }
-
-    fn reset<'a>(&'a self, _: &'a [LimitKey]) -> BoxFuture<'a, Result<u64, StoreError>> {
-        away()
-    }
-
-    fn record_outcome<'a>(
-        &'a self,
-        _: &'a CircuitAsk,
-        _: bool,
-        _: UnixMillis,
-    ) -> BoxFuture<'a, Result<postern_circuit::Circuit, StoreError>> {
-        away()
-    }
-
-    fn remember_once(
-        &self,
-        _: ReplayKey,
-        _: u64,
-        _: UnixMillis,
-    ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        away()
-    }
-
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        away()
-    }
 }

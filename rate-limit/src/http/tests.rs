@@ -4,7 +4,8 @@ use postern_request::json::{self, Value};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::testing::{Away, PLAIN, Service};
+use crate::testing::{PLAIN, Service};
+use postern_store::away::Away;
 
 const RULES: &str = "
 domain: shop

@@ -1,8 +1,9 @@
 use super::*;
 use crate::ask::{MAX_HITS, Override};
-use crate::testing::{Away, NOW, PLAIN, Service, ask};
+use crate::testing::{NOW, PLAIN, Service, ask};
 use postern_descriptors::Unit;
 use postern_request::RateLimitStatus;
+use postern_store::away::Away;
 use postern_store::limiter::WhenStoreFails;
 
 const RULES: &str = "

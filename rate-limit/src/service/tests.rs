@@ -11,7 +11,8 @@ use tonic::Code as GrpcCode;
 
 use super::wire::RateLimitService as _;
 use crate::ask::{MAX_DESCRIPTORS, MAX_ENTRIES};
-use crate::testing::{Away, PLAIN, Service};
+use crate::testing::{PLAIN, Service};
+use postern_store::away::Away;
 
 const RULES: &str = "
 domain: shop
