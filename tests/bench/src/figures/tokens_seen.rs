@@ -1,4 +1,5 @@
-//! What an Envoy grows by when it sees ever more tokens: what it remembers is bounded.
+//! What an Envoy grows by when it sees ever more tokens, a million in the end, and whether the
+//! last ones cost it more than the first: what it remembers is bounded.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,24 +11,29 @@ use tokio::time::sleep;
 
 use super::rig::GatewayPlan;
 use crate::connection::{Connection, request};
+use crate::cpu::{self, TICK_MICROS};
 use crate::documents::{self, Guard};
 use crate::launcher::Launcher;
 use crate::memory::{self, grown, megabytes};
 use crate::reading::{Reading, Section};
 use crate::tokens;
 
-/// So many are "many". As many again must change nothing.
+/// So many are "many". As many again must change nothing, nor must all the others.
 const MANY: usize = 100_000;
-/// Of the second hundred thousand, in millions of bytes: what an allocator may keep or give back.
+/// How often so many are sent: a million tokens.
+const TIMES: usize = 10;
+/// Of all but the first hundred thousand, in millions of bytes: what an allocator may keep or give
+/// back.
 const NOTHING_MB: f64 = 3.0;
+/// CPU time of a request among the last, by that of one among the first: nothing but noise.
+const AS_CHEAP: f64 = 1.2;
 const CONNECTIONS: usize = 16;
 /// Envoy lets go of what requests needed.
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// Measures memory before, in between and after.
 pub async fn measure(launcher: &Launcher, figure: &str) -> Result<Section> {
-    eprintln!("  signing {} tokens", 2 * MANY);
-    let (first, second) = (tokens::unseen(0..MANY), tokens::unseen(MANY..2 * MANY));
+    let mut tokens = tokens::unseen(0..MANY);
     let folder = launcher.folder_of(figure)?;
     let plan = GatewayPlan { folder: &folder, guard: Guard::Token, server: None, workers: 1 };
     let mut gateway = Box::pin(plan.start(launcher)).await?;
@@ -37,20 +43,31 @@ pub async fn measure(launcher: &Launcher, figure: &str) -> Result<Section> {
     for number in 0..CONNECTIONS {
         let mut connection = Connection::open(gateway.ports.listen).await?;
         // Of a subject of its own each, as all others: connections' buffers are there then.
-        let token = first.get(number).context("too few tokens")?;
+        let token = tokens.get(number).context("too few tokens")?;
         connection.until_good(&request(&documents::path(number), token)).await?;
         connections.push(connection);
     }
-    let mut measured = vec![memory::of(pid)?.now];
-    for tokens in [first, second] {
-        eprintln!("  sending {} tokens", tokens.len());
+    let before = memory::of(pid)?.now;
+    let mut rounds = Vec::with_capacity(TIMES);
+    for time in 1..=TIMES {
+        eprintln!("  sending tokens up to {}", time * MANY);
+        let ticks = cpu::ticks(pid)?;
         connections = send_all(connections, tokens).await?;
+        let ticks = cpu::ticks(pid)?.saturating_sub(ticks);
         sleep(SETTLED).await;
-        measured.push(memory::of(pid)?.now);
+        rounds.push(Round { size: memory::of(pid)?.now, ticks });
+        tokens = tokens::unseen(time * MANY..(time + 1) * MANY);
     }
     gateway.process.check()?;
-    let [before, after, twice] = *measured.as_slice() else { bail!("three sizes are measured") };
-    Ok(Section::of(readings(figure, before, after, twice)))
+    Ok(Section::of(readings(figure, before, &rounds)?))
+}
+
+/// What an Envoy was after so many more tokens.
+#[derive(Debug, Clone, Copy)]
+struct Round {
+    size: u64,
+    /// CPU time that they took.
+    ticks: u64,
 }
 
 /// Sends each token once, over all of the connections; these again.
@@ -84,15 +101,24 @@ async fn send_some(
     Ok(connection)
 }
 
-fn readings(figure: &str, before: u64, after: u64, twice: u64) -> Vec<Reading> {
+fn readings(figure: &str, before: u64, rounds: &[Round]) -> Result<Vec<Reading>> {
+    let [first, second, .., last] = rounds else { bail!("too few rounds") };
     let of = |what: &str, unit: &'static str, value: f64| {
         Reading::new(format!("{figure}.{what}"), unit, value)
     };
-    vec![
+    let more = |what: &str, round: &Round| {
+        of(what, "MB more", grown(first.size, round.size)).at_most(NOTHING_MB)
+    };
+    let micros = |round: &Round| round.ticks as f64 * f64::from(TICK_MICROS) / MANY as f64;
+    let ratio = micros(last) / micros(first).max(f64::MIN_POSITIVE);
+    Ok(vec![
         of("before", "MB", megabytes(before)),
-        of("after", "MB more", grown(before, after)),
-        of("after_as_many_again", "MB more", grown(after, twice)).at_most(NOTHING_MB),
-    ]
+        of("after", "MB more", grown(before, first.size)),
+        more("after_as_many_again", second),
+        more("after_a_million", last),
+        of("cpu", "µs a request, the last", micros(last)).beside(micros(first)),
+        of("cpu_by_the_first", "×", ratio).at_most(AS_CHEAP),
+    ])
 }
 
 #[cfg(test)]
@@ -100,10 +126,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_many_again_must_change_nothing() {
-        let section = |twice| Section::of(readings("f", 50_000_000, 60_000_000, twice));
-        assert!(!section(62_000_000).is_missed());
-        assert!(!section(55_000_000).is_missed());
-        assert!(section(64_000_000).is_missed());
+    fn a_million_must_change_nothing() {
+        let section = |size, ticks| {
+            let round = |size, ticks| Round { size, ticks };
+            let rounds = [round(60_000_000, 1000), round(60_000_000, 1000), round(size, ticks)];
+            Section::of(readings("f", 50_000_000, &rounds).unwrap())
+        };
+        assert!(!section(62_000_000, 1100).is_missed());
+        assert!(!section(55_000_000, 900).is_missed());
+        assert!(section(64_000_000, 1000).is_missed());
+        assert!(section(60_000_000, 1300).is_missed());
+        assert!(readings("f", 1, &[]).is_err());
     }
 }
