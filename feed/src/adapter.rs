@@ -1,11 +1,14 @@
 //! The protocol (`postern.feed.v1.Feed`): converted in, asked, converted out.
 
+mod lending;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use postern_proto::feed::v1::server::{Feed, FeedServer};
 use postern_proto::feed::v1::{
-    CREDENTIAL_METADATA, ExchangeRequest, ExchangeResponse, KeySet, NEXT_POLL_METADATA, Snapshot,
+    BorrowRequest, BorrowResponse, CREDENTIAL_METADATA, ExchangeRequest, ExchangeResponse, KeySet,
+    NEXT_POLL_METADATA, Snapshot,
 };
 use postern_revocation::Record;
 use tonic::metadata::MetadataMap;
@@ -14,23 +17,32 @@ use tonic::{Request, Response, Status};
 use crate::answer::{Answer, Content, Refusal};
 use crate::ask::{Ask, Progress};
 use crate::exchange::Exchange;
+use crate::leases::Lender;
 use crate::peer::PeerIdentity;
 use crate::trust::{Arrival, Trust};
 
 /// Where Envoy says whose certificate it has seen.
 const FORWARDED_CLIENT_CERT: &str = "x-forwarded-client-cert";
 
-/// The gRPC service.
-pub struct FeedService {
-    exchange: Arc<Exchange>,
-    trust: Trust,
+/// What is served. A part that is none is there for nobody.
+#[derive(Clone)]
+pub struct Served {
+    /// Tells what is new.
+    pub exchange: Option<Arc<Exchange>>,
+    /// Lends slices of limits.
+    pub lender: Option<Arc<Lender>>,
+    /// Whom to believe.
+    pub trust: Trust,
 }
 
+/// The gRPC service.
+pub struct FeedService(Served);
+
 impl FeedService {
-    /// Serves an exchange to those whom `trust` knows.
+    /// Serves those whom it believes.
     #[must_use]
-    pub fn server(exchange: Arc<Exchange>, trust: Trust) -> FeedServer<Self> {
-        FeedServer::new(Self { exchange, trust })
+    pub fn server(served: Served) -> FeedServer<Self> {
+        FeedServer::new(Self(served))
     }
 
     fn identify<T>(&self, request: &Request<T>) -> Result<PeerIdentity, Status> {
@@ -42,9 +54,8 @@ impl FeedService {
             forwarded: last(metadata, FORWARDED_CLIENT_CERT),
             credential: last(metadata, CREDENTIAL_METADATA),
         };
-        self.trust.identify(&arrival).map_err(|problem| {
-            self.exchange.unidentified();
-            tracing::debug!(remote = ?arrival.remote, %problem, "an exchange is refused");
+        self.0.trust.identify(&arrival).map_err(|problem| {
+            tracing::debug!(remote = ?arrival.remote, %problem, "an Envoy is refused");
             Status::unauthenticated(problem.to_string())
         })
     }
@@ -55,9 +66,10 @@ impl Feed for FeedService {
         &self,
         request: Request<ExchangeRequest>,
     ) -> Result<Response<ExchangeResponse>, Status> {
-        let peer = self.identify(&request)?;
+        let exchange = self.0.exchange.as_ref().ok_or_else(not_served)?;
+        let peer = self.identify(&request).inspect_err(|_| exchange.unidentified())?;
         let ask = read(request.into_inner());
-        match self.exchange.exchange(&peer, &ask).await {
+        match exchange.exchange(&peer, &ask).await {
             Ok(answer) => Ok(Response::new(write(answer))),
             Err(refusal) => {
                 tracing::debug!(%peer, workload = ask.workload, %refusal, "an exchange is refused");
@@ -65,6 +77,29 @@ impl Feed for FeedService {
             }
         }
     }
+
+    async fn borrow(
+        &self,
+        request: Request<BorrowRequest>,
+    ) -> Result<Response<BorrowResponse>, Status> {
+        let lender = self.0.lender.as_ref().ok_or_else(not_served)?;
+        let peer = self.identify(&request).inspect_err(|_| lender.unidentified())?;
+        let answered = match lending::read(request.into_inner()) {
+            Ok(borrowing) => lender.borrow(&peer, &borrowing).await,
+            Err(error) => Err(lender.unreadable(error)),
+        };
+        match answered {
+            Ok(lent) => Ok(Response::new(lending::write(&lent))),
+            Err(refusal) => {
+                tracing::debug!(%peer, %refusal, "nothing is lent");
+                Err(lending::refuse(&refusal))
+            }
+        }
+    }
+}
+
+fn not_served() -> Status {
+    Status::unimplemented("not served here")
 }
 
 /// The leaf of the chain that the other end of a TLS connection has shown.
@@ -143,15 +178,19 @@ fn write(answer: Answer) -> ExchangeResponse {
 
 fn refuse(refusal: &Refusal) -> Status {
     let text = refusal.to_string();
-    let (mut status, next_poll) = match refusal {
-        Refusal::Invalid(_) => return Status::invalid_argument(text),
-        Refusal::NotPermitted => return Status::permission_denied(text),
+    match refusal {
+        Refusal::Invalid(_) => Status::invalid_argument(text),
+        Refusal::NotPermitted => Status::permission_denied(text),
         Refusal::OverQuota { next_poll } | Refusal::Busy { next_poll } => {
-            (Status::resource_exhausted(text), next_poll)
+            later(Status::resource_exhausted(text), *next_poll)
         }
-        Refusal::Loading { next_poll } => (Status::unavailable(text), next_poll),
-    };
-    status.metadata_mut().insert(NEXT_POLL_METADATA, millis(*next_poll).into());
+        Refusal::Loading { next_poll } => later(Status::unavailable(text), *next_poll),
+    }
+}
+
+/// Says when to ask again.
+fn later(mut status: Status, next_poll: Duration) -> Status {
+    status.metadata_mut().insert(NEXT_POLL_METADATA, millis(next_poll).into());
     status
 }
 

@@ -79,23 +79,8 @@ impl Ask {
     /// # Errors
     /// The first thing that does not.
     pub fn check(&self) -> Result<(), AskError> {
-        let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-        if self.workload.is_empty()
-            || self.workload.len() > MAX_WORKLOAD
-            || !visible(&self.workload)
-        {
-            return Err(AskError::Workload);
-        }
-        if self.envoy_id.is_empty()
-            || self.envoy_id.len() > MAX_ENVOY_ID
-            || self.envoy_id.chars().any(char::is_control)
-        {
-            return Err(AskError::EnvoyId);
-        }
         let digests = self.key_digests.values().chain([&self.document_digest]);
-        if digests.into_iter().any(|digest| digest.len() > MAX_DIGEST || !visible(digest)) {
-            return Err(AskError::Digest);
-        }
+        check_asker(&self.workload, &self.envoy_id, digests)?;
         let too_many = self.key_digests.len().max(self.wanted_keys.len()) > MAX_ISSUERS;
         let mut issuers = self.key_digests.keys().chain(&self.wanted_keys);
         if too_many || issuers.any(|issuer| issuer.len() > MAX_ISSUER) {
@@ -111,6 +96,28 @@ impl Ask {
     pub(crate) fn bytes_within(&self, most: usize) -> usize {
         self.max_bytes.map_or(most, |wanted| wanted.max(LEAST_BYTES).min(most))
     }
+}
+
+/// Whether who asks makes sense, and the digests of what it has.
+pub(crate) fn check_asker<'d>(
+    workload: &str,
+    envoy_id: &str,
+    digests: impl IntoIterator<Item = &'d String>,
+) -> Result<(), AskError> {
+    let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    if workload.is_empty() || workload.len() > MAX_WORKLOAD || !visible(workload) {
+        return Err(AskError::Workload);
+    }
+    if envoy_id.is_empty()
+        || envoy_id.len() > MAX_ENVOY_ID
+        || envoy_id.chars().any(char::is_control)
+    {
+        return Err(AskError::EnvoyId);
+    }
+    if digests.into_iter().any(|digest| digest.len() > MAX_DIGEST || !visible(digest)) {
+        return Err(AskError::Digest);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

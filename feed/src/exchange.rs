@@ -49,7 +49,8 @@ pub struct ExchangeParts {
 pub struct Exchange {
     parts: ExchangeParts,
     pace: Pace,
-    accounts: Accounts,
+    exchanges: Accounts,
+    snapshots: Accounts,
     admission: Admission,
     waiting: WaitingRoom,
 }
@@ -77,7 +78,8 @@ impl Exchange {
         let started = (parts.clock)().monotonic;
         Ok(Self {
             pace: Pace::new(answers, jitter),
-            accounts: Accounts::new(&settings.quotas, started)?,
+            exchanges: Accounts::new(Counted::Exchanges, &settings.quotas, started)?,
+            snapshots: Accounts::new(Counted::Snapshots, &settings.quotas, started)?,
             admission: Admission::new(answers.max_snapshots, answers.snapshot_pause),
             waiting: WaitingRoom::new(answers.max_waiting, parts.metrics.waiting.clone()),
             parts,
@@ -105,7 +107,7 @@ impl Exchange {
         if !self.parts.peers.may_ask_for(peer, &ask.workload) {
             return Err(Refusal::NotPermitted);
         }
-        self.take(Counted::Exchange, peer)?;
+        self.take(&self.exchanges, peer)?;
         let digest = (self.parts.document_digest)();
         self.parts.metrics.document(digest == ask.document_digest);
         self.want_keys(ask);
@@ -154,9 +156,9 @@ impl Exchange {
             .ok_or_else(|| Refusal::Loading { next_poll: self.pace.turned_away(LOADING_PAUSE) })
     }
 
-    fn take(&self, what: Counted, peer: &PeerIdentity) -> Result<(), Refusal> {
-        self.accounts.take(what, peer, self.now()).map_err(|pause| {
-            self.parts.metrics.quota_refused(what.as_str());
+    fn take(&self, accounts: &Accounts, peer: &PeerIdentity) -> Result<(), Refusal> {
+        accounts.take(peer, 1, self.now()).map_err(|pause| {
+            self.parts.metrics.quota_refused(accounts.what());
             Refusal::OverQuota { next_poll: self.pace.turned_away(pause) }
         })
     }
@@ -227,7 +229,7 @@ impl Exchange {
         let progress = ask.snapshot.filter(of_this_epoch);
         // Whoever says that it has begun elsewhere takes a place here all the same.
         if progress.is_none() || place == Place::New {
-            self.take(Counted::Snapshot, peer).inspect_err(|_| self.admission.leave(&taker))?;
+            self.take(&self.snapshots, peer).inspect_err(|_| self.admission.leave(&taker))?;
         }
         // The cursor before the buckets: these are at least as new. Where this replica is behind
         // the one before, the snapshot goes less far, and the delta after it brings the rest.

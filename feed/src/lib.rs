@@ -1,24 +1,27 @@
 //! The server's end of the feed: what the Envoys of a deployment must know soon.
 //!
 //! A [`Loader`] keeps what is revoked in memory, read from the durable store; an [`Exchange`]
-//! answers from memory alone, so that a thousand Envoys which ask cost the store nothing;
-//! [`FeedService`] is the adapter to gRPC. [`FeedState`] is what they share, and what
-//! `ext_authz` asks about a token: sidecars and server judge by the same set.
+//! answers from memory alone, so that a thousand Envoys which ask cost the store nothing.
+//! [`FeedState`] is what they share, and what `ext_authz` asks about a token: sidecars and server
+//! judge by the same set. A [`Lender`] lends slices of limits, out of the volatile store.
+//! [`FeedService`] is the adapter to gRPC of both.
 //!
 //! Deliberately absent: which store is behind [`RevocationSource`], who says that there is news
-//! ([`WakeUps`]), where keys come from, and which workloads there are ([`Peers`]). For the store's
-//! own ports there are [`StoredRevocations`], [`BusWakeUps`], and [`Retention`], which deletes
-//! what has expired.
+//! ([`WakeUps`]), where keys come from, which workloads there are ([`Peers`]), and which limits are
+//! leased ([`LeasedLimits`]). For the store's own ports there are [`StoredRevocations`],
+//! [`BusWakeUps`], and [`Retention`], which deletes what has expired.
 
 mod adapter;
 mod admission;
 mod answer;
 mod ask;
+mod borrowing;
 mod buckets;
 mod exchange;
 mod expiry;
 mod freshness;
 mod keys;
+mod leases;
 mod loader;
 mod log;
 mod metrics;
@@ -38,11 +41,13 @@ mod testing;
 mod trust;
 mod waiting;
 
-pub use adapter::FeedService;
+pub use adapter::{FeedService, Served};
 pub use answer::{Answer, Content, Refusal};
 pub use ask::{Ask, AskError, Progress};
+pub use borrowing::{BorrowError, BorrowRefusal, Borrowing, Lease, LeasedKey, Lent};
 pub use exchange::{Exchange, ExchangeParts};
 pub use keys::{KeySets, KeysWanted, PublishedKeys, TooLong};
+pub use leases::{Leased, LeasedLimits, Lender, LenderParts};
 pub use loader::Loader;
 pub use log::{Applied, Delta, Piece, RevocationLog, Since};
 pub use metrics::Metrics;

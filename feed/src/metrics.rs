@@ -5,6 +5,8 @@ use std::time::Duration;
 use postern_telemetry::{MetricsRegistry, TelemetryError};
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts};
 
+use crate::quota::Counted;
+
 /// What came of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -47,6 +49,60 @@ impl Outcome {
     }
 }
 
+/// What came of a call for slices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BorrowOutcome {
+    /// All of it was answered.
+    Answered,
+    /// Some of it was not: a part of the store is away.
+    Partly,
+    /// The store is away.
+    Unavailable,
+    /// The peer has asked for too much.
+    OverQuota,
+    /// It makes no sense.
+    Invalid,
+    /// The peer may not ask for this workload.
+    NotPermitted,
+    /// Nobody knows who asks.
+    Unidentified,
+}
+
+impl BorrowOutcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Partly => "partly",
+            Self::Unavailable => "unavailable",
+            Self::OverQuota => "over_quota",
+            Self::Invalid => "invalid",
+            Self::NotPermitted => "not_permitted",
+            Self::Unidentified => "unidentified",
+        }
+    }
+}
+
+/// What came of a question for one slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeaseOutcome {
+    /// Something was lent.
+    Granted,
+    /// There is nothing at the moment.
+    Nothing,
+    /// The document has no such limit to lend from.
+    Refused,
+}
+
+impl LeaseOutcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Nothing => "nothing",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// The metrics of this component.
 #[derive(Clone)]
 pub struct Metrics {
@@ -67,6 +123,9 @@ pub struct Metrics {
     records_unreadable: IntCounter,
     records_deleted: IntCounter,
     keys_wanted: IntCounter,
+    borrow_requests: IntCounterVec,
+    leases: IntCounterVec,
+    lease_returns: IntCounter,
 }
 
 impl Metrics {
@@ -93,7 +152,7 @@ impl Metrics {
             )?,
             quota_refusals: vector(
                 "postern_feed_quota_refusals_total",
-                "Exchanges refused because the peer has asked too often, by quota",
+                "Questions refused because the peer has asked too often, by quota",
                 "quota",
             )?,
             waiting: gauge("postern_feed_waiting", "Envoys that wait for something new")?,
@@ -141,6 +200,20 @@ impl Metrics {
                 "postern_feed_keys_wanted_total",
                 "Issuers of whom an Envoy saw a token with a key that it does not have",
             )?,
+            borrow_requests: vector(
+                "postern_feed_borrow_requests_total",
+                "Calls for slices of leased limits, by what came of them",
+                "outcome",
+            )?,
+            leases: vector(
+                "postern_feed_leases_total",
+                "Slices that were asked for, by what came of it",
+                "outcome",
+            )?,
+            lease_returns: counter(
+                "postern_feed_lease_returns_total",
+                "Slices that were given back",
+            )?,
         })
     }
 
@@ -152,8 +225,8 @@ impl Metrics {
         count(&self.documents, if same { "same" } else { "other" });
     }
 
-    pub(crate) fn quota_refused(&self, quota: &str) {
-        count(&self.quota_refusals, quota);
+    pub(crate) fn quota_refused(&self, quota: Counted) {
+        count(&self.quota_refusals, quota.as_str());
     }
 
     pub(crate) fn piece(&self, bytes: usize, active: usize) {
@@ -197,6 +270,18 @@ impl Metrics {
 
     pub(crate) fn keys_wanted(&self, issuers: usize) {
         self.keys_wanted.inc_by(u64::try_from(issuers).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn borrowed(&self, outcome: BorrowOutcome) {
+        count(&self.borrow_requests, outcome.as_str());
+    }
+
+    pub(crate) fn lease(&self, outcome: LeaseOutcome) {
+        count(&self.leases, outcome.as_str());
+    }
+
+    pub(crate) fn leases_returned(&self, leases: usize) {
+        self.lease_returns.inc_by(u64::try_from(leases).unwrap_or(u64::MAX));
     }
 }
 

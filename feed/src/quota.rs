@@ -14,65 +14,65 @@ use crate::settings::{Quotas, SettingsError};
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Counted {
-    Exchange,
-    Snapshot,
+    Exchanges,
+    Snapshots,
+    Leases,
 }
 
 impl Counted {
+    pub(crate) const ALL: [Self; 3] = [Self::Exchanges, Self::Snapshots, Self::Leases];
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
-            Self::Exchange => "exchanges",
-            Self::Snapshot => "snapshots",
+            Self::Exchanges => "exchanges",
+            Self::Snapshots => "snapshots",
+            Self::Leases => "leases",
         }
     }
 }
 
-/// One peer's buckets.
-struct Account {
-    exchanges: State,
-    snapshots: State,
-}
-
-/// The accounts of all peers.
+/// What all peers have asked for of one kind.
 pub(crate) struct Accounts {
-    exchanges: Spec,
-    snapshots: Spec,
+    what: Counted,
+    spec: Spec,
     max_peers: usize,
     started: Instant,
     peers: Mutex<Peers>,
 }
 
 struct Peers {
-    by_identity: HashMap<PeerIdentity, Account>,
+    by_identity: HashMap<PeerIdentity, State>,
     /// Of all those for whom there is no room.
-    others: Account,
+    others: State,
 }
 
 impl Accounts {
-    pub(crate) fn new(quotas: &Quotas, started: Instant) -> Result<Self, SettingsError> {
-        let exchanges = quotas.exchanges.spec("quotas.exchanges")?;
-        let snapshots = quotas.snapshots.spec("quotas.snapshots")?;
-        let others = full(exchanges, snapshots, UnixMillis(0));
+    pub(crate) fn new(
+        what: Counted,
+        quotas: &Quotas,
+        started: Instant,
+    ) -> Result<Self, SettingsError> {
+        let spec = quotas.spec(what)?;
+        let others = spec.fresh(UnixMillis(0));
         let peers = Mutex::new(Peers { by_identity: HashMap::new(), others });
-        Ok(Self { exchanges, snapshots, max_peers: quotas.max_peers, started, peers })
+        Ok(Self { what, spec, max_peers: quotas.max_peers, started, peers })
     }
 
-    /// Takes one, or says how long to wait for it.
+    pub(crate) const fn what(&self) -> Counted {
+        self.what
+    }
+
+    /// Takes so many, or says how long to wait for them.
     pub(crate) fn take(
         &self,
-        what: Counted,
         peer: &PeerIdentity,
+        times: u64,
         now: Instant,
     ) -> Result<(), Duration> {
         let passed = now.saturating_duration_since(self.started);
         let now = UnixMillis(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = self.account(&mut peers, peer, now);
-        let (spec, state) = match what {
-            Counted::Exchange => (self.exchanges, &mut account.exchanges),
-            Counted::Snapshot => (self.snapshots, &mut account.snapshots),
-        };
-        let outcome = spec.take(state, 1, now);
+        let outcome = self.spec.take(self.account(&mut peers, peer, now), times, now);
         if outcome.allowed {
             return Ok(());
         }
@@ -84,28 +84,18 @@ impl Accounts {
         peers: &'p mut Peers,
         peer: &PeerIdentity,
         now: UnixMillis,
-    ) -> &'p mut Account {
+    ) -> &'p mut State {
         if !peers.by_identity.contains_key(peer) {
             if peers.by_identity.len() >= self.max_peers {
-                // Whoever's buckets are full again has asked for nothing lately.
-                peers.by_identity.retain(|_, account| !self.is_full(account, now));
+                // Whoever's bucket is full again has asked for nothing lately.
+                peers.by_identity.retain(|_, bucket| self.spec.forgettable_at(bucket) > now);
             }
             if peers.by_identity.len() >= self.max_peers {
                 return &mut peers.others;
             }
         }
-        let new = || full(self.exchanges, self.snapshots, now);
-        peers.by_identity.entry(peer.clone()).or_insert_with(new)
+        peers.by_identity.entry(peer.clone()).or_insert_with(|| self.spec.fresh(now))
     }
-
-    fn is_full(&self, account: &Account, now: UnixMillis) -> bool {
-        self.exchanges.forgettable_at(&account.exchanges) <= now
-            && self.snapshots.forgettable_at(&account.snapshots) <= now
-    }
-}
-
-fn full(exchanges: Spec, snapshots: Spec, now: UnixMillis) -> Account {
-    Account { exchanges: exchanges.fresh(now), snapshots: snapshots.fresh(now) }
 }
 
 #[cfg(test)]
@@ -113,14 +103,15 @@ mod tests {
     use super::*;
     use crate::settings::Quota;
 
-    fn accounts(started: Instant) -> Accounts {
+    fn accounts(what: Counted, started: Instant) -> Accounts {
         let second = Duration::from_secs(1);
         let quotas = Quotas {
             exchanges: Quota { times: 10, period: second, burst: 2 },
             snapshots: Quota { times: 1, period: second * 60, burst: 1 },
+            leases: Quota { times: 10, period: second, burst: 20 },
             max_peers: 2,
         };
-        Accounts::new(&quotas, started).unwrap()
+        Accounts::new(what, &quotas, started).unwrap()
     }
 
     fn peer(name: &str) -> PeerIdentity {
@@ -130,23 +121,33 @@ mod tests {
     #[test]
     fn each_peer_has_its_own() {
         let now = Instant::now();
-        let accounts = accounts(now);
-        let take = |what, name| accounts.take(what, &peer(name), now).is_ok();
-        assert!(take(Counted::Exchange, "a") && take(Counted::Exchange, "a"));
-        assert!(!take(Counted::Exchange, "a"));
-        assert!(take(Counted::Exchange, "b"));
-        assert!(take(Counted::Snapshot, "a"));
-        let wait = accounts.take(Counted::Snapshot, &peer("a"), now).unwrap_err();
-        assert_eq!(wait, Duration::from_secs(60));
+        let exchanges = accounts(Counted::Exchanges, now);
+        let take = |name| exchanges.take(&peer(name), 1, now).is_ok();
+        assert!(take("a") && take("a"));
+        assert!(!take("a"));
+        assert!(take("b"));
         let later = now + Duration::from_millis(100);
-        assert_eq!(accounts.take(Counted::Exchange, &peer("a"), later), Ok(()));
+        assert_eq!(exchanges.take(&peer("a"), 1, later), Ok(()));
+        let snapshots = accounts(Counted::Snapshots, now);
+        assert_eq!(snapshots.take(&peer("a"), 1, now), Ok(()));
+        let wait = snapshots.take(&peer("a"), 1, now).unwrap_err();
+        assert_eq!(wait, Duration::from_secs(60));
+    }
+
+    #[test]
+    fn much_at_once_is_taken_whole_or_not_at_all() {
+        let now = Instant::now();
+        let leases = accounts(Counted::Leases, now);
+        assert_eq!(leases.take(&peer("a"), 15, now), Ok(()));
+        assert_eq!(leases.take(&peer("a"), 15, now), Err(Duration::from_secs(1)));
+        assert_eq!(leases.take(&peer("a"), 5, now), Ok(()), "nothing was taken");
     }
 
     #[test]
     fn accounts_are_bounded() {
         let now = Instant::now();
-        let accounts = accounts(now);
-        let take = |name, now| accounts.take(Counted::Exchange, &peer(name), now).is_ok();
+        let accounts = accounts(Counted::Exchanges, now);
+        let take = |name, now| accounts.take(&peer(name), 1, now).is_ok();
         assert!(take("a", now) && take("b", now));
         // The account for all others has a burst of two.
         assert!(take("c", now) && take("d", now));

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use postern_limits::{Algorithm, Anchor, Rate, RateError, Spec, SpecError};
 
+use crate::borrowing::MOST_IN_ALL;
+use crate::quota::Counted;
+
 /// The longest page that a store gives.
 const MAX_PAGE: u32 = 10_000;
 
@@ -94,6 +97,8 @@ pub struct Answers {
     pub delta_records: usize,
     /// The most bytes of key sets in one answer; one set is sent whatever its length.
     pub key_bytes: usize,
+    /// When an Envoy comes back for slices of limits.
+    pub borrow_interval: Duration,
 }
 
 impl Default for Answers {
@@ -109,6 +114,7 @@ impl Default for Answers {
             // What an Envoy adds one by one: a few milliseconds' work.
             delta_records: 2_048,
             key_bytes: 524_288,
+            borrow_interval: Duration::from_secs(1),
         }
     }
 }
@@ -129,7 +135,7 @@ impl Quota {
     ///
     /// # Errors
     /// When a number is zero or beyond what a limit may have.
-    pub(crate) fn spec(&self, name: &'static str) -> Result<Spec, SettingsError> {
+    fn spec(&self, name: &'static str) -> Result<Spec, SettingsError> {
         if self.burst == 0 {
             return Err(SettingsError::Zero(name));
         }
@@ -149,8 +155,24 @@ pub struct Quotas {
     pub exchanges: Quota,
     /// Snapshots begun.
     pub snapshots: Quota,
+    /// Slices of limits: each one that is asked for or given back.
+    pub leases: Quota,
     /// Peers that are counted one by one. Beyond, they share one account.
     pub max_peers: usize,
+}
+
+impl Quotas {
+    /// The bucket that counts one of them.
+    ///
+    /// # Errors
+    /// When a number is zero or beyond what a limit may have.
+    pub(crate) fn spec(&self, what: Counted) -> Result<Spec, SettingsError> {
+        match what {
+            Counted::Exchanges => self.exchanges.spec("quotas.exchanges"),
+            Counted::Snapshots => self.snapshots.spec("quotas.snapshots"),
+            Counted::Leases => self.leases.spec("quotas.leases"),
+        }
+    }
 }
 
 impl Default for Quotas {
@@ -159,6 +181,8 @@ impl Default for Quotas {
         Self {
             exchanges: Quota { times: 5_000, period: second, burst: 10_000 },
             snapshots: Quota { times: 1_000, period: minute, burst: 1_000 },
+            // A thousand Envoys with twenty busy keys each.
+            leases: Quota { times: 20_000, period: second, burst: 40_000 },
             max_peers: 10_000,
         }
     }
@@ -207,6 +231,7 @@ impl Settings {
             ("answers.max_wait", answers.max_wait),
             ("answers.poll_interval", answers.poll_interval),
             ("answers.snapshot_pause", answers.snapshot_pause),
+            ("answers.borrow_interval", answers.borrow_interval),
         ];
         let orders = [
             (
@@ -222,11 +247,13 @@ impl Settings {
                 SettingsError::Beyond("answers.poll_interval", "answers.idle_poll_interval"),
                 answers.poll_interval > answers.idle_poll_interval,
             ),
+            // One that is beyond the burst would never be answered.
+            (
+                SettingsError::Beyond("all that is in one call", "quotas.leases"),
+                (1..MOST_IN_ALL).contains(&self.quotas.leases.burst),
+            ),
         ];
-        let quotas = [
-            self.quotas.exchanges.spec("quotas.exchanges"),
-            self.quotas.snapshots.spec("quotas.snapshots"),
-        ];
+        let quotas = Counted::ALL.map(|what| self.quotas.spec(what));
         let zero_numbers = numbers.into_iter().filter(|(_, number)| *number == 0);
         let zero_times = times.into_iter().filter(|(_, time)| time.is_zero());
         zero_numbers
@@ -273,5 +300,11 @@ mod tests {
         settings.quotas.exchanges.burst = u64::MAX;
         let expected = SettingsError::Limit("quotas.exchanges", SpecError::BurstTooLarge);
         assert_eq!(settings.problems(), [expected]);
+        let mut settings = Settings::default();
+        settings.quotas.leases.burst = 511;
+        let expected = SettingsError::Beyond("all that is in one call", "quotas.leases");
+        assert_eq!(settings.problems(), [expected]);
+        settings.quotas.leases.burst = 512;
+        assert!(settings.problems().is_empty());
     }
 }

@@ -1,6 +1,8 @@
 //! What the tests of this crate share: a list in memory, a bus, a clock that is moved by hand,
 //! an Envoy.
 
+pub(crate) mod lending;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -294,10 +296,14 @@ impl Rig {
 
     /// A metric's value, by the beginning of its line.
     pub(crate) fn metric(&self, start: &str) -> f64 {
-        let text = self.registry.encode(std::time::Instant::now()).unwrap();
-        let line = text.lines().find(|line| line.starts_with(start));
-        line.and_then(|line| line.rsplit(' ').next()).map_or(0.0, |value| value.parse().unwrap())
+        metric(&self.registry, start)
     }
+}
+
+fn metric(registry: &MetricsRegistry, start: &str) -> f64 {
+    let text = registry.encode(std::time::Instant::now()).unwrap();
+    let line = text.lines().find(|line| line.starts_with(start));
+    line.and_then(|line| line.rsplit(' ').next()).map_or(0.0, |value| value.parse().unwrap())
 }
 
 /// An Envoy's elected VM, as far as the protocol goes.

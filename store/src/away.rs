@@ -4,8 +4,8 @@ use postern_circuit::Circuit;
 use postern_request::UnixMillis;
 
 use crate::volatile::{
-    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LimitKey, ReplayKey, Take,
-    VolatileStore,
+    CircuitAsk, Decision, DecisionAsk, GiveBack, Grant, Inspected, LendAsk, LimitKey, ReplayKey,
+    Take, TakeBack, VolatileStore,
 };
 use crate::{BoxFuture, StoreError};
 
@@ -15,6 +15,11 @@ pub struct Away;
 
 fn away<T: Send + 'static>() -> BoxFuture<'static, Result<T, StoreError>> {
     Box::pin(async { Err(StoreError::Unavailable("away".to_owned())) })
+}
+
+fn all_away<T: Send + 'static>(calls: usize) -> BoxFuture<'static, Vec<Result<T, StoreError>>> {
+    let away = |_| Err(StoreError::Unavailable("away".to_owned()));
+    Box::pin(async move { (0..calls).map(away).collect() })
 }
 
 impl VolatileStore for Away {
@@ -45,6 +50,22 @@ impl VolatileStore for Away {
 
     fn reset<'a>(&'a self, _: &'a [LimitKey]) -> BoxFuture<'a, Result<u64, StoreError>> {
         away()
+    }
+
+    fn lend<'a>(
+        &'a self,
+        asks: &'a [LendAsk],
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Grant, StoreError>>> {
+        all_away(asks.len())
+    }
+
+    fn take_back<'a>(
+        &'a self,
+        returns: &'a [TakeBack],
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<u64, StoreError>>> {
+        all_away(returns.len())
     }
 
     fn record_outcome<'a>(

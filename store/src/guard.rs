@@ -6,16 +6,20 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use postern_circuit::Circuit;
+use postern_leases::Grant;
 use postern_request::UnixMillis;
 
 use crate::volatile::{
-    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LimitKey, ReplayKey, Take,
-    VolatileStore,
+    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LendAsk, LimitKey, ReplayKey, Take,
+    TakeBack, VolatileStore,
 };
 use crate::{BoxFuture, StoreError};
 
 /// Longest time that a decision waits for the store.
 pub const BUDGET: Duration = Duration::from_millis(20);
+/// So many budgets may pass until slices are lent: no request waits for that, and there are many
+/// in one call.
+const LENDING: u32 = 10;
 /// Failures in a row that open the breaker.
 const FAILURES: u32 = 5;
 /// How long it stays open before one call may try.
@@ -64,9 +68,38 @@ impl<S: VolatileStore> Guarded<S> {
         u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// `call` is made only when the breaker lets it through.
+    /// A call for which a request waits.
     async fn guard<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
+        call: impl FnOnce() -> F,
+    ) -> Result<T, StoreError> {
+        self.guard_for(self.budget, call).await
+    }
+
+    /// Calls of which each has its own answer: the breaker counts them as one, which failed when
+    /// none of them was answered.
+    async fn guard_each<'a, T: 'a>(
+        &'a self,
+        calls: usize,
+        call: impl FnOnce() -> BoxFuture<'a, Vec<Result<T, StoreError>>>,
+    ) -> Vec<Result<T, StoreError>> {
+        if calls == 0 {
+            return Vec::new();
+        }
+        let answers = self.guard_for(self.budget * LENDING, || async move {
+            let answers = call().await;
+            match answers.first() {
+                Some(Err(error)) if answers.iter().all(is_away) => Err(error.clone()),
+                _ => Ok(answers),
+            }
+        });
+        answers.await.unwrap_or_else(|error| (0..calls).map(|_| Err(error.clone())).collect())
+    }
+
+    /// `call` is made only when the breaker lets it through.
+    async fn guard_for<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        budget: Duration,
         call: impl FnOnce() -> F,
     ) -> Result<T, StoreError> {
         let until = self.closed_until.load(Ordering::Relaxed);
@@ -89,11 +122,11 @@ impl<S: VolatileStore> Guarded<S> {
             }
         }
         let began = self.elapsed_us();
-        let result = match tokio::time::timeout(self.budget, call()).await {
+        let result = match tokio::time::timeout(budget, call()).await {
             Ok(result) => result,
             Err(_) => Err(StoreError::Unavailable("no answer within the budget".to_owned())),
         };
-        self.note(matches!(result, Err(StoreError::Unavailable(_))), began);
+        self.note(is_away(&result), began);
         result
     }
 
@@ -113,6 +146,10 @@ impl<S: VolatileStore> Guarded<S> {
             self.closed_until.store(self.elapsed() + recovery, Ordering::Relaxed);
         }
     }
+}
+
+const fn is_away<T>(answer: &Result<T, StoreError>) -> bool {
+    matches!(answer, Err(StoreError::Unavailable(_)))
 }
 
 impl<S: VolatileStore> VolatileStore for Guarded<S> {
@@ -143,6 +180,22 @@ impl<S: VolatileStore> VolatileStore for Guarded<S> {
 
     fn reset<'a>(&'a self, keys: &'a [LimitKey]) -> BoxFuture<'a, Result<u64, StoreError>> {
         Box::pin(self.guard(move || self.store.reset(keys)))
+    }
+
+    fn lend<'a>(
+        &'a self,
+        asks: &'a [LendAsk],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Grant, StoreError>>> {
+        Box::pin(self.guard_each(asks.len(), move || self.store.lend(asks, now)))
+    }
+
+    fn take_back<'a>(
+        &'a self,
+        returns: &'a [TakeBack],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<u64, StoreError>>> {
+        Box::pin(self.guard_each(returns.len(), move || self.store.take_back(returns, now)))
     }
 
     fn record_outcome<'a>(

@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use postern_circuit::Circuit;
+use postern_leases::Grant;
 use postern_request::UnixMillis;
 
 use crate::volatile::{
-    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LimitKey, ReplayKey, Take,
-    VolatileStore,
+    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LendAsk, LimitKey, ReplayKey, Take,
+    TakeBack, VolatileStore,
 };
 use crate::{BoxFuture, MemoryStore, StoreError};
 
@@ -29,10 +30,7 @@ impl Hanging {
         self.asked.load(Ordering::Relaxed)
     }
 
-    fn answer<'a, T: Send + 'a>(
-        &'a self,
-        answer: BoxFuture<'a, Result<T, StoreError>>,
-    ) -> BoxFuture<'a, Result<T, StoreError>> {
+    fn answer<'a, T: Send + 'a>(&'a self, answer: BoxFuture<'a, T>) -> BoxFuture<'a, T> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             if self.hangs.load(Ordering::Relaxed) {
@@ -71,6 +69,22 @@ impl VolatileStore for Hanging {
 
     fn reset<'a>(&'a self, keys: &'a [LimitKey]) -> BoxFuture<'a, Result<u64, StoreError>> {
         self.answer(self.inner.reset(keys))
+    }
+
+    fn lend<'a>(
+        &'a self,
+        asks: &'a [LendAsk],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Grant, StoreError>>> {
+        self.answer(self.inner.lend(asks, now))
+    }
+
+    fn take_back<'a>(
+        &'a self,
+        returns: &'a [TakeBack],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<u64, StoreError>>> {
+        self.answer(self.inner.take_back(returns, now))
     }
 
     fn record_outcome<'a>(

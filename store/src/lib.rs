@@ -1,8 +1,8 @@
-//! What the server keeps, as ports: volatile state (limits, circuits, what was seen), durable
-//! records (clients, keys, revocations), and the bus that tells replicas of new revocations. Each
-//! port has one contract suite that every implementation passes. In front of the volatile one
-//! stand a guard, so that it costs no request more than its budget, and the limiter, which
-//! answers when it does not.
+//! What the server keeps, as ports: volatile state (limits and their leases, circuits, what was
+//! seen), durable records (clients, keys, revocations), and the bus that tells replicas of new
+//! revocations. Each port has one contract suite that every implementation passes. In front of the
+//! volatile one stand a guard, so that it costs no request more than its budget, and the limiter,
+//! which answers when it does not.
 //!
 //! Deliberately absent: Redis and SQL (crates of their own). Only `server` knows which
 //! implementation is behind a port.
@@ -25,8 +25,8 @@ pub use guard::Guarded;
 pub use limiter::{Asked, Decided, Limiter, WhenStoreFails};
 pub use memory::MemoryStore;
 pub use volatile::{
-    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LimitAsk, LimitKey, ReplayKey, Take,
-    VolatileStore,
+    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LendAsk, LimitAsk, LimitKey, ReplayKey,
+    Take, TakeBack, VolatileStore,
 };
 
 /// The answer of a port.

@@ -4,17 +4,19 @@
 mod circuits;
 mod decision;
 mod keys;
+mod leases;
 mod replays;
 mod shards;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use postern_circuit::{Admission, Circuit};
+use postern_leases::Grant;
 use postern_request::UnixMillis;
 
 use crate::volatile::{
-    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LimitKey, ReplayKey, Take,
-    VolatileStore,
+    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LendAsk, LimitKey, ReplayKey, Take,
+    TakeBack, VolatileStore,
 };
 use crate::{BoxFuture, StoreError};
 use circuits::Circuits;
@@ -86,6 +88,24 @@ impl VolatileStore for MemoryStore {
         Box::pin(
             async move { Ok(keys.iter().map(|key| u64::from(self.shards.forget(*key))).sum()) },
         )
+    }
+
+    fn lend<'a>(
+        &'a self,
+        asks: &'a [LendAsk],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Grant, StoreError>>> {
+        Box::pin(async move { asks.iter().map(|ask| Ok(self.shards.lend(ask, now))).collect() })
+    }
+
+    fn take_back<'a>(
+        &'a self,
+        returns: &'a [TakeBack],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<u64, StoreError>>> {
+        Box::pin(async move {
+            returns.iter().map(|back| Ok(self.shards.take_back(back, now))).collect()
+        })
     }
 
     fn record_outcome<'a>(

@@ -4,11 +4,15 @@
 pub mod contract;
 
 use postern_circuit::{Admission, Circuit, Settings};
-use postern_limits::{InFlight, Outcome, Spec};
+use postern_leases::{Ask, LeaseId, Terms};
+use postern_limits::key::hashed;
+use postern_limits::{Anchor, InFlight, Outcome, Period, Spec};
 use postern_request::{RateLimitStatus, UnixMillis};
 use sha2::{Digest as _, Sha256};
 
 use crate::{BoxFuture, StoreError};
+
+pub use postern_leases::Grant;
 
 /// A limit's key as stores see it: a hash of what the request is counted by. Untrusted text
 /// never becomes part of a store's key.
@@ -27,9 +31,8 @@ impl LimitKey {
     /// Of a limit of the document: what it counts a request under, and whose that is.
     #[must_use]
     pub fn of(owner: &str, counted_under: &str) -> Self {
-        let digest = |text: &str| -> [u8; 32] { Sha256::digest(text.as_bytes()).into() };
-        let owner = digest(owner).first_chunk().map_or(0, |owner| u64::from_be_bytes(*owner));
-        Self { owner, hash: half_of(&digest(counted_under)) }
+        let (owner, hash) = hashed(owner, counted_under);
+        Self { owner, hash }
     }
 
     /// Of a counter of the rate limit service. Before everything else stands what sets these keys
@@ -49,6 +52,26 @@ impl LimitKey {
         let rest = digest.get(16..).and_then(<[u8]>::first_chunk);
         let owner = rest.map_or(0, |owner| u64::from_le_bytes(*owner));
         Self { owner, hash: half_of(&digest) }
+    }
+
+    /// Where leases of a limit are counted, by the key that a sidecar names. It is bound to the
+    /// limit and to what that allows: a sidecar that makes keys up, or names those of one limit
+    /// for another, touches nothing but leases, and those of no other limit or allowance.
+    #[must_use]
+    pub fn leased(self, limit: &str, spec: Spec) -> Self {
+        let rate = spec.rate();
+        let kind = [u8::from(rate.period() == Period::Month), anchor_byte(spec.anchor())];
+        let mut digest = Sha256::new();
+        digest.update(b"lease");
+        digest.update(self.hash);
+        for number in [rate.requests(), rate.period_ms(), spec.burst()] {
+            digest.update(number.to_le_bytes());
+        }
+        digest.update(kind);
+        digest.update(spec.algorithm().as_str());
+        digest.update([0_u8]);
+        digest.update(limit);
+        Self { owner: self.owner, hash: half_of(&digest.finalize().into()) }
     }
 
     /// The hash in lower-case hexadecimal.
@@ -74,6 +97,13 @@ impl ReplayKey {
     #[must_use]
     pub fn to_hex(self) -> String {
         to_hex(&self.0)
+    }
+}
+
+const fn anchor_byte(anchor: Anchor) -> u8 {
+    match anchor {
+        Anchor::Clock => 0,
+        Anchor::FirstHit => 1,
     }
 }
 
@@ -177,6 +207,32 @@ pub struct Inspected {
     pub expires_in_ms: u64,
 }
 
+/// A slice to lend out of a limit that is leased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LendAsk {
+    /// Whose. What is counted under the key of a leased limit is lent and nothing else.
+    pub key: LimitKey,
+    /// What the limit allows.
+    pub spec: Spec,
+    /// On which terms.
+    pub terms: Terms,
+    /// What is asked for.
+    pub ask: Ask,
+}
+
+/// A lease that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TakeBack {
+    /// Whose.
+    pub key: LimitKey,
+    /// What the limit allows, as it was when the slice was lent.
+    pub spec: Spec,
+    /// The lease.
+    pub id: LeaseId,
+    /// What was not spent of it. More than was lent is as much as was lent.
+    pub unused: u64,
+}
+
 /// Shared, short-lived state.
 ///
 /// `now` is for stores without a clock of their own.
@@ -205,8 +261,27 @@ pub trait VolatileStore: Send + Sync {
         now: UnixMillis,
     ) -> BoxFuture<'_, Result<Option<Inspected>, StoreError>>;
 
-    /// Forgets keys, whatever they count. Says how many of them were there.
+    /// Forgets keys, whatever they count. Says how many of them were there. What is lent of a key
+    /// stays with those who have it until it ends, and is credited to nobody.
     fn reset<'a>(&'a self, keys: &'a [LimitKey]) -> BoxFuture<'a, Result<u64, StoreError>>;
+
+    /// Lends slices: one answer for each question, in order, and each question for itself, by the
+    /// rules of [`postern_leases::Ledger`]. What is lent is debited first. A question that was
+    /// asked before gets what is left of its answer, and debits nothing; so one that failed may
+    /// be asked again, whether the store had done it by then or not.
+    fn lend<'a>(
+        &'a self,
+        asks: &'a [LendAsk],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Grant, StoreError>>>;
+
+    /// Ends leases and credits what was not spent of them: one answer for each, in order, with
+    /// how much was credited. The same return again credits nothing.
+    fn take_back<'a>(
+        &'a self,
+        returns: &'a [TakeBack],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<u64, StoreError>>>;
 
     /// Records what a service answered, and says where its circuit stands then.
     fn record_outcome<'a>(
@@ -264,6 +339,22 @@ impl<T: VolatileStore + ?Sized> VolatileStore for std::sync::Arc<T> {
         (**self).reset(keys)
     }
 
+    fn lend<'a>(
+        &'a self,
+        asks: &'a [LendAsk],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Grant, StoreError>>> {
+        (**self).lend(asks, now)
+    }
+
+    fn take_back<'a>(
+        &'a self,
+        returns: &'a [TakeBack],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<u64, StoreError>>> {
+        (**self).take_back(returns, now)
+    }
+
     fn record_outcome<'a>(
         &'a self,
         circuit: &'a CircuitAsk,
@@ -311,6 +402,29 @@ mod tests {
         assert_eq!(LimitKey::of_descriptor("1:d1:k=1:v", spec(9, 60_000)), key);
         assert_ne!(LimitKey::of_descriptor("1:d1:k=1:v", spec(5, 1000)).hash, key.hash);
         assert_ne!(LimitKey::of("1:d1:k=1:v", "1:d1:k=1:v").hash, key.hash);
+    }
+
+    #[test]
+    fn keys_of_leases_are_bound_to_what_they_are_leases_of() {
+        let named = LimitKey::of("owner", "1:l5:alice");
+        let spec = |requests, anchor| {
+            let rate = Rate::new(requests, 60_000).unwrap();
+            Spec::new(Algorithm::FixedWindow, rate, None, anchor).unwrap()
+        };
+        let small = spec(5, Anchor::Clock);
+        let key = named.leased("l", small);
+        let mut hashed = b"lease".to_vec();
+        hashed.extend_from_slice(&named.hash);
+        for number in [5, 60_000, small.burst()] {
+            hashed.extend_from_slice(&number.to_le_bytes());
+        }
+        hashed.extend_from_slice(b"\0\0fixed_window\0l");
+        assert_eq!(key.to_hex(), to_hex(&Sha256::digest(&hashed)[..16]));
+        assert_eq!(key.owner, named.owner);
+        assert_ne!(key.hash, named.hash, "what other limits count is out of reach");
+        assert_ne!(named.leased("m", small).hash, key.hash);
+        assert_ne!(named.leased("l", spec(6, Anchor::Clock)).hash, key.hash);
+        assert_ne!(named.leased("l", spec(5, Anchor::FirstHit)).hash, key.hash);
     }
 
     #[test]

@@ -40,8 +40,12 @@ const STAGE_CORE: &[&str] = &[
     "postern-revocation",
     "postern-document",
 ];
-const STAGES: &[&str] =
-    &["postern-filter-jwt-auth", "postern-filter-local-rate-limit", "postern-filter-feed"];
+const STAGES: &[&str] = &[
+    "postern-filter-jwt-auth",
+    "postern-filter-local-rate-limit",
+    "postern-filter-leased-rate-limit",
+    "postern-filter-feed",
+];
 const PROTO: &[&str] = &["postern-proto"];
 /// The port through which stages reach what all workers share.
 const SHARED_DATA: &[&str] = &["postern-filter-shared-data"];
@@ -72,6 +76,7 @@ const REQUEST: &[&str] = &["postern-request"];
 const LIMITS: &[&str] = &["postern-limits"];
 const DOCUMENT: &[&str] = &["postern-document"];
 const TICKETS: &[&str] = &["postern-ext-authz"];
+const LOCAL_LIMITS: &[&str] = &["postern-filter-local-rate-limit"];
 const JOSE: &[&str] = &["postern-jose"];
 
 /// What a test crate may use: all but the server, whose binary it runs, and xtask.
@@ -115,6 +120,12 @@ const TABLE: &[Row] = &[
     row("postern-filter-shared-data", &[], "filters/shared-data is a port and knows nobody"),
     row("postern-filter-jwt-auth", &[STAGE_CORE], STAGE_RULE),
     row("postern-filter-local-rate-limit", &[STAGE_CORE, SHARED_DATA], STAGE_RULE),
+    row(
+        "postern-filter-leased-rate-limit",
+        &[STAGE_CORE, SHARED_DATA, PROTO, LOCAL_LIMITS],
+        "leased limits count as local ones do while there are no leases, and else are a stage as \
+         others are",
+    ),
     row("postern-filter-feed", &[STAGE_CORE, SHARED_DATA, PROTO], STAGE_RULE),
     row(
         "postern-bundle",

@@ -87,6 +87,7 @@ pub(crate) fn document(
         limits,
         routes,
         matcher,
+        #[cfg(feature = "messages")]
         raw,
     })
 }

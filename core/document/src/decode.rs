@@ -13,7 +13,7 @@ use crate::node::{Kind, Node};
 use crate::problem::{Position, Problems, told};
 
 pub use amounts::{Allowed, Amount, AtOnce, RateText};
-pub use leaves::{At, Duration, Positive, Text, Whole};
+pub use leaves::{At, Duration, Percent, Positive, Text, Whole};
 pub use named::{Entries, Named};
 pub(crate) use named::{NAME_RULE, is_name};
 

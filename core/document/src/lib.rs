@@ -7,6 +7,11 @@
 //! Deliberately absent: reading files (the caller hands in texts) and what Envoy or Istio make
 //! of the document (`postern-render`).
 
+#![cfg_attr(
+    not(feature = "messages"),
+    expect(dead_code, reason = "filters write no documents, and say nothing of them")
+)]
+
 mod check;
 mod counted;
 mod decode;

@@ -4,6 +4,7 @@ use postern_request::json::{self, Value};
 
 use crate::check;
 use crate::decode::Decode as _;
+#[cfg(feature = "messages")]
 use crate::digest;
 use crate::model::Document;
 use crate::node::Node;
@@ -67,7 +68,8 @@ pub fn load(
 /// Loads what [`Document::to_json`] or [`Document::filter_config`] wrote.
 ///
 /// # Errors
-/// Every problem. Positions have no lines.
+/// Every problem. Positions have no lines. Without the feature `messages` a digest that is missing
+/// is one: working it out takes all that writes documents.
 pub fn from_json(text: &[u8]) -> Result<Document, Vec<Problem>> {
     let mut problems = Problems::new(vec!["configuration".to_owned()]);
     let value = match json::parse(text) {
@@ -93,17 +95,24 @@ fn finish(
     digest: Option<String>,
     mut problems: Problems,
 ) -> Result<Document, Vec<Problem>> {
-    let digest = digest.unwrap_or_else(|| digest::of(&canonical(&document)));
+    #[cfg(feature = "messages")]
+    let digest = digest.or_else(|| Some(digest::of(&canonical(&document))));
+    let Some(digest) = digest else {
+        problems.report(Position::default(), "the digest of the whole document is missing");
+        return Err(problems.into_sorted());
+    };
     match check::document(document, digest, &mut problems) {
         Some(document) if problems.is_empty() => Ok(document),
         _ => Err(problems.into_sorted()),
     }
 }
 
+#[cfg(feature = "messages")]
 fn canonical(document: &RawDocument) -> String {
     document.encode().map(|value| value.to_string()).unwrap_or_default()
 }
 
+#[cfg(feature = "messages")]
 impl Document {
     /// The whole document as canonical JSON, its fragments joined and its files inlined.
     #[must_use]

@@ -60,8 +60,9 @@ impl Matcher {
             for pattern in if entry.hosts.is_empty() { &any } else { entry.hosts } {
                 let at = hosts.iter().position(|(known, _)| known == pattern);
                 let at = at.unwrap_or_else(|| {
-                    hosts.push((pattern.clone(), Node::default()));
-                    hosts.len() - 1
+                    let at = hosts.partition_point(|(known, _)| known.rank() <= pattern.rank());
+                    hosts.insert(at, (pattern.clone(), Node::default()));
+                    at
                 });
                 if let Some((_, root)) = hosts.get_mut(at) {
                     let leaf = Leaf { route, methods: entry.methods.to_vec() };
@@ -69,7 +70,6 @@ impl Matcher {
                 }
             }
         }
-        hosts.sort_by(|(a, _), (b, _)| a.rank().cmp(&b.rank()));
         Self { hosts }
     }
 
@@ -142,8 +142,9 @@ impl Node {
 
     /// Routes that list their methods stand before those that take all.
     fn add(leaves: &mut Vec<Leaf>, leaf: Leaf) {
-        leaves.push(leaf);
-        leaves.sort_by_key(|leaf| leaf.methods.is_empty());
+        let takes_all = leaf.methods.is_empty();
+        let at = leaves.partition_point(|known| known.methods.is_empty() <= takes_all);
+        leaves.insert(at, leaf);
     }
 
     /// A node is visited at most once a request, because its depth is its segment's index: the

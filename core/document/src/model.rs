@@ -15,6 +15,7 @@ use postern_request::principal::{Credential, IdentityHeader, Principal};
 
 use crate::host::HostPattern;
 use crate::matcher::{Matcher, VirtualHost};
+#[cfg(feature = "messages")]
 use crate::raw::RawDocument;
 use crate::template::PathTemplate;
 use crate::value::HeaderRules;
@@ -73,6 +74,7 @@ pub struct Document {
     /// Routes, in the order of the document.
     pub routes: Vec<Arc<Route>>,
     pub(crate) matcher: Matcher,
+    #[cfg(feature = "messages")]
     pub(crate) raw: RawDocument,
 }
 
@@ -110,11 +112,18 @@ impl Document {
         self.routes.iter().any(|route| route.needs_ext_proc())
     }
 
-    /// Whether Envoys have to ask the server by the feed: for revoked tokens, or for keys.
+    /// Whether Envoys have to ask the server by the feed: for revoked tokens, for keys, or for
+    /// slices of limits.
     #[must_use]
     pub fn needs_feed(&self) -> bool {
         let by_feed = |issuer: &JwtIssuer| issuer.keys_by == KeysBy::Feed;
-        self.revocation.is_some() || self.issuers.iter().any(by_feed)
+        self.revocation.is_some() || self.issuers.iter().any(by_feed) || self.needs_leases()
+    }
+
+    /// Whether a route has a limit that is leased.
+    #[must_use]
+    pub fn needs_leases(&self) -> bool {
+        self.routes.iter().any(|route| !route.leased_limits.is_empty())
     }
 }
 
@@ -261,6 +270,8 @@ pub struct Route {
     pub local_limits: Vec<AppliedLimit>,
     /// Limits that the server counts.
     pub exact_limits: Vec<AppliedLimit>,
+    /// Limits that the server counts and every Envoy spends slices of.
+    pub leased_limits: Vec<AppliedLimit>,
     /// Header rules, all that apply joined.
     pub transform: Transform,
     /// How much of the traffic is held to the rules.
@@ -283,10 +294,12 @@ impl Route {
         self.service.as_ref().and_then(|service| service.circuit)
     }
 
-    /// Whether a local limit needs the client's address, which costs a filter a call to ask.
+    /// Whether a local or leased limit needs the client's address, which costs a filter a call to
+    /// ask.
     #[must_use]
     pub fn counts_addresses(&self) -> bool {
-        self.local_limits.iter().any(|applied| applied.limit.key.contains(&KeyPart::Ip))
+        let mut counted_here = self.local_limits.iter().chain(&self.leased_limits);
+        counted_here.any(|applied| applied.limit.key.contains(&KeyPart::Ip))
     }
 
     /// Whether the filter must see evidence of `ext_authz`: for API keys, exact limits,

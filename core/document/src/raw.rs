@@ -5,7 +5,7 @@ mod credentials;
 mod limits;
 
 pub use crate::decode::{
-    Allowed, Amount, At, AtOnce, Duration, Entries, Positive, RateText, Text, Whole,
+    Allowed, Amount, At, AtOnce, Duration, Entries, Percent, Positive, RateText, Text, Whole,
 };
 use crate::decode::{Named, choice, record};
 pub use auth::{RawAuth, RawAuthRules, RawCredential, RawProof};
@@ -14,8 +14,8 @@ pub use credentials::{
     RawIssuer, RawJwks, RawJwt, RawTokenPlace,
 };
 pub use limits::{
-    RawAlgorithm, RawLimit, RawLimitUse, RawMode, RawSkip, RawStoreFailure, RawWeighedLimit,
-    RawWindows,
+    RawAlgorithm, RawLease, RawLimit, RawLimitUse, RawMode, RawSkip, RawStart, RawStoreFailure,
+    RawWeighedLimit, RawWindows,
 };
 
 record! {

@@ -3,8 +3,6 @@
 //! Filters keep a bucket as one value of Envoy's shared data, which is copied whole on every
 //! read: at a million revocations a bucket holds some 61 records, a kilobyte.
 
-use core::cmp::Reverse;
-
 use crate::fingerprint::Fingerprint;
 use crate::record::{RECORD_BYTES, Record};
 
@@ -83,7 +81,7 @@ pub fn merge(bytes: &[u8], added: &[Record], now: u64) -> Vec<u8> {
         .chain(added.iter().copied())
         .filter(|record| !record.is_expired(now))
         .collect();
-    records.sort_unstable_by_key(|record| record.fingerprint);
+    sort(&mut records);
     records.dedup_by(|later, first| {
         let same = later.fingerprint == first.fingerprint;
         if same {
@@ -92,11 +90,21 @@ pub fn merge(bytes: &[u8], added: &[Record], now: u64) -> Vec<u8> {
         same
     });
     if records.len() > MAX_BUCKET_RECORDS {
-        records.sort_unstable_by_key(|record| Reverse(record.expires_at));
+        sort_by(&mut records, |record| u64::from(u32::MAX - record.expires_at));
         records.truncate(MAX_BUCKET_RECORDS);
-        records.sort_unstable_by_key(|record| record.fingerprint);
+        sort(&mut records);
     }
     Record::encode_all(&records)
+}
+
+/// Sorts records as a bucket has them.
+pub fn sort(records: &mut [Record]) {
+    sort_by(records, |record| record.fingerprint.0);
+}
+
+/// One for all keys: the code of a sort is some kilobytes.
+fn sort_by(records: &mut [Record], key: fn(&Record) -> u64) {
+    records.sort_unstable_by_key(key);
 }
 
 /// Whether a bucket has no room for another record: the next one makes it forget one.

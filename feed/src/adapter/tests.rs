@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use postern_proto::feed::v1::client::FeedClient;
+use postern_proto::feed::v1::{LeaseAsk, LeaseReturn};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tonic::Code;
@@ -11,6 +12,7 @@ use tonic::transport::{Channel, Server};
 
 use super::*;
 use crate::settings::Settings;
+use crate::testing::lending::LendingRig;
 use crate::testing::{FakeSource, Rig};
 use crate::trust::{FeedCredential, ForwardedClientCert};
 
@@ -23,9 +25,14 @@ fn request() -> ExchangeRequest {
 }
 
 async fn connect(rig: &Rig, trust: Trust) -> FeedClient {
+    let exchange = Some(Arc::clone(&rig.exchange));
+    connect_to(Served { exchange, lender: None, trust }).await
+}
+
+async fn connect_to(served: Served) -> FeedClient {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
-    let service = FeedService::server(Arc::clone(&rig.exchange), trust);
+    let service = FeedService::server(served);
     let incoming = TcpIncoming::from(listener);
     tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
     let channel = Channel::from_shared(format!("http://{address}")).unwrap();
@@ -116,6 +123,121 @@ async fn a_request_of_any_length_is_not_read() {
     let mut client = connect(&rig, Trust::default()).await;
     let long = ExchangeRequest { document_digest: "d".repeat(100_000), ..request() };
     assert_eq!(client.exchange(long).await.unwrap_err().code(), Code::OutOfRange);
+}
+
+#[tokio::test]
+async fn slices_go_there_and_back() {
+    let rig = LendingRig::new(&Settings::default());
+    let mut client = connect_to(lending(&rig, Trust::default())).await;
+    let asks = vec![lease_ask(1, "per-user"), lease_ask(2, "other")];
+    let answer = client.borrow(borrow(Vec::new(), asks)).await.unwrap().into_inner();
+    let [grant, unknown] = answer.grants.as_slice() else { panic!("{answer:?}") };
+    assert_eq!((grant.id.as_slice(), grant.granted, grant.unknown), (&[1; 16][..], 30, false));
+    assert_eq!((grant.life_ms, grant.remaining), (5_000, 970));
+    assert_eq!((unknown.id.as_slice(), unknown.granted, unknown.unknown), (&[2; 16][..], 0, true));
+    assert!(answer.next_ms >= 900 && answer.next_ms <= 1_100 && answer.returned.is_empty());
+
+    let answer = client.borrow(borrow(vec![lease_return(1, 12)], Vec::new())).await.unwrap();
+    let answer = answer.into_inner();
+    assert_eq!((answer.returned, answer.grants), (vec![vec![1; 16]], Vec::new()));
+    let again = borrow(Vec::new(), vec![lease_ask(3, "per-user")]);
+    let answer = client.borrow(again).await.unwrap().into_inner();
+    assert_eq!(answer.grants[0].remaining, 1_000 - 18 - 30);
+}
+
+#[tokio::test]
+async fn nothing_is_lent_to_who_has_not_proved_who_it_is_or_asks_badly() {
+    let rig = LendingRig::new(&Settings::default());
+    let trust = Trust::new(ForwardedClientCert::FromLocalProxy, Vec::new());
+    let mut client = connect_to(lending(&rig, trust)).await;
+    let status = client.borrow(borrow(Vec::new(), Vec::new())).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated);
+    assert_eq!(rig.metric("postern_feed_borrow_requests_total{outcome=\"unidentified\""), 1.0);
+
+    let mut client = connect_to(lending(&rig, Trust::default())).await;
+    let good = || lease_ask(1, "per-user");
+    let cut = |bytes: &[u8]| bytes[1..].to_vec();
+    let short_id = LeaseAsk { id: cut(&good().id), ..good() };
+    let no_key = LeaseAsk { key: Vec::new(), ..good() };
+    let nothing = LeaseAsk { asked: 0, ..good() };
+    let back = LeaseReturn { id: vec![1; 17], ..lease_return(1, 1) };
+    let orders =
+        BorrowRequest { workload: "orders".to_owned(), ..borrow(Vec::new(), vec![good()]) };
+    for (request, expected) in [
+        (borrow(Vec::new(), vec![good(), short_id]), Code::InvalidArgument),
+        (borrow(Vec::new(), vec![no_key]), Code::InvalidArgument),
+        (borrow(Vec::new(), vec![nothing]), Code::InvalidArgument),
+        (borrow(vec![back], Vec::new()), Code::InvalidArgument),
+        (borrow(Vec::new(), vec![good(); 257]), Code::InvalidArgument),
+        (orders, Code::PermissionDenied),
+    ] {
+        let status = client.borrow(request).await.unwrap_err();
+        assert_eq!(status.code(), expected, "{status}");
+        assert!(status.metadata().get(NEXT_POLL_METADATA).is_none());
+    }
+    assert_eq!(rig.store.asked(), 0);
+    assert_eq!(rig.metric("postern_feed_borrow_requests_total{outcome=\"invalid\""), 5.0);
+
+    rig.store.away([1]);
+    let status = client.borrow(borrow(Vec::new(), vec![good()])).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    let next_poll = status.metadata().get(NEXT_POLL_METADATA).unwrap().to_str().unwrap();
+    assert!(next_poll.parse::<u64>().unwrap() >= 250);
+}
+
+#[tokio::test]
+async fn the_longest_call_is_read() {
+    let rig = LendingRig::new(&Settings::default());
+    let mut client = connect_to(lending(&rig, Trust::default())).await;
+    let limit = "l".repeat(63);
+    let ask =
+        LeaseAsk { allowance: u32::MAX, owner: u64::MAX, asked: u64::MAX, ..lease_ask(1, &limit) };
+    let back =
+        LeaseReturn { limit, allowance: u32::MAX, owner: u64::MAX, ..lease_return(1, u64::MAX) };
+    let longest = BorrowRequest {
+        envoy_id: "e".repeat(512),
+        document_digest: "d".repeat(128),
+        ..borrow(vec![back; 256], vec![ask; 256])
+    };
+    let answer = client.borrow(longest.clone()).await.unwrap().into_inner();
+    assert_eq!((answer.grants.len(), answer.returned.len()), (256, 256));
+    let longer = BorrowRequest { document_digest: "d".repeat(100_000), ..longest };
+    assert_eq!(client.borrow(longer).await.unwrap_err().code(), Code::OutOfRange);
+}
+
+#[tokio::test]
+async fn what_is_not_served_is_not_there() {
+    let rig = LendingRig::new(&Settings::default());
+    let mut lends = connect_to(lending(&rig, Trust::default())).await;
+    assert_eq!(lends.exchange(request()).await.unwrap_err().code(), Code::Unimplemented);
+    let rig = Rig::loaded(&FakeSource::new(7), Settings::default()).await;
+    let mut tells = connect(&rig, Trust::default()).await;
+    let status = tells.borrow(borrow(Vec::new(), Vec::new())).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
+}
+
+fn lending(rig: &LendingRig, trust: Trust) -> Served {
+    Served { exchange: None, lender: Some(Arc::clone(&rig.lender)), trust }
+}
+
+fn borrow(returns: Vec<LeaseReturn>, asks: Vec<LeaseAsk>) -> BorrowRequest {
+    BorrowRequest {
+        workload: "payments".to_owned(),
+        envoy_id: "a".to_owned(),
+        document_digest: "document".to_owned(),
+        returns,
+        asks,
+    }
+}
+
+fn lease_ask(id: u8, limit: &str) -> LeaseAsk {
+    let limit = limit.to_owned();
+    LeaseAsk { id: vec![id; 16], limit, allowance: 0, owner: 1, key: vec![1; 16], asked: 30 }
+}
+
+fn lease_return(id: u8, unused: u64) -> LeaseReturn {
+    let limit = "per-user".to_owned();
+    LeaseReturn { id: vec![id; 16], limit, allowance: 0, owner: 1, key: vec![1; 16], unused }
 }
 
 #[test]

@@ -26,6 +26,10 @@ pub(crate) enum Count {
     FeedCalls,
     FeedFailures,
     LimitsShadowed,
+    LeaseCalls,
+    LeaseFailures,
+    LeaseDry,
+    LeaseFallbacks,
 }
 
 /// Their names, in order.
@@ -53,6 +57,10 @@ pub(crate) const NAMES: &[&str] = &[
     "postern_filter_feed_calls_total",
     "postern_filter_feed_failures_total",
     "postern_filter_limits_shadowed_total",
+    "postern_filter_lease_calls_total",
+    "postern_filter_lease_failures_total",
+    "postern_filter_lease_dry_total",
+    "postern_filter_lease_fallback_total",
 ];
 
 /// Gauges, in the order of `FeedLink::gauges`: of the feed alone, and 0 where there is none.

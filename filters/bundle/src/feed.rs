@@ -29,6 +29,8 @@ pub(crate) struct FeedLink {
     /// The call that is on its way.
     call: Option<u32>,
     ticks: u64,
+    /// Somebody has use for what it brings; else it is there for the election alone.
+    is_heard: bool,
 }
 
 /// What the feed is for.
@@ -50,6 +52,7 @@ impl FeedLink {
         shared: &dyn SharedData,
         now: UnixMillis,
     ) -> Self {
+        let is_heard = purpose.max_staleness_ms.is_some() || !purpose.issuers.is_empty();
         let (issuers, names) = purpose.issuers.into_iter().unzip();
         let settings = Settings {
             workload: source.workload.clone(),
@@ -61,13 +64,15 @@ impl FeedLink {
             max_staleness_ms: purpose.max_staleness_ms.unwrap_or(u64::MAX / 2),
             issuers: names,
         };
+        let feed = Feed::new(settings, purpose.digest, shared, now);
         Self {
-            feed: Feed::new(settings, purpose.digest, shared, now),
+            feed: if is_heard { feed } else { feed.quiet() },
             source,
             digest: purpose.digest.to_owned(),
             issuers,
             call: None,
             ticks: 0,
+            is_heard,
         }
     }
 
@@ -138,8 +143,12 @@ impl FeedLink {
         })
     }
 
-    /// In the order of their names. Without anything heard yet it is as old as this VM.
+    /// In the order of their names; none where nobody asks. Without anything heard yet it is as old
+    /// as this VM.
     pub(crate) fn gauges(&self) -> Vec<Option<u64>> {
+        if !self.is_heard {
+            return Vec::new();
+        }
         let age_ms = self.feed.age_ms();
         let differs = self.feed.document_digest().map(|digest| digest != self.digest);
         vec![
@@ -151,7 +160,9 @@ impl FeedLink {
 }
 
 /// gRPC's errors have no body, and their metadata among the headers.
-fn read<'a>((status, headers, body): (Option<u16>, &HeaderList, &'a [u8])) -> Answered<'a> {
+pub(crate) fn read<'a>(
+    (status, headers, body): (Option<u16>, &HeaderList, &'a [u8]),
+) -> Answered<'a> {
     match status {
         None => Answered::Nothing,
         Some(200) if !body.is_empty() => Answered::Body(body),

@@ -7,8 +7,6 @@
 
 mod shared;
 
-use std::collections::BTreeMap;
-
 use postern_filter_host::HttpCall;
 use postern_filter_shared_data::SharedData;
 use postern_jose::KeySet;
@@ -65,8 +63,8 @@ pub(crate) struct Round {
 #[derive(Debug, Default)]
 pub(crate) struct KeyFetcher {
     sources: Vec<Source>,
-    /// For each call, its source and when it began.
-    in_flight: BTreeMap<u32, (usize, UnixMillis)>,
+    /// For each call, its source and when it began. Hardly more than one of each.
+    in_flight: Vec<(u32, usize, UnixMillis)>,
 }
 
 impl KeyFetcher {
@@ -96,7 +94,7 @@ impl KeyFetcher {
                 quiet_until: UnixMillis(0),
             }
         };
-        Self { sources: sources.into_iter().map(source).collect(), in_flight: BTreeMap::new() }
+        Self { sources: sources.into_iter().map(source).collect(), in_flight: Vec::new() }
     }
 
     /// Whether there is nothing to fetch.
@@ -140,9 +138,7 @@ impl KeyFetcher {
     ) {
         let Some(source) = self.sources.get_mut(call.purpose) else { return };
         match token {
-            Some(token) => {
-                self.in_flight.insert(token, (call.purpose, source.began));
-            }
+            Some(token) => self.in_flight.push((token, call.purpose, source.began)),
             None => source.failed(shared, source.began, now),
         }
     }
@@ -156,7 +152,8 @@ impl KeyFetcher {
         body: &[u8],
         now: UnixMillis,
     ) -> Option<Result<(usize, KeySet), String>> {
-        let (purpose, began) = self.in_flight.remove(&token)?;
+        let at = self.in_flight.iter().position(|(sent, ..)| *sent == token)?;
+        let (_, purpose, began) = self.in_flight.swap_remove(at);
         let source = self.sources.get_mut(purpose)?;
         let keys = match status {
             Some(200) => KeySet::parse(body).map_err(|error| error.to_string()),

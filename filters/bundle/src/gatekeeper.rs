@@ -2,26 +2,27 @@
 
 mod authenticate;
 mod configure;
+mod limits;
 mod plugin;
 
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use postern_document::{Counted, Document, Route};
 use postern_filter_host::{Effects, HeaderList, RequestHost, SoftBudget, VerifierSupport};
 use postern_filter_jwt_auth::{Caller, JwtAuth};
-use postern_filter_local_rate_limit::{self as local_rate_limit, Ticket};
 use postern_request::correlation;
 use postern_request::principal::Credential;
-use postern_request::{Denial, ErrorCode, Principal, RateLimitStatus, UnixMillis, address, path};
+use postern_request::{Denial, ErrorCode, Principal, RateLimitStatus, UnixMillis, path};
 
 use crate::counters::{Count, Counters};
 use crate::feed::FeedLink;
 use crate::fetch::KeyFetcher;
+use crate::leases::LeaseLink;
 use crate::request::{OwnHeaders, RequestHeaders};
 use crate::stages::STAGES;
 use crate::tokens;
+use limits::{Spent, Tickets};
 
 /// The filter state that names the caller, for access logs and RBAC: `wasm.postern.subject`.
 const SUBJECT_STATE: &str = "postern.subject";
@@ -40,8 +41,10 @@ pub struct Gatekeeper {
     counters: Counters,
     /// Makes ids where Envoy gave none.
     id_counter: u64,
-    /// What the server tells: revoked tokens, keys; none where the document asks for neither.
+    /// What the server tells, and which VM speaks to it; none where the document needs no server.
     feed: Option<FeedLink>,
+    /// Slices of limits; none where the document leases none.
+    leases: Option<LeaseLink>,
     /// Whether upstreams' responses arrive without the headers that are written here.
     clean_responses: bool,
 }
@@ -53,7 +56,7 @@ pub struct Responding {
     started: UnixMillis,
     limit: Option<RateLimitStatus>,
     /// What limits took that may have to be given back.
-    ticket: Ticket,
+    tickets: Tickets,
     /// Whether the response has none of the headers that are written to it.
     is_clean: bool,
 }
@@ -89,7 +92,7 @@ impl Identified {
 struct Admitted {
     known: Known,
     limit: Option<RateLimitStatus>,
-    ticket: Ticket,
+    tickets: Tickets,
     route: Arc<Route>,
 }
 
@@ -127,49 +130,24 @@ impl Gatekeeper {
             }
             identified => identified?,
         };
-        let principal = identified.known.principal();
         let counted = Counted {
-            address: route.counts_addresses().then(|| client_address(host)).flatten(),
-            principal,
+            // Asked of the host where a limit counts by it.
+            address: None,
+            principal: identified.known.principal(),
             headers: list,
             method: request.method,
             authority: request.authority,
             path,
         };
-        let spent = match self.spend(host, &route, &counted, now) {
+        let spent = match self.spend(host, &route, counted, now) {
             Err(_) if !enforced => {
                 self.counters.add(Count::Shadowed, 1);
-                (None, Ticket::default())
+                Spent::default()
             }
             spent => spent?,
         };
-        let (limit, ticket) = spent;
-        let limit = match (limit, identified.exact) {
-            (Some(local), Some(exact)) => Some(local.tighter(exact)),
-            (local, exact) => local.or(exact),
-        };
-        Ok(Admitted { known: identified.known, limit, ticket, route })
-    }
-
-    /// Takes from the route's local limits.
-    fn spend(
-        &mut self,
-        host: &impl RequestHost,
-        route: &Route,
-        counted: &Counted<'_>,
-        now: UnixMillis,
-    ) -> Result<(Option<RateLimitStatus>, Ticket), Denial> {
-        if !STAGES.limits || route.local_limits.is_empty() {
-            return Ok((None, Ticket::default()));
-        }
-        let verdict = local_rate_limit::check(route, counted, host, self.seed, now);
-        self.counters.add(Count::SlotsEvicted, u64::from(verdict.evicted));
-        self.counters.add(Count::SlotConflicts, u64::from(verdict.conflicts));
-        self.counters.add(Count::LimitsShadowed, u64::from(verdict.shadowed));
-        match verdict.denial {
-            None => Ok((verdict.status, verdict.ticket)),
-            Some(denial) => Err(denial),
-        }
+        let limit = limits::tighter(spent.limit, identified.exact);
+        Ok(Admitted { known: identified.known, limit, tickets: spent.tickets, route })
     }
 
     /// Tells the upstream who is calling, and access logs and policies what a token claims.
@@ -210,12 +188,6 @@ impl Gatekeeper {
         let text = [now.0.to_le_bytes(), self.id_counter.to_le_bytes()].concat();
         self.jwt.cache().hash(&text)
     }
-}
-
-/// The client's address, as Envoy worked it out.
-fn client_address(host: &impl RequestHost) -> Option<IpAddr> {
-    let text = host.property(&["source", "address"])?;
-    address::parse(core::str::from_utf8(&text).ok()?)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod counters;
 mod feed;
 mod fetch;
 mod gatekeeper;
+mod leases;
 mod request;
 mod revocation;
 mod stages;

@@ -9,7 +9,7 @@ pub(crate) struct Stages {
     /// Who calls: evidence, tokens, revocation, identity headers. Without it identity headers
     /// are left alone: another filter writes them.
     pub(crate) tokens: bool,
-    /// Local limits.
+    /// Local and leased limits.
     pub(crate) limits: bool,
 }
 
@@ -19,23 +19,34 @@ pub(crate) const STAGES: Stages =
 
 impl Stages {
     /// What of a document cannot be kept by these stages. A limit by caller that knows no caller
-    /// would count all of them as one.
+    /// would count all of them as one, and of a leased one there would never be a slice.
     pub(crate) fn problems(self, document: &Document) -> Vec<String> {
-        let mut problems = Vec::new();
+        let mut problems: Vec<String> = Vec::new();
         if self.tokens || !self.limits {
             return problems;
         }
-        for applied in document.routes.iter().flat_map(|route| &route.local_limits) {
-            let limit = &applied.limit;
-            if limit.needs_principal() {
-                let problem = format!(
-                    "limit `{}` counts by who calls, which this module does not know: use the \
-                     module with all stages, or let it count by `ip`, `route` or a header",
-                    limit.name
-                );
-                if !problems.contains(&problem) {
-                    problems.push(problem);
+        let mut report = |problem: String| {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        };
+        for route in &document.routes {
+            for applied in route.local_limits.iter().chain(&route.leased_limits) {
+                let limit = &applied.limit;
+                if limit.needs_principal() {
+                    report(format!(
+                        "limit `{}` counts by who calls, which this module does not know: use the \
+                         module with all stages, or let it count by `ip`, `route` or a header",
+                        limit.name
+                    ));
                 }
+            }
+            for applied in &route.leased_limits {
+                report(format!(
+                    "limit `{}` is leased, and this module speaks to no server: use the module \
+                     with all stages, or let it count with `mode: local`",
+                    applied.limit.name
+                ));
             }
         }
         problems
@@ -67,5 +78,24 @@ mod tests {
         let found = problems(false, true);
         assert_eq!(found.len(), 1, "named once: {found:?}");
         assert!(found[0].contains("`each`") && found[0].contains("`ip`"), "{found:?}");
+    }
+
+    #[test]
+    fn leased_limits_need_all_stages() {
+        let document = from_json(
+            br#"{"version":1,"services":{"s":{"upstream":"h:1"}},
+                "limits":{"all":{"key":["ip"],"rate":"1000/1m","mode":"leased",
+                                 "lease":{"sidecars":2}}},
+                "routes":[{"name":"a","match":{"path":"/a"},"service":"s","auth":"none",
+                           "limits":["all"]},
+                          {"name":"b","match":{"path":"/b"},"service":"s","auth":"none",
+                           "limits":["all"]}]}"#,
+        )
+        .unwrap();
+        let problems = |tokens, limits| Stages { tokens, limits }.problems(&document);
+        assert!(problems(true, true).is_empty() && problems(true, false).is_empty());
+        let found = problems(false, true);
+        assert_eq!(found.len(), 1, "named once: {found:?}");
+        assert!(found[0].contains("`all` is leased"), "{found:?}");
     }
 }

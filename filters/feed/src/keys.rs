@@ -56,7 +56,8 @@ fn decode(value: &[u8], issuer: &str) -> Option<(String, usize)> {
 #[derive(Debug, Default)]
 pub(crate) struct KeySets {
     seen: u32,
-    digests: BTreeMap<usize, String>,
+    /// By place; empty where there is none.
+    digests: Vec<String>,
 }
 
 impl KeySets {
@@ -72,10 +73,11 @@ impl KeySets {
             return changed;
         }
         self.seen = generation;
-        for (place, issuer) in issuers.iter().enumerate().take(MOST_ISSUERS) {
+        self.digests.resize(issuers.len().min(MOST_ISSUERS), String::new());
+        for (place, (issuer, known)) in issuers.iter().zip(&mut self.digests).enumerate() {
             let Some((digest, jwks)) = read(shared, place, issuer) else { continue };
-            if self.digests.get(&place) != Some(&digest) {
-                self.digests.insert(place, digest);
+            if *known != digest {
+                *known = digest;
                 changed.push((place, jwks));
             }
         }
@@ -109,7 +111,12 @@ impl Published {
 
     /// What to ask with.
     pub(crate) fn digests(&self, issuers: &[String]) -> BTreeMap<String, String> {
-        issuers.iter().cloned().zip(self.digests.iter().cloned()).collect()
+        // Collecting them would sort them first.
+        let mut digests = BTreeMap::new();
+        for (issuer, digest) in issuers.iter().zip(&self.digests) {
+            digests.insert(issuer.clone(), digest.clone());
+        }
+        digests
     }
 
     /// Writes the sets of an answer down. The head tells of them, and [`Published::told`] is

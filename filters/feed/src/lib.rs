@@ -78,6 +78,8 @@ pub struct Feed {
     generation: u32,
     /// The wall clock at the last tick.
     now: UnixMillis,
+    /// Nobody has use for what the server tells.
+    is_quiet: bool,
 }
 
 impl Feed {
@@ -96,7 +98,15 @@ impl Feed {
             now,
             digest: digest.to_owned(),
             settings,
+            is_quiet: false,
         }
+    }
+
+    /// The same where nobody has use for what the server tells: a VM is elected, and the server is
+    /// not asked.
+    #[must_use]
+    pub fn quiet(self) -> Self {
+        Self { is_quiet: true, ..self }
     }
 
     /// The wall clock, to be told before every tick. It jumps, and a process may stand still: both
@@ -124,7 +134,7 @@ impl Feed {
         }
         let lead =
             self.lead.get_or_insert_with(|| Lead::new(shared, &self.settings, self.election.me()));
-        if !lead.tick(shared, &mut self.view, &self.settings) {
+        if self.is_quiet || !lead.tick(shared, &mut self.view, &self.settings) {
             return None;
         }
         framing::frame(&lead.ask(shared, &self.view.head, &self.settings, &self.digest))
@@ -176,6 +186,25 @@ impl Feed {
     pub const fn serves(&mut self) {
         self.election.serves();
         self.usage.mark();
+    }
+
+    /// A request of this VM was decided on without what the feed brings. Others are better placed
+    /// to speak to the server.
+    pub const fn works(&mut self) {
+        self.election.serves();
+    }
+
+    /// This VM's number, which no other VM of the process has.
+    #[must_use]
+    pub const fn vm(&self) -> u32 {
+        self.election.me()
+    }
+
+    /// Whether this VM is the one that speaks to the server, as of its last tick. For a moment
+    /// two may be.
+    #[must_use]
+    pub const fn is_elected(&self) -> bool {
+        self.lead.is_some()
     }
 
     /// The key sets that have changed since this was last asked: places in

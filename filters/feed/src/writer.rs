@@ -4,7 +4,7 @@
 use postern_filter_shared_data::SharedData;
 use postern_proto::feed::v1::{ExchangeResponse, Snapshot};
 use postern_request::UnixMillis;
-use postern_revocation::{Bloom, Fingerprint, Layout, Record};
+use postern_revocation::{Bloom, Fingerprint, Layout, Record, bucket};
 
 use crate::head::Head;
 use crate::keys::Published;
@@ -191,7 +191,7 @@ impl Writer {
         if head.records.saturating_add(count) > MOST_RECORDS {
             return Err(FeedError::TooLarge);
         }
-        records.sort_unstable_by_key(|record| record.fingerprint);
+        bucket::sort(records);
         let bucket_of = |record: &Record| record.fingerprint.bucket();
         for group in records.chunk_by(|a, b| bucket_of(a) == bucket_of(b)) {
             let Some(bucket) = group.first().map(bucket_of) else { continue };

@@ -9,14 +9,15 @@ mod ticket;
 
 use std::hash::Hasher as _;
 
-use postern_document::{Allowance, AppliedLimit, Counted, Route};
+use postern_document::{Allowance, AppliedLimit, Counted, Route, Skip};
 use postern_filter_shared_data::SharedData;
-use postern_limits::slot::{Place, Room, Slot};
+use postern_filter_shared_data::cells::Cells;
+use postern_limits::slot::{Place, Room};
 use postern_limits::{InFlight, Outcome, Spec};
 use postern_request::{Denial, RateLimitStatus, UnixMillis};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-use cells::Cells;
+use cells::Rates;
 use seats::Seats;
 use ticket::Taken;
 
@@ -35,7 +36,9 @@ pub struct Verdict {
     pub evicted: u32,
     /// Writes that were repeated because another worker was faster.
     pub conflicts: u32,
-    /// What may have to be given back when more is known of the request; empty for most.
+    /// What may have to be given back when more is known of the request; empty for most. On a
+    /// route with leased limits it holds everything: these may still refuse, and whoever asks
+    /// them says by [`Ticket::put_back`] or [`Ticket::confirm`] what came of it.
     pub ticket: Ticket,
 }
 
@@ -53,6 +56,7 @@ pub fn check(
     let mut round = Round { cells: Cells::new(shared), now, evicted: 0 };
     let mut given: Vec<Taken> = Vec::new();
     let last = route.local_limits.len().saturating_sub(1);
+    let others_follow = !route.leased_limits.is_empty();
     for (at, applied) in route.local_limits.iter().enumerate() {
         let limit = &*applied.limit;
         let allowance = limit.allowance_for(counted.principal);
@@ -68,7 +72,7 @@ pub fn check(
         let status = outcome.status;
         match (outcome.allowed, limit.shadow) {
             // After the last limit none is left to refuse, so most requests keep no list.
-            (true, _) if at < last || taken.is_owed() => given.push(taken),
+            (true, _) if at < last || others_follow || taken.is_owed() => given.push(taken),
             (true, _) => {}
             (false, true) => verdict.shadowed += 1,
             (false, false) => {
@@ -89,7 +93,26 @@ pub fn check(
     verdict.evicted = round.evicted;
     verdict.conflicts = round.cells.conflicts;
     verdict.ticket = Ticket::of(given);
+    if !others_follow {
+        verdict.ticket.confirm();
+    }
     verdict
+}
+
+/// Takes `cost` from what is counted in one place, for limits of another stage that count here
+/// for a while. The ticket holds what was given.
+pub fn take(
+    cells: &mut Cells<'_>,
+    place: Place,
+    spec: Spec,
+    cost: u64,
+    skip: Option<Skip>,
+    now: UnixMillis,
+) -> (Outcome, Room, Ticket) {
+    let (outcome, room) = cells
+        .change(place.slot, |rates: &mut Rates| rates.0.take(place.fingerprint, spec, cost, now));
+    let taken = outcome.allowed.then_some(Taken::Cost { place, spec, cost, skip });
+    (outcome, room, Ticket::of(taken.into_iter().collect()))
 }
 
 /// One request's way through its limits.
@@ -102,9 +125,9 @@ struct Round<'a> {
 impl Round<'_> {
     fn take(&mut self, place: Place, spec: Spec, applied: &AppliedLimit) -> (Outcome, Taken) {
         let (cost, now) = (applied.weight, self.now);
-        let (outcome, room) = self
-            .cells
-            .change(place.slot, |slot: &mut Slot| slot.take(place.fingerprint, spec, cost, now));
+        let (outcome, room) = self.cells.change(place.slot, |rates: &mut Rates| {
+            rates.0.take(place.fingerprint, spec, cost, now)
+        });
         self.evicted += u32::from(room == Room::Evicted);
         (outcome, Taken::Cost { place, spec, cost, skip: applied.limit.skip })
     }
@@ -119,7 +142,9 @@ impl Round<'_> {
     }
 }
 
-fn hash(seed: u128, key: &[u8]) -> u128 {
+/// A keyed hash: where a key is counted, which nobody outside can aim at.
+#[must_use]
+pub fn hash(seed: u128, key: &[u8]) -> u128 {
     let mut hasher = SipHasher13::new_with_key(&seed.to_le_bytes());
     hasher.write(key);
     hasher.finish128().as_u128()

@@ -1,11 +1,10 @@
 use super::*;
-use postern_document::{Document, Skip, from_json};
+use postern_document::{Document, from_json};
 use postern_filter_shared_data::Memory;
-use postern_limits::slot;
+use postern_filter_shared_data::cells::key;
+use postern_limits::slot::{self, Slot};
 use postern_request::principal::Principal;
 use postern_request::{HeaderView, address};
-
-use crate::cells::key;
 
 mod later;
 
@@ -80,7 +79,7 @@ fn what_is_refused_takes_from_no_limit() {
     let subject = counted("192.0.2.2", None);
     let place_key = ip.key_of(&document.routes[0], &subject, ip.allowance);
     let place = Place::of(hash(7, place_key.as_bytes()));
-    let mut slot = Slot::decode(&shared.get(&key::<Slot>(place.slot)).unwrap().0);
+    let mut slot = Slot::decode(&shared.get(&key::<Rates>(place.slot)).unwrap().0);
     let Allowance::Rate(spec) = ip.allowance else { panic!("a rate") };
     let (outcome, _) = slot.take(place.fingerprint, spec, 2, UnixMillis(0));
     assert!(outcome.allowed, "the ip limit got back what the refused request took");

@@ -2,11 +2,12 @@
 
 use postern_document::Skip;
 use postern_filter_shared_data::SharedData;
+use postern_filter_shared_data::cells::Cells;
 use postern_limits::Spec;
-use postern_limits::slot::{Place, Slot};
+use postern_limits::slot::Place;
 use postern_request::UnixMillis;
 
-use crate::cells::Cells;
+use crate::cells::Rates;
 use crate::seats::{self, Seats};
 
 /// What one limit gave.
@@ -37,8 +38,8 @@ impl Taken {
     pub(crate) fn put_back(&self, cells: &mut Cells<'_>, now: UnixMillis) {
         match *self {
             Self::Cost { place, spec, cost, .. } => {
-                cells.change(place.slot, |slot: &mut Slot| {
-                    slot.give_back(place.fingerprint, spec, cost, now);
+                cells.change(place.slot, |rates: &mut Rates| {
+                    rates.0.give_back(place.fingerprint, spec, cost, now);
                 });
             }
             Self::Seat { place, stretch } => leave(cells, place, stretch),
@@ -61,8 +62,7 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    pub(crate) fn of(mut taken: Vec<Taken>) -> Self {
-        taken.retain(Taken::is_owed);
+    pub(crate) const fn of(taken: Vec<Taken>) -> Self {
         Self { taken }
     }
 
@@ -70,6 +70,22 @@ impl Ticket {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.taken.is_empty()
+    }
+
+    /// Takes over what another one holds.
+    pub fn append(&mut self, other: Self) {
+        self.taken.extend(other.taken);
+    }
+
+    /// The request was refused elsewhere after all, and counts nowhere.
+    pub fn put_back(&mut self, shared: &dyn SharedData, now: UnixMillis) {
+        let mut cells = Cells::new(shared);
+        self.taken.drain(..).for_each(|taken| taken.put_back(&mut cells, now));
+    }
+
+    /// The request passes: what no answer and no end gives back is forgotten.
+    pub fn confirm(&mut self) {
+        self.taken.retain(Taken::is_owed);
     }
 
     /// The answer is there, and `successful` or not ([`Skip::is_successful`]): what limits took

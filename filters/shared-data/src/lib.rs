@@ -1,7 +1,10 @@
 //! Shared data: values that all workers of one process see.
 //!
 //! Envoy keeps them in one map under one mutex, copies whole values in and out, and never
-//! forgets a key. So whoever uses the port has a fixed set of keys, and values of a bounded size.
+//! forgets a key. So whoever uses the port has a fixed set of keys, and values of a bounded size:
+//! [`cells`] are such.
+
+pub mod cells;
 
 /// Values that all workers of one process see, with compare-and-swap.
 pub trait SharedData {

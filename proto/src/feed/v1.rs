@@ -1,17 +1,23 @@
-//! `postern.feed.v1`: what is new since the asker's cursor.
+//! `postern.feed.v1`: what is new since the asker's cursor, and slices of limits.
 
 use std::collections::BTreeMap;
 use std::fmt;
+
+mod leases;
 
 #[cfg(feature = "grpc-client")]
 pub mod client;
 #[cfg(feature = "server")]
 pub mod server;
 
+pub use leases::{BorrowRequest, BorrowResponse, LeaseAsk, LeaseGrant, LeaseReturn};
+
 /// The service's full name.
 pub const SERVICE: &str = "postern.feed.v1.Feed";
-/// The path of its one method.
+/// The path of the method that tells what is new.
 pub const EXCHANGE_PATH: &str = "/postern.feed.v1.Feed/Exchange";
+/// The path of the method that lends slices of limits.
+pub const BORROW_PATH: &str = "/postern.feed.v1.Feed/Borrow";
 /// In the metadata of an error: when to ask again, in milliseconds.
 pub const NEXT_POLL_METADATA: &str = "x-postern-next-poll-ms";
 /// In the metadata of a request: the credential of an asker that has no certificate.

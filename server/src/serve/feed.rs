@@ -1,7 +1,8 @@
-//! The feed: revoked tokens, kept in memory from the durable store, and issuers' keys; told to
-//! Envoys, asked by `ext_authz`.
+//! The feed: revoked tokens, kept in memory from the durable store, and issuers' keys, told to
+//! Envoys and asked by `ext_authz`; and slices of leased limits, lent to Envoys.
 
 mod keys;
+mod leased;
 mod peers;
 mod revoked;
 
@@ -12,15 +13,17 @@ use anyhow::{Context as _, Result};
 use postern_document::Document;
 use postern_ext_authz::{IssuerKeys, Revoked};
 use postern_feed::{
-    BusWakeUps, Clock, Exchange, ExchangeParts, FeedState, Jitter, Loader, Metrics, NothingListed,
-    Retention, RevocationSource, Settings, StoredRevocations, Trust,
+    BusWakeUps, Clock, Exchange, ExchangeParts, FeedState, Jitter, Lender, LenderParts, Loader,
+    Metrics, NothingListed, Retention, RevocationSource, Served, Settings, StoredRevocations,
 };
 use postern_store::bus::{LocalBus, RevocationBus};
 use postern_store::durable::{DurableStore, RevocationStore};
+use postern_store::volatile::VolatileStore;
 use postern_store_redis::RedisStore;
 use postern_telemetry::{Drain, MetricsRegistry, Moment};
 
 use self::keys::WantedKeys;
+use self::leased::DocumentLimits;
 use self::revoked::{KnownRevocations, NothingKnown};
 
 /// The list is read no more often than this without news, however short `max_staleness` is.
@@ -34,6 +37,8 @@ pub struct Needs<'a> {
     pub keys: &'a Arc<IssuerKeys>,
     /// Where revocations are kept.
     pub durable: Option<&'a Arc<dyn DurableStore>>,
+    /// Where limits are counted.
+    pub volatile: &'a Arc<dyn VolatileStore>,
     /// The bus between replicas.
     pub redis: Option<&'a Arc<RedisStore>>,
     /// For metrics.
@@ -44,8 +49,8 @@ pub struct Needs<'a> {
 
 /// What the rest of the server gets of it.
 pub struct Feed {
-    /// For the gRPC port, with whom it believes; none where there is nothing to tell.
-    pub exchange: Option<(Arc<Exchange>, Trust)>,
+    /// For the gRPC port; none where there is nothing to tell or to lend.
+    pub served: Option<Served>,
     /// For `ext_authz`.
     pub revoked: Arc<dyn Revoked>,
     /// For readiness, and for whoever brings keys.
@@ -61,20 +66,28 @@ struct List {
     bus: Arc<dyn RevocationBus>,
 }
 
-/// Starts reading what is revoked, where there is a durable store that knows, and telling of
-/// keys.
+/// Starts reading what is revoked, where there is a durable store that knows, telling of keys, and
+/// lending what is leased.
 ///
 /// # Errors
 /// When a metric cannot be registered.
 pub fn build(needs: &Needs<'_>) -> Result<Feed> {
     let Needs { document, durable, .. } = *needs;
-    let Some(list) = list(needs) else {
-        let revoked = Arc::new(NothingKnown);
-        return Ok(Feed { exchange: None, revoked, state: None, bus: None });
-    };
+    let list = list(needs);
+    if list.is_none() && !document.needs_leases() {
+        return Ok(Feed { served: None, revoked: Arc::new(NothingKnown), state: None, bus: None });
+    }
     let clock: Clock = Arc::new(Moment::now);
-    let state = FeedState::new(settings(document)).context("the feed's settings")?;
+    let settings = settings(document);
     let metrics = Metrics::new(needs.registry)?;
+    peers::warn_of_nobody(&document.feed);
+    let lender = lender(needs, &settings, &clock, &metrics)?;
+    let trust = peers::trust(&document.feed);
+    let Some(list) = list else {
+        let served = Some(Served { exchange: None, lender, trust });
+        return Ok(Feed { served, revoked: Arc::new(NothingKnown), state: None, bus: None });
+    };
+    let state = FeedState::new(settings).context("the feed's settings")?;
     let loader = Loader::new(
         Arc::clone(&state),
         list.source,
@@ -92,17 +105,37 @@ pub fn build(needs: &Needs<'_>) -> Result<Feed> {
     }
     let exchange = Exchange::new(parts(needs, &state, clock, metrics), Jitter::random())
         .context("the feed's settings")?;
-    peers::warn_of_nobody(&document.feed);
     let revoked: Arc<dyn Revoked> = match durable {
         Some(_) => Arc::new(KnownRevocations::new(Arc::clone(&state))),
         None => Arc::new(NothingKnown),
     };
     Ok(Feed {
-        exchange: Some((Arc::new(exchange), peers::trust(&document.feed))),
+        served: Some(Served { exchange: Some(Arc::new(exchange)), lender, trust }),
         revoked,
         state: Some(state),
         bus: durable.map(|_| list.bus),
     })
+}
+
+/// None where nothing is leased.
+fn lender(
+    needs: &Needs<'_>,
+    settings: &Settings,
+    clock: &Clock,
+    metrics: &Metrics,
+) -> Result<Option<Arc<Lender>>> {
+    if !needs.document.needs_leases() {
+        return Ok(None);
+    }
+    let parts = LenderParts {
+        limits: Arc::new(DocumentLimits::new(needs.document)),
+        store: Arc::clone(needs.volatile),
+        peers: Arc::new(peers::listed(&needs.document.feed)),
+        clock: Arc::clone(clock),
+        metrics: metrics.clone(),
+    };
+    let lender = Lender::new(parts, settings, Jitter::random()).context("the feed's settings")?;
+    Ok(Some(Arc::new(lender)))
 }
 
 fn parts(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use postern_ext_authz::{AuthorizationService, Authorizer};
 use postern_ext_proc::{ProcessingService, Processor, Settlement, SettlementService};
-use postern_feed::{Exchange, FeedService, Trust};
+use postern_feed::{FeedService, Served};
 use postern_rate_limit::{RateLimitService, RateLimiter};
 use postern_telemetry::{Drain, Readiness};
 use tokio::net::TcpListener;
@@ -23,8 +23,7 @@ pub struct Grpc {
     pub processor: Option<Arc<Processor>>,
     pub settlement: Option<Arc<Settlement>>,
     pub rate_limiter: Option<Arc<RateLimiter>>,
-    /// And whom it believes.
-    pub feed: Option<(Arc<Exchange>, Trust)>,
+    pub feed: Option<Served>,
     pub readiness: Readiness,
     pub drain: Drain,
 }
@@ -49,8 +48,8 @@ pub async fn serve(listener: TcpListener, server: Server, grpc: Grpc) -> Result<
     if let Some(limiter) = grpc.rate_limiter {
         routes = routes.add_service(RateLimitService::server(limiter));
     }
-    if let Some((exchange, trust)) = grpc.feed {
-        routes = routes.add_service(FeedService::server(exchange, trust));
+    if let Some(served) = grpc.feed {
+        routes = routes.add_service(FeedService::server(served));
     }
     let (readiness, drain) = (grpc.readiness, grpc.drain.clone());
     tokio::spawn(async move {

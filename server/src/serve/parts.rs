@@ -10,7 +10,7 @@ use axum::Router;
 use postern_document::Document;
 use postern_ext_authz::{ApiKeys, Authorizer, IssuerKeys, Parts as AuthorizerParts};
 use postern_ext_proc::{Processor, Settlement, SettlementMetrics};
-use postern_feed::{Exchange, FeedState, Trust};
+use postern_feed::{FeedState, Served};
 use postern_identity::AwsLcVerifier;
 use postern_jose::SignatureVerifier as _;
 use postern_rate_limit::RateLimiter;
@@ -35,7 +35,7 @@ pub struct Parts {
     identity: Option<Router>,
     admin: Option<Router>,
     keys: Arc<IssuerKeys>,
-    feed: Option<(Arc<Exchange>, Trust)>,
+    feed: Option<Served>,
     feed_state: Option<Arc<FeedState>>,
     blocker: Mutex<Option<Blocker>>,
 }
@@ -65,6 +65,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         document: &document,
         keys: &keys,
         durable: durable.as_ref(),
+        volatile: &volatile,
         redis: redis.as_ref(),
         registry: &registry,
         drain: &drain,
@@ -127,7 +128,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         identity,
         admin,
         keys,
-        feed: feed.exchange,
+        feed: feed.served,
         feed_state: feed.state,
         blocker: Mutex::new(Some(blocker)),
     })

@@ -27,8 +27,8 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local LONGEST = 1e15
 
 -- What is kept of a key, as of now: [1], [2], … as the caller is told; `room` for how many more;
--- `width` as many arguments as there are; `set_back` when Redis' clock was, so that what was
--- worked out of that has to be written, whatever is decided.
+-- `width` as many arguments as there are; `window_ends` when a fixed window does; `set_back` when
+-- Redis' clock was, so that what was worked out of that has to be written, whatever is decided.
 local function read(key, a)
   local kind, limit = ARGV[a], ARGV[a + 2] + 0
   if kind == 'w' then
@@ -107,6 +107,7 @@ local function read(key, a)
     return {
       start, count, kind = kind, key = key, width = 4, taken = 0, limit = limit,
       room = limit - count, set_back = set_back, ends = not is_dated and ends,
+      window_ends = ends,
     }
   end
   if kind == 'b' then

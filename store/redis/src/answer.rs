@@ -1,5 +1,5 @@
-//! What `decide.lua` answers, in our terms. Statuses are worked out here, by the same code that
-//! works them out for every other store.
+//! What `decide.lua` and `lend.lua` answer, in our terms. Statuses are worked out here, by the same
+//! code that works them out for every other store.
 
 use postern_circuit::Admission;
 use postern_limits::fixed_window::Fixed;
@@ -9,7 +9,7 @@ use postern_limits::sliding_window::Window;
 use postern_limits::token_bucket::Bucket;
 use postern_limits::{Algorithm, InFlight, Outcome, Spec, State};
 use postern_request::{RateLimitStatus, UnixMillis};
-use postern_store::volatile::{Decision, Inspected, LimitAsk, Take};
+use postern_store::volatile::{Decision, Grant, Inspected, LimitAsk, Take};
 use redis::Value;
 
 use crate::pack::ordered;
@@ -126,6 +126,19 @@ pub(crate) fn inspected(take: &Take, answer: &Value) -> Option<Option<Inspected>
     let expires_in_ms = ends.millis_since(now);
     let status = outcome(take, said, false, now).status;
     Some((expires_in_ms > 0).then_some(Inspected { status, expires_in_ms }))
+}
+
+/// What was lent of a limit, and how it stands then; none when the answer is not what the script
+/// returns.
+pub(crate) fn grant(spec: Spec, answer: &Value) -> Option<Grant> {
+    let mut numbers = Numbers::of(answer)?;
+    let now = UnixMillis(numbers.number()?);
+    let (granted, life_ms) = (numbers.number()?, numbers.number()?);
+    let said = numbers.said(&Take::Rate { spec, cost: 0 })?;
+    // As much as was taken for it now: nothing, where it was lent before.
+    let take = Take::Rate { spec, cost: said.taken? };
+    let RateLimitStatus { remaining, reset_secs, .. } = outcome(&take, said, true, now).status;
+    Some(Grant { granted, life_ms, remaining, reset_ms: reset_secs.saturating_mul(1000) })
 }
 
 /// Where a caller stands. `counts` when what the script says was taken.

@@ -16,22 +16,27 @@
 //! | `postern:rate:gcra:{owner}:hash` | string | `tick part` | until that time |
 //! | `postern:rate:log:{owner}:hash` | sorted set | time → `sum:cost`, the sum up to it | a period |
 //! | `postern:rate:inflight:{owner}:hash` | sorted set | when it ends → id | until the last one ends |
+//! | `postern:rate:lease:{owner}:hash` | hash | leases of a limit that is leased, by id, and their sums | as long as one can matter: one minute to ten |
+//! | `postern:rate:lent:{owner}:hash` | sorted set | the order of these | the same |
 //! | `postern:circuit:{service}` | hash | `state failures lastFailure recoveryTime` | an hour idle |
 //! | `postern:dpop:jti:{hash}` | string | `1` | as long as the proof could be shown again |
 //!
-//! There is one key a caller and limit: as many as callers come within a limit's period. A log has
-//! at most 10,000 entries, and 100,000 requests at most are in flight. Scripts and their KEYS and
-//! ARGV stand in `scripts/`, the keys of the bus in `revocations`.
+//! There is one key a caller and limit, three where it is leased: as many as callers come within a
+//! limit's period. A log has at most 10,000 entries, a key 1,024 leases, and 100,000 requests at
+//! most are in flight. Scripts and their KEYS and ARGV stand in `scripts/`, the keys of the bus in
+//! `revocations`.
 //!
 //! What a flush or an eviction takes of proofs can be shown once more: give Redis a policy that
 //! evicts nothing. What a fail-over loses, since replicas come behind their master, is counted
-//! anew. Until there is a master again its decisions fail; from then on sentinels are asked at
-//! least every 2 s, and a cluster for its masters whenever a call finds none.
+//! anew; leases that it loses are spent all the same. Until there is a master again its
+//! decisions fail; from then on sentinels are asked at least every 2 s, and a cluster for its
+//! masters whenever a call finds none.
 //!
 //! A user of Redis' access control needs `~postern:*` and `+ping +evalsha +script|load +time +get
-//! +set +del +pexpire +hmget +hset +zadd +zrem +zcard +zcount +zscore +zrange +zrangebyscore
-//! +zremrangebyscore +xadd +xtrim +xread +xrevrange`; in a cluster also `+cluster|slots +asking`,
-//! behind sentinels `+role`, and for another database than 0 `+select`.
+//! +set +del +pexpire +hget +hmget +hgetall +hset +hdel +zadd +zrem +zcard +zcount +zscore +zrange
+//! +zrangebyscore +zrevrangebyscore +zremrangebyscore +xadd +xtrim +xread +xrevrange`; in a cluster
+//! also `+cluster|slots +asking`, behind sentinels `+role`, and for another database than 0
+//! `+select`.
 
 mod address;
 mod answer;

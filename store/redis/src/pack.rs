@@ -3,8 +3,12 @@
 
 use std::io::Write as _;
 
-use postern_limits::{Algorithm, Anchor, Period};
-use postern_store::volatile::{CircuitAsk, GiveBack, LimitAsk, LimitKey, ReplayKey, Take};
+use postern_leases::LeaseId;
+use postern_leases::ledger::LATE_MS;
+use postern_limits::{Algorithm, Anchor, Period, Spec};
+use postern_store::volatile::{
+    CircuitAsk, GiveBack, LendAsk, LimitAsk, LimitKey, ReplayKey, Take, TakeBack,
+};
 use redis::cluster_routing::Slot;
 use redis::{Cmd, RedisWrite as _};
 
@@ -16,6 +20,8 @@ const BYTES: usize = 128;
 const ARGUMENTS: usize = 6;
 /// What a request's arguments begin with.
 const HEADER: usize = 5;
+/// The keys of a limit that is leased.
+const LEASED: usize = 3;
 
 /// What keys of limits begin with; each algorithm has its own type of value.
 const PREFIXES: [&str; 5] = [
@@ -25,6 +31,8 @@ const PREFIXES: [&str; 5] = [
     "postern:rate:log:{",
     "postern:rate:inflight:{",
 ];
+/// Beside the key of a limit that is leased: its leases, and their order.
+const LEASE_PREFIXES: [&str; 2] = ["postern:rate:lease:{", "postern:rate:lent:{"];
 
 fn prefix(take: &Take) -> &'static str {
     let [window, bucket, gcra, log, in_flight] = PREFIXES;
@@ -119,10 +127,49 @@ pub(crate) fn record(scripts: &Scripts, circuit: &CircuitAsk, success: bool) -> 
     call
 }
 
+/// A call of `lend.lua`.
+pub(crate) fn lend(scripts: &Scripts, lend: &LendAsk) -> Cmd {
+    let LendAsk { key, spec, terms, ask } = lend;
+    let mut call = scripts.lend.call(LEASED, 11 + LEASED, 4 * BYTES);
+    let limit = push_leased(&mut call, *key, *spec);
+    push_id(&mut call, ask.id);
+    // Nobody gets more at once than there can be: the script's numbers stay small.
+    call.arg(ask.asked.min(spec.capacity()));
+    call.arg(terms.cap(*spec)).arg(terms.life_ms()).arg(late_ms(*spec));
+    push_arguments(&mut call, &limit);
+    call
+}
+
+/// A call of `take_back.lua`.
+pub(crate) fn take_back(scripts: &Scripts, back: &TakeBack) -> Cmd {
+    let TakeBack { key, spec, id, unused } = back;
+    let mut call = scripts.take_back.call(LEASED, 9 + LEASED, 4 * BYTES);
+    let limit = push_leased(&mut call, *key, *spec);
+    push_id(&mut call, *id);
+    call.arg((*unused).min(spec.capacity())).arg(late_ms(*spec));
+    push_arguments(&mut call, &limit);
+    call
+}
+
+/// The keys of a limit that is leased, and what is looked at to begin with.
+fn push_leased(call: &mut Cmd, key: LimitKey, spec: Spec) -> Take {
+    let limit = Take::Rate { spec, cost: 0 };
+    push_key(call, prefix(&limit), key);
+    for prefix in LEASE_PREFIXES {
+        push_key(call, prefix, key);
+    }
+    limit
+}
+
+/// How long after it was lent a lease may be credited.
+fn late_ms(spec: Spec) -> u64 {
+    spec.rate().period_ms().min(LATE_MS)
+}
+
 /// Forgets a key, whatever it counts.
 pub(crate) fn forget(key: LimitKey) -> Cmd {
     let mut command = redis::cmd("DEL");
-    for prefix in PREFIXES {
+    for prefix in PREFIXES.into_iter().chain(LEASE_PREFIXES) {
         push_key(&mut command, prefix, key);
     }
     command
@@ -168,6 +215,13 @@ const fn arguments_of(take: &Take) -> usize {
             Algorithm::TokenBucket | Algorithm::Gcra => 6,
         },
     }
+}
+
+fn push_id(command: &mut Cmd, id: LeaseId) {
+    let mut text = [0; 32];
+    hex(&id.0, &mut text);
+    let mut argument = command.writer_for_next_arg();
+    let _ = argument.write_all(&text);
 }
 
 /// As `limits.lua` has them.

@@ -2,6 +2,9 @@
 
 use redis::{Cmd, Pipeline};
 
+/// How many scripts there are.
+pub(crate) const COUNT: usize = 6;
+
 /// A script, hashed once.
 #[derive(Debug)]
 pub(crate) struct Script {
@@ -34,6 +37,8 @@ impl Script {
 pub(crate) struct Scripts {
     pub(crate) decide: Script,
     pub(crate) give_back: Script,
+    pub(crate) lend: Script,
+    pub(crate) take_back: Script,
     pub(crate) record: Script,
     pub(crate) publish: Script,
 }
@@ -47,7 +52,19 @@ impl Default for Scripts {
             )),
             give_back: Script::new(concat!(
                 include_str!("../scripts/limits.lua"),
+                include_str!("../scripts/credit.lua"),
                 include_str!("../scripts/give_back.lua")
+            )),
+            lend: Script::new(concat!(
+                include_str!("../scripts/limits.lua"),
+                include_str!("../scripts/ledger.lua"),
+                include_str!("../scripts/lend.lua")
+            )),
+            take_back: Script::new(concat!(
+                include_str!("../scripts/limits.lua"),
+                include_str!("../scripts/credit.lua"),
+                include_str!("../scripts/ledger.lua"),
+                include_str!("../scripts/take_back.lua")
             )),
             record: Script::new(include_str!("../scripts/record.lua")),
             publish: Script::new(include_str!("../scripts/publish.lua")),
@@ -58,8 +75,9 @@ impl Default for Scripts {
 impl Scripts {
     /// What makes them known to a server.
     pub(crate) fn loads(&self) -> Pipeline {
-        let scripts = [&self.decide, &self.give_back, &self.record, &self.publish];
-        let mut loads = Pipeline::with_capacity(scripts.len());
+        let limits = [&self.decide, &self.give_back, &self.lend, &self.take_back];
+        let scripts = limits.into_iter().chain([&self.record, &self.publish]);
+        let mut loads = Pipeline::with_capacity(COUNT);
         for script in scripts {
             loads.add_command(script.load());
         }
@@ -83,7 +101,21 @@ mod tests {
             format!("*5\r\n$7\r\nEVALSHA\r\n$40\r\n{sha}\r\n$1\r\n1\r\n$1\r\nk\r\n$1\r\n7\r\n");
         assert_eq!(packed, expected);
         let loads = String::from_utf8(scripts.loads().get_packed_pipeline()).unwrap();
-        assert_eq!(loads.matches("$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n").count(), 4);
+        assert_eq!(loads.matches("$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n").count(), COUNT);
         assert!(loads.contains(scripts.publish.text));
+    }
+
+    #[test]
+    fn the_numbers_of_leases_are_those_of_the_core() {
+        let numbers = format!(
+            "local JITTER, GUARD, MOST, LONGEST_LIFE = 1000, {}, {}, {}",
+            postern_leases::GUARD_MS,
+            postern_leases::ledger::MAX_LEASES,
+            postern_leases::terms::MAX_LIFE_MS,
+        );
+        let scripts = Scripts::default();
+        for script in [scripts.lend, scripts.take_back] {
+            assert!(script.text.contains(&numbers), "{numbers}");
+        }
     }
 }

@@ -3,8 +3,8 @@
 use postern_circuit::{Admission, Circuit, State};
 use postern_request::UnixMillis;
 use postern_store::volatile::{
-    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LimitAsk, LimitKey, ReplayKey, Take,
-    VolatileStore,
+    CircuitAsk, Decision, DecisionAsk, GiveBack, Grant, Inspected, LendAsk, LimitAsk, LimitKey,
+    ReplayKey, Take, TakeBack, VolatileStore,
 };
 use postern_store::{BoxFuture, StoreError};
 use redis::Value;
@@ -107,6 +107,34 @@ impl VolatileStore for RedisStore {
             }
             Ok(found)
         })
+    }
+
+    fn lend<'a>(
+        &'a self,
+        asks: &'a [LendAsk],
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Grant, StoreError>>> {
+        let lend = |ask: &'a LendAsk| async move {
+            let answer = self.call(pack::lend(self.scripts(), ask)).await?;
+            answer::grant(ask.spec, &answer).ok_or_else(|| unexpected("of the lending script"))
+        };
+        let lent = asks.iter().map(lend).collect();
+        Box::pin(slots::all(lent))
+    }
+
+    fn take_back<'a>(
+        &'a self,
+        returns: &'a [TakeBack],
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<u64, StoreError>>> {
+        let take_back = |back: &'a TakeBack| async move {
+            match self.call(pack::take_back(self.scripts(), back)).await? {
+                Value::Int(credited) => Ok(u64::try_from(credited).unwrap_or(0)),
+                _ => Err(unexpected("of the script that takes back")),
+            }
+        };
+        let taken = returns.iter().map(take_back).collect();
+        Box::pin(slots::all(taken))
     }
 
     fn record_outcome<'a>(

@@ -1,6 +1,7 @@
 use super::*;
 
 use postern_circuit::Settings;
+use postern_leases::{Ask, LeaseId, Terms};
 use postern_limits::{Algorithm, Anchor, Rate, Spec};
 
 use crate::hanging::Hanging;
@@ -71,6 +72,36 @@ async fn what_answers_in_time_passes_through() {
     assert_eq!(left(&guarded, now).await, None);
 }
 
+fn lend(id: u8) -> LendAsk {
+    let rate = Rate::parse("1000/1h").unwrap();
+    let spec = Spec::new(Algorithm::SlidingWindow, rate, None, Anchor::Clock).unwrap();
+    let ask = Ask { id: LeaseId([id; 16]), asked: 7 };
+    LendAsk { key: KEY, spec, terms: Terms::of(10).unwrap(), ask }
+}
+
+#[tokio::test]
+async fn slices_are_lent_and_taken_back_one_by_one() {
+    let guarded = guarded();
+    let now = UnixMillis(1_000_000);
+    let asks = [lend(1), lend(2)];
+    let granted = guarded.lend(&asks, now).await;
+    let granted: Vec<_> = granted.into_iter().map(|grant| grant.unwrap().granted).collect();
+    assert_eq!(granted, [7, 7]);
+    let returns =
+        asks.map(|LendAsk { key, spec, ask, .. }| TakeBack { key, spec, id: ask.id, unused: 3 });
+    assert_eq!(guarded.take_back(&returns, now).await, [Ok(3), Ok(3)]);
+    assert_eq!(guarded.store.asked(), 2);
+    guarded.store.hang(true);
+    for _ in 0..20 {
+        let answers = guarded.lend(&asks, now).await;
+        assert_eq!(answers.len(), 2, "each has its answer");
+        assert!(answers.iter().all(unavailable));
+    }
+    assert_eq!(guarded.store.asked(), 2 + FAILURES);
+    assert!(guarded.lend(&[], now).await.is_empty());
+    assert!(guarded.is_open(), "where nothing is asked, nothing is tried");
+}
+
 /// Each call costs the budget while the breaker is closed, and nothing once it is open.
 #[tokio::test]
 async fn every_call_is_guarded() {
@@ -78,7 +109,8 @@ async fn every_call_is_guarded() {
     let settings = Settings { consecutive_failures: 1, recovery_ms: 1 };
     let circuit = CircuitAsk { service: "s".to_owned(), settings };
     let given = [GiveBack { key: KEY, take: take() }];
-    for call in 0..4 {
+    let returns = [TakeBack { key: KEY, spec: lend(1).spec, id: LeaseId([1; 16]), unused: 1 }];
+    for call in 0..6 {
         let guarded = guarded();
         guarded.store.hang(true);
         let started = Instant::now();
@@ -87,6 +119,8 @@ async fn every_call_is_guarded() {
                 0 => unavailable(&guarded.give_back(&given, now).await),
                 1 => unavailable(&guarded.inspect(KEY, take(), now).await),
                 2 => unavailable(&guarded.reset(&[KEY]).await),
+                3 => unavailable(&guarded.lend(&[lend(1)], now).await[0]),
+                4 => unavailable(&guarded.take_back(&returns, now).await[0]),
                 _ => unavailable(&guarded.record_outcome(&circuit, false, now).await),
             };
             assert!(failed, "{call}");

@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::{Mutex, MutexGuard};
 
+use postern_leases::Ledger;
 use postern_limits::State;
 use postern_limits::in_flight::Slots;
 use postern_request::UnixMillis;
@@ -22,6 +23,8 @@ const KEYS_PER_SHARD: usize = 65_536;
 pub(super) struct Shard {
     pub(super) rates: Keys<State>,
     pub(super) in_flight: Keys<Slots>,
+    /// What is lent of the rates that are leased.
+    pub(super) ledgers: Keys<Ledger>,
 }
 
 /// All of them.
@@ -42,8 +45,11 @@ impl Default for Shards {
 impl Shards {
     /// Empty ones, that hold no more than so many keys each.
     pub(super) fn holding(keys_per_shard: usize) -> Self {
-        let shard =
-            || Shard { rates: Keys::new(keys_per_shard), in_flight: Keys::new(keys_per_shard) };
+        let shard = || Shard {
+            rates: Keys::new(keys_per_shard),
+            in_flight: Keys::new(keys_per_shard),
+            ledgers: Keys::new(keys_per_shard),
+        };
         Self {
             all: (0..SHARDS).map(|_| Mutex::new(shard())).collect(),
             secret: RandomState::new().hash_one(SHARDS),
@@ -119,6 +125,7 @@ impl Shards {
         let Some(mut shard) = self.of(key) else { return false };
         let rate = shard.rates.remove(&key.hash);
         let in_flight = shard.in_flight.remove(&key.hash);
-        rate || in_flight
+        let ledger = shard.ledgers.remove(&key.hash);
+        rate || in_flight || ledger
     }
 }

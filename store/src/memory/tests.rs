@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use postern_circuit::Settings;
+use postern_leases::{Ask, LeaseId, Start, Terms};
 use postern_limits::{Algorithm, Anchor, InFlight, Rate, Spec};
 
 use crate::volatile::LimitAsk;
@@ -36,9 +37,10 @@ impl MemoryStore {
 
     /// Whether the key is there, over or not.
     fn has(&self, number: u64) -> bool {
-        let key = key(number);
-        let shard = self.shards.of(key).unwrap();
-        shard.rates.get(&key.hash).is_some() || shard.in_flight.get(&key.hash).is_some()
+        let hash = key(number).hash;
+        let shard = self.shards.of(key(number)).unwrap();
+        let is_counted = shard.rates.get(&hash).is_some() || shard.in_flight.get(&hash).is_some();
+        is_counted || shard.ledgers.get(&hash).is_some()
     }
 }
 
@@ -180,4 +182,56 @@ fn an_earlier_clock_forgets_nothing() {
     }
     let before = UnixMillis(NOW.0 + 999);
     assert!((0..500).all(|number| !store.decide_on(&[ask(number, "1/1s")], before).allowed));
+}
+
+/// A tenth of a thousand an hour at once, for a second.
+fn lend(number: u64, id: u8, asked: u64) -> LendAsk {
+    let terms = Terms::new(10, 10, 1000, Start::Strict).unwrap();
+    let ask = Ask { id: LeaseId([id; 16]), asked };
+    LendAsk { key: key(number), spec: spec("1000/1h"), terms, ask }
+}
+
+#[test]
+fn who_is_lent_nothing_makes_no_keys() {
+    let store = MemoryStore::default();
+    assert_eq!(store.shards.lend(&lend(1, 1, 0), NOW).granted, 0);
+    assert!(!store.has(1));
+    let back = TakeBack { key: key(1), spec: spec("1000/1h"), id: LeaseId([1; 16]), unused: 5 };
+    assert_eq!(store.shards.take_back(&back, NOW), 0);
+    assert!(!store.has(1));
+    assert_eq!(store.shards.lend(&lend(1, 1, 9), NOW).granted, 9);
+    assert!(store.has(1));
+}
+
+#[test]
+fn ledgers_that_are_over_make_way() {
+    let store = MemoryStore::default();
+    for number in 0..2_000 {
+        assert_eq!(store.shards.lend(&lend(number, 1, 9), NOW).granted, 9);
+    }
+    // Past the time in which one may still come back, and past the windows.
+    let later = UnixMillis(NOW.0 + 3 * 3_600_000);
+    for number in 2_000..8_000 {
+        assert_eq!(store.shards.lend(&lend(number, 1, 9), later).granted, 9);
+    }
+    assert_eq!((0..2_000).filter(|number| store.has(*number)).count(), 0);
+    assert_eq!((2_000..8_000).filter(|number| store.has(*number)).count(), 6_000);
+}
+
+#[test]
+fn threads_are_lent_no_more_than_the_terms_say() {
+    let store = MemoryStore::default();
+    let granted = AtomicU32::new(0);
+    thread::scope(|scope| {
+        for thread in 0..8_u8 {
+            let (store, granted) = (&store, &granted);
+            scope.spawn(move || {
+                for turn in 0..30 {
+                    let lent = store.shards.lend(&lend(1, thread * 30 + turn, 1000), NOW).granted;
+                    granted.fetch_add(u32::try_from(lent).unwrap(), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert_eq!(granted.into_inner(), 100);
 }

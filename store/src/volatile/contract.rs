@@ -6,6 +6,7 @@
 mod circuits;
 mod in_flight;
 mod keeping;
+mod leases;
 mod rates;
 mod replays;
 mod together;
@@ -28,6 +29,7 @@ pub async fn run(store: &dyn VolatileStore, now: UnixMillis, salt: u8) {
     together::run(case).await;
     in_flight::run(case).await;
     keeping::run(case).await;
+    leases::run(case).await;
     circuits::run(case).await;
     replays::run(case).await;
 }

@@ -2,8 +2,11 @@
 
 mod amounts;
 mod keys;
+mod lease;
 
 use std::sync::Arc;
+
+use postern_leases::{Terms, eligibility_of};
 
 use crate::decode::Named;
 use crate::model::{Allowance, JwtIssuer, Limit, LimitMode, StoreFailure};
@@ -29,8 +32,12 @@ fn check_limit(
     problems: &mut Problems,
 ) -> Limit {
     let path = told!("limits.{name}");
-    let mode = check_mode(raw, &path, problems);
-    let allowances = amounts::check(raw, &path, problems);
+    let weight = raw.weight.as_ref();
+    let weight = weight.and_then(|weight| check_weight(weight, &told!("{path}.weight"), problems));
+    let weight = weight.unwrap_or(1);
+    let terms = lease::check(raw, &path, problems);
+    let mode = check_mode(raw, terms, &path, problems);
+    let allowances = amounts::check(raw, terms.map(|terms| (terms, weight)), &path, problems);
     let (key, claims) = keys::check(raw, issuers, &path, problems);
     let ipv6_prefix = raw.ipv6_prefix.as_ref().map_or(64, |prefix| {
         if !(16..=128).contains(&prefix.value) {
@@ -39,7 +46,6 @@ fn check_limit(
         u8::try_from(prefix.value).unwrap_or(64)
     });
     let path = told!("{path}.weight");
-    let weight = raw.weight.as_ref().and_then(|weight| check_weight(weight, &path, problems));
     let all = allowances.all();
     let mut counted_as = Vec::with_capacity(all.len());
     for allowance in all {
@@ -54,7 +60,7 @@ fn check_limit(
         tiers: allowances.tiers,
         clients: allowances.clients,
         mode,
-        weight: weight.unwrap_or(1),
+        weight,
         skip: raw.skip,
         shadow: raw.shadow.unwrap_or(false),
         ipv6_prefix,
@@ -69,7 +75,13 @@ fn check_limit(
     limit
 }
 
-fn check_mode(raw: &RawLimit, path: &str, problems: &mut Problems) -> LimitMode {
+fn check_mode(
+    raw: &RawLimit,
+    terms: Option<Terms>,
+    path: &str,
+    problems: &mut Problems,
+) -> LimitMode {
+    let when_store_fails = raw.when_store_fails.unwrap_or(StoreFailure::LocalShare);
     match raw.mode {
         RawMode::Local => {
             if raw.when_store_fails.is_some() {
@@ -78,10 +90,11 @@ fn check_mode(raw: &RawLimit, path: &str, problems: &mut Problems) -> LimitMode 
             }
             LimitMode::Local
         }
-        RawMode::Exact => {
-            let when_store_fails = raw.when_store_fails.unwrap_or(StoreFailure::LocalShare);
-            LimitMode::Exact { when_store_fails }
-        }
+        RawMode::Exact => LimitMode::Exact { when_store_fails },
+        // Where there are no terms, a problem says why, and nothing follows from the mode.
+        RawMode::Leased => terms.map_or(LimitMode::Exact { when_store_fails }, |terms| {
+            LimitMode::Leased { when_store_fails, terms }
+        }),
     }
 }
 
@@ -102,11 +115,7 @@ pub(super) fn check_room(
     path: &str,
     problems: &mut Problems,
 ) {
-    let everybody = (told!("`{}`", limit.name), limit.allowance);
-    let all = std::iter::once(everybody)
-        .chain(described("tier", &limit.tiers))
-        .chain(described("client", &limit.clients));
-    let too_small = all
+    let too_small = described(limit)
         .filter_map(|(whose, allowance)| Some((whose, allowance.capacity()?)))
         .find(|(_, capacity)| weight > *capacity);
     if let Some((whose, capacity)) = too_small {
@@ -118,9 +127,32 @@ pub(super) fn check_room(
     }
 }
 
-fn described<'l>(
-    what: &'l str,
-    named: &'l [(String, Allowance)],
-) -> impl Iterator<Item = (String, Allowance)> + 'l {
-    named.iter().map(move |(name, allowance)| (told!("{what} `{name}`"), *allowance))
+/// Slices have to be worth a message for whatever a request counts on its route.
+pub(super) fn check_slices(
+    limit: &Limit,
+    weight: u64,
+    at: Position,
+    path: &str,
+    problems: &mut Problems,
+) {
+    let LimitMode::Leased { terms, .. } = limit.mode else { return };
+    let refused = described(limit).find_map(|(whose, allowance)| {
+        let Allowance::Rate(spec) = allowance else { return None };
+        let error = eligibility_of(spec, &terms, weight).err()?;
+        Some(told!("{whose}, where a request counts {weight}: {error}"))
+    });
+    if let Some(message) = refused {
+        problems.report_as(at, path, message);
+    }
+}
+
+/// All that a limit allows, and whom.
+fn described(limit: &Limit) -> impl Iterator<Item = (String, Allowance)> {
+    let everybody = (told!("`{}`", limit.name), limit.allowance);
+    let named = |what: &'static str, named: &[(String, Allowance)]| {
+        let of = |(name, allowance): &(String, Allowance)| (told!("{what} `{name}`"), *allowance);
+        named.iter().map(of).collect::<Vec<_>>()
+    };
+    let tiers = named("tier", &limit.tiers);
+    std::iter::once(everybody).chain(tiers).chain(named("client", &limit.clients))
 }

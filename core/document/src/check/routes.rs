@@ -126,8 +126,15 @@ fn check_route(
     let template = template.ok();
     let limits = limits::check(context, raw, template.as_ref(), &auth, path, problems);
     let transform = check_transforms(context, raw, path, problems);
-    let (local_limits, exact_limits) =
-        limits.into_iter().partition(|applied| applied.limit.mode == LimitMode::Local);
+    let (mut local_limits, mut exact_limits, mut leased_limits) = (vec![], vec![], vec![]);
+    for applied in limits {
+        let counted = match applied.limit.mode {
+            LimitMode::Local => &mut local_limits,
+            LimitMode::Exact { .. } => &mut exact_limits,
+            LimitMode::Leased { .. } => &mut leased_limits,
+        };
+        counted.push(applied);
+    }
     let default_timeout = service.as_ref().map_or(30_000, |service| service.timeout_ms);
     let route = Route {
         name: raw.name.value.clone(),
@@ -138,6 +145,7 @@ fn check_route(
         auth,
         local_limits,
         exact_limits,
+        leased_limits,
         transform,
         enforce,
         timeout_ms: raw.timeout.as_ref().map_or(default_timeout, |timeout| timeout.millis),

@@ -1,6 +1,7 @@
 use crate::{Document, Problem, from_json, json_schema};
 
 mod feed;
+mod leases;
 mod limits;
 mod tokens;
 

@@ -49,14 +49,15 @@ pub struct AtOnce(pub Allowed);
 /// Reads the word. What was meant as such gets a hint, because the error of a rate or a number
 /// would not lead there; anything else is none.
 fn unlimited(text: &str) -> Option<Result<Amount, String>> {
-    let folded = text.trim().to_ascii_lowercase();
     if text == UNLIMITED {
-        Some(Ok(Amount::Unlimited))
-    } else if ELSEWHERE.contains(&folded.as_str()) || closest(&folded, &[UNLIMITED]).is_some() {
-        Some(Err(told!("where there is no bound, write `{UNLIMITED}`")))
-    } else {
-        None
+        return Some(Ok(Amount::Unlimited));
     }
+    if !cfg!(feature = "messages") {
+        return None;
+    }
+    let folded = text.trim().to_ascii_lowercase();
+    let is_meant = ELSEWHERE.contains(&folded.as_str()) || closest(&folded, &[UNLIMITED]).is_some();
+    is_meant.then(|| Err(format!("where there is no bound, write `{UNLIMITED}`")))
 }
 
 fn rate_or_unlimited(text: &str) -> Result<Amount, String> {

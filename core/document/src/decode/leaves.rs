@@ -50,6 +50,15 @@ pub struct Duration {
     pub at: Position,
 }
 
+/// A share of something, written `10%`. Checks know its bounds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Percent {
+    /// In percent.
+    pub value: u64,
+    /// Its place.
+    pub at: Position,
+}
+
 fn expected<T>(what: &str, node: &Node, problems: &mut Problems) -> Option<T> {
     problems.report(node.at, told!("expected {what}, found {}", node.kind.describe()));
     None
@@ -154,6 +163,31 @@ impl Decode for Duration {
     fn schema() -> Value {
         schema::text_like("^[0-9]+(ms|s|m|h|d)$")
     }
+}
+
+impl Decode for Percent {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let written = "a share as a whole number and %, for example 10%";
+        let Kind::Text(text) = &node.kind else { return expected(written, node, problems) };
+        let digits = text.strip_suffix('%').filter(|digits| digits.bytes().all(is_digit));
+        if let Some(value) = digits.and_then(|digits| digits.parse().ok()) {
+            return Some(Self { value, at: node.at });
+        }
+        problems.report(node.at, told!("write {written}"));
+        None
+    }
+
+    fn encode(&self) -> Option<Value> {
+        Some(Value::String(format!("{}%", self.value)))
+    }
+
+    fn schema() -> Value {
+        schema::text_like("^[0-9]+%$")
+    }
+}
+
+fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_digit()
 }
 
 impl<T: Decode> Decode for Option<T> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use postern_leases::Terms;
 use postern_limits::key::KeyPart;
 use postern_limits::{Anchor, InFlight, Period, Spec};
 use postern_request::principal::{Credential, Principal};
@@ -89,15 +90,35 @@ impl Limit {
     /// What it allows a caller: by client, else by tier, else what it allows everybody.
     #[must_use]
     pub fn allowance_for(&self, principal: Option<&Principal>) -> Allowance {
-        let Some(principal) = principal else { return self.allowance };
-        let named = |named: &[(String, Allowance)], name: Option<&str>| {
+        self.allowance_at(self.allowance_index_for(principal)).unwrap_or(self.allowance)
+    }
+
+    /// Which allowance that is, as a number for the wire: 0 is everybody's, then come those of
+    /// tiers, then those of clients, each by name. It means the same wherever the document is.
+    #[must_use]
+    pub fn allowance_index_for(&self, principal: Option<&Principal>) -> u16 {
+        let Some(principal) = principal else { return 0 };
+        let place = |named: &[(String, Allowance)], name: Option<&str>| {
             let name = name?;
-            let at = named.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
-            named.get(at).map(|(_, allowance)| *allowance)
+            named.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()
         };
-        named(&self.clients, principal.client_id.as_deref())
-            .or_else(|| named(&self.tiers, principal.tier.as_deref()))
-            .unwrap_or(self.allowance)
+        let client = place(&self.clients, principal.client_id.as_deref());
+        let found = client
+            .map(|at| at + self.tiers.len())
+            .or_else(|| place(&self.tiers, principal.tier.as_deref()));
+        // There are fewer than a number has room for: the check says how many there may be.
+        found.and_then(|at| u16::try_from(at + 1).ok()).unwrap_or(0)
+    }
+
+    /// The allowance of a number; none where there are not so many.
+    #[must_use]
+    pub fn allowance_at(&self, index: u16) -> Option<Allowance> {
+        let Some(at) = usize::from(index).checked_sub(1) else { return Some(self.allowance) };
+        let named = match at.checked_sub(self.tiers.len()) {
+            None => self.tiers.get(at),
+            Some(at) => self.clients.get(at),
+        };
+        named.map(|(_, allowance)| *allowance)
     }
 
     /// Whether what it counts by, or what it allows, depends on who calls.
@@ -154,6 +175,14 @@ pub enum LimitMode {
     Exact {
         /// What happens when the store fails.
         when_store_fails: StoreFailure,
+    },
+    /// In each Envoy, out of slices of one count for all in the volatile store.
+    Leased {
+        /// What happens while no slices can be had. A local share is that of one Envoy of those
+        /// that the terms expect.
+        when_store_fails: StoreFailure,
+        /// How slices are lent.
+        terms: Terms,
     },
 }
 

@@ -3,7 +3,8 @@
 use postern_request::json::Value;
 
 use crate::decode::{
-    Allowed, AtOnce, Decode, Duration, Entries, Positive, RateText, Text, Whole, choice, record,
+    Allowed, AtOnce, Decode, Duration, Entries, Percent, Positive, RateText, Text, Whole, choice,
+    record,
 };
 use crate::node::{Kind, Node};
 use crate::problem::Problems;
@@ -18,11 +19,11 @@ record! {
         rate = "rate": Option<RateText>,
         /// token_bucket, gcra: how many at once; as many as the rate's by default.
         burst = "burst": Option<Positive>,
-        /// How it counts: token_bucket where mode is local, sliding_window where it is exact.
+        /// How it counts: token_bucket where mode is local, else sliding_window.
         algorithm = "algorithm": Option<RawAlgorithm>,
-        /// Where it counts: in each Envoy (local) or once for all (exact).
+        /// Where it counts: in each Envoy (local), once for all (exact), or in each Envoy out of slices of one count for all (leased).
         mode = "mode": RawMode,
-        /// exact: what happens when the store fails; local_share by default.
+        /// exact, leased: what happens when the store fails, or no slices can be had; local_share by default.
         when_store_fails = "when_store_fails": Option<RawStoreFailure>,
         /// How many leading bits of an IPv6 address count as one client; 64 by default.
         ipv6_prefix = "ipv6_prefix": Option<Whole>,
@@ -42,6 +43,22 @@ record! {
         skip = "skip": Option<RawSkip>,
         /// Count and report, and never refuse.
         shadow = "shadow": Option<bool>,
+        /// leased: how slices are lent.
+        lease = "lease": Option<RawLease>,
+    }
+
+    /// How slices of a leased limit are lent.
+    pub struct RawLease {
+        /// How many Envoys use one key at the same time: 1 to 100000.
+        sidecars = "sidecars": Positive,
+        /// How much of the limit may be lent at once; 10% by default.
+        outstanding = "outstanding": Option<Percent>,
+        /// How long a slice can be spent: 1s to 1m; 5s by default.
+        life = "life": Option<Duration>,
+        /// Whether anything passes where there is no slice yet; optimistic by default.
+        start = "start": Option<RawStart>,
+        /// optimistic: how many pass in each Envoy before a slice pays for them; 10 by default.
+        allowance = "allowance": Option<Positive>,
     }
 
     /// A limit by its name, and how much a request of this route counts there.
@@ -82,6 +99,16 @@ choice! {
         Local = "local",
         /// In the volatile store, once for all Envoys.
         Exact = "exact",
+        /// In each Envoy, out of slices that the server lends of one count for all.
+        Leased = "leased",
+    }
+
+    /// What an Envoy does with requests while it has no slice.
+    pub enum RawStart {
+        /// Some pass on credit.
+        Optimistic = "optimistic",
+        /// None passes.
+        Strict = "strict",
     }
 
     /// Answers that do not count.
@@ -98,7 +125,7 @@ choice! {
         Allow = "allow",
         /// Requests are turned away with 503.
         Deny = "deny",
-        /// Every replica counts for itself, each with its share of the rate.
+        /// Everybody who counts does so alone, with a share of the rate.
         LocalShare = "local_share",
     }
 }

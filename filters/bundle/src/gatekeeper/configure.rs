@@ -10,6 +10,7 @@ use crate::configuration::{self, Configuration, FeedSource, KeySource};
 use crate::counters::{Count, Counters};
 use crate::feed::{FeedLink, Purpose};
 use crate::fetch::KeyFetcher;
+use crate::leases::LeaseLink;
 use crate::request::OwnHeaders;
 use crate::stages::STAGES;
 use crate::tokens;
@@ -41,7 +42,18 @@ impl Gatekeeper {
         let jwt = token_stage(&document, seed);
         let key_sources = named(&document, key_sources)?;
         let fetcher = KeyFetcher::new(key_sources, &document.digest, |text| jwt.cache().hash(text));
-        let feed = feed_link(host, &document, feed, &jwt)?;
+        let (feed, leases) = match feed_source(&document, feed)? {
+            None => (None, None),
+            Some(source) => {
+                let name = envoy_id(host, &jwt);
+                let feed = feed_link(host, &document, source.clone(), name.clone());
+                let leases = (STAGES.limits && document.needs_leases()).then(|| {
+                    let asker = (name, feed.feed.vm());
+                    LeaseLink::new(source, &document, asker, host, seed)
+                });
+                (Some(feed), leases)
+            }
+        };
         let support =
             if STAGES.tokens { VerifierSupport::probe(host) } else { VerifierSupport::default() };
         let mut gatekeeper = Self {
@@ -56,6 +68,7 @@ impl Gatekeeper {
             id_counter: 0,
             clean_responses,
             feed,
+            leases,
             document,
         };
         for (issuer, keys) in gatekeeper.fetcher.known(host) {
@@ -113,31 +126,38 @@ fn own_headers(document: &Document) -> OwnHeaders {
     }
 }
 
-/// The feed, where the document asks for it. Whoever renders must say where it is: going on
-/// without would let revoked tokens in, or keep good ones out for ever.
-fn feed_link(
-    host: &impl RequestHost,
+/// Where the feed is, where the document asks for it. Whoever renders must say so: going on without
+/// would let revoked tokens in, or keep good ones out for ever.
+fn feed_source(
     document: &Document,
     source: Option<FeedSource>,
-    jwt: &JwtAuth,
-) -> Result<Option<FeedLink>, Vec<String>> {
+) -> Result<Option<FeedSource>, Vec<String>> {
     if !STAGES.tokens || !document.needs_feed() {
         return Ok(None);
     }
-    let source = source.ok_or_else(|| {
-        let problem = "`revocation` or keys that the server fetches are asked for, and no feed \
-                       is named";
-        vec![problem.to_owned()]
-    })?;
+    let Some(source) = source else {
+        let problem = "`revocation`, keys that the server fetches or leased limits are asked \
+                       for, and no feed is named";
+        return Err(vec![problem.to_owned()]);
+    };
+    Ok(Some(source))
+}
+
+fn feed_link(
+    host: &impl RequestHost,
+    document: &Document,
+    source: FeedSource,
+    envoy_id: String,
+) -> FeedLink {
     let issuers = document.issuers.iter().enumerate();
     let by_feed = issuers.filter(|(_, issuer)| issuer.keys_by == KeysBy::Feed);
     let purpose = Purpose {
         digest: &document.digest,
-        envoy_id: envoy_id(host, jwt),
+        envoy_id,
         max_staleness_ms: document.revocation.map(|rules| rules.max_staleness_ms),
         issuers: by_feed.map(|(place, issuer)| (place, issuer.issuer.issuer.clone())).collect(),
     };
-    Ok(Some(FeedLink::new(source, purpose, host, host.now())))
+    FeedLink::new(source, purpose, host, host.now())
 }
 
 /// This Envoy's own name, another one after a restart. The process's seed makes the difference,

@@ -2,12 +2,13 @@
 
 use postern_document::Skip;
 use postern_filter_host::{Effects, HeaderList, HttpCall, Outcome, Plugin, RequestHost};
-use postern_filter_local_rate_limit::Ticket;
 use postern_request::{correlation, headers};
 
+use super::limits::Tickets;
 use super::{Gatekeeper, Responding};
 use crate::counters::{Count, GAUGES, NAMES};
 use crate::feed::{FEED, FeedLink, TICK_MS};
+use crate::leases::LEASES;
 use crate::request::{RequestHeaders, is_identity_header};
 use crate::stages::STAGES;
 
@@ -43,6 +44,9 @@ impl Plugin for Gatekeeper {
         }
         if let Some(link) = &mut self.feed {
             calls.extend(link.due(&host, host.now()));
+            let is_elected = link.feed.is_elected();
+            let leases = self.leases.as_mut();
+            calls.extend(leases.and_then(|link| link.due(&host, is_elected, host.now())));
             self.take_keys(&host);
         }
         calls
@@ -53,6 +57,14 @@ impl Plugin for Gatekeeper {
             self.counters.add(Count::FeedCalls, 1);
             if let Some(link) = &mut self.feed {
                 link.sent(&host, token, host.now());
+            }
+            return;
+        }
+        if call.purpose == LEASES {
+            self.counters.add(Count::LeaseCalls, 1);
+            if let Some(link) = &mut self.leases {
+                let sent = link.sent(&host, token, host.now());
+                self.counters.add(Count::LeaseFailures, u64::from(!sent));
             }
             return;
         }
@@ -71,12 +83,16 @@ impl Plugin for Gatekeeper {
         headers: &HeaderList,
         body: &[u8],
     ) -> Result<Vec<HttpCall>, String> {
-        let now = host.now();
+        let (now, answer) = (host.now(), (status, headers, body));
         let feed = self.feed.as_mut();
-        let taken = feed.and_then(|link| link.answered(&host, token, (status, headers, body), now));
-        if let Some(taken) = taken {
+        if let Some(taken) = feed.and_then(|link| link.answered(&host, token, answer, now)) {
             self.counters.add(Count::FeedFailures, u64::from(taken.is_err()));
             return taken.map(Vec::from_iter);
+        }
+        let leases = self.leases.as_mut();
+        if let Some(taken) = leases.and_then(|link| link.answered(&host, token, answer, now)) {
+            self.counters.add(Count::LeaseFailures, u64::from(taken.is_err()));
+            return taken.map(|()| Vec::new());
         }
         match self.fetcher.answered(&host, token, status, body, now) {
             Some(Ok((issuer, keys))) => {
@@ -144,7 +160,7 @@ impl Plugin for Gatekeeper {
                     correlation_id,
                     started: now,
                     limit: admitted.limit,
-                    ticket: admitted.ticket,
+                    tickets: admitted.tickets,
                     // A module with some of the stages has another beside it, which writes too.
                     is_clean: self.clean_responses && STAGES.tokens && STAGES.limits,
                 }))
@@ -160,7 +176,7 @@ impl Plugin for Gatekeeper {
                     correlation_id,
                     started: now,
                     limit: None,
-                    ticket: Ticket::default(),
+                    tickets: Tickets::default(),
                     is_clean: false,
                 };
                 Outcome::Deny(rendered, responding)
@@ -187,13 +203,13 @@ impl Plugin for Gatekeeper {
         effects: &mut dyn Effects,
     ) {
         let now = host.now();
-        if !stream.ticket.is_empty() {
+        if !stream.tickets.is_empty() {
             let status = effects.header(":status").and_then(|status| number(&status));
             // An answer without a status is none that went well.
             let successful = status.is_some_and(|status| {
                 Skip::is_successful(status, effects.header("grpc-status").as_deref())
             });
-            stream.ticket.settle(&host, successful, now);
+            stream.tickets.settle(&host, successful, now);
         }
         let mut write = |name: &str, value: &str| {
             if stream.is_clean {
@@ -211,8 +227,8 @@ impl Plugin for Gatekeeper {
     }
 
     fn on_end(&mut self, host: impl RequestHost, mut stream: Responding) {
-        if !stream.ticket.is_empty() {
-            stream.ticket.release(&host);
+        if !stream.tickets.is_empty() {
+            stream.tickets.release(&host);
         }
     }
 }

@@ -18,6 +18,8 @@ mod bound;
 #[cfg(all(feature = "tokens", feature = "limits"))]
 mod keys;
 #[cfg(all(feature = "tokens", feature = "limits"))]
+mod leased;
+#[cfg(all(feature = "tokens", feature = "limits"))]
 mod places;
 #[cfg(all(feature = "tokens", feature = "limits"))]
 mod requests;

@@ -169,3 +169,17 @@ fn a_busy_vm_writes_once_a_second_that_it_is() {
     }
     assert_eq!(version(&process), Some(10));
 }
+
+#[test]
+fn where_nobody_listens_a_vm_is_elected_and_the_server_is_not_asked() {
+    let mut process = Process::new(0);
+    for _ in 0..3 {
+        let vm = Feed::new(settings(), "d1", &process.shared, NOW).quiet();
+        process.vms.push(vm);
+    }
+    process.ticks(60);
+    assert!(process.asked().is_empty());
+    assert_eq!(process.vms.iter().filter(|vm| vm.is_elected()).count(), 1);
+    let numbers: std::collections::BTreeSet<u32> = process.vms.iter().map(Feed::vm).collect();
+    assert_eq!(numbers.len(), 3);
+}

@@ -133,3 +133,52 @@ fn seats_in_shadow_refuse_nobody() {
     first.ticket.release(&shared);
     assert_eq!(ask(&document, &shared, "192.0.2.1").shadowed, 0);
 }
+
+#[test]
+fn where_leased_limits_follow_all_that_was_taken_can_go_back() {
+    let document = gateway(
+        r#""l": {"key": ["ip"], "rate": "2/1m", "mode": "local"},
+           "busy": {"key": ["ip"], "in_flight": 2, "mode": "local"},
+           "all": {"key": ["route"], "rate": "1000/1m", "mode": "leased", "lease": {"sidecars": 1}}"#,
+        r#""l", "busy", "all""#,
+    );
+    let shared = Memory::default();
+    for _ in 0..5 {
+        let mut refused = ask(&document, &shared, "192.0.2.1").ticket;
+        refused.put_back(&shared, UnixMillis(0));
+        assert!(refused.is_empty());
+    }
+    let mut kept = ask(&document, &shared, "192.0.2.1");
+    assert_eq!((kept.denial, kept.status.unwrap().remaining), (None, 1));
+    kept.ticket.confirm();
+    assert!(!kept.ticket.is_empty(), "the seat");
+    kept.ticket.put_back(&shared, UnixMillis(0));
+    let later = ask(&document, &shared, "192.0.2.1");
+    assert_eq!(later.status.unwrap().remaining, 0, "what is confirmed stays counted");
+}
+
+#[test]
+fn other_stages_can_count_here() {
+    let shared = Memory::default();
+    let rate = postern_limits::Rate::parse("2/1m").unwrap();
+    let spec =
+        Spec::new(postern_limits::Algorithm::Gcra, rate, None, postern_limits::Anchor::Clock)
+            .unwrap();
+    let place = Place::of(hash(7, b"k"));
+    let take = |cost| {
+        let mut cells = Cells::new(&shared);
+        let (outcome, _, ticket) =
+            crate::take(&mut cells, place, spec, cost, Some(Skip::Failed), UnixMillis(0));
+        (outcome.allowed, ticket)
+    };
+    let (allowed, mut ticket) = take(2);
+    assert!(allowed);
+    let (allowed, nothing) = take(1);
+    assert!(!allowed && nothing.is_empty());
+    let mut both = nothing;
+    both.append(ticket.clone());
+    both.settle(&shared, false, UnixMillis(0));
+    ticket.confirm();
+    assert!(!ticket.is_empty());
+    assert!(take(2).0, "given back");
+}

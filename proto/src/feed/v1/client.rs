@@ -1,11 +1,13 @@
 //! A client on tonic, for tests and benches.
 
+use prost::Message;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Channel;
-use tonic::{IntoRequest, Response, Status};
+use tonic::{IntoRequest, Request, Response, Status};
 use tonic_prost::ProstCodec;
 
+use super::{BORROW_PATH, BorrowRequest, BorrowResponse};
 use super::{EXCHANGE_PATH, ExchangeRequest, ExchangeResponse};
 
 /// Asks over a channel. Clones share it.
@@ -29,9 +31,31 @@ impl FeedClient {
         &mut self,
         request: impl IntoRequest<ExchangeRequest>,
     ) -> Result<Response<ExchangeResponse>, Status> {
+        self.unary(request.into_request(), EXCHANGE_PATH).await
+    }
+
+    /// Slices of leased limits.
+    ///
+    /// # Errors
+    /// The server's status, or `Unavailable` when it cannot be reached.
+    pub async fn borrow(
+        &mut self,
+        request: impl IntoRequest<BorrowRequest>,
+    ) -> Result<Response<BorrowResponse>, Status> {
+        self.unary(request.into_request(), BORROW_PATH).await
+    }
+
+    async fn unary<I, O>(
+        &mut self,
+        request: Request<I>,
+        path: &'static str,
+    ) -> Result<Response<O>, Status>
+    where
+        I: Message + 'static,
+        O: Message + Default + 'static,
+    {
         self.inner.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-        let codec = ProstCodec::<ExchangeRequest, ExchangeResponse>::default();
-        let path = PathAndQuery::from_static(EXCHANGE_PATH);
-        self.inner.unary(request.into_request(), path, codec).await
+        let codec = ProstCodec::<I, O>::default();
+        self.inner.unary(request, PathAndQuery::from_static(path), codec).await
     }
 }

@@ -10,10 +10,14 @@ use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
-use super::{EXCHANGE_PATH, ExchangeRequest, ExchangeResponse, SERVICE};
+use super::{BORROW_PATH, BorrowRequest, BorrowResponse, SERVICE};
+use super::{EXCHANGE_PATH, ExchangeRequest, ExchangeResponse};
 
-/// No request is nearly as long; whatever is longer is not read.
+/// No question for what is new is nearly as long; whatever is longer is not read.
 pub const MAX_REQUEST_BYTES: usize = 65_536;
+/// The same of questions for slices: 256 asks and as many returns of 160 bytes at most, and who
+/// asks.
+pub const MAX_BORROW_BYTES: usize = 98_304;
 
 /// Who answers.
 pub trait Feed: Send + Sync + 'static {
@@ -22,6 +26,12 @@ pub trait Feed: Send + Sync + 'static {
         &self,
         request: Request<ExchangeRequest>,
     ) -> impl Future<Output = Result<Response<ExchangeResponse>, Status>> + Send;
+
+    /// Slices of leased limits.
+    fn borrow(
+        &self,
+        request: Request<BorrowRequest>,
+    ) -> impl Future<Output = Result<Response<BorrowResponse>, Status>> + Send;
 }
 
 /// The service, for tonic's router.
@@ -47,7 +57,7 @@ impl<T> NamedService for FeedServer<T> {
     const NAME: &'static str = SERVICE;
 }
 
-/// The one method.
+/// The method that tells what is new.
 struct Exchange<T>(Arc<T>);
 
 impl<T: Feed> UnaryService<ExchangeRequest> for Exchange<T> {
@@ -57,6 +67,19 @@ impl<T: Feed> UnaryService<ExchangeRequest> for Exchange<T> {
     fn call(&mut self, request: Request<ExchangeRequest>) -> Self::Future {
         let inner = Arc::clone(&self.0);
         Box::pin(async move { inner.exchange(request).await })
+    }
+}
+
+/// The method that lends.
+struct Borrow<T>(Arc<T>);
+
+impl<T: Feed> UnaryService<BorrowRequest> for Borrow<T> {
+    type Response = BorrowResponse;
+    type Future = BoxFuture<Response<BorrowResponse>, Status>;
+
+    fn call(&mut self, request: Request<BorrowRequest>) -> Self::Future {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { inner.borrow(request).await })
     }
 }
 
@@ -75,16 +98,24 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        if request.uri().path() != EXCHANGE_PATH {
-            let status = Status::unimplemented("no such method");
-            return Box::pin(async move { Ok(status.into_http()) });
+        let inner = Arc::clone(&self.inner);
+        match request.uri().path() {
+            EXCHANGE_PATH => Box::pin(async move {
+                let codec = ProstCodec::<ExchangeResponse, ExchangeRequest>::default();
+                let mut grpc =
+                    Grpc::new(codec).apply_max_message_size_config(Some(MAX_REQUEST_BYTES), None);
+                Ok(grpc.unary(Exchange(inner), request).await)
+            }),
+            BORROW_PATH => Box::pin(async move {
+                let codec = ProstCodec::<BorrowResponse, BorrowRequest>::default();
+                let mut grpc =
+                    Grpc::new(codec).apply_max_message_size_config(Some(MAX_BORROW_BYTES), None);
+                Ok(grpc.unary(Borrow(inner), request).await)
+            }),
+            _ => {
+                let status = Status::unimplemented("no such method");
+                Box::pin(async move { Ok(status.into_http()) })
+            }
         }
-        let method = Exchange(Arc::clone(&self.inner));
-        Box::pin(async move {
-            let codec = ProstCodec::<ExchangeResponse, ExchangeRequest>::default();
-            let mut grpc =
-                Grpc::new(codec).apply_max_message_size_config(Some(MAX_REQUEST_BYTES), None);
-            Ok(grpc.unary(method, request).await)
-        })
     }
 }

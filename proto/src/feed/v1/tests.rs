@@ -151,6 +151,107 @@ fn responses_are_in_step() {
 }
 
 #[test]
+fn what_is_asked_for_and_given_back_is_in_step() {
+    let ask = LeaseAsk {
+        id: bytes(1),
+        limit: "limit".to_owned(),
+        allowance: u32::MAX,
+        owner: u64::MAX,
+        key: bytes(2),
+        asked: u64::MAX - 1,
+    };
+    let ask_read = assert_in_step(
+        "LeaseAsk",
+        &ask,
+        &[
+            ("id", Value::Bytes(bytes(1).into())),
+            ("limit", text("limit")),
+            ("allowance", Value::U32(u32::MAX)),
+            ("owner", Value::U64(u64::MAX)),
+            ("key", Value::Bytes(bytes(2).into())),
+            ("asked", Value::U64(u64::MAX - 1)),
+        ],
+    );
+    let back = LeaseReturn {
+        id: bytes(3),
+        limit: "limit".to_owned(),
+        allowance: u32::MAX,
+        owner: u64::MAX,
+        key: bytes(4),
+        unused: u64::MAX - 1,
+    };
+    let back_read = assert_in_step(
+        "LeaseReturn",
+        &back,
+        &[
+            ("id", Value::Bytes(bytes(3).into())),
+            ("limit", text("limit")),
+            ("allowance", Value::U32(u32::MAX)),
+            ("owner", Value::U64(u64::MAX)),
+            ("key", Value::Bytes(bytes(4).into())),
+            ("unused", Value::U64(u64::MAX - 1)),
+        ],
+    );
+    let request = BorrowRequest {
+        workload: "workload".to_owned(),
+        envoy_id: "envoy".to_owned(),
+        document_digest: "document".to_owned(),
+        returns: vec![back],
+        asks: vec![ask],
+    };
+    assert_in_step(
+        "BorrowRequest",
+        &request,
+        &[
+            ("workload", text("workload")),
+            ("envoy_id", text("envoy")),
+            ("document_digest", text("document")),
+            ("returns", Value::List(vec![Value::Message(back_read)])),
+            ("asks", Value::List(vec![Value::Message(ask_read)])),
+        ],
+    );
+}
+
+#[test]
+fn what_is_lent_is_in_step() {
+    let grant = LeaseGrant {
+        id: bytes(1),
+        granted: u64::MAX,
+        life_ms: u32::MAX,
+        remaining: u64::MAX - 1,
+        reset_ms: u64::MAX - 2,
+        unknown: true,
+    };
+    let grant_read = assert_in_step(
+        "LeaseGrant",
+        &grant,
+        &[
+            ("id", Value::Bytes(bytes(1).into())),
+            ("granted", Value::U64(u64::MAX)),
+            ("life_ms", Value::U32(u32::MAX)),
+            ("remaining", Value::U64(u64::MAX - 1)),
+            ("reset_ms", Value::U64(u64::MAX - 2)),
+            ("unknown", Value::Bool(true)),
+        ],
+    );
+    let response = BorrowResponse {
+        grants: vec![grant],
+        next_ms: u32::MAX,
+        returned: vec![bytes(2), bytes(3)],
+    };
+    let returned = [bytes(2), bytes(3)].map(|id| Value::Bytes(id.into()));
+    assert_in_step(
+        "BorrowResponse",
+        &response,
+        &[
+            ("grants", Value::List(vec![Value::Message(grant_read)])),
+            ("next_ms", Value::U32(u32::MAX)),
+            ("returned", Value::List(returned.to_vec())),
+        ],
+    );
+}
+
+#[test]
 fn the_service_is_in_step() {
     let service = described().get_service_by_name(SERVICE).unwrap();
     let methods: Vec<(String, String, String)> = service
@@ -161,12 +262,11 @@ fn the_service_is_in_step() {
             (path, input, method.output().full_name().to_owned())
         })
         .collect();
-    let exchange = (
-        EXCHANGE_PATH.to_owned(),
-        "postern.feed.v1.ExchangeRequest".to_owned(),
-        "postern.feed.v1.ExchangeResponse".to_owned(),
-    );
-    assert_eq!(methods, [exchange]);
+    let method = |path: &str, of: &str| {
+        let message = |kind| format!("postern.feed.v1.{of}{kind}");
+        (path.to_owned(), message("Request"), message("Response"))
+    };
+    assert_eq!(methods, [method(EXCHANGE_PATH, "Exchange"), method(BORROW_PATH, "Borrow")]);
 }
 
 #[test]
@@ -181,5 +281,6 @@ fn the_secret_is_not_shown() {
 fn what_is_no_message_is_an_error() {
     for bytes in [&[0xff][..], &[0x0a, 0x05, 0x61], &[0x2a, 0x02, 0x08, 0x80]] {
         assert!(ExchangeResponse::decode(bytes).is_err(), "{bytes:?}");
+        assert!(BorrowRequest::decode(bytes).is_err(), "{bytes:?}");
     }
 }

@@ -1,7 +1,8 @@
-use postern_feed::{Ask, PeerIdentity};
+use postern_feed::{Ask, LeasedLimits as _, PeerIdentity};
 use postern_jose::{Claims, Confirmation, VerifiedToken};
 use postern_request::{Principal, UnixMillis};
 use postern_revocation::{Revocation, RevocationKind};
+use postern_store::MemoryStore;
 use postern_store::durable::NewRevocation;
 use postern_store::durable::memory::MemoryDurableStore;
 use serde_json::{Value, json};
@@ -64,8 +65,16 @@ fn started(document: &Document, durable: Option<&Arc<dyn DurableStore>>) -> Feed
     let keys = Arc::new(IssuerKeys::new(document));
     let registry = MetricsRegistry::new("test", std::time::Instant::now()).unwrap();
     let drain = Drain::new(Duration::from_secs(1));
-    let needs =
-        Needs { document, keys: &keys, durable, redis: None, registry: &registry, drain: &drain };
+    let volatile: Arc<dyn VolatileStore> = Arc::new(MemoryStore::default());
+    let needs = Needs {
+        document,
+        keys: &keys,
+        durable,
+        volatile: &volatile,
+        redis: None,
+        registry: &registry,
+        drain: &drain,
+    };
     build(&needs).unwrap()
 }
 
@@ -82,7 +91,9 @@ async fn until(condition: impl Fn() -> bool) {
 #[tokio::test(start_paused = true)]
 async fn a_server_without_a_store_tells_of_keys_all_the_same() {
     let feed = started(&document(&json!({})), None);
-    let (exchange, state) = (feed.exchange.unwrap().0, feed.state.unwrap());
+    let (served, state) = (feed.served.unwrap(), feed.state.unwrap());
+    assert!(served.lender.is_none(), "nothing is leased");
+    let exchange = served.exchange.unwrap();
     assert!(feed.bus.is_none());
     until(|| state.is_loaded()).await;
     state.keys().set(ISSUER, "{\"keys\":[]}".to_owned()).unwrap();
@@ -106,7 +117,7 @@ async fn a_server_without_a_store_tells_of_keys_all_the_same() {
 async fn without_a_store_nobody_is_told_that_nothing_is_revoked() {
     let revocation = json!({"revocation": {"max_staleness": "30s", "when_stale": "deny"}});
     let feed = started(&document(&revocation), None);
-    assert!(feed.exchange.is_none() && feed.state.is_none());
+    assert!(feed.served.is_none() && feed.state.is_none());
     for (when_stale, expected) in [("deny", Some("revocation_stale")), ("allow", None)] {
         let rules = json!({"max_staleness": "30s", "when_stale": when_stale});
         let document = document(&json!({"revocation": rules}));
@@ -120,7 +131,63 @@ async fn without_a_store_nobody_is_told_that_nothing_is_revoked() {
         {"name": "a", "match": {"path": "/a"}, "service": "s", "auth": "none"},
     ]});
     let feed = started(&document(&nothing), None);
-    assert!(feed.exchange.is_none() && feed.state.is_none(), "there is nothing to tell");
+    assert!(feed.served.is_none() && feed.state.is_none(), "there is nothing to tell");
+}
+
+/// A document with a leased limit and an exact one, and this beside them.
+fn leasing(beside: &Value) -> Document {
+    let leased = json!({
+        "key": ["claim.sub"],
+        "rate": "10000/1m",
+        "tiers": {"gold": "20000/1m", "vip": "unlimited"},
+        "mode": "leased",
+        "lease": {"sidecars": 20},
+    });
+    let exact = json!({"key": ["ip"], "rate": "10/1s", "mode": "exact"});
+    let mut whole = json!({
+        "limits": {"per-user": leased, "per-ip": exact},
+        "routes": [{
+            "name": "a",
+            "match": {"path": "/a"},
+            "service": "s",
+            "auth": {"any": ["jwt"]},
+            "limits": ["per-user", "per-ip"],
+        }],
+    });
+    for (name, value) in beside.as_object().unwrap() {
+        whole[name] = value.clone();
+    }
+    document(&whole)
+}
+
+#[test]
+fn what_is_lent_is_what_the_document_says() {
+    let limits = DocumentLimits::new(&leasing(&json!({})));
+    for (limit, allowance, expected) in [
+        ("per-user", 0, Some(10_000)),
+        ("per-user", 1, Some(20_000)),
+        ("per-user", 2, None),
+        ("per-user", 3, None),
+        ("per-user", 65_536, None),
+        ("per-ip", 0, None),
+        ("other", 0, None),
+    ] {
+        let found = limits.find(limit, allowance);
+        let requests = found.map(|leased| leased.spec.rate().requests());
+        assert_eq!(requests, expected, "{limit} {allowance}");
+        assert!(found.is_none_or(|leased| leased.terms.sidecars() == 20));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn slices_are_lent_also_where_nothing_is_told_of_revocations() {
+    let served = started(&leasing(&json!({})), None).served.unwrap();
+    assert!(served.exchange.is_some() && served.lender.is_some());
+    let rules = json!({"revocation": {"max_staleness": "30s", "when_stale": "deny"}});
+    let feed = started(&leasing(&rules), None);
+    assert!(feed.state.is_none() && feed.bus.is_none());
+    let served = feed.served.unwrap();
+    assert!(served.exchange.is_none() && served.lender.is_some());
 }
 
 #[tokio::test(start_paused = true)]

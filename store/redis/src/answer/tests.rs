@@ -1,3 +1,4 @@
+use postern_leases::{Ask, LeaseId, Ledger, Start, Terms};
 use postern_limits::in_flight::Slots;
 use postern_limits::{Anchor, Rate};
 use postern_store::volatile::LimitKey;
@@ -174,6 +175,31 @@ fn a_key_that_counts_nothing_is_not_there() {
         assert_eq!(found.status, spec.status(&state, 1, NOW), "{algorithm:?}");
         let ends = spec.forgettable_at(&state).millis_since(NOW);
         assert_eq!(found.expires_in_ms, ends, "{algorithm:?}");
+    }
+}
+
+#[test]
+fn grants_are_those_of_the_core() {
+    let terms = Terms::new(1, 100, 5000, Start::Strict).unwrap();
+    for algorithm in Algorithm::ALL {
+        let spec = spec(algorithm);
+        let earlier = UnixMillis(NOW.0 - 1000);
+        let (mut state, mut ledger) = (spec.fresh(earlier), Ledger::default());
+        spec.add(&mut state, 3, earlier);
+        // A slice, the same again, another one, one too many.
+        for (id, asked) in [(1, 4), (1, 4), (2, 9), (3, 0)] {
+            assert!(spec.fits(&mut state, 0, NOW));
+            let before = (numbers(&state), ledger.outstanding(NOW));
+            let ask = Ask { id: LeaseId([id; 16]), asked };
+            let expected = ledger.lend(&mut state, spec, &terms, ask, NOW);
+            let taken = ledger.outstanding(NOW) - before.1;
+            let head = [NOW.0, expected.granted, expected.life_ms, taken];
+            let head = head.map(|number| i64::try_from(number).unwrap());
+            let said = answer(&[head.to_vec(), before.0].concat());
+            assert_eq!(grant(spec, &said), Some(expected), "{algorithm:?} {id}");
+        }
+        assert_eq!(grant(spec, &answer(&[now(), 0, 0, 0])), None, "{algorithm:?}: cut off");
+        assert_eq!(grant(spec, &Value::Okay), None);
     }
 }
 

@@ -134,7 +134,7 @@ async fn each_gets_its_own_answer() {
 
 #[tokio::test]
 async fn lost_scripts_are_loaded_and_what_missed_them_is_repeated() {
-    const LOADS: usize = 4;
+    const LOADS: usize = crate::script::COUNT;
     let (fake, batched) = Fake::start(|fake, _, words| match words[0].as_str() {
         "EVALSHA" if fake.times("SCRIPT LOAD") <= LOADS => "-NOSCRIPT No matching script.\r\n",
         "EVALSHA" => ":7\r\n",

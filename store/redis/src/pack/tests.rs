@@ -1,5 +1,6 @@
 use postern_circuit::Settings;
-use postern_limits::{InFlight, Rate, Spec};
+use postern_leases::{Ask, Start, Terms};
+use postern_limits::{InFlight, Rate};
 
 use super::*;
 
@@ -113,6 +114,40 @@ fn requests_share_a_call() {
         packed[6..].join(" "),
         "1  1 1 5 w 1 9 60000 1 1  2 2 11 b 1 9 60000 1 9 w 1 9 60000 1"
     );
+}
+
+#[test]
+fn a_lease_lies_beside_its_limit() {
+    let scripts = Scripts::default();
+    let key = key(0x1f, 0xcd);
+    let end = format!("{{000000000000001f}}:{}cd", "ab".repeat(15));
+    let id = LeaseId([0xa0; 16]);
+    let terms = Terms::new(10, 20, 5000, Start::Strict).unwrap();
+    for (algorithm, rate, prefix, late, arguments) in [
+        (Algorithm::SlidingWindow, "1000/1m", "window", 60_000, "w 0 1000 60000 1"),
+        (Algorithm::FixedWindow, "1000/1d", "window", LATE_MS, "f 0 1000 86400000"),
+        (Algorithm::Gcra, "1000/1h", "gcra", LATE_MS, "g 0 1000 3600000 1 1000"),
+    ] {
+        let spec = Spec::new(algorithm, Rate::parse(rate).unwrap(), None, Anchor::Clock).unwrap();
+        let keys = [prefix, "lease", "lent"].map(|of| format!("postern:rate:{of}:{end}"));
+        let keys = [vec!["3".to_owned()], keys.to_vec()].concat();
+        let id_hex = "a0".repeat(16);
+        for (asked, at_most) in [(7, 7), (u64::MAX, 1000)] {
+            let ask = LendAsk { key, spec, terms, ask: Ask { id, asked } };
+            let packed = words(&lend(&scripts, &ask));
+            assert_eq!(packed[2..6], keys);
+            let expected = format!("{id_hex} {at_most} 200 5000 {late} {arguments}");
+            assert_eq!(packed[6..].join(" "), expected);
+            let back = TakeBack { key, spec, id, unused: asked };
+            let packed = words(&take_back(&scripts, &back));
+            assert_eq!(packed[2..6], keys);
+            assert_eq!(packed[6..].join(" "), format!("{id_hex} {at_most} {late} {arguments}"));
+        }
+        for name in &keys[1..] {
+            assert_eq!(Slot::for_key(name), slot(key), "{name}");
+            assert!(words(&forget(key)).contains(name), "{name}");
+        }
+    }
 }
 
 #[test]

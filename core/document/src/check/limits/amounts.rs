@@ -1,5 +1,6 @@
 //! How much a limit allows, and how it counts that.
 
+use postern_leases::{Terms, eligibility_of};
 use postern_limits::in_flight::{MAX_LIFE_MS, MIN_LIFE_MS};
 use postern_limits::spec::MAX_BURST;
 use postern_limits::{Algorithm, Anchor, InFlight, InFlightError, Period, Rate, Spec};
@@ -43,16 +44,24 @@ struct Rates {
     algorithm: Algorithm,
     burst: Option<u64>,
     anchor: Anchor,
+    /// On which terms slices are lent, and how much a request counts.
+    leased: Option<(Terms, u64)>,
 }
 
-pub(super) fn check(raw: &RawLimit, path: &str, problems: &mut Problems) -> Allowances {
+/// `leased` is what a limit is leased on, and how much a request counts.
+pub(super) fn check(
+    raw: &RawLimit,
+    leased: Option<(Terms, u64)>,
+    path: &str,
+    problems: &mut Problems,
+) -> Allowances {
     let base = check_base(raw, path, problems);
     let is_unreadable = |field: &str| problems.any_below(&told!("{path}.{field}"));
     let counting = if raw.rate.is_none() && (raw.in_flight.is_some() || is_unreadable("in_flight"))
     {
         check_in_flight(raw, path, problems)
     } else {
-        Counting::Rates(check_rates(raw, path, problems))
+        Counting::Rates(Rates { leased, ..check_rates(raw, path, problems) })
     };
     let base = base.map_or(Allowance::Unlimited, |(field, allowed)| {
         counting.allowance(allowed, &told!("{path}.{field}"), problems)
@@ -101,6 +110,10 @@ fn check_base<'r>(
 }
 
 fn check_in_flight(raw: &RawLimit, path: &str, problems: &mut Problems) -> Counting {
+    if raw.mode == RawMode::Leased {
+        let message = "what is under way cannot be lent: count with `mode: exact` or `mode: local`";
+        problems.report_as(raw.at, &told!("{path}.mode"), message);
+    }
     for (field, is_there) in [
         ("burst", raw.burst.is_some()),
         ("algorithm", raw.algorithm.is_some()),
@@ -163,7 +176,7 @@ fn check_rates(raw: &RawLimit, path: &str, problems: &mut Problems) -> Rates {
         let message = "is for limits by `in_flight`";
         problems.report_as(life.at, &told!("{path}.slot_life"), message);
     }
-    Rates { is_local, algorithm, burst, anchor }
+    Rates { is_local, algorithm, burst, anchor, leased: None }
 }
 
 impl Counting {
@@ -204,9 +217,10 @@ impl Counting {
                 problems.report_as(name.at, path, message);
             }
             let allowance = self.allowance(allowed, &told!("{path}.{}", name.value), problems);
-            named.push((name.value.clone(), allowance));
+            // In order, so that they are found by halving.
+            let at = named.partition_point(|(known, _): &(String, _)| *known <= name.value);
+            named.insert(at, (name.value.clone(), allowance));
         }
-        named.sort_by(|(a, _), (b, _)| a.cmp(b));
         named
     }
 }
@@ -219,7 +233,11 @@ impl Rates {
             return Err(message.to_owned());
         }
         let Self { algorithm, burst, anchor, .. } = self;
-        Spec::new(algorithm, rate, burst, anchor).map_err(|error| told!("{error}"))
+        let spec = Spec::new(algorithm, rate, burst, anchor).map_err(|error| told!("{error}"))?;
+        if let Some((terms, weight)) = self.leased {
+            eligibility_of(spec, &terms, weight).map_err(|error| told!("{error}"))?;
+        }
+        Ok(spec)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use postern_limits::key::KeyPart;
 use postern_request::principal::Credential;
 
-use super::super::limits::{check_room, check_weight};
+use super::super::limits::{check_room, check_slices, check_weight};
 use super::{Context, report_dangling};
 use crate::model::{Allowance, AppliedLimit, Auth, Limit};
 use crate::problem::{Position, Problems, told};
@@ -107,5 +107,6 @@ fn check_own_weight(
     }
     let weight = check_weight(raw, path, problems)?;
     check_room(limit, weight, raw.at, path, problems);
+    check_slices(limit, weight, raw.at, path, problems);
     Some(weight)
 }

@@ -1,0 +1,191 @@
+//! A lender, and a store of which parts can be away.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use postern_circuit::Circuit;
+use postern_leases::{Grant, Start, Terms};
+use postern_limits::{Algorithm, Anchor, Rate, Spec};
+use postern_request::UnixMillis;
+use postern_store::volatile::{
+    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LendAsk, LimitKey, ReplayKey, Take,
+    TakeBack, VolatileStore,
+};
+use postern_store::{MemoryStore, StoreError};
+use postern_telemetry::MetricsRegistry;
+
+use super::{Anybody, TestClock, metric};
+use crate::leases::{Leased, LeasedLimits, Lender, LenderParts};
+use crate::metrics::Metrics;
+use crate::pace::Jitter;
+use crate::settings::Settings;
+use crate::{BoxFuture, Clock};
+
+/// A store in several parts, by owner.
+#[derive(Default)]
+pub(crate) struct PartedStore {
+    pub(crate) memory: MemoryStore,
+    away: Mutex<BTreeSet<u64>>,
+    asked: Mutex<usize>,
+}
+
+impl PartedStore {
+    /// The parts of these owners do not answer, and all others do.
+    pub(crate) fn away(&self, owners: impl IntoIterator<Item = u64>) {
+        *self.away.lock().unwrap() = owners.into_iter().collect();
+    }
+
+    /// How much it was asked.
+    pub(crate) fn asked(&self) -> usize {
+        *self.asked.lock().unwrap()
+    }
+
+    fn reach(&self, key: LimitKey) -> Result<(), StoreError> {
+        *self.asked.lock().unwrap() += 1;
+        match self.away.lock().unwrap().contains(&key.owner) {
+            true => Err(StoreError::Unavailable("for the test".to_owned())),
+            false => Ok(()),
+        }
+    }
+}
+
+impl VolatileStore for PartedStore {
+    fn lend<'a>(
+        &'a self,
+        asks: &'a [LendAsk],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Grant, StoreError>>> {
+        Box::pin(async move {
+            let mut answers = Vec::new();
+            for ask in asks {
+                match self.reach(ask.key) {
+                    Ok(()) => answers.extend(self.memory.lend(&[*ask], now).await),
+                    Err(error) => answers.push(Err(error)),
+                }
+            }
+            answers
+        })
+    }
+
+    fn take_back<'a>(
+        &'a self,
+        returns: &'a [TakeBack],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<u64, StoreError>>> {
+        Box::pin(async move {
+            let mut answers = Vec::new();
+            for back in returns {
+                match self.reach(back.key) {
+                    Ok(()) => answers.extend(self.memory.take_back(&[*back], now).await),
+                    Err(error) => answers.push(Err(error)),
+                }
+            }
+            answers
+        })
+    }
+
+    fn decide<'a>(
+        &'a self,
+        ask: &'a DecisionAsk,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<Decision, StoreError>> {
+        self.memory.decide(ask, now)
+    }
+
+    fn give_back<'a>(
+        &'a self,
+        taken: &'a [GiveBack],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.memory.give_back(taken, now)
+    }
+
+    fn inspect(
+        &self,
+        key: LimitKey,
+        take: Take,
+        now: UnixMillis,
+    ) -> BoxFuture<'_, Result<Option<Inspected>, StoreError>> {
+        self.memory.inspect(key, take, now)
+    }
+
+    fn reset<'a>(&'a self, keys: &'a [LimitKey]) -> BoxFuture<'a, Result<u64, StoreError>> {
+        self.memory.reset(keys)
+    }
+
+    fn record_outcome<'a>(
+        &'a self,
+        circuit: &'a CircuitAsk,
+        success: bool,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
+        self.memory.record_outcome(circuit, success, now)
+    }
+
+    fn remember_once(
+        &self,
+        key: ReplayKey,
+        keep_ms: u64,
+        now: UnixMillis,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.memory.remember_once(key, keep_ms, now)
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.memory.ping()
+    }
+}
+
+/// `per-user` has two allowances, `per-ip` has one.
+struct Limits;
+
+impl LeasedLimits for Limits {
+    fn find(&self, limit: &str, allowance: u32) -> Option<Leased> {
+        match (limit, allowance) {
+            ("per-user" | "per-ip", 0) => Some(leased("1000/1m")),
+            ("per-user", 1) => Some(leased("2000/1m")),
+            _ => None,
+        }
+    }
+}
+
+/// A fifth of it may be out, for five seconds.
+pub(crate) fn leased(rate: &str) -> Leased {
+    let rate = Rate::parse(rate).unwrap();
+    let spec = Spec::new(Algorithm::SlidingWindow, rate, None, Anchor::Clock).unwrap();
+    Leased { spec, terms: Terms::new(10, 20, 5_000, Start::Strict).unwrap() }
+}
+
+/// One replica's lender.
+pub(crate) struct LendingRig {
+    pub(crate) lender: Arc<Lender>,
+    pub(crate) store: Arc<PartedStore>,
+    pub(crate) clock: TestClock,
+    registry: MetricsRegistry,
+}
+
+impl LendingRig {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let clock = TestClock::new();
+        let read = {
+            let clock = clock.clone();
+            Arc::new(move || clock.now()) as Clock
+        };
+        let registry = MetricsRegistry::new("test", std::time::Instant::now()).unwrap();
+        let store = Arc::new(PartedStore::default());
+        let parts = LenderParts {
+            limits: Arc::new(Limits),
+            store: Arc::clone(&store) as Arc<dyn VolatileStore>,
+            peers: Arc::new(Anybody),
+            clock: read,
+            metrics: Metrics::new(&registry).unwrap(),
+        };
+        let lender = Lender::new(parts, settings, Jitter::seeded(3)).unwrap();
+        Self { lender: Arc::new(lender), store, clock, registry }
+    }
+
+    /// A metric's value, by the beginning of its line.
+    pub(crate) fn metric(&self, start: &str) -> f64 {
+        metric(&self.registry, start)
+    }
+}
