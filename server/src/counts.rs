@@ -2,7 +2,7 @@
 //! the command and the admin API share.
 //!
 //! No key is made up here. A request is put together that has what the operator says, and the
-//! limit is asked what it counts that under, as `ext_authz` asks it.
+//! limit is asked what it counts that under, as `ext_authz` asks it, and Envoys of what is leased.
 
 mod descriptor;
 mod limit;

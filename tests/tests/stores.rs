@@ -2,6 +2,7 @@
 //! one in memory keeps.
 #![allow(clippy::expect_used, reason = "tests")]
 
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -41,10 +42,15 @@ async fn redis_keeps_the_volatile_contract() {
     keeps_the_contract(&redis.url()).await;
 }
 
-/// What the store's documentation asks for, and nothing else.
-const RIGHTS: &str = "~postern:* -@all +ping +evalsha +script|load +time +get +set +del +pexpire \
-                      +hmget +hset +zadd +zrem +zcard +zcount +zscore +zrange +zrangebyscore \
-                      +zremrangebyscore +xadd +xtrim +xread +xrevrange";
+/// What the operations page asks for, and nothing else.
+fn documented_rights() -> Vec<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, rest) = page.split_once("needs `~postern:*` and `").expect("the page names rights");
+    let (commands, _) = rest.split_once('`').expect("they end");
+    let rights = ["~postern:*", "-@all"].into_iter().chain(commands.split_whitespace());
+    rights.map(str::to_owned).collect()
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_with_the_documented_rights_alone_is_enough() {
@@ -52,7 +58,8 @@ async fn a_user_with_the_documented_rights_alone_is_enough() {
         return;
     }
     let mut options = vec!["--user", "limits", "on", ">p@ss:w/rd"];
-    options.extend(RIGHTS.split_whitespace());
+    let rights = documented_rights();
+    options.extend(rights.iter().map(String::as_str));
     options.extend(["--user", "default", "off"]);
     let mut redis = Redis::down_with(&options);
     redis.bring_up().await;

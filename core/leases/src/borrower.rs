@@ -88,6 +88,12 @@ pub struct Return {
 }
 
 impl Borrower {
+    /// Of a key that may owe so much: who is not known any more, with all that passed on credit.
+    #[must_use]
+    pub fn owing(debt: u64) -> Self {
+        Self { debt: narrow(debt), ..Self::default() }
+    }
+
     /// Spends `cost`, or nothing. A cost of zero always passes.
     pub fn spend(&mut self, spec: Spec, terms: &Terms, cost: u64, now: UnixMillis) -> Spent {
         self.demand = self.demand.counted(cost, now);

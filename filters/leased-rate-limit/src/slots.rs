@@ -6,12 +6,12 @@ use postern_request::UnixMillis;
 
 use crate::entry::{ENTRY_BYTES, Entry};
 
-/// How many slots there are.
-pub(crate) const SLOTS: u32 = 1024;
+/// How many slots there are: as many as local limits have.
+pub(crate) const SLOTS: u32 = 4096;
 /// How many keys one slot holds.
 pub(crate) const WAYS: usize = 4;
 /// 64-bit words that have a bit for each slot.
-pub(crate) const WORDS: usize = 16;
+pub(crate) const WORDS: usize = 64;
 
 /// The slot of a key.
 pub(crate) const fn slot(place: Place) -> u32 {
@@ -68,8 +68,14 @@ impl Entries {
 }
 
 /// Some of the slots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SlotSet(pub(crate) [u64; WORDS]);
+
+impl Default for SlotSet {
+    fn default() -> Self {
+        Self([0; WORDS])
+    }
+}
 
 impl SlotSet {
     pub(crate) const ALL: Self = Self([u64::MAX; WORDS]);
@@ -176,14 +182,14 @@ mod tests {
     fn slots_are_walked_once_round() {
         let mut slots = SlotSet::default();
         assert!(slots.is_empty());
-        for slot in [0, 63, 64, 1023, 1024, u32::MAX] {
+        for slot in [0, 63, 64, 4095, 4096, u32::MAX] {
             slots.insert(slot);
         }
-        assert_eq!(slots.walk(64).collect::<Vec<_>>(), [64, 1023, 0, 63]);
+        assert_eq!(slots.walk(64).collect::<Vec<_>>(), [64, 4095, 0, 63]);
         assert_eq!(slots.walk(u32::MAX).count(), 4);
         slots.remove(63);
-        assert!(!slots.contains(63) && slots.contains(64) && !slots.contains(1024));
+        assert!(!slots.contains(63) && slots.contains(64) && !slots.contains(4096));
         slots.add(&SlotSet::ALL);
-        assert_eq!(slots.walk(5).count(), 1024);
+        assert_eq!(slots.walk(5).count(), 4096);
     }
 }

@@ -6,7 +6,7 @@ use postern_document::{Allowance, AppliedLimit, Counted, Limit, LimitMode, Route
 use postern_filter_local_rate_limit as local;
 use postern_filter_shared_data::SharedData;
 use postern_filter_shared_data::cells::Cells;
-use postern_leases::{self as leases, LeaseId, Terms};
+use postern_leases::{self as leases, Borrower, LeaseId, Terms};
 use postern_limits::Spec;
 use postern_limits::key::hashed;
 use postern_limits::slot::{Place, Room};
@@ -126,7 +126,13 @@ impl Leases {
             let mut entry = found.unwrap_or_else(|| {
                 let owner = held.limit.owner_of(counted, &held.key);
                 let source = self.stage.source(held.limit, counted.principal);
-                Entry::new(fingerprint, hashed(&owner, &held.key), source)
+                let mut entry = Entry::new(fingerprint, hashed(&owner, &held.key), source);
+                if room == Room::Evicted {
+                    // It may have been forgotten itself a moment ago, with all that it owed: keys
+                    // that take turns in a full slot must not pass on credit again and again.
+                    entry.borrower = Borrower::owing(held.terms.allowance());
+                }
+                entry
             });
             if !self.stage.knows(entry.source) {
                 // Another document has made it, or used it last. The key is the same all the

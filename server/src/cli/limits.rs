@@ -16,9 +16,9 @@ pub struct Limits {
 /// Actions of `limits`.
 #[derive(Debug, Subcommand)]
 pub enum LimitsAction {
-    /// Say what an exact limit of the document has counted for a caller.
+    /// Say what an exact or leased limit of the document has counted for a caller.
     Inspect(LimitCount),
-    /// Forget what an exact limit of the document has counted for a caller.
+    /// Forget what an exact or leased limit of the document has counted for a caller.
     Reset(LimitCount),
     /// The same for a rule of the rate limit service.
     Descriptor(Descriptor),

@@ -49,7 +49,10 @@ pub fn of_limit(document: &Document, meant: &Meant) -> Result<Count, Unclear> {
     if limit.mode == LimitMode::Local {
         return Err(Unclear::Local(limit.name.clone()));
     }
-    let has_it = |route: &&Route| route.exact_limits.iter().any(|used| used.limit == *limit);
+    let has_it = |route: &&Route| {
+        let mut kept = route.exact_limits.iter().chain(&route.leased_limits);
+        kept.any(|used| used.limit == *limit)
+    };
     let routes: Vec<&Route> = document.routes.iter().map(Arc::as_ref).filter(has_it).collect();
     let said = Said::read(limit, meant)?;
     let route = route(limit, &routes, meant, &said)?;
@@ -71,16 +74,20 @@ pub fn of_limit(document: &Document, meant: &Meant) -> Result<Count, Unclear> {
     })
 }
 
-/// What `ext_authz` would take from, and nothing of it.
+/// What `ext_authz` would take from, or of a leased limit whoever lends; and nothing of it.
 fn counter(limit: &Limit, route: &Route, counted: &Counted<'_>) -> Counter {
     let allowance = limit.allowance_for(counted.principal);
-    let take = match allowance {
-        Allowance::Unlimited => return Counter::Unlimited,
-        Allowance::Rate(spec) => Take::Rate { spec, cost: 0 },
-        Allowance::InFlight(spec) => Take::InFlight { spec, id: 0 },
-    };
     let counted_under = limit.key_of(route, counted, allowance);
     let key = LimitKey::of(&limit.owner_of(counted, &counted_under), &counted_under);
+    let (key, take) = match (allowance, limit.mode) {
+        (Allowance::Unlimited, _) => return Counter::Unlimited,
+        // An Envoy names that key, and what is lent for it is counted under another.
+        (Allowance::Rate(spec), LimitMode::Leased { .. }) => {
+            (key.leased(&limit.name, spec), Take::Rate { spec, cost: 0 })
+        }
+        (Allowance::Rate(spec), _) => (key, Take::Rate { spec, cost: 0 }),
+        (Allowance::InFlight(spec), _) => (key, Take::InFlight { spec, id: 0 }),
+    };
     Counter::Kept { key, take }
 }
 

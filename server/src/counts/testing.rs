@@ -1,19 +1,22 @@
-//! What tests of counts share: a document with limits, and the server's decision that counts.
+//! What tests of counts share: a document with limits, the server's decision that counts, and
+//! slices that are lent.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use postern_document::Document;
+use postern_document::{Allowance, Counted, Document, LimitMode};
 use postern_ext_authz::{
     Answer, ApiKeys, Authorizer, Incoming, IssuerKeys, Metrics, Parts, Revoked, Tickets,
 };
 use postern_jose::{VerifiedToken, base64url};
-use postern_request::{Denial, UnixMillis};
+use postern_leases::{Ask, LeaseId};
+use postern_limits::key::hashed;
+use postern_request::{Denial, Principal, UnixMillis};
 use postern_store::MemoryStore;
 use postern_store::limiter::Limiter;
-use postern_store::volatile::VolatileStore;
+use postern_store::volatile::{LendAsk, LimitKey, VolatileStore};
 use postern_telemetry::MetricsRegistry;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -67,6 +70,48 @@ impl Gateway {
         if let Answer::Deny(denial) = self.authorizer.check(request, NOW).await {
             panic!("{request:?}: {}", denial.body);
         }
+    }
+
+    /// Lends a slice of the limit `shared`, by a question of this number; how much that is. An
+    /// Envoy names the key by its hashes, and the server binds it to the limit.
+    pub async fn lend(&self, caller: Option<&Principal>, number: u8, asked: u64) -> u64 {
+        let lend = self.question(caller, number, asked);
+        let mut lent = self.store.lend(&[lend], NOW).await;
+        lent.remove(0).unwrap().granted
+    }
+
+    fn question(&self, caller: Option<&Principal>, number: u8, asked: u64) -> LendAsk {
+        let document = self.document.load();
+        let route = document.routes.iter().find(|route| route.name == "shared").unwrap();
+        let limit = &route.leased_limits[0].limit;
+        let no_headers: Vec<(String, Vec<u8>)> = Vec::new();
+        let counted = Counted {
+            address: None,
+            principal: caller,
+            headers: &no_headers,
+            method: "GET",
+            authority: "a.test",
+            path: "/shared",
+        };
+        let allowance = limit.allowance_for(caller);
+        let (Allowance::Rate(spec), LimitMode::Leased { terms, .. }) = (allowance, limit.mode)
+        else {
+            panic!("{limit:?} is not leased to {caller:?}");
+        };
+        let counted_under = limit.key_of(route, &counted, allowance);
+        let (owner, hash) = hashed(&limit.owner_of(&counted, &counted_under), &counted_under);
+        let key = LimitKey { owner, hash }.leased(&limit.name, spec);
+        LendAsk { key, spec, terms, ask: Ask { id: LeaseId([number; 16]), asked } }
+    }
+}
+
+/// Who has a token of [`ISSUER`].
+pub fn holder(subject: &str, tier: Option<&str>) -> Principal {
+    Principal {
+        subject: subject.to_owned(),
+        issuer: ISSUER.to_owned(),
+        tier: tier.map(str::to_owned),
+        ..Principal::default()
     }
 }
 
@@ -128,9 +173,12 @@ fn document() -> Document {
             "machine": {"key": ["api_key"], "mode": "exact", "in_flight": 3},
             "near": {"key": ["ip"], "mode": "local", "rate": "5/1m"},
             "spare": {"key": ["ip"], "mode": "exact", "rate": "5/1m"},
+            "shared": {"key": ["claim.sub"], "mode": "leased", "rate": "1000/1m",
+                       "tiers": {"premium": "5000/1m", "enterprise": "unlimited"},
+                       "lease": {"sidecars": 5}},
         },
         "routes": [
-            route("user", "/user", "s", anybody, &["user"]),
+            route("user", "/user", "s", anybody.clone(), &["user"]),
             route("place", "/place", "s", json!("none"), &["place", "near"]),
             route("org", "/org", "s", json!({"any": ["jwt"]}), &["org"]),
             route("item", "/item/{id}/{rest=**}", "s", json!("none"), &["item"]),
@@ -138,6 +186,7 @@ fn document() -> Document {
             route("two", "/two", "s", json!("none"), &["each", "all"]),
             route("three", "/three", "t", json!("none"), &["each", "all"]),
             route("machine", "/machine", "s", json!({"any": ["api_key"]}), &["machine"]),
+            route("shared", "/shared", "s", anybody, &["shared"]),
         ],
     });
     match postern_document::from_json(document.to_string().as_bytes()) {

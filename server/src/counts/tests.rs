@@ -2,7 +2,7 @@ use postern_descriptors::{Descriptors, Source};
 use postern_request::principal::Credential;
 use serde_json::{Value, json};
 
-use super::testing::{API_KEY, Gateway, ISSUER, NOW, bearer, get};
+use super::testing::{API_KEY, Gateway, ISSUER, NOW, bearer, get, holder};
 use super::*;
 
 const ADDRESS: &str = "2001:db8::1";
@@ -147,6 +147,59 @@ async fn how_it_stands_is_told_with_its_numbers() {
     assert_eq!((&told["rate"], &told["burst"]), (&json!("10/1s"), &json!(20)));
     let in_flight = gateway.standing(&meant("machine", &["api_key=m"])).await;
     assert_eq!((&in_flight["in_flight"], &in_flight["slot_life"]), (&json!(3), &json!("1m")));
+}
+
+#[tokio::test]
+async fn of_a_leased_limit_what_is_lent_is_found_and_forgotten() {
+    let gateway = Gateway::new();
+    let of_alice = |tier: Option<&str>| Meant {
+        issuer: some(ISSUER),
+        tier: tier.map(str::to_owned),
+        ..meant("shared", &["claim.sub=alice"])
+    };
+    let of_nobody = Meant { without: texts(&["claim.sub"]), ..meant("shared", &[]) };
+    let (alice, premium) = (holder("alice", None), holder("alice", Some("premium")));
+    let cases = [
+        (Some(&alice), of_alice(None), 1000_u64, 30),
+        (Some(&premium), of_alice(Some("premium")), 5000, 40),
+        (None, of_nobody, 1000, 20),
+    ];
+    for (caller, meant, limit, asked) in &cases {
+        assert_eq!(gateway.standing(meant).await["counted"], false, "{meant:?}");
+        assert_eq!(gateway.lend(*caller, 1, *asked).await, *asked, "{meant:?}");
+        let told = gateway.standing(meant).await;
+        assert_eq!(
+            (&told["rate"], &told["used"], &told["remaining"], &told["reset_seconds"]),
+            (&json!(format!("{limit}/1m")), &json!(asked), &json!(limit - asked), &json!(60)),
+            "{told}"
+        );
+    }
+    // As of an exact limit, to the letter.
+    let lines = [
+        ("limit", "shared"),
+        ("caller", "with a token of https://one.test"),
+        ("algorithm", "sliding_window"),
+        ("rate", "1000/1m"),
+        ("used", "30"),
+        ("remaining", "970"),
+        ("reset", "in 60s"),
+    ];
+    let count = gateway.count(&of_alice(None)).unwrap();
+    let standing = count.standing(gateway.store.as_ref(), NOW).await.unwrap();
+    assert_eq!(standing.lines(), lines.map(|(what, value)| (what, value.to_owned())));
+    for (caller, meant, _, asked) in &cases {
+        let told = gateway.standing(meant).await;
+        assert_eq!(told["used"], *asked, "{meant:?}: another one's");
+        let count = gateway.count(meant).unwrap();
+        assert_eq!(count.forget(gateway.store.as_ref()).await, Ok(true), "{meant:?}");
+        assert_eq!(count.forget(gateway.store.as_ref()).await, Ok(false), "{meant:?}");
+        assert_eq!(gateway.standing(meant).await["counted"], false, "{meant:?}");
+        // The lease is forgotten, too: the same question is a new one.
+        assert_eq!(gateway.lend(*caller, 1, *asked).await, *asked, "{meant:?}");
+        assert_eq!(gateway.standing(meant).await["used"], *asked, "{meant:?}");
+    }
+    let unlimited = gateway.standing(&of_alice(Some("enterprise"))).await;
+    assert_eq!((&unlimited["rate"], &unlimited["counted"]), (&json!("unlimited"), &json!(false)));
 }
 
 #[tokio::test]

@@ -27,6 +27,8 @@ pub enum Chain {
     Bundle(Guard),
     /// Our bundle, with a document that asks for the feed, and who is revoked.
     Fed(Guard, Revoked),
+    /// Our bundle, and a server that lends it slices of a limit.
+    Leased,
     /// Envoy's `ext_authz` alone, as we configure it, and who answers it.
     ExtAuthz(Answerer),
     /// Envoy's `ext_proc` alone, as we configure it, and who answers it.
@@ -52,6 +54,7 @@ impl Chain {
     pub const fn guard(self) -> Guard {
         match self {
             Self::Bundle(guard) | Self::Fed(guard, _) => guard,
+            Self::Leased => Guard::LeasedLimit,
             // The cluster of the server stands where the server is asked.
             Self::ExtAuthz(_) | Self::RateLimit(_) => Guard::TokenAndExactLimits,
             Self::ExtProc(_) => Guard::HeaderRules,
@@ -62,7 +65,7 @@ impl Chain {
 
     /// Whether our bundle runs in it.
     pub const fn is_ours(self) -> bool {
-        matches!(self, Self::Bundle(_) | Self::Fed(..))
+        matches!(self, Self::Bundle(_) | Self::Fed(..) | Self::Leased)
     }
 
     /// Who is revoked, as the feed tells it; none where nobody asks the feed.
@@ -79,6 +82,7 @@ impl Chain {
             Self::ExtAuthz(answerer) | Self::ExtProc(answerer) | Self::RateLimit(answerer) => {
                 Some(answerer)
             }
+            Self::Leased => Some(Answerer::Redis),
             _ => None,
         }
     }

@@ -27,6 +27,19 @@ feed:
   poll: 1s
 ";
 
+/// [`NEVER_REACHED`] in a period that leases suit, by the terms that a document has if it says
+/// nothing else. Where no slices can be had, requests are refused: no run is about what Envoys
+/// count for themselves.
+const LEASED: &str = "
+limits:
+  wide:
+    key: [header.x-client]
+    mode: leased
+    rate: 600000000/1m
+    lease: {sidecars: 1}
+    when_store_fails: deny
+";
+
 /// Exact limits by what they count by: a user's own, and those that many share.
 const EXACT: [(&str, &str); 4] = [
     ("per-user", "claim.sub"),
@@ -42,6 +55,8 @@ pub enum Guard {
     Token,
     /// A local limit by a header, and no credential.
     LocalLimit,
+    /// The same limit, leased: the server lends slices of it.
+    LeasedLimit,
     /// A token, and a local limit by its subject.
     TokenAndLocalLimit,
     /// A token, and four exact limits, of which one is by its subject: the server decides.
@@ -62,6 +77,7 @@ impl Guard {
         match self {
             Self::Token => "token",
             Self::LocalLimit => "local-limit",
+            Self::LeasedLimit => "leased-limit",
             Self::TokenAndLocalLimit => "token-and-local-limit",
             Self::TokenAndExactLimits => "token-and-exact-limits",
             Self::TokenAndRevocation => "token-and-revocation",
@@ -143,6 +159,7 @@ services:
             text
         };
         let local = |key: &str| limits("local", &[("wide", key)]);
+        let limit = "    auth: none\n    limits: [wide]\n";
         let token = "    auth:
       any: [jwt]
       scopes: [content.read]
@@ -154,7 +171,8 @@ services:
 ";
         match self {
             Self::Token => (String::new(), token),
-            Self::LocalLimit => (local("header.x-client"), "    auth: none\n    limits: [wide]\n"),
+            Self::LocalLimit => (local("header.x-client"), limit),
+            Self::LeasedLimit => (LEASED.to_owned(), limit),
             Self::TokenAndLocalLimit => (local("claim.sub"), token_and_limit),
             Self::TokenAndExactLimits => (
                 limits("exact", &EXACT),
@@ -197,13 +215,14 @@ pub fn path(route: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use postern_document::{Document, Source};
+    use postern_document::{Allowance, Document, Source};
 
     use super::*;
 
-    const GUARDS: [Guard; 8] = [
+    const GUARDS: [Guard; 9] = [
         Guard::Token,
         Guard::LocalLimit,
+        Guard::LeasedLimit,
         Guard::TokenAndLocalLimit,
         Guard::TokenAndExactLimits,
         Guard::TokenAndRevocation,
@@ -261,6 +280,22 @@ mod tests {
             let polled = guard == Guard::TokenAndPolledRevocation;
             assert_eq!(document.feed.poll_ms, polled.then_some(1_000), "{guard:?}");
         }
+    }
+
+    #[test]
+    fn slices_are_lent_of_a_limit_that_is_leased() {
+        for guard in GUARDS {
+            assert_eq!(load(guard).needs_leases(), guard == Guard::LeasedLimit, "{guard:?}");
+        }
+        let per_second = |guard| {
+            let Allowance::Rate(spec) = load(guard).limits[0].allowance else {
+                panic!("{guard:?}")
+            };
+            spec.rate().requests() * 1000 / spec.rate().period_ms()
+        };
+        assert_eq!(per_second(Guard::LeasedLimit), per_second(Guard::LocalLimit));
+        let document = load(Guard::LeasedLimit);
+        assert!(document.routes.iter().all(|route| route.leased_limits.len() == 1));
     }
 
     #[test]

@@ -132,6 +132,11 @@ impl Entry {
         }
     }
 
+    /// Whether its requests spend slices that a server lends.
+    pub fn spends_leases(&self) -> bool {
+        self.as_gateway().is_some_and(|gateway| gateway.chain == Chain::Leased)
+    }
+
     /// What it measures, its own row first.
     pub fn rows(&self) -> Vec<RowPlan> {
         let name = self.name;
@@ -224,6 +229,7 @@ pub const ENTRIES: &[Entry] = &[
         )
     },
     Entry::new("filter.rate_limit.local", Chain::Bundle(Guard::LocalLimit)),
+    Entry::new("filter.rate_limit.leased", Chain::Leased),
     Entry::new("filter.bundle", Chain::Fed(Guard::TokenRevocationAndLocalLimit, Revoked::Nobody)),
     two_workers("envoy.base.2workers", Chain::Empty),
     two_workers("filter.bundle.2workers_hot_key", Chain::Bundle(Guard::TokenAndLocalLimit)),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use crate::cli::Options;
 use crate::cpu::TICK_MICROS;
@@ -17,6 +17,9 @@ use crate::tokens::Tokens;
 
 /// Before the first round: connections, caches and compiled code are there then.
 const WARM_UP_SECONDS: u32 = 1;
+/// Before each run of an entry that spends leases. An Envoy asks for as much as three seconds
+/// took; what it held has ended while the other entries ran.
+const LEAD_IN_SECONDS: u32 = 3;
 /// The bundle hands its counts to Envoy every second.
 const COUNTS_ARRIVE: Duration = Duration::from_millis(1500);
 /// One tick of 10 ms more or less must not count: fewer ticks than this are worth a note.
@@ -122,14 +125,28 @@ impl<'a> Bench<'a> {
         Ok(stations)
     }
 
+    /// Sends until what requests spend is lent, where it is; says how many slices that were by
+    /// then. Refusals do not matter here.
+    async fn lead_in(&self, station: &Station) -> Result<Option<f64>> {
+        if station.entry.spends_leases() {
+            Box::pin(self.load.run(station.target, LEAD_IN_SECONDS)).await?;
+        }
+        station.slices_lent().await
+    }
+
     async fn measure(&self, station: &mut Station, seconds: u32) -> Result<Run> {
         let name = station.entry.name;
+        let lent = self.lead_in(station).await.with_context(|| format!("before {name}"))?;
         let before = ticks(station)?;
         let sending = self.load.run(station.target, seconds);
         let outcome = Box::pin(sending).await.with_context(|| format!("loading {name}"))?;
         let after = ticks(station)?;
         station.check()?;
         outcome.check().with_context(|| format!("{name} did not answer as it should"))?;
+        let lent_by_now = station.slices_lent().await?;
+        if lent.zip(lent_by_now).is_some_and(|(before, after)| after <= before) {
+            bail!("{name}: the server lent no slices during the run");
+        }
         if outcome.bad_status > 0 {
             let (bad, all) = (outcome.bad_status, outcome.requests);
             eprintln!("note: {name}: {bad} of {all} answers of this run were errors");

@@ -20,14 +20,23 @@ impl ServerMetrics {
 
     /// The sum of a metric's samples, whatever their labels; 0 when there is none yet.
     pub fn sum(&self, name: &str) -> f64 {
+        self.sum_where(name, |_| true)
+    }
+
+    /// The same of the samples with this label, as in `outcome="granted"`.
+    pub fn sum_with(&self, name: &str, label: &str) -> f64 {
+        self.sum_where(name, |labels| labels.split(',').any(|one| one == label))
+    }
+
+    fn sum_where(&self, name: &str, is_meant: impl Fn(&str) -> bool) -> f64 {
         let samples = self.0.lines().filter_map(|line| {
             let rest = line.strip_prefix(name)?;
             // Another metric's name may begin with this one.
-            let value = match rest.strip_prefix('{') {
-                Some(labelled) => labelled.rsplit_once('}')?.1,
-                None => rest.strip_prefix(' ')?,
+            let (labels, value) = match rest.strip_prefix('{') {
+                Some(labelled) => labelled.rsplit_once('}')?,
+                None => ("", rest.strip_prefix(' ')?),
             };
-            value.trim().parse::<f64>().ok()
+            value.trim().parse::<f64>().ok().filter(|_| is_meant(labels))
         });
         samples.sum()
     }
@@ -45,5 +54,10 @@ mod tests {
         for (name, expected) in [("a_total", 5.0), ("b", 0.5), ("c", 0.0), ("a", 0.0)] {
             assert!((metrics.sum(name) - expected).abs() < 1e-9, "{name}");
         }
+        for (label, expected) in [("outcome=\"x\"", 2.0), ("service=\"s\"", 5.0), ("outcome", 0.0)]
+        {
+            assert!((metrics.sum_with("a_total", label) - expected).abs() < 1e-9, "{label}");
+        }
+        assert!(metrics.sum_with("b", "outcome=\"x\"").abs() < 1e-9);
     }
 }

@@ -17,6 +17,7 @@ use crate::figures::revoker::Mover;
 use crate::launcher::Launcher;
 use crate::load::Target;
 use crate::process::Running;
+use crate::server_metrics::ServerMetrics;
 
 /// Processes whose CPU time is measured together.
 #[derive(Debug)]
@@ -81,6 +82,8 @@ pub struct Station {
     pub watched: Vec<Watched>,
     /// Envoy's admin port; none where there is no Envoy.
     admin: Option<u16>,
+    /// The port for metrics of the server that lends; none where nothing is leased.
+    lender: Option<u16>,
     /// What is asked ends before what that asks.
     processes: Vec<Running>,
     _mover: Option<Mover>,
@@ -107,13 +110,25 @@ struct Side {
     database: Option<Database>,
     /// The server's gRPC port; none where nobody is asked.
     server: Option<u16>,
+    /// Its port for metrics; none where nobody reads them.
+    metrics: Option<u16>,
 }
 
 impl Side {
     fn into_station(self, entry: &'static Entry, target: Target, admin: Option<u16>) -> Station {
-        let Self { pids, processes, mover, database, server: _ } = self;
+        let Self { pids, processes, mover, database, server: _, metrics } = self;
         let watched = Watched::all(entry, &pids);
-        Station { entry, target, watched, admin, processes, _mover: mover, _database: database }
+        let lender = metrics.filter(|_| entry.spends_leases());
+        Station {
+            entry,
+            target,
+            watched,
+            admin,
+            lender,
+            processes,
+            _mover: mover,
+            _database: database,
+        }
     }
 }
 
@@ -147,10 +162,13 @@ impl Starter<'_> {
         let postern = async |volatile: &str| {
             let options = options(folder, document, volatile, None);
             let (server, ports) = self.launcher.postern(&options, more, *place).await?;
-            anyhow::Ok((server, ports.grpc))
+            anyhow::Ok((server, ports.grpc, Some(ports.metrics)))
         };
-        let (server, port) = match answerer {
-            Answerer::Noop => self.launcher.own_server(folder, noop, *place).await?,
+        let (server, port, metrics) = match answerer {
+            Answerer::Noop => {
+                let (server, port) = self.launcher.own_server(folder, noop, *place).await?;
+                (server, port, None)
+            }
             Answerer::Memory => postern("memory").await?,
             Answerer::Redis => {
                 let (redis, port) = self.launcher.redis(folder, Place::Beside).await?;
@@ -161,9 +179,15 @@ impl Starter<'_> {
         };
         side.pids.server = Some(server.pid());
         side.processes.insert(0, server);
-        side.server = Some(port);
+        (side.server, side.metrics) = (Some(port), metrics);
         Ok(())
     }
+}
+
+/// How many slices of limits a server has lent, as it says at its port for metrics.
+async fn slices_lent(port: u16) -> Result<f64> {
+    let metrics = ServerMetrics::read(port).await?;
+    Ok(metrics.sum_with("postern_feed_leases_total", "outcome=\"granted\""))
 }
 
 /// What a server runs with.
@@ -188,6 +212,14 @@ impl Station {
             process.check().with_context(|| format!("in {}", self.entry.name))?;
         }
         Ok(())
+    }
+
+    /// How many slices its server has lent so far; none where nothing is leased.
+    pub async fn slices_lent(&self) -> Result<Option<f64>> {
+        match self.lender {
+            Some(port) => slices_lent(port).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The share of tokens that the bundle remembered instead of checking their signatures;

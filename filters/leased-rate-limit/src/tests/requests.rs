@@ -163,6 +163,20 @@ fn a_request_counts_as_much_as_it_weighs() {
 }
 
 #[test]
+fn who_takes_the_place_of_a_key_in_use_passes_nothing_on_credit() {
+    let document = gateway(&limit("l", r#""allowance": 3"#, ""), r#""l""#);
+    let mut process = Process::new(document, 1);
+    process.tick();
+    let mut evictions = 0;
+    for client in 0..20_000_u32 {
+        let verdict = process.ask(0, &std::net::Ipv4Addr::from(client).to_string());
+        assert_eq!(verdict.denial.is_some(), verdict.evicted > 0, "{client}");
+        evictions += verdict.evicted;
+    }
+    assert!(evictions > 3000, "{evictions}");
+}
+
+#[test]
 fn memory_stays_bounded_under_a_flood_of_clients() {
     let mut process = Process::new(strict(), 2);
     for client in 0..20_000_u32 {
@@ -181,7 +195,7 @@ fn memory_stays_bounded_under_a_flood_of_clients() {
 fn a_flood_of_clients_takes_no_slices_away() {
     let mut process = Process::new(strict(), 1);
     let left = process.lend();
-    for client in 0..20_000_u32 {
+    for client in 0..25_000_u32 {
         let _ = process.ask(0, &std::net::Ipv4Addr::from(client).to_string());
     }
     assert_eq!(process.left(), left);

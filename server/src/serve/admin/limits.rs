@@ -1,8 +1,8 @@
 //! `/admin/limits`: what limits have counted, and forgetting it; `/admin/limits/top`: whose
 //! limits are used up.
 //!
-//! Counts are those of this server's store. What Envoys count for themselves, and what a server
-//! counts alone while the store is away, is not there.
+//! Counts are those of this server's store. What Envoys count for themselves or have left of what
+//! was lent to them, and what a server counts alone while the store is away, is not there.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -69,6 +69,14 @@ fn redis_is_measured_wherever_it_is_asked() {
         ])
     );
     assert_eq!(
+        rows_of("filter.rate_limit.leased"),
+        pairs(&[
+            ("filter.rate_limit.leased", "envoy.base"),
+            ("filter.rate_limit.leased.server", "filter.rate_limit.leased.server"),
+            ("filter.rate_limit.leased.redis", "filter.rate_limit.leased.redis"),
+        ])
+    );
+    assert_eq!(
         rows_of("rls.redis"),
         pairs(&[
             ("rls.redis", "rls.noop"),
@@ -91,6 +99,12 @@ fn redis_is_measured_wherever_it_is_asked() {
             ("envoy.ratelimit_rls.server", "envoy.ratelimit_rls.server"),
         ])
     );
+}
+
+#[test]
+fn one_entry_spends_leases() {
+    let spends = ENTRIES.iter().filter(|entry| entry.spends_leases());
+    assert_eq!(spends.map(|entry| entry.name).collect::<Vec<_>>(), ["filter.rate_limit.leased"]);
 }
 
 #[test]
@@ -125,5 +139,9 @@ fn names_are_beginnings() {
     assert_eq!(selected(&["rls.redis.4"], false), ["rls.noop", "rls.redis", "rls.redis.4limits"]);
     assert!(selected(&["envoy.proxy"], true).contains(&"filter.bundle"));
     assert!(selected(&["envoy.proxy"], true).contains(&"rls.redis.4limits"));
+    let bound = selected(&["envoy.proxy"], true);
+    for name in ["filter.rate_limit.leased", "envoy.ratelimit_rls", "envoy.base.routed"] {
+        assert!(bound.contains(&name), "{name}");
+    }
     assert!(selected(&["feed"], false).is_empty());
 }

@@ -8,7 +8,7 @@ use postern_e2e::envoy::Ports;
 use postern_e2e::ports;
 use serde_json::Value;
 
-use super::{Side, Starter, Station, Wanted, options};
+use super::{Side, Starter, Station, Wanted, options, slices_lent};
 use crate::chain::Chain;
 use crate::cpu::Place;
 use crate::database::{Database, Revoked};
@@ -57,6 +57,9 @@ impl Starter<'_> {
         };
         let mut envoy = self.launcher.envoy(&run).await?;
         self.answers(chain, ports.listen, &mut envoy).await?;
+        if let (Chain::Leased, Some(metrics)) = (chain, side.metrics) {
+            self.spends_leases(ports.listen, metrics, &mut envoy).await?;
+        }
         side.pids.envoy = Some(envoy.pid());
         side.processes.insert(0, envoy);
         let target = Target::Envoy { port: ports.listen, kind: load, pinned };
@@ -95,7 +98,9 @@ impl Starter<'_> {
             }
             Chain::Trivial => native::wasm(&self.launcher.parts.trivial),
             Chain::Bundle(_) => rendered.filter(BUNDLE)?,
-            Chain::Fed(..) => return Ok((vec![rendered.filter(BUNDLE)?], vec![rendered.feed()?])),
+            Chain::Fed(..) | Chain::Leased => {
+                return Ok((vec![rendered.filter(BUNDLE)?], vec![rendered.feed()?]));
+            }
             Chain::ExtAuthz(_) => return asks_the_server(EXT_AUTHZ),
             Chain::ExtProc(_) => return asks_the_server(EXT_PROC),
         };
@@ -156,6 +161,21 @@ impl Starter<'_> {
             Ok(()) => Ok(()),
             Err(problem) => bail!("{problem}\n{}", envoy.tail()),
         }
+    }
+
+    /// Sends until the server has lent something for it. The first requests pass on credit, as
+    /// they would without a server.
+    async fn spends_leases(&self, port: u16, metrics: u16, envoy: &mut Running) -> Result<()> {
+        let token = self.token;
+        let attempt = || async move {
+            good(port, token, None).await?;
+            match slices_lent(metrics).await {
+                Ok(lent) if lent > 0.5 => Ok(()),
+                Ok(_) => Err("the server has lent nothing".to_owned()),
+                Err(error) => Err(format!("{error:#}")),
+            }
+        };
+        envoy.until(START, attempt).await
     }
 }
 

@@ -8,7 +8,7 @@ use postern_telemetry::MetricsRegistry;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::counts::testing::{Gateway, ISSUER, NOW, bearer, get as request};
+use crate::counts::testing::{Gateway, ISSUER, NOW, bearer, get as request, holder};
 use crate::serve::admin::credential::AdminCredential;
 use crate::serve::admin::metrics::Metrics;
 
@@ -104,6 +104,22 @@ async fn a_limit_is_inspected_and_reset() {
     let (_, body) = fixture.ask("GET", &target).await;
     assert_eq!(body["data"]["counted"], false);
     assert_eq!((fixture.count("inspected"), fixture.count("reset")), (2.0, 2.0));
+}
+
+#[tokio::test]
+async fn a_leased_limit_is_too() {
+    let fixture = Fixture::new(None);
+    let target = format!("/admin/limits?limit=shared&part=claim.sub%3Dalice&issuer={ISSUER}");
+    assert_eq!(fixture.ask("GET", &target).await.1["data"]["counted"], false);
+    assert_eq!(fixture.gateway.lend(Some(&holder("alice", None)), 1, 30).await, 30);
+    let (status, body) = fixture.ask("GET", &target).await;
+    let data = &body["data"];
+    assert_eq!((status, &data["used"], &data["remaining"]), (200, &json!(30), &json!(970)));
+    for forgotten in [true, false] {
+        let (status, body) = fixture.ask("DELETE", &target).await;
+        assert_eq!((status, &body["data"]["forgotten"]), (200, &json!(forgotten)));
+    }
+    assert_eq!(fixture.ask("GET", &target).await.1["data"]["counted"], false);
 }
 
 #[tokio::test]
