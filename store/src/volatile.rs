@@ -6,7 +6,7 @@ pub mod contract;
 use postern_circuit::{Admission, Circuit, Settings};
 use postern_leases::{Ask, LeaseId, Terms};
 use postern_limits::key::hashed;
-use postern_limits::{Anchor, InFlight, Outcome, Period, Spec};
+use postern_limits::{InFlight, Outcome, Spec};
 use postern_request::{RateLimitStatus, UnixMillis};
 use sha2::{Digest as _, Sha256};
 
@@ -54,23 +54,16 @@ impl LimitKey {
         Self { owner, hash: half_of(&digest) }
     }
 
-    /// Where leases of a limit are counted, by the key that a sidecar names. It is bound to the
-    /// limit and to what that allows: a sidecar that makes keys up, or names those of one limit
-    /// for another, touches nothing but leases, and those of no other limit or allowance.
+    /// Where leases of a limit are counted, by the key that a sidecar names and the
+    /// [`stamp`](postern_limits::key::stamp) of what they are cut from. A sidecar that makes keys
+    /// up, or names those of one limit for another, touches nothing but leases, and those of no
+    /// other limit or allowance.
     #[must_use]
-    pub fn leased(self, limit: &str, spec: Spec) -> Self {
-        let rate = spec.rate();
-        let kind = [u8::from(rate.period() == Period::Month), anchor_byte(spec.anchor())];
+    pub fn leased(self, stamp: u64) -> Self {
         let mut digest = Sha256::new();
         digest.update(b"lease");
         digest.update(self.hash);
-        for number in [rate.requests(), rate.period_ms(), spec.burst()] {
-            digest.update(number.to_le_bytes());
-        }
-        digest.update(kind);
-        digest.update(spec.algorithm().as_str());
-        digest.update([0_u8]);
-        digest.update(limit);
+        digest.update(stamp.to_le_bytes());
         Self { owner: self.owner, hash: half_of(&digest.finalize().into()) }
     }
 
@@ -97,13 +90,6 @@ impl ReplayKey {
     #[must_use]
     pub fn to_hex(self) -> String {
         to_hex(&self.0)
-    }
-}
-
-const fn anchor_byte(anchor: Anchor) -> u8 {
-    match anchor {
-        Anchor::Clock => 0,
-        Anchor::FirstHit => 1,
     }
 }
 
@@ -407,24 +393,14 @@ mod tests {
     #[test]
     fn keys_of_leases_are_bound_to_what_they_are_leases_of() {
         let named = LimitKey::of("owner", "1:l5:alice");
-        let spec = |requests, anchor| {
-            let rate = Rate::new(requests, 60_000).unwrap();
-            Spec::new(Algorithm::FixedWindow, rate, None, anchor).unwrap()
-        };
-        let small = spec(5, Anchor::Clock);
-        let key = named.leased("l", small);
+        let key = named.leased(7);
         let mut hashed = b"lease".to_vec();
         hashed.extend_from_slice(&named.hash);
-        for number in [5, 60_000, small.burst()] {
-            hashed.extend_from_slice(&number.to_le_bytes());
-        }
-        hashed.extend_from_slice(b"\0\0fixed_window\0l");
+        hashed.extend_from_slice(&[7, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(key.to_hex(), to_hex(&Sha256::digest(&hashed)[..16]));
         assert_eq!(key.owner, named.owner);
         assert_ne!(key.hash, named.hash, "what other limits count is out of reach");
-        assert_ne!(named.leased("m", small).hash, key.hash);
-        assert_ne!(named.leased("l", spec(6, Anchor::Clock)).hash, key.hash);
-        assert_ne!(named.leased("l", spec(5, Anchor::FirstHit)).hash, key.hash);
+        assert_ne!(named.leased(8).hash, key.hash);
     }
 
     #[test]

@@ -45,7 +45,7 @@ async fn redis_keeps_the_volatile_contract() {
 /// What the operations page asks for, and nothing else.
 fn documented_rights() -> Vec<String> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md");
-    let page = std::fs::read_to_string(page).unwrap();
+    let page = std::fs::read_to_string(page).expect("the page is there");
     let (_, rest) = page.split_once("needs `~postern:*` and `").expect("the page names rights");
     let (commands, _) = rest.split_once('`').expect("they end");
     let rights = ["~postern:*", "-@all"].into_iter().chain(commands.split_whitespace());

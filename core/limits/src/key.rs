@@ -4,6 +4,8 @@ use core::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::{Anchor, Period, Spec};
+
 /// One part of a limit's key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum KeyPart {
@@ -105,10 +107,55 @@ pub fn hashed(owner: &str, key: &str) -> (u64, [u8; 16]) {
     (owner, digest(key).first_chunk().copied().unwrap_or_default())
 }
 
+/// What slices of a limit are cut from, as a number for the wire: the limit's name and one of the
+/// things that it allows. It means the same wherever the limit is, whatever else a document says;
+/// where the numbers differ, so does this.
+#[must_use]
+pub fn stamp(limit: &str, spec: Spec) -> u64 {
+    let rate = spec.rate();
+    let is_from_first_hit = spec.anchor() == Anchor::FirstHit;
+    let mut digest = Sha256::new();
+    for number in [rate.requests(), rate.period_ms(), spec.burst()] {
+        digest.update(number.to_le_bytes());
+    }
+    digest.update([u8::from(rate.period() == Period::Month), u8::from(is_from_first_hit)]);
+    // No algorithm's name has a zero in it.
+    digest.update(spec.algorithm().as_str());
+    digest.update([0_u8]);
+    digest.update(limit);
+    let digest: [u8; 32] = digest.finalize().into();
+    digest.first_chunk().map_or(0, |stamp| u64::from_le_bytes(*stamp))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Algorithm, Rate};
     use proptest::prelude::*;
+
+    #[test]
+    fn a_stamp_tells_limits_and_their_numbers_apart() {
+        let spec = |algorithm, rate, burst, anchor| {
+            Spec::new(algorithm, Rate::parse(rate).unwrap(), burst, anchor).unwrap()
+        };
+        let window = spec(Algorithm::FixedWindow, "9/31d", None, Anchor::Clock);
+        let others = [
+            spec(Algorithm::FixedWindow, "9/31d", None, Anchor::FirstHit),
+            spec(Algorithm::FixedWindow, "9/1mo", None, Anchor::Clock),
+            spec(Algorithm::FixedWindow, "8/31d", None, Anchor::Clock),
+            spec(Algorithm::SlidingWindow, "9/31d", None, Anchor::Clock),
+            spec(Algorithm::Gcra, "9/1m", None, Anchor::Clock),
+            spec(Algorithm::Gcra, "9/1m", Some(5), Anchor::Clock),
+            spec(Algorithm::TokenBucket, "9/1m", Some(5), Anchor::Clock),
+        ];
+        let mut stamps = vec![stamp("a", window), stamp("b", window), stamp("", window)];
+        stamps.extend(others.map(|other| stamp("a", other)));
+        assert_eq!(stamps[0], stamp("a", window));
+        let count = stamps.len();
+        stamps.sort_unstable();
+        stamps.dedup();
+        assert_eq!(stamps.len(), count);
+    }
 
     #[test]
     fn hashes_stay_what_they_are() {

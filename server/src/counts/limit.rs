@@ -7,7 +7,7 @@ use std::sync::Arc;
 use postern_document::{
     Allowance, Counted, Document, JwtIssuer, Limit, LimitMode, PathTemplate, Route, Segment,
 };
-use postern_limits::key::KeyPart;
+use postern_limits::key::{KeyPart, stamp};
 use postern_request::principal::Credential;
 use postern_request::{Principal, address};
 use postern_store::volatile::{LimitKey, Take};
@@ -83,7 +83,7 @@ fn counter(limit: &Limit, route: &Route, counted: &Counted<'_>) -> Counter {
         (Allowance::Unlimited, _) => return Counter::Unlimited,
         // An Envoy names that key, and what is lent for it is counted under another.
         (Allowance::Rate(spec), LimitMode::Leased { .. }) => {
-            (key.leased(&limit.name, spec), Take::Rate { spec, cost: 0 })
+            (key.leased(stamp(&limit.name, spec)), Take::Rate { spec, cost: 0 })
         }
         (Allowance::Rate(spec), _) => (key, Take::Rate { spec, cost: 0 }),
         (Allowance::InFlight(spec), _) => (key, Take::InFlight { spec, id: 0 }),

@@ -12,7 +12,7 @@ use postern_ext_authz::{
 };
 use postern_jose::{VerifiedToken, base64url};
 use postern_leases::{Ask, LeaseId};
-use postern_limits::key::hashed;
+use postern_limits::key::{hashed, stamp};
 use postern_request::{Denial, Principal, UnixMillis};
 use postern_store::MemoryStore;
 use postern_store::limiter::Limiter;
@@ -100,7 +100,7 @@ impl Gateway {
         };
         let counted_under = limit.key_of(route, &counted, allowance);
         let (owner, hash) = hashed(&limit.owner_of(&counted, &counted_under), &counted_under);
-        let key = LimitKey { owner, hash }.leased(&limit.name, spec);
+        let key = LimitKey { owner, hash }.leased(stamp(&limit.name, spec));
         LendAsk { key, spec, terms, ask: Ask { id: LeaseId([number; 16]), asked } }
     }
 }
