@@ -8,13 +8,12 @@
 -- KEYS[…]      of each request the circuit's hash, if there is one (state, failures, lastFailure,
 --              recoveryTime), and the limits' keys: the binding ones, then those that are only
 --              tried out
--- ARGV[…]      of each request:
---   1          1 takes, 0 only looks
---   2          how long a probe is waited for, in ms; empty when there is no circuit
---   3          how many limits are binding
+-- ARGV[…]      of each request 16 bytes, of each number the highest first, and then its limits, as
+--              limits.lua has them:
+--   1 byte     1 takes, else only looks; 2 there is a circuit; 4 a key is there twice
+--   7          how long a probe is waited for, in ms
+--   4          how many limits are binding
 --   4          how many keys it has
---   5          how many arguments follow
---   6..        the limits' arguments, as limits.lua has them
 --
 -- Returns the answers one after the other: 2, now, retry_after_ms when the circuit refuses;
 -- nothing was asked then. Else admission (0 pass, 1 probe), now, and for each limit how much was
@@ -23,15 +22,17 @@
 -- flight: how many, the first one's end if it may matter, the last one's). Where a binding limit
 -- has no room nothing is taken, whatever is said there.
 -- Keys live as long as they can matter: an idle circuit an hour.
+local sub = string.sub
 local answer = {}
 local begins, at_key = 1, 1
+local n, states = 0, {}
 while ARGV[begins] do
-  local takes, probe_wait = ARGV[begins] == '1', ARGV[begins + 1]
-  local circuit_key, first, after = KEYS[at_key], at_key, at_key + ARGV[begins + 3]
+  local flags, probe_wait, binding, keys = unpack_numbers('>BI7I4I4', ARGV[begins])
+  local takes, first, after = flags % 2 == 1, at_key, at_key + keys
   local passes, admission, refused_until = true, 0, nil
-  if probe_wait ~= '' then
+  if flags % 4 >= 2 then
     first = first + 1
-    local circuit = redis.pcall('HMGET', circuit_key, 'state', 'recoveryTime')
+    local circuit = try('HMGET', KEYS[at_key], 'state', 'recoveryTime')
     if circuit[1] == 'OPEN' or circuit[1] == 'HALF_OPEN' then
       local at = tonumber(circuit[2]) or 0
       if now < at then
@@ -41,32 +42,39 @@ while ARGV[begins] do
     end
   end
   if refused_until then
-    local n = #answer
     answer[n + 1], answer[n + 2], answer[n + 3] = 2, now, refused_until - now
+    n = n + 3
   else
-    answer[#answer + 1] = admission
-    answer[#answer + 1] = now
-    local states, seen = {}, {}
-    local binding = first + ARGV[begins + 2]
-    local a = begins + 5
+    answer[n + 1], answer[n + 2] = admission, now
+    n = n + 2
+    local seen, count = flags >= 4 and {}, 0
+    binding = first + binding
+    local a = begins + 1 - first
     for k = first, after - 1 do
       local key = KEYS[k]
-      local state = seen[key]
-      if not state or state.kind ~= ARGV[a] then
-        state = read(key, a)
-        seen[key] = state
-        states[#states + 1] = state
-      elseif state.kind ~= 'b' and state.kind ~= 'g' then
-        -- The same key again, maybe by a larger or smaller limit.
-        local limit = ARGV[a + 2] + 0
-        state.room, state.limit = state.room + limit - state.limit, limit
+      local packed = ARGV[a + k]
+      local state, cost = seen and seen[key], nil
+      if not state or state.kind ~= sub(packed, 1, 1) then
+        state, cost = read(key, packed)
+        if seen then
+          seen[key] = state
+        end
+        count = count + 1
+        states[count] = state
+      else
+        local _, again, limit = unpack_numbers('>c1I7I7', packed)
+        cost = again
+        if state.kind ~= 'b' and state.kind ~= 'g' then
+          -- Maybe by a larger or smaller limit.
+          state.room, state.limit = state.room + limit - state.limit, limit
+        end
       end
       local allowed
       if state.kind == 'i' then
-        local id = ARGV[a + 1]
+        local id = sub(packed, 37)
         local holds = state.entered[id]
         if holds == nil then
-          holds = not state.is_alien and redis.call('ZSCORE', key, id)
+          holds = not state.is_alien and call('ZSCORE', key, id)
           holds = holds and holds + 0 > now
         end
         allowed = holds or state.room >= 1
@@ -78,7 +86,6 @@ while ARGV[begins] do
           state.entered[id] = true
         end
       else
-        local cost = ARGV[a + 1] + 0
         allowed = cost == 0 or cost <= state.room
         if allowed then
           state.room = state.room - cost
@@ -88,14 +95,16 @@ while ARGV[begins] do
       if not allowed and k < binding then
         passes = false
       end
-      answer[#answer + 1] = allowed and state.taken or -1
-      for n = 1, #state do
-        answer[#answer + 1] = state[n]
+      n = n + 1
+      answer[n] = allowed and state.taken or -1
+      for at = 1, #state do
+        answer[n + at] = state[at]
       end
-      a = a + state.width
+      n = n + #state
     end
     if takes then
-      for _, state in ipairs(states) do
+      for at = 1, count do
+        local state = states[at]
         if passes and (state.taken > 0 or state.kind == 'i' and next(state.entered)) then
           write(state)
         elseif state.set_back then
@@ -104,11 +113,11 @@ while ARGV[begins] do
         end
       end
       if passes and admission == 1 then
-        redis.call('HSET', circuit_key, 'state', 'HALF_OPEN', 'recoveryTime', now + probe_wait)
-        redis.call('PEXPIRE', circuit_key, 3600000)
+        call('HSET', KEYS[at_key], 'state', 'HALF_OPEN', 'recoveryTime', now + probe_wait)
+        call('PEXPIRE', KEYS[at_key], 3600000)
       end
     end
   end
-  begins, at_key = begins + 5 + ARGV[begins + 4], after
+  begins, at_key = begins + 1 + after - first, after
 end
 return answer

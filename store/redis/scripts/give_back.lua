@@ -3,18 +3,15 @@
 -- this.
 --
 -- KEYS         the limits' keys
--- ARGV         the limits' arguments, as limits.lua has them
+-- ARGV         the limits, as limits.lua has them
 --
 -- Returns how many keys were named. A key that nothing is counted by any more goes.
-local a = 1
-for _, key in ipairs(KEYS) do
-  if ARGV[a] == 'i' then
-    redis.pcall('ZREM', key, ARGV[a + 1])
-    a = a + 4
+for at, key in ipairs(KEYS) do
+  local packed = ARGV[at]
+  if string.sub(packed, 1, 1) == 'i' then
+    try('ZREM', key, string.sub(packed, 37))
   else
-    local state = read(key, a)
-    give_back(state, ARGV[a + 1] + 0)
-    a = a + state.width
+    give_back(read(key, packed))
   end
 end
 return #KEYS

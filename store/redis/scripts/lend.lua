@@ -8,7 +8,7 @@
 -- ARGV[3]      how much may be out at once
 -- ARGV[4]      how long a lease lives, in ms
 -- ARGV[5]      how long after it was lent it may be credited, in ms
--- ARGV[6..]    the limit's arguments, as limits.lua has them, for a cost of 0
+-- ARGV[6]      the limit, as limits.lua has it, for a cost of 0
 --
 -- Returns {now, granted, life_ms, taken, …}: how much was taken for it now, and what was kept of
 -- the limit before, as decide.lua has it.
@@ -102,7 +102,7 @@ local function make_room()
   return gone[1] ~= nil
 end
 
-local state = read(KEYS[1], 6)
+local state = read(KEYS[1], ARGV[6])
 local granted, lasts = 0, 0
 if known then
   if known.fate == 'o' and now < known.ends then
@@ -126,8 +126,7 @@ end
 if granted > 0 and not known then
   if state.kind == 'l' then
     -- When there is room again depends on how much is taken.
-    ARGV[7] = string.format('%d', granted)
-    state = read(KEYS[1], 6)
+    state = read(KEYS[1], ARGV[6], granted)
   end
   state.taken = granted
   number = number + 1

@@ -6,7 +6,7 @@
 -- ARGV[1]      the id of the lease, in hexadecimal
 -- ARGV[2]      how much was not spent of it
 -- ARGV[3]      how long after it was lent it may be credited, in ms
--- ARGV[4..]    the limit's arguments, as limits.lua has them, for a cost of 0
+-- ARGV[4]      the limit, as limits.lua has it, for a cost of 0
 --
 -- Returns how much was credited.
 local id, late = ARGV[1], ARGV[3] + 0
@@ -44,7 +44,7 @@ if not owed then
   return 0
 end
 
-local state, unused = read(KEYS[1], 4), math.min(ARGV[2] + 0, of.granted)
+local state, unused = read(KEYS[1], ARGV[4]), math.min(ARGV[2] + 0, of.granted)
 local credited, place = 0, nil
 if of.debit == 'l' then
   if state.kind == 'b' or state.kind == 'g' or state.kind == 'l' then

@@ -10,16 +10,19 @@
 //!
 //! | key | type | value | life |
 //! |---|---|---|---|
-//! | `postern:rate:window:{owner}:hash` | string | sliding window: `index current previous` | two windows |
-//! | the same | string | fixed window: `start count` | the window |
+//! | `postern:rate:window:{owner}:hash` | string | sliding window: `index current previous`, packed | two windows |
+//! | the same | string | fixed window: `start count`, packed | the window |
 //! | `postern:rate:bucket:{owner}:hash` | hash | `tokens` (in parts of the period), `lastRefill` (ticks) | until it is full |
-//! | `postern:rate:gcra:{owner}:hash` | string | `tick part` | until that time |
+//! | `postern:rate:gcra:{owner}:hash` | string | `tick part`, packed | until that time |
 //! | `postern:rate:log:{owner}:hash` | sorted set | time → `sum:cost`, the sum up to it | a period |
 //! | `postern:rate:inflight:{owner}:hash` | sorted set | when it ends → id | until the last one ends |
 //! | `postern:rate:lease:{owner}:hash` | hash | leases of a limit that is leased, by id, and their sums | as long as one can matter: one minute to ten |
 //! | `postern:rate:lent:{owner}:hash` | sorted set | the order of these | the same |
 //! | `postern:circuit:{service}` | hash | `state failures lastFailure recoveryTime` | an hour idle |
 //! | `postern:dpop:jti:{hash}` | string | `1` | as long as the proof could be shown again |
+//!
+//! Packed numbers have 7 bytes each, the highest first: texts would take Redis longer to take apart
+//! than all else that it works out.
 //!
 //! There is one key a caller and limit, three where it is leased: as many as callers come within a
 //! limit's period. A log has at most 10,000 entries, a key 1,024 leases, and 100,000 requests at

@@ -16,10 +16,8 @@ use crate::script::Scripts;
 
 /// Room for a key and for the arguments of one limit.
 const BYTES: usize = 128;
-/// A limit's key and, for most algorithms, its arguments.
-const ARGUMENTS: usize = 6;
-/// What a request's arguments begin with.
-const HEADER: usize = 5;
+/// What 7 bytes hold.
+const LARGEST: u64 = (1 << 56) - 1;
 /// The keys of a limit that is leased.
 const LEASED: usize = 3;
 
@@ -77,17 +75,26 @@ impl Question<'_> {
     }
 
     fn push_arguments(&self, call: &mut Cmd) {
-        call.arg(if self.looks { "0" } else { "1" });
-        match self.circuit {
-            Some(circuit) => call.arg(circuit.settings.probe_wait_ms()),
-            None => call.arg(""),
-        };
-        call.arg(self.limits.iter().filter(|limit| !limit.shadow).count());
-        call.arg(self.keys());
-        call.arg(self.limits.iter().map(|limit| arguments_of(&limit.take)).sum::<usize>());
+        let flags = u8::from(!self.looks)
+            | (u8::from(self.circuit.is_some()) << 1)
+            | (u8::from(self.repeats_a_key()) << 2);
+        let probe_wait_ms = self.circuit.map_or(0, |circuit| circuit.settings.probe_wait_ms());
+        let binding = self.limits.iter().filter(|limit| !limit.shadow).count();
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes();
+        let header: [&[u8]; 4] =
+            [&[flags], &number(probe_wait_ms), &count(binding), &count(self.keys())];
+        push_bytes(call, &header);
         for limit in ordered(self.limits) {
-            push_arguments(call, &limit.take);
+            push_limit(call, &limit.take);
         }
+    }
+
+    /// Then the script has to remember what it has read.
+    fn repeats_a_key(&self) -> bool {
+        let has_twin = |(at, limit): (usize, &LimitAsk)| {
+            self.limits.iter().take(at).any(|before| before.key == limit.key)
+        };
+        self.limits.iter().enumerate().any(has_twin)
     }
 }
 
@@ -98,8 +105,7 @@ pub(crate) fn decide<'q>(
 ) -> Cmd {
     let keys: usize = questions.clone().map(|question| question.keys()).sum();
     let count = questions.clone().count();
-    let arguments = keys + count * HEADER + keys * ARGUMENTS;
-    let mut call = scripts.decide.call(keys, arguments, (keys + count) * BYTES);
+    let mut call = scripts.decide.call(keys, keys + count + keys, (keys + count) * BYTES);
     questions.clone().for_each(|question| question.push_keys(&mut call));
     questions.for_each(|question| question.push_arguments(&mut call));
     call
@@ -107,13 +113,12 @@ pub(crate) fn decide<'q>(
 
 /// A call of `give_back.lua`.
 pub(crate) fn give_back(scripts: &Scripts, taken: &[GiveBack]) -> Cmd {
-    let arguments = taken.len() * ARGUMENTS;
-    let mut call = scripts.give_back.call(taken.len(), arguments, taken.len() * BYTES);
+    let mut call = scripts.give_back.call(taken.len(), 2 * taken.len(), taken.len() * BYTES);
     for taken in taken {
         push_key(&mut call, prefix(&taken.take), taken.key);
     }
     for taken in taken {
-        push_arguments(&mut call, &taken.take);
+        push_limit(&mut call, &taken.take);
     }
     call
 }
@@ -130,24 +135,24 @@ pub(crate) fn record(scripts: &Scripts, circuit: &CircuitAsk, success: bool) -> 
 /// A call of `lend.lua`.
 pub(crate) fn lend(scripts: &Scripts, lend: &LendAsk) -> Cmd {
     let LendAsk { key, spec, terms, ask } = lend;
-    let mut call = scripts.lend.call(LEASED, 11 + LEASED, 4 * BYTES);
+    let mut call = scripts.lend.call(LEASED, 6 + LEASED, 4 * BYTES);
     let limit = push_leased(&mut call, *key, *spec);
     push_id(&mut call, ask.id);
     // Nobody gets more at once than there can be: the script's numbers stay small.
     call.arg(ask.asked.min(spec.capacity()));
     call.arg(terms.cap(*spec)).arg(terms.life_ms()).arg(late_ms(*spec));
-    push_arguments(&mut call, &limit);
+    push_limit(&mut call, &limit);
     call
 }
 
 /// A call of `take_back.lua`.
 pub(crate) fn take_back(scripts: &Scripts, back: &TakeBack) -> Cmd {
     let TakeBack { key, spec, id, unused } = back;
-    let mut call = scripts.take_back.call(LEASED, 9 + LEASED, 4 * BYTES);
+    let mut call = scripts.take_back.call(LEASED, 4 + LEASED, 4 * BYTES);
     let limit = push_leased(&mut call, *key, *spec);
     push_id(&mut call, *id);
     call.arg((*unused).min(spec.capacity())).arg(late_ms(*spec));
-    push_arguments(&mut call, &limit);
+    push_limit(&mut call, &limit);
     call
 }
 
@@ -198,61 +203,65 @@ fn push_key(command: &mut Cmd, prefix: &str, key: LimitKey) {
     let (mut owner, mut hash) = ([0; 16], [0; 32]);
     hex(&key.owner.to_be_bytes(), &mut owner);
     hex(&key.hash, &mut hash);
-    let mut argument = command.writer_for_next_arg();
-    for part in [prefix.as_bytes(), &owner, b"}:", &hash] {
-        // A command's own memory takes whatever is written.
-        let _ = argument.write_all(part);
-    }
+    push_bytes(command, &[prefix.as_bytes(), &owner, b"}:", &hash]);
 }
 
-/// How many arguments a limit has.
-const fn arguments_of(take: &Take) -> usize {
-    match take {
-        Take::InFlight { .. } => 4,
-        Take::Rate { spec, .. } => match spec.algorithm() {
-            Algorithm::SlidingLog | Algorithm::FixedWindow => 4,
-            Algorithm::SlidingWindow => 5,
-            Algorithm::TokenBucket | Algorithm::Gcra => 6,
-        },
+/// One argument, of these parts.
+fn push_bytes(command: &mut Cmd, parts: &[&[u8]]) {
+    let mut argument = command.writer_for_next_arg();
+    for part in parts {
+        // A command's own memory takes whatever is written.
+        let _ = argument.write_all(part);
     }
 }
 
 fn push_id(command: &mut Cmd, id: LeaseId) {
     let mut text = [0; 32];
     hex(&id.0, &mut text);
-    let mut argument = command.writer_for_next_arg();
-    let _ = argument.write_all(&text);
+    push_bytes(command, &[&text]);
 }
 
-/// As `limits.lua` has them.
-fn push_arguments(command: &mut Cmd, take: &Take) {
-    let (spec, cost) = match *take {
-        Take::Rate { spec, cost } => (spec, cost),
+/// As `limits.lua` has it.
+fn push_limit(command: &mut Cmd, take: &Take) {
+    let (letter, numbers, id) = match *take {
+        Take::Rate { spec, cost } => {
+            // What never fits does not fit by one: the scripts' numbers stay small.
+            let cost = cost.min(spec.capacity().saturating_add(1));
+            let (letter, period) = letter_and_period(spec);
+            (letter, [cost, spec.rate().requests(), period, spec.tick_ms(), spec.burst()], None)
+        }
         Take::InFlight { spec, id } => {
-            command.arg("i").arg(id).arg(spec.max()).arg(spec.life_ms());
-            return;
+            (b'i', [1, u64::from(spec.max()), spec.life_ms(), 0, 0], Some(id))
         }
     };
-    // What never fits does not fit by one: the scripts' numbers stay small.
-    let cost = cost.min(spec.capacity().saturating_add(1));
+    let mut argument = command.writer_for_next_arg();
+    let _ = argument.write_all(&[letter]);
+    for one in numbers {
+        let _ = argument.write_all(&number(one));
+    }
+    if let Some(id) = id {
+        let _ = write!(argument, "{id}");
+    }
+}
+
+/// How a script knows an algorithm, and its period as that one counts it.
+fn letter_and_period(spec: Spec) -> (u8, u64) {
     let rate = spec.rate();
-    let kind = match (spec.algorithm(), spec.anchor(), rate.period()) {
-        (Algorithm::SlidingWindow, ..) => "w",
-        (Algorithm::TokenBucket, ..) => "b",
-        (Algorithm::Gcra, ..) => "g",
-        (Algorithm::SlidingLog, ..) => "l",
-        (Algorithm::FixedWindow, Anchor::FirstHit, _) => "h",
-        (Algorithm::FixedWindow, Anchor::Clock, Period::Month) => "m",
-        (Algorithm::FixedWindow, Anchor::Clock, Period::Millis(_)) => "f",
-    };
-    command.arg(kind).arg(cost).arg(rate.requests());
-    match spec.algorithm() {
-        Algorithm::SlidingLog | Algorithm::FixedWindow => command.arg(rate.period_ms()),
-        Algorithm::SlidingWindow => command.arg(spec.period_ticks()).arg(spec.tick_ms()),
-        Algorithm::TokenBucket | Algorithm::Gcra => {
-            command.arg(spec.period_ticks()).arg(spec.tick_ms()).arg(spec.burst())
-        }
-    };
+    match (spec.algorithm(), spec.anchor(), rate.period()) {
+        (Algorithm::SlidingWindow, ..) => (b'w', spec.period_ticks()),
+        (Algorithm::TokenBucket, ..) => (b'b', spec.period_ticks()),
+        (Algorithm::Gcra, ..) => (b'g', spec.period_ticks()),
+        (Algorithm::SlidingLog, ..) => (b'l', rate.period_ms()),
+        (Algorithm::FixedWindow, Anchor::FirstHit, _) => (b'h', rate.period_ms()),
+        (Algorithm::FixedWindow, Anchor::Clock, Period::Month) => (b'm', rate.period_ms()),
+        (Algorithm::FixedWindow, Anchor::Clock, Period::Millis(_)) => (b'f', rate.period_ms()),
+    }
+}
+
+/// 7 bytes, the highest first; more than that holds is as good as what it holds.
+fn number(number: u64) -> [u8; 7] {
+    let [_, bytes @ ..] = number.min(LARGEST).to_be_bytes();
+    bytes
 }
 
 /// Lower-case hexadecimal, of as many bytes as there is room for.

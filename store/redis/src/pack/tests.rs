@@ -4,11 +4,36 @@ use postern_limits::{InFlight, Rate};
 
 use super::*;
 
-/// The words of a command.
+/// The arguments of a command; packed ones as the numbers that they hold.
 fn words(command: &Cmd) -> Vec<String> {
-    let packed = String::from_utf8(command.get_packed_command()).unwrap();
-    // Every other line says how long the next one is.
-    packed.split("\r\n").skip(2).step_by(2).map(str::to_owned).collect()
+    let packed = command.get_packed_command();
+    let mut rest = packed.split_at(packed.iter().position(|byte| *byte == b'\n').unwrap() + 1).1;
+    let mut words = Vec::new();
+    while !rest.is_empty() {
+        let end = rest.iter().position(|byte| *byte == b'\r').unwrap();
+        let length: usize = std::str::from_utf8(&rest[1..end]).unwrap().parse().unwrap();
+        words.push(readable(&rest[end + 2..end + 2 + length]));
+        rest = &rest[end + length + 4..];
+    }
+    words
+}
+
+fn readable(argument: &[u8]) -> String {
+    let long = |bytes: &[u8]| bytes.iter().fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
+    match argument {
+        text if text.iter().all(u8::is_ascii_graphic) => String::from_utf8(text.to_vec()).unwrap(),
+        [flags, rest @ ..] if argument.len() == 16 => {
+            format!("{flags}:{}:{}:{}", long(&rest[..7]), long(&rest[7..11]), long(&rest[11..]))
+        }
+        [letter, rest @ ..] => {
+            let (numbers, id) = rest.split_at(35);
+            let numbers: Vec<String> =
+                numbers.chunks(7).map(|number| long(number).to_string()).collect();
+            let id = std::str::from_utf8(id).unwrap();
+            format!("{} {} {id}", char::from(*letter), numbers.join(" ")).trim_end().to_owned()
+        }
+        [] => String::new(),
+    }
 }
 
 fn key(owner: u64, last: u8) -> LimitKey {
@@ -40,22 +65,22 @@ fn every_algorithm_has_its_key_and_its_arguments() {
     use Algorithm::{FixedWindow, Gcra, SlidingLog, SlidingWindow, TokenBucket};
     let in_flight = InFlight::new(50, 60_000).unwrap();
     for (take, prefix, arguments) in [
-        (rate(SlidingWindow, "9/1m", None, Anchor::Clock, 2), "window", "w 2 9 60000 1"),
+        (rate(SlidingWindow, "9/1m", None, Anchor::Clock, 2), "window", "w 2 9 60000 1 9"),
         (
             rate(SlidingWindow, "4294967295/1h", None, Anchor::Clock, 0),
             "window",
-            "w 0 4294967295 360000 10",
+            "w 0 4294967295 360000 10 4294967295",
         ),
-        (rate(FixedWindow, "9/1m", None, Anchor::Clock, 1), "window", "f 1 9 60000"),
-        (rate(FixedWindow, "9/1m", None, Anchor::FirstHit, 1), "window", "h 1 9 60000"),
-        (rate(FixedWindow, "9/1mo", None, Anchor::Clock, 1), "window", "m 1 9 2678400000"),
+        (rate(FixedWindow, "9/1m", None, Anchor::Clock, 1), "window", "f 1 9 60000 1 9"),
+        (rate(FixedWindow, "9/1m", None, Anchor::FirstHit, 1), "window", "h 1 9 60000 1 9"),
+        (rate(FixedWindow, "9/1mo", None, Anchor::Clock, 1), "window", "m 1 9 2678400000 1 9"),
         (rate(TokenBucket, "9/1m", Some(5), Anchor::Clock, 1), "bucket", "b 1 9 60000 1 5"),
         (rate(Gcra, "9/1m", Some(5), Anchor::Clock, u64::MAX), "gcra", "g 6 9 60000 1 5"),
-        (rate(SlidingLog, "9/1m", None, Anchor::Clock, 9), "log", "l 9 9 60000"),
+        (rate(SlidingLog, "9/1m", None, Anchor::Clock, 9), "log", "l 9 9 60000 1 9"),
         (
             Take::InFlight { spec: in_flight, id: u64::MAX },
             "inflight",
-            "i 18446744073709551615 50 60000",
+            "i 1 50 60000 0 0 18446744073709551615",
         ),
     ] {
         let key = key(0x1f, 0xcd);
@@ -63,12 +88,9 @@ fn every_algorithm_has_its_key_and_its_arguments() {
         let decide = words(&decide(&scripts, false, &[ask(key, take)], None));
         let name = format!("postern:rate:{prefix}:{{000000000000001f}}:{}cd", "ab".repeat(15));
         assert_eq!(decide[0], "EVALSHA");
-        let count = arguments.split(' ').count();
-        assert_eq!(decide[2..9].join(" "), format!("1 {name} 1  1 1 {count}"));
-        assert_eq!(decide[9..].join(" "), arguments);
+        assert_eq!(decide[2..], ["1", &name, "1:0:1:1", arguments]);
         let given_back = words(&give_back(&scripts, &[GiveBack { key, take }]));
-        assert_eq!(given_back[2..4].join(" "), format!("1 {name}"));
-        assert_eq!(given_back[4..].join(" "), arguments);
+        assert_eq!(given_back[2..], ["1", &name, arguments]);
         assert!(words(&forget(key)).contains(&name), "{name}");
     }
 }
@@ -90,9 +112,9 @@ fn binding_limits_are_asked_first_and_circuits_before_them() {
     for (key, end) in packed[4..7].iter().zip(["02", "03", "01"]) {
         assert!(key.ends_with(end), "{packed:?}");
     }
-    assert_eq!(packed[7..10], ["0", "1000", "2"], "looks, a probe's wait, two are binding");
-    assert_eq!(packed[10..12], ["4", "15"], "keys, and what follows");
-    assert_eq!(packed.len(), 12 + 15);
+    let window = "w 1 9 60000 1 9";
+    assert_eq!(packed[7], "2:1000:2:4", "looks, a probe's wait, two are binding, four keys");
+    assert_eq!(packed[8..], [window, window, window]);
     let recorded = words(&record(&Scripts::default(), &circuit, false));
     assert_eq!(recorded[2..].join(" "), "1 postern:circuit:{payments} 0 5 60000");
 }
@@ -110,10 +132,25 @@ fn requests_share_a_call() {
     for (key, end) in packed[3..6].iter().zip(["01", "02", "03"]) {
         assert!(key.ends_with(end), "{packed:?}");
     }
-    assert_eq!(
-        packed[6..].join(" "),
-        "1  1 1 5 w 1 9 60000 1 1  2 2 11 b 1 9 60000 1 9 w 1 9 60000 1"
-    );
+    let (window, bucket) = ("w 1 9 60000 1 9", "b 1 9 60000 1 9");
+    assert_eq!(packed[6..], ["1:0:1:1", window, "1:0:2:2", bucket, window]);
+}
+
+#[test]
+fn a_key_that_is_there_twice_is_told() {
+    let window = rate(Algorithm::SlidingWindow, "9/1m", None, Anchor::Clock, 1);
+    let header = |keys: [u8; 3]| {
+        let limits = keys.map(|last| ask(key(1, last), window));
+        words(&decide(&Scripts::default(), false, &limits, None)).swap_remove(6)
+    };
+    assert_eq!(header([1, 2, 3]), "1:0:3:3");
+    assert_eq!(header([1, 2, 1]), "5:0:3:3");
+}
+
+#[test]
+fn numbers_have_seven_bytes() {
+    assert_eq!(number(0x0102), [0, 0, 0, 0, 0, 1, 2]);
+    assert_eq!(number(u64::MAX), [0xff; 7]);
 }
 
 #[test]
@@ -124,8 +161,8 @@ fn a_lease_lies_beside_its_limit() {
     let id = LeaseId([0xa0; 16]);
     let terms = Terms::new(10, 20, 5000, Start::Strict).unwrap();
     for (algorithm, rate, prefix, late, arguments) in [
-        (Algorithm::SlidingWindow, "1000/1m", "window", 60_000, "w 0 1000 60000 1"),
-        (Algorithm::FixedWindow, "1000/1d", "window", LATE_MS, "f 0 1000 86400000"),
+        (Algorithm::SlidingWindow, "1000/1m", "window", 60_000, "w 0 1000 60000 1 1000"),
+        (Algorithm::FixedWindow, "1000/1d", "window", LATE_MS, "f 0 1000 86400000 1 1000"),
         (Algorithm::Gcra, "1000/1h", "gcra", LATE_MS, "g 0 1000 3600000 1 1000"),
     ] {
         let spec = Spec::new(algorithm, Rate::parse(rate).unwrap(), None, Anchor::Clock).unwrap();
