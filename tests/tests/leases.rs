@@ -141,9 +141,9 @@ async fn two_envoys_share_one_limit_and_neither_starves() {
 
     let all: u64 = passed.iter().sum();
     assert!((LARGE / 2..=LARGE).contains(&all), "{passed:?} of {LARGE}");
-    for (gateway, passed) in gateways.iter().zip(&passed) {
-        assert!(*passed > 0, "one has got nothing: {passed:?}");
-        assert_eq!(gateway.upstream.requests("shared"), *passed);
+    for (gateway, own) in gateways.iter().zip(&passed) {
+        assert!(*own > 0, "one has got nothing: {passed:?}");
+        assert_eq!(gateway.upstream.requests("shared"), *own);
         lending_is_measured(gateway).await;
     }
     // Whatever they spent was taken before.
