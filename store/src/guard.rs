@@ -1,9 +1,11 @@
 //! A budget and a breaker in front of a store: a store that hangs costs a request no more than
 //! the budget, and once the breaker is open nothing at all.
+//!
+//! Lending has a longer budget, and a breaker of its own: a store that is slow may still lend in
+//! time while every decision comes too late.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use postern_circuit::Circuit;
 use postern_leases::Grant;
@@ -15,26 +17,22 @@ use crate::volatile::{
 };
 use crate::{BoxFuture, StoreError};
 
+mod breaker;
+use breaker::{Breaker, is_away};
+
 /// Longest time that a decision waits for the store.
 pub const BUDGET: Duration = Duration::from_millis(20);
 /// So many budgets may pass until slices are lent: no request waits for that, and there are many
 /// in one call.
 const LENDING: u32 = 10;
-/// Failures in a row that open the breaker.
-const FAILURES: u32 = 5;
-/// How long it stays open before one call may try.
-const RECOVERY: Duration = Duration::from_secs(1);
 
-/// A store behind a budget and a breaker.
+/// A store behind a budget and breakers.
 pub struct Guarded<S> {
     store: S,
     budget: Duration,
-    born: Instant,
-    failures: AtomicU32,
-    /// When a call failed last, in microseconds after `born`.
-    last_failure_us: AtomicU64,
-    /// Milliseconds after `born` until which nothing is asked; zero while closed.
-    closed_until: AtomicU64,
+    /// For calls that requests wait for.
+    decisions: Breaker,
+    lending: Breaker,
 }
 
 impl<S: VolatileStore> Guarded<S> {
@@ -45,27 +43,12 @@ impl<S: VolatileStore> Guarded<S> {
 
     /// Guards a store with another budget.
     pub fn with_budget(store: S, budget: Duration) -> Self {
-        Self {
-            store,
-            budget,
-            born: Instant::now(),
-            failures: AtomicU32::new(0),
-            last_failure_us: AtomicU64::new(0),
-            closed_until: AtomicU64::new(0),
-        }
+        Self { store, budget, decisions: Breaker::new(), lending: Breaker::new() }
     }
 
-    /// Whether the breaker lets nothing through at the moment.
+    /// Whether nothing that a request waits for is asked at the moment.
     pub fn is_open(&self) -> bool {
-        self.elapsed() < self.closed_until.load(Ordering::Relaxed)
-    }
-
-    fn elapsed_us(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
-    fn elapsed(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.decisions.is_open()
     }
 
     /// A call for which a request waits.
@@ -73,11 +56,11 @@ impl<S: VolatileStore> Guarded<S> {
         &self,
         call: impl FnOnce() -> F,
     ) -> Result<T, StoreError> {
-        self.guard_for(self.budget, call).await
+        self.decisions.guard(self.budget, call).await
     }
 
-    /// Calls of which each has its own answer: the breaker counts them as one, which failed when
-    /// none of them was answered.
+    /// Lending, where each call has its own answer: the breaker counts them as one, which failed
+    /// when none of them was answered.
     async fn guard_each<'a, T: 'a>(
         &'a self,
         calls: usize,
@@ -86,7 +69,7 @@ impl<S: VolatileStore> Guarded<S> {
         if calls == 0 {
             return Vec::new();
         }
-        let answers = self.guard_for(self.budget * LENDING, || async move {
+        let answers = self.lending.guard(self.budget * LENDING, || async move {
             let answers = call().await;
             match answers.first() {
                 Some(Err(error)) if answers.iter().all(is_away) => Err(error.clone()),
@@ -95,61 +78,6 @@ impl<S: VolatileStore> Guarded<S> {
         });
         answers.await.unwrap_or_else(|error| (0..calls).map(|_| Err(error.clone())).collect())
     }
-
-    /// `call` is made only when the breaker lets it through.
-    async fn guard_for<T, F: Future<Output = Result<T, StoreError>>>(
-        &self,
-        budget: Duration,
-        call: impl FnOnce() -> F,
-    ) -> Result<T, StoreError> {
-        let until = self.closed_until.load(Ordering::Relaxed);
-        let now = self.elapsed();
-        if now < until {
-            return Err(StoreError::Unavailable("failing, not asked".to_owned()));
-        }
-        if until > 0 {
-            // Recovery is over: whoever moves the time on is the one call that tries; the
-            // others wait for what comes of it.
-            let next = now + u64::try_from(RECOVERY.as_millis()).unwrap_or(1000);
-            let moved = self.closed_until.compare_exchange(
-                until,
-                next,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
-            if moved.is_err() {
-                return Err(StoreError::Unavailable("failing, being tried".to_owned()));
-            }
-        }
-        let began = self.elapsed_us();
-        let result = match tokio::time::timeout(budget, call()).await {
-            Ok(result) => result,
-            Err(_) => Err(StoreError::Unavailable("no answer within the budget".to_owned())),
-        };
-        self.note(is_away(&result), began);
-        result
-    }
-
-    /// Calls under way at the same time fail together when the store stands still for a moment:
-    /// they are one failure. `began` is when the call did.
-    fn note(&self, failed: bool, began: u64) {
-        if !failed {
-            self.failures.store(0, Ordering::Relaxed);
-            self.closed_until.store(0, Ordering::Relaxed);
-            return;
-        }
-        if began < self.last_failure_us.fetch_max(self.elapsed_us(), Ordering::Relaxed) {
-            return;
-        }
-        if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES {
-            let recovery = u64::try_from(RECOVERY.as_millis()).unwrap_or(1000);
-            self.closed_until.store(self.elapsed() + recovery, Ordering::Relaxed);
-        }
-    }
-}
-
-const fn is_away<T>(answer: &Result<T, StoreError>) -> bool {
-    matches!(answer, Err(StoreError::Unavailable(_)))
 }
 
 impl<S: VolatileStore> VolatileStore for Guarded<S> {

@@ -28,7 +28,7 @@ pub const MAX_LEASES: usize = 1024;
 pub const LATE_MS: u64 = 600_000;
 /// A clock that goes back by less stands still; requests that are handled side by side do not
 /// see it in order.
-const JITTER_MS: u64 = 1000;
+pub const JITTER_MS: u64 = 1000;
 
 /// The leases of one key, in the order in which they were lent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -96,20 +96,18 @@ impl Ledger {
     ) -> Grant {
         let now = self.settled(now);
         self.forget(spec, now);
-        let before = spec.take(state, 0, now).status;
+        let nothing = Grant::of(0, 0, spec, state, now);
         if let Some(lent) = self.leases.iter().find(|lent| lent.id == ask.id) {
             let granted = if lent.is_out(now) { lent.granted } else { 0 };
             let life_ms = if lent.is_out(now) { lent.ends.millis_since(now) } else { 0 };
-            return Grant::new(granted, life_ms, before);
+            return Grant { granted, life_ms, ..nothing };
         }
-        let nothing = Grant::new(0, 0, before);
         let (out, cap) = (self.outstanding(now), terms.cap(spec));
-        let wanted = grant(ask.asked, before.remaining, out, cap, self.live(now));
+        let wanted = grant(ask.asked, nothing.remaining, out, cap, self.live(now));
         if wanted == 0 || !self.make_room(now) {
             return nothing;
         }
-        let taken = spec.take(state, wanted, now);
-        if !taken.allowed {
+        if !spec.take(state, wanted, now).allowed {
             return nothing;
         }
         let debit = Debit::of(state);
@@ -132,7 +130,7 @@ impl Ledger {
             fate: Fate::Open,
         });
         self.forfeit(spec, cap, now);
-        Grant::new(wanted, life_ms, taken.status)
+        Grant::of(wanted, life_ms, spec, state, now)
     }
 
     /// Ends a lease and credits what was not spent of it; says how much that came to. Nothing
@@ -283,8 +281,9 @@ impl Debit {
     }
 }
 
-/// How long after it was lent a lease may still be credited.
-fn late_ms(spec: Spec) -> u64 {
+/// How long after it was lent a lease may still be credited: a period, and at most [`LATE_MS`].
+#[must_use]
+pub fn late_ms(spec: Spec) -> u64 {
     spec.rate().period_ms().min(LATE_MS)
 }
 

@@ -1,6 +1,9 @@
 //! How large a slice may be, and what is said about it.
 
-use postern_request::RateLimitStatus;
+use postern_limits::{Spec, State};
+use postern_request::UnixMillis;
+
+use crate::reset::reset_ms;
 
 /// What a lease is known by: 16 random bytes, chosen by the borrower for each question that is
 /// new, so that a question which is asked again is known again.
@@ -26,15 +29,19 @@ pub struct Grant {
     pub life_ms: u64,
     /// What is left of the limit, this slice taken off.
     pub remaining: u64,
-    /// Until there is room again, or the window ends.
+    /// Where nothing is left, until one request fits again; else until the window ends, the
+    /// bucket is full or the oldest request of the log no longer counts. It is exact: who was told
+    /// that nothing is left asks again when there is something.
     pub reset_ms: u64,
 }
 
 impl Grant {
-    /// A grant beside where the limit stands.
-    pub(crate) const fn new(granted: u64, life_ms: u64, status: RateLimitStatus) -> Self {
-        let reset_ms = status.reset_secs.saturating_mul(1000);
-        Self { granted, life_ms, remaining: status.remaining, reset_ms }
+    /// What was granted, beside where the limit stands, that slice taken off. Every store says it
+    /// by this.
+    #[must_use]
+    pub fn of(granted: u64, life_ms: u64, spec: Spec, state: &mut State, now: UnixMillis) -> Self {
+        let remaining = spec.take(state, 0, now).status.remaining;
+        Self { granted, life_ms, remaining, reset_ms: reset_ms(spec, state, now) }
     }
 }
 

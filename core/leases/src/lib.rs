@@ -23,11 +23,12 @@ pub mod borrower;
 mod demand;
 pub mod ledger;
 pub mod lender;
+mod reset;
 pub mod terms;
 pub mod watch;
 
 pub use borrower::{Borrower, ENCODED_BYTES, Return, Spent};
-pub use ledger::Ledger;
+pub use ledger::{Ledger, late_ms};
 pub use lender::{Ask, Grant, LeaseId, grant};
 pub use terms::{
     Bound, NotEligible, Start, Terms, TermsError, eligibility, eligibility_of, over_admission,

@@ -122,6 +122,7 @@ impl World {
         let clock = UnixMillis(self.now + side.ahead);
         if side.watch.went_back(clock) {
             side.returns.extend(side.borrower.end());
+            side.borrower.forget_answer();
             let given_up = side.asking.take();
             side.returns.extend(given_up.map(|(ask, _)| Return { id: ask.id, unused: u64::MAX }));
         }

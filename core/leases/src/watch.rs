@@ -9,8 +9,9 @@ pub const LOOK_MS: u64 = 100;
 /// The latest that a clock has shown: one for each sidecar, beside its [`crate::Borrower`]s.
 ///
 /// When it says that the clock went back, every slice that is held must end
-/// ([`crate::Borrower::end`]), and the answer to every question that is under way must be
-/// returned whole: by this clock nobody can say how old they are.
+/// ([`crate::Borrower::end`]), what the lender said of when there is room again must be forgotten
+/// ([`crate::Borrower::forget_answer`]), and the answer to every question that is under way must
+/// be returned whole: by this clock nobody can say how old they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Watch {
     latest: UnixMillis,

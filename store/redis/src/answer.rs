@@ -134,11 +134,12 @@ pub(crate) fn grant(spec: Spec, answer: &Value) -> Option<Grant> {
     let mut numbers = Numbers::of(answer)?;
     let now = UnixMillis(numbers.number()?);
     let (granted, life_ms) = (numbers.number()?, numbers.number()?);
-    let said = numbers.said(&Take::Rate { spec, cost: 0 })?;
+    let Said { taken, kept } = numbers.said(&Take::Rate { spec, cost: 0 })?;
     // As much as was taken for it now: nothing, where it was lent before.
-    let take = Take::Rate { spec, cost: said.taken? };
-    let RateLimitStatus { remaining, reset_secs, .. } = outcome(&take, said, true, now).status;
-    Some(Grant { granted, life_ms, remaining, reset_ms: reset_secs.saturating_mul(1000) })
+    let taken = taken?;
+    let mut state = state(spec, taken, kept);
+    spec.add(&mut state, taken, now);
+    Some(Grant::of(granted, life_ms, spec, &mut state, now))
 }
 
 /// Where a caller stands. `counts` when what the script says was taken.

@@ -59,7 +59,7 @@ use std::sync::Arc;
 use postern_store::{LocalBus, StoreError};
 use redis::sentinel::{SentinelClient, SentinelServerType};
 use redis::{Client, Cmd, Value};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use address::Address;
 use batch::Batched;
@@ -77,6 +77,8 @@ pub struct RedisStore {
     scripts: Arc<Scripts>,
     /// The last stretch of the bus: from this replica's one listener to all who wait here.
     bus: LocalBus,
+    /// How many scripts that lend may be on their way at the same time.
+    lending: Semaphore,
 }
 
 /// Who answers.
@@ -114,7 +116,8 @@ impl RedisStore {
                 .map(|cluster| Servers::Cluster(Box::new(cluster))),
         };
         let servers = servers.map_err(|error| convert(&error))?;
-        Ok(Self { servers, scripts, bus: LocalBus::unconnected() })
+        let lending = Semaphore::new(volatile::LENDING_AT_ONCE);
+        Ok(Self { servers, scripts, bus: LocalBus::unconnected(), lending })
     }
 
     /// Connects, again and again until it stands; from then on the connection mends itself. Run it

@@ -3,8 +3,7 @@
 
 use std::io::Write as _;
 
-use postern_leases::LeaseId;
-use postern_leases::ledger::LATE_MS;
+use postern_leases::{LeaseId, late_ms};
 use postern_limits::{Algorithm, Anchor, Period, Spec};
 use postern_store::volatile::{
     CircuitAsk, GiveBack, LendAsk, LimitAsk, LimitKey, ReplayKey, Take, TakeBack,
@@ -164,11 +163,6 @@ fn push_leased(call: &mut Cmd, key: LimitKey, spec: Spec) -> Take {
         push_key(call, prefix, key);
     }
     limit
-}
-
-/// How long after it was lent a lease may be credited.
-fn late_ms(spec: Spec) -> u64 {
-    spec.rate().period_ms().min(LATE_MS)
 }
 
 /// Forgets a key, whatever it counts.

@@ -108,7 +108,8 @@ mod tests {
     #[test]
     fn the_numbers_of_leases_are_those_of_the_core() {
         let numbers = format!(
-            "local JITTER, GUARD, MOST, LONGEST_LIFE = 1000, {}, {}, {}",
+            "local JITTER, GUARD, MOST, LONGEST_LIFE = {}, {}, {}, {}",
+            postern_leases::ledger::JITTER_MS,
             postern_leases::GUARD_MS,
             postern_leases::ledger::MAX_LEASES,
             postern_leases::terms::MAX_LIFE_MS,

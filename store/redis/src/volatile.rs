@@ -1,5 +1,7 @@
 //! [`RedisStore`] as the volatile store.
 
+use std::future::Future;
+
 use postern_circuit::{Admission, Circuit, State};
 use postern_request::UnixMillis;
 use postern_store::volatile::{
@@ -8,12 +10,29 @@ use postern_store::volatile::{
 };
 use postern_store::{BoxFuture, StoreError};
 use redis::Value;
+use tokio::sync::Semaphore;
 
 use crate::answer::Numbers;
 use crate::error::unexpected;
 use crate::pack::Question;
 use crate::slots::{self, Slots};
 use crate::{RedisStore, Servers, answer, pack};
+
+/// Scripts of lending that may be on their way at the same time, about a millisecond of Redis'
+/// time. Commands are answered in the order in which they come, and a decision has little time: it
+/// must not stand behind all that one call asks for, nor behind many calls.
+pub(crate) const LENDING_AT_ONCE: usize = 16;
+
+/// Makes calls, as many at the same time as there are permits; their answers, in order.
+async fn paced<T, F: Future<Output = T>>(permits: &Semaphore, calls: Vec<F>) -> Vec<T> {
+    let paced = calls.into_iter().map(|call| async move {
+        // Nobody closes it, so it is a permit: held until the answer is there, or the wait for it
+        // was given up.
+        let _permit = permits.acquire().await;
+        call.await
+    });
+    slots::all(paced.collect()).await
+}
 
 impl Slots for RedisStore {
     async fn ask(
@@ -119,7 +138,7 @@ impl VolatileStore for RedisStore {
             answer::grant(ask.spec, &answer).ok_or_else(|| unexpected("of the lending script"))
         };
         let lent = asks.iter().map(lend).collect();
-        Box::pin(slots::all(lent))
+        Box::pin(paced(&self.lending, lent))
     }
 
     fn take_back<'a>(
@@ -134,7 +153,7 @@ impl VolatileStore for RedisStore {
             }
         };
         let taken = returns.iter().map(take_back).collect();
-        Box::pin(slots::all(taken))
+        Box::pin(paced(&self.lending, taken))
     }
 
     fn record_outcome<'a>(
@@ -174,5 +193,55 @@ impl VolatileStore for RedisStore {
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move { self.call(redis::cmd("PING")).await.map(drop) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// How many calls are under way, and how many were at most.
+    #[derive(Default)]
+    struct Traffic {
+        now: AtomicUsize,
+        most: AtomicUsize,
+    }
+
+    impl Traffic {
+        /// A call that is answered after others had their turn, some later than others.
+        async fn call(&self, number: usize) -> usize {
+            let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+            self.most.fetch_max(now, Ordering::Relaxed);
+            for _ in 0..=number % 3 {
+                tokio::task::yield_now().await;
+            }
+            self.now.fetch_sub(1, Ordering::Relaxed);
+            number
+        }
+    }
+
+    #[tokio::test]
+    async fn few_scripts_stand_before_a_decision_however_many_are_to_run() {
+        let (permits, traffic) = (Semaphore::new(LENDING_AT_ONCE), Traffic::default());
+        let calls = |first: usize| -> Vec<_> {
+            (first..first + 256).map(|number| traffic.call(number)).collect()
+        };
+        // One lends, another takes back.
+        let both = vec![paced(&permits, calls(0)), paced(&permits, calls(256))];
+        let answers = slots::all(both).await.concat();
+        assert!(answers.iter().copied().eq(0..512), "{answers:?}");
+        assert_eq!(traffic.most.load(Ordering::Relaxed), LENDING_AT_ONCE);
+        assert_eq!(permits.available_permits(), LENDING_AT_ONCE);
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_waiting_gives_way_to_others() {
+        let permits = Semaphore::new(LENDING_AT_ONCE);
+        let hanging = (0..100).map(|_| std::future::pending::<()>()).collect();
+        let waiting = std::time::Duration::from_millis(1);
+        assert!(tokio::time::timeout(waiting, paced(&permits, hanging)).await.is_err());
+        assert_eq!(permits.available_permits(), LENDING_AT_ONCE);
     }
 }

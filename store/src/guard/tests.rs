@@ -1,3 +1,6 @@
+use std::time::Instant;
+
+use super::breaker::{FAILURES, RECOVERY};
 use super::*;
 
 use postern_circuit::Settings;
@@ -99,7 +102,39 @@ async fn slices_are_lent_and_taken_back_one_by_one() {
     }
     assert_eq!(guarded.store.asked(), 2 + FAILURES);
     assert!(guarded.lend(&[], now).await.is_empty());
-    assert!(guarded.is_open(), "where nothing is asked, nothing is tried");
+    assert!(guarded.lending.is_open(), "where nothing is asked, nothing is tried");
+}
+
+/// A store that is slow may lend in time while every decision comes too late.
+#[tokio::test]
+async fn what_is_lent_keeps_no_decision_waiting_for_its_budget() {
+    let guarded = guarded();
+    let (ask, now) = (DecisionAsk::default(), UnixMillis(1_000_000));
+    for id in 1..=5 {
+        guarded.store.hang(true);
+        assert!(!guarded.is_open() && unavailable(&guarded.decide(&ask, now).await));
+        guarded.store.hang(false);
+        assert!(guarded.lend(&[lend(id)], now).await[0].is_ok(), "{id}");
+    }
+    assert!(guarded.is_open());
+    let asked = guarded.store.asked();
+    assert!(unavailable(&guarded.decide(&ask, now).await));
+    assert_eq!(guarded.store.asked(), asked);
+    assert!(guarded.lend(&[lend(6)], now).await[0].is_ok(), "and none keeps from lending");
+}
+
+#[tokio::test]
+async fn what_cannot_be_lent_keeps_nobody_from_deciding() {
+    let guarded = guarded();
+    let (ask, now) = (DecisionAsk::default(), UnixMillis(1_000_000));
+    guarded.store.hang(true);
+    for id in 1..=5 {
+        assert!(unavailable(&guarded.lend(&[lend(id)], now).await[0]));
+    }
+    guarded.store.hang(false);
+    assert!(guarded.lending.is_open() && !guarded.is_open());
+    assert!(unavailable(&guarded.lend(&[lend(6)], now).await[0]), "it is not asked");
+    assert!(guarded.decide(&ask, now).await.is_ok());
 }
 
 /// Each call costs the budget while the breaker is closed, and nothing once it is open.

@@ -16,6 +16,9 @@ pub const POLL_MS: u64 = 1000;
 const PATIENCE: Micros = 500_000;
 /// Between two polls that do not wait for the next turn.
 const HASTE: Micros = 20_000;
+/// A key is not asked for again within this time after an answer of which no slice came to be
+/// held, however urgent it seems.
+const AGAIN_MS: u64 = 750;
 
 /// A question that is under way.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +33,8 @@ struct Asking {
 pub struct Sidecar {
     borrowers: BTreeMap<usize, Borrower>,
     asking: BTreeMap<usize, Asking>,
+    /// By its clock, when keys were last asked for in vain.
+    in_vain: BTreeMap<usize, UnixMillis>,
     /// What goes back, until the lender says that it has arrived.
     returns: BTreeMap<LeaseId, (usize, u64)>,
     watch: Watch,
@@ -55,6 +60,7 @@ impl Sidecar {
         if self.watch.went_back(clock) {
             for (key, borrower) in &mut self.borrowers {
                 keep(&mut self.returns, *key, borrower.end());
+                borrower.forget_answer();
             }
             for (key, asking) in std::mem::take(&mut self.asking) {
                 let whatever = Return { id: asking.ask.id, unused: u64::MAX };
@@ -69,7 +75,7 @@ impl Sidecar {
         let clock = self.look(truth);
         let borrower = self.borrowers.entry(key).or_default();
         let spent = borrower.spend(spec, terms, 1, clock);
-        self.is_urgent |= borrower.is_urgent(clock);
+        self.is_urgent |= borrower.is_urgent(clock) && !is_in_vain(&self.in_vain, key, clock);
         matches!(spent, Spent::Passed { .. })
     }
 
@@ -96,13 +102,12 @@ impl Sidecar {
         for (key, borrower) in &mut self.borrowers {
             keep(&mut self.returns, *key, borrower.unused_at_end(clock));
             if !self.asking.contains_key(key)
+                && !is_in_vain(&self.in_vain, *key, clock)
                 && let Some(asked) = borrower.want(clock, POLL_MS)
             {
                 let ask = Ask { id: random.lease_id(), asked };
                 self.asking.insert(*key, Asking { ask, sent: clock });
             }
-            // A real sidecar would send this along.
-            let _passed = borrower.report();
         }
         self.borrowers.retain(|_, borrower| !borrower.is_forgettable(clock));
         if self.asking.is_empty() && self.returns.is_empty() {
@@ -130,6 +135,11 @@ impl Sidecar {
             self.asking.remove(key);
             let borrower = self.borrowers.entry(*key).or_default();
             keep(&mut self.returns, *key, borrower.granted(*id, *grant, asking.sent, clock));
+            if borrower.lease() == Some(*id) {
+                self.in_vain.remove(key);
+            } else {
+                self.in_vain.insert(*key, clock);
+            }
         }
     }
 
@@ -143,6 +153,11 @@ impl Sidecar {
             !is_over
         });
     }
+}
+
+fn is_in_vain(in_vain: &BTreeMap<usize, UnixMillis>, key: usize, clock: UnixMillis) -> bool {
+    let asked = in_vain.get(&key);
+    asked.is_some_and(|asked| clock >= *asked && clock.millis_since(*asked) < AGAIN_MS)
 }
 
 fn keep(returns: &mut BTreeMap<LeaseId, (usize, u64)>, key: usize, back: Option<Return>) {

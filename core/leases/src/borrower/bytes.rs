@@ -10,34 +10,37 @@ use crate::lender::LeaseId;
 pub const ENCODED_BYTES: usize = 64;
 
 /// A moment is kept in 48 bits of milliseconds: until the year 10889.
-const MAX_MOMENT: u64 = (1 << 48) - 1;
+pub(super) const MAX_MOMENT: u64 = (1 << 48) - 1;
 
 const HOLDS: u8 = 1;
 const REFUSED: u8 = 2;
 const RAN_DRY: u8 = 4;
 
 impl Borrower {
-    /// The state as bytes: lease id (16), born (6), life, seen (2 each), granted, left, spent,
-    /// debt, demand's rate, count and second, remaining, reset (4 each), flags, boost (1 each).
+    /// The state as bytes: lease id (16), born, reset (6 each), life, seen, debt (2 each), granted,
+    /// left, demand's rate, count and second, remaining, short (4 each), flags, boost (1 each).
     #[must_use]
     pub fn encode(&self) -> [u8; ENCODED_BYTES] {
         let mut bytes = [0; ENCODED_BYTES];
         let mut to = Writer(&mut bytes);
-        let [b0, b1, b2, b3, b4, b5, _, _] = self.born.0.min(MAX_MOMENT).to_le_bytes();
         to.put(self.id.0);
-        to.put([b0, b1, b2, b3, b4, b5]);
-        to.put(self.life_ms.to_le_bytes());
-        to.put(self.seen_ms.to_le_bytes());
+        for moment in [self.born, self.reset_at] {
+            let [b0, b1, b2, b3, b4, b5, _, _] = moment.0.min(MAX_MOMENT).to_le_bytes();
+            to.put([b0, b1, b2, b3, b4, b5]);
+        }
+        // No allowance is larger.
+        let debt = u16::try_from(self.debt).unwrap_or(u16::MAX);
+        for short in [self.life_ms, self.seen_ms, debt] {
+            to.put(short.to_le_bytes());
+        }
         for number in [
             self.granted,
             self.left,
-            self.spent,
-            self.debt,
             self.demand.rate,
             self.demand.counted,
             self.demand.since,
             self.remaining,
-            self.reset_at,
+            self.short,
         ] {
             to.put(number.to_le_bytes());
         }
@@ -57,14 +60,12 @@ impl Borrower {
     fn read(bytes: &[u8]) -> Option<Self> {
         let mut from = Reader(bytes);
         let id = LeaseId(from.get::<16>()?);
-        let [b0, b1, b2, b3, b4, b5] = from.get::<6>()?;
-        let born = UnixMillis(u64::from_le_bytes([b0, b1, b2, b3, b4, b5, 0, 0]));
-        let (life_ms, seen_ms) = (from.short()?, from.short()?);
-        let (granted, left, spent, debt) =
-            (from.number()?, from.number()?, from.number()?, from.number()?);
+        let (born, reset_at) = (from.moment()?, from.moment()?);
+        let (life_ms, seen_ms, debt) = (from.short()?, from.short()?, from.short()?);
+        let (granted, left) = (from.number()?, from.number()?);
         let demand =
             Demand { rate: from.number()?, counted: from.number()?, since: from.number()? };
-        let (remaining, reset_at) = (from.number()?, from.number()?);
+        let (remaining, short) = (from.number()?, from.number()?);
         let [flags, boost] = from.get::<2>()?;
         let known = flags & !(HOLDS | REFUSED | RAN_DRY) == 0 && boost <= MAX_BOOST;
         if !known || left > granted || !from.0.is_empty() {
@@ -79,13 +80,13 @@ impl Borrower {
             seen_ms,
             granted,
             left,
-            spent,
-            debt,
+            debt: u32::from(debt),
             demand,
             remaining,
             reset_at,
             refused: is_set(REFUSED),
             ran_dry: is_set(RAN_DRY),
+            short,
             boost,
         })
     }
@@ -109,6 +110,11 @@ impl Reader<'_> {
         let (head, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
         Some(*head)
+    }
+
+    fn moment(&mut self) -> Option<UnixMillis> {
+        let [b0, b1, b2, b3, b4, b5] = self.get::<6>()?;
+        Some(UnixMillis(u64::from_le_bytes([b0, b1, b2, b3, b4, b5, 0, 0])))
     }
 
     fn short(&mut self) -> Option<u16> {

@@ -33,6 +33,9 @@ fn slice(granted: u64) -> Grant {
 
 const NOTHING: Grant = Grant { granted: 0, life_ms: 0, remaining: 0, reset_ms: 30_000 };
 
+/// Something is left, and all that may be out is.
+const NOT_NOW: Grant = Grant { granted: 0, life_ms: 0, remaining: 300, reset_ms: 3_600_000 };
+
 fn passes(borrower: &mut Borrower, terms: &Terms, cost: u64, now: UnixMillis) -> bool {
     matches!(borrower.spend(spec(), terms, cost, now), Spent::Passed { .. })
 }
@@ -50,7 +53,7 @@ fn a_slice_is_spent_while_it_lives() {
     let Spent::Passed { status } = borrower.spend(spec(), &terms, 4, at(10)) else {
         panic!("there is a slice")
     };
-    let expected = RateLimitStatus { limit: 1000, remaining: 506, reset_secs: 31, window_secs: 60 };
+    let expected = RateLimitStatus { limit: 1000, remaining: 506, reset_secs: 30, window_secs: 60 };
     assert_eq!(status, expected);
     let Spent::Dry { status } = borrower.spend(spec(), &terms, 7, at(11)) else {
         panic!("six are left")
@@ -61,7 +64,6 @@ fn a_slice_is_spent_while_it_lives() {
     assert!(passes(&mut borrower, &terms, 0, at(4751)));
     assert_eq!(borrower.unused_at_end(at(4751)), Some(Return { id: id(1), unused: 1 }));
     assert_eq!(borrower.unused_at_end(at(4752)), None);
-    assert_eq!((borrower.report(), borrower.report()), (9, 0));
 }
 
 #[test]
@@ -121,9 +123,52 @@ fn credit_ends_where_nothing_is_left() {
     let Spent::Dry { status } = borrower.spend(spec(), &terms, 1, at(2)) else {
         panic!("the lender has said so")
     };
-    assert_eq!((status.remaining, status.reset_secs), (0, 31));
+    assert_eq!((status.remaining, status.reset_secs), (0, 30));
     assert!(!borrower.is_urgent(at(2)), "asking at once would get the same answer");
-    assert!(passes(&mut borrower, &terms, 1, at(31_000)), "since then it may have changed");
+    assert!(!passes(&mut borrower, &terms, 1, at(30_000)) && !borrower.is_urgent(at(30_000)));
+    assert!(borrower.is_urgent(at(30_001)), "to the millisecond, also where windows begin");
+    assert!(passes(&mut borrower, &terms, 1, at(30_001)), "since then it may have changed");
+}
+
+#[test]
+fn what_cannot_be_had_just_now_is_still_wanted() {
+    let (mut borrower, terms) = (Borrower::default(), optimistic(5));
+    assert!(!passes(&mut borrower, &terms, 6, at(0)));
+    borrower.granted(id(1), NOT_NOW, at(0), at(1));
+    assert!(borrower.is_urgent(at(1)), "others may give something back");
+    assert!(passes(&mut borrower, &terms, 5, at(2)), "there is credit, as before");
+    let Spent::Dry { status } = borrower.spend(spec(), &terms, 1, at(3)) else {
+        panic!("and no more of it")
+    };
+    assert_eq!((status.remaining, status.reset_secs), (0, 1), "not in an hour");
+    assert!(borrower.want(at(3), 1000) > Some(5));
+    // What nobody waits for does not get urgent by that.
+    let mut calm = Borrower::default();
+    assert!(passes(&mut calm, &terms, 1, at(0)));
+    calm.granted(id(1), NOT_NOW, at(0), at(1));
+    assert!(!calm.is_urgent(at(1)) && calm.want(at(1), 1000).is_some());
+    // And it takes back what was said before.
+    calm.granted(id(2), NOTHING, at(1), at(2));
+    assert!(!passes(&mut calm, &terms, 1, at(3)));
+    calm.granted(id(3), NOT_NOW, at(3), at(4));
+    assert!(calm.is_urgent(at(4)) && passes(&mut calm, &terms, 1, at(4)));
+}
+
+#[test]
+fn what_the_lender_said_is_forgotten_with_the_clock() {
+    let (mut borrower, terms) = (Borrower::default(), optimistic(5));
+    borrower.granted(id(1), NOTHING, at(0), at(1));
+    let an_hour_ago = UnixMillis(START - 3_600_000);
+    let Spent::Dry { status } = borrower.spend(spec(), &terms, 1, an_hour_ago) else {
+        panic!("for an hour and half a minute")
+    };
+    assert!(status.reset_secs > 3600);
+    borrower.forget_answer();
+    assert!(borrower.is_urgent(an_hour_ago));
+    let Spent::Passed { status } = borrower.spend(spec(), &terms, 1, an_hour_ago) else {
+        panic!("nobody has said anything")
+    };
+    assert_eq!((status.remaining, status.reset_secs), (0, 0));
 }
 
 #[test]
@@ -164,7 +209,6 @@ fn what_does_not_count_in_the_end_goes_back_where_it_came_from() {
     borrower.granted(id(2), slice(20), at(13), at(14));
     borrower.give_back(from, 4);
     assert_eq!(borrower.left(at(14)), 20, "that slice has been returned");
-    assert_eq!(borrower.report(), 0);
 }
 
 #[test]
@@ -191,6 +235,77 @@ fn it_asks_in_time_and_for_what_it_needs() {
     assert_eq!(borrower.want(at(2500), 1000), None);
     assert_eq!(borrower.want(at(2850), 1000), Some(39), "it ends before the poll after next");
     assert_eq!(borrower.want(at(20_000), 1000), None, "nobody comes any more");
+}
+
+#[test]
+fn what_is_too_heavy_for_the_slice_asks_for_one_that_is_not() {
+    let (mut borrower, terms) = (with_slice(20), strict());
+    assert!(passes(&mut borrower, &terms, 5, at(3)));
+    assert_eq!(borrower.want(at(3), 1000), None);
+    assert!(!passes(&mut borrower, &terms, 16, at(3)) && !passes(&mut borrower, &terms, 17, at(3)));
+    assert!(!passes(&mut borrower, &terms, 16, at(3)));
+    // More than half is left of it, and of its life; requests are fewer by now.
+    assert!(borrower.is_urgent(at(4100)));
+    assert_eq!(borrower.want(at(4100), 1), Some(17), "the heaviest would pass");
+    borrower.granted(id(2), NOTHING, at(4100), at(4101));
+    assert_eq!(borrower.want(at(4102), 100), None, "where nothing is left, nothing helps");
+    let old = borrower.granted(id(3), slice(17), at(4102), at(4103));
+    assert_eq!(old, Some(Return { id: id(1), unused: 15 }));
+    assert!(!borrower.is_urgent(at(4103)) && borrower.want(at(4103), 1).is_none());
+    assert!(passes(&mut borrower, &terms, 17, at(4103)));
+    assert!(!passes(&mut borrower, &terms, 1, at(8000)));
+    assert_eq!(borrower.want(at(8000), 1), Some(2), "that one has been served");
+}
+
+#[test]
+fn a_smaller_slice_replaces_none_that_is_larger() {
+    let (mut borrower, terms) = (with_slice(100), strict());
+    assert!(passes(&mut borrower, &terms, 60, at(100)));
+    assert!(borrower.want(at(100), 1000).is_some(), "less than half is left");
+    for (number, granted) in [(2, 10), (3, 39)] {
+        let returned = borrower.granted(id(number), slice(granted), at(110), at(113));
+        assert_eq!(returned, Some(Return { id: id(number), unused: granted }));
+        assert_eq!((borrower.lease(), borrower.left(at(113))), (Some(id(1)), 40));
+    }
+    let returned = borrower.granted(id(4), slice(41), at(110), at(113));
+    assert_eq!(returned, Some(Return { id: id(1), unused: 40 }));
+    assert_eq!((borrower.lease(), borrower.left(at(113))), (Some(id(4)), 41));
+}
+
+#[test]
+fn a_slice_that_is_about_to_end_is_replaced_though_more_is_left_of_it() {
+    for (each_ms, requests) in [(100, 40), (4000, 1)] {
+        let (mut borrower, terms) = (with_slice(100), strict());
+        for request in 1..=requests {
+            assert!(passes(&mut borrower, &terms, 1, at(request * each_ms)));
+        }
+        let now = at(4000);
+        let asked = borrower.want(now, 1000).unwrap();
+        assert!(asked < borrower.left(now), "{asked}");
+        let old = borrower.granted(id(2), slice(asked), now, now);
+        assert_eq!(old, Some(Return { id: id(1), unused: 100 - requests }));
+        assert_eq!(borrower.left(now), asked);
+    }
+}
+
+#[test]
+fn a_slice_that_is_sent_back_pays_what_is_owed_and_is_not_asked_for_again() {
+    let (mut borrower, terms) = (with_slice(20), strict());
+    assert!(passes(&mut borrower, &terms, 5, at(3)));
+    assert!(!passes(&mut borrower, &terms, 16, at(3)));
+    borrower.debt = 4;
+    let rest = borrower.granted(id(2), slice(14), at(5), at(6));
+    assert_eq!(rest, Some(Return { id: id(2), unused: 10 }), "the debt is paid out of the new one");
+    assert_eq!((borrower.lease(), borrower.left(at(6)), borrower.debt()), (Some(id(1)), 15, 0));
+    assert!(!borrower.is_urgent(at(6)), "the lender gave what it could");
+    assert_eq!(borrower.want(at(6), 1000), None);
+    assert!(!passes(&mut borrower, &terms, 16, at(7)));
+    assert!(borrower.is_urgent(at(7)), "somebody has come in vain again");
+    // More than what is held, also after the debt.
+    borrower.debt = 4;
+    let old = borrower.granted(id(3), slice(20), at(7), at(8));
+    assert_eq!(old, Some(Return { id: id(1), unused: 15 }));
+    assert!(passes(&mut borrower, &terms, 16, at(8)));
 }
 
 #[test]
@@ -221,17 +336,17 @@ fn what_knows_nothing_can_be_forgotten() {
     borrower.granted(id(1), slice(1), at(0), at(0));
     assert!(!borrower.is_forgettable(at(60_000)), "it has something to return");
     assert_eq!(borrower.end(), Some(Return { id: id(1), unused: 0 }));
-    assert!(!borrower.is_forgettable(at(60_000)), "it has something to report");
-    assert_eq!(borrower.report(), 1);
     assert!(!borrower.is_forgettable(at(1000)), "somebody may come again");
     assert!(borrower.is_forgettable(at(60_000)));
 }
 
 fn any_borrower() -> impl Strategy<Value = Borrower> {
-    let numbers = (any::<[u32; 9]>(), any::<[u16; 2]>(), any::<[bool; 3]>());
-    (any::<[u8; 16]>(), 0..=(1_u64 << 48) - 1, numbers, 0..=MAX_BOOST).prop_map(
-        |(id, born, (numbers, [life_ms, seen_ms], [holds, refused, ran_dry]), boost)| {
-            let [a, b, spent, debt, rate, counted, since, remaining, reset_at] = numbers;
+    let moments = [0..=MAX_MOMENT, 0..=MAX_MOMENT];
+    let numbers = (any::<[u32; 7]>(), any::<[u16; 3]>(), any::<[bool; 3]>());
+    (any::<[u8; 16]>(), moments, numbers, 0..=MAX_BOOST).prop_map(
+        |(id, [born, reset_at], (numbers, shorts, [holds, refused, ran_dry]), boost)| {
+            let [a, b, rate, counted, since, remaining, short] = numbers;
+            let [life_ms, seen_ms, debt] = shorts;
             Borrower {
                 id: LeaseId(id),
                 holds,
@@ -240,17 +355,24 @@ fn any_borrower() -> impl Strategy<Value = Borrower> {
                 seen_ms,
                 granted: a.max(b),
                 left: a.min(b),
-                spent,
-                debt,
+                debt: u32::from(debt),
                 demand: Demand { rate, counted, since },
                 remaining,
-                reset_at,
+                reset_at: UnixMillis(reset_at),
                 refused,
                 ran_dry,
+                short,
                 boost,
             }
         },
     )
+}
+
+#[test]
+fn what_may_be_owed_fits_its_bytes() {
+    let borrower = Borrower::owing(u64::MAX);
+    assert_eq!(borrower.debt(), u64::from(MAX_ALLOWANCE));
+    assert_eq!(Borrower::decode(&borrower.encode()), borrower);
 }
 
 proptest! {

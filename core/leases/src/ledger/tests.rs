@@ -100,12 +100,37 @@ fn a_lease_that_ends_frees_the_cap_and_credits_nothing_by_itself() {
 #[test]
 fn no_lease_outlives_its_fixed_window() {
     let mut lender = lender(Algorithm::FixedWindow);
-    assert_eq!(lender.lend(1, 50, 57_000).life_ms, 3000);
+    let last = lender.lend(1, 50, 57_000);
+    assert_eq!((last.life_ms, last.reset_ms), (3000, 3000));
     let too_late = lender.lend(2, 50, 59_800);
-    assert_eq!((too_late.granted, too_late.remaining), (0, 950));
+    assert_eq!((too_late.granted, too_late.remaining, too_late.reset_ms), (0, 950, 200));
     assert_eq!(lender.remaining(59_900), 950, "what nobody could spend is not debited");
     assert_eq!(lender.give_back(1, 50, 60_100), 0, "its window is over");
     assert_eq!(lender.remaining(60_100), 1000);
+}
+
+#[test]
+fn when_there_is_room_again_is_told_to_the_millisecond() {
+    for (algorithm, lent, used_up) in [
+        (Algorithm::FixedWindow, 58_766, 58_666),
+        // A thousandth of what counts has to slide out, in the next window.
+        (Algorithm::SlidingWindow, 58_766, 58_726),
+        (Algorithm::SlidingLog, 60_000, 59_900),
+        // A token comes back every 60 ms: after 100 of them, two thirds of the second one.
+        (Algorithm::TokenBucket, 360, 20),
+        (Algorithm::Gcra, 360, 20),
+    ] {
+        let mut lender = lender(algorithm);
+        let grant = lender.lend(1, 6, 1234);
+        assert_eq!((grant.granted, grant.reset_ms), (6, lent), "{algorithm:?}");
+        assert_eq!(lender.lend(1, 6, 1244).reset_ms, lent - 10, "{algorithm:?}: again");
+        let now = UnixMillis(MINUTE + 1334);
+        let room = lender.remaining(1334);
+        assert!(lender.spec.take(&mut lender.state, room, now).allowed);
+        let nothing = lender.lend(2, 1, 1334);
+        let told = (nothing.granted, nothing.remaining, nothing.reset_ms);
+        assert_eq!(told, (0, 0, used_up), "{algorithm:?}");
+    }
 }
 
 #[test]

@@ -186,8 +186,9 @@ fn grants_are_those_of_the_core() {
         let earlier = UnixMillis(NOW.0 - 1000);
         let (mut state, mut ledger) = (spec.fresh(earlier), Ledger::default());
         spec.add(&mut state, 3, earlier);
-        // A slice, the same again, another one, one too many.
-        for (id, asked) in [(1, 4), (1, 4), (2, 9), (3, 0)] {
+        // A slice, the same again, another one, nothing; all that is left, and one too many.
+        let mut resets = Vec::new();
+        for (id, asked) in [(1, 4), (1, 4), (2, 9), (3, 0), (4, 9), (5, 9)] {
             assert!(spec.fits(&mut state, 0, NOW));
             let before = (numbers(&state), ledger.outstanding(NOW));
             let ask = Ask { id: LeaseId([id; 16]), asked };
@@ -197,7 +198,18 @@ fn grants_are_those_of_the_core() {
             let head = head.map(|number| i64::try_from(number).unwrap());
             let said = answer(&[head.to_vec(), before.0].concat());
             assert_eq!(grant(spec, &said), Some(expected), "{algorithm:?} {id}");
+            resets.push((expected.remaining, expected.reset_ms));
         }
+        assert_eq!(resets.first().map(|(remaining, _)| *remaining), Some(3), "{algorithm:?}");
+        let [.., last] = resets.as_slice() else { panic!("six answers") };
+        // Into a bucket one comes back every 6 s, and of the next 1 s has passed.
+        let used_up = match algorithm {
+            Algorithm::FixedWindow => 7655,
+            Algorithm::SlidingWindow => 7655 + 6000,
+            Algorithm::SlidingLog => 59_000,
+            Algorithm::TokenBucket | Algorithm::Gcra => 5000,
+        };
+        assert_eq!(*last, (0, used_up), "{algorithm:?}: to the millisecond");
         assert_eq!(grant(spec, &answer(&[now(), 0, 0, 0])), None, "{algorithm:?}: cut off");
         assert_eq!(grant(spec, &Value::Okay), None);
     }

@@ -1,4 +1,5 @@
 use postern_circuit::Settings;
+use postern_leases::ledger::LATE_MS;
 use postern_leases::{Ask, Start, Terms};
 use postern_limits::{InFlight, Rate};
 
