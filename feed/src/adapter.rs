@@ -89,7 +89,7 @@ impl Feed for FeedService {
             Err(error) => Err(lender.unreadable(error)),
         };
         match answered {
-            Ok(lent) => Ok(Response::new(lending::write(&lent))),
+            Ok(lent) => Ok(Response::new(lending::write(lent))),
             Err(refusal) => {
                 tracing::debug!(%peer, %refusal, "nothing is lent");
                 Err(lending::refuse(&refusal))

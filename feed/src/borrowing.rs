@@ -14,13 +14,11 @@ const MOST_AT_ONCE: usize = 256;
 /// Both together.
 pub(crate) const MOST_IN_ALL: u64 = 512;
 
-/// What slices are cut from, in the words of the document that the asker runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What slices are cut from. It means the same whichever document the asker runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeasedKey {
-    /// The limit's name.
-    pub limit: String,
-    /// The number of its allowance.
-    pub allowance: u32,
+    /// The limit and its numbers, see [`postern_limits::key::stamp`].
+    pub stamp: u64,
     /// What the limit counts a request under.
     pub key: LimitKey,
 }
@@ -109,6 +107,8 @@ pub struct Lent {
     pub returned: Vec<LeaseId>,
     /// When to come back.
     pub next: Duration,
+    /// Digest of the document that this server runs.
+    pub document_digest: String,
 }
 
 impl Lent {
@@ -162,13 +162,9 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        let of = LeasedKey {
-            limit: "per-user".to_owned(),
-            allowance: 0,
-            key: LimitKey { owner: 1, hash: [1; 16] },
-        };
-        let ask = |asked| (of.clone(), Ask { id: LeaseId([1; 16]), asked });
-        let back = || (of.clone(), Return { id: LeaseId([1; 16]), unused: 0 });
+        let of = LeasedKey { stamp: 7, key: LimitKey { owner: 1, hash: [1; 16] } };
+        let ask = |asked| (of, Ask { id: LeaseId([1; 16]), asked });
+        let back = || (of, Return { id: LeaseId([1; 16]), unused: 0 });
         let borrowing = || Borrowing {
             workload: "payments".to_owned(),
             envoy_id: "a".to_owned(),

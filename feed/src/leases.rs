@@ -2,8 +2,8 @@
 //!
 //! How much is lent is the store's to say ([`postern_leases`]). Whose requests a key stands for is
 //! the asker's word: it sees them, and nobody else does. So a key is bound to the limit and the
-//! numbers that it is named with ([`postern_store::LimitKey::leased`]): whatever a peer makes up,
-//! it draws on leases of that limit alone, and not on what other limits count.
+//! numbers whose stamp it is named with ([`postern_store::LimitKey::leased`]): whatever a peer makes
+//! up, it draws on leases of that limit alone, and not on what other limits count.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +26,9 @@ const AWAY_PAUSE: Duration = Duration::from_millis(250);
 
 /// What the document in use leases.
 pub trait LeasedLimits: Send + Sync {
-    /// What a limit lends of its allowance of that number; none where there is no such limit, it
-    /// is not leased, it has not so many, or everything passes.
-    fn find(&self, limit: &str, allowance: u32) -> Option<Leased>;
+    /// What is leased under this [`stamp`](postern_limits::key::stamp): of one limit, one of the
+    /// rates that it allows. None where the document leases no such thing.
+    fn find(&self, stamp: u64) -> Option<Leased>;
 }
 
 /// What is lent, and how.
@@ -44,6 +44,8 @@ pub struct Leased {
 pub struct LenderParts {
     /// What there is to lend.
     pub limits: Arc<dyn LeasedLimits>,
+    /// Digest of the document in use.
+    pub document_digest: Arc<dyn Fn() -> String + Send + Sync>,
     /// Who lends.
     pub store: Arc<dyn VolatileStore>,
     /// Who may ask for what.
@@ -119,6 +121,8 @@ impl Lender {
             self.parts.metrics.quota_refused(Counted::Leases);
             BorrowRefusal::OverQuota { next_poll: self.turned_away(pause) }
         })?;
+        let document_digest = (self.parts.document_digest)();
+        self.parts.metrics.document(document_digest == borrowing.document_digest);
         // First, so that its room under the cap is there for what is asked.
         let returned = self.take_back(&borrowing.returns, now.wall).await;
         let leases = self.lend(&borrowing.asks, now.wall).await;
@@ -130,7 +134,8 @@ impl Lender {
             let (envoy, document) = (&borrowing.envoy_id, &borrowing.document_digest);
             tracing::debug!(%peer, envoy, document, "what an Envoy borrows from is not leased here");
         }
-        Ok(Lent { leases, returned, next: self.jitter.around(self.interval) })
+        let next = self.jitter.around(self.interval);
+        Ok(Lent { leases, returned, next, document_digest })
     }
 
     /// What need not be given back again: also what this document does not lease, because there
@@ -169,13 +174,13 @@ impl Lender {
     }
 
     fn slice(&self, of: &LeasedKey, ask: Ask) -> Option<LendAsk> {
-        let Leased { spec, terms } = self.parts.limits.find(&of.limit, of.allowance)?;
-        Some(LendAsk { key: of.key.leased(&of.limit, spec), spec, terms, ask })
+        let Leased { spec, terms } = self.parts.limits.find(of.stamp)?;
+        Some(LendAsk { key: of.key.leased(of.stamp), spec, terms, ask })
     }
 
     fn credit(&self, of: &LeasedKey, back: Return) -> Option<TakeBack> {
-        let Leased { spec, .. } = self.parts.limits.find(&of.limit, of.allowance)?;
-        let key = of.key.leased(&of.limit, spec);
+        let Leased { spec, .. } = self.parts.limits.find(of.stamp)?;
+        let key = of.key.leased(of.stamp);
         Some(TakeBack { key, spec, id: back.id, unused: back.unused })
     }
 

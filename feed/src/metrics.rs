@@ -147,7 +147,7 @@ impl Metrics {
             )?,
             documents: vector(
                 "postern_feed_documents_total",
-                "Exchanges by whether the Envoy runs the server's document",
+                "Exchanges and calls for slices by whether the Envoy runs the server's document",
                 "document",
             )?,
             quota_refusals: vector(

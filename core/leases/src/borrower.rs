@@ -327,6 +327,12 @@ impl Borrower {
     }
 
     fn status(&self, spec: Spec, passed: bool, now: UnixMillis) -> RateLimitStatus {
+        if passed && self.reset_at.0 == 0 {
+            // Nobody has said anything yet: as if nobody else was there.
+            let fresh = spec.status(&spec.fresh(now), 0, now);
+            let remaining = fresh.remaining.saturating_sub(u64::from(self.debt));
+            return RateLimitStatus { remaining, ..fresh };
+        }
         let limit = spec.capacity();
         let told = self.reset_at.millis_since(now).div_ceil(1000);
         let held = self.left(now).saturating_add(u64::from(self.remaining)).min(limit);

@@ -10,11 +10,11 @@ use crate::borrowing::{BorrowError, BorrowRefusal, Borrowing, Lease, LeasedKey, 
 
 pub(super) fn read(request: BorrowRequest) -> Result<Borrowing, BorrowError> {
     let returns = request.returns.into_iter().map(|back| {
-        let of = leased_key(back.limit, back.allowance, back.owner, &back.key)?;
+        let of = leased_key(back.stamp, back.owner, &back.key)?;
         Ok((of, Return { id: LeaseId(bytes(&back.id)?), unused: back.unused }))
     });
     let asks = request.asks.into_iter().map(|ask| {
-        let of = leased_key(ask.limit, ask.allowance, ask.owner, &ask.key)?;
+        let of = leased_key(ask.stamp, ask.owner, &ask.key)?;
         Ok((of, Ask { id: LeaseId(bytes(&ask.id)?), asked: ask.asked }))
     });
     Ok(Borrowing {
@@ -26,24 +26,20 @@ pub(super) fn read(request: BorrowRequest) -> Result<Borrowing, BorrowError> {
     })
 }
 
-fn leased_key(
-    limit: String,
-    allowance: u32,
-    owner: u64,
-    hash: &[u8],
-) -> Result<LeasedKey, BorrowError> {
-    Ok(LeasedKey { limit, allowance, key: LimitKey { owner, hash: bytes(hash)? } })
+fn leased_key(stamp: u64, owner: u64, hash: &[u8]) -> Result<LeasedKey, BorrowError> {
+    Ok(LeasedKey { stamp, key: LimitKey { owner, hash: bytes(hash)? } })
 }
 
 fn bytes(bytes: &[u8]) -> Result<[u8; 16], BorrowError> {
     bytes.try_into().map_err(|_| BorrowError::Bytes)
 }
 
-pub(super) fn write(lent: &Lent) -> BorrowResponse {
+pub(super) fn write(lent: Lent) -> BorrowResponse {
     BorrowResponse {
         grants: lent.leases.iter().map(write_lease).collect(),
         next_ms: u32::try_from(lent.next.as_millis()).unwrap_or(u32::MAX),
         returned: lent.returned.iter().map(|id| id.0.to_vec()).collect(),
+        document_digest: lent.document_digest,
     }
 }
 

@@ -12,7 +12,7 @@ use tonic::transport::{Channel, Server};
 
 use super::*;
 use crate::settings::Settings;
-use crate::testing::lending::LendingRig;
+use crate::testing::lending::{LendingRig, stamp_of};
 use crate::testing::{FakeSource, Rig};
 use crate::trust::{FeedCredential, ForwardedClientCert};
 
@@ -136,6 +136,7 @@ async fn slices_go_there_and_back() {
     assert_eq!((grant.life_ms, grant.remaining), (5_000, 970));
     assert_eq!((unknown.id.as_slice(), unknown.granted, unknown.unknown), (&[2; 16][..], 0, true));
     assert!(answer.next_ms >= 900 && answer.next_ms <= 1_100 && answer.returned.is_empty());
+    assert_eq!(answer.document_digest, "document");
 
     let answer = client.borrow(borrow(vec![lease_return(1, 12)], Vec::new())).await.unwrap();
     let answer = answer.into_inner();
@@ -189,11 +190,9 @@ async fn nothing_is_lent_to_who_has_not_proved_who_it_is_or_asks_badly() {
 async fn the_longest_call_is_read() {
     let rig = LendingRig::new(&Settings::default());
     let mut client = connect_to(lending(&rig, Trust::default())).await;
-    let limit = "l".repeat(63);
     let ask =
-        LeaseAsk { allowance: u32::MAX, owner: u64::MAX, asked: u64::MAX, ..lease_ask(1, &limit) };
-    let back =
-        LeaseReturn { limit, allowance: u32::MAX, owner: u64::MAX, ..lease_return(1, u64::MAX) };
+        LeaseAsk { stamp: u64::MAX, owner: u64::MAX, asked: u64::MAX, ..lease_ask(1, "other") };
+    let back = LeaseReturn { stamp: u64::MAX, owner: u64::MAX, ..lease_return(1, u64::MAX) };
     let longest = BorrowRequest {
         envoy_id: "e".repeat(512),
         document_digest: "d".repeat(128),
@@ -231,13 +230,13 @@ fn borrow(returns: Vec<LeaseReturn>, asks: Vec<LeaseAsk>) -> BorrowRequest {
 }
 
 fn lease_ask(id: u8, limit: &str) -> LeaseAsk {
-    let limit = limit.to_owned();
-    LeaseAsk { id: vec![id; 16], limit, allowance: 0, owner: 1, key: vec![1; 16], asked: 30 }
+    let stamp = stamp_of(limit, "1000/1m");
+    LeaseAsk { id: vec![id; 16], stamp, owner: 1, key: vec![1; 16], asked: 30 }
 }
 
 fn lease_return(id: u8, unused: u64) -> LeaseReturn {
-    let limit = "per-user".to_owned();
-    LeaseReturn { id: vec![id; 16], limit, allowance: 0, owner: 1, key: vec![1; 16], unused }
+    let stamp = stamp_of("per-user", "1000/1m");
+    LeaseReturn { id: vec![id; 16], stamp, owner: 1, key: vec![1; 16], unused }
 }
 
 #[test]

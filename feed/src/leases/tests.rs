@@ -1,20 +1,20 @@
 use super::*;
 use crate::settings::{Quota, Quotas};
-use crate::testing::lending::{LendingRig, leased};
+use crate::testing::lending::{LendingRig, leased, stamp_of};
 use postern_store::LimitKey;
 use postern_store::volatile::Take;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const PEER: PeerIdentity = PeerIdentity::Loopback;
 
-fn of(limit: &str, allowance: u32, key: u8) -> LeasedKey {
+fn of(limit: &str, rate: &str, key: u8) -> LeasedKey {
     let key = LimitKey { owner: key.into(), hash: [key; 16] };
-    LeasedKey { limit: limit.to_owned(), allowance, key }
+    LeasedKey { stamp: stamp_of(limit, rate), key }
 }
 
 /// The usual key.
 fn alice() -> LeasedKey {
-    of("per-user", 0, 1)
+    of("per-user", "1000/1m", 1)
 }
 
 fn ask(of: LeasedKey, id: u8, asked: u64) -> (LeasedKey, Ask) {
@@ -86,32 +86,52 @@ async fn a_call_that_is_repeated_does_nothing_new() {
 #[tokio::test(start_paused = true)]
 async fn what_is_not_leased_here_is_said_to_be_unknown_and_the_store_is_not_asked() {
     let rig = LendingRig::new(&Settings::default());
-    let strange = [of("per-user", 2, 1), of("per-ip", 1, 1), of("other", 0, 1)];
-    let asks = (1..).zip(&strange).map(|(id, of)| ask(of.clone(), id, 10));
-    let returns = (1..).zip(&strange).map(|(id, of)| back(of.clone(), id, 10));
+    let other = of("other", "1000/1m", 1);
+    let strange = [of("per-user", "3000/1m", 1), of("per-ip", "2000/1m", 1), other];
+    let asks = (1..).zip(strange).map(|(id, of)| ask(of, id, 10));
+    let returns = (1..).zip(strange).map(|(id, of)| back(of, id, 10));
     let answer = rig.lender.borrow(&PEER, &borrowing(returns, asks)).await.unwrap();
     assert_eq!(lent(&answer), [(1, None), (2, None), (3, None)]);
     assert_eq!(answer.returned, [1, 2, 3].map(|id| LeaseId([id; 16])), "not to be sent again");
     assert_eq!(rig.store.asked(), 0);
     assert_eq!(rig.metric("postern_feed_leases_total{outcome=\"refused\""), 3.0);
 
-    let mixed = [ask(of("other", 0, 1), 4, 10), ask(alice(), 5, 10), ask(of("other", 0, 1), 6, 10)];
+    let mixed = [ask(other, 4, 10), ask(alice(), 5, 10), ask(other, 6, 10)];
     let answer = rig.lender.borrow(&PEER, &borrowing([], mixed)).await.unwrap();
     assert_eq!(lent(&answer), [(4, None), (5, Some(10)), (6, None)]);
 }
 
 #[tokio::test(start_paused = true)]
+async fn whether_an_envoy_runs_another_document_is_counted_and_told() {
+    let rig = LendingRig::new(&Settings::default());
+    for (document, times) in [("document", 2), ("other", 1)] {
+        for id in 0..times {
+            let call = borrowing([], [ask(alice(), id + 1, 1)]);
+            let call = Borrowing { document_digest: document.to_owned(), ..call };
+            let answer = rig.lender.borrow(&PEER, &call).await.unwrap();
+            assert_eq!(lent(&answer), [(id + 1, Some(1))], "{document}: it is lent all the same");
+            assert_eq!(answer.document_digest, "document");
+        }
+    }
+    for (document, times) in [("same", 2.0), ("other", 1.0)] {
+        let name = format!("postern_feed_documents_total{{document=\"{document}\"");
+        assert_eq!(rig.metric(&name), times, "{document}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_reaches_the_leases_of_one_limit_and_nothing_else() {
     let rig = LendingRig::new(&Settings::default());
-    let named = [("per-user", 0, 900), ("per-user", 1, 1_900), ("per-ip", 0, 900)];
-    for (id, (limit, allowance, remaining)) in (1..).zip(named) {
-        let call = borrowing([], [ask(of(limit, allowance, 7), id, 100)]);
+    let named =
+        [("per-user", "1000/1m", 900), ("per-user", "2000/1m", 1_900), ("per-ip", "1000/1m", 900)];
+    for (id, (limit, rate, remaining)) in (1..).zip(named) {
+        let call = borrowing([], [ask(of(limit, rate, 7), id, 100)]);
         let answer = rig.lender.borrow(&PEER, &call).await.unwrap();
         let grant = answer.leases[0].grant.unwrap();
-        assert_eq!((grant.granted, grant.remaining), (100, remaining), "{limit} {allowance}");
+        assert_eq!((grant.granted, grant.remaining), (100, remaining), "{limit} {rate}");
     }
     // An exact limit may count under what a peer has named.
-    let (key, now) = (of("per-user", 0, 7).key, rig.clock.now().wall);
+    let (key, now) = (of("per-user", "1000/1m", 7).key, rig.clock.now().wall);
     let take = Take::Rate { spec: leased("1000/1m").spec, cost: 0 };
     assert_eq!(rig.store.memory.inspect(key, take, now).await, Ok(None));
 }
@@ -119,7 +139,7 @@ async fn a_key_reaches_the_leases_of_one_limit_and_nothing_else() {
 #[tokio::test(start_paused = true)]
 async fn what_a_part_of_the_store_cannot_answer_is_left_out() {
     let rig = LendingRig::new(&Settings::default());
-    let bob = || of("per-user", 0, 2);
+    let bob = || of("per-user", "1000/1m", 2);
     let call = || {
         let returns = [back(alice(), 8, 10), back(bob(), 9, 10)];
         borrowing(returns, [ask(bob(), 1, 10), ask(alice(), 2, 10), ask(bob(), 3, 10)])

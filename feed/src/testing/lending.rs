@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use postern_circuit::Circuit;
 use postern_leases::{Grant, Start, Terms};
+use postern_limits::key::stamp;
 use postern_limits::{Algorithm, Anchor, Rate, Spec};
 use postern_request::UnixMillis;
 use postern_store::volatile::{
@@ -136,17 +137,22 @@ impl VolatileStore for PartedStore {
     }
 }
 
-/// `per-user` has two allowances, `per-ip` has one.
+/// Two rates of one limit, and one of another.
+const LEASED: [(&str, &str); 3] =
+    [("per-user", "1000/1m"), ("per-user", "2000/1m"), ("per-ip", "1000/1m")];
+
 struct Limits;
 
 impl LeasedLimits for Limits {
-    fn find(&self, limit: &str, allowance: u32) -> Option<Leased> {
-        match (limit, allowance) {
-            ("per-user" | "per-ip", 0) => Some(leased("1000/1m")),
-            ("per-user", 1) => Some(leased("2000/1m")),
-            _ => None,
-        }
+    fn find(&self, stamp: u64) -> Option<Leased> {
+        let found = LEASED.iter().find(|(limit, rate)| stamp_of(limit, rate) == stamp);
+        found.map(|(_, rate)| leased(rate))
     }
+}
+
+/// What a rate of a limit is known by, leased or not.
+pub(crate) fn stamp_of(limit: &str, rate: &str) -> u64 {
+    stamp(limit, leased(rate).spec)
 }
 
 /// A fifth of it may be out, for five seconds.
@@ -175,6 +181,7 @@ impl LendingRig {
         let store = Arc::new(PartedStore::default());
         let parts = LenderParts {
             limits: Arc::new(Limits),
+            document_digest: Arc::new(|| "document".to_owned()),
             store: Arc::clone(&store) as Arc<dyn VolatileStore>,
             peers: Arc::new(Anybody),
             clock: read,

@@ -63,7 +63,7 @@ pub(crate) const NAMES: &[&str] = &[
     "postern_filter_lease_fallback_total",
 ];
 
-/// Gauges, in the order of `FeedLink::gauges`: of the feed alone, and 0 where there is none.
+/// Gauges, in the order of `FeedLink::gauges`, and 0 where there is no feed.
 pub(crate) const GAUGES: &[&str] = &[
     "postern_filter_feed_staleness_ms",
     "postern_filter_feed_records",

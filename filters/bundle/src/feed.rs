@@ -143,18 +143,21 @@ impl FeedLink {
         })
     }
 
-    /// In the order of their names; none where nobody asks. Without anything heard yet it is as old
-    /// as this VM.
-    pub(crate) fn gauges(&self) -> Vec<Option<u64>> {
+    /// In the order of their names. Without anything heard yet it is as old as this VM.
+    ///
+    /// `lender_differs`: whether whoever lends runs another document. Where nobody asks what is
+    /// new, nothing else tells of that.
+    pub(crate) fn gauges(&self, lender_differs: Option<bool>) -> Vec<Option<u64>> {
+        let differs = self.feed.document_digest().map(|digest| digest != self.digest);
+        let differs = differs.or(lender_differs).map(u64::from);
         if !self.is_heard {
-            return Vec::new();
+            return vec![None, None, differs];
         }
         let age_ms = self.feed.age_ms();
-        let differs = self.feed.document_digest().map(|digest| digest != self.digest);
         vec![
             Some(age_ms.unwrap_or(self.ticks.saturating_mul(TICK_MS))),
             Some(u64::from(self.feed.records())),
-            differs.map(u64::from),
+            differs,
         ]
     }
 }

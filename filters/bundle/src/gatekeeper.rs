@@ -43,7 +43,7 @@ pub struct Gatekeeper {
     id_counter: u64,
     /// What the server tells, and which VM speaks to it; none where the document needs no server.
     feed: Option<FeedLink>,
-    /// Slices of limits; none where the document leases none.
+    /// Slices of limits; none where the document needs no server.
     leases: Option<LeaseLink>,
     /// Whether upstreams' responses arrive without the headers that are written here.
     clean_responses: bool,

@@ -9,41 +9,41 @@ use postern_leases::{Ask, Borrower, ENCODED_BYTES, Grant, LeaseId, Return};
 use postern_request::UnixMillis;
 
 /// What an entry takes: the fields of [`Entry`] in their order, little-endian.
-pub(crate) const ENTRY_BYTES: usize = 104 + ENCODED_BYTES;
+pub(crate) const ENTRY_BYTES: usize = 118 + ENCODED_BYTES;
 
 /// How often the server is asked, where nothing is urgent.
 pub(crate) const POLL_MS: u64 = 1_000;
 /// A key of which nothing was to be had is not asked for again within this time, however urgent
-/// it seems: a little less than from one poll to the next.
-const AGAIN_MS: u64 = 750;
+/// it seems: a little less than from one poll to the next. The exception is a limit that says when
+/// there is more: see [`Entry::answered`].
+const AGAIN_MS: u16 = 750;
+/// And not within this time, whatever the limit says: a tick or less.
+const LEAST_AGAIN_MS: u16 = 50;
 
 /// The server does not lease this at all: leases cannot be had, and no waiting makes it so.
 const NEVER_LEASED: UnixMillis = UnixMillis(1);
 const NONE: UnixMillis = UnixMillis(0);
 
-/// What slices of a key are cut from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Source {
-    /// The document whose numbers these are; two may be in use.
-    pub(crate) document: u32,
-    /// The place of the limit among those that it leases.
-    pub(crate) limit: u16,
-    pub(crate) allowance: u16,
-}
-
-/// One key.
+/// One key. It says all that it takes to ask for it, so that the elected worker need not know its
+/// limit: workers of two documents may be in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Entry {
     pub(crate) fingerprint: u64,
     /// As stores know the key, see [`postern_limits::key::hashed`].
     pub(crate) owner: u64,
     pub(crate) key: [u8; 16],
-    pub(crate) source: Source,
+    /// What slices of it are cut from, see [`postern_limits::key::stamp`]. The key holds the same
+    /// name and numbers.
+    pub(crate) stamp: u64,
+    /// How long they live, as the document says whose worker used the key last.
+    pub(crate) life_ms: u32,
     /// What the server is asked for.
     pub(crate) question: Option<Ask>,
-    /// When the question was sent for the first time; without one, when the last was answered
-    /// with nothing.
-    pub(crate) asked_at: UnixMillis,
+    /// When the question was sent for the first time.
+    asked_at: UnixMillis,
+    /// When a question last brought no slice, and for how long none is asked since.
+    vain_at: UnixMillis,
+    pause_ms: u16,
     /// Since when questions wait for an answer, one after the other; zero where none does.
     lacks_since: UnixMillis,
     /// What the server has not heard of yet.
@@ -52,18 +52,20 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn new(fingerprint: u64, (owner, key): (u64, [u8; 16]), source: Source) -> Self {
-        Self { fingerprint, owner, key, source, ..Self::default() }
+    pub(crate) fn new(fingerprint: u64, (owner, key): (u64, [u8; 16]), stamp: u64) -> Self {
+        Self { fingerprint, owner, key, stamp, ..Self::default() }
     }
 
     /// How much to ask the server for, if it is time to.
     pub(crate) fn wants(&self, now: UnixMillis) -> Option<u64> {
-        let again_at = self.asked_at.0.saturating_add(AGAIN_MS);
-        let in_vain = now >= self.asked_at && now.0 < again_at;
-        if self.question.is_some() || in_vain {
+        if self.question.is_some() || self.was_in_vain_within(self.pause_ms, now) {
             return None;
         }
         self.borrower.want(now, POLL_MS)
+    }
+
+    fn was_in_vain_within(&self, millis: u16, now: UnixMillis) -> bool {
+        now >= self.vain_at && now.millis_since(self.vain_at) < u64::from(millis)
     }
 
     pub(crate) const fn ask(&mut self, ask: Ask, now: UnixMillis) {
@@ -83,7 +85,8 @@ impl Entry {
 
     /// Gives a question up that has waited for as long as its lease would have lived: by now
     /// nobody could spend it.
-    pub(crate) fn give_up_late(&mut self, life_ms: u64, now: UnixMillis) {
+    pub(crate) fn give_up_late(&mut self, now: UnixMillis) {
+        let life_ms = u64::from(self.life_ms);
         if now < self.asked_at || now.millis_since(self.asked_at) >= life_ms {
             self.give_up();
         }
@@ -92,28 +95,41 @@ impl Entry {
     /// Whatever was lent for the question goes back whole: no more than was asked for.
     fn give_up(&mut self) {
         if let Some(Ask { id, asked }) = self.question.take() {
-            self.asked_at = NONE;
             self.owe(Return { id, unused: asked });
         }
     }
 
     /// Takes an answer, once; none where the server does not lease this.
+    ///
+    /// Where it brings no slice to be spent, the key pauses, and no longer than until there is
+    /// more: a window that begins must not find it waiting for the rest of a pause. Once within
+    /// [`AGAIN_MS`], that is: a limit that has more all the time is not asked all the time.
     pub(crate) fn answered(&mut self, id: LeaseId, grant: Option<Grant>, now: UnixMillis) {
         let Some(ask) = self.question.filter(|ask| ask.id == id) else { return };
         self.question = None;
-        let sent = core::mem::replace(&mut self.asked_at, now);
         let Some(grant) = grant else {
             self.lacks_since = NEVER_LEASED;
+            self.pause(AGAIN_MS, now);
             return;
         };
         self.lacks_since = NONE;
         let grant = Grant { granted: grant.granted.min(ask.asked), ..grant };
-        if grant.granted > 0 {
-            self.asked_at = NONE;
-        }
-        if let Some(over) = self.borrower.granted(id, grant, sent, now) {
+        if let Some(over) = self.borrower.granted(id, grant, self.asked_at, now) {
             self.owe(over);
         }
+        if self.borrower.lease() == Some(id) {
+            self.pause_ms = 0;
+        } else if self.was_in_vain_within(AGAIN_MS, now) {
+            self.pause(AGAIN_MS, now);
+        } else {
+            let reset_ms = u16::try_from(grant.reset_ms).unwrap_or(AGAIN_MS);
+            self.pause(reset_ms.clamp(LEAST_AGAIN_MS, AGAIN_MS), now);
+        }
+    }
+
+    const fn pause(&mut self, millis: u16, now: UnixMillis) {
+        self.vain_at = now;
+        self.pause_ms = millis;
     }
 
     /// Whether the server has let this key wait for so long.
@@ -132,12 +148,15 @@ impl Entry {
         }
     }
 
-    /// The clock went back: nobody can say how old anything here is.
+    /// The clock went back: nobody can say how old anything here is, nor for how long what the
+    /// server has said holds.
     pub(crate) fn end(&mut self, now: UnixMillis) {
         if let Some(over) = self.borrower.end() {
             self.owe(over);
         }
+        self.borrower.forget_answer();
         self.give_up();
+        self.pause(0, NONE);
         self.lacks_since = self.lacks_since.min(now);
     }
 
@@ -158,28 +177,21 @@ impl Entry {
 
     /// Whether forgetting it loses nothing.
     pub(crate) fn is_forgettable(&self, now: UnixMillis) -> bool {
-        let mut borrower = self.borrower;
-        // Nobody is told how much passed.
-        let _ = borrower.report();
-        self.question.is_none() && self.owed.is_none() && borrower.is_forgettable(now)
+        self.question.is_none() && self.owed.is_none() && self.borrower.is_forgettable(now)
     }
 
-    /// Whether nobody comes any more and nothing is to be paid for: of a document whose limits
-    /// this worker cannot name, that has to do.
-    pub(crate) fn is_deserted(&self, now: UnixMillis) -> bool {
-        let mut rest = Self { question: None, owed: None, ..*self };
-        let _ = rest.borrower.end();
-        rest.is_forgettable(now)
-    }
-
-    /// How much would be lost with it. Whoever has a slice stays before whoever would like one:
-    /// a flood of new keys must not take slices away.
+    /// How much would be lost with it. Whoever has a slice stays before whoever has had one or
+    /// owes for one, these before whoever has asked for one, and these before whoever would like
+    /// to: a flood of new keys, of which each has asked soon, must not take slices away.
     pub(crate) fn worth(&self, now: UnixMillis) -> u8 {
+        let is_owed = self.owed.is_some() || self.borrower.lease().is_some();
         if self.is_forgettable(now) {
             0
-        } else if self.question.is_some() || self.borrower.lease().is_some() {
+        } else if self.borrower.left(now) > 0 {
+            4
+        } else if is_owed || self.borrower.debt() > 0 {
             3
-        } else if self.owed.is_some() || self.borrower.debt() > 0 {
+        } else if self.question.is_some() {
             2
         } else {
             1
@@ -192,13 +204,12 @@ impl Entry {
             fingerprint: number(&mut from),
             owner: number(&mut from),
             key: take(&mut from),
-            source: Source {
-                document: u32::from_le_bytes(take(&mut from)),
-                limit: u16::from_le_bytes(take(&mut from)),
-                allowance: u16::from_le_bytes(take(&mut from)),
-            },
+            stamp: number(&mut from),
+            life_ms: u32::from_le_bytes(take(&mut from)),
             question: lease(&mut from).map(|(id, asked)| Ask { id, asked }),
             asked_at: UnixMillis(number(&mut from)),
+            vain_at: UnixMillis(number(&mut from)),
+            pause_ms: u16::from_le_bytes(take(&mut from)),
             lacks_since: UnixMillis(number(&mut from)),
             owed: lease(&mut from).map(|(id, unused)| Return { id, unused }),
             borrower: Borrower::decode(from),
@@ -211,13 +222,14 @@ impl Entry {
         bytes.extend_from_slice(&self.fingerprint.to_le_bytes());
         bytes.extend_from_slice(&self.owner.to_le_bytes());
         bytes.extend_from_slice(&self.key);
-        bytes.extend_from_slice(&self.source.document.to_le_bytes());
-        bytes.extend_from_slice(&self.source.limit.to_le_bytes());
-        bytes.extend_from_slice(&self.source.allowance.to_le_bytes());
+        bytes.extend_from_slice(&self.stamp.to_le_bytes());
+        bytes.extend_from_slice(&self.life_ms.to_le_bytes());
         bytes.extend_from_slice(&question.0.0);
-        for number in [question.1, self.asked_at.0, self.lacks_since.0] {
+        for number in [question.1, self.asked_at.0, self.vain_at.0] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
+        bytes.extend_from_slice(&self.pause_ms.to_le_bytes());
+        bytes.extend_from_slice(&self.lacks_since.0.to_le_bytes());
         bytes.extend_from_slice(&owed.0.0);
         bytes.extend_from_slice(&owed.1.to_le_bytes());
         bytes.extend_from_slice(&self.borrower.encode());
@@ -242,106 +254,4 @@ fn lease(from: &mut &[u8]) -> Option<(LeaseId, u64)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
-    const ASK: Ask = Ask { id: LeaseId([1; 16]), asked: 10 };
-
-    fn later(ms: u64) -> UnixMillis {
-        UnixMillis(NOW.0 + ms)
-    }
-
-    fn grant(granted: u64) -> Option<Grant> {
-        Some(Grant { granted, life_ms: 5000, remaining: 500, reset_ms: 0 })
-    }
-
-    fn asking() -> Entry {
-        let mut entry = Entry::new(7, (8, [9; 16]), Source::default());
-        entry.ask(ASK, NOW);
-        entry
-    }
-
-    #[test]
-    fn a_question_is_answered_once() {
-        let mut entry = asking();
-        entry.answered(LeaseId([2; 16]), grant(10), later(3));
-        assert_eq!((entry.question, entry.borrower.lease()), (Some(ASK), None), "another's");
-        entry.answered(ASK.id, grant(99), later(3));
-        assert_eq!(entry.borrower.left(later(3)), 10, "no more than was asked for");
-        entry.answered(ASK.id, grant(10), later(4));
-        assert_eq!((entry.question, entry.owed, entry.borrower.left(later(4))), (None, None, 10));
-    }
-
-    #[test]
-    fn a_question_that_waited_too_long_goes_back_whole() {
-        for (now, given_up) in [(later(4999), false), (later(5000), true), (UnixMillis(5), true)] {
-            let mut entry = asking();
-            entry.give_up_late(5000, now);
-            let expected = given_up.then_some(Return { id: ASK.id, unused: 10 });
-            assert_eq!((entry.owed, entry.question.is_none()), (expected, given_up), "{now:?}");
-            entry.answered(ASK.id, grant(10), later(4000));
-            assert_eq!(entry.borrower.lease().is_none(), given_up, "{now:?}: its answer is late");
-        }
-    }
-
-    #[test]
-    fn what_is_not_answered_is_told_from_what_is_answered_with_nothing() {
-        let mut entry = asking();
-        assert!(!entry.lacks(3000, later(2999)) && entry.lacks(3000, later(3000)));
-        entry.give_up_late(5000, later(5000));
-        entry.ask(Ask { id: LeaseId([3; 16]), asked: 1 }, later(5000));
-        assert!(entry.lacks(3000, later(5001)), "a new question is no answer");
-        entry.answered(LeaseId([3; 16]), grant(0), later(5100));
-        assert!(!entry.lacks(3000, later(60_000)));
-        entry.ask(ASK, later(60_000));
-        entry.answered(ASK.id, None, later(60_001));
-        assert!(entry.lacks(3000, later(60_001)), "the server does not lease it");
-    }
-
-    #[test]
-    fn of_two_returns_the_larger_is_kept_until_it_was_heard() {
-        let mut entry = asking();
-        entry.answered(ASK.id, grant(4), NOW);
-        entry.ask(Ask { id: LeaseId([2; 16]), asked: 9 }, NOW);
-        entry.end(UnixMillis(NOW.0 - 1));
-        assert_eq!(entry.owed, Some(Return { id: LeaseId([2; 16]), unused: 9 }));
-        entry.returned(ASK.id);
-        assert!(entry.owed.is_some());
-        entry.returned(LeaseId([2; 16]));
-        assert_eq!(entry.owed, None);
-    }
-
-    proptest! {
-        #[test]
-        fn bytes_are_read_as_they_are_written(
-            bytes in prop::collection::vec(any::<u8>(), ENTRY_BYTES),
-        ) {
-            let entry = Entry::decode(bytes.first_chunk().unwrap());
-            let mut written = Vec::new();
-            entry.encode(&mut written);
-            prop_assert_eq!(written.len(), ENTRY_BYTES);
-            prop_assert_eq!(Entry::decode(written.first_chunk().unwrap()), entry);
-        }
-
-        #[test]
-        fn any_entry_and_clock_will_do(
-            bytes in prop::collection::vec(any::<u8>(), ENTRY_BYTES),
-            now in any::<u64>(),
-            life_ms in any::<u64>(),
-        ) {
-            let now = UnixMillis(now);
-            let mut entry = Entry::decode(bytes.first_chunk().unwrap());
-            entry.wants(now);
-            entry.lacks(life_ms, now);
-            entry.note_end(now);
-            entry.give_up_late(life_ms, now);
-            entry.ask(ASK, now);
-            entry.answered(ASK.id, grant(life_ms), now);
-            entry.worth(now);
-            entry.is_deserted(now);
-            entry.end(now);
-        }
-    }
-}
+mod tests;

@@ -19,7 +19,7 @@ pub(crate) fn patience_ms(terms: &Terms) -> u64 {
 /// What all workers know of the elected one's work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Head {
-    /// The latest that its clock has shown.
+    /// What its clock has shown last, all slices having been ended that were lent by a later one.
     pub(crate) latest: UnixMillis,
     /// For how long the server has answered none of its calls; zero where it has answered the
     /// last. Counted in ticks, which no clock hurries.

@@ -38,12 +38,16 @@ const LONGEST_PAUSE_MS: u64 = 60_000;
 #[derive(Debug)]
 pub(crate) struct Lead {
     watch: Watch,
+    /// See [`Head::latest`]. While some slots have not heard that the clock went back, it stays.
+    latest: UnixMillis,
     /// Slots that have not heard yet that the clock went back.
     to_end: SlotSet,
     /// See [`Head::failing_ms`].
     failing_ms: u64,
     /// A call was made, and none was answered since.
     waits: bool,
+    /// By the last answer: see [`crate::Leases::document_differs`].
+    document_differs: Option<bool>,
     call: Option<Call>,
     /// Ticks until the next poll.
     pause: u64,
@@ -95,9 +99,11 @@ impl Lead {
         let _ = watch.went_back(head.latest);
         Self {
             watch,
+            latest: head.latest,
             to_end: SlotSet::default(),
             failing_ms: head.failing_ms,
             waits: head.failing_ms > 0,
+            document_differs: None,
             call: None,
             pause: 0,
             failures: 0,
@@ -113,6 +119,15 @@ impl Lead {
         self.call.is_some()
     }
 
+    /// What all are told.
+    pub(crate) const fn head(&self) -> Head {
+        Head { latest: self.latest, failing_ms: self.failing_ms }
+    }
+
+    pub(crate) const fn document_differs(&self) -> Option<bool> {
+        self.document_differs
+    }
+
     /// Once a tick: the call to make now. There is one at a time.
     pub(crate) fn tick(
         &mut self,
@@ -125,7 +140,7 @@ impl Lead {
         if self.waits {
             self.failing_ms = self.failing_ms.saturating_add(stage.settings.tick_ms);
         }
-        Head { latest: now, failing_ms: self.failing_ms }.write(shared);
+        self.head().write(shared);
         self.pause = self.pause.saturating_sub(1);
         if let Some(call) = &mut self.call {
             call.ticks = call.ticks.saturating_add(1);
@@ -164,6 +179,9 @@ impl Lead {
             if cells.try_change(slot, end).is_some() {
                 self.to_end.remove(slot);
             }
+        }
+        if self.to_end.is_empty() {
+            self.latest = now;
         }
     }
 
@@ -207,7 +225,7 @@ impl Lead {
                 self.known.remove(slot);
             }
             for entry in &found.to_tell {
-                tell(stage, slot, entry, &mut request, &mut call);
+                tell(slot, entry, &mut request, &mut call);
             }
         }
         (request, call)
@@ -224,15 +242,22 @@ impl Lead {
         let Some(mut call) = self.call.take() else { return };
         self.look_at_clock(shared, now);
         (self.waits, self.failing_ms, self.failures) = (false, 0, 0);
-        Head { latest: now, failing_ms: 0 }.write(shared);
+        self.head().write(shared);
+        let document = &answer.document_digest;
+        self.document_differs = (!document.is_empty()).then(|| *document != stage.digest);
+        // What cannot be written down is told once more, and soon: it stands there as it was.
+        let mut unheard = Wanted { slots: SlotSet::default(), is_urgent: true };
         let mut cells = Cells::new(shared);
         for id in answer.returned.iter().take(MOST) {
             let Some(lease) = take(&mut call.returned, id) else { continue };
-            cells.change(lease.slot, |entries: &mut Entries| {
+            let written = cells.try_change(lease.slot, |entries: &mut Entries| {
                 if let Some(entry) = entries.get(lease.fingerprint) {
                     entry.returned(lease.id);
                 }
             });
+            if written.is_none() {
+                unheard.slots.insert(lease.slot);
+            }
         }
         for grant in answer.grants.iter().take(MOST) {
             let Some(lease) = take(&mut call.asked, &grant.id) else { continue };
@@ -243,11 +268,17 @@ impl Lead {
                 reset_ms: grant.reset_ms,
             };
             let granted = (!grant.unknown).then_some(granted);
-            cells.change(lease.slot, |entries: &mut Entries| {
+            let written = cells.try_change(lease.slot, |entries: &mut Entries| {
                 if let Some(entry) = entries.get(lease.fingerprint) {
                     entry.answered(lease.id, granted, now);
                 }
             });
+            if written.is_none() {
+                unheard.slots.insert(lease.slot);
+            }
+        }
+        if !unheard.slots.is_empty() {
+            self.wanted.add(&unheard);
         }
         self.poll_ms = u64::from(answer.next_ms).clamp(LEAST_POLL_MS, IDLE_MS);
         if call.is_busy {
@@ -289,9 +320,8 @@ fn take(leases: &mut Vec<Lease>, id: &[u8]) -> Option<Lease> {
 fn look_after(entries: &mut Entries, stage: &Stage, now: UnixMillis) -> Found {
     let mut to_tell = Vec::new();
     entries.0.retain_mut(|entry| {
-        let Some(life_ms) = stage.life_ms(entry.source) else { return !entry.is_deserted(now) };
         entry.note_end(now);
-        entry.give_up_late(life_ms, now);
+        entry.give_up_late(now);
         if let Some(asked) = entry.wants(now) {
             entry.ask(Ask { id: stage.draw(now), asked }, now);
         } else if entry.question.is_none() {
@@ -306,17 +336,14 @@ fn look_after(entries: &mut Entries, stage: &Stage, now: UnixMillis) -> Found {
 }
 
 /// Says what there is to say of a key.
-fn tell(stage: &Stage, slot: u32, entry: &Entry, request: &mut BorrowRequest, call: &mut Call) {
-    let Some(limit) = stage.limit(entry.source) else { return };
-    let allowance = u32::from(entry.source.allowance);
+fn tell(slot: u32, entry: &Entry, request: &mut BorrowRequest, call: &mut Call) {
     let lease = |id| Lease { slot, fingerprint: entry.fingerprint, id };
     if let Some(ask) = entry.question {
         call.is_busy |= ask.asked > entry.borrower.debt();
         call.asked.push(lease(ask.id));
         request.asks.push(LeaseAsk {
             id: ask.id.0.to_vec(),
-            limit: limit.name.clone(),
-            allowance,
+            stamp: entry.stamp,
             owner: entry.owner,
             key: entry.key.to_vec(),
             asked: ask.asked,
@@ -326,8 +353,7 @@ fn tell(stage: &Stage, slot: u32, entry: &Entry, request: &mut BorrowRequest, ca
         call.returned.push(lease(owed.id));
         request.returns.push(LeaseReturn {
             id: owed.id.0.to_vec(),
-            limit: limit.name.clone(),
-            allowance,
+            stamp: entry.stamp,
             owner: entry.owner,
             key: entry.key.to_vec(),
             unused: owed.unused,

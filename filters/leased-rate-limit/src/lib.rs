@@ -5,10 +5,14 @@
 //! slices in time, takes them over and returns what is left of them. The rules of lending are
 //! [`postern_leases`]'.
 //!
-//! What it needs of memory is bounded: 1,024 slots of four keys in shared data, a bitmap of slots
+//! What it needs of memory is bounded: 4,096 slots of four keys in shared data, a bitmap of slots
 //! that want something, and in the elected worker one call of 256 questions. A request that finds
 //! nothing waits for nobody: it is refused, or passes as the document says for when no leases can
 //! be had.
+//!
+//! Workers of two documents may be in one process for a while. A key says by itself what it is
+//! asked for with, so the elected worker sees to the keys of all of them, whether its own document
+//! leases anything or not.
 //!
 //! Deliberately absent: the host, and who is elected. Shared data is a port, calls are handed out
 //! to be sent.
@@ -83,7 +87,7 @@ impl Leases {
         seed: u128,
     ) -> Self {
         Self {
-            stage: Stage::new(settings, document, seed),
+            stage: Stage::new(settings, document.digest.clone(), seed),
             head: Head::read(shared),
             said: SlotSet::default(),
             said_urgently: SlotSet::default(),
@@ -114,8 +118,17 @@ impl Leases {
             return None;
         }
         let lead = self.lead.get_or_insert_with(|| Lead::new(head));
-        let request = lead.tick(&self.stage, shared, now)?;
-        framing::frame(&request)
+        let request = lead.tick(&self.stage, shared, now);
+        // What the others hear with their next tick.
+        self.head = lead.head();
+        framing::frame(&request?)
+    }
+
+    /// Whether the server that lends runs another document than this worker; none where this
+    /// worker has not asked it.
+    #[must_use]
+    pub fn document_differs(&self) -> Option<bool> {
+        self.lead.as_ref().and_then(Lead::document_differs)
     }
 
     /// What came of the last call.
@@ -136,7 +149,7 @@ impl Leases {
             Answered::Body(body) => match read(body) {
                 Some(answer) => {
                     lead.answered(&self.stage, shared, &answer, now);
-                    self.head = Head::read(shared);
+                    self.head = lead.head();
                     return Ok(());
                 }
                 None => (LeaseError::Malformed, None),

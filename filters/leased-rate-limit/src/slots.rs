@@ -120,13 +120,12 @@ fn bit(slot: u32) -> (usize, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::Source;
     use postern_leases::{Ask, Grant, LeaseId};
 
     const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 
     fn entry(fingerprint: u64) -> Entry {
-        Entry::new(fingerprint, (0, [0; 16]), Source::default())
+        Entry::new(fingerprint, (0, [0; 16]), 0)
     }
 
     /// Entries of which each would lose more than the one before.
@@ -140,8 +139,8 @@ mod tests {
             let _ = waiting.borrower.spend(spec, &terms, 1, NOW);
         }
         entries[2].ask(ask, NOW);
-        entries[2].end(NOW);
         entries[3].ask(ask, NOW);
+        entries[3].end(NOW);
         entries[4].ask(ask, NOW);
         entries[4].answered(ask.id, Some(grant), NOW);
         entries
@@ -150,12 +149,13 @@ mod tests {
     #[test]
     fn what_is_worth_least_makes_room() {
         let worths: Vec<u8> = ranked().iter().map(|entry| entry.worth(NOW)).collect();
-        assert_eq!(worths, [0, 1, 2, 3, 3]);
+        assert_eq!(worths, [0, 1, 2, 3, 4]);
         for (stored, gone, room) in [
             ([4, 3, 2, 1], 1, Room::Free),
             ([5, 4, 3, 2], 2, Room::Evicted),
             ([5, 4, 3, 5], 3, Room::Evicted),
             ([4, 5, 5, 4], 4, Room::Evicted),
+            ([5, 4, 5, 3], 3, Room::Evicted),
         ] {
             let of = |fingerprint: usize| ranked()[fingerprint - 1];
             let mut entries = Entries(stored.map(of).to_vec());
@@ -166,6 +166,27 @@ mod tests {
             let found: Vec<u64> = entries.0.iter().map(|entry| entry.fingerprint).collect();
             assert_eq!(found, left.iter().map(|one| *one as u64).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn a_slice_that_is_spent_or_over_is_worth_what_is_owed() {
+        let spent = |times: u32, now: UnixMillis| {
+            let mut entry = ranked()[4];
+            let spec = crate::tests::spec();
+            let terms = crate::tests::terms(postern_leases::Start::Strict);
+            for _ in 0..times {
+                let _ = entry.borrower.spend(spec, &terms, 1, now);
+            }
+            entry
+        };
+        let over = UnixMillis(NOW.0 + 4750);
+        let worths =
+            [(4, NOW), (5, NOW), (0, over)].map(|(times, now)| spent(times, now).worth(now));
+        assert_eq!(worths, [4, 3, 3]);
+        // Whoever asks for the next one loses no rank by that.
+        let mut busy = spent(0, NOW);
+        busy.ask(Ask { id: LeaseId([2; 16]), asked: 5 }, NOW);
+        assert_eq!(busy.worth(NOW), 4);
     }
 
     #[test]

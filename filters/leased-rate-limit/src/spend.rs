@@ -8,7 +8,7 @@ use postern_filter_shared_data::SharedData;
 use postern_filter_shared_data::cells::Cells;
 use postern_leases::{self as leases, Borrower, LeaseId, Terms};
 use postern_limits::Spec;
-use postern_limits::key::hashed;
+use postern_limits::key::{hashed, stamp};
 use postern_limits::slot::{Place, Room};
 use postern_request::{Denial, RateLimitStatus, UnixMillis};
 
@@ -18,6 +18,10 @@ use crate::slots::{self, Entries};
 use crate::stage::Stage;
 use crate::ticket::{Given, Spent, Ticket};
 use crate::{Leases, wanted};
+
+/// A worker's clock that is behind the elected one's by more than this has gone back: theirs is
+/// the same machine's, and the elected one looks at it every tick.
+const MOST_BEHIND_MS: u64 = 1_000;
 
 /// What the stage says of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -120,13 +124,17 @@ impl Leases {
         counted: &Counted<'_>,
         now: UnixMillis,
     ) -> Drawn {
+        if self.head.latest.millis_since(now) > MOST_BEHIND_MS {
+            // Until the elected worker has ended the slices, nobody can say how old they are.
+            return Drawn::nothing(held.spec);
+        }
         let fingerprint = held.place.fingerprint;
-        cells.change(slots::slot(held.place), |entries: &mut Entries| {
+        let drawn = cells.try_change(slots::slot(held.place), |entries: &mut Entries| {
             let (found, room) = entries.remove_or_make_room(fingerprint, now);
             let mut entry = found.unwrap_or_else(|| {
                 let owner = held.limit.owner_of(counted, &held.key);
-                let source = self.stage.source(held.limit, counted.principal);
-                let mut entry = Entry::new(fingerprint, hashed(&owner, &held.key), source);
+                let stamp = stamp(&held.limit.name, held.spec);
+                let mut entry = Entry::new(fingerprint, hashed(&owner, &held.key), stamp);
                 if room == Room::Evicted {
                     // It may have been forgotten itself a moment ago, with all that it owed: keys
                     // that take turns in a full slot must not pass on credit again and again.
@@ -134,11 +142,9 @@ impl Leases {
                 }
                 entry
             });
-            if !self.stage.knows(entry.source) {
-                // Another document has made it, or used it last. The key is the same all the
-                // same: it holds the limit's name and numbers.
-                entry.source = self.stage.source(held.limit, counted.principal);
-            }
+            // Another document's worker may have used it last: the key holds the limit's name and
+            // numbers, and not its terms.
+            entry.life_ms = u32::try_from(held.terms.life_ms()).unwrap_or(u32::MAX);
             let spent = entry.borrower.spend(held.spec, &held.terms, held.cost, now);
             let drawn = Drawn {
                 spent,
@@ -150,7 +156,9 @@ impl Leases {
             };
             entries.0.push(entry);
             drawn
-        })
+        });
+        // What could not be written has spent nothing, and must not pass.
+        drawn.unwrap_or_else(|| Drawn::nothing(held.spec))
     }
 
     /// What one limit says: where the caller stands, and what was given; or why not.
@@ -193,6 +201,26 @@ impl Leases {
         if !said.contains(slot) {
             said.insert(slot);
             wanted::want(shared, slot, is_urgent);
+        }
+    }
+}
+
+impl Drawn {
+    /// Nothing could be spent at this moment, whatever is there.
+    const fn nothing(spec: Spec) -> Self {
+        let status = RateLimitStatus {
+            limit: spec.capacity(),
+            remaining: 0,
+            reset_secs: 1,
+            window_secs: spec.rate().window_secs(),
+        };
+        Self {
+            spent: leases::Spent::Dry { status },
+            from: None,
+            wants: true,
+            is_urgent: true,
+            lacks: false,
+            room: Room::Free,
         }
     }
 }

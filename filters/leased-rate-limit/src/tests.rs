@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::entry::ENTRY_BYTES;
 use crate::slots::{Entries, SLOTS, WAYS};
-use postern_document::{Counted, from_json};
+use postern_document::{Allowance, Counted, LimitMode, from_json};
 use postern_filter_shared_data::Memory;
 use postern_filter_shared_data::cells::{Cell as _, key};
 use postern_leases::{Ask, LeaseId, Ledger, Start, Terms};
+use postern_limits::key::stamp;
+use postern_limits::slot::Place;
 use postern_limits::{Algorithm, Anchor, Rate, Spec, State};
 use postern_proto::feed::v1::{BorrowRequest, LeaseGrant};
 use postern_request::{HeaderView, address};
 
 mod calls;
+mod documents;
 mod failing;
 mod requests;
 mod whatever;
@@ -22,6 +25,8 @@ mod whatever;
 const START: u64 = 1_699_999_980_000;
 const TICK_MS: u64 = 100;
 const CLIENT: &str = "192.0.2.1";
+/// Writes that fail in a row, after which nobody tries again.
+const TOO_MANY: u32 = 33;
 
 static NO_HEADERS: Vec<(String, Vec<u8>)> = Vec::new();
 
@@ -58,13 +63,36 @@ fn strict() -> Document {
     gateway(&limit("l", STRICT, ""), r#""l""#)
 }
 
-/// A server whose clock is the true time.
-struct Server {
+/// A request of a client.
+fn counted(client: &str) -> Counted<'static> {
+    let headers: &dyn HeaderView = &NO_HEADERS;
+    Counted {
+        address: address::parse(client),
+        principal: None,
+        headers,
+        method: "GET",
+        authority: "a.test",
+        path: "/",
+    }
+}
+
+/// What a server lends of a limit, and how.
+struct Lends {
+    name: String,
     spec: Spec,
     terms: Terms,
-    keys: BTreeMap<(String, Vec<u8>), (State, Ledger)>,
+}
+
+/// A server whose clock is the true time.
+struct Server {
+    digest: String,
+    /// By stamp.
+    limits: BTreeMap<u64, Lends>,
+    keys: BTreeMap<(u64, Vec<u8>), (State, Ledger)>,
     /// A limit of which there is nothing.
     nothing_of: Option<&'static str>,
+    /// A limit of which as much is out as may be.
+    full: Option<&'static str>,
     /// A limit that is not leased here.
     unknown: Option<&'static str>,
     /// A limit whose part of the store does not answer.
@@ -75,47 +103,68 @@ struct Server {
 }
 
 impl Server {
-    fn new() -> Self {
-        Self {
-            spec: spec(),
-            terms: terms(Start::Strict),
+    fn new(document: &Document) -> Self {
+        let mut server = Self {
+            digest: document.digest.clone(),
+            limits: BTreeMap::new(),
             keys: BTreeMap::new(),
             nothing_of: None,
+            full: None,
             unknown: None,
             away: None,
             asked: Vec::new(),
             accounts: BTreeMap::new(),
+        };
+        server.lends(document);
+        server
+    }
+
+    /// Also what this document leases.
+    fn lends(&mut self, document: &Document) {
+        for limit in &document.limits {
+            let LimitMode::Leased { terms, .. } = limit.mode else { continue };
+            for allowance in limit.allowances() {
+                let Allowance::Rate(spec) = allowance else { continue };
+                let lends = Lends { name: limit.name.clone(), spec, terms };
+                self.limits.insert(stamp(&limit.name, spec), lends);
+            }
         }
     }
 
     fn answer(&mut self, request: &BorrowRequest, now: UnixMillis) -> BorrowResponse {
         assert!(request.asks.len() <= 256 && request.returns.len() <= 256);
         assert_eq!((request.workload.as_str(), request.envoy_id.as_str()), ("w", "e"));
-        let mut answer = BorrowResponse { next_ms: 1000, ..BorrowResponse::default() };
+        let document_digest = self.digest.clone();
+        let mut answer =
+            BorrowResponse { next_ms: 1000, document_digest, ..BorrowResponse::default() };
         for back in &request.returns {
-            if self.away == Some(back.limit.as_str()) {
+            if self.away == Some(self.name_of(back.stamp)) {
                 continue;
             }
-            let (state, ledger) = self.key(&back.limit, &back.key, now);
+            answer.returned.push(back.id.clone());
+            let Some((state, ledger, spec, _)) = self.key(back.stamp, &back.key, now) else {
+                continue;
+            };
             let id = LeaseId(back.id.as_slice().try_into().unwrap());
-            let credited = ledger.give_back(state, spec(), id, back.unused, now);
+            let credited = ledger.give_back(state, spec, id, back.unused, now);
             let (lent, sum) = self.accounts.entry(back.id.clone()).or_default();
             *sum += credited;
             assert!(*sum <= *lent, "credited beyond what was lent");
-            answer.returned.push(back.id.clone());
         }
         for ask in &request.asks {
             assert!(ask.asked > 0 && ask.key.len() == 16 && ask.id.len() == 16);
-            if self.away == Some(ask.limit.as_str()) {
+            let name = self.name_of(ask.stamp);
+            if self.away == Some(name) {
                 continue;
             }
             let mut grant = LeaseGrant { id: ask.id.clone(), ..LeaseGrant::default() };
-            grant.unknown = self.unknown == Some(ask.limit.as_str());
-            if self.nothing_of == Some(ask.limit.as_str()) {
+            if name.is_empty() || self.unknown == Some(name) {
+                grant.unknown = true;
+            } else if self.nothing_of == Some(name) {
                 grant.reset_ms = 30_000;
-            } else if !grant.unknown {
-                let (spec, terms) = (self.spec, self.terms);
-                let (state, ledger) = self.key(&ask.limit, &ask.key, now);
+            } else if self.full == Some(name) {
+                (grant.remaining, grant.reset_ms) = (500, 30_000);
+            } else if let Some((state, ledger, spec, terms)) = self.key(ask.stamp, &ask.key, now) {
                 let id = LeaseId(ask.id.as_slice().try_into().unwrap());
                 let live = ledger.live(now);
                 let lent = ledger.lend(state, spec, &terms, Ask { id, asked: ask.asked }, now);
@@ -134,11 +183,21 @@ impl Server {
         answer
     }
 
-    fn key(&mut self, limit: &str, key: &[u8], now: UnixMillis) -> (&mut State, &mut Ledger) {
-        let name = (limit.to_owned(), key.to_vec());
-        let fresh = || (spec().fresh(now), Ledger::default());
-        let (state, ledger) = self.keys.entry(name).or_insert_with(fresh);
-        (state, ledger)
+    /// Nothing where it is not leased here.
+    fn name_of(&self, stamp: u64) -> &str {
+        self.limits.get(&stamp).map_or("", |lends| lends.name.as_str())
+    }
+
+    fn key(
+        &mut self,
+        stamp: u64,
+        key: &[u8],
+        now: UnixMillis,
+    ) -> Option<(&mut State, &mut Ledger, Spec, Terms)> {
+        let Lends { spec, terms, .. } = *self.limits.get(&stamp)?;
+        let fresh = || (spec.fresh(now), Ledger::default());
+        let (state, ledger) = self.keys.entry((stamp, key.to_vec())).or_insert_with(fresh);
+        Some((state, ledger, spec, terms))
     }
 
     /// What all leases have taken and not given back.
@@ -160,8 +219,11 @@ enum Ends {
 
 struct Process {
     shared: Memory,
+    /// Of the workers that start from now on.
     document: Document,
     vms: Vec<Leases>,
+    /// What each of them runs.
+    documents: Vec<Document>,
     /// Who thinks that it is elected.
     elected: Vec<bool>,
     server: Server,
@@ -175,10 +237,11 @@ impl Process {
     fn new(document: Document, vms: usize) -> Self {
         let mut process = Self {
             shared: Memory::default(),
+            server: Server::new(&document),
             document,
             vms: Vec::new(),
+            documents: Vec::new(),
             elected: Vec::new(),
-            server: Server::new(),
             ends: Ends::Answered,
             now: START,
             behind_ms: 0,
@@ -193,6 +256,7 @@ impl Process {
         let (workload, envoy_id) = ("w".to_owned(), "e".to_owned());
         let settings = Settings { workload, envoy_id, vm, tick_ms: TICK_MS };
         self.vms.push(Leases::new(settings, &self.document, &self.shared, 7));
+        self.documents.push(self.document.clone());
         self.elected.push(false);
     }
 
@@ -206,17 +270,17 @@ impl Process {
     }
 
     fn ask(&mut self, vm: usize, client: &str) -> Verdict {
-        let headers: &dyn HeaderView = &NO_HEADERS;
-        let counted = Counted {
-            address: address::parse(client),
-            principal: None,
-            headers,
-            method: "GET",
-            authority: "a.test",
-            path: "/",
-        };
         let now = self.wall();
-        self.vms[vm].spend(&self.shared, &self.document.routes[0], &counted, now)
+        let route = &self.documents[vm].routes[0];
+        self.vms[vm].spend(&self.shared, route, &counted(client), now)
+    }
+
+    /// Where a client's key is.
+    fn place(&self, client: &str) -> Place {
+        let route = &self.documents[0].routes[0];
+        let limit = &route.leased_limits[0].limit;
+        let key = limit.key_of(route, &counted(client), limit.allowance);
+        self.vms[0].stage.place(&key)
     }
 
     /// Asks so many times and says how many passed.
@@ -227,6 +291,10 @@ impl Process {
     /// Every worker ticks once, and calls end at once.
     fn tick(&mut self) {
         self.now += TICK_MS;
+        self.tick_now();
+    }
+
+    fn tick_now(&mut self) {
         for vm in 0..self.vms.len() {
             if let Some(request) = self.tick_vm(vm) {
                 self.end(vm, &request);

@@ -129,6 +129,7 @@ fn lender(
     }
     let parts = LenderParts {
         limits: Arc::new(DocumentLimits::new(needs.document)),
+        document_digest: digest_of(needs.document),
         store: Arc::clone(needs.volatile),
         peers: Arc::new(peers::listed(&needs.document.feed)),
         clock: Arc::clone(clock),
@@ -144,16 +145,20 @@ fn parts(
     clock: Clock,
     metrics: Metrics,
 ) -> ExchangeParts {
-    let digest = needs.document.digest.clone();
     ExchangeParts {
         state: Arc::clone(state),
         peers: Arc::new(peers::listed(&needs.document.feed)),
         keys_wanted: Arc::new(WantedKeys::new(needs.document, Arc::clone(needs.keys))),
-        document_digest: Arc::new(move || digest.clone()),
+        document_digest: digest_of(needs.document),
         drain: needs.drain.clone(),
         clock,
         metrics,
     }
+}
+
+fn digest_of(document: &Document) -> Arc<dyn Fn() -> String + Send + Sync> {
+    let digest = document.digest.clone();
+    Arc::new(move || digest.clone())
 }
 
 /// None where nothing could be listed and nobody needs to be told of anything else.

@@ -90,35 +90,21 @@ impl Limit {
     /// What it allows a caller: by client, else by tier, else what it allows everybody.
     #[must_use]
     pub fn allowance_for(&self, principal: Option<&Principal>) -> Allowance {
-        self.allowance_at(self.allowance_index_for(principal)).unwrap_or(self.allowance)
-    }
-
-    /// Which allowance that is, as a number for the wire: 0 is everybody's, then come those of
-    /// tiers, then those of clients, each by name. It means the same wherever the document is.
-    #[must_use]
-    pub fn allowance_index_for(&self, principal: Option<&Principal>) -> u16 {
-        let Some(principal) = principal else { return 0 };
-        let place = |named: &[(String, Allowance)], name: Option<&str>| {
+        let Some(principal) = principal else { return self.allowance };
+        let named = |named: &[(String, Allowance)], name: Option<&str>| {
             let name = name?;
-            named.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()
+            let at = named.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
+            named.get(at).map(|(_, allowance)| *allowance)
         };
-        let client = place(&self.clients, principal.client_id.as_deref());
-        let found = client
-            .map(|at| at + self.tiers.len())
-            .or_else(|| place(&self.tiers, principal.tier.as_deref()));
-        // There are fewer than a number has room for: the check says how many there may be.
-        found.and_then(|at| u16::try_from(at + 1).ok()).unwrap_or(0)
+        named(&self.clients, principal.client_id.as_deref())
+            .or_else(|| named(&self.tiers, principal.tier.as_deref()))
+            .unwrap_or(self.allowance)
     }
 
-    /// The allowance of a number; none where there are not so many.
-    #[must_use]
-    pub fn allowance_at(&self, index: u16) -> Option<Allowance> {
-        let Some(at) = usize::from(index).checked_sub(1) else { return Some(self.allowance) };
-        let named = match at.checked_sub(self.tiers.len()) {
-            None => self.tiers.get(at),
-            Some(at) => self.clients.get(at),
-        };
-        named.map(|(_, allowance)| *allowance)
+    /// Everything that it allows anybody. What it allows several may be there several times.
+    pub fn allowances(&self) -> impl Iterator<Item = Allowance> {
+        let named = self.tiers.iter().chain(&self.clients).map(|(_, allowance)| *allowance);
+        core::iter::once(self.allowance).chain(named)
     }
 
     /// Whether what it counts by, or what it allows, depends on who calls.
@@ -133,9 +119,8 @@ impl Limit {
     /// answers.
     #[must_use]
     pub fn needs_settlement(&self) -> bool {
-        let in_flight = |allowance: &Allowance| matches!(allowance, Allowance::InFlight(_));
-        let mut others = self.tiers.iter().chain(&self.clients).map(|(_, allowance)| allowance);
-        self.skip.is_some() || in_flight(&self.allowance) || others.any(in_flight)
+        let in_flight = |allowance| matches!(allowance, Allowance::InFlight(_));
+        self.skip.is_some() || self.allowances().any(in_flight)
     }
 
     /// The value of a claim that the key names, and the issuer whose claim it is.

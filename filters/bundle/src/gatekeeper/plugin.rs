@@ -7,7 +7,7 @@ use postern_request::{correlation, headers};
 use super::limits::Tickets;
 use super::{Gatekeeper, Responding};
 use crate::counters::{Count, GAUGES, NAMES};
-use crate::feed::{FEED, FeedLink, TICK_MS};
+use crate::feed::{FEED, TICK_MS};
 use crate::leases::LEASES;
 use crate::request::{RequestHeaders, is_identity_header};
 use crate::stages::STAGES;
@@ -112,7 +112,8 @@ impl Plugin for Gatekeeper {
     }
 
     fn take_gauges(&self) -> Vec<Option<u64>> {
-        self.feed.as_ref().map(FeedLink::gauges).unwrap_or_default()
+        let lender_differs = self.leases.as_ref().and_then(|link| link.leases.document_differs());
+        self.feed.as_ref().map(|link| link.gauges(lender_differs)).unwrap_or_default()
     }
 
     fn on_request_headers(

@@ -162,36 +162,85 @@ fn keys_are_named_as_the_server_knows_them() {
     let leased = route.leased_limits[0].limit.clone();
     let mut process = Process::new(document, 1);
     process.lend();
-    let headers: &dyn HeaderView = &NO_HEADERS;
-    let counted = Counted {
-        address: address::parse(CLIENT),
-        principal: None,
-        headers,
-        method: "GET",
-        authority: "a.test",
-        path: "/",
-    };
+    let counted = counted(CLIENT);
     let key = leased.key_of(&route, &counted, leased.allowance);
     let (owner, hash) = postern_limits::key::hashed(&leased.owner_of(&counted, &key), &key);
     let ask = &process.server.asked[0].asks[0];
-    assert_eq!((ask.limit.as_str(), ask.allowance), ("l", 0));
-    assert_eq!((ask.owner, ask.key.as_slice()), (owner, hash.as_slice()));
+    assert_eq!((ask.stamp, ask.owner), (stamp("l", spec()), owner));
+    assert_eq!(ask.key, hash);
     assert_eq!(process.server.asked[0].document_digest, process.document.digest);
 }
 
 #[test]
-fn another_documents_workers_go_on_with_a_key() {
+fn an_answer_that_cannot_be_written_down_is_asked_for_again() {
+    let mut process = Process::new(strict(), 1);
+    process.ask(0, CLIENT);
+    process.now += TICK_MS;
+    let first = process.tick_vm(0).unwrap();
+    let answer = process.server.answer(&first, UnixMillis(process.now));
+    process.shared.conflicts.set(TOO_MANY);
+    assert_eq!(process.hand_in(0, &answer), Ok(()));
+    assert_eq!((process.left(), process.shared.conflicts.get()), (0, 0));
+    process.now += TICK_MS;
+    let second = process.tick_vm(0).unwrap();
+    assert_eq!(second.asks, first.asks, "as it was, and at once");
+    process.end(0, &second);
+    let lent = answer.grants[0].granted;
+    assert_eq!((process.left(), process.server.taken()), (lent, lent));
+}
+
+#[test]
+fn a_return_that_cannot_be_noted_is_sent_again() {
     let mut process = Process::new(strict(), 1);
     let left = process.lend();
-    // The same limit, at another place of another document.
-    let limits = [limit("first", STRICT, ""), limit("l", STRICT, "")].join(",");
-    let document = gateway(&limits, r#""l""#);
-    process.document = document;
-    process.start_vm();
-    process.elect(1);
-    assert_eq!(process.passed(1, 99), usize::try_from(left).unwrap());
-    process.ticks(3);
-    assert!(process.left() > 0);
-    let asks = process.server.asked.iter().flat_map(|call| &call.asks);
-    assert!(asks.map(|ask| ask.limit.as_str()).all(|limit| limit == "l"));
+    let id = process.server.asked[0].asks[0].id.clone();
+    let returns_it =
+        |call: &BorrowRequest| call.returns.iter().any(|back| back.id == id && back.unused == left);
+    let call = (0..100).find_map(|_| {
+        process.now += TICK_MS;
+        let call = process.tick_vm(0)?;
+        if returns_it(&call) {
+            return Some(call);
+        }
+        process.end(0, &call);
+        None
+    });
+    let answer = process.server.answer(&call.unwrap(), UnixMillis(process.now));
+    process.shared.conflicts.set(TOO_MANY);
+    assert_eq!(process.hand_in(0, &answer), Ok(()));
+    process.now += TICK_MS;
+    let again = process.tick_vm(0).unwrap();
+    assert!(returns_it(&again), "{again:?}");
+    process.end(0, &again);
+    process.ticks(400);
+    let returned = process.server.asked.iter().filter(|call| returns_it(call)).count();
+    assert_eq!((returned, process.server.taken()), (2, 0), "and credited once");
+}
+
+#[test]
+fn a_window_that_begins_is_had_at_once() {
+    // Used up long before its end, and never.
+    for rate in ["100/10s", "400/10s"] {
+        let text = format!(
+            r#""l": {{"key": ["ip"], "rate": "{rate}", "algorithm": "fixed_window",
+                      "mode": "leased", "lease": {{"sidecars": 1, {STRICT}}}}}"#
+        );
+        let mut process = Process::new(gateway(&text, r#""l""#), 1);
+        let (mut early, mut passed) = ([0; 4], [0; 4]);
+        // Twenty a second, and as many ticks as there are in half of that.
+        for step in 0..660 {
+            let (window, into_ms) = (step / 200, step % 200 * 50);
+            let passes = process.passed(0, 1);
+            passed[window] += passes;
+            if into_ms < 300 {
+                early[window] += passes;
+            }
+            process.now += TICK_MS / 2;
+            if step % 2 == 1 {
+                process.tick_now();
+            }
+        }
+        assert!(early[1..].iter().all(|passes| *passes > 0), "{rate}: {early:?}");
+        assert!(passed[..3].iter().all(|all| (80..=200).contains(all)), "{rate}: {passed:?}");
+    }
 }

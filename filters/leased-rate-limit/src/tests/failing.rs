@@ -80,6 +80,27 @@ fn a_limit_that_is_used_up_stays_so_while_nobody_answers() {
 }
 
 #[test]
+fn what_cannot_be_had_just_now_is_asked_for_in_its_turn() {
+    let mut process = Process::new(when_it_fails("allow"), 1);
+    process.server.full = Some("l");
+    for _ in 0..100 {
+        let verdict = process.ask(0, CLIENT);
+        assert_eq!((verdict.dry, verdict.fallbacks), (1, 0));
+        process.tick();
+    }
+    let calls = process.asked();
+    assert!((8..=14).contains(&calls), "{calls} in ten seconds, however urgent");
+    // It is not used up: nobody knows whether there is something by now.
+    process.ends = Ends::Lost;
+    for _ in 0..45 {
+        let _ = process.ask(0, CLIENT);
+        process.tick();
+    }
+    let verdict = process.ask(0, CLIENT);
+    assert_eq!((verdict.denial, verdict.fallbacks), (None, 1));
+}
+
+#[test]
 fn when_the_server_is_back_slices_are_spent_again() {
     let mut process = Process::new(when_it_fails("allow"), 2);
     process.ends = Ends::Lost;
@@ -169,6 +190,7 @@ fn nonsense_is_no_answer() {
         ],
         returned: vec![Vec::new(), vec![7; 16]],
         next_ms: u32::MAX,
+        ..BorrowResponse::default()
     };
     assert_eq!(process.hand_in(0, &hostile), Ok(()));
     assert_eq!(process.left(), 0);
@@ -213,7 +235,8 @@ fn one_part_of_the_store_that_is_away_is_not_all_of_it() {
     }
     assert!(passed >= 7, "{passed} of 10");
     let asks = process.server.asked.iter().flat_map(|call| &call.asks);
-    let mut far: Vec<_> = asks.filter(|ask| ask.limit == "far").map(|ask| &ask.id).collect();
+    let mut far: Vec<_> =
+        asks.filter(|ask| ask.stamp == stamp("far", spec())).map(|ask| &ask.id).collect();
     assert!(far.len() > 2, "asked again");
     far.dedup();
     assert_eq!(far.len(), 1, "as it was");
@@ -236,6 +259,26 @@ fn a_clock_that_goes_back_ends_slices_and_loses_nothing() {
     assert!(process.left() > 0, "a new one");
     process.behind_ms = 0;
     assert_eq!(process.passed(1, 1), 0, "which the same clock ends, when it comes forth again");
+}
+
+#[test]
+fn nobody_spends_of_slices_while_nobody_knows_how_old_they_are() {
+    let mut process = Process::new(strict(), 2);
+    let left = process.lend();
+    process.ticks(20);
+    // By this clock it would live that much longer: nobody has spent of it yet.
+    process.behind_ms = 1_500;
+    let verdict = process.ask(1, CLIENT);
+    assert_eq!((verdict.dry, verdict.fallbacks, process.left()), (1, 0, left));
+    assert_eq!(verdict.denial.unwrap().retry_after_secs, Some(1));
+    // The elected one sees it, and cannot end the slice at once.
+    process.shared.conflicts.set(TOO_MANY);
+    process.now += TICK_MS;
+    let _ = process.tick_vm(0);
+    assert_eq!((process.left(), process.passed(0, 1)), (left, 0));
+    process.tick();
+    assert_eq!(first_account(&process), (left, left), "it has ended");
+    assert_eq!((process.passed(0, 1), process.passed(1, 1)), (1, 1), "there is a new one");
 }
 
 #[test]

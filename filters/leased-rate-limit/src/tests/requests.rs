@@ -86,7 +86,7 @@ fn what_is_refused_takes_from_no_limit() {
     assert_eq!(process.passed(0, 50), 0);
     let verdict = process.ask(0, CLIENT);
     let denial = verdict.denial.unwrap();
-    assert_eq!((denial.retry_after_secs, verdict.dry), (Some(31), 1));
+    assert_eq!((denial.retry_after_secs, verdict.dry), (Some(30), 1));
     assert!(verdict.ticket.is_empty());
     assert!(process.left() >= left, "all that the first had given is back");
 }
@@ -154,6 +154,19 @@ fn a_faster_worker_costs_a_retry_and_no_request() {
 }
 
 #[test]
+fn what_could_not_be_written_has_passed_nobody() {
+    let mut process = Process::new(strict(), 1);
+    let left = process.lend();
+    process.shared.conflicts.set(TOO_MANY);
+    let verdict = process.ask(0, CLIENT);
+    let denial = verdict.denial.unwrap();
+    assert_eq!((denial.code.status(), denial.retry_after_secs), (429, Some(1)));
+    assert_eq!((verdict.dry, verdict.fallbacks), (1, 0));
+    assert!(wanted::Wanted::collect(&process.shared).is_urgent);
+    assert_eq!((process.left(), process.passed(0, 1)), (left, 1));
+}
+
+#[test]
 fn a_request_counts_as_much_as_it_weighs() {
     let limit = limit("l", STRICT, r#", "weight": 3"#);
     let mut process = Process::new(gateway(&limit, r#""l""#), 1);
@@ -195,8 +208,26 @@ fn memory_stays_bounded_under_a_flood_of_clients() {
 fn a_flood_of_clients_takes_no_slices_away() {
     let mut process = Process::new(strict(), 1);
     let left = process.lend();
+    // They all ask for slices, and get none.
+    process.ends = Ends::Refused(Some(0));
+    let client_of = |number: u32| std::net::Ipv4Addr::from(number).to_string();
+    let slot = process.place(CLIENT).slot;
+    let mut others = (25_000..u32::MAX).map(client_of);
+    for _ in 0..3 * WAYS {
+        // In the same slot, and each has asked before the next one comes.
+        let other = others.find(|other| process.place(other).slot == slot).unwrap();
+        assert!(process.ask(0, &other).denial.is_some());
+        process.tick();
+        let fingerprint = process.place(&other).fingerprint;
+        let entry = process.entries().into_iter().find(|entry| entry.fingerprint == fingerprint);
+        assert!(entry.unwrap().question.is_some());
+        assert_eq!(process.left(), left);
+    }
     for client in 0..25_000_u32 {
-        let _ = process.ask(0, &std::net::Ipv4Addr::from(client).to_string());
+        let _ = process.ask(0, &client_of(client));
+        if client % 1_000 == 0 {
+            process.tick();
+        }
     }
     assert_eq!(process.left(), left);
 }

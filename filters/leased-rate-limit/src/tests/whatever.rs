@@ -105,7 +105,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (0..1_usize << VMS).prop_map(Step::Elect),
         3 => prop_oneof![3 => 1_u64..200, 1 => 200_u64..8000].prop_map(Step::Wait),
         1 => prop_oneof![1_u64..300, 300_u64..20_000].prop_map(Step::Clock),
-        1 => (1..20_u32).prop_map(Step::Slower),
+        1 => prop_oneof![1..20_u32, Just(TOO_MANY)].prop_map(Step::Slower),
     ]
 }
 

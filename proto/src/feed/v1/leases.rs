@@ -26,20 +26,17 @@ pub struct LeaseAsk {
     /// 16 random bytes, the same whenever the question is repeated.
     #[prost(bytes = "vec", tag = "1")]
     pub id: Vec<u8>,
-    /// The limit's name.
-    #[prost(string, tag = "2")]
-    pub limit: String,
-    /// 0 for what it allows everybody, then its tiers, then its clients, each sorted by name.
-    #[prost(uint32, tag = "3")]
-    pub allowance: u32,
+    /// What it is cut from: a limit and one of its rates, the same number in every document.
+    #[prost(fixed64, tag = "2")]
+    pub stamp: u64,
     /// What the keys of one caller have in common.
-    #[prost(fixed64, tag = "4")]
+    #[prost(fixed64, tag = "3")]
     pub owner: u64,
     /// The hash of what is counted: 16 bytes.
-    #[prost(bytes = "vec", tag = "5")]
+    #[prost(bytes = "vec", tag = "4")]
     pub key: Vec<u8>,
     /// How much is wanted; at least 1.
-    #[prost(uint64, tag = "6")]
+    #[prost(uint64, tag = "5")]
     pub asked: u64,
 }
 
@@ -49,20 +46,17 @@ pub struct LeaseReturn {
     /// The question's.
     #[prost(bytes = "vec", tag = "1")]
     pub id: Vec<u8>,
-    /// The limit's name.
-    #[prost(string, tag = "2")]
-    pub limit: String,
-    /// As in [`LeaseAsk::allowance`].
-    #[prost(uint32, tag = "3")]
-    pub allowance: u32,
+    /// As in [`LeaseAsk::stamp`].
+    #[prost(fixed64, tag = "2")]
+    pub stamp: u64,
     /// As in [`LeaseAsk::owner`].
-    #[prost(fixed64, tag = "4")]
+    #[prost(fixed64, tag = "3")]
     pub owner: u64,
     /// As in [`LeaseAsk::key`].
-    #[prost(bytes = "vec", tag = "5")]
+    #[prost(bytes = "vec", tag = "4")]
     pub key: Vec<u8>,
     /// What was not spent; more than was lent where nobody knows how much that was.
-    #[prost(uint64, tag = "6")]
+    #[prost(uint64, tag = "5")]
     pub unused: u64,
 }
 
@@ -78,6 +72,9 @@ pub struct BorrowResponse {
     /// The ids of what was given back, in order.
     #[prost(bytes = "vec", repeated, tag = "3")]
     pub returned: Vec<Vec<u8>>,
+    /// Digest of the document that the server runs.
+    #[prost(string, tag = "4")]
+    pub document_digest: String,
 }
 
 /// The answer to one question.
@@ -98,7 +95,7 @@ pub struct LeaseGrant {
     /// Until there is room again, or the window ends, in milliseconds.
     #[prost(uint64, tag = "5")]
     pub reset_ms: u64,
-    /// The server's document knows of no such allowance of a leased limit.
+    /// The server's document leases nothing of that stamp.
     #[prost(bool, tag = "6")]
     pub unknown: bool,
 }

@@ -15,9 +15,9 @@ use super::{EXCHANGE_PATH, ExchangeRequest, ExchangeResponse};
 
 /// No question for what is new is nearly as long; whatever is longer is not read.
 pub const MAX_REQUEST_BYTES: usize = 65_536;
-/// The same of questions for slices: 256 asks and as many returns of 160 bytes at most, and who
+/// The same of questions for slices: 256 asks and as many returns of 67 bytes at most, and who
 /// asks.
-pub const MAX_BORROW_BYTES: usize = 98_304;
+pub const MAX_BORROW_BYTES: usize = 49_152;
 
 /// Who answers.
 pub trait Feed: Send + Sync + 'static {

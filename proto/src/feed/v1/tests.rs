@@ -154,8 +154,7 @@ fn responses_are_in_step() {
 fn what_is_asked_for_and_given_back_is_in_step() {
     let ask = LeaseAsk {
         id: bytes(1),
-        limit: "limit".to_owned(),
-        allowance: u32::MAX,
+        stamp: u64::MAX - 2,
         owner: u64::MAX,
         key: bytes(2),
         asked: u64::MAX - 1,
@@ -165,8 +164,7 @@ fn what_is_asked_for_and_given_back_is_in_step() {
         &ask,
         &[
             ("id", Value::Bytes(bytes(1).into())),
-            ("limit", text("limit")),
-            ("allowance", Value::U32(u32::MAX)),
+            ("stamp", Value::U64(u64::MAX - 2)),
             ("owner", Value::U64(u64::MAX)),
             ("key", Value::Bytes(bytes(2).into())),
             ("asked", Value::U64(u64::MAX - 1)),
@@ -174,8 +172,7 @@ fn what_is_asked_for_and_given_back_is_in_step() {
     );
     let back = LeaseReturn {
         id: bytes(3),
-        limit: "limit".to_owned(),
-        allowance: u32::MAX,
+        stamp: u64::MAX - 2,
         owner: u64::MAX,
         key: bytes(4),
         unused: u64::MAX - 1,
@@ -185,8 +182,7 @@ fn what_is_asked_for_and_given_back_is_in_step() {
         &back,
         &[
             ("id", Value::Bytes(bytes(3).into())),
-            ("limit", text("limit")),
-            ("allowance", Value::U32(u32::MAX)),
+            ("stamp", Value::U64(u64::MAX - 2)),
             ("owner", Value::U64(u64::MAX)),
             ("key", Value::Bytes(bytes(4).into())),
             ("unused", Value::U64(u64::MAX - 1)),
@@ -238,6 +234,7 @@ fn what_is_lent_is_in_step() {
         grants: vec![grant],
         next_ms: u32::MAX,
         returned: vec![bytes(2), bytes(3)],
+        document_digest: "document".to_owned(),
     };
     let returned = [bytes(2), bytes(3)].map(|id| Value::Bytes(id.into()));
     assert_in_step(
@@ -247,6 +244,7 @@ fn what_is_lent_is_in_step() {
             ("grants", Value::List(vec![Value::Message(grant_read)])),
             ("next_ms", Value::U32(u32::MAX)),
             ("returned", Value::List(returned.to_vec())),
+            ("document_digest", text("document")),
         ],
     );
 }

@@ -1,31 +1,33 @@
 //! What the document leases.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use postern_document::{Allowance, Document, Limit, LimitMode};
+use postern_document::{Allowance, Document, LimitMode};
 use postern_feed::{Leased, LeasedLimits};
+use postern_limits::key::stamp;
 
-/// The leased limits of a document, by name.
-pub struct DocumentLimits(BTreeMap<String, Arc<Limit>>);
+/// All that the leased limits of a document allow, by stamp.
+pub struct DocumentLimits(BTreeMap<u64, Leased>);
 
 impl DocumentLimits {
     /// All of a document.
     pub fn new(document: &Document) -> Self {
-        let is_leased = |limit: &&Arc<Limit>| matches!(limit.mode, LimitMode::Leased { .. });
-        let leased = document.limits.iter().filter(is_leased);
-        Self(leased.map(|limit| (limit.name.clone(), Arc::clone(limit))).collect())
+        let mut leased = BTreeMap::new();
+        for limit in &document.limits {
+            let LimitMode::Leased { terms, .. } = limit.mode else { continue };
+            for allowance in limit.allowances() {
+                // Nobody has to ask for what is unlimited, and places are not leased.
+                if let Allowance::Rate(spec) = allowance {
+                    leased.insert(stamp(&limit.name, spec), Leased { spec, terms });
+                }
+            }
+        }
+        Self(leased)
     }
 }
 
 impl LeasedLimits for DocumentLimits {
-    fn find(&self, limit: &str, allowance: u32) -> Option<Leased> {
-        let limit = self.0.get(limit)?;
-        let LimitMode::Leased { terms, .. } = limit.mode else { return None };
-        match limit.allowance_at(u16::try_from(allowance).ok()?)? {
-            Allowance::Rate(spec) => Some(Leased { spec, terms }),
-            // Nobody has to ask for what is unlimited, and places are not leased.
-            Allowance::Unlimited | Allowance::InFlight(_) => None,
-        }
+    fn find(&self, stamp: u64) -> Option<Leased> {
+        self.0.get(&stamp).copied()
     }
 }

@@ -1,5 +1,7 @@
 use postern_feed::{Ask, LeasedLimits as _, PeerIdentity};
 use postern_jose::{Claims, Confirmation, VerifiedToken};
+use postern_limits::key::stamp;
+use postern_limits::{Algorithm, Anchor, Rate, Spec};
 use postern_request::{Principal, UnixMillis};
 use postern_revocation::{Revocation, RevocationKind};
 use postern_store::MemoryStore;
@@ -160,23 +162,61 @@ fn leasing(beside: &Value) -> Document {
     document(&whole)
 }
 
+/// The stamp of a sliding window of a limit.
+fn stamp_of(limit: &str, rate: &str) -> u64 {
+    let rate = Rate::parse(rate).unwrap();
+    let spec = Spec::new(Algorithm::SlidingWindow, rate, None, Anchor::Clock).unwrap();
+    stamp(limit, spec)
+}
+
+/// How much of each of these is allowed, where it is leased.
+fn found(limits: &DocumentLimits, named: &[(&str, &str)]) -> Vec<Option<u64>> {
+    let find = |(limit, rate): &(&str, &str)| {
+        let found = limits.find(stamp_of(limit, rate));
+        assert!(found.is_none_or(|leased| leased.terms.sidecars() == 20));
+        found.map(|leased| leased.spec.rate().requests())
+    };
+    named.iter().map(find).collect()
+}
+
 #[test]
 fn what_is_lent_is_what_the_document_says() {
     let limits = DocumentLimits::new(&leasing(&json!({})));
-    for (limit, allowance, expected) in [
-        ("per-user", 0, Some(10_000)),
-        ("per-user", 1, Some(20_000)),
-        ("per-user", 2, None),
-        ("per-user", 3, None),
-        ("per-user", 65_536, None),
-        ("per-ip", 0, None),
-        ("other", 0, None),
-    ] {
-        let found = limits.find(limit, allowance);
-        let requests = found.map(|leased| leased.spec.rate().requests());
-        assert_eq!(requests, expected, "{limit} {allowance}");
-        assert!(found.is_none_or(|leased| leased.terms.sidecars() == 20));
-    }
+    let named = [
+        ("per-user", "10000/1m"),
+        ("per-user", "20000/1m"),
+        ("per-user", "20000/2m"),
+        ("per-user", "9999/1m"),
+        ("per-ip", "10/1s"),
+        ("other", "10000/1m"),
+    ];
+    let expected = [Some(10_000), Some(20_000), None, None, None, None];
+    assert_eq!(found(&limits, &named), expected);
+    assert_eq!(limits.find(0), None);
+}
+
+#[test]
+fn what_is_asked_for_means_the_same_in_every_document() {
+    // As above, but for a tier that stands before the others, and one with another rate.
+    let limit = json!({
+        "key": ["claim.sub"],
+        "rate": "10000/1m",
+        "tiers": {"basic": "5000/1m", "gold": "20000/1m", "silver": "8000/1m"},
+        "mode": "leased",
+        "lease": {"sidecars": 20},
+    });
+    let exact = json!({"key": ["ip"], "rate": "10/1s", "mode": "exact"});
+    let other = json!({"per-user": limit, "per-ip": exact});
+    let limits = DocumentLimits::new(&leasing(&json!({"limits": other})));
+    let named = [
+        ("per-user", "10000/1m"),
+        ("per-user", "20000/1m"),
+        ("per-user", "5000/1m"),
+        ("per-user", "8000/1m"),
+        ("per-user", "7000/1m"),
+    ];
+    let expected = [Some(10_000), Some(20_000), Some(5_000), Some(8_000), None];
+    assert_eq!(found(&limits, &named), expected);
 }
 
 #[tokio::test(start_paused = true)]

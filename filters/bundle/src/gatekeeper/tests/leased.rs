@@ -3,6 +3,7 @@
 use super::*;
 use postern_filter_host::HttpCall;
 use postern_leases::{Ask, LeaseId, Ledger, Terms};
+use postern_limits::key::stamp;
 use postern_limits::{Algorithm, Anchor, Rate, Spec};
 use postern_proto::feed::v1::{BorrowRequest, BorrowResponse, LeaseGrant};
 use postern_proto::framing;
@@ -34,6 +35,8 @@ fn configuration_with(fake: &Fake, limit: &Value) -> Value {
 
 /// A server that lends one limit.
 struct Lender {
+    /// Digest of its document.
+    digest: String,
     ledger: Ledger,
     state: postern_limits::State,
     borrowed: Vec<BorrowRequest>,
@@ -42,13 +45,16 @@ struct Lender {
 impl Lender {
     fn new() -> Self {
         let state = spec().fresh(UnixMillis(START));
-        Self { ledger: Ledger::default(), state, borrowed: Vec::new() }
+        let digest = "d1".to_owned();
+        Self { digest, ledger: Ledger::default(), state, borrowed: Vec::new() }
     }
 
     fn answer(&mut self, call: &HttpCall, now: UnixMillis) -> BorrowResponse {
         let body = framing::unframe(call.message.as_deref().unwrap()).unwrap();
         let request = BorrowRequest::decode(body).unwrap();
-        let mut answer = BorrowResponse { next_ms: 1000, ..BorrowResponse::default() };
+        let document_digest = self.digest.clone();
+        let mut answer =
+            BorrowResponse { next_ms: 1000, document_digest, ..BorrowResponse::default() };
         for back in &request.returns {
             let id = LeaseId(back.id.as_slice().try_into().unwrap());
             self.ledger.give_back(&mut self.state, spec(), id, back.unused, now);
@@ -126,7 +132,7 @@ fn slices_are_lent_to_all_workers_by_one_that_asks() {
     assert_eq!((borrowed.workload.as_str(), borrowed.document_digest.as_str()), ("w", "d1"));
     assert!(borrowed.envoy_id.starts_with("edge-1."), "{}", borrowed.envoy_id);
     let lent = borrowed.asks[0].asked;
-    assert_eq!((borrowed.asks[0].limit.as_str(), lent), ("shared", 6));
+    assert_eq!((borrowed.asks[0].stamp, lent), (stamp("shared", spec()), 6));
     let passes = (0..9).filter(|at| leased(&mut all[at % 2], &fake).0 == 200).count();
     assert_eq!(passes, 6);
     // The local limit of eight has given six, and got the others back.
@@ -191,6 +197,43 @@ fn while_nobody_lends_the_document_decides() {
             counts.iter().find(|(name, _)| *name == "postern_filter_lease_failures_total");
         let calls = counts.iter().find(|(name, _)| *name == "postern_filter_lease_calls_total");
         assert_eq!(failures.map(|(_, count)| count), calls.map(|(_, count)| count));
+    }
+}
+
+#[test]
+fn slices_are_lent_also_while_another_document_leads_that_leases_nothing() {
+    let mut fake = Fake { feed: Some("deny"), ..Fake::default() };
+    let mut other = configuration(&fake);
+    other["digest"] = json!("d2");
+    fake.feed = None;
+    let first = configured(&fake, &configuration_with(&fake, &json!({})));
+    // The newer of two documents speaks to the server.
+    let mut all = [first, configured(&fake, &other)];
+    let mut lender = Lender::new();
+    for _ in 0..5 {
+        tick(&mut all, &fake, Some(&mut lender));
+    }
+    assert_eq!(leased(&mut all[0], &fake), (429, "limit_exceeded".to_owned()));
+    tick(&mut all, &fake, Some(&mut lender));
+    let [borrowed] = lender.borrowed.as_slice() else { panic!("{:?}", lender.borrowed) };
+    assert_eq!((borrowed.document_digest.as_str(), borrowed.asks.len()), ("d2", 1));
+    assert_eq!(leased(&mut all[0], &fake).0, 200);
+}
+
+#[test]
+fn where_nothing_else_is_asked_slices_tell_of_the_servers_document() {
+    let fake = Fake::default();
+    let mut all = [configured(&fake, &configuration_with(&fake, &json!({})))];
+    let mut lender = Lender::new();
+    assert_eq!(all[0].take_gauges(), [None, None, None]);
+    for (digest, differs) in [("d1", 0), ("d9", 1)] {
+        lender.digest = digest.to_owned();
+        // Until nothing is left of a slice.
+        while leased(&mut all[0], &fake).0 == 200 {}
+        for _ in 0..10 {
+            tick(&mut all, &fake, Some(&mut lender));
+        }
+        assert_eq!(all[0].take_gauges(), [None, None, Some(differs)], "{digest}");
     }
 }
 
