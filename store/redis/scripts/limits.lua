@@ -307,7 +307,9 @@ local function write(state)
     elseif state.ends then
       call('SET', key, value, 'PX', state.ends - now)
     else
-      call('SET', key, value, 'KEEPTTL')
+      -- As long as it was, and with the end that it has. A text for the place: Redis would have
+      -- to make one of a number.
+      call('SETRANGE', key, '0', value)
     end
   end
 end

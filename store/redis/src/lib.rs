@@ -36,9 +36,9 @@
 //! masters whenever a call finds none.
 //!
 //! A user of Redis' access control needs `~postern:*` and `+ping +evalsha +script|load +time +get
-//! +set +del +pexpire +hget +hmget +hgetall +hset +hdel +zadd +zrem +zcard +zcount +zscore +zrange
-//! +zrangebyscore +zrevrangebyscore +zremrangebyscore +xadd +xtrim +xread +xrevrange`; in a cluster
-//! also `+cluster|slots +asking`, behind sentinels `+role`, and for another database than 0
+//! +set +setrange +del +pexpire +hget +hmget +hgetall +hset +hdel +zadd +zrem +zcard +zcount +zscore
+//! +zrange +zrangebyscore +zrevrangebyscore +zremrangebyscore +xadd +xtrim +xread +xrevrange`; in a
+//! cluster also `+cluster|slots +asking`, behind sentinels `+role`, and for another database than 0
 //! `+select`.
 
 mod address;
