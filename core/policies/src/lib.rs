@@ -1,8 +1,8 @@
 //! Istio's security policies: AuthorizationPolicy, PeerAuthentication and RequestAuthentication.
 //!
-//! Texts become [`Resources`], all problems of all files in one run. [`evaluate`] says what a
-//! workload's proxy makes of a request by them, and why; [`mutual_tls`] what a port asks for;
-//! [`findings`] what a reviewer should look at.
+//! Texts become [`Resources`], all problems of all files in one run. [`evaluate()`] says what a
+//! workload's proxy makes of a request by them, and why; [`mutual_tls()`] what a port asks for;
+//! [`findings()`] what a reviewer should look at.
 //!
 //! The rules are those that istiod turns into Envoy's configuration, and Envoy's own where that
 //! leaves something open. They were read from Istio's source, of which comments name the files and

@@ -234,7 +234,7 @@ fn on_tcp(index: usize, rule: &Rule, on: &Workload) -> Vec<Concern> {
     let of_http = |test: &&Test| test.attribute.is_http();
     let ports = on.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
     let concern = |port: u16| {
-        // `to` comes last: an item of it counts only where it takes this port.
+        // An item of `to` counts only where it takes this port.
         let place = sides.iter().find_map(|side| {
             let takes = side.iter().chain(&rule.when).all(|test| takes_port(test, port));
             let mut asked = side.iter().chain(&rule.when).chain(rule.from.iter().flatten());
