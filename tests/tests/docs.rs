@@ -43,6 +43,9 @@ const SOURCES: [&str; 11] = [
 const SETTINGS: [&str; 4] =
     ["POSTERN_DURABLE", "POSTERN_KEY_ENCRYPTION_KEY", "POSTERN_KEY_FILE", "POSTERN_VOLATILE"];
 
+const NEEDS_A_REGISTRY: &str = "needs a registry; xtask's own tests read the layouts";
+const NEEDS_IMAGES: &str = "needs images, which take minutes to build; xtask's own tests read them";
+
 /// Commands that pages show and that are not run here, each with the reason.
 const NOT_RUN: &[(&str, &str)] = &[
     ("cargo build --release -p postern-server", "`./dev test` has built the binary that runs here"),
@@ -69,6 +72,55 @@ const NOT_RUN: &[(&str, &str)] = &[
         "curl -u \"$(jq -r '.client_id + \":\" + .client_secret' client.json)\" -d \
          grant_type=client_credentials http://127.0.0.1:8080/oauth2/token",
         "needs a running gateway; `./dev up --once` sends it",
+    ),
+    (
+        "skopeo copy --preserve-digests oci:target/images/postern-server:0.1.0 \
+         docker://registry.example.test/postern-server:0.1.0",
+        NEEDS_A_REGISTRY,
+    ),
+    (
+        "skopeo copy --preserve-digests oci:target/images/postern-bundle:0.1.0 \
+         docker://registry.example.test/postern-bundle:0.1.0",
+        NEEDS_A_REGISTRY,
+    ),
+    (
+        "oras cp --recursive --from-oci-layout target/images/postern-server:0.1.0 \
+         registry.example.test/postern-server:0.1.0",
+        NEEDS_A_REGISTRY,
+    ),
+    (
+        "oras cp --recursive --from-oci-layout target/images/postern-bundle:0.1.0 \
+         registry.example.test/postern-bundle:0.1.0",
+        NEEDS_A_REGISTRY,
+    ),
+    (
+        "skopeo inspect --format '{{.Digest}}' \
+         docker://registry.example.test/postern-bundle:0.1.0",
+        NEEDS_A_REGISTRY,
+    ),
+    ("oras discover registry.example.test/postern-bundle:0.1.0", NEEDS_A_REGISTRY),
+    ("oras pull registry.example.test/postern-bundle:0.1.0-artifact", NEEDS_A_REGISTRY),
+    (
+        "podman run --rm --volume \"$PWD/gateway.yaml:/etc/postern/gateway.yaml:ro\" \
+         --publish 9191:9191 registry.example.test/postern-server:0.1.0 serve \
+         /etc/postern/gateway.yaml --grpc-address 0.0.0.0:9191",
+        NEEDS_A_REGISTRY,
+    ),
+    ("jq -r '.[] | [.image, .tag, .digest] | @tsv' target/images.json", NEEDS_IMAGES),
+    (
+        "jq -r '.packages[] | [.name, .versionInfo, .licenseDeclared] | @tsv' \
+         target/images/postern-server.spdx.json",
+        NEEDS_IMAGES,
+    ),
+    (
+        "jq -r '.packages[].externalRefs[]?.referenceLocator' \
+         target/images/postern-bundle.spdx.json",
+        NEEDS_IMAGES,
+    ),
+    (
+        "jq '.predicate.buildDefinition.resolvedDependencies' \
+         target/images/postern-server.provenance.json",
+        NEEDS_IMAGES,
     ),
     (
         "kubectl diff --server-side -k build/istio",

@@ -30,6 +30,8 @@ const CORE: &[&str] = &[
 ];
 /// Core that only the server has a use for: what others' configuration says.
 const DESCRIPTORS: &[&str] = &["postern-descriptors"];
+/// The same for policies of a mesh.
+const POLICIES: &[&str] = &["postern-policies"];
 /// What stages may build on: all of the core but the authorization server's part.
 const STAGE_CORE: &[&str] = &[
     "postern-request",
@@ -83,6 +85,7 @@ const JOSE: &[&str] = &["postern-jose"];
 const BY_TESTS: &[&[&str]] = &[
     CORE,
     DESCRIPTORS,
+    POLICIES,
     FILTER_HOST,
     STAGES,
     BUNDLE,
@@ -111,6 +114,7 @@ const TABLE: &[Row] = &[
     row("postern-revocation", &[REQUEST, JOSE], CORE_RULE),
     row("postern-document", &[CORE], "core/document depends on core alone"),
     row("postern-descriptors", &[LIMITS, DOCUMENT], "core/descriptors depends on core alone"),
+    row("postern-policies", &[REQUEST, DOCUMENT], "core/policies depends on core alone"),
     row("postern-leases", &[REQUEST, LIMITS], CORE_RULE),
     row(
         "postern-filter-host",
@@ -149,7 +153,7 @@ const TABLE: &[Row] = &[
     row("postern-render", &[CORE], "render depends on core alone"),
     row(
         SERVER,
-        &[CORE, DESCRIPTORS, STORE, STORE_ADAPTERS, TELEMETRY, SERVICES, RENDER],
+        &[CORE, DESCRIPTORS, POLICIES, STORE, STORE_ADAPTERS, TELEMETRY, SERVICES, RENDER],
         "server puts everything native together, and knows neither filters nor tests",
     ),
     row("postern-e2e", BY_TESTS, TESTS_RULE),
@@ -201,8 +205,8 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 
 /// The crates that must build for wasm32.
 pub fn wasm_packages() -> impl Iterator<Item = &'static str> {
-    let groups: [&[&str]; 7] =
-        [CORE, DESCRIPTORS, FILTER_HOST, STAGES, BUNDLE, PROTO, &[TRIVIAL_FILTER]];
+    let groups: [&[&str]; 8] =
+        [CORE, DESCRIPTORS, POLICIES, FILTER_HOST, STAGES, BUNDLE, PROTO, &[TRIVIAL_FILTER]];
     groups.into_iter().flatten().copied()
 }
 
@@ -262,7 +266,7 @@ fn third_party_rule(package: &str, edge: &Edge) -> Option<&'static str> {
         return (!allowed).then_some("only filters/host knows proxy-wasm (and the bench's filter)");
     }
     // Tests of pure code may use whatever they like.
-    let pure = [CORE, DESCRIPTORS, STAGES, FILTER_HOST, BUNDLE]
+    let pure = [CORE, DESCRIPTORS, POLICIES, STAGES, FILTER_HOST, BUNDLE]
         .iter()
         .any(|group| group.contains(&package));
     (pure && edge.kind != "dev" && OUTSIDE.contains(&edge.to))

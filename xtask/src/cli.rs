@@ -26,6 +26,7 @@ pub enum Command {
     /// Check that dependencies between our crates point inward
     Arrows,
     Wasm(WasmOptions),
+    Image(ImageOptions),
 }
 
 /// Get what `up` and `test` need: WASM target, Envoy, Redis
@@ -131,6 +132,46 @@ pub struct WasmOptions {
     pub sizes: bool,
 }
 
+/// Write the module and the server as OCI image layouts, with SBOM and provenance
+#[derive(Debug, Args)]
+pub struct ImageOptions {
+    /// The images to write; without one: all
+    #[arg(value_enum, value_name = "IMAGE")]
+    pub images: Vec<ImageName>,
+    /// The folder to write to; target/images by default
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Take this server instead of building one
+    #[arg(long, value_name = "FILE")]
+    pub binary: Option<PathBuf>,
+    /// Where the repository is published, for labels and provenance
+    #[arg(long, value_name = "URL")]
+    pub source: Option<String>,
+    /// Who builds, for the provenance
+    #[arg(long, value_name = "URI")]
+    pub builder: Option<String>,
+    /// Make everything a second time, and fail where it differs
+    #[arg(long)]
+    pub check: bool,
+    /// With --check: also compile a second time, from nothing and in other folders
+    #[arg(long, requires = "check", conflicts_with = "binary")]
+    pub rebuild: bool,
+    /// Also write tags, digests and sizes to this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// What there are images of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImageName {
+    /// The module
+    #[value(name = "postern-bundle")]
+    Bundle,
+    /// The server
+    #[value(name = "postern-server")]
+    Server,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -165,6 +206,10 @@ mod tests {
             "dev wasm",
             "dev wasm --stages",
             "dev wasm --sizes",
+            "dev image",
+            "dev image postern-bundle --out layouts --source https://git.example.test/postern",
+            "dev image --check --rebuild --json images.json",
+            "dev image postern-server --binary postern --check",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
@@ -175,6 +220,9 @@ mod tests {
             "dev test all",
             "dev test matrix --short 1.36.4",
             "dev wasm --sizes --stages",
+            "dev image postern",
+            "dev image --rebuild",
+            "dev image --check --rebuild --binary postern",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -14,11 +14,13 @@ mod bench;
 mod cli;
 mod fuzz;
 mod http;
+mod image;
 mod lint;
 mod matrix;
 mod parts;
 mod paths;
 mod process;
+mod remap;
 mod running;
 mod say;
 mod setup;
@@ -54,5 +56,6 @@ fn run(command: Command) -> Result<()> {
         Command::Lint => lint::run(&workspace),
         Command::Arrows => arrows::run(&workspace),
         Command::Wasm(options) => wasm::run(&workspace, &options),
+        Command::Image(options) => image::run(&workspace, &options),
     }
 }

@@ -6,12 +6,15 @@ mod sizes;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+pub use self::publish::grouped;
 use crate::cli::WasmOptions;
 use crate::paths::Workspace;
 use crate::process;
+use crate::remap::{self, Remap};
 use crate::setup::binaryen::WasmOpt;
 use crate::setup::toolchain::{self, WasmToolchain};
 
@@ -68,12 +71,18 @@ impl<'a> Builder<'a> {
         &self.toolchain
     }
 
+    /// The version of Binaryen, whose optimiser it is.
+    pub fn binaryen(&self) -> u32 {
+        self.wasm_opt.version()
+    }
+
     /// The modules that everything but a few tests uses; cargo knows what has changed.
     pub fn modules(&self) -> Result<Modules> {
-        let mut command = self.toolchain.cargo(self.workspace, "build")?;
-        command.args(["--profile", "wasm", "-p", "postern-bundle", "-p", "postern-trivial-filter"]);
+        let target = self.toolchain.target(self.workspace);
+        let mut command = self.build(&target)?;
+        command.args(["-p", "postern-trivial-filter"]);
         process::run("building the filter modules", &mut command)?;
-        let built = toolchain::modules_in(&self.toolchain.target(self.workspace));
+        let built = toolchain::modules_in(&target);
         let (bundle, bundle_bytes) =
             self.publish(&built.join("postern_bundle.wasm"), "postern-bundle.wasm")?;
         let (trivial, _) =
@@ -92,12 +101,8 @@ impl<'a> Builder<'a> {
     /// The bundle with one of its features.
     fn stage(&self, feature: &str, name: &str) -> Result<PathBuf> {
         let target = self.own_target(feature);
-        let mut command = self.toolchain.cargo(self.workspace, "build")?;
-        command
-            .args(["--profile", "wasm", "-p", "postern-bundle"])
-            .args(["--no-default-features", "--features", feature])
-            .arg("--target-dir")
-            .arg(&target);
+        let mut command = self.build(&target)?;
+        command.args(["--no-default-features", "--features", feature]);
         process::run(&format!("building the module of {feature} alone"), &mut command)?;
         let built = toolchain::modules_in(&target).join("postern_bundle.wasm");
         self.publish(&built, name).map(|(path, _)| path)
@@ -106,11 +111,8 @@ impl<'a> Builder<'a> {
     /// The bundle as it ships, with the names of its functions.
     fn with_names(&self) -> Result<PathBuf> {
         let target = self.own_target("names");
-        let mut command = self.toolchain.cargo(self.workspace, "build")?;
-        command
-            .args(["--profile", "wasm", "-p", "postern-bundle", "--target-dir"])
-            .arg(&target)
-            .env("CARGO_PROFILE_WASM_STRIP", "none");
+        let mut command = self.build(&target)?;
+        command.env("CARGO_PROFILE_WASM_STRIP", "none");
         process::run("building the bundle with the names of its functions", &mut command)?;
         let built = toolchain::modules_in(&target).join("postern_bundle.wasm");
         let (slim, named) = (target.join("slim.wasm"), target.join("named.wasm"));
@@ -120,6 +122,39 @@ impl<'a> Builder<'a> {
         let flags = [publish::FLAGS, &["-g"]].concat();
         self.wasm_opt.run(&slim, &named, &flags, &self.workspace.log("wasm-opt"))?;
         Ok(named)
+    }
+
+    /// The bundle, compiled from nothing in a folder of its own: whether it comes out the same.
+    pub fn bundle_again(&self) -> Result<PathBuf> {
+        const NAME: &str = "postern-bundle-again.wasm";
+        let target = self.own_target("again");
+        if target.exists() {
+            fs::remove_dir_all(&target)
+                .with_context(|| format!("removing {}", target.display()))?;
+        }
+        let mut command = self.build(&target)?;
+        // As in `modules`, so that the same features are on.
+        command.args(["-p", "postern-trivial-filter"]);
+        process::run("building the bundle from nothing", &mut command)?;
+        let built = toolchain::modules_in(&target).join("postern_bundle.wasm");
+        let published = self.workspace.target().join("wasm").join(NAME);
+        if published.exists() {
+            fs::remove_file(&published)
+                .with_context(|| format!("removing {}", published.display()))?;
+        }
+        self.publish(&built, NAME).map(|(path, _)| path)
+    }
+
+    /// `cargo build` of the bundle, which does not tell where it was built.
+    fn build(&self, target: &Path) -> Result<Command> {
+        let mut command = self.toolchain.cargo(self.workspace, "build")?;
+        command.args(["--profile", "wasm", "-p", "postern-bundle", "--target-dir"]).arg(target);
+        let mut remap = Remap::of(self.workspace).with(target, remap::TARGET);
+        if let Some(library) = self.toolchain.std_source() {
+            remap = remap.with(library, "rust");
+        }
+        remap.apply(&mut command);
+        Ok(command)
     }
 
     /// A target folder for one purpose. Cargo names the module of a crate alike whatever its

@@ -24,6 +24,9 @@ pub enum Kind {
     Bool(bool),
     /// A whole number, 0 or more.
     Whole(u64),
+    /// Any other number, as it is written; only where the reader tells these from text.
+    #[cfg(feature = "yaml")]
+    Number(String),
     /// Items in order.
     List(Vec<Node>),
     /// Members in order, each with the place of its name.
@@ -39,6 +42,8 @@ impl Kind {
             Self::Text(_) => "text",
             Self::Bool(_) => "true or false",
             Self::Whole(_) => "a number",
+            #[cfg(feature = "yaml")]
+            Self::Number(_) => "a number",
             Self::List(_) => "a list",
             Self::Map(_) => "a mapping",
         }

@@ -1,7 +1,7 @@
 //! The document's YAML reader, for other files that people write: values that know their line,
 //! and all problems in one run.
 
-pub use crate::node::yaml::parse;
+pub use crate::node::yaml::{parse, parse_all};
 pub use crate::node::{Kind, Node};
 pub use crate::problem::Problems;
 

@@ -55,6 +55,28 @@ impl WasmToolchain {
         }
     }
 
+    /// `rustc`, as cargo runs it for the WASM target.
+    pub fn rustc(&self, workspace: &Workspace) -> Command {
+        let mut command = match self {
+            Self::Own => Command::new("rustc"),
+            Self::Debian { .. } => {
+                let mut command = Command::new("/usr/bin/rustc");
+                forget_other_toolchain(&mut command);
+                command
+            }
+        };
+        command.current_dir(workspace.root());
+        command
+    }
+
+    /// The source of the standard library, where it is compiled with everything else.
+    pub fn std_source(&self) -> Option<&Path> {
+        match self {
+            Self::Own => None,
+            Self::Debian { library, .. } => Some(library),
+        }
+    }
+
     /// The target folder. Two compilers must not share one: each would rebuild it all.
     pub fn target(&self, workspace: &Workspace) -> PathBuf {
         match self {

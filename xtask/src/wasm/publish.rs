@@ -96,7 +96,7 @@ fn stamp(how: &str, module: &[u8], result: &[u8]) -> String {
 }
 
 /// A number as people read it: `1,234,567`.
-pub(super) fn grouped(number: usize) -> String {
+pub fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {

@@ -1,5 +1,8 @@
 //! YAML 1.2 with the core schema, minus what makes documents hard to review: anchors and
-//! aliases, tags, several documents in one file, names that are not plain text.
+//! aliases, tags, several documents in one file, names that are not plain text. For resources of
+//! Kubernetes there may be several, and plain scalars mean what they mean there.
+
+mod kubernetes;
 
 use std::collections::BTreeSet;
 
@@ -20,7 +23,7 @@ pub fn parse(text: &str, file: usize, problems: &mut Problems) -> Option<Node> {
         return None;
     }
     let mut reader =
-        Reader { events: Parser::new_from_str(text), at: start, problems, failed: false };
+        Reader { events: Parser::new_from_str(text), at: start, problems, failed: false, plain };
     let node = reader.document();
     if node.is_none() && !reader.failed {
         problems.report(start, "the file is empty");
@@ -28,11 +31,39 @@ pub fn parse(text: &str, file: usize, problems: &mut Problems) -> Option<Node> {
     node
 }
 
+/// Reads all documents of one text as Kubernetes reads them: `yes` and `on` are truth values,
+/// `1.5` and `-1` are numbers. Empty documents are left out. What comes after something that is
+/// not YAML is not read, which is reported.
+pub fn parse_all(text: &str, file: usize, problems: &mut Problems) -> Vec<Node> {
+    let start = Position { file, line: 1 };
+    if text.len() > MAX_BYTES {
+        problems.report(start, "the file is larger than 4 MiB");
+        return Vec::new();
+    }
+    let mut reader = Reader {
+        events: Parser::new_from_str(text),
+        at: start,
+        problems,
+        failed: false,
+        plain: kubernetes::plain,
+    };
+    let mut nodes = Vec::new();
+    while let Some(event) = reader.next() {
+        if matches!(event, Event::DocumentStart(_)) {
+            let node = reader.next().and_then(|first| reader.node(first, MAX_DEPTH));
+            nodes.extend(node.filter(|node| node.kind != Kind::Null));
+        }
+    }
+    nodes
+}
+
 struct Reader<'p, I> {
     events: I,
     at: Position,
     problems: &'p mut Problems,
     failed: bool,
+    /// What a plain scalar means.
+    plain: fn(&str) -> Kind,
 }
 
 impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'_, I> {
@@ -103,7 +134,7 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'_, I>
                 self.fail("tags (!name) are not read");
                 return None;
             }
-            Event::Scalar(text, ScalarStyle::Plain, ..) => plain(&text),
+            Event::Scalar(text, ScalarStyle::Plain, ..) => (self.plain)(&text),
             Event::Scalar(text, ..) => Kind::Text(text.into_owned()),
             Event::SequenceStart(..) => self.list(depth)?,
             Event::MappingStart(..) => self.map(depth)?,

@@ -1,0 +1,188 @@
+//! Parts of rules that can never match: the cases that can be told without trying.
+
+use crate::pattern::{Form, Pattern, SCHEME, Text};
+use crate::resources::{Attribute, Rule, Test};
+use crate::workload::Mesh;
+
+/// A part that can never match.
+pub(super) struct Dead {
+    pub(super) place: String,
+    pub(super) why: String,
+    /// The rule needs it.
+    pub(super) whole: bool,
+}
+
+/// All parts of a rule that can never match.
+pub(super) fn dead_parts(rule: &Rule, mesh: &Mesh) -> Vec<Dead> {
+    let mut dead = Vec::new();
+    for (index, test) in rule.when.iter().enumerate() {
+        let mut others = rule.when.iter().take(index);
+        let why = alone(test, mesh).or_else(|| others.find_map(|o| apart(o, test, mesh)));
+        dead.extend(why.map(|why| Dead { place: format!("when[{index}]"), why, whole: true }));
+    }
+    for (name, sides) in [("from", &rule.from), ("to", &rule.to)] {
+        let reasons: Vec<Option<String>> =
+            sides.iter().map(|tests| side(tests, &rule.when, mesh)).collect();
+        let whole = reasons.iter().all(Option::is_some);
+        for (index, why) in reasons.into_iter().enumerate() {
+            let place = format!("{name}[{index}]");
+            dead.extend(why.map(|why| Dead { place, why, whole }));
+        }
+    }
+    dead
+}
+
+/// Why one item of `from` or `to` never matches.
+fn side(tests: &[Test], when: &[Test], mesh: &Mesh) -> Option<String> {
+    tests.iter().enumerate().find_map(|(index, test)| {
+        let mut others = tests.iter().skip(index + 1).chain(when);
+        alone(test, mesh).or_else(|| others.find_map(|other| apart(test, other, mesh)))
+    })
+}
+
+/// Why a test never holds, whatever else is asked.
+fn alone(test: &Test, mesh: &Mesh) -> Option<String> {
+    let attribute = &test.attribute;
+    if test.values.is_empty() {
+        let always = matches!(attribute, Attribute::Method | Attribute::Path | Attribute::Host);
+        let any = test.not_values.iter().any(|pattern| *pattern.form() == Form::Text(Text::Any));
+        return (always && any).then(|| format!("{} excludes everything", test.not_place()));
+    }
+    let mut last = None;
+    for value in &test.values {
+        let why = senseless(attribute, value).map(str::to_owned).or_else(|| {
+            let excluded = test.not_values.iter().any(|not| covers(attribute, not, value, mesh));
+            excluded.then(|| format!("{} excludes it", test.not_place()))
+        })?;
+        last = Some(format!("{} `{}`: {why}", test.place(), value.as_str().escape_debug()));
+    }
+    last
+}
+
+/// Why two tests never hold together.
+fn apart(a: &Test, b: &Test, mesh: &Mesh) -> Option<String> {
+    let and = || Some(format!("{} and {} exclude each other", a.place(), b.place()));
+    if a.attribute == b.attribute {
+        let excluded = |of: &Test, by: &Test| {
+            !of.values.is_empty()
+                && of.values.iter().all(|value| {
+                    by.not_values.iter().any(|not| covers(&of.attribute, not, value, mesh))
+                })
+        };
+        if excluded(a, b) {
+            return Some(format!("{} excludes {}", b.not_place(), a.place()));
+        }
+        if excluded(b, a) {
+            return Some(format!("{} excludes {}", a.not_place(), b.place()));
+        }
+        let meet = a.values.iter().any(|a| b.values.iter().any(|b| meets(a, b)));
+        let both = !a.values.is_empty() && !b.values.is_empty();
+        return if both && !meet && has_one_value(&a.attribute) { and() } else { None };
+    }
+    match (&a.attribute, &b.attribute) {
+        (Attribute::Principal, Attribute::Namespace) => outside(a, b).then(and).flatten(),
+        (Attribute::Namespace, Attribute::Principal) => outside(b, a).then(and).flatten(),
+        _ => None,
+    }
+}
+
+/// Whether all principals are in other namespaces.
+fn outside(principals: &Test, namespaces: &Test) -> bool {
+    let in_one = |principal: &Pattern| {
+        match principal.form() {
+        Form::Text(Text::Exact(name)) => namespaces.values.iter().any(|namespace| {
+            matches!(namespace.form(), Form::Namespace(n) if n.matches(&format!("{SCHEME}{name}")))
+        }),
+        _ => true,
+    }
+    };
+    !principals.values.is_empty()
+        && !namespaces.values.is_empty()
+        && !principals.values.iter().any(in_one)
+}
+
+/// Why a value is like nothing that a request can have.
+fn senseless(attribute: &Attribute, value: &Pattern) -> Option<&'static str> {
+    match (attribute, value.form()) {
+        (Attribute::Principal, Form::Text(Text::Exact(text) | Text::Prefix(text)))
+            if text.starts_with(SCHEME) =>
+        {
+            Some("principals are written without `spiffe://`")
+        }
+        (Attribute::Path, Form::Text(Text::Exact(text) | Text::Prefix(text)))
+            if !text.starts_with('/') =>
+        {
+            Some("a path begins with `/`")
+        }
+        (
+            Attribute::Path,
+            Form::Text(Text::Exact(text) | Text::Prefix(text) | Text::Suffix(text)),
+        ) if text.contains(['?', '#']) => Some("paths are compared without query"),
+        (_, Form::Subject(subject)) if subject.subject == Text::Exact(String::new()) => {
+            Some("a request principal is an issuer, a slash and a subject")
+        }
+        (_, Form::Subject(subject)) if subject.subject == Text::Exact("*".to_owned()) => {
+            Some("behind a `*` in front, the subject counts as it is written")
+        }
+        _ => None,
+    }
+}
+
+/// Whether everything that `value` matches is matched by `not`.
+fn covers(attribute: &Attribute, not: &Pattern, value: &Pattern, mesh: &Mesh) -> bool {
+    if not.as_str() == value.as_str() {
+        return true;
+    }
+    match (not.form(), value.form()) {
+        // In another trust domain, only principals that are written in full are moved there.
+        (Form::Text(a), Form::Text(_)) if *attribute == Attribute::Principal => {
+            let moved = mesh.trust_domains.iter().any(|domain| domain != "cluster.local");
+            *a == Text::Any || !moved && covers_form(not, value)
+        }
+        _ => covers_form(not, value),
+    }
+}
+
+fn covers_form(not: &Pattern, value: &Pattern) -> bool {
+    match (not.form(), value.form()) {
+        (Form::Text(a), Form::Text(b)) | (Form::Item(a), Form::Item(b)) => a.covers(b),
+        (Form::Text(a), Form::Template(_)) => *a == Text::Any,
+        (Form::Block(a), Form::Block(b)) => a.covers(*b),
+        (Form::Subject(a), Form::Subject(b)) => {
+            a.issuer.covers(&b.issuer) && a.subject.covers(&b.subject)
+        }
+        (Form::Namespace(_), Form::Namespace(_)) | (Form::TrustDomain(_), Form::TrustDomain(_)) => {
+            not.as_str() == "*"
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// Whether there is something that both match; unless it is plain that there is not, there is.
+fn meets(a: &Pattern, b: &Pattern) -> bool {
+    match (a.form(), b.form()) {
+        (Form::Text(a), Form::Text(b)) => a.meets(b),
+        (Form::Text(Text::Exact(path)), Form::Template(template))
+        | (Form::Template(template), Form::Text(Text::Exact(path))) => template.matches(path),
+        (Form::Block(a), Form::Block(b)) => a.meets(*b),
+        (Form::Port(a), Form::Port(b)) => a == b,
+        (Form::Subject(a), Form::Subject(b)) => {
+            a.issuer.meets(&b.issuer) && a.subject.meets(&b.subject)
+        }
+        _ => true,
+    }
+}
+
+/// Whether a request has one value of it at most. Of a list, one item may match one test and
+/// another item another.
+const fn has_one_value(attribute: &Attribute) -> bool {
+    !matches!(
+        attribute,
+        Attribute::Audience
+            | Attribute::Presenter
+            | Attribute::Claim(_)
+            | Attribute::Metadata { .. }
+            // Written in one trust domain, they are in all of the mesh's.
+            | Attribute::Principal
+    )
+}

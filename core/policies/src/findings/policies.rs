@@ -1,0 +1,253 @@
+//! What AuthorizationPolicy and RequestAuthentication leave open.
+
+use super::never::dead_parts;
+use super::{Concern, Finding};
+use crate::pattern::{Form, Pattern, Text};
+use crate::resources::{
+    Action, Attribute, AuthorizationPolicy, JwtRule, Meta, Resources, Rule, Selection, Test,
+};
+use crate::workload::{Mesh, Protocol, Workload};
+
+pub(super) fn look<'r>(
+    resources: &'r Resources,
+    mesh: &Mesh,
+    workloads: &[Workload],
+    found: &mut Vec<Finding<'r>>,
+) {
+    let among = Among { resources, mesh, workloads };
+    for policy in resources.authorization() {
+        let selected: Vec<&Workload> = workloads
+            .iter()
+            .filter(|workload| {
+                let policies = resources.authorization_for(mesh, workload);
+                policies.iter().any(|other| std::ptr::eq(*other, policy))
+            })
+            .collect();
+        let mut concerns = among.reach(&policy.meta, &policy.selection, selected.is_empty());
+        concerns.extend(of_policy(policy, mesh));
+        for concern in concerns {
+            push(found, "AuthorizationPolicy", &policy.meta, policy.meta.line, concern);
+        }
+        for (index, rule) in policy.rules.iter().enumerate() {
+            for concern in among.rule(policy, index, rule, &selected) {
+                push(found, "AuthorizationPolicy", &policy.meta, rule.line, concern);
+            }
+        }
+    }
+    for resource in resources.request() {
+        let nobody = !workloads.iter().any(|workload| {
+            let known = resources.request_for(mesh, workload);
+            known.iter().any(|other| std::ptr::eq(*other, resource))
+        });
+        for concern in among.reach(&resource.meta, &resource.selection, nobody) {
+            push(found, "RequestAuthentication", &resource.meta, resource.meta.line, concern);
+        }
+    }
+    found.extend(workloads.iter().filter_map(|workload| among.providers(workload)));
+}
+
+fn push<'r>(
+    found: &mut Vec<Finding<'r>>,
+    kind: &'static str,
+    meta: &'r Meta,
+    line: usize,
+    concern: Concern,
+) {
+    found.push(Finding { of: Some((kind, meta)), line, concern });
+}
+
+/// What can be said of a policy without looking at its rules.
+fn of_policy(policy: &AuthorizationPolicy, mesh: &Mesh) -> Vec<Concern> {
+    let mut concerns = Vec::new();
+    if policy.dry_run {
+        concerns.push(Concern::DryRun);
+    }
+    if let (Action::Custom { provider }, Some(known)) = (&policy.action, &mesh.providers)
+        && !known.iter().any(|known| known.name == *provider)
+    {
+        concerns.push(Concern::UnknownProvider { provider: provider.clone() });
+    }
+    concerns
+}
+
+struct Among<'r, 'm> {
+    resources: &'r Resources,
+    mesh: &'m Mesh,
+    workloads: &'m [Workload],
+}
+
+impl<'r> Among<'r, '_> {
+    fn reach(&self, meta: &Meta, selection: &Selection, nobody: bool) -> Vec<Concern> {
+        let mut concerns = Vec::new();
+        if meta.namespace == self.mesh.root_namespace && selection.is_for_all() {
+            concerns.push(Concern::MeshWide);
+        }
+        if nobody && !self.workloads.is_empty() {
+            concerns.push(Concern::SelectsNothing);
+        }
+        concerns
+    }
+
+    fn rule(
+        &self,
+        policy: &AuthorizationPolicy,
+        index: usize,
+        rule: &Rule,
+        selected: &[&Workload],
+    ) -> Vec<Concern> {
+        let mut concerns = Vec::new();
+        if rule.is_empty() && policy.action == Action::Allow && !policy.dry_run {
+            concerns.push(Concern::AllowsEverything { rule: index });
+        }
+        concerns.extend(dead_parts(rule, self.mesh).into_iter().map(|dead| {
+            let (place, why, whole) = (dead.place, dead.why, dead.whole);
+            Concern::NeverMatches { rule: index, place, why, whole }
+        }));
+        if policy.action == Action::Deny {
+            concerns.extend(
+                hosts(rule)
+                    .map(|host| Concern::HostWithoutPort { rule: index, host: host.to_owned() }),
+            );
+        }
+        for workload in selected {
+            concerns.extend(on_tcp(index, rule, workload));
+            self.tokens(index, rule, workload, &mut concerns);
+            self.headers(policy, index, rule, workload, &mut concerns);
+        }
+        concerns
+    }
+
+    /// Rules of RequestAuthentication that are for a workload.
+    fn known(&self, workload: &Workload) -> Vec<&'r JwtRule> {
+        let resources = self.resources.request_for(self.mesh, workload);
+        resources.into_iter().flat_map(|resource| &resource.rules).collect()
+    }
+
+    fn tokens(&self, index: usize, rule: &Rule, on: &Workload, concerns: &mut Vec<Concern>) {
+        let known = self.known(on);
+        for test in rule.tests().filter(|test| test.attribute.is_from_token()) {
+            let place = if test.values.is_empty() { test.not_place() } else { test.place() };
+            let mut concern = |issuer: Option<String>| {
+                let (place, workload) = (place.clone(), on.name.clone());
+                concerns.push(Concern::TokenNotVerified { rule: index, place, workload, issuer });
+            };
+            if known.is_empty() {
+                concern(None);
+                continue;
+            }
+            for (issuer, written) in issuers(test) {
+                let takes =
+                    |rule: &&JwtRule| rule.issuer.is_empty() || issuer.matches(&rule.issuer);
+                if !known.iter().any(takes) {
+                    concern(Some(written.to_owned()));
+                }
+            }
+        }
+    }
+
+    /// Headers by which a client could get in. What only adds to what is refused is none of them.
+    fn headers(
+        &self,
+        policy: &AuthorizationPolicy,
+        index: usize,
+        rule: &Rule,
+        on: &Workload,
+        concerns: &mut Vec<Concern>,
+    ) {
+        let opens = |test: &&Test| match policy.action {
+            Action::Allow | Action::Custom { .. } => true,
+            Action::Deny => !test.not_values.is_empty(),
+            Action::Audit => false,
+        };
+        let known = self.known(on);
+        for test in rule.tests().filter(opens) {
+            let Attribute::Header(header) = &test.attribute else { continue };
+            let is_it = |name: &String| name.eq_ignore_ascii_case(header);
+            // CUSTOM comes before anybody writes claims.
+            let comes_before = matches!(policy.action, Action::Custom { .. });
+            let written = known.iter().any(|rule| {
+                rule.payload_header.as_ref().is_some_and(is_it)
+                    || rule.claim_headers.iter().any(|claim| is_it(&claim.header))
+            });
+            if !header.starts_with(':') && (comes_before || !written) {
+                let (header, workload) = (header.clone(), on.name.clone());
+                concerns.push(Concern::TrustsHeader { rule: index, header, workload });
+            }
+        }
+    }
+
+    fn providers(&self, workload: &Workload) -> Option<Finding<'r>> {
+        let policies = self.resources.authorization_for(self.mesh, workload);
+        let mut providers: Vec<String> = policies
+            .into_iter()
+            .filter_map(|policy| match &policy.action {
+                Action::Custom { provider } => Some(provider.clone()),
+                Action::Allow | Action::Deny | Action::Audit => None,
+            })
+            .collect();
+        providers.sort_unstable();
+        providers.dedup();
+        (providers.len() > 1 && !self.mesh.several_providers).then(|| Finding {
+            of: None,
+            line: 0,
+            concern: Concern::SeveralProviders { workload: workload.name.clone(), providers },
+        })
+    }
+}
+
+/// The issuers that a test names.
+fn issuers(test: &Test) -> impl Iterator<Item = (&Text, &str)> {
+    let is_issuer = matches!(&test.attribute, Attribute::Claim(names) if *names == ["iss"]);
+    test.values.iter().filter_map(move |value| match value.form() {
+        Form::Subject(subject) => Some((&subject.issuer, value.as_str())),
+        Form::Text(text) if is_issuer => Some((text, value.as_str())),
+        _ => None,
+    })
+}
+
+/// Hosts that a rule names without a port, and not with any port beside.
+fn hosts(rule: &Rule) -> impl Iterator<Item = &str> {
+    let tests = rule.tests().filter(|test| test.attribute == Attribute::Host);
+    tests.flat_map(|test| {
+        test.values.iter().filter_map(move |value| {
+            let with_port = |exact: &str| {
+                let port = Text::Prefix(format!("{exact}:"));
+                test.values
+                    .iter()
+                    .any(|other| matches!(other.form(), Form::Text(text) if text.covers(&port)))
+            };
+            let open = match value.form() {
+                Form::Text(Text::Exact(exact)) => !exact.contains(':') && !with_port(exact),
+                Form::Text(Text::Suffix(suffix)) => !suffix.contains(':'),
+                _ => false,
+            };
+            open.then(|| value.as_str())
+        })
+    })
+}
+
+/// Ports with something else than HTTP that a rule about HTTP is for.
+fn on_tcp(index: usize, rule: &Rule, on: &Workload) -> Vec<Concern> {
+    let none = Vec::new();
+    let sides: Vec<&Vec<Test>> =
+        if rule.to.is_empty() { vec![&none] } else { rule.to.iter().collect() };
+    let of_http = |test: &&Test| test.attribute.is_http();
+    let ports = on.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
+    let concern = |port: u16| {
+        // An item of `to` counts only where it takes this port.
+        let place = sides.iter().find_map(|side| {
+            let takes = side.iter().chain(&rule.when).all(|test| takes_port(test, port));
+            let mut asked = side.iter().chain(&rule.when).chain(rule.from.iter().flatten());
+            asked.find(of_http).filter(|_| takes)
+        })?;
+        let place = if place.values.is_empty() { place.not_place() } else { place.place() };
+        Some(Concern::HttpOnTcp { rule: index, place, workload: on.name.clone(), port })
+    };
+    ports.filter_map(|port| concern(port.number)).collect()
+}
+
+fn takes_port(test: &Test, port: u16) -> bool {
+    let is = |pattern: &Pattern| *pattern.form() == Form::Port(port);
+    test.attribute != Attribute::Port
+        || (test.values.is_empty() || test.values.iter().any(is)) && !test.not_values.iter().any(is)
+}

@@ -1,0 +1,179 @@
+//! What policies protect, and which of them are for what.
+
+use std::collections::BTreeMap;
+
+use crate::resources::{
+    AuthorizationPolicy, Meta, PeerAuthentication, RequestAuthentication, Resources, Selection,
+    Target, TargetKind,
+};
+
+/// What holds for all workloads: parts of `MeshConfig`, and of how istiod was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mesh {
+    /// `rootNamespace`: policies there are for workloads everywhere.
+    pub root_namespace: String,
+    /// `trustDomain`, then `trustDomainAliases`.
+    pub trust_domains: Vec<String>,
+    /// `extensionProviders` that authorize; none takes every provider that a policy names to be
+    /// there, over gRPC.
+    pub providers: Option<Vec<Provider>>,
+    /// `PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS`: without it, several providers on one
+    /// workload refuse what they would be asked about.
+    pub several_providers: bool,
+    /// `ENABLE_SELECTOR_BASED_K8S_GATEWAY_POLICY`: gateways of the Gateway API are selected by
+    /// labels too.
+    pub select_gateways: bool,
+}
+
+/// An authorizer that CUSTOM policies can name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// Its name.
+    pub name: String,
+    /// Whether it is asked over gRPC. One that is asked over HTTP is not asked about TCP.
+    pub grpc: bool,
+}
+
+impl Default for Mesh {
+    /// As Istio is installed.
+    fn default() -> Self {
+        Self {
+            root_namespace: "istio-system".to_owned(),
+            trust_domains: vec!["cluster.local".to_owned()],
+            providers: None,
+            several_providers: false,
+            select_gateways: true,
+        }
+    }
+}
+
+/// Something with an Envoy of Istio's in front of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Workload {
+    /// How findings call it.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The labels of its pods.
+    pub labels: BTreeMap<String, String>,
+    /// What stands in front of it.
+    pub proxy: Proxy,
+    /// The service that is asked, where the proxy is a waypoint.
+    pub service: Option<Service>,
+    /// Its ports, not its services' ones.
+    pub ports: Vec<Port>,
+}
+
+/// What stands in front of a workload, or is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Proxy {
+    /// Its own sidecar.
+    #[default]
+    Sidecar,
+    /// A gateway, which is a workload itself.
+    Gateway,
+    /// A waypoint of ambient mode.
+    Waypoint,
+}
+
+/// A service behind a waypoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// It is a ServiceEntry, not a Service.
+    pub external: bool,
+}
+
+/// A port of a workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Port {
+    /// Its number.
+    pub number: u16,
+    /// What Istio takes for granted there.
+    pub protocol: Protocol,
+}
+
+/// What is spoken on a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP, HTTP/2 or gRPC.
+    Http,
+    /// Everything else.
+    Tcp,
+}
+
+/// The label that tells gateways and waypoints of the Gateway API.
+const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
+const WAYPOINTS: &str = "istio-waypoint";
+
+impl Resources {
+    /// The policies that are for a workload, in Istio's order.
+    #[must_use]
+    pub fn authorization_for(&self, mesh: &Mesh, to: &Workload) -> Vec<&AuthorizationPolicy> {
+        let all = self.authorization().iter();
+        all.filter(|policy| attaches(&policy.meta, &policy.selection, mesh, to)).collect()
+    }
+
+    /// Whose tokens a workload knows, those of its own namespace first (`getConfigsForWorkload`).
+    #[must_use]
+    pub fn request_for(&self, mesh: &Mesh, to: &Workload) -> Vec<&RequestAuthentication> {
+        let all = self.request().iter();
+        let mut attached: Vec<&RequestAuthentication> = all
+            .filter(|resource| attaches(&resource.meta, &resource.selection, mesh, to))
+            .collect();
+        attached.sort_by_key(|resource| resource.meta.namespace != to.namespace);
+        attached
+    }
+
+    /// What is said of mutual TLS to a workload, for itself, its namespace and the mesh. Only
+    /// labels count here, for gateways too.
+    #[must_use]
+    pub fn peer_for(&self, mesh: &Mesh, to: &Workload) -> Vec<&PeerAuthentication> {
+        let in_reach =
+            |meta: &Meta| meta.namespace == to.namespace || meta.namespace == mesh.root_namespace;
+        let all = self.peer().iter();
+        all.filter(|resource| in_reach(&resource.meta) && has_labels(to, &resource.labels))
+            .collect()
+    }
+}
+
+fn has_labels(workload: &Workload, wanted: &BTreeMap<String, String>) -> bool {
+    wanted.iter().all(|(name, value)| workload.labels.get(name) == Some(value))
+}
+
+/// Whether a resource is for a workload (`pilot/pkg/model/policyattachment.go`).
+fn attaches(meta: &Meta, selection: &Selection, mesh: &Mesh, workload: &Workload) -> bool {
+    let is_waypoint = workload.proxy == Proxy::Waypoint;
+    let service = workload.service.as_ref().filter(|_| is_waypoint);
+    let in_reach = meta.namespace == mesh.root_namespace
+        || meta.namespace == workload.namespace
+        || service.is_some_and(|service| service.namespace == meta.namespace);
+    if !in_reach {
+        return false;
+    }
+    let Some(gateway) = workload.labels.get(GATEWAY_NAME) else {
+        return selection.targets.is_empty() && has_labels(workload, &selection.labels);
+    };
+    if selection.targets.is_empty() {
+        // Waypoints are never selected by labels, not even by none.
+        return !is_waypoint && mesh.select_gateways && has_labels(workload, &selection.labels);
+    }
+    let served = |target: &Target, external: bool| {
+        service.is_some_and(|service| {
+            service.external == external
+                && service.name == target.name
+                && service.namespace == meta.namespace
+        })
+    };
+    selection.targets.iter().any(|target| match target.kind {
+        TargetKind::Service => served(target, false),
+        TargetKind::ServiceEntry => served(target, true),
+        TargetKind::GatewayClass => {
+            is_waypoint && meta.namespace == mesh.root_namespace && target.name == WAYPOINTS
+        }
+        TargetKind::Gateway => meta.namespace == workload.namespace && target.name == *gateway,
+    })
+}
