@@ -28,10 +28,9 @@ const CORE: &[&str] = &[
     "postern-revocation",
     "postern-document",
 ];
-/// Core that only the server has a use for: what others' configuration says.
-const DESCRIPTORS: &[&str] = &["postern-descriptors"];
-/// The same for policies of a mesh.
-const POLICIES: &[&str] = &["postern-policies"];
+/// Core that only the server and tools have a use for: what others' configuration says, and what
+/// a request would meet.
+const TOOLS: &[&str] = &["postern-descriptors", "postern-policies", "postern-explain"];
 /// What stages may build on: all of the core but the authorization server's part.
 const STAGE_CORE: &[&str] = &[
     "postern-request",
@@ -72,6 +71,7 @@ const TESTS: &[&str] = &[
     TRIVIAL_FILTER,
     "postern-bench",
     "postern-simulation",
+    "postern-mesh",
 ];
 
 const REQUEST: &[&str] = &["postern-request"];
@@ -84,8 +84,7 @@ const JOSE: &[&str] = &["postern-jose"];
 /// What a test crate may use: all but the server, whose binary it runs, and xtask.
 const BY_TESTS: &[&[&str]] = &[
     CORE,
-    DESCRIPTORS,
-    POLICIES,
+    TOOLS,
     FILTER_HOST,
     STAGES,
     BUNDLE,
@@ -115,6 +114,7 @@ const TABLE: &[Row] = &[
     row("postern-document", &[CORE], "core/document depends on core alone"),
     row("postern-descriptors", &[LIMITS, DOCUMENT], "core/descriptors depends on core alone"),
     row("postern-policies", &[REQUEST, DOCUMENT], "core/policies depends on core alone"),
+    row("postern-explain", &[CORE], "core/explain depends on core alone"),
     row("postern-leases", &[REQUEST, LIMITS], CORE_RULE),
     row(
         "postern-filter-host",
@@ -147,13 +147,13 @@ const TABLE: &[Row] = &[
         &[CORE, STORE, TELEMETRY, TICKETS],
         "ext-proc settles what ext-authz has written down, and else is a service as others are",
     ),
-    row("postern-rate-limit", &[CORE, DESCRIPTORS, STORE, TELEMETRY], SERVICE_RULE),
+    row("postern-rate-limit", &[CORE, TOOLS, STORE, TELEMETRY], SERVICE_RULE),
     row("postern-feed", &[CORE, PROTO, STORE, TELEMETRY], SERVICE_RULE),
     row("postern-identity", &[CORE, STORE, TELEMETRY], SERVICE_RULE),
-    row("postern-render", &[CORE], "render depends on core alone"),
+    row("postern-render", &[CORE, TOOLS], "render depends on core alone"),
     row(
         SERVER,
-        &[CORE, DESCRIPTORS, POLICIES, STORE, STORE_ADAPTERS, TELEMETRY, SERVICES, RENDER],
+        &[CORE, TOOLS, STORE, STORE_ADAPTERS, TELEMETRY, SERVICES, RENDER],
         "server puts everything native together, and knows neither filters nor tests",
     ),
     row("postern-e2e", BY_TESTS, TESTS_RULE),
@@ -161,6 +161,7 @@ const TABLE: &[Row] = &[
     row(TRIVIAL_FILTER, BY_TESTS, TESTS_RULE),
     row("postern-simulation", BY_TESTS, TESTS_RULE),
     row("postern-bench", BY_TESTS, TESTS_RULE),
+    row("postern-mesh", BY_TESTS, TESTS_RULE),
     row("xtask", &[], "xtask knows none of our crates: it builds them"),
 ];
 
@@ -205,8 +206,8 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 
 /// The crates that must build for wasm32.
 pub fn wasm_packages() -> impl Iterator<Item = &'static str> {
-    let groups: [&[&str]; 8] =
-        [CORE, DESCRIPTORS, POLICIES, FILTER_HOST, STAGES, BUNDLE, PROTO, &[TRIVIAL_FILTER]];
+    let groups: [&[&str]; 7] =
+        [CORE, TOOLS, FILTER_HOST, STAGES, BUNDLE, PROTO, &[TRIVIAL_FILTER]];
     groups.into_iter().flatten().copied()
 }
 
@@ -266,7 +267,7 @@ fn third_party_rule(package: &str, edge: &Edge) -> Option<&'static str> {
         return (!allowed).then_some("only filters/host knows proxy-wasm (and the bench's filter)");
     }
     // Tests of pure code may use whatever they like.
-    let pure = [CORE, DESCRIPTORS, POLICIES, STAGES, FILTER_HOST, BUNDLE]
+    let pure = [CORE, TOOLS, STAGES, FILTER_HOST, BUNDLE]
         .iter()
         .any(|group| group.contains(&package));
     (pure && edge.kind != "dev" && OUTSIDE.contains(&edge.to))

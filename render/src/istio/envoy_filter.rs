@@ -173,12 +173,14 @@ fn ext_proc(document: &Document, options: &IstioOptions) -> Value {
     })
 }
 
-/// The server's gRPC services, as an Envoy of the mesh asks for them.
+/// `ext_proc` and access logs, as an Envoy of the mesh asks for them: the role `message`, which may
+/// run apart from the others.
 fn server(options: &IstioOptions) -> Value {
+    let host = options.message_host();
     json!({
-        "cluster_name": options.grpc_cluster(),
+        "cluster_name": options.grpc_cluster(&host),
         // By default it is the cluster's name, whose `|` no server takes.
-        "authority": options.server_host(),
+        "authority": host,
     })
 }
 

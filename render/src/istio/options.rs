@@ -42,6 +42,9 @@ pub struct IstioOptions {
     pub wasm_sha256: Option<String>,
     /// The host of the suite's Service. None: `postern` in its namespace.
     pub server_host: Option<String>,
+    /// The host of the Service with the role `message`: `ext_proc` and access logs. None:
+    /// `postern-message` in the suite's namespace.
+    pub message_host: Option<String>,
     /// The Service's gRPC port; its name begins with `grpc-`.
     pub grpc_port: u16,
     /// The Service's public HTTP port.
@@ -59,7 +62,7 @@ impl Default for IstioOptions {
         let version = env!("CARGO_PKG_VERSION");
         Self {
             istio_version: (1, 30),
-            namespace: "postern".to_owned(),
+            namespace: "postern-system".to_owned(),
             workload_namespaces: Vec::new(),
             gateway_namespace: "istio-system".to_owned(),
             gateway_selector: BTreeMap::from([selector]),
@@ -69,6 +72,7 @@ impl Default for IstioOptions {
             wasm_url: format!("oci://registry.example.test/postern-bundle:{version}"),
             wasm_sha256: None,
             server_host: None,
+            message_host: None,
             grpc_port: 9191,
             public_port: 9192,
             registered_hosts: BTreeSet::new(),
@@ -98,10 +102,12 @@ impl IstioOptions {
             let problem = format!("`{ROOT_NAMESPACE}` would put the whole mesh under our policy");
             return Err(bad("namespace, workload_namespaces", problem));
         }
-        let server_host = self.server_host();
-        for (option, name) in
-            [("server_host", &server_host), ("cluster_domain", &self.cluster_domain)]
-        {
+        let (server_host, message_host) = (self.server_host(), self.message_host());
+        for (option, name) in [
+            ("server_host", &server_host),
+            ("message_host", &message_host),
+            ("cluster_domain", &self.cluster_domain),
+        ] {
             if !is_dns_name(name) {
                 return Err(bad(option, format!("`{name}` is no DNS name")));
             }
@@ -172,9 +178,15 @@ impl IstioOptions {
             .unwrap_or_else(|| format!("postern.{}.svc.{}", self.namespace, self.cluster_domain))
     }
 
-    /// The cluster of the server's gRPC port, as Istio names it.
-    pub(super) fn grpc_cluster(&self) -> String {
-        format!("outbound|{}||{}", self.grpc_port, self.server_host())
+    /// The host of the Service with the role `message`.
+    pub(super) fn message_host(&self) -> String {
+        let default = || format!("postern-message.{}.svc.{}", self.namespace, self.cluster_domain);
+        self.message_host.clone().unwrap_or_else(default)
+    }
+
+    /// The cluster of a host's gRPC port, as Istio names it.
+    pub(super) fn grpc_cluster(&self, host: &str) -> String {
+        format!("outbound|{}||{host}", self.grpc_port)
     }
 
     /// What the gateway's certificate says, where nobody changed the trust domain or the service

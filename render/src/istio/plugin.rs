@@ -70,7 +70,8 @@ fn configuration(
         set(&mut configuration, "key_sources", Value::Array(sources));
     }
     // Istio's clusters have no bounds that a waiting call could use up for `ext_authz`.
-    let (cluster, authority) = (options.grpc_cluster(), options.server_host());
+    let authority = options.server_host();
+    let cluster = options.grpc_cluster(&authority);
     if let Some(feed) = feed::configuration(document, &cluster, &authority, &options.workload) {
         set(&mut configuration, "feed", feed);
     }

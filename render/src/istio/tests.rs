@@ -127,8 +127,8 @@ fn the_bundle_is_told_where_keys_are() {
     assert_eq!(
         plugin["spec"]["pluginConfig"]["key_sources"],
         json!([
-            {"issuer": 0, "cluster": "outbound|9192||postern.postern.svc.cluster.local",
-             "authority": "postern.postern.svc.cluster.local", "path": "/oauth2/jwks",
+            {"issuer": 0, "cluster": "outbound|9192||postern.postern-system.svc.cluster.local",
+             "authority": "postern.postern-system.svc.cluster.local", "path": "/oauth2/jwks",
              "refresh_ms": 60_000},
             {"issuer": 1, "cluster": "outbound|443||login.example.test",
              "authority": "login.example.test:443", "path": "/keys?v=1", "refresh_ms": 300_000},
@@ -172,7 +172,7 @@ fn the_server_is_asked_for_a_quarter_of_a_second_at_most() {
     assert_eq!(
         provider["extensionProviders"],
         json!([{"name": "postern", "envoyExtAuthzGrpc": {
-            "service": "postern/postern.postern.svc.cluster.local", "port": 9191,
+            "service": "postern-system/postern.postern-system.svc.cluster.local", "port": 9191,
             "timeout": "0.250s", "failOpen": false, "statusOnError": "503",
         }}])
     );
@@ -185,8 +185,8 @@ fn the_server_is_asked_for_a_quarter_of_a_second_at_most() {
     assert_eq!(settings["failure_mode_allow"], false);
     assert_eq!(
         settings["grpc_service"]["envoy_grpc"],
-        json!({"cluster_name": "outbound|9191||postern.postern.svc.cluster.local",
-               "authority": "postern.postern.svc.cluster.local"})
+        json!({"cluster_name": "outbound|9191||postern-message.postern-system.svc.cluster.local",
+               "authority": "postern-message.postern-system.svc.cluster.local"})
     );
 }
 
@@ -304,8 +304,8 @@ fn the_gateway_tells_the_server_how_requests_end_where_a_limit_waits_for_it() {
     assert_eq!(log["filter"]["metadata_filter"]["matcher"]["path"], json!([{"key": "settle"}]));
     assert_eq!(
         log["typed_config"]["common_config"]["grpc_service"]["envoy_grpc"],
-        json!({"cluster_name": "outbound|9191||postern.postern.svc.cluster.local",
-               "authority": "postern.postern.svc.cluster.local"})
+        json!({"cluster_name": "outbound|9191||postern-message.postern-system.svc.cluster.local",
+               "authority": "postern-message.postern-system.svc.cluster.local"})
     );
     let names = |document: &Document| -> Vec<String> {
         let filters = envoy_filter::resources(document, &options(30));
@@ -393,7 +393,7 @@ fn output_is_the_same_every_time_and_marked() {
     }
     let strict = content(&files, "peer-authentication.yaml");
     assert_eq!(strict.matches("mode: STRICT").count(), 2);
-    assert!(strict.contains("namespace: postern\n") && strict.contains("namespace: shop\n"));
+    assert!(strict.contains("namespace: postern-system\n") && strict.contains("namespace: shop\n"));
 }
 
 #[test]

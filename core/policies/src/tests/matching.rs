@@ -111,7 +111,8 @@ fn principals_are_those_of_all_trust_domains() {
 
 #[test]
 fn conditions() {
-    let when = |key: &str, value: &str| format!("{{when: [{{key: '{key}', values: ['{value}']}}]}}");
+    let when =
+        |key: &str, value: &str| format!("{{when: [{{key: '{key}', values: ['{value}']}}]}}");
     let mut request = with_headers(&[("X-A", "one"), ("x-a", "two"), ("x-empty", "")]);
     request.sni = Some("www.example.com".to_owned());
     request.peer.remote_ip = Some("2001:db8::7".parse().unwrap());

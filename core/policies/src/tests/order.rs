@@ -76,14 +76,13 @@ fn a_provider_must_be_known() {
 
 #[test]
 fn custom_sees_the_request_before_tokens_are_verified() {
-    let text = policies(&[(
-        "CUSTOM opa",
-        "{when: [{key: 'request.headers[x-sub]', values: ['*']}]}",
-    )]) + &resource(
-        "RequestAuthentication",
-        "foo/jwt",
-        "{jwtRules: [{issuer: me, outputClaimToHeaders: [{header: x-sub, claim: sub}]}]}",
-    );
+    let text =
+        policies(&[("CUSTOM opa", "{when: [{key: 'request.headers[x-sub]', values: ['*']}]}")])
+            + &resource(
+                "RequestAuthentication",
+                "foo/jwt",
+                "{jwtRules: [{issuer: me, outputClaimToHeaders: [{header: x-sub, claim: sub}]}]}",
+            );
     assert_eq!(word(&text, &with_claims(r#"{"iss": "me", "sub": "alice"}"#)), "open");
     assert_eq!(word(&text, &with_headers(&[("x-sub", "alice")])), "ask");
 }

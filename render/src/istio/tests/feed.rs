@@ -35,8 +35,8 @@ fn the_bundle_asks_the_suites_service() {
     assert!(render(&document, &options(29)).is_ok());
     assert_eq!(
         configuration(&document, &options(29))["feed"],
-        json!({"cluster": "outbound|9191||postern.postern.svc.cluster.local",
-               "authority": "postern.postern.svc.cluster.local",
+        json!({"cluster": "outbound|9191||postern.postern-system.svc.cluster.local",
+               "authority": "postern.postern-system.svc.cluster.local",
                "workload": "edge", "wait_ms": 10_000, "poll_ms": 0})
     );
     let polling = revoking(&format!(r#""feed": {{"poll": "500ms", {FORWARDED}, {PEER}}},"#));

@@ -49,7 +49,7 @@ fn routes_match_and_go_where_the_document_says() {
     assert_eq!(payments["headers"], json!({"response": {"set": {"x-fixed": "a"}}}));
     let health = http_route(&document, "health");
     assert_eq!(health["match"], json!([{"uri": {"exact": "/health"}}]));
-    let own = json!({"host": "postern.postern.svc.cluster.local", "port": {"number": 9192}});
+    let own = json!({"host": "postern.postern-system.svc.cluster.local", "port": {"number": 9192}});
     assert_eq!(health["route"], json!([{"destination": own}]));
 }
 

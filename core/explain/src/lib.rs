@@ -1,0 +1,1 @@
+//! What a gateway document makes of one request, stage by stage, and why.

@@ -1,0 +1,1 @@
+//! Real Envoys under a real Istio control plane.
