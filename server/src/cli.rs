@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use limits::{Descriptor, DescriptorAction, DescriptorCount, LimitCount, Limits, LimitsAction};
 pub use rate_limit::{RateLimit, RateLimitFailure};
 pub use render::{Render, RenderEnvoy, RenderIstio, RenderTarget};
-use values::{access_log, listen_address};
+use values::listen_address;
 
 /// Turns Envoy and Istio sidecars into a complete API gateway.
 #[derive(Debug, Parser)]
