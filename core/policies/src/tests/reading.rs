@@ -216,7 +216,7 @@ fn hostile_texts_are_refused() {
     let many = "---\n{apiVersion: v1, kind: A}\n".repeat(MAX_RESOURCES + 2);
     let rules = authorization("foo/p", &format!("{{rules: [{}]}}", "{},".repeat(513)));
     for (text, expected) in [
-        (deep, "nested too deeply"),
+        (deep, "recursion limit"),
         (lists, "nested too deeply"),
         (many, "at most 20000 resources"),
         (rules, "at most 512 items"),

@@ -11,12 +11,16 @@ use crate::resources::JwtRule;
 pub(super) fn find<'t>(rule: &JwtRule, tokens: &[&'t Token]) -> Vec<(&'t Token, bool)> {
     let mut found = Vec::new();
     for (name, prefix) in headers(rule) {
-        for token in tokens {
-            let TokenPlace::Header { name: other, prefix: sent } = &token.place else { continue };
-            if other.eq_ignore_ascii_case(name) {
-                found.extend(behind(prefix, sent).map(|is_clean| (*token, is_clean)));
-            }
-        }
+        // Lines of one name are joined before the prefix is looked for, and what comes behind the
+        // first token is not looked at (`getAllOfHeaderAsString`, `extractJWT`).
+        found.extend(tokens.iter().find_map(|token| {
+            let TokenPlace::Header { name: other, prefix: sent } = &token.place else {
+                return None;
+            };
+            let here = other.eq_ignore_ascii_case(name);
+            let is_clean = behind(prefix, sent).filter(|_| here)?;
+            Some((*token, is_clean))
+        }));
     }
     for name in params(rule) {
         let is_it = |token: &&&Token| matches!(&token.place, TokenPlace::Param(n) if n == name);
