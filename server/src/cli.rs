@@ -1,8 +1,10 @@
 //! The command line.
 
+mod explain;
 mod limits;
 mod rate_limit;
 mod render;
+mod test;
 mod values;
 
 use std::net::SocketAddr;
@@ -10,9 +12,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use explain::Explain;
 pub use limits::{Descriptor, DescriptorAction, DescriptorCount, LimitCount, Limits, LimitsAction};
 pub use rate_limit::{RateLimit, RateLimitFailure};
 pub use render::{Render, RenderEnvoy, RenderIstio, RenderTarget};
+pub use test::Test;
 use values::listen_address;
 
 /// Turns Envoy and Istio sidecars into a complete API gateway.
@@ -33,6 +37,11 @@ pub enum Command {
     Schema,
     /// Write Envoy configuration or Istio manifests of a document.
     Render(Render),
+    /// Say what a document makes of one request, and why; nothing is sent anywhere.
+    Explain(Box<Explain>),
+    /// Compare what a document makes of requests with what case files expect; nothing is sent
+    /// anywhere.
+    Test(Test),
     /// Bring the durable store to this release's form, back, or say where it stands.
     Migrate(Migrate),
     /// Signing keys.

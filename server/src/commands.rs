@@ -4,10 +4,12 @@ pub mod apikey;
 pub mod check;
 pub mod client;
 pub mod completions;
+pub mod explain;
 pub mod keys;
 pub mod limits;
 pub mod migrate;
 pub mod render;
+pub mod test;
 pub mod token;
 
 use std::future::Future;

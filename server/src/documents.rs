@@ -14,6 +14,19 @@ const MAX_FILES: usize = 1000;
 /// # Errors
 /// The outer one when files cannot be read; the inner one with every problem of the document.
 pub fn load(path: &Path) -> Result<Result<Document, Vec<Problem>>> {
+    let sources = sources(path)?;
+    let base = if path.is_dir() { path } else { path.parent().unwrap_or_else(|| Path::new(".")) };
+    let read_file = |name: &str| {
+        std::fs::read_to_string(base.join(name)).map_err(|error| error.kind().to_string())
+    };
+    Ok(postern_document::load(&sources, &read_file))
+}
+
+/// The texts of a file, or of the YAML files of a folder.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn sources(path: &Path) -> Result<Vec<Source>> {
     let files = files_of(path)?;
     let mut sources = Vec::with_capacity(files.len());
     for file in &files {
@@ -21,11 +34,7 @@ pub fn load(path: &Path) -> Result<Result<Document, Vec<Problem>>> {
             .with_context(|| format!("cannot read {}", file.display()))?;
         sources.push(Source { name: file.display().to_string(), text });
     }
-    let base = if path.is_dir() { path } else { path.parent().unwrap_or_else(|| Path::new(".")) };
-    let read_file = |name: &str| {
-        std::fs::read_to_string(base.join(name)).map_err(|error| error.kind().to_string())
-    };
-    Ok(postern_document::load(&sources, &read_file))
+    Ok(sources)
 }
 
 /// Loads a document that must be without problems; they are in the error, one a line.

@@ -8,6 +8,7 @@ mod commands;
 mod counts;
 mod documents;
 mod output;
+mod places;
 mod revoking;
 mod serve;
 mod settings;
@@ -24,6 +25,8 @@ fn main() -> ExitCode {
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Schema => commands::check::schema(),
         Command::Render(arguments) => commands::render::run(&arguments),
+        Command::Explain(arguments) => commands::blocking(commands::explain::run(&arguments)),
+        Command::Test(arguments) => commands::test::run(&arguments),
         Command::Migrate(arguments) => commands::blocking(commands::migrate::run(&arguments)),
         Command::Keys(arguments) => commands::blocking(commands::keys::run(&arguments)),
         Command::Client(arguments) => commands::blocking(commands::client::run(&arguments)),

@@ -231,6 +231,8 @@ impl Setup {
             // Nothing is shared with other Envoys of this machine, and nothing stays behind in
             // shared memory after a kill.
             .arg("--disable-hot-restart")
+            // Tests read access logs.
+            .args(["--file-flush-interval-msec", "200"])
             .args(["--log-level", "info"]);
         let mut process = Running::start("envoy", &self.log, &mut command);
         let admin = Client::new(Protocol::Http1, self.ports.admin);

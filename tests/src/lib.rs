@@ -31,6 +31,7 @@ pub mod postgres;
 pub mod process;
 pub mod raw;
 pub mod redis;
+pub mod replay;
 pub mod server;
 pub mod upstream;
 pub mod wait;

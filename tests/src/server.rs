@@ -213,7 +213,9 @@ pub fn serve_command(options: &Options, ports: Ports) -> Command {
         .args(["--public-address", &address(ports.public)])
         .args(["--admin-address", &address(ports.admin)])
         .args(["--metrics-address", &address(ports.metrics)])
-        .args(["--volatile", &options.volatile, "--drain-seconds", "1"]);
+        .args(["--volatile", &options.volatile, "--drain-seconds", "1"])
+        // The only place where the server's reasons stand: replays compare them.
+        .env("POSTERN_LOG", "postern_ext_authz=debug");
     if let Some(durable) = &options.durable {
         command.args(durable.arguments_with_key(&[]));
     }

@@ -1,0 +1,220 @@
+//! From texts to cases. Every problem of all texts is reported.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use postern_document::yaml::{Kind, Node, Problems, parse};
+use postern_document::{Document, Position, Problem, Source};
+use postern_request::UnixMillis;
+
+use super::fields::{Fields, expected, items, members, text, texts};
+use super::request::{Chosen, Defaults, Named};
+use super::{Case, CaseFile, Given, expect, given, key, request, time, token};
+
+const FIELDS: [&str; 5] = ["version", "defaults", "tokens", "keys", "cases"];
+const OF_DEFAULTS: [&str; 5] = ["host", "scheme", "address", "now", "workload"];
+const OF_CASE: [&str; 6] = ["name", "each", "request", "given", "expect", "replay"];
+/// What `each` may go through.
+const OF_EACH: [&str; 6] = ["method", "scheme", "host", "path", "token", "api_key"];
+/// Most cases of one file, those that `each` makes included.
+const MAX_CASES: usize = 10_000;
+/// When cases are judged that do not say it: 2026-01-01T00:00:00Z.
+const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
+
+/// Reads case files about a document.
+///
+/// # Errors
+/// Every problem of all texts, by file and line.
+pub fn read(document: &Document, sources: &[Source]) -> Result<Vec<CaseFile>, Vec<Problem>> {
+    let names = sources.iter().map(|source| source.name.clone()).collect();
+    let mut problems = Problems::new(names);
+    let mut files = Vec::with_capacity(sources.len());
+    for (place, source) in sources.iter().enumerate() {
+        let node = parse(&source.text, place, &mut problems);
+        let cases = node.and_then(|node| file(&node, document, &mut problems));
+        files.push(CaseFile { name: source.name.clone(), cases: cases.unwrap_or_default() });
+    }
+    if problems.is_empty() { Ok(files) } else { Err(problems.into_sorted()) }
+}
+
+/// What all cases of a file share.
+struct Shared<'d> {
+    document: &'d Document,
+    defaults: Defaults,
+    now: UnixMillis,
+    named: Named,
+}
+
+fn file(node: &Node, document: &Document, problems: &mut Problems) -> Option<Vec<Case>> {
+    let fields = Fields::open(node, &FIELDS, problems)?;
+    match fields.get("version").map(|node| &node.kind) {
+        Some(Kind::Whole(1)) => {}
+        _ => problems.report(fields.place("version"), "`version: 1` is what is read here"),
+    }
+    let (defaults, now) = defaults(&fields, problems);
+    let tokens =
+        fields.read("tokens", problems, |node, problems| Some(token::read(node, problems)));
+    let keys =
+        fields.read("keys", problems, |node, problems| Some(key::read(node, document, problems)));
+    let named = Named {
+        tokens: tokens.unwrap_or_default().into_iter().map(Arc::new).collect(),
+        keys: keys.unwrap_or_default(),
+    };
+    let shared = Shared { document, defaults, now, named };
+    let Some(node) = fields.get("cases") else {
+        problems.report(fields.at, "`cases` is missing");
+        return None;
+    };
+    problems.within("cases", |problems| cases(node, &shared, problems))
+}
+
+fn defaults(fields: &Fields<'_>, problems: &mut Problems) -> (Defaults, UnixMillis) {
+    let mut defaults = Defaults {
+        host: "gateway.example.test".to_owned(),
+        scheme: "https".to_owned(),
+        // Of documentation (RFC 5737).
+        address: IpAddr::from([203, 0, 113, 7]),
+        workload: None,
+    };
+    let mut now = NOW;
+    let Some(node) = fields.get("defaults") else { return (defaults, now) };
+    problems.within("defaults", |problems| {
+        let Some(fields) = Fields::open(node, &OF_DEFAULTS, problems) else { return };
+        if let Some(host) = fields.text("host", problems) {
+            defaults.host = host;
+        }
+        if let Some(scheme) = fields.text("scheme", problems) {
+            request::check_scheme(&scheme, fields.place("scheme"), problems);
+            defaults.scheme = scheme;
+        }
+        if let Some(address) = fields.read("address", problems, request::address) {
+            defaults.address = address;
+        }
+        defaults.workload = fields.text("workload", problems);
+        if let Some(instant) = fields.read("now", problems, instant) {
+            now = instant;
+        }
+    });
+    (defaults, now)
+}
+
+fn instant(node: &Node, problems: &mut Problems) -> Option<UnixMillis> {
+    let instant = time::instant(&text(node, problems)?);
+    if instant.is_none() {
+        problems.report(node.at, format!("expected {}", time::INSTANT));
+    }
+    instant
+}
+
+fn cases(node: &Node, shared: &Shared<'_>, problems: &mut Problems) -> Option<Vec<Case>> {
+    let mut read = Vec::new();
+    let mut names = BTreeSet::new();
+    let items = items(node, problems)?;
+    if items.is_empty() {
+        problems.report(node.at, "there is no case here");
+    }
+    for (index, node) in items.iter().enumerate() {
+        problems.at_index(index, |problems| {
+            read.extend(case(node, shared, &mut names, problems).unwrap_or_default());
+        });
+        if read.len() > MAX_CASES {
+            problems.report(node.at, format!("at most {MAX_CASES} cases in a file"));
+            break;
+        }
+    }
+    Some(read)
+}
+
+/// The cases of one entry: one for each combination of its `each`.
+fn case(
+    node: &Node,
+    shared: &Shared<'_>,
+    names: &mut BTreeSet<String>,
+    problems: &mut Problems,
+) -> Option<Vec<Case>> {
+    let fields = Fields::open(node, &OF_CASE, problems)?;
+    let name = fields.required("name", problems).unwrap_or_default();
+    let given = fields.read("given", problems, |node, problems| {
+        given::read(node, shared.now, shared.document, problems)
+    });
+    let expect = fields
+        .read("expect", problems, |node, problems| expect::read(node, shared.document, problems));
+    if !fields.has("expect") {
+        problems.report(node.at, "`expect` is missing");
+    }
+    let not_replayed = fields.read("replay", problems, replay);
+    let given = given.unwrap_or_else(|| Given { now: shared.now, ..Given::default() });
+    let expect = expect.unwrap_or_default();
+    let all = match fields.get("each") {
+        Some(_) => fields.read("each", problems, each)?,
+        None => vec![Chosen::new()],
+    };
+    let read = all.iter().filter_map(|chosen| {
+        let name = full_name(&name, chosen);
+        if !names.insert(name.clone()) {
+            problems.report(node.at, format!("there is another case `{name}`"));
+        }
+        let request = problems.within("request", |problems| {
+            let (node, at) = (fields.get("request"), fields.place("request"));
+            request::read(node, at, chosen, &shared.defaults, &shared.named, problems)
+        })?;
+        Some(Case {
+            name,
+            line: node.at.line,
+            request,
+            given: given.clone(),
+            expect: expect.clone(),
+            not_replayed: not_replayed.clone(),
+        })
+    });
+    Some(read.collect())
+}
+
+fn full_name(name: &str, chosen: &Chosen) -> String {
+    if chosen.is_empty() {
+        return name.to_owned();
+    }
+    let words: Vec<&str> = chosen.iter().map(|(_, text, _)| text.as_str()).collect();
+    format!("{name} [{}]", words.join(" "))
+}
+
+/// Why a case is not replayed.
+fn replay(node: &Node, problems: &mut Problems) -> Option<String> {
+    Fields::open(node, &["skip"], problems)?.required("skip", problems)
+}
+
+/// Every combination, in the order of the fields and of their values.
+fn each(node: &Node, problems: &mut Problems) -> Option<Vec<Chosen>> {
+    let mut all = vec![Chosen::new()];
+    for (field, at, node) in members(node, problems)? {
+        if !OF_EACH.contains(&field.as_str()) {
+            let message = format!("`each` goes through {}", OF_EACH.join(", "));
+            problems.report(*at, message);
+            continue;
+        }
+        let values = problems.within(field, |problems| {
+            let values = texts(node, problems)?;
+            if values.is_empty() {
+                return expected("one or more values", node, problems);
+            }
+            Some(values)
+        });
+        let values = values?;
+        if all.len().saturating_mul(values.len()) > MAX_CASES {
+            problems.report(*at, format!("at most {MAX_CASES} cases in a file"));
+            return None;
+        }
+        all = all
+            .iter()
+            .flat_map(|chosen| {
+                values.iter().map(move |(text, at)| {
+                    let mut chosen = chosen.clone();
+                    chosen.push((field.clone(), text.clone(), *at));
+                    chosen
+                })
+            })
+            .collect();
+    }
+    Some(all)
+}

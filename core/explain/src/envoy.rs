@@ -1,0 +1,369 @@
+//! What Envoy does to a request before anybody decides: how it reads the path, which headers it
+//! drops or writes, whose address it takes for the client's. The rules are those that
+//! `render/src/envoy/listener.rs` writes.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use postern_document::{CertificateSource, Document, PathTemplate, Route, Segment};
+use postern_request::{HeaderView as _, address, path};
+
+/// The most headers and the most bytes of them; `max_headers_count`, `max_request_headers_kb`.
+const MAX_HEADERS: usize = 100;
+const MAX_HEADER_BYTES: usize = 60 * 1024;
+/// HTTP/1 has `host` among the headers, HTTP/2 its four pseudo-headers.
+const FEWEST_MORE: usize = 1;
+const MOST_MORE: usize = 4;
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
+const FORWARDED_CERTIFICATE: &str = "x-forwarded-client-cert";
+
+/// What becomes of `%2F` and `%5C` in a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EscapedSlashes {
+    /// They stay.
+    Keep,
+    /// The request is refused.
+    Reject,
+    /// They become `/` and `\`.
+    Decode,
+}
+
+/// How a proxy reads paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Normalization {
+    /// Escapes that nobody needs are decoded, `\` becomes `/`, dot segments are resolved.
+    pub base: bool,
+    /// Several slashes become one.
+    pub merge_slashes: bool,
+    /// What becomes of escaped slashes.
+    pub escaped_slashes: EscapedSlashes,
+}
+
+impl Normalization {
+    /// Of an Envoy that we configure.
+    pub const ENVOY: Self =
+        Self { base: true, merge_slashes: true, escaped_slashes: EscapedSlashes::Reject };
+}
+
+/// Why a proxy refuses a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejected {
+    /// It does not begin with a slash.
+    NotAbsolute,
+    /// It has a `#`.
+    Fragment,
+    /// A space, a control character, or a byte outside ASCII.
+    Character,
+    /// An escaped slash or backslash.
+    EscapedSlash,
+    /// An escaped zero.
+    EscapedZero,
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAbsolute => "the target does not begin with a slash",
+            Self::Fragment => "the target has a `#`",
+            Self::Character => "the target has a character that HTTP does not allow",
+            Self::EscapedSlash => "the path has an escaped slash or backslash",
+            Self::EscapedZero => "the path has an escaped zero",
+        })
+    }
+}
+
+/// A path, without its query, as a proxy reads it.
+///
+/// # Errors
+/// When the proxy answers 400.
+pub fn normalize(path: &str, rules: Normalization) -> Result<String, Rejected> {
+    if path.contains('#') {
+        return Err(Rejected::Fragment);
+    }
+    if path.bytes().any(|byte| byte <= 0x20 || byte >= 0x7f) {
+        return Err(Rejected::Character);
+    }
+    if !path.starts_with('/') {
+        return Err(Rejected::NotAbsolute);
+    }
+    let mut path = match rules.escaped_slashes {
+        EscapedSlashes::Keep => Cow::Borrowed(path),
+        EscapedSlashes::Reject if has_escaped_slash(path) => return Err(Rejected::EscapedSlash),
+        EscapedSlashes::Reject => Cow::Borrowed(path),
+        EscapedSlashes::Decode => Cow::Owned(unescaped(path, |b| matches!(b, b'/' | b'\\'))),
+    };
+    if rules.base {
+        if path.to_ascii_lowercase().contains("%00") {
+            return Err(Rejected::EscapedZero);
+        }
+        let plain = unescaped(&path, |byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+        });
+        path = Cow::Owned(without_dots(&plain.replace('\\', "/")));
+    }
+    if rules.merge_slashes {
+        while path.contains("//") {
+            path = Cow::Owned(path.replace("//", "/"));
+        }
+    }
+    Ok(path.into_owned())
+}
+
+fn has_escaped_slash(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    path.contains("%2f") || path.contains("%5c")
+}
+
+/// Decodes, once, the escapes of those bytes; all are ASCII.
+fn unescaped(path: &str, wanted: impl Fn(u8) -> bool) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut chars = path.chars();
+    while let Some(char) = chars.next() {
+        let mut ahead = chars.clone();
+        let mut digit = || ahead.next().and_then(|c| c.to_digit(16));
+        match (char, digit(), digit()) {
+            ('%', Some(high), Some(low)) => {
+                match u8::try_from(high * 16 + low).ok().filter(|byte| wanted(*byte)) {
+                    Some(byte) => {
+                        out.push(char::from(byte));
+                        chars = ahead;
+                    }
+                    None => out.push('%'),
+                }
+            }
+            _ => out.push(char),
+        }
+    }
+    out
+}
+
+/// RFC 3986 §5.2.4; what goes beyond the root stays there.
+fn without_dots(path: &str) -> String {
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let last = segments.len().saturating_sub(1);
+    let mut kept: Vec<&str> = Vec::with_capacity(segments.len());
+    for (at, segment) in segments.into_iter().enumerate() {
+        let is_dots = matches!(segment, "." | "..");
+        if segment == ".." {
+            kept.pop();
+        }
+        if !is_dots {
+            kept.push(segment);
+        } else if at == last {
+            kept.push("");
+        }
+    }
+    ["/", &kept.join("/")].concat()
+}
+
+/// A request as Envoy hands it to whoever decides.
+#[derive(Debug, Clone)]
+pub(crate) struct Incoming {
+    pub(crate) method: String,
+    pub(crate) scheme: String,
+    pub(crate) authority: String,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    /// The client's, behind as many proxies as are trusted.
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) certificate: Option<[u8; 32]>,
+}
+
+impl Incoming {
+    pub(crate) fn path(&self) -> &str {
+        path::without_query(&self.target)
+    }
+}
+
+/// Whether Envoy takes so many headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    Fits,
+    /// With HTTP/1; with HTTP/2 it does not.
+    Barely,
+    TooLarge,
+}
+
+pub(crate) fn size_of(target: &str, headers: &[(String, Vec<u8>)]) -> Size {
+    let bytes = headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    if headers.len() + FEWEST_MORE > MAX_HEADERS || bytes + target.len() > MAX_HEADER_BYTES {
+        Size::TooLarge
+    } else if headers.len() + MOST_MORE > MAX_HEADERS {
+        Size::Barely
+    } else {
+        Size::Fits
+    }
+}
+
+/// Headers as those behind Envoy see them, and the names of those that it dropped.
+pub(crate) fn headers(
+    document: &Document,
+    scheme: &str,
+    peer: Option<IpAddr>,
+    sent: Vec<(String, Vec<u8>)>,
+) -> (Vec<(String, Vec<u8>)>, Vec<String>) {
+    let keeps_certificate = document.bound.certificate == Some(CertificateSource::Forwarded);
+    let drops =
+        |name: &str| name.contains('_') || (name == FORWARDED_CERTIFICATE && !keeps_certificate);
+    let mut dropped: Vec<String> = Vec::new();
+    let mut headers: Vec<(String, Vec<u8>)> = Vec::with_capacity(sent.len() + 2);
+    for (name, value) in sent {
+        if !drops(&name) {
+            headers.push((name, value));
+        } else if !dropped.contains(&name) {
+            dropped.push(name);
+        }
+    }
+    if let Some(peer) = peer {
+        append(&mut headers, FORWARDED_FOR, &peer.to_string());
+    }
+    // Of a trusted proxy, it takes the word.
+    let is_scheme = |value: &[u8]| [&b"http"[..], b"https"].contains(&value);
+    let told = headers.single(FORWARDED_PROTO).one().is_some_and(is_scheme);
+    if document.trusted_proxies == 0 || !told {
+        headers.retain(|(name, _)| name != FORWARDED_PROTO);
+        headers.push((FORWARDED_PROTO.to_owned(), scheme.as_bytes().to_vec()));
+    }
+    (headers, dropped)
+}
+
+/// Adds to a header that is a list: to its last line, where it has one.
+fn append(headers: &mut Vec<(String, Vec<u8>)>, name: &str, value: &str) {
+    match headers.iter_mut().rev().find(|(known, _)| known == name) {
+        Some((_, known)) => {
+            known.push(b',');
+            known.extend_from_slice(value.as_bytes());
+        }
+        None => headers.push((name.to_owned(), value.as_bytes().to_vec())),
+    }
+}
+
+/// Whom Envoy takes for the client.
+pub(crate) fn client(
+    document: &Document,
+    headers: &Vec<(String, Vec<u8>)>,
+    peer: Option<IpAddr>,
+) -> Option<IpAddr> {
+    address::behind_proxies(headers, usize::from(document.trusted_proxies))
+        .or(peer.map(|peer| peer.to_canonical()))
+}
+
+/// The route that Envoy picks, which says what filters are asked. Its order is that of the
+/// document's matcher, but it knows nothing of other spellings, which the matcher refuses: it
+/// compares texts.
+pub(crate) fn route_of<'d>(
+    document: &'d Document,
+    authority: &str,
+    method: &str,
+    path: &str,
+) -> Option<&'d Arc<Route>> {
+    if let Ok(found) = document.find_route(authority, method, path) {
+        return found;
+    }
+    let host = host_of(authority);
+    let hosts = document.virtual_hosts();
+    let host = hosts.iter().find(|known| known.host.matches(&host))?;
+    let mut routes = host.routes.iter().filter_map(|index| document.routes.get(*index));
+    routes.find(|route| {
+        let methods = &route.methods;
+        (methods.is_empty() || methods.iter().any(|known| known == method))
+            && fits(&route.path, path)
+    })
+}
+
+/// Without the port, in lower case: `normalize` of `core/document/src/host.rs`, which is not
+/// public.
+fn host_of(authority: &str) -> String {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => host,
+        _ => authority,
+    };
+    host.to_ascii_lowercase()
+}
+
+fn fits(template: &PathTemplate, path: &str) -> bool {
+    let Some(path) = path.strip_prefix('/') else { return false };
+    let mut texts = path.split('/');
+    for segment in template.segments() {
+        match (segment, texts.next()) {
+            (Segment::Rest(_), text) => return text.is_some(),
+            (Segment::Literal(known), Some(text)) if known == text => {}
+            (Segment::Param(_), Some(text)) if !text.is_empty() => {}
+            _ => return false,
+        }
+    }
+    texts.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_read_as_envoy_reads_them() {
+        for (path, expected) in [
+            ("/", Ok("/")),
+            ("/a/b", Ok("/a/b")),
+            ("/a//b///c", Ok("/a/b/c")),
+            ("/a/./b/../c", Ok("/a/c")),
+            ("/a/%2e%2E/b", Ok("/b")),
+            ("/../../a", Ok("/a")),
+            ("/a/..", Ok("/")),
+            ("/a/.", Ok("/a/")),
+            ("/a\\b", Ok("/a/b")),
+            ("/%61dmin", Ok("/admin")),
+            ("/a%3Ab%3a", Ok("/a%3Ab%3a")),
+            ("/a%zz%4", Ok("/a%zz%4")),
+            ("/%2561", Ok("/%2561")),
+            ("/a%2Fb", Err(Rejected::EscapedSlash)),
+            ("/a%5cb", Err(Rejected::EscapedSlash)),
+            ("/a%00", Err(Rejected::EscapedZero)),
+            ("/a#b", Err(Rejected::Fragment)),
+            ("/a b", Err(Rejected::Character)),
+            ("/\u{e9}", Err(Rejected::Character)),
+            ("a", Err(Rejected::NotAbsolute)),
+            ("", Err(Rejected::NotAbsolute)),
+        ] {
+            let found = normalize(path, Normalization::ENVOY);
+            assert_eq!(found.as_deref(), expected.as_ref().copied(), "{path}");
+        }
+    }
+
+    #[test]
+    fn an_escaped_slash_may_be_decoded_or_stay() {
+        let with = |escaped_slashes| {
+            let rules = Normalization { escaped_slashes, ..Normalization::ENVOY };
+            normalize("/a%2F..%5Cb", rules)
+        };
+        assert_eq!(with(EscapedSlashes::Keep).as_deref(), Ok("/a%2F..%5Cb"));
+        assert_eq!(with(EscapedSlashes::Decode).as_deref(), Ok("/b"));
+    }
+
+    #[test]
+    fn the_count_of_headers_has_an_end() {
+        let many = |count: usize| vec![("a".to_owned(), Vec::new()); count];
+        for (count, expected) in
+            [(96, Size::Fits), (97, Size::Barely), (99, Size::Barely), (100, Size::TooLarge)]
+        {
+            assert_eq!(size_of("/", &many(count)), expected, "{count}");
+        }
+        let long = vec![("a".to_owned(), vec![b'x'; MAX_HEADER_BYTES])];
+        assert_eq!(size_of("/", &long), Size::TooLarge);
+    }
+
+    #[test]
+    fn hosts_are_compared_without_their_port() {
+        for (authority, expected) in [
+            ("A.test:443", "a.test"),
+            ("a.test", "a.test"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+        ] {
+            assert_eq!(host_of(authority), expected);
+        }
+    }
+}

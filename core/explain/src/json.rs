@@ -1,0 +1,159 @@
+//! An explanation for programs. docs/explain.md says what each member means; names stay.
+
+use postern_document::Document;
+use postern_request::Principal;
+use postern_request::json::Value;
+
+use crate::request::{Request, Shown};
+use crate::step::{Explanation, Forwarded, LimitNote, Outcome, Refusal, Step};
+use crate::text::target_of;
+
+/// The explanation as one JSON object. Holds no secret of the request: of headers, only the names.
+#[must_use]
+pub fn to_json(document: &Document, request: &Request, explanation: &Explanation) -> String {
+    let mut members = vec![
+        ("version", Value::Integer(1)),
+        ("document", text(&document.digest)),
+        ("request", of_request(document, request)),
+    ];
+    members.extend(of_explanation(explanation));
+    let share = explanation.otherwise.as_ref().map(|share| {
+        let mut members = vec![("percent", Value::Integer(i64::from(share.percent)))];
+        members.extend(of_explanation(&share.explanation));
+        object(members)
+    });
+    members.push(("otherwise", share.unwrap_or(Value::Null)));
+    object(members).to_string()
+}
+
+fn of_request(document: &Document, request: &Request) -> Value {
+    let names = request.headers.iter().map(|(name, _)| text(name)).collect();
+    let shown = match request.shown {
+        Shown::Headers => "headers",
+        Shown::Claims(_) => "claims",
+        Shown::Key(_) => "api_key",
+    };
+    object(vec![
+        ("method", text(&request.method)),
+        ("scheme", text(&request.scheme)),
+        ("authority", text(&request.authority)),
+        ("target", text(&target_of(document, request))),
+        ("headers", Value::Array(names)),
+        ("address", optional(request.address.map(|address| address.to_string()).as_deref())),
+        ("peer", optional(request.peer.as_deref())),
+        ("shown", text(shown)),
+    ])
+}
+
+fn of_explanation(explanation: &Explanation) -> Vec<(&'static str, Value)> {
+    let (outcome, forwarded) = match &explanation.outcome {
+        Outcome::Forwarded(forwarded) => (of_passed(forwarded), of_forwarded(forwarded)),
+        Outcome::Refused(refusal) => (of_refusal(refusal), Value::Null),
+    };
+    vec![
+        ("steps", Value::Array(explanation.steps.iter().map(of_step).collect())),
+        ("outcome", outcome),
+        ("forwarded", forwarded),
+        ("uncertain", texts(&explanation.uncertain)),
+    ]
+}
+
+fn of_step(step: &Step) -> Value {
+    let place = step.place.as_ref().map(|place| {
+        let line = i64::try_from(place.line).unwrap_or(i64::MAX);
+        object(vec![("file", text(&place.file)), ("line", Value::Integer(line))])
+    });
+    let mut rules: Vec<String> = step.rules.iter().map(|rule| rule.path.clone()).collect();
+    rules.dedup();
+    object(vec![
+        ("stage", text(step.stage.as_str())),
+        ("by", text(step.by.as_str())),
+        ("verdict", text(step.verdict.as_str())),
+        ("rules", texts(&rules)),
+        ("text", text(&step.text)),
+        ("place", place.unwrap_or(Value::Null)),
+    ])
+}
+
+fn of_passed(forwarded: &Forwarded) -> Value {
+    object(vec![("allowed", Value::Bool(true)), ("route", text(&forwarded.route))])
+}
+
+fn of_refusal(refusal: &Refusal) -> Value {
+    let reason = Some(refusal.denial.reason).filter(|reason| !reason.is_empty());
+    let challenge = refusal.denial.challenge.as_ref().map(|challenge| challenge.to_header());
+    object(vec![
+        ("allowed", Value::Bool(false)),
+        ("status", Value::Integer(i64::from(refusal.status))),
+        ("error", text(refusal.denial.code.as_str())),
+        ("reason", optional(reason)),
+        ("by", text(refusal.by.as_str())),
+        ("route", optional(refusal.route.as_deref())),
+        ("www_authenticate", optional(challenge.as_deref())),
+    ])
+}
+
+fn of_forwarded(forwarded: &Forwarded) -> Value {
+    let headers = forwarded.headers.iter().map(|(name, value)| (name.clone(), text(value)));
+    let versions = forwarded.versions.iter().map(|(name, share)| {
+        object(vec![("version", text(name)), ("percent", Value::Integer(i64::from(*share)))])
+    });
+    let mut left: Vec<String> = forwarded.left.iter().map(|(name, _)| name.clone()).collect();
+    left.dedup();
+    let timeout_ms = i64::try_from(forwarded.timeout_ms).unwrap_or(i64::MAX);
+    object(vec![
+        ("service", text(&forwarded.service)),
+        ("versions", Value::Array(versions.collect())),
+        ("principal", forwarded.principal.as_ref().map_or(Value::Null, of_principal)),
+        ("target", text(&forwarded.target)),
+        ("headers", Value::Object(headers.collect())),
+        ("left", texts(&left)),
+        ("removed", texts(&forwarded.removed)),
+        ("limits", Value::Array(forwarded.limits.iter().map(of_limit).collect())),
+        ("timeout_ms", Value::Integer(timeout_ms)),
+        ("attempts", Value::Integer(i64::from(forwarded.attempts))),
+        ("may", texts(&forwarded.may)),
+    ])
+}
+
+fn of_principal(principal: &Principal) -> Value {
+    object(vec![
+        ("subject", text(&principal.subject)),
+        ("issuer", text(&principal.issuer)),
+        ("client_id", optional(principal.client_id.as_deref())),
+        ("scopes", texts(&principal.scopes)),
+        ("tier", optional(principal.tier.as_deref())),
+        ("role", optional(principal.role.as_deref())),
+        ("credential", text(principal.credential.as_str())),
+    ])
+}
+
+fn of_limit(note: &LimitNote) -> Value {
+    let by = note.by.iter().map(|(part, value)| {
+        object(vec![("part", text(part)), ("value", optional(value.as_deref()))])
+    });
+    object(vec![
+        ("name", text(&note.name)),
+        ("mode", text(note.mode)),
+        ("allows", text(&note.allows)),
+        ("by", Value::Array(by.collect())),
+        ("weight", Value::Integer(i64::try_from(note.weight).unwrap_or(i64::MAX))),
+        ("shadow", Value::Bool(note.shadow)),
+    ])
+}
+
+fn object(members: Vec<(&'static str, Value)>) -> Value {
+    Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+fn text(text: &str) -> Value {
+    Value::String(text.to_owned())
+}
+
+fn texts(texts: &[String]) -> Value {
+    Value::Array(texts.iter().map(|one| text(one)).collect())
+}
+
+fn optional(value: Option<&str>) -> Value {
+    value.map_or(Value::Null, text)
+}

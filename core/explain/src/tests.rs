@@ -1,0 +1,266 @@
+//! What explanations say, by documents that fit a screen. That they say what bundle and `ext_authz`
+//! do is held elsewhere: `tests/tests/explain_property.rs`.
+
+mod failing;
+mod forwarding;
+mod tokens;
+
+use postern_document::Document;
+use postern_jose::soft::SoftVerifier;
+use postern_request::UnixMillis;
+
+use crate::{
+    Assumptions, By, Explanation, Forwarded, Outcome, Request, Stage, explain, rules_of, to_json,
+    to_text,
+};
+
+const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+
+const DOCUMENT: &str = r#"{
+    "version": 1,
+    "services": {
+        "shop": {"upstream": "h:1", "timeout": "10s"},
+        "bank": {"upstream": "h:1", "circuit": {"failures": 5, "recovery": "10s"}}
+    },
+    "credentials": {
+        "jwt": {
+            "from": [{"header": "authorization"}, {"cookie": "at"}, {"query": "at"}],
+            "issuers": [{"issuer": "https://i.test", "audiences": ["gate"],
+                         "jwks": {"uri": "https://i.test/keys"},
+                         "claim_headers": {"x-tenant": "tenant"}}]
+        },
+        "api_key": {}
+    },
+    "limits": {
+        "per-ip": {"key": ["ip"], "mode": "local", "rate": "1000/1m"},
+        "per-user": {"key": ["claim.sub"], "mode": "exact", "rate": "20/1m",
+                     "tiers": {"gold": "200/1m"}},
+        "strict": {"key": ["ip"], "mode": "exact", "rate": "5/1m", "when_store_fails": "deny"}
+    },
+    "transforms": {
+        "marks": {"request": {"set": {"x-gateway": "postern", "x-caller": "{principal.subject}"},
+                              "remove": ["x-debug"]}}
+    },
+    "routes": [
+        {"name": "open", "match": {"path": "/open"}, "service": "shop", "auth": "none",
+         "limits": ["per-ip"]},
+        {"name": "read", "match": {"path": "/read/{id}", "methods": ["GET"]}, "service": "shop",
+         "auth": {"any": ["jwt"], "scopes": ["read", "list"], "claims": {"tenant": ["blue"]}},
+         "transform": ["marks"]},
+        {"name": "pay", "match": {"path": "/pay"}, "service": "bank",
+         "auth": {"any": ["jwt"], "scopes": ["pay"]}, "limits": ["per-user"]},
+        {"name": "strict", "match": {"path": "/strict"}, "service": "shop", "auth": "none",
+         "limits": ["strict"]},
+        {"name": "keyed", "match": {"path": "/keyed"}, "service": "shop",
+         "auth": {"any": ["api_key"]}},
+        {"name": "tried", "match": {"path": "/tried"}, "service": "shop",
+         "auth": {"any": ["jwt"]}, "enforce": "25%"},
+        {"name": "shadow", "match": {"path": "/shadow"}, "service": "shop",
+         "auth": {"any": ["jwt"]}, "enforce": "shadow"}
+    ]
+}"#;
+
+fn document() -> Document {
+    postern_document::from_json(DOCUMENT.as_bytes()).unwrap()
+}
+
+fn get(target: &str) -> Request {
+    Request::get("a.test", target)
+}
+
+/// Claims of `alice`, good for ten minutes, and others.
+fn alice(more: &str) -> String {
+    let exp = NOW.as_secs() + 600;
+    format!(r#"{{"iss":"https://i.test","aud":"gate","sub":"alice","exp":{exp}{more}}}"#)
+}
+
+fn explained(request: &Request, assume: &Assumptions<'_>) -> Explanation {
+    explain(&document(), request, assume, &mut SoftVerifier)
+}
+
+fn usual(request: &Request) -> Explanation {
+    explained(request, &Assumptions::at(NOW))
+}
+
+/// By whom, status, and reason.
+fn refusal(explanation: &Explanation) -> (By, u16, &'static str) {
+    match &explanation.outcome {
+        Outcome::Refused(refusal) => (refusal.by, refusal.status, refusal.denial.reason),
+        Outcome::Forwarded(forwarded) => panic!("{forwarded:?}"),
+    }
+}
+
+fn forwarded(explanation: &Explanation) -> &Forwarded {
+    match &explanation.outcome {
+        Outcome::Forwarded(forwarded) => forwarded,
+        Outcome::Refused(refusal) => panic!("{refusal:?}"),
+    }
+}
+
+#[test]
+fn who_refuses_and_why_is_told() {
+    let spaced = " ".repeat(3);
+    for (request, expected) in [
+        (get("/open#a"), (By::Envoy, 400, "")),
+        (get("/open%2Fa"), (By::Envoy, 400, "")),
+        (get(&spaced), (By::Envoy, 400, "")),
+        (get("/open;v=1"), (By::Bundle, 400, "path_ambiguous")),
+        (get("/nowhere"), (By::Bundle, 404, "no_route")),
+        (get("/read/7"), (By::Bundle, 401, "credential_missing")),
+        (get("/pay"), (By::ExtAuthz, 401, "credential_missing")),
+        (get("/pay").with("authorization", "Basic x"), (By::ExtAuthz, 401, "token_unusable")),
+        (get("/read/7").with("authorization", "DPoP x"), (By::Bundle, 401, "token_unusable")),
+        (get("/pay").claiming(&alice("")), (By::ExtAuthz, 403, "scope_missing")),
+        (get("/keyed").with("x-api-key", "pk_a_b"), (By::ExtAuthz, 401, "api_key_unknown")),
+    ] {
+        assert_eq!(refusal(&usual(&request)), expected, "{}", request.target);
+    }
+    let mut post = get("/read/7");
+    post.method = "POST".to_owned();
+    assert_eq!(refusal(&usual(&post)), (By::Bundle, 404, "no_route"));
+}
+
+#[test]
+fn envoy_reads_the_path_before_anybody_decides() {
+    for target in ["/a/../open", "//open", "/%6fpen?x=/../", "/open/."] {
+        let explanation = usual(&get(target));
+        let is_open = forwarded_route(&explanation) == Some("open");
+        assert_eq!(is_open, target != "/open/.", "{target}");
+    }
+}
+
+fn forwarded_route(explanation: &Explanation) -> Option<&str> {
+    match &explanation.outcome {
+        Outcome::Forwarded(forwarded) => Some(&forwarded.route),
+        Outcome::Refused(_) => None,
+    }
+}
+
+#[test]
+fn too_many_headers_never_reach_a_decision() {
+    let mut request = get("/open");
+    for at in 0..100 {
+        request = request.with(&format!("x-{at}"), "a");
+    }
+    assert_eq!(refusal(&usual(&request)), (By::Envoy, 431, ""));
+    request.headers.truncate(97);
+    let explanation = usual(&request);
+    assert!(explanation.uncertain.iter().any(|text| text.contains("HTTP/1")), "{explanation:?}");
+}
+
+#[test]
+fn a_share_is_explained_both_ways() {
+    let explanation = usual(&get("/tried"));
+    assert_eq!(refusal(&explanation), (By::Bundle, 401, "credential_missing"));
+    let other = explanation.otherwise.as_ref().unwrap();
+    assert_eq!(other.percent, 75);
+    assert_eq!(forwarded(&other.explanation).principal, None);
+
+    for (enforced, passes) in [(true, false), (false, true)] {
+        let assume = Assumptions { enforced: Some(enforced), ..Assumptions::at(NOW) };
+        let explanation = explained(&get("/tried"), &assume);
+        assert!(explanation.otherwise.is_none());
+        assert_eq!(forwarded_route(&explanation).is_some(), passes);
+    }
+    let shadow = usual(&get("/shadow"));
+    assert!(shadow.otherwise.is_none());
+    assert_eq!(forwarded(&shadow).route, "shadow");
+    assert!(shadow.steps.iter().any(|step| step.verdict.as_str() == "shadowed"));
+    let same_either_way = usual(&get("/tried").claiming(&alice("")));
+    assert!(same_either_way.otherwise.is_none());
+}
+
+#[test]
+fn coverage_names_each_rule_once() {
+    let rules = rules_of(&document());
+    let texts: Vec<String> = rules.iter().map(ToString::to_string).collect();
+    for expected in [
+        "routes.open reached",
+        "routes.read.auth.scopes[list] refused",
+        "routes.read.auth.claims[tenant] refused",
+        "routes.read.auth.any refused",
+        "routes.keyed.auth.any[api_key] passed",
+        "routes.pay.limits[per-user] refused",
+        "services.bank.circuit refused",
+        "routes.tried.enforce refused",
+        "routes.tried.enforce shadowed",
+        "routes.shadow.enforce shadowed",
+        "failures.ext_authz answered for what failed",
+        "limits.strict.when_store_fails answered for what failed",
+    ] {
+        assert_eq!(texts.iter().filter(|text| *text == expected).count(), 1, "{expected}");
+    }
+    assert!(!texts.contains(&"routes.shadow.enforce refused".to_owned()), "nobody is held to it");
+    assert!(!texts.contains(&"limits.per-ip.when_store_fails answered for what failed".to_owned()));
+}
+
+#[test]
+fn every_rule_that_decides_is_one_of_the_documents() {
+    let rules = rules_of(&document());
+    let claims = [alice(""), alice(r#","scope":"read list pay","tenant":"blue","tier":"gold""#)];
+    let mut assume = Assumptions::at(NOW);
+    for used_up in [false, true] {
+        if used_up {
+            assume.used_up = ["per-ip", "per-user", "strict"].map(str::to_owned).into();
+            assume.open_circuits = ["bank".to_owned()].into();
+        }
+        for target in ["/open", "/read/7", "/pay", "/strict", "/keyed", "/tried", "/shadow"] {
+            let with_claims = claims.iter().map(|claims| get(target).claiming(claims));
+            for request in with_claims.chain([get(target)]) {
+                for rule in explained(&request, &assume).rules() {
+                    assert!(rules.contains(rule), "{target}: {rule}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_secret_is_printed() {
+    let secret = "hush-hush";
+    let request = get(&format!("/read/7?at={secret}&x=1"))
+        .with("authorization", &format!("Bearer {secret}"))
+        .with("cookie", &format!("at={secret}"))
+        .with("x-api-key", &format!("pk_a_{secret}"));
+    for request in [request, get("/open").with("x-api-key", secret)] {
+        let explanation = usual(&request);
+        let (document, request) = (document(), &request);
+        for text in
+            [to_text(&document, request, &explanation), to_json(&document, request, &explanation)]
+        {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
+}
+
+#[test]
+fn texts_tell_what_both_find_once() {
+    let request = get("/pay").claiming(&alice(r#","scope":"pay""#));
+    let explanation = usual(&request);
+    let routes = explanation.steps.iter().filter(|step| step.stage == Stage::Route);
+    assert_eq!(routes.count(), 2, "both look");
+    let text = to_text(&document(), &request, &explanation);
+    assert_eq!(text.matches("  route  ").count(), 1, "{text}");
+    assert!(text.contains("→ forwarded to bank as alice"), "{text}");
+    assert!(text.contains("x-postern-subject: alice"), "{text}");
+    assert!(text.contains("429 per-user"), "{text}");
+}
+
+#[test]
+fn json_is_one_object_with_stable_names() {
+    let request = get("/pay").claiming(&alice(""));
+    let text = to_json(&document(), &request, &usual(&request));
+    let value = postern_request::json::parse(text.as_bytes()).unwrap();
+    let at = |path: &[&str]| {
+        let found = path.iter().try_fold(&value, |value, name| value.get(name));
+        found.map(ToString::to_string).unwrap_or_default()
+    };
+    assert_eq!(at(&["version"]), "1");
+    assert_eq!(at(&["outcome", "allowed"]), "false");
+    assert_eq!(at(&["outcome", "status"]), "403");
+    assert_eq!(at(&["outcome", "error"]), r#""INSUFFICIENT_SCOPE""#);
+    assert_eq!(at(&["outcome", "by"]), r#""ext_authz""#);
+    assert_eq!(at(&["outcome", "route"]), r#""pay""#);
+    assert_eq!(at(&["forwarded"]), "null");
+    assert!(text.contains(r#""rules":["routes.pay.auth.scopes"]"#), "{text}");
+}

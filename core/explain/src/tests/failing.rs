@@ -1,0 +1,120 @@
+//! Parts that fail, circuits that are open, limits that are used up.
+
+use super::*;
+use crate::{Effect, Part, UpstreamFailure};
+
+fn without(part: Part, request: &Request) -> Explanation {
+    explained(request, &Assumptions { failed: [part].into(), ..Assumptions::at(NOW) })
+}
+
+fn paying() -> Request {
+    get("/pay").claiming(&alice(r#","scope":"pay""#))
+}
+
+#[test]
+fn each_part_that_fails_has_the_answer_of_the_document() {
+    let reading = get("/read/7").claiming(&alice(r#","scope":"read list","tenant":"blue""#));
+    let issuer = || "https://i.test".to_owned();
+    for (part, request, expected) in [
+        (Part::Server, paying(), Some((By::Envoy, 503, ""))),
+        (Part::Server, get("/open"), None),
+        (Part::Server, reading.clone(), Some((By::Envoy, 503, ""))),
+        (Part::ExtProc, reading.clone(), Some((By::Envoy, 503, ""))),
+        (Part::VolatileStore, paying(), None),
+        (Part::VolatileStore, get("/strict"), Some((By::ExtAuthz, 503, "store_unavailable"))),
+        (
+            Part::DurableStore,
+            get("/keyed").with("x-api-key", "pk_a_b"),
+            Some((By::ExtAuthz, 503, "api_keys_unavailable")),
+        ),
+        (Part::Feed, paying(), None),
+        (Part::Bundle, get("/open"), Some((By::Envoy, 503, ""))),
+        (Part::IssuerKeys { issuer: issuer(), never: false }, paying(), None),
+        (
+            Part::IssuerKeys { issuer: issuer(), never: true },
+            paying(),
+            Some((By::ExtAuthz, 503, "keys_missing")),
+        ),
+        (Part::Upstream(UpstreamFailure::Refused), get("/open"), Some((By::Router, 503, ""))),
+        (Part::Upstream(UpstreamFailure::Hang), get("/open"), Some((By::Router, 504, ""))),
+        (Part::Upstream(UpstreamFailure::Reset), get("/open"), Some((By::Router, 503, ""))),
+        (Part::Upstream(UpstreamFailure::Status), get("/open"), None),
+    ] {
+        let explanation = without(part.clone(), &request);
+        match expected {
+            Some(expected) => {
+                assert_eq!(refusal(&explanation), expected, "{part} {}", request.target);
+            }
+            None => assert!(forwarded_route(&explanation).is_some(), "{part} {explanation:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_bundle_decides_alone_where_the_document_says_so() {
+    let text = DOCUMENT.replacen(
+        r#""services""#,
+        r#""failures": {"ext_authz": "allow", "ext_proc": "allow"}, "services""#,
+        1,
+    );
+    let document = postern_document::from_json(text.as_bytes()).unwrap();
+    let assume = Assumptions { failed: [Part::Server].into(), ..Assumptions::at(NOW) };
+    let ask = |request: &Request| explain(&document, request, &assume, &mut SoftVerifier);
+    let passed = ask(&paying());
+    assert_eq!(forwarded(&passed).principal.as_ref().unwrap().subject, "alice");
+    assert!(forwarded(&passed).limits.is_empty(), "nobody counts the exact one");
+    let decided = |path: &str| {
+        let is_it = |rule: &&crate::Rule| rule.path == path && rule.effect == Effect::Failed;
+        passed.rules().any(|rule| is_it(&rule))
+    };
+    assert!(decided("failures.ext_authz") && decided("failures.ext_proc"));
+    let keyed = ask(&get("/keyed").with("x-api-key", "pk_a_b"));
+    assert_eq!(refusal(&keyed), (By::Bundle, 401, "credential_missing"), "nobody vouches");
+}
+
+#[test]
+fn stale_news_of_revocations_do_what_the_document_says() {
+    for (when_stale, passes) in [("deny", false), ("allow", true)] {
+        let rules = format!(
+            r#""revocation": {{"max_staleness": "10s", "when_stale": "{when_stale}"}}, "services""#
+        );
+        let text = DOCUMENT.replacen(r#""services""#, &rules, 1);
+        let document = postern_document::from_json(text.as_bytes()).unwrap();
+        let assume = Assumptions { failed: [Part::Feed].into(), ..Assumptions::at(NOW) };
+        let explanation = explain(&document, &paying(), &assume, &mut SoftVerifier);
+        if passes {
+            assert_eq!(forwarded(&explanation).route, "pay");
+        } else {
+            assert_eq!(refusal(&explanation), (By::Bundle, 503, "revocation_stale"));
+        }
+    }
+}
+
+#[test]
+fn an_open_circuit_comes_before_a_limit_that_is_used_up() {
+    let mut assume = Assumptions::at(NOW);
+    assume.used_up = ["per-user".to_owned()].into();
+    let used_up = explained(&paying(), &assume);
+    assert_eq!(refusal(&used_up), (By::ExtAuthz, 429, "limit_exceeded"));
+    assume.open_circuits = ["bank".to_owned()].into();
+    let open = explained(&paying(), &assume);
+    assert_eq!(refusal(&open), (By::ExtAuthz, 503, "circuit_open"));
+}
+
+#[test]
+fn limits_are_named_and_not_counted() {
+    let gold = get("/pay").claiming(&alice(r#","scope":"pay","tier":"gold""#));
+    let explanation = usual(&gold);
+    let [limit] = forwarded(&explanation).limits.as_slice() else { panic!("{explanation:?}") };
+    assert_eq!((limit.name.as_str(), limit.mode), ("per-user", "exact"));
+    assert!(limit.allows.starts_with("200/1m"), "the tier's: {}", limit.allows);
+    assert_eq!(limit.by, [("claim.sub".to_owned(), Some("alice".to_owned()))]);
+    let step = explanation.steps.iter().find(|step| step.stage == Stage::LimitsExact).unwrap();
+    assert_eq!(step.verdict.as_str(), "assumed");
+    let uncounted = |text: &String| text.contains("per-user");
+    assert!(!explanation.uncertain.iter().any(uncounted), "that is no assumption");
+
+    let open = usual(&get("/open"));
+    let [limit] = forwarded(&open).limits.as_slice() else { panic!("{open:?}") };
+    assert_eq!(limit.by, [("ip".to_owned(), Some("203.0.113.7".to_owned()))]);
+}

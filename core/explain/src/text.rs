@@ -1,0 +1,168 @@
+//! An explanation for people.
+
+use std::fmt::Write as _;
+
+use postern_document::{Document, TokenPlace};
+use postern_request::token_places;
+
+use crate::request::{Request, Shown};
+use crate::step::{Explanation, Forwarded, Outcome, Place, Refusal, Stage, Step, Verdict};
+
+/// How wide the columns are: who, what.
+const BY: usize = 9;
+const STAGE: usize = 10;
+
+/// The explanation, a line a look. What `ext_authz` and the bundle both find is told once. Holds
+/// no secret of the request.
+#[must_use]
+pub fn to_text(document: &Document, request: &Request, explanation: &Explanation) -> String {
+    let mut out = format!(
+        "{} {}://{}{}",
+        request.method,
+        request.scheme,
+        request.authority,
+        target_of(document, request)
+    );
+    if let Some(address) = request.address {
+        push(&mut out, format_args!("  from {address}"));
+    }
+    if let Some(peer) = &request.peer {
+        push(&mut out, format_args!(", workload {peer}"));
+    }
+    match &request.shown {
+        Shown::Headers => {}
+        Shown::Claims(_) => out.push_str(", with claims that count as signed"),
+        Shown::Key(_) => out.push_str(", with an API key that counts as known"),
+    }
+    out.push_str("\n\n");
+    push_steps(&mut out, &explanation.steps, &[]);
+    push_outcome(&mut out, &explanation.outcome);
+    if let Some(share) = &explanation.otherwise {
+        push(&mut out, format_args!("\n  with {} % of requests:\n", share.percent));
+        push_steps(&mut out, &share.explanation.steps, &explanation.steps);
+        push_outcome(&mut out, &share.explanation.outcome);
+    }
+    if !explanation.uncertain.is_empty() {
+        out.push_str("\n  taken for granted:\n");
+        for text in &explanation.uncertain {
+            push(&mut out, format_args!("     {text}\n"));
+        }
+    }
+    out
+}
+
+/// Path and query without tokens.
+pub(crate) fn target_of(document: &Document, request: &Request) -> String {
+    document.token_places.iter().fold(request.target.clone(), |target, place| match place {
+        TokenPlace::Query(name) => token_places::without_query(&target, name),
+        _ => target,
+    })
+}
+
+/// Steps that were not told before; `known` were.
+fn push_steps(out: &mut String, steps: &[Step], known: &[Step]) {
+    for (at, step) in steps.iter().enumerate() {
+        let before = steps.get(..at).unwrap_or_default();
+        let is_told = before.iter().any(|other| is_same(other, step)) || known.contains(step);
+        // What comes of it all stands at the end.
+        if is_told || step.stage == Stage::Answer {
+            continue;
+        }
+        let mark = match &step.verdict {
+            Verdict::Refused(_) => "✗ ",
+            Verdict::Shadowed(_) => "(✗) ",
+            Verdict::Passed | Verdict::Skipped(_) | Verdict::Assumed(_) | Verdict::Noted => "",
+        };
+        let (by, stage) = (step.by.as_str(), word(step.stage));
+        push(out, format_args!("  {by:<BY$}  {stage:<STAGE$}  {mark}{}", step.text));
+        if let Some(Place { file, line }) = &step.place {
+            push(out, format_args!("  {file}:{line}"));
+        }
+        out.push('\n');
+    }
+}
+
+fn is_same(one: &Step, other: &Step) -> bool {
+    one.stage == other.stage && one.verdict == other.verdict && one.text == other.text
+}
+
+/// A stage in a word.
+const fn word(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Address => "address",
+        Stage::Normalize | Stage::Path => "path",
+        Stage::Headers | Stage::ExtProc => "headers",
+        Stage::MeshCustom | Stage::MeshRbac => "policies",
+        Stage::ExtAuthzAsked => "asked",
+        Stage::Route => "route",
+        Stage::Peer => "peer",
+        Stage::Evidence => "evidence",
+        Stage::Credential => "credential",
+        Stage::Possession => "possession",
+        Stage::Revocation => "revocation",
+        Stage::TokenRules => "token",
+        Stage::Auth => "auth",
+        Stage::LimitsExact | Stage::LimitsLocal | Stage::LimitsLeased | Stage::RateLimitFilter => {
+            "limit"
+        }
+        Stage::Circuit => "circuit",
+        Stage::Fault => "fault",
+        Stage::Upstream => "service",
+        Stage::Answer => "answer",
+    }
+}
+
+fn push_outcome(out: &mut String, outcome: &Outcome) {
+    match outcome {
+        Outcome::Forwarded(forwarded) => push_forwarded(out, forwarded),
+        Outcome::Refused(refusal) => push_refusal(out, refusal),
+    }
+}
+
+fn push_refusal(out: &mut String, refusal: &Refusal) {
+    let Refusal { by, status, denial, .. } = refusal;
+    let (code, by) = (denial.code.as_str(), by.as_str());
+    push(out, format_args!("  → {status} {code} by {by}"));
+    if !denial.reason.is_empty() {
+        push(out, format_args!(" (reason {})", denial.reason));
+    }
+    out.push('\n');
+    if let Some(challenge) = &denial.challenge {
+        push(out, format_args!("     www-authenticate: {}\n", challenge.to_header()));
+    }
+    if let Some(seconds) = denial.retry_after_secs {
+        push(out, format_args!("     retry-after: {}\n", seconds.max(1)));
+    }
+}
+
+fn push_forwarded(out: &mut String, forwarded: &Forwarded) {
+    push(out, format_args!("  → forwarded to {}", forwarded.service));
+    match &forwarded.principal {
+        None => out.push_str(" as nobody"),
+        Some(principal) => {
+            push(out, format_args!(" as {}", principal.subject));
+            if let Some(client) = &principal.client_id {
+                push(out, format_args!(" (client {client})"));
+            }
+        }
+    }
+    push(out, format_args!(", timeout {} ms", forwarded.timeout_ms));
+    if forwarded.attempts > 1 {
+        push(out, format_args!(", {} attempts", forwarded.attempts));
+    }
+    out.push('\n');
+    for (name, value) in &forwarded.headers {
+        push(out, format_args!("     {name}: {value}\n"));
+    }
+    if !forwarded.removed.is_empty() {
+        push(out, format_args!("     without {}\n", forwarded.removed.join(", ")));
+    }
+    if !forwarded.may.is_empty() {
+        push(out, format_args!("     may still be: {}\n", forwarded.may.join(", ")));
+    }
+}
+
+fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _ = out.write_fmt(text);
+}

@@ -1,0 +1,143 @@
+//! The command line of `postern explain`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use postern_explain::Part;
+
+/// `postern explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The document: a file, or a folder of fragments.
+    pub document: PathBuf,
+    /// The method, for example GET.
+    pub method: String,
+    /// Where the request goes: https://HOST/PATH, or with --host a path as it is sent.
+    pub url: String,
+    /// The host, port included where there is one; the URL is a path then.
+    #[arg(long)]
+    pub host: Option<String>,
+    /// A header of the request; repeat it for more.
+    #[arg(long = "header", value_name = "NAME:VALUE", value_parser = header)]
+    pub headers: Vec<(String, String)>,
+    /// A token, sent in `authorization`; read from standard input with `-`.
+    #[arg(long, group = "credential", allow_hyphen_values = true)]
+    pub token: Option<String>,
+    /// Claims that count as signed: a JSON object, or @FILE with one. Where it does not say them,
+    /// `iss`, `aud` and `exp` are as the document asks.
+    #[arg(long, group = "credential", value_name = "JSON")]
+    pub claims: Option<String>,
+    /// An API key, sent in `x-api-key`; read from standard input with `-`.
+    #[arg(long, group = "credential", allow_hyphen_values = true)]
+    pub api_key: Option<String>,
+    /// With --claims: the token comes with a DPoP proof that holds.
+    #[arg(long, requires = "claims")]
+    pub with_proof: bool,
+    /// Whose the claims of --claims or the keys of --keys are; the only issuer of the document by
+    /// default.
+    #[arg(long, value_name = "ISS")]
+    pub issuer: Option<String>,
+    /// The issuer's keys, as a JWK set: without them a signature by keys that do not stand in the
+    /// document counts as good.
+    #[arg(long, value_name = "FILE")]
+    pub keys: Option<PathBuf>,
+    /// The durable store, for the suite's own keys and for API keys: sqlite:PATH, postgres://… or
+    /// env:NAME.
+    #[arg(long, value_name = "STORE")]
+    pub durable: Option<String>,
+    /// The certificate that the client shows on its connection, as PEM.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+    /// The SPIFFE id of the workload that calls.
+    #[arg(long, value_name = "ID")]
+    pub peer: Option<String>,
+    /// The address at the other end of the connection.
+    #[arg(long, default_value = "203.0.113.7")]
+    pub address: IpAddr,
+    /// The time, in UTC, for example 2026-01-02T03:04:05Z; now by default.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// A part that does not answer; repeat it for more: server, ext-proc, volatile-store,
+    /// durable-store, feed, keys:ISSUER, keys-never:ISSUER, bundle, upstream:refused,
+    /// upstream:hang, upstream:reset or upstream:5xx.
+    #[arg(long = "failed", value_name = "PART", value_parser = part)]
+    pub failed: Vec<Part>,
+    /// A service whose circuit is open; repeat it for more.
+    #[arg(long = "open", value_name = "SERVICE")]
+    pub open: Vec<String>,
+    /// A limit that has nothing left for this caller; repeat it for more.
+    #[arg(long = "used-up", value_name = "LIMIT")]
+    pub used_up: Vec<String>,
+    /// The token was revoked.
+    #[arg(long)]
+    pub revoked: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Exit with 3 where something had to be taken for granted.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+fn part(text: &str) -> Result<Part, String> {
+    Part::parse(text).ok_or_else(|| format!("`{text}` is none of {}", Part::KNOWN))
+}
+
+/// Names are compared in lower case.
+fn header(text: &str) -> Result<(String, String), String> {
+    let expected = || format!("`{text}` is not NAME:VALUE, for example accept:text/html");
+    let (name, value) = text.split_once(':').ok_or_else(expected)?;
+    let is_name = |b: u8| b.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&b);
+    if name.is_empty() || !name.bytes().all(is_name) {
+        return Err(expected());
+    }
+    if value.bytes().any(|b| b.is_ascii_control() && b != b'\t') {
+        return Err("a header's value has no control characters".to_owned());
+    }
+    Ok((name.to_ascii_lowercase(), value.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn parsed(more: &[&str]) -> Result<Box<Explain>, String> {
+        let words = ["postern", "explain", "a.yaml", "GET", "https://a.test/"];
+        let cli = Cli::try_parse_from(words.iter().chain(more));
+        match cli.map_err(|error| error.to_string())?.command {
+            Command::Explain(explain) => Ok(explain),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_request_has_one_credential_beside_its_headers() {
+        assert!(parsed(&["--token", "a.b.c"]).is_ok());
+        assert!(parsed(&["--claims", "{}", "--with-proof"]).is_ok());
+        assert!(parsed(&["--token", "a", "--claims", "{}"]).is_err());
+        assert!(parsed(&["--token", "a", "--api-key", "b"]).is_err());
+        assert!(parsed(&["--with-proof"]).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_what_can() {
+        let failed = parsed(&["--failed", "feed", "--failed", "keys:https://i.test"]).unwrap();
+        assert_eq!(failed.failed.len(), 2);
+        for (option, value, expected) in [
+            ("--failed", "redis", "volatile-store"),
+            ("--header", "plain", "NAME:VALUE"),
+            ("--header", "a b:c", "NAME:VALUE"),
+            ("--header", "a:b\nc", "control"),
+            ("--address", "here", "invalid"),
+        ] {
+            let error = parsed(&[option, value]).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+        let headers = parsed(&["--header", "X-A: b:c"]).unwrap().headers;
+        assert_eq!(headers, [("x-a".to_owned(), "b:c".to_owned())]);
+    }
+}

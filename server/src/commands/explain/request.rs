@@ -1,0 +1,174 @@
+//! The request that the command line describes.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use postern_document::Document;
+use postern_explain::{GivenClaims, Request, Shown};
+use postern_request::{UnixMillis, headers};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::known;
+use crate::cli::Explain;
+
+/// Longest credential that is read from standard input.
+const MAX_INPUT: u64 = 65_536;
+/// How long a token lives that does not say so.
+const LIFE_SECS: u64 = 600;
+
+/// Reads it.
+///
+/// # Errors
+/// When the URL is none, or a file cannot be read or is not what it should be.
+pub fn read(document: &Document, arguments: &Explain, now: UnixMillis) -> Result<Request> {
+    let (scheme, authority, target) = split(&arguments.url, arguments.host.as_deref())?;
+    let mut sent: Vec<(String, Vec<u8>)> = Vec::with_capacity(arguments.headers.len() + 1);
+    for (name, value) in &arguments.headers {
+        sent.push((name.clone(), value.clone().into_bytes()));
+    }
+    let mut shown = Shown::Headers;
+    if let Some(token) = &arguments.token {
+        let token = secret(token)?;
+        // RFC 9449 §7.1: the scheme says that a proof comes along.
+        let with_proof = sent.iter().any(|(name, _)| name == headers::DPOP);
+        let scheme = if with_proof { "DPoP" } else { "Bearer" };
+        sent.push((headers::AUTHORIZATION.to_owned(), format!("{scheme} {token}").into_bytes()));
+    }
+    if let Some(key) = &arguments.api_key {
+        sent.push((headers::API_KEY.to_owned(), secret(key)?.into_bytes()));
+    }
+    if let Some(claims) = &arguments.claims {
+        let claims = claims_of(document, arguments, claims, now)?;
+        let given = GivenClaims { claims, with_proof: arguments.with_proof };
+        shown = Shown::Claims(Box::new(given));
+    }
+    let certificate = arguments.certificate.as_deref().map(certificate).transpose()?;
+    Ok(Request {
+        method: arguments.method.clone(),
+        scheme,
+        authority,
+        target,
+        headers: sent,
+        address: Some(arguments.address),
+        certificate,
+        peer: arguments.peer.clone(),
+        shown,
+    })
+}
+
+/// Scheme, authority, and path with query.
+fn split(url: &str, host: Option<&str>) -> Result<(String, String, String)> {
+    if let Some(host) = host {
+        if !url.starts_with('/') {
+            bail!("with --host, `{url}` must be a path, for example /payments/charges");
+        }
+        return Ok(("https".to_owned(), host.to_owned(), url.to_owned()));
+    }
+    let expected = || format!("`{url}` is not a URL such as https://api.example.test/payments");
+    let (scheme, rest) = url.split_once("://").with_context(expected)?;
+    let scheme = scheme.to_ascii_lowercase();
+    // No client sends what is behind a `#`.
+    let rest = rest.split('#').next().unwrap_or_default();
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at_checked(end).with_context(expected)?;
+    let is_http = ["http", "https"].contains(&scheme.as_str());
+    if !is_http || authority.is_empty() || authority.contains('@') {
+        bail!(expected());
+    }
+    let slash = if target.starts_with('/') { "" } else { "/" };
+    Ok((scheme, authority.to_owned(), [slash, target].concat()))
+}
+
+/// What the command line says, or with `-` standard input.
+fn secret(text: &str) -> Result<String> {
+    if text != "-" {
+        return Ok(text.to_owned());
+    }
+    let mut read = String::new();
+    std::io::stdin().take(MAX_INPUT).read_to_string(&mut read)?;
+    Ok(read.trim().to_owned())
+}
+
+/// The claims, with what the document asks of tokens where they say nothing of it.
+fn claims_of(
+    document: &Document,
+    arguments: &Explain,
+    text: &str,
+    now: UnixMillis,
+) -> Result<String> {
+    let text = match text.strip_prefix('@') {
+        None => text.to_owned(),
+        Some(path) => std::fs::read_to_string(path)
+            .with_context(|| format!("--claims: cannot read {path}"))?,
+    };
+    let claims: Value = serde_json::from_str(&text).context("--claims")?;
+    let Value::Object(mut claims) = claims else {
+        bail!("--claims: write an object, for example {{\"sub\": \"alice\"}}");
+    };
+    if !claims.contains_key("iss") {
+        let name = match (&arguments.issuer, document.issuers.as_slice()) {
+            (Some(name), _) => name.clone(),
+            (None, [only]) => only.issuer.issuer.clone(),
+            (None, []) => bail!("--claims: the document takes no tokens"),
+            (None, _) => bail!("--claims: say by --issuer, or by `iss`, whose they are"),
+        };
+        claims.insert("iss".to_owned(), json!(name));
+    }
+    fill_in(document, &mut claims, now);
+    Ok(Value::Object(claims).to_string())
+}
+
+fn fill_in(document: &Document, claims: &mut Map<String, Value>, now: UnixMillis) {
+    let name = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
+    let entry = known::issuer(document, name).ok().and_then(|at| document.issuers.get(at));
+    let audience = entry.and_then(|entry| entry.issuer.audiences.first());
+    if let (Some(audience), false) = (audience, claims.contains_key("aud")) {
+        claims.insert("aud".to_owned(), json!(audience));
+    }
+    if !claims.contains_key("exp") {
+        claims.insert("exp".to_owned(), json!(now.as_secs() + LIFE_SECS));
+    }
+}
+
+/// SHA-256 of a certificate in DER (RFC 8705 §3.1).
+fn certificate(path: &Path) -> Result<[u8; 32]> {
+    let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let certificate = CertificateDer::pem_slice_iter(&pem).next();
+    let certificate = certificate.and_then(Result::ok);
+    let certificate =
+        certificate.with_context(|| format!("{} holds no certificate", path.display()))?;
+    Ok(Sha256::digest(&certificate).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_taken_apart_as_a_client_would() {
+        for (url, expected) in [
+            ("https://a.test/b?c=d", ("https", "a.test", "/b?c=d")),
+            ("HTTP://a.test:8080", ("http", "a.test:8080", "/")),
+            ("https://a.test?c", ("https", "a.test", "/?c")),
+            ("https://a.test/b#c", ("https", "a.test", "/b")),
+            ("https://[::1]:1/%2e%2e/", ("https", "[::1]:1", "/%2e%2e/")),
+        ] {
+            let (scheme, authority, target) = split(url, None).unwrap();
+            assert_eq!((scheme.as_str(), authority.as_str(), target.as_str()), expected, "{url}");
+        }
+        for bad in ["", "/a", "a.test/b", "ftp://a/b", "https:///b", "https://u@a.test/"] {
+            assert!(split(bad, None).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_path_with_a_host_goes_as_it_is() {
+        let (_, authority, target) = split("/a//b/../%2F#c", Some("a.test")).unwrap();
+        assert_eq!((authority.as_str(), target.as_str()), ("a.test", "/a//b/../%2F#c"));
+        assert!(split("https://a.test/", Some("a.test")).is_err());
+    }
+}

@@ -1,0 +1,105 @@
+//! What only logs say: who refused, why, and by which route.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use postern_explain::By;
+use postern_explain::cases::Case;
+use serde_json::Value;
+
+use crate::gateway::Gateway;
+use crate::wait;
+
+/// Envoy writes its log every ten seconds.
+const LONGEST: Duration = Duration::from_secs(40);
+/// What Envoy's flags call an answer that it gave for the service.
+const OF_UPSTREAM: [&str; 8] = ["UF", "UC", "UT", "UH", "UO", "URX", "LR", "UR"];
+
+/// The lines of both logs, by correlation id.
+pub(super) struct Logs {
+    access: BTreeMap<String, Value>,
+    refusals: BTreeMap<String, Value>,
+}
+
+/// What the logs say of one request.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    by: Option<By>,
+    reason: Option<String>,
+    route: Option<String>,
+}
+
+impl Logs {
+    /// Waits for the lines of these requests.
+    pub(super) async fn of(gateway: &Gateway, ids: &[String]) -> Self {
+        let access = wait::until("line of each request", LONGEST, || async {
+            let lines = by_id(&gateway.envoy.log());
+            match ids.iter().find(|id| !lines.contains_key(*id)) {
+                Some(missing) => Err(missing.clone()),
+                None => Ok(lines),
+            }
+        })
+        .await;
+        Self { access, refusals: by_id(&gateway.server.log()) }
+    }
+
+    /// What they say of a request.
+    ///
+    /// # Panics
+    /// When the server refused it and has not said why.
+    pub(super) fn find(&self, id: &str) -> Found {
+        let line = &self.access[id];
+        let text = |name: &str| line[name].as_str().filter(|text| !matches!(*text, "" | "-"));
+        let route = text("route").map(str::to_owned);
+        if let Some(reason) = text("reason") {
+            return Found { by: Some(By::Bundle), reason: Some(reason.to_owned()), route };
+        }
+        if text("details") == Some("ext_authz_denied") {
+            let refusal = self.refusals.get(id).and_then(|refusal| refusal["reason"].as_str());
+            let reason = refusal.unwrap_or_else(|| {
+                panic!(
+                    "the server says nothing of {id}: it must run with \
+                     POSTERN_LOG=info,postern_ext_authz=debug"
+                )
+            });
+            return Found { by: Some(By::ExtAuthz), reason: Some(reason.to_owned()), route };
+        }
+        let flags = text("flags").unwrap_or_default();
+        let of_upstream = flags.split(',').any(|flag| OF_UPSTREAM.contains(&flag));
+        let by = if of_upstream { By::Router } else { By::Envoy };
+        Found { by: Some(by), reason: None, route }
+    }
+}
+
+impl Found {
+    /// What is otherwise than the case expects.
+    pub(super) fn differences(&self, case: &Case) -> Vec<String> {
+        let expect = &case.expect;
+        let mut found = Vec::new();
+        if expect.allowed && self.reason.is_some() {
+            found.push(format!("refused by {:?}: {:?}", self.by, self.reason));
+        }
+        if let Some(route) = &expect.route
+            && self.route != *route
+        {
+            found.push(format!("route {:?}, expected {route:?}", self.route));
+        }
+        if expect.by.is_some() && self.by != expect.by {
+            found.push(format!("by {:?}, expected {:?}", self.by, expect.by));
+        }
+        if expect.reason.is_some() && self.reason != expect.reason {
+            found.push(format!("reason {:?}, expected {:?}", self.reason, expect.reason));
+        }
+        found
+    }
+}
+
+/// The JSON lines of a log that name a correlation id, the last of each.
+fn by_id(log: &str) -> BTreeMap<String, Value> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let named = lines.filter_map(|line| {
+        let id = line["correlation_id"].as_str()?.to_owned();
+        Some((id, line))
+    });
+    named.collect()
+}

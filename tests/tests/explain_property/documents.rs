@@ -1,0 +1,252 @@
+//! Random documents, without problems by the way they are put together.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::requests::{API_KEY, ISSUERS, JWKS};
+
+/// Paths of routes, none of which hides another.
+const PATHS: [&str; 5] = ["/a/{id}", "/a/{rest=**}", "/a/x:y", "/b", "/c/{rest=**}"];
+
+#[derive(Debug, Clone)]
+pub struct DocumentSpec {
+    routes: Vec<RouteSpec>,
+    /// Cookie, query and `x-token`, beside `authorization`.
+    places: [bool; 3],
+    authorization_last: bool,
+    dpop: bool,
+    certificate: bool,
+    matrix: bool,
+    failures_allow: bool,
+    /// `when_stale`, where there is `revocation`.
+    revocation: Option<bool>,
+    /// `when_store_fails` of the exact limit.
+    store_fails: &'static str,
+    required: bool,
+}
+
+#[derive(Debug, Clone)]
+struct RouteSpec {
+    only_get: bool,
+    guarded: bool,
+    ext_authz: bool,
+    auth: Option<AuthSpec>,
+    local: bool,
+    exact: bool,
+    enforce: &'static str,
+}
+
+#[derive(Debug, Clone)]
+struct AuthSpec {
+    jwt: bool,
+    api_key: bool,
+    scopes: usize,
+    optional: bool,
+    issuers: bool,
+    audiences: bool,
+    claims: bool,
+    /// None, by key, by certificate.
+    proof: u8,
+}
+
+fn auth() -> impl Strategy<Value = AuthSpec> {
+    let rarely = || prop::bool::weighted(0.15);
+    (
+        prop::bool::weighted(0.85),
+        prop::bool::weighted(0.35),
+        0..3_usize,
+        prop::bool::weighted(0.25),
+        (rarely(), rarely(), rarely()),
+        prop_oneof![8 => Just(0_u8), 1 => Just(1), 1 => Just(2)],
+    )
+        .prop_map(|(jwt, api_key, scopes, optional, (issuers, audiences, claims), proof)| {
+            AuthSpec {
+                jwt: jwt || !api_key,
+                api_key,
+                scopes,
+                optional,
+                issuers,
+                audiences,
+                claims,
+                proof,
+            }
+        })
+}
+
+fn route() -> impl Strategy<Value = RouteSpec> {
+    let enforce = prop_oneof![7 => Just("100%"), 1 => Just("50%"), 1 => Just("shadow")];
+    (
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.25),
+        prop::bool::weighted(0.1),
+        prop::option::weighted(0.85, auth()),
+        prop::bool::weighted(0.3),
+        prop::bool::weighted(0.3),
+        enforce,
+    )
+        .prop_map(|(only_get, guarded, ext_authz, auth, local, exact, enforce)| RouteSpec {
+            only_get,
+            guarded,
+            ext_authz,
+            auth,
+            local,
+            exact,
+            enforce,
+        })
+}
+
+pub fn document() -> impl Strategy<Value = DocumentSpec> {
+    let rarely = || prop::bool::weighted(0.2);
+    (
+        prop::collection::vec(route(), PATHS.len()),
+        (any::<[bool; 3]>(), rarely()),
+        (any::<bool>(), any::<bool>(), rarely()),
+        any::<bool>(),
+        prop::option::weighted(0.15, any::<bool>()),
+        prop::sample::select(vec!["allow", "deny", "local_share"]),
+        rarely(),
+    )
+        .prop_map(
+            |(routes, places, bound, failures_allow, revocation, store_fails, required)| {
+                DocumentSpec {
+                    routes,
+                    places: places.0,
+                    authorization_last: places.1,
+                    dpop: bound.0,
+                    certificate: bound.1,
+                    matrix: bound.2,
+                    failures_allow,
+                    revocation,
+                    store_fails,
+                    required,
+                }
+            },
+        )
+}
+
+impl DocumentSpec {
+    pub fn to_json(&self) -> String {
+        let answer = if self.failures_allow { "allow" } else { "deny" };
+        let mut document = json!({
+            "version": 1,
+            "services": {
+                "plain": {"upstream": "h:1"},
+                "guarded": {"upstream": "h:1", "circuit": {"failures": 1, "recovery": "10s"}},
+            },
+            // `ext_proc` is not in this chain.
+            "failures": {"ext_authz": answer, "ext_proc": "allow"},
+            "credentials": {"jwt": self.jwt(), "api_key": {"keys": [API_KEY.to_json()]}},
+            "limits": {
+                "here": {"key": ["ip"], "mode": "local", "rate": "1/1h"},
+                "there": {"key": ["ip"], "mode": "exact", "rate": "1/1h",
+                          "when_store_fails": self.store_fails},
+            },
+            "routes": self.routes(),
+        });
+        if self.matrix {
+            document["matrix_parameters"] = json!("allow");
+        }
+        if let Some(allow) = self.revocation {
+            let when_stale = if allow { "allow" } else { "deny" };
+            document["revocation"] = json!({"max_staleness": "10s", "when_stale": when_stale});
+        }
+        document.to_string()
+    }
+
+    fn jwt(&self) -> Value {
+        let [cookie, query, header] = self.places;
+        let others = [
+            (cookie, json!({"cookie": "at"})),
+            (query, json!({"query": "at"})),
+            (header, json!({"header": "x-token"})),
+        ];
+        let mut from = vec![json!({"header": "authorization"})];
+        from.extend(others.into_iter().filter(|(there, _)| *there).map(|(_, place)| place));
+        if self.authorization_last {
+            from.rotate_left(1);
+        }
+        let mut strict = json!({
+            "issuer": ISSUERS[0], "audiences": ["gate"], "jwks": {"inline": JWKS},
+            "claim_headers": {"x-tenant": "tenant"},
+        });
+        if self.required {
+            strict["required_claims"] = json!(["tenant"]);
+        }
+        let issuers = [strict, json!({"issuer": ISSUERS[1], "jwks": {"inline": JWKS}})];
+        let mut jwt = json!({"from": from, "issuers": issuers});
+        let mut bound = json!({});
+        if self.dpop {
+            bound["dpop"] = json!({});
+        }
+        if self.certificate {
+            bound["certificate"] = json!("forwarded");
+        }
+        if self.dpop || self.certificate {
+            jwt["bound"] = bound;
+        }
+        jwt
+    }
+
+    fn routes(&self) -> Vec<Value> {
+        let keep = |name: &str, service: &str| {
+            json!({"name": name, "match": {"path": format!("/{name}")}, "service": service,
+                   "auth": "none", "limits": ["here", "there"]})
+        };
+        let routes = self.routes.iter().zip(PATHS).enumerate();
+        let routes = routes.map(|(at, (route, path))| self.route(at, route, path));
+        // What no route used would be a problem.
+        routes.chain([keep("keep", "plain"), keep("kept", "guarded")]).collect()
+    }
+
+    fn route(&self, at: usize, route: &RouteSpec, path: &str) -> Value {
+        let mut matches = json!({"path": path});
+        if route.only_get {
+            matches["methods"] = json!(["GET"]);
+        }
+        let limits = [(route.local, "here"), (route.exact, "there")];
+        let limits: Vec<&str> =
+            limits.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
+        let mut value = json!({
+            "name": format!("r{at}"),
+            "match": matches,
+            "service": if route.guarded { "guarded" } else { "plain" },
+            "auth": self.auth(route.auth.as_ref()),
+            "limits": limits,
+            "enforce": route.enforce,
+        });
+        if route.ext_authz {
+            value["ext_authz"] = json!(true);
+        }
+        value
+    }
+
+    fn auth(&self, auth: Option<&AuthSpec>) -> Value {
+        let Some(auth) = auth else { return json!("none") };
+        let kinds = [(auth.jwt, "jwt"), (auth.api_key, "api_key")];
+        let any: Vec<&str> = kinds.iter().filter(|(on, _)| *on).map(|(_, kind)| *kind).collect();
+        let mut value = json!({"any": any});
+        if auth.optional {
+            value["optional"] = json!(true);
+        } else if auth.scopes > 0 {
+            value["scopes"] = json!(["read", "write"].get(..auth.scopes).unwrap_or_default());
+        }
+        if !auth.jwt {
+            return value;
+        }
+        if auth.issuers {
+            value["issuers"] = json!([ISSUERS[0]]);
+        }
+        if auth.audiences {
+            value["audiences"] = json!(["gate"]);
+        }
+        if auth.claims {
+            value["claims"] = json!({"tenant": ["blue"]});
+        }
+        match auth.proof {
+            1 if self.dpop => value["proof"] = json!("dpop"),
+            2 if self.certificate => value["proof"] = json!("certificate"),
+            _ => {}
+        }
+        value
+    }
+}
