@@ -215,7 +215,7 @@ pub fn serve_command(options: &Options, ports: Ports) -> Command {
         .args(["--metrics-address", &address(ports.metrics)])
         .args(["--volatile", &options.volatile, "--drain-seconds", "1"])
         // The only place where the server's reasons stand: replays compare them.
-        .env("POSTERN_LOG", "postern_ext_authz=debug");
+        .env("POSTERN_LOG", "info,postern_ext_authz=debug");
     if let Some(durable) = &options.durable {
         command.args(durable.arguments_with_key(&[]));
     }

@@ -50,7 +50,8 @@ impl Logs {
     pub(super) fn find(&self, id: &str) -> Found {
         let line = &self.access[id];
         let text = |name: &str| line[name].as_str().filter(|text| !matches!(*text, "" | "-"));
-        let route = text("route").map(str::to_owned);
+        // The rendering's name for what no route is.
+        let route = text("route").filter(|name| *name != "postern-no-route").map(str::to_owned);
         if let Some(reason) = text("reason") {
             return Found { by: Some(By::Bundle), reason: Some(reason.to_owned()), route };
         }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use postern_document::yaml::{Kind, Node, Problems, parse};
-use postern_document::{Document, Position, Problem, Source};
+use postern_document::{Document, Problem, Source};
 use postern_request::UnixMillis;
 
 use super::fields::{Fields, expected, items, members, text, texts};
