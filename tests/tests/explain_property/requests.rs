@@ -1,5 +1,9 @@
 //! Random requests, with tokens and proofs that are signed for real, or not.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use jsonwebtoken::crypto::sign;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use postern_explain::Request;
 use postern_jose::{KeySet, base64url, dpop};
@@ -210,9 +214,19 @@ fn thumbprint() -> [u8; 32] {
 fn signed(header: &Value, claims: &Value) -> String {
     let encoded = |part: &Value| base64url::encode(part.to_string().as_bytes());
     let input = format!("{}.{}", encoded(header), encoded(claims));
-    let key = EncodingKey::from_ec_pem(KEY).unwrap();
-    let signature = jsonwebtoken::crypto::sign(input.as_bytes(), &key, Algorithm::ES256).unwrap();
-    format!("{input}.{signature}")
+    // ECDSA signs otherwise each time, and both sides must be sent the same.
+    SIGNED.with_borrow_mut(|signed| {
+        let text = signed.entry(input).or_insert_with_key(|input| {
+            let key = EncodingKey::from_ec_pem(KEY).unwrap();
+            let signature = sign(input.as_bytes(), &key, Algorithm::ES256).unwrap();
+            format!("{input}.{signature}")
+        });
+        text.clone()
+    })
+}
+
+thread_local! {
+    static SIGNED: RefCell<HashMap<String, String>> = RefCell::default();
 }
 
 impl ProofSpec {
