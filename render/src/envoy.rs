@@ -1,16 +1,24 @@
-//! An Envoy bootstrap of the document: one listener, its filters, routes and clusters.
+//! An Envoy of the document, at the edge or beside a workload: one listener, its filters, routes
+//! and clusters. They stand in the bootstrap, or in files beside it that Envoy watches.
+//!
+//! Deliberately absent: the server that a bootstrap for ADS asks. What it would say is what the
+//! files say.
 
 pub(crate) mod access_log;
 mod clusters;
 mod credential;
+mod error;
 mod filters;
 pub(crate) mod listener;
 pub(crate) mod local_reply;
 mod names;
 mod options;
+mod rendering;
 mod route_tree;
 pub(crate) mod routes;
+mod sources;
 mod tls;
+pub(crate) mod traffic;
 mod warnings;
 
 use std::net::SocketAddr;
@@ -18,36 +26,88 @@ use std::net::SocketAddr;
 use postern_document::Document;
 use serde_json::{Value, json};
 
-pub use self::options::{ClientCertificate, EnvoyOptions, HostPort, ServerTls};
+pub use self::error::RenderError;
+pub use self::options::{
+    ClientCertificate, EnvoyOptions, HostPort, Kind, MeshTls, ServerTls, Source,
+};
 pub use self::warnings::warnings;
 
-/// The bootstrap, as JSON (which is YAML too).
-#[must_use]
-pub fn render(document: &Document, options: &EnvoyOptions) -> String {
-    let mut text = serde_json::to_string_pretty(&bootstrap(document, options)).unwrap_or_default();
-    text.push('\n');
-    text
+use self::clusters::Clusters;
+use self::rendering::Rendering;
+use self::sources::Resources;
+
+/// A file of a rendering.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenderedFile {
+    /// Its name, without a folder.
+    pub name: String,
+    /// Its text: JSON, which is YAML too.
+    pub content: String,
 }
 
-fn bootstrap(document: &Document, options: &EnvoyOptions) -> Value {
-    let mut resources = json!({
-        "listeners": [listener::render(document, options)],
-        "clusters": clusters::render(document, options),
-    });
-    let secrets = credential::secrets(document, options);
-    if let (Value::Object(members), false) = (&mut resources, secrets.is_empty()) {
-        members.insert("secrets".to_owned(), json!(secrets));
+/// The files of an Envoy: the bootstrap, `envoy.json`, and with [`Source::Files`] what it
+/// watches: `cds.json`, `lds.json` and `rds.json`, in the order in which to replace them.
+///
+/// # Errors
+/// When something cannot be expressed, or the options contradict the document.
+pub fn render(
+    document: &Document,
+    options: &EnvoyOptions,
+) -> Result<Vec<RenderedFile>, RenderError> {
+    let rendering = Rendering::of(document, options)?;
+    rendering.check_peers()?;
+    let Clusters { services, own, keys } = Clusters::of(&rendering)?;
+    let mut files = Vec::new();
+    let mut bootstrap = bootstrap(&rendering);
+    let (resources, dynamic) = match &options.source {
+        Source::Static => {
+            let routes = ("route_config", routes::render(&rendering));
+            let listener = listener::render(&rendering, routes);
+            let clusters = [services, own, keys].concat();
+            (json!({"listeners": [listener], "clusters": clusters}), None)
+        }
+        Source::Files { folder } => {
+            let clusters = [services, keys].concat();
+            files.extend(Resources::of(&rendering, clusters, folder).files());
+            (json!({"clusters": own}), Some(sources::from_files(folder)))
+        }
+        Source::Ads { .. } => (json!({"clusters": own}), Some(sources::from_server())),
+    };
+    if let Value::Object(members) = &mut bootstrap {
+        let resources = with_secrets(resources, credential::secrets(document, options));
+        members.insert("static_resources".to_owned(), resources);
+        members.extend(dynamic.map(|dynamic| ("dynamic_resources".to_owned(), dynamic)));
+    }
+    files.insert(0, file("envoy.json", &bootstrap));
+    Ok(files)
+}
+
+/// What does not depend on where the rest comes from.
+fn bootstrap(rendering: &Rendering<'_>) -> Value {
+    let options = rendering.options;
+    let mut node = json!({"id": options.node_id, "cluster": "postern"});
+    if let (Value::Object(members), Source::Static) = (&mut node, &options.source) {
+        // Elsewhere it changes while Envoy runs; the resources' version says it there.
+        members.insert("metadata".to_owned(), json!({"document": rendering.document.digest}));
     }
     json!({
-        "node": {
-            "id": options.node_id,
-            "cluster": "postern",
-            "metadata": {"document": document.digest},
-        },
+        "node": node,
         "admin": {"address": socket_address(options.admin)},
         "overload_manager": overload_manager(),
-        "static_resources": resources,
     })
+}
+
+fn with_secrets(mut resources: Value, secrets: Vec<Value>) -> Value {
+    if let (Value::Object(members), false) = (&mut resources, secrets.is_empty()) {
+        members.insert("secrets".to_owned(), Value::Array(secrets));
+    }
+    resources
+}
+
+fn file(name: &str, content: &Value) -> RenderedFile {
+    let mut content = serde_json::to_string_pretty(content).unwrap_or_default();
+    content.push('\n');
+    RenderedFile { name: name.to_owned(), content }
 }
 
 /// Memory and connections are bounded before anything else is decided: first heap is given

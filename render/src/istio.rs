@@ -1,36 +1,55 @@
-//! Istio manifests of the document, for an ingress gateway.
+//! Istio manifests of the document, for an ingress gateway and for workloads that guard themselves.
 //!
-//! The order on the gateway is the design's: `ext_authz` (AuthorizationPolicy CUSTOM), the
-//! bundle (phase AUTHN), Istio's own authentication and policies, `ext_proc`, the router. Every
-//! resource lives in the gateway's namespace and is visible there only, except PeerAuthentication,
-//! which belongs to the namespace it protects.
+//! The order wherever requests are judged is the design's: `ext_authz` (AuthorizationPolicy
+//! CUSTOM), the bundle (phase AUTHN), Istio's own authentication and policies, the rate limit
+//! filter, `ext_proc`, the router. Every resource lives in the namespace of what it is for and is
+//! visible there only.
 //!
-//! Deliberately absent: Deployments and Services of the suite (they are the same for every
-//! document) and whatever belongs to sidecars.
+//! Deliberately absent: Deployments, Services and policies of the suite itself, which are the same
+//! for every document (`istio/base`). What the document alone knows, which workloads call the
+//! suite, is here.
 
+mod admission;
+mod api;
 mod authorization;
+mod callers;
 mod destination_rule;
 mod destinations;
 mod envoy_filter;
+mod feed_peers;
+mod gateway;
+mod gateway_api;
 mod hosts;
 mod mesh_config;
 mod options;
+mod peer_authentication;
+mod placed;
 mod plugin;
+mod policy_path;
+mod request_authentication;
 mod resource;
 mod service_entry;
+mod subsets;
+mod telemetry;
+mod version;
 mod virtual_service;
 mod warnings;
+mod workload_entry;
 
-use postern_document::{Document, FeedIdentity};
+use postern_document::Document;
 use serde_json::{Value, json};
 
-pub use self::options::{IstioOptions, VERSIONS};
+pub use self::api::Api;
+pub use self::options::{IstioOptions, RequestAuth};
+pub use self::resource::WRITTEN_BY;
+pub use self::version::VERSIONS;
 pub use self::warnings::warnings;
 
+use self::api::Attach;
 use self::destinations::Destinations;
+use self::placed::{Context, Placed, Rendering};
 use self::resource::file;
 use self::virtual_service::NO_ROUTE;
-use crate::feed;
 use crate::yaml::to_yaml;
 
 /// A file of a rendering.
@@ -68,19 +87,19 @@ pub enum RenderError {
         /// The route.
         route: String,
     },
-    /// Document: the server would not answer the gateway, so that it never heard of revoked tokens
-    /// or keys.
+    /// Document: the server would not answer an Envoy, so that it never heard of revoked tokens or
+    /// keys.
     #[error(
-        "`feed`: the server would refuse the gateway, which asks for the workload `{workload}`; it \
-         must be told whose word counts and who the gateway is: write \
+        "`feed`: the server would refuse the Envoy that asks for the workload `{workload}`; it \
+         must be told whose word counts and who that is: write \
          `forwarded_client_cert: local_proxy` and \
          `peers: [{{spiffe: {example}, workloads: [{workload}]}}]`, with your trust domain and \
-         the gateway's service account"
+         its service account"
     )]
     FeedPeer {
-        /// What the gateway asks for.
+        /// What is asked for.
         workload: String,
-        /// Its SPIFFE id, where nobody changed Istio's names.
+        /// The Envoy's SPIFFE id.
         example: String,
     },
     /// Document and options: a host of a route that the gateway cannot serve.
@@ -113,6 +132,45 @@ pub enum RenderError {
         /// Why not.
         problem: &'static str,
     },
+    /// Document: something that this API of the mesh has no words for.
+    #[error("{owner}: {what} cannot be said in the API `{api}`")]
+    NotInThisApi {
+        /// The route, service or issuer.
+        owner: String,
+        /// What cannot be said.
+        what: String,
+        /// The API.
+        api: &'static str,
+    },
+    /// Document: two routes that the mesh would try in the other order.
+    #[error(
+        "routes `{route}` and `{other}` at `{host}`: the Gateway API would try the second first, \
+         and there is no way to say it otherwise"
+    )]
+    RouteOrder {
+        /// The route that the document tries first.
+        route: String,
+        /// The one that the mesh would.
+        other: String,
+        /// The host.
+        host: String,
+    },
+    /// Document and options: a workload that cannot be rendered for.
+    #[error("workload `{workload}`: {problem}")]
+    Workload {
+        /// Its name.
+        workload: String,
+        /// Why not.
+        problem: String,
+    },
+    /// Document: more than one object of the cluster can hold.
+    #[error("{resource}: {bytes} bytes, and the cluster keeps at most 1 MiB; split the document")]
+    TooLarge {
+        /// Kind, namespace and name.
+        resource: String,
+        /// How large it is.
+        bytes: usize,
+    },
     /// A fault of this program: the filter's configuration is no JSON.
     #[error("the filter's configuration cannot be written: {problem}")]
     FilterConfig {
@@ -130,60 +188,106 @@ pub fn render(
     document: &Document,
     options: &IstioOptions,
 ) -> Result<Vec<RenderedFile>, RenderError> {
-    options.check()?;
+    let rendering = Rendering::of(document, options)?;
     check_route_names(document)?;
-    check_feed(document, options)?;
-    let hosts = hosts::served(document, options)?;
-    let destinations = Destinations::of(document, options)?;
+    feed_peers::check(&rendering)?;
+    let mut files = Vec::new();
+    for (name, about, resources) in parts(&rendering)? {
+        if !resources.is_empty() {
+            files.push(file(name, about, &resource::sorted(resources)?));
+        }
+    }
+    files.push(mesh_config::fragment(&rendering));
+    files.push(kustomization(&files));
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
+}
 
-    let mut files = vec![
-        file(
+/// A file's name, what it is for, and what it holds.
+type Part = (&'static str, &'static str, Vec<Value>);
+
+fn parts(rendering: &Rendering<'_>) -> Result<Vec<Part>, RenderError> {
+    let hosts = hosts::served(rendering)?;
+    let destinations = Destinations::of(rendering)?;
+    Ok(vec![
+        (
             "plugin.yaml",
             "The filter bundle: the one gatekeeper. It runs after ext_authz and before Istio's\n\
              policies, and answers 503 itself when it cannot run.",
-            &[plugin::resource(document, options, &destinations)?],
+            plugin::resources(rendering, &destinations)?,
         ),
-        file(
-            "virtual-service.yaml",
-            "The gateway and the document's routes, the most specific first.",
-            &virtual_service::resources(document, options, &hosts, &destinations)?,
-        ),
-        file(
+        routes(rendering, &hosts, &destinations)?,
+        (
             "envoy-filter.yaml",
             "What has no Istio API: how requests are read and refused, ext_proc, headers of\n\
              answers. Lower priorities are applied first.",
-            &envoy_filter::resources(document, options),
+            envoy_filter::resources(rendering)?,
         ),
-        file(
+        (
             "peer-authentication.yaml",
             "Workloads in these namespaces take mutual TLS and nothing else.",
-            &peer_authentications(document, options),
+            peer_authentication::resources(rendering),
         ),
-        mesh_config::fragment(document, options),
-    ];
-    let optional = [
         (
             "authorization-policy.yaml",
             "Which requests ext_authz is asked about: one operation for each route that needs it.\n\
-             Asking too often costs time, asking too rarely ends in a refusal by the bundle.",
-            authorization::resources(document, options)?,
+             Asking too often costs time, asking too rarely ends in a refusal by the bundle.\n\
+             And who may call what at all: these policies can only refuse more than the bundle.",
+            policies(rendering)?,
+        ),
+        (
+            "request-authentication.yaml",
+            "Tokens that Istio verifies as well, in front of workloads that take nothing else.",
+            request_authentication::resources(rendering)?,
+        ),
+        (
+            "telemetry.yaml",
+            "A line in the log for each request, without its query, and what traces say of it.",
+            telemetry::resources(rendering),
         ),
         (
             "service-entry.yaml",
             "Places outside the cluster that routes or issuers of tokens need.",
-            service_entry::resources(document, options, &destinations),
+            service_entry::resources(rendering, &destinations),
+        ),
+        (
+            "workload-entry.yaml",
+            "Machines outside the cluster that run a service.",
+            workload_entry::resources(rendering, &destinations),
         ),
         (
             "destination-rule.yaml",
             "How the gateway talks to services: a subset for each of them holds its settings.",
-            destination_rule::resources(document, options, &destinations),
+            destination_rule::resources(rendering, &destinations),
         ),
-    ];
-    let optional = optional.iter().filter(|(_, _, resources)| !resources.is_empty());
-    files.extend(optional.map(|(name, about, resources)| file(name, about, resources)));
-    files.push(kustomization(&files));
-    files.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(files)
+    ])
+}
+
+/// The gateway's listener and its routes, in the one API or the other.
+fn routes(
+    rendering: &Rendering<'_>,
+    hosts: &[hosts::ServedHost<'_>],
+    destinations: &Destinations,
+) -> Result<Part, RenderError> {
+    match rendering.options.api {
+        Api::Istio => Ok((
+            "virtual-service.yaml",
+            "The gateway and the document's routes, the most specific first.",
+            virtual_service::resources(rendering, hosts, destinations)?,
+        )),
+        Api::Gateway => Ok((
+            "gateway-api.yaml",
+            "The gateway and the document's routes, in an order that Istio's own sorting keeps.",
+            gateway_api::resources(rendering, hosts, destinations)?,
+        )),
+    }
+}
+
+fn policies(rendering: &Rendering<'_>) -> Result<Vec<Value>, RenderError> {
+    let mut policies = authorization::resources(rendering)?;
+    policies.extend(admission::resources(rendering));
+    policies.extend(callers::resources(rendering)?);
+    Ok(policies)
 }
 
 /// Route names tell routes apart in EnvoyFilter patches.
@@ -192,33 +296,6 @@ fn check_route_names(document: &Document) -> Result<(), RenderError> {
         Some(route) => Err(RenderError::RouteName { route: route.name.clone() }),
         None => Ok(()),
     }
-}
-
-/// In the mesh the server's sidecar ends mutual TLS and forwards who asks. Without its word the
-/// server knows nobody, and what the document then says of stale knowledge would become the rule.
-fn check_feed(document: &Document, options: &IstioOptions) -> Result<(), RenderError> {
-    let is_known = document.feed.forwarded_client_cert.is_some()
-        && feed::identities(document, &options.workload)
-            .any(|identity| matches!(identity, FeedIdentity::Spiffe(_)));
-    if is_known || !document.needs_feed() {
-        return Ok(());
-    }
-    Err(RenderError::FeedPeer {
-        workload: options.workload.clone(),
-        example: options.default_spiffe_id(),
-    })
-}
-
-/// Namespace-wide, by the name that Istio's own tools look for.
-fn peer_authentications(document: &Document, options: &IstioOptions) -> Vec<Value> {
-    options
-        .protected_namespaces()
-        .into_iter()
-        .map(|namespace| {
-            let spec = json!({"mtls": {"mode": "STRICT"}});
-            resource::manifest(document, &resource::PEER_AUTHENTICATION, namespace, "default", spec)
-        })
-        .collect()
 }
 
 /// Names the resources, so that `kubectl apply -k` takes all of them and leaves out the fragment,

@@ -7,6 +7,8 @@ pub mod envoy;
 mod feed;
 pub mod istio;
 mod places;
+mod rate_limit;
 mod routing;
 mod settlement;
+mod traffic;
 mod yaml;

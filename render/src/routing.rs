@@ -27,8 +27,13 @@ pub(crate) fn path_match(template: &PathTemplate) -> PathMatch {
     if literal_head {
         return PathMatch::Prefix(template.literal_prefix());
     }
+    PathMatch::Regex(regex(template))
+}
+
+/// A template as RE2, anchored at both ends, whatever tighter form there may be.
+pub(crate) fn regex(template: &PathTemplate) -> String {
     let mut regex = String::new();
-    for segment in segments {
+    for segment in template.segments() {
         regex.push('/');
         match segment {
             Segment::Literal(text) => regex.push_str(&escape(text)),
@@ -36,11 +41,11 @@ pub(crate) fn path_match(template: &PathTemplate) -> PathMatch {
             Segment::Rest(_) => regex.push_str(".*"),
         }
     }
-    PathMatch::Regex(regex)
+    regex
 }
 
 /// RE2 with every character that means something escaped.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '~' | '%' | '/') {
@@ -66,6 +71,19 @@ mod tests {
             ("/a.b/{id}/c/**", PathMatch::Regex("/a\\.b/[^/]+/c/.*".to_owned())),
         ] {
             assert_eq!(path_match(&PathTemplate::parse(template).unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn every_template_can_be_said_as_a_regular_expression() {
+        for (template, expected) in [
+            ("/", "/"),
+            ("/a+b/", "/a\\+b/"),
+            ("/{rest=**}", "/.*"),
+            ("/a/{rest=**}", "/a/.*"),
+            ("/a/{id}", "/a/[^/]+"),
+        ] {
+            assert_eq!(regex(&PathTemplate::parse(template).unwrap()), expected);
         }
     }
 }

@@ -10,43 +10,66 @@ use postern_e2e::{env, server};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-/// Istio versions that are rendered for, and the kind that loads the module there.
-const VERSIONS: [(&str, &str, &str); 2] =
-    [("1.29", "WasmPlugin", "TrafficExtension"), ("1.31", "TrafficExtension", "WasmPlugin")];
-/// Kinds that a guarded workload needs, in any version.
-const KINDS: [&str; 4] =
-    ["AuthorizationPolicy", "EnvoyFilter", "PeerAuthentication", "VirtualService"];
+/// Istio versions that are rendered for, the CRDs that stand for them, and the kind that loads the
+/// module there. What a newer version has besides is not rendered, so that the nearest CRDs will do
+/// where a version's own are not at hand.
+const VERSIONS: [(&str, &str, &str, &str); 4] = [
+    ("1.28", "1.29", "WasmPlugin", "TrafficExtension"),
+    ("1.29", "1.29", "WasmPlugin", "TrafficExtension"),
+    ("1.30", "1.31", "TrafficExtension", "WasmPlugin"),
+    ("1.31", "1.31", "TrafficExtension", "WasmPlugin"),
+];
+/// Documents, and the kinds that each of them needs, in any version.
+const DOCUMENTS: [(&str, &[&str]); 2] = [
+    (
+        "envoy/sample.yaml",
+        &["AuthorizationPolicy", "EnvoyFilter", "Gateway", "Telemetry", "VirtualService"],
+    ),
+    (
+        "tests/fixtures/istio.yaml",
+        &[
+            "AuthorizationPolicy",
+            "DestinationRule",
+            "EnvoyFilter",
+            "Gateway",
+            "PeerAuthentication",
+            "RequestAuthentication",
+            "ServiceEntry",
+            "Telemetry",
+            "VirtualService",
+            "WorkloadEntry",
+        ],
+    ),
+];
 
 #[tokio::test]
 async fn manifests_hold_against_the_crds() {
-    for (version, plugin, other_plugin) in VERSIONS {
-        let schemas = Schemas::load(version);
-        let folder = tempfile::tempdir().expect("a folder");
-        let out = folder.path().display().to_string();
-        let arguments =
-            ["render", "istio", "envoy/sample.yaml", "--out", &out, "--istio-version", version];
-        server::run(arguments).await.expect_success();
+    for (version, crds, plugin, other_plugin) in VERSIONS {
+        let schemas = Schemas::load(crds);
+        for (document, wanted) in DOCUMENTS {
+            let folder = tempfile::tempdir().expect("a folder");
+            let out = folder.path().display().to_string();
+            let options = ["--istio-version", version, "--request-authentication", "workloads"];
+            let arguments = ["render", "istio", document, "--out", &out];
+            server::run(arguments.into_iter().chain(options)).await.expect_success();
 
-        let resources = read_resources(folder.path());
-        let mut problems = Vec::new();
-        for (file, resource) in &resources {
-            problems.extend(
-                schemas
-                    .problems(resource)
-                    .into_iter()
-                    .map(|problem| format!("{}: {problem}", file.display())),
-            );
-        }
-        assert!(problems.is_empty(), "Istio {version}:\n{}", problems.join("\n"));
+            let resources = read_resources(folder.path());
+            let mut problems = Vec::new();
+            for (file, resource) in &resources {
+                let found = schemas.problems(resource).into_iter();
+                problems.extend(found.map(|problem| format!("{}: {problem}", file.display())));
+            }
+            assert!(problems.is_empty(), "{document}, Istio {version}:\n{}", problems.join("\n"));
 
-        let kinds: BTreeSet<&str> =
-            resources.iter().filter_map(|(_, resource)| resource["kind"].as_str()).collect();
-        for kind in KINDS.iter().chain([&plugin]) {
-            assert!(kinds.contains(kind), "Istio {version}: no {kind} among {kinds:?}");
+            let kinds: BTreeSet<&str> =
+                resources.iter().filter_map(|(_, resource)| resource["kind"].as_str()).collect();
+            for kind in wanted.iter().chain([&plugin]) {
+                assert!(kinds.contains(kind), "{document}, {version}: no {kind} among {kinds:?}");
+            }
+            // With both, the filters would run twice.
+            assert!(!kinds.contains(other_plugin), "{document}, {version}: {other_plugin} as well");
+            assert_names_are_unique(&resources);
         }
-        // With both, the filters would run twice.
-        assert!(!kinds.contains(other_plugin), "Istio {version}: {other_plugin} as well");
-        assert_names_are_unique(&resources);
     }
 }
 
@@ -79,9 +102,34 @@ async fn manifests_bind_the_server_and_the_plugin() {
         assert_ne!(plugin["spec"]["failStrategy"], "FAIL_OPEN", "{plugin}");
         assert!(plugin["spec"]["pluginConfig"].is_object(), "{plugin}");
     }
-    for peer in of_kind(&resources, "PeerAuthentication") {
-        assert_eq!(peer["spec"]["mtls"]["mode"], "STRICT", "{peer}");
+}
+
+/// A workload's own calls are nobody's business here, a sidecar judges what comes in; and nobody
+/// may speak plain text to it.
+#[tokio::test]
+async fn manifests_of_a_workload_bind_its_way_in() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().display().to_string();
+    let arguments = ["render", "istio", "tests/fixtures/istio.yaml", "--out", &out];
+    server::run(arguments).await.expect_success();
+    let resources = read_resources(folder.path());
+    let of_shop = |kind: &str| -> Vec<&Value> {
+        let resources = of_kind(&resources, kind).into_iter();
+        resources.filter(|resource| resource["metadata"]["namespace"] == "shop").collect()
+    };
+    let plugins = of_shop("TrafficExtension");
+    let [plugin] = plugins.as_slice() else { panic!("{plugins:?}") };
+    assert_eq!(plugin["spec"]["match"][0]["mode"], "SERVER");
+    let strict = of_shop("PeerAuthentication");
+    let [strict] = strict.as_slice() else { panic!("{strict:?}") };
+    assert_eq!(strict["spec"], json!({"mtls": {"mode": "STRICT"}}));
+    for filter in of_shop("EnvoyFilter") {
+        for patch in filter["spec"]["configPatches"].as_array().expect("patches") {
+            assert_eq!(patch["match"]["context"], "SIDECAR_INBOUND", "{patch}");
+        }
     }
+    let denies = of_shop("AuthorizationPolicy");
+    assert!(denies.iter().any(|policy| policy["spec"] == json!({})), "{denies:?}");
 }
 
 fn of_kind<'a>(resources: &'a [(PathBuf, Value)], kind: &str) -> Vec<&'a Value> {
@@ -288,4 +336,39 @@ async fn the_shipped_example_is_current() {
         read(folder.path()) == read(&shipped),
         "run `postern render istio envoy/sample.yaml --out istio/sample` and look at the change"
     );
+}
+
+/// For pull requests: a folder is what the document renders to, or it is said what is not.
+#[tokio::test]
+async fn a_folder_that_is_not_current_is_told_of_and_brought_up_to_date() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().display().to_string();
+    let with = |document: &str, more: &[&str]| -> Vec<String> {
+        let words = ["render", "istio", document, "--out", &out];
+        words.iter().chain(more).map(|word| (*word).to_owned()).collect()
+    };
+    let full = "tests/fixtures/istio.yaml";
+    let told = server::run(with(full, &["--check"])).await.expect_code(1);
+    assert!(told.contains("plugin.yaml: missing"), "{told}");
+    server::run(with(full, &[])).await.expect_success();
+    server::run(with(full, &["--check"])).await.expect_success();
+
+    let plugin = folder.path().join("plugin.yaml");
+    let mut text = fs::read_to_string(&plugin).expect("a manifest");
+    text.push_str("# by hand\n");
+    fs::write(&plugin, text).expect("a manifest");
+    let told = server::run(with(full, &["--check"])).await.expect_code(1);
+    assert!(told.contains("plugin.yaml: differs") && !told.contains("telemetry.yaml"), "{told}");
+
+    // Another document has other files; what nobody rendered is nobody's to remove.
+    let own = folder.path().join("own.yaml");
+    fs::write(&own, "kind: Secret\n").expect("a file");
+    let sample = "envoy/sample.yaml";
+    let told = server::run(with(sample, &["--check"])).await.expect_code(1);
+    assert!(told.contains("workload-entry.yaml: no longer rendered"), "{told}");
+    assert!(folder.path().join("workload-entry.yaml").exists(), "a check writes nothing");
+    server::run(with(sample, &[])).await.expect_success();
+    assert!(!folder.path().join("workload-entry.yaml").exists());
+    assert!(own.exists());
+    server::run(with(sample, &["--check"])).await.expect_success();
 }

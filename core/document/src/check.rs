@@ -7,7 +7,11 @@ mod limits;
 mod routes;
 mod services;
 mod tokens;
+#[cfg(feature = "messages")]
+mod traffic;
 mod transforms;
+#[cfg(feature = "messages")]
+mod workloads;
 
 use postern_request::LimitHeaders;
 use postern_request::principal::IdentityHeader;
@@ -21,11 +25,19 @@ use crate::raw::{
     RawDocument, RawFailures, RawLimitHeaders, RawRevocation, RawStores, RefuseAllow,
 };
 
+/// What a document is, besides what stands in it.
+pub(crate) struct Origin {
+    /// The digest of the whole document.
+    pub(crate) digest: String,
+    /// Whether this is the whole document; else it is what filters get of it.
+    pub(crate) is_whole: bool,
+}
+
 /// Checks a document and resolves its names; none when a part could not be made sense of.
 /// Problems may be there even where something is returned.
 pub(crate) fn document(
     raw: RawDocument,
-    digest: String,
+    origin: Origin,
     problems: &mut Problems,
 ) -> Option<Document> {
     if *raw.version != 1 {
@@ -34,13 +46,22 @@ pub(crate) fn document(
     let issuer = check_issuer(&raw, problems);
     let trusted_proxies = check_trusted_proxies(&raw, problems);
     let stores = check_stores(raw.stores.as_ref(), problems);
-    let services = services::check(&raw.services, problems);
     // Before anything is checked: what could not be read is reported, and missing here.
     let all_issuers_read = !problems.any_below("credentials");
     let credentials = raw.credentials.as_ref();
     let jwt = credentials.and_then(|credentials| credentials.jwt.as_ref());
     let token_places = tokens::check_places(jwt, problems);
     let bound = tokens::check_bound(jwt, problems);
+    #[cfg(feature = "messages")]
+    let (workloads, mesh) = (workloads::check(&raw, problems), workloads::mesh(&raw, problems));
+    let context = services::Context {
+        raw: &raw,
+        #[cfg(feature = "messages")]
+        token_places: &token_places,
+        #[cfg(feature = "messages")]
+        workloads: &workloads,
+    };
+    let services = services::check(&context, problems);
     let issuers = issuers::check(&raw, &token_places, problems);
     let api_keys = credentials::check(credentials, problems);
     let limits = limits::check(&raw.limits, &issuers, problems);
@@ -54,8 +75,20 @@ pub(crate) fn document(
         limits: &limits,
         transforms: &transforms,
         raw: &raw,
+        #[cfg(feature = "messages")]
+        token_places: &token_places,
+        #[cfg(feature = "messages")]
+        workloads: &workloads,
+        #[cfg(feature = "messages")]
+        mesh: &mesh,
+        #[cfg(feature = "messages")]
+        is_whole: origin.is_whole,
     };
     let routes = routes::check(&context, problems);
+    #[cfg(feature = "messages")]
+    traffic::check_used(&raw, &services, &routes, problems);
+    #[cfg(feature = "messages")]
+    let rate_limit_filter = traffic::rate_limit_filter(&raw, problems);
     check_failures(raw.failures.as_ref(), &routes, problems);
     let revocation = raw.revocation.as_ref().map(|raw| check_revocation(raw, problems));
     let feed = feed::check(raw.feed.as_ref(), raw.revocation.as_ref(), problems);
@@ -65,7 +98,7 @@ pub(crate) fn document(
         methods: &route.methods,
     }));
     problems.is_empty().then(|| Document {
-        digest,
+        digest: origin.digest,
         issuer,
         trusted_proxies,
         allow_matrix_parameters: raw.matrix_parameters == Some(RefuseAllow::Allow),
@@ -87,6 +120,14 @@ pub(crate) fn document(
         limits,
         routes,
         matcher,
+        #[cfg(feature = "messages")]
+        workloads,
+        #[cfg(feature = "messages")]
+        mesh,
+        #[cfg(feature = "messages")]
+        rate_limit_filter,
+        #[cfg(feature = "messages")]
+        files: problems.files().to_vec(),
         #[cfg(feature = "messages")]
         raw,
     })

@@ -4,8 +4,10 @@
 //! from that declaration, so they cannot drift apart.
 
 mod amounts;
+mod elsewhere;
 mod leaves;
 mod named;
+mod share;
 
 use postern_request::json::Value;
 
@@ -13,12 +15,17 @@ use crate::node::{Kind, Node};
 use crate::problem::{Position, Problems, told};
 
 pub use amounts::{Allowed, Amount, AtOnce, RateText};
+pub use elsewhere::Elsewhere;
 pub use leaves::{At, Duration, Percent, Positive, Text, Whole};
 pub use named::{Entries, Named};
 pub(crate) use named::{NAME_RULE, is_name};
+pub use share::Share;
 
 /// Something that stands in a document.
 pub(crate) trait Decode: Sized {
+    /// Whether it is looked at; else it is as if it were absent, whatever stands there.
+    const IS_READ: bool = true;
+
     /// Reads it; on a problem reports it and returns none.
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self>;
 
@@ -40,6 +47,17 @@ pub(crate) trait Decode: Sized {
     /// Writes it where leaving it out would mean something else.
     fn encode_present(&self) -> Option<Value> {
         self.encode()
+    }
+
+    /// Where that stands to which a path leads: names of fields, and places or names in lists. What
+    /// knows no place of its own stands where that does which holds it, which is then the answer.
+    fn place(&self, _path: &[&str]) -> Option<Position> {
+        None
+    }
+
+    /// Whether it is known by a name among its like in a list.
+    fn goes_by(&self, _name: &str) -> bool {
+        false
     }
 
     /// Its JSON Schema.
@@ -76,6 +94,9 @@ impl<'n> Fields<'n> {
 
     /// Reads one field.
     pub(crate) fn read<T: Decode>(&self, name: &str, problems: &mut Problems) -> Option<T> {
+        if !T::IS_READ {
+            return T::absent();
+        }
         let found = match &self.node.kind {
             Kind::Map(members) => members.iter().find(|(candidate, ..)| candidate == name),
             _ => None,
@@ -154,6 +175,14 @@ macro_rules! record {
                     members.push(($key.to_owned(), value));
                 } )*
                 Some(postern_request::json::Value::Object(members))
+            }
+
+            fn place(&self, path: &[&str]) -> Option<$crate::problem::Position> {
+                let found = path.split_first().and_then(|(first, rest)| match *first {
+                    $( $key => $crate::decode::Decode::place(&self.$field, rest), )*
+                    _ => None,
+                });
+                found.or(Some(self.at))
             }
 
             fn schema() -> postern_request::json::Value {

@@ -22,7 +22,11 @@ mod host;
 mod load;
 mod matcher;
 mod model;
+#[cfg(feature = "messages")]
+mod narrow;
 mod node;
+#[cfg(feature = "messages")]
+mod place;
 mod problem;
 pub mod raw;
 mod schema;
@@ -43,6 +47,14 @@ pub use model::{
     KeysBy, Limit, LimitMode, OnFailure, Proof, Retries, Revocation, Route, SecurityHeaders,
     Service, Skip, StoreFailure, Stores, TokenPlace, TokenRules, Transform,
 };
+#[cfg(feature = "messages")]
+pub use model::{
+    CanaryPick, DescriptorEntry, Endpoint, Fault, FaultAbort, FaultDelay, Guard, Hash,
+    HashAlgorithm, HashBy, HeaderValue, Keepalive, Mesh, Outliers, Pool, RateLimitFilter, Upstream,
+    Version, Workload,
+};
+#[cfg(feature = "messages")]
+pub use place::Place;
 pub use postern_limits::rate::parse_duration_ms;
 pub use problem::{Position, Problem};
 pub use schema::json_schema;

@@ -95,13 +95,15 @@ fn finish(
     digest: Option<String>,
     mut problems: Problems,
 ) -> Result<Document, Vec<Problem>> {
+    let is_whole = digest.is_none();
     #[cfg(feature = "messages")]
     let digest = digest.or_else(|| Some(digest::of(&canonical(&document))));
     let Some(digest) = digest else {
         problems.report(Position::default(), "the digest of the whole document is missing");
         return Err(problems.into_sorted());
     };
-    match check::document(document, digest, &mut problems) {
+    let origin = check::Origin { digest, is_whole };
+    match check::document(document, origin, &mut problems) {
         Some(document) if problems.is_empty() => Ok(document),
         _ => Err(problems.into_sorted()),
     }
@@ -118,27 +120,6 @@ impl Document {
     #[must_use]
     pub fn to_json(&self) -> String {
         canonical(&self.raw)
-    }
-
-    /// What a filter runs from: the document without what a sidecar has no use for (stores,
-    /// API keys, owners, who else may ask by the feed), and the digest of the whole.
-    #[must_use]
-    pub fn filter_config(&self) -> String {
-        let mut raw = self.raw.clone();
-        raw.stores = None;
-        raw.owners.0.clear();
-        if let Some(keys) = raw.credentials.as_mut().and_then(|c| c.api_key.as_mut()) {
-            keys.keys.clear();
-        }
-        if let Some(feed) = raw.feed.as_mut() {
-            feed.forwarded_client_cert = None;
-            feed.peers.clear();
-        }
-        let members = vec![
-            ("digest".to_owned(), Value::String(self.digest.clone())),
-            ("document".to_owned(), raw.encode().unwrap_or(Value::Null)),
-        ];
-        Value::Object(members).to_string()
     }
 }
 

@@ -1,9 +1,15 @@
 //! The checked document: every name resolved, every number within its bounds.
 
 mod auth;
+mod enforce;
 mod feed;
 mod limits;
+mod service;
 mod tokens;
+#[cfg(feature = "messages")]
+mod traffic;
+#[cfg(feature = "messages")]
+mod workloads;
 
 use std::sync::Arc;
 
@@ -11,6 +17,7 @@ use postern_circuit as circuit;
 use postern_limits::key::KeyPart;
 use postern_request::LimitHeaders;
 use postern_request::path::PathProblem;
+use postern_request::peers::PeerPattern;
 use postern_request::principal::{Credential, IdentityHeader, Principal};
 
 use crate::host::HostPattern;
@@ -21,10 +28,19 @@ use crate::template::PathTemplate;
 use crate::value::HeaderRules;
 
 pub use auth::{Auth, ClaimRule, Proof, TokenRules};
+pub use enforce::Enforce;
 pub use feed::{Feed, FeedIdentity, FeedPeer, ForwardedCert};
 pub(crate) use limits::ClaimSource;
 pub use limits::{Allowance, AppliedLimit, Limit, LimitMode, Skip};
+pub use service::{Retries, Service};
 pub use tokens::{BoundTokens, CertificateSource, Dpop, JwksSource, JwtIssuer, KeysBy, TokenPlace};
+#[cfg(feature = "messages")]
+pub use traffic::{
+    CanaryPick, DescriptorEntry, Endpoint, Fault, FaultAbort, FaultDelay, Hash, HashAlgorithm,
+    HashBy, HeaderValue, Keepalive, Outliers, Pool, RateLimitFilter, Upstream, Version,
+};
+#[cfg(feature = "messages")]
+pub use workloads::{Guard, Mesh, Workload};
 
 pub use crate::raw::{
     RawOnFailure as OnFailure, RawSecurityHeaders as SecurityHeaders,
@@ -73,6 +89,18 @@ pub struct Document {
     pub limits: Vec<Arc<Limit>>,
     /// Routes, in the order of the document.
     pub routes: Vec<Arc<Route>>,
+    /// Pods and machines that run an Envoy of ours. At most one is the gateway.
+    #[cfg(feature = "messages")]
+    pub workloads: Vec<Arc<Workload>>,
+    /// The mesh that they are part of.
+    #[cfg(feature = "messages")]
+    pub mesh: Mesh,
+    /// Envoy's own rate limit filter; none where it is not in the chain.
+    #[cfg(feature = "messages")]
+    pub rate_limit_filter: Option<RateLimitFilter>,
+    /// The names of the texts that it was read from.
+    #[cfg(feature = "messages")]
+    pub files: Vec<String>,
     pub(crate) matcher: Matcher,
     #[cfg(feature = "messages")]
     pub(crate) raw: RawDocument,
@@ -127,6 +155,32 @@ impl Document {
     }
 }
 
+#[cfg(feature = "messages")]
+impl Document {
+    /// A workload by its name.
+    #[must_use]
+    pub fn workload(&self, name: &str) -> Option<&Arc<Workload>> {
+        self.workloads.iter().find(|workload| workload.name == name)
+    }
+
+    /// The workload that is the gateway; none where the document does not name it.
+    #[must_use]
+    pub fn gateway(&self) -> Option<&Arc<Workload>> {
+        self.workloads.iter().find(|workload| workload.gateway)
+    }
+
+    /// The routes that are enforced in one place, in the order of the document: by the workload
+    /// of this name, or at the edge where that is the gateway, or no workload of the document.
+    pub fn routes_guarded_at(&self, workload: &str) -> impl Iterator<Item = &Arc<Route>> {
+        let place = self.workload(workload).filter(|workload| !workload.gateway);
+        self.routes.iter().filter(move |route| match (route.guarded_by(), place) {
+            (None, None) => true,
+            (Some(guard), Some(place)) => guard.name == place.name,
+            _ => false,
+        })
+    }
+}
+
 /// Where state is kept; none means in memory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Stores {
@@ -167,40 +221,6 @@ pub struct ApiKey {
     pub principal: Principal,
 }
 
-/// An upstream service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Service {
-    /// Its name.
-    pub name: String,
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// Speak TLS.
-    pub tls: bool,
-    /// Speak HTTP/2.
-    pub http2: bool,
-    /// Longest time for an answer, in milliseconds.
-    pub timeout_ms: u64,
-    /// Most connections to each host.
-    pub max_connections: u32,
-    /// Most waiting requests.
-    pub max_pending: u32,
-    /// When to try again.
-    pub retries: Retries,
-    /// When to cut off.
-    pub circuit: Option<circuit::Settings>,
-}
-
-/// When a failed request is tried again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retries {
-    /// The first time included.
-    pub attempts: u32,
-    /// On what, in Envoy's words.
-    pub on: Vec<&'static str>,
-}
-
 /// Header rules of both directions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Transform {
@@ -208,47 +228,6 @@ pub struct Transform {
     pub request: HeaderRules,
     /// On the way back.
     pub response: HeaderRules,
-}
-
-/// How much of the traffic is held to auth and limits, in percent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Enforce {
-    percent: u8,
-}
-
-impl Enforce {
-    /// Every request.
-    pub const FULL: Self = Self { percent: 100 };
-
-    /// Reads `100%`, `25%` or `shadow`.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        if text == "shadow" {
-            return Some(Self { percent: 0 });
-        }
-        let percent: u8 = text.strip_suffix('%')?.parse().ok()?;
-        (1..=100).contains(&percent).then_some(Self { percent })
-    }
-
-    /// Whether a request is held to the rules. The id decides, so that every stage and a retry
-    /// come to the same answer; it must be one that the client cannot choose.
-    #[must_use]
-    pub fn applies(self, request_id: &[u8]) -> bool {
-        if self.percent == 100 {
-            return true;
-        }
-        // FNV-1a: spreads, and needs nothing more.
-        let hash = request_id.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        (hash >> 16) % 100 < u64::from(self.percent)
-    }
-
-    /// In percent; 0 is shadow.
-    #[must_use]
-    pub const fn percent(self) -> u8 {
-        self.percent
-    }
 }
 
 /// A route.
@@ -264,6 +243,9 @@ pub struct Route {
     pub methods: Vec<String>,
     /// The service that answers; none stands for the suite itself.
     pub service: Option<Arc<Service>>,
+    /// Whose connections it takes requests from, beside what `auth` asks; anybody's where it is
+    /// empty.
+    pub peers: Vec<PeerPattern>,
     /// Who may call it.
     pub auth: Auth,
     /// Limits that every Envoy counts for itself.
@@ -278,6 +260,23 @@ pub struct Route {
     pub enforce: Enforce,
     /// Longest time for an answer, in milliseconds.
     pub timeout_ms: u64,
+    /// When a failed request is tried again: its own, else the service's.
+    #[cfg(feature = "messages")]
+    pub retries: Retries,
+    /// Which versions of its service requests go to, in percent, 100 in all, in the order of the
+    /// document; empty where the service has none.
+    #[cfg(feature = "messages")]
+    pub split: Vec<(Arc<Version>, u8)>,
+    /// Versions for requests with a header; tried in order, before `split`.
+    #[cfg(feature = "messages")]
+    pub canary: Vec<CanaryPick>,
+    /// What is made to go wrong.
+    #[cfg(feature = "messages")]
+    pub fault: Option<Fault>,
+    /// What the rate limit service is told, a list of members each; it is not asked where this is
+    /// empty.
+    #[cfg(feature = "messages")]
+    pub descriptors: Vec<Vec<DescriptorEntry>>,
     pub(crate) asks_ext_authz: bool,
 }
 
@@ -286,6 +285,13 @@ impl Route {
     #[must_use]
     pub fn service_name(&self) -> &str {
         self.service.as_ref().map_or(OWN_SERVICE, |service| &service.name)
+    }
+
+    /// The workload that enforces it; none where the edge does.
+    #[cfg(feature = "messages")]
+    #[must_use]
+    pub fn guarded_by(&self) -> Option<&Arc<Workload>> {
+        self.service.as_ref().and_then(|service| service.guarded_by())
     }
 
     /// The circuit that guards its service.
@@ -320,23 +326,5 @@ impl Route {
         self.transform.request.needs_server()
             || self.transform.response.needs_server()
             || self.circuit().is_some()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_share_is_enforced_for_about_that_share() {
-        assert_eq!(Enforce::parse("100%"), Some(Enforce::FULL));
-        for bad in ["0%", "101%", "50", "all", "-1%"] {
-            assert_eq!(Enforce::parse(bad), None, "{bad}");
-        }
-        let quarter = Enforce::parse("25%").unwrap();
-        let enforced =
-            (0..10_000).filter(|i| quarter.applies(format!("id-{i}").as_bytes())).count();
-        assert!((2300..2700).contains(&enforced), "{enforced}");
-        assert!(!Enforce::parse("shadow").unwrap().applies(b"any"));
     }
 }

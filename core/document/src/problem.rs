@@ -65,6 +65,12 @@ impl Problems {
         Self { files, ..Self::default() }
     }
 
+    /// The names of the texts.
+    #[cfg(feature = "messages")]
+    pub(crate) fn files(&self) -> &[String] {
+        &self.files
+    }
+
     /// Reports a problem at a place in the text and the current path.
     pub fn report(&mut self, at: Position, message: impl Into<String>) {
         if cfg!(feature = "messages") {

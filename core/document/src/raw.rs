@@ -3,9 +3,12 @@
 mod auth;
 mod credentials;
 mod limits;
+mod traffic;
+mod workloads;
 
 pub use crate::decode::{
-    Allowed, Amount, At, AtOnce, Duration, Entries, Percent, Positive, RateText, Text, Whole,
+    Allowed, Amount, At, AtOnce, Duration, Elsewhere, Entries, Percent, Positive, RateText, Share,
+    Text, Whole,
 };
 use crate::decode::{Named, choice, record};
 pub use auth::{RawAuth, RawAuthRules, RawCredential, RawProof};
@@ -17,6 +20,12 @@ pub use limits::{
     RawAlgorithm, RawLease, RawLimit, RawLimitUse, RawMode, RawSkip, RawStart, RawStoreFailure,
     RawWeighedLimit, RawWindows,
 };
+pub use traffic::{
+    RawCanary, RawDescriptorEntry, RawEndpoint, RawFault, RawFaultAbort, RawFaultDelay, RawHash,
+    RawHashAlgorithm, RawHashCookie, RawHeaderPrefix, RawHeaderValue, RawKeepalive, RawOutliers,
+    RawPool, RawRateLimitFilter, RawVersion,
+};
+pub use workloads::{RawGuard, RawMesh, RawWorkload};
 
 record! {
     /// The gateway document: services, who may call them, how much, and what happens when something fails.
@@ -45,6 +54,12 @@ record! {
         feed = "feed": Option<RawFeed>,
         /// How callers prove who they are.
         credentials = "credentials": Option<RawCredentials>,
+        /// Pods and machines that run an Envoy of ours, by name.
+        workloads = "workloads": Elsewhere<Named<RawWorkload>>,
+        /// The mesh that they are part of.
+        mesh = "mesh": Elsewhere<RawMesh>,
+        /// Envoy's own rate limit filter, which asks the suite's rate limit service.
+        rate_limit_filter = "rate_limit_filter": Elsewhere<RawRateLimitFilter>,
         /// Upstream services, by name. The name `postern` stands for the suite's own public HTTP.
         services = "services": Named<RawService>,
         /// Limits, by name; routes say which of them apply.
@@ -130,7 +145,21 @@ record! {
     /// An upstream service.
     pub struct RawService {
         /// HOST:PORT; a name is resolved by DNS.
-        upstream = "upstream": Text,
+        upstream = "upstream": Option<Text>,
+        /// Instead of an upstream: machines by their addresses.
+        endpoints = "endpoints": Elsewhere<Vec<RawEndpoint>>,
+        /// Parts of it that routes tell apart, by name.
+        versions = "versions": Elsewhere<Named<RawVersion>>,
+        /// How one caller's requests are kept on one endpoint; not at all by default.
+        hash = "hash": Elsewhere<RawHash>,
+        /// When an endpoint is left out for a while; never by default.
+        outlier_detection = "outlier_detection": Elsewhere<RawOutliers>,
+        /// Bounds on connections.
+        pool = "pool": Elsewhere<RawPool>,
+        /// Which pods run it: the name of a workload.
+        workload = "workload": Elsewhere<Text>,
+        /// Where its routes are enforced; at the edge by default.
+        guard = "guard": Elsewhere<RawGuard>,
         /// Speak TLS to it, verifying its name.
         tls = "tls": Option<bool>,
         /// Speak HTTP/2 to it.
@@ -153,6 +182,10 @@ record! {
         attempts = "attempts": Positive,
         /// On what.
         on = "on": Vec<RawRetryOn>,
+        /// How long one attempt may take; only the whole has a bound by default.
+        per_try_timeout = "per_try_timeout": Elsewhere<Duration>,
+        /// The least time between two attempts: 1ms to 10s; 25ms by default.
+        backoff = "backoff": Elsewhere<Duration>,
     }
 
     /// When calls to a service are cut off.
@@ -189,6 +222,8 @@ record! {
         service = "service": Text,
         /// Who may call it; `none` must be written out.
         auth = "auth": RawAuth,
+        /// Whose connections it takes requests from: SPIFFE ids, also with * as the last segment, or names of workloads; anybody's by default.
+        peers = "peers": Option<Vec<Text>>,
         /// Limits that apply, by name, or with a weight of their own here.
         limits = "limits": Vec<RawLimitUse>,
         /// Header rules that apply, by name.
@@ -199,6 +234,16 @@ record! {
         ext_authz = "ext_authz": Option<bool>,
         /// Longest time for an answer; the service's by default.
         timeout = "timeout": Option<Duration>,
+        /// When a failed request is tried again; as the service says by default.
+        retries = "retries": Elsewhere<RawRetries>,
+        /// Which versions of the service requests go to: percent by the version's name, 100 in all.
+        split = "split": Elsewhere<Entries<Whole>>,
+        /// Versions for requests with a header; tried in order, before `split`.
+        canary = "canary": Elsewhere<Vec<RawCanary>>,
+        /// What is made to go wrong.
+        fault = "fault": Elsewhere<RawFault>,
+        /// What the rate limit service is told: lists of members, each a descriptor.
+        descriptors = "descriptors": Elsewhere<Vec<Vec<RawDescriptorEntry>>>,
     }
 
     /// Which requests a route is for.

@@ -1,136 +1,108 @@
-//! Clusters: services, the server itself, and hosts that keys are fetched from.
+//! Clusters: services and their versions, the server itself, and hosts that keys are fetched from.
 
-use std::net::IpAddr;
+mod cluster;
+mod services;
 
-use postern_document::{Document, JwksSource, KeysBy, Service};
-use serde_json::{Value, json};
+use postern_document::{JwksSource, KeysBy};
+use serde_json::Value;
 
-use super::names::{FEED_CLUSTER, GRPC_CLUSTER, PUBLIC_CLUSTER, jwks_cluster, service_cluster};
-use super::{EnvoyOptions, HostPort, credential, tls, typed};
+use self::cluster::{Cluster, Hosts};
+use super::names::{
+    FEED_CLUSTER, GRPC_CLUSTER, PUBLIC_CLUSTER, SDS_CLUSTER, XDS_CLUSTER, jwks_cluster,
+};
+use super::rendering::Rendering;
+use super::{HostPort, MeshTls, RenderError, ServerTls, Source, credential, tls};
 
-/// What differs between clusters.
-struct Cluster<'a> {
-    name: String,
-    host: &'a str,
-    port: u16,
-    tls: Option<Value>,
-    http2: bool,
-    max_connections: u32,
-    max_pending: u32,
-    /// Filters of its own, the last of which sends; none for Envoy's default.
-    filters: Vec<Value>,
+/// The clusters of a bootstrap, apart by what they come from.
+pub(super) struct Clusters {
+    /// Services and their versions: the document's.
+    pub(super) services: Vec<Value>,
+    /// The server and who else tells Envoy something: the options'.
+    pub(super) own: Vec<Value>,
+    /// Hosts that keys are fetched from: the document's.
+    pub(super) keys: Vec<Value>,
 }
 
-pub(super) fn render(document: &Document, options: &EnvoyOptions) -> Vec<Value> {
-    let mut clusters: Vec<Value> =
-        document.services.iter().map(|service| service_cluster_of(service)).collect();
-    clusters.push(cluster(grpc(GRPC_CLUSTER, options)));
-    if document.needs_feed() {
-        clusters.push(cluster(feed(options)));
+impl Clusters {
+    /// # Errors
+    /// When a service or a version cannot be reached as the document says.
+    pub(super) fn of(rendering: &Rendering<'_>) -> Result<Self, RenderError> {
+        let clusters = Self {
+            services: services::render(rendering)?,
+            own: own(rendering),
+            keys: keys(rendering),
+        };
+        clusters.check_names()?;
+        Ok(clusters)
     }
-    clusters.push(cluster(own(PUBLIC_CLUSTER, &options.server_public)));
-    for (issuer, source) in document.issuers.iter().enumerate() {
+
+    /// Two services may be called so that a version of one has the other's name.
+    fn check_names(&self) -> Result<(), RenderError> {
+        let all = self.services.iter().chain(&self.own).chain(&self.keys);
+        let mut names: Vec<&str> =
+            all.filter_map(|cluster| cluster.get("name").and_then(Value::as_str)).collect();
+        names.sort_unstable();
+        match names
+            .windows(2)
+            .find(|pair| pair.first() == pair.last())
+            .and_then(|pair| pair.first())
+        {
+            Some(name) => Err(RenderError::ClusterName { name: (*name).to_owned() }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn own(rendering: &Rendering<'_>) -> Vec<Value> {
+    let (document, options) = (rendering.document, rendering.options);
+    let mut clusters =
+        vec![server(GRPC_CLUSTER, &options.server_grpc, options.server_tls.as_ref())];
+    // A bootstrap that holds nothing of the document is ready for one that needs the feed.
+    if document.needs_feed() || options.source != Source::Static {
+        clusters.push(feed(rendering));
+    }
+    clusters.push(Cluster::own(PUBLIC_CLUSTER, &options.server_public).render());
+    if let Source::Ads { server: place, tls } = &options.source {
+        clusters.push(server(XDS_CLUSTER, place, tls.as_ref()));
+    }
+    if let Some(MeshTls::Agent { socket }) = &options.mesh_tls {
+        clusters.push(Cluster::agent(SDS_CLUSTER, socket).render());
+    }
+    clusters
+}
+
+fn to_server<'a>(name: &str, place: &'a HostPort, tls: Option<&ServerTls>) -> Cluster<'a> {
+    let tls = tls.map(|tls| tls::server(tls, &place.host));
+    Cluster { tls, http2: true, ..Cluster::own(name, place) }
+}
+
+fn server(name: &str, place: &HostPort, tls: Option<&ServerTls>) -> Value {
+    to_server(name, place, tls).render()
+}
+
+/// The same port once more: connections and calls are counted by cluster, and what waits for
+/// revocations must not take the place of a decision. One worker of an Envoy asks at a time.
+fn feed(rendering: &Rendering<'_>) -> Value {
+    let options = rendering.options;
+    let filters = options.feed_credential.as_ref().map_or_else(Vec::new, |_| credential::filters());
+    let cluster = to_server(FEED_CLUSTER, &options.server_grpc, options.server_tls.as_ref());
+    Cluster { filters, ..cluster.bounded(16, 64) }.render()
+}
+
+fn keys(rendering: &Rendering<'_>) -> Vec<Value> {
+    let mut clusters = Vec::new();
+    for (issuer, source) in rendering.issuers.iter().enumerate() {
         let (JwksSource::Uri { authority, tls, .. }, KeysBy::Envoy) =
             (&source.jwks, source.keys_by)
         else {
             continue;
         };
         let Ok(place) = authority.parse::<HostPort>() else { continue };
-        clusters.push(cluster(Cluster {
-            name: jwks_cluster(issuer),
-            host: &place.host,
-            port: place.port,
+        let cluster = Cluster {
             tls: tls.then(|| tls::public(&place.host)),
-            http2: false,
-            max_connections: 4,
-            max_pending: 16,
-            filters: Vec::new(),
-        }));
+            ..Cluster::own(&jwks_cluster(issuer), &place)
+        };
+        clusters.push(cluster.bounded(4, 16).render());
     }
     clusters
-}
-
-fn service_cluster_of(service: &Service) -> Value {
-    cluster(Cluster {
-        name: service_cluster(&service.name),
-        host: &service.host,
-        port: service.port,
-        tls: service.tls.then(|| tls::public(&service.host)),
-        http2: service.http2,
-        max_connections: service.max_connections,
-        max_pending: service.max_pending,
-        filters: Vec::new(),
-    })
-}
-
-fn own<'a>(name: &str, place: &'a HostPort) -> Cluster<'a> {
-    Cluster {
-        name: name.to_owned(),
-        host: &place.host,
-        port: place.port,
-        tls: None,
-        http2: false,
-        max_connections: 1024,
-        max_pending: 4096,
-        filters: Vec::new(),
-    }
-}
-
-fn grpc<'a>(name: &str, options: &'a EnvoyOptions) -> Cluster<'a> {
-    let place = &options.server_grpc;
-    let tls = options.server_tls.as_ref().map(|tls| tls::server(tls, &place.host));
-    Cluster { tls, http2: true, ..own(name, place) }
-}
-
-/// The same port once more: connections and calls are counted by cluster, and what waits for
-/// revocations must not take the place of a decision. One worker of an Envoy asks at a time.
-fn feed(options: &EnvoyOptions) -> Cluster<'_> {
-    let filters = options.feed_credential.as_ref().map_or_else(Vec::new, |_| credential::filters());
-    Cluster { max_connections: 16, max_pending: 64, filters, ..grpc(FEED_CLUSTER, options) }
-}
-
-fn cluster(cluster: Cluster<'_>) -> Value {
-    let kind = if cluster.host.parse::<IpAddr>().is_ok() { "STATIC" } else { "STRICT_DNS" };
-    let protocol = if cluster.http2 {
-        json!({"http2_protocol_options": {
-            // A server that went away without a word is noticed within seconds.
-            "connection_keepalive": {"interval": "30s", "timeout": "5s"},
-        }})
-    } else {
-        json!({"http_protocol_options": {}})
-    };
-    let mut options = json!({
-        "explicit_http_config": protocol,
-        "common_http_protocol_options": {"idle_timeout": "30s"},
-    });
-    if let (Value::Object(members), false) = (&mut options, cluster.filters.is_empty()) {
-        members.insert("http_filters".to_owned(), json!(cluster.filters));
-    }
-    let endpoint = json!({"endpoint": {"address": {
-        "socket_address": {"address": cluster.host, "port_value": cluster.port},
-    }}});
-    let mut rendered = json!({
-        "name": cluster.name,
-        "type": kind,
-        "connect_timeout": "2s",
-        "circuit_breakers": {"thresholds": [{
-            "max_connections": cluster.max_connections,
-            "max_pending_requests": cluster.max_pending,
-            "max_requests": cluster.max_connections.saturating_mul(100),
-        }]},
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
-                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                options,
-            ),
-        },
-        "load_assignment": {
-            "cluster_name": cluster.name,
-            "endpoints": [{"lb_endpoints": [endpoint]}],
-        },
-    });
-    if let (Value::Object(members), Some(tls)) = (&mut rendered, cluster.tls) {
-        members.insert("transport_socket".to_owned(), tls);
-    }
-    rendered
 }

@@ -4,7 +4,7 @@
 use postern_document::Document;
 use serde_json::{Value, json};
 
-use super::{EnvoyOptions, typed};
+use super::{EnvoyOptions, Source, typed};
 
 /// The secret's name. It is read from a file, so that it does not stand in the bootstrap.
 const SECRET: &str = "postern_feed_credential";
@@ -13,7 +13,8 @@ const HEADER: &str = "x-postern-feed-credential";
 
 /// The secret; none where nobody asks for it.
 pub(super) fn secrets(document: &Document, options: &EnvoyOptions) -> Vec<Value> {
-    let file = options.feed_credential.as_deref().filter(|_| document.needs_feed());
+    let is_asked = document.needs_feed() || options.source != Source::Static;
+    let file = options.feed_credential.as_deref().filter(|_| is_asked);
     let secret =
         |file: &str| json!({"name": SECRET, "generic_secret": {"secret": {"filename": file}}});
     file.map(secret).into_iter().collect()

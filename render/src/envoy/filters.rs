@@ -1,4 +1,6 @@
-//! The HTTP filters, in the order of the design: `ext_authz`, the bundle, `ext_proc`, router.
+//! The HTTP filters, in the order of the design: `ext_authz`, the bundle, Envoy's rate limit
+//! filter, faults, `ext_proc`, router. What the bundle turns away is not counted and meets no
+//! fault; what a fault turns away is no outcome of the service.
 
 use postern_document::{Document, JwksSource, JwtIssuer, KeysBy, OnFailure};
 use postern_request::evidence;
@@ -8,19 +10,27 @@ use super::names::{
     BUNDLE, EXT_AUTHZ, EXT_PROC, FEED_CLUSTER, GRPC_CLUSTER, PUBLIC_CLUSTER, jwks_cluster,
     service_cluster,
 };
-use super::{EnvoyOptions, duration, typed};
-use crate::feed;
+use super::rendering::Rendering;
+use super::{duration, traffic, typed};
+use crate::{feed, rate_limit};
 
 /// Longest time for the server's answer. Its own budgets (the store's 20 ms) are far below.
 const SERVER_TIMEOUT_MS: u64 = 250;
 
-pub(super) fn render(document: &Document, options: &EnvoyOptions) -> Vec<Value> {
+pub(super) fn render(rendering: &Rendering<'_>) -> Vec<Value> {
+    let document = rendering.document;
     let mut filters = Vec::new();
-    if document.needs_ext_authz() {
+    if rendering.asked.ext_authz {
         filters.push(ext_authz(document));
     }
-    filters.push(bundle(document, options));
-    if document.needs_ext_proc() {
+    filters.push(bundle(rendering));
+    if let Some(settings) = rendering.rate_limit_filter() {
+        filters.push(rate_limit::filter(settings, &json!({"cluster_name": GRPC_CLUSTER})));
+    }
+    if rendering.asked.faults {
+        filters.push(traffic::fault_filter());
+    }
+    if rendering.asked.ext_proc {
         filters.push(ext_proc(document));
     }
     filters.push(json!({
@@ -56,7 +66,7 @@ fn ext_authz(document: &Document) -> Value {
     })
 }
 
-fn bundle(document: &Document, options: &EnvoyOptions) -> Value {
+fn bundle(rendering: &Rendering<'_>) -> Value {
     json!({
         "name": BUNDLE,
         "typed_config": typed(
@@ -70,11 +80,11 @@ fn bundle(document: &Document, options: &EnvoyOptions) -> Value {
                     "vm_config": {
                         "vm_id": "postern",
                         "runtime": "envoy.wasm.runtime.v8",
-                        "code": {"local": {"filename": options.wasm}},
+                        "code": {"local": {"filename": rendering.options.wasm}},
                     },
                     "configuration": typed(
                         "google.protobuf.StringValue",
-                        json!({"value": bundle_configuration(document, options)}),
+                        json!({"value": bundle_configuration(rendering)}),
                     ),
                 },
             }),
@@ -83,19 +93,21 @@ fn bundle(document: &Document, options: &EnvoyOptions) -> Value {
 }
 
 /// The document as the bundle reads it, and where it hears of keys and revoked tokens.
-fn bundle_configuration(document: &Document, options: &EnvoyOptions) -> String {
-    let mut configuration: Value =
-        serde_json::from_str(&document.filter_config()).unwrap_or_default();
-    let sources: Vec<Value> = document
+fn bundle_configuration(rendering: &Rendering<'_>) -> String {
+    let mut configuration = rendering.filter_config.clone();
+    let sources: Vec<Value> = rendering
         .issuers
         .iter()
         .enumerate()
         .filter_map(|(issuer, source)| key_source(issuer, source))
         .collect();
     if let Value::Object(members) = &mut configuration {
-        // `routes` takes these headers away from upstreams' responses.
-        members.insert("clean_responses".to_owned(), json!(true));
-        let feed = feed::configuration(document, FEED_CLUSTER, FEED_CLUSTER, &options.workload);
+        // `routes` takes these headers away from upstreams' responses; the rate limit service
+        // may have written some of them since.
+        let is_clean = rendering.rate_limit_filter().is_none();
+        members.insert("clean_responses".to_owned(), json!(is_clean));
+        let (document, workload) = (rendering.document, &rendering.workload);
+        let feed = feed::configuration(document, FEED_CLUSTER, FEED_CLUSTER, workload);
         if let Some(feed) = feed {
             members.insert("feed".to_owned(), feed);
         }

@@ -1,10 +1,11 @@
 //! The listener and its connection manager.
 
-use postern_document::{CertificateSource, Document};
+use postern_document::CertificateSource;
 use serde_json::{Value, json};
 
-use super::names::GRPC_CLUSTER;
-use super::{EnvoyOptions, access_log, filters, local_reply, routes, socket_address, typed};
+use super::names::{GRPC_CLUSTER, OWN};
+use super::rendering::Rendering;
+use super::{access_log, filters, local_reply, socket_address, tls, typed};
 use crate::settlement;
 
 /// Envoy's advice for an edge proxy: small buffers, so that many connections fit in memory.
@@ -14,31 +15,41 @@ const CONNECTION_BUFFER_BYTES: u32 = 1 << 20;
 /// not speak it to the listener, and the other settings take the header from such a connection.
 pub(crate) const FORWARD_AS_IT_COMES: &str = "ALWAYS_FORWARD_ONLY";
 
-pub(super) fn render(document: &Document, options: &EnvoyOptions) -> Value {
-    json!({
-        "name": "postern",
-        "address": socket_address(options.listen),
-        "per_connection_buffer_limit_bytes": CONNECTION_BUFFER_BYTES,
-        "filter_chains": [{
-            "filters": [{
-                "name": "envoy.filters.network.http_connection_manager",
-                "typed_config": typed(
-                    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-                    connection_manager(document, options),
-                ),
-            }],
+/// `routes` is how the connection manager comes by its routes: a member's name, and its value.
+pub(super) fn render(rendering: &Rendering<'_>, routes: (&str, Value)) -> Value {
+    let mut chain = json!({
+        "filters": [{
+            "name": "envoy.filters.network.http_connection_manager",
+            "typed_config": typed(
+                "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                connection_manager(rendering, routes),
+            ),
         }],
+    });
+    let trust_domain = &rendering.document.mesh.trust_domain;
+    let mesh_tls = rendering.options.mesh_tls.as_ref().filter(|_| rendering.sidecar.is_some());
+    if let (Value::Object(members), Some(mesh)) = (&mut chain, mesh_tls) {
+        members.insert("transport_socket".to_owned(), tls::from_mesh(mesh, trust_domain));
+    }
+    json!({
+        "name": OWN,
+        "address": socket_address(rendering.options.listen),
+        "per_connection_buffer_limit_bytes": CONNECTION_BUFFER_BYTES,
+        "filter_chains": [chain],
     })
 }
 
-fn connection_manager(document: &Document, options: &EnvoyOptions) -> Value {
-    json!({
-        "stat_prefix": "postern",
+fn connection_manager(rendering: &Rendering<'_>, routes: (&str, Value)) -> Value {
+    let document = rendering.document;
+    // Proxies stand in front of the edge; a sidecar is called by the mesh alone.
+    let trusted_hops = if rendering.sidecar.is_some() { 0 } else { document.trusted_proxies };
+    let mut manager = json!({
+        "stat_prefix": OWN,
         "codec_type": "AUTO",
         // The client's address comes from the connection and so many trusted hops before it.
         "use_remote_address": true,
-        "xff_num_trusted_hops": document.trusted_proxies,
-        "forward_client_cert_details": forward_client_cert(document),
+        "xff_num_trusted_hops": trusted_hops,
+        "forward_client_cert_details": forward_client_cert(rendering),
         // What is left after this means the same to every reader; the bundle checks it again.
         "normalize_path": true,
         "merge_slashes": true,
@@ -62,24 +73,40 @@ fn connection_manager(document: &Document, options: &EnvoyOptions) -> Value {
         // Neither Envoy's name nor an upstream's goes out; routes remove the header.
         "server_header_transformation": "PASS_THROUGH",
         "local_reply_config": local_reply::render(document.security_headers),
-        "access_log": access_logs(document, options),
-        "http_filters": filters::render(document, options),
-        "route_config": routes::render(document),
-    })
+        "access_log": access_logs(rendering),
+        "http_filters": filters::render(rendering),
+    });
+    if let Value::Object(members) = &mut manager {
+        let (name, routes) = routes;
+        members.insert(name.to_owned(), routes);
+        if takes_certificates(rendering) {
+            let told = json!({"uri": true});
+            members.insert("set_current_client_cert_details".to_owned(), told);
+        }
+    }
+    manager
 }
 
 /// One for people, and one by which the server learns what it may give back.
-fn access_logs(document: &Document, options: &EnvoyOptions) -> Vec<Value> {
-    let lines = options.access_log.as_deref().map(access_log::render);
-    let settlement = settlement::is_needed(document)
+fn access_logs(rendering: &Rendering<'_>) -> Vec<Value> {
+    let lines = rendering.options.access_log.as_deref().map(access_log::render);
+    let settlement = settlement::is_needed(rendering.document)
         .then(|| settlement::access_log(&json!({"cluster_name": GRPC_CLUSTER})));
     lines.into_iter().chain(settlement).collect()
 }
 
-/// What becomes of `x-forwarded-client-cert` from outside.
-fn forward_client_cert(document: &Document) -> &'static str {
-    match document.bound.certificate {
-        Some(CertificateSource::Forwarded) => FORWARD_AS_IT_COMES,
-        Some(CertificateSource::Connection) | None => "SANITIZE",
+/// What becomes of `x-forwarded-client-cert` from outside. Where this Envoy sees who is calling,
+/// it says so itself, and nobody else.
+fn forward_client_cert(rendering: &Rendering<'_>) -> &'static str {
+    if takes_certificates(rendering) {
+        return "SANITIZE_SET";
     }
+    match rendering.document.bound.certificate {
+        Some(CertificateSource::Forwarded) if rendering.sidecar.is_none() => FORWARD_AS_IT_COMES,
+        _ => "SANITIZE",
+    }
+}
+
+fn takes_certificates(rendering: &Rendering<'_>) -> bool {
+    rendering.sidecar.is_some() && rendering.options.mesh_tls.is_some()
 }

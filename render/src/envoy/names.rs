@@ -1,6 +1,8 @@
 //! Names of clusters and filters.
 
-use postern_document::Route;
+use postern_document::{Route, Version};
+
+use crate::traffic::version_name;
 
 /// The server's gRPC services.
 pub(super) const GRPC_CLUSTER: &str = "postern-grpc";
@@ -8,17 +10,28 @@ pub(super) const GRPC_CLUSTER: &str = "postern-grpc";
 pub(super) const FEED_CLUSTER: &str = "postern_feed";
 /// The server's public HTTP.
 pub(super) const PUBLIC_CLUSTER: &str = "postern-public";
+/// Who tells Envoy of listeners, clusters and routes.
+pub(super) const XDS_CLUSTER: &str = "postern-xds";
+/// Who gives Envoy its certificate.
+pub(super) const SDS_CLUSTER: &str = "postern-sds";
 /// Envoy's filters, by the names that per-route configuration and metadata use.
 pub(super) const EXT_AUTHZ: &str = "envoy.filters.http.ext_authz";
 pub(super) const EXT_PROC: &str = "envoy.filters.http.ext_proc";
 pub(super) const BUNDLE: &str = "postern";
+/// The listener, the routes and what they count under.
+pub(super) const OWN: &str = "postern";
 
 /// The cluster of a service.
 pub(super) fn service_cluster(name: &str) -> String {
     format!("service-{name}")
 }
 
-/// The cluster that a route goes to.
+/// The cluster of a version of a service.
+pub(super) fn version_cluster(service: &str, version: &Version) -> String {
+    service_cluster(&version_name(service, &version.name))
+}
+
+/// The cluster that a route goes to, whatever its version.
 pub(super) fn route_cluster(route: &Route) -> String {
     match &route.service {
         Some(service) => service_cluster(&service.name),

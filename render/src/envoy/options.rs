@@ -6,10 +6,17 @@ use std::net::{Ipv6Addr, SocketAddr};
 /// Where things are, as far as the document does not say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvoyOptions {
+    /// What this Envoy stands in front of.
+    pub kind: Kind,
+    /// Where it takes listeners, clusters and routes from.
+    pub source: Source,
     /// Who this Envoy is: `node.id`.
     pub node_id: String,
-    /// The workload that this Envoy guards: what the feed tells it.
-    pub workload: String,
+    /// The workload that this Envoy guards: what the feed tells it. None, at the edge: the
+    /// document's gateway, or `edge`.
+    pub workload: Option<String>,
+    /// What it shows other Envoys of ours, and whom of them it believes; none for plain text.
+    pub mesh_tls: Option<MeshTls>,
     /// Where Envoy listens.
     pub listen: SocketAddr,
     /// Where Envoy's admin interface listens.
@@ -26,6 +33,58 @@ pub struct EnvoyOptions {
     pub wasm: String,
     /// Where access logs go; none for no access logs.
     pub access_log: Option<String>,
+}
+
+/// What an Envoy stands in front of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kind {
+    /// All services: calls from outside arrive here.
+    #[default]
+    Edge,
+    /// One workload, on its machine: for services with `guard: workload`.
+    Sidecar {
+        /// The port on 127.0.0.1 where the workload's program listens; none for the port that
+        /// each service has in the document.
+        upstream_port: Option<u16>,
+    },
+}
+
+/// Where an Envoy takes listeners, clusters and routes from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Source {
+    /// From the bootstrap itself.
+    #[default]
+    Static,
+    /// From files that it watches: `lds.json`, `cds.json` and `rds.json`.
+    Files {
+        /// Their folder, as a path that Envoy can read.
+        folder: String,
+    },
+    /// From a server, all of it over one stream (ADS).
+    Ads {
+        /// The server's gRPC port, HOST:PORT.
+        server: HostPort,
+        /// TLS to it; none for plain text.
+        tls: Option<ServerTls>,
+    },
+}
+
+/// Mutual TLS between Envoys of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MeshTls {
+    /// By files, paths that Envoy can read.
+    Files {
+        /// The authority of all certificates of the mesh.
+        ca: String,
+        /// This Envoy's own certificate, which names its workload by a SPIFFE id.
+        own: ClientCertificate,
+    },
+    /// By an agent on its machine that speaks SDS, as SPIRE's does: the secrets `default` and
+    /// `ROOTCA`.
+    Agent {
+        /// The agent's Unix socket, as a path that Envoy can open.
+        socket: String,
+    },
 }
 
 /// TLS to the server. All files are paths that Envoy can read.

@@ -1,139 +1,163 @@
 //! Routes, in the order in which the document's matcher tries them.
 
-use postern_document::{Document, HeaderRules, HostPattern, Retries, Route, SecurityHeaders};
+mod per_route;
+
+use postern_document::{CanaryPick, HostPattern, Route, SecurityHeaders};
 use postern_request::{RateLimitStatus, headers};
 use serde_json::{Map, Value, json};
 
-use super::names::{EXT_AUTHZ, EXT_PROC, route_cluster};
-use super::{duration, route_tree, typed};
+use self::per_route::{add_header_rules, per_filter};
+use super::names::{OWN, route_cluster, version_cluster};
+use super::rendering::Rendering;
+use super::{duration, route_tree, traffic};
 use crate::routing::{PathMatch, path_match};
+use crate::traffic::header_value;
 
-pub(crate) fn render(document: &Document) -> Value {
-    let mut hosts: Vec<Value> = document
-        .virtual_hosts()
-        .iter()
-        .map(|host| {
-            let routes = host.routes.iter().filter_map(|index| document.routes.get(*index));
-            let routes = routes.map(|route| &**route);
-            let routes: Vec<(&Route, Value)> =
-                routes.map(|route| (route, render_route(document, route))).collect();
-            let mut rendered = route_tree::members(&routes, &no_route(document));
-            let domain = host.host.to_string();
-            let name = if host.host == HostPattern::Any { "any" } else { domain.as_str() };
-            rendered.insert("name".to_owned(), json!(name));
-            rendered.insert("domains".to_owned(), json!([domain]));
-            Value::Object(rendered)
-        })
-        .collect();
-    let names_all = document.virtual_hosts().iter().any(|host| host.host == HostPattern::Any);
+pub(super) fn render(rendering: &Rendering<'_>) -> Value {
+    let mut names_all = false;
+    let mut hosts = Vec::new();
+    for host in rendering.document.virtual_hosts() {
+        let routes = host.routes.iter().filter_map(|index| rendering.document.routes.get(*index));
+        let routes = routes.map(|route| &**route).filter(|route| rendering.serves(route));
+        let routes: Vec<(&Route, Value)> = routes
+            .flat_map(|route| forms(rendering, route).into_iter().map(move |form| (route, form)))
+            .collect();
+        let is_any = host.host == HostPattern::Any;
+        // A sidecar's routes need not have a host that others have.
+        if routes.is_empty() && !is_any {
+            continue;
+        }
+        let mut rendered = route_tree::members(&routes, &no_route(rendering));
+        let domain = host.host.to_string();
+        rendered.insert("name".to_owned(), json!(if is_any { "any" } else { domain.as_str() }));
+        rendered.insert("domains".to_owned(), json!([domain]));
+        hosts.push(Value::Object(rendered));
+        names_all |= is_any;
+    }
     if !names_all {
-        hosts.push(json!({"name": "any", "domains": ["*"], "routes": [no_route(document)]}));
+        hosts.push(json!({"name": "any", "domains": ["*"], "routes": [no_route(rendering)]}));
     }
     json!({
-        "name": "postern",
+        "name": OWN,
         "virtual_hosts": hosts,
         // Hosts are compared without their port, as the document's matcher does.
         "ignore_port_in_host_matching": true,
         "most_specific_header_mutations_wins": true,
-        "response_headers_to_remove": response_headers_to_remove(),
-        "response_headers_to_add": security_headers(document.security_headers),
+        "response_headers_to_remove": response_headers_to_remove(rendering),
+        "response_headers_to_add": security_headers(rendering.document.security_headers),
     })
 }
 
 /// What upstreams must not say, and what the bundle says itself: it counts on that to be gone.
-fn response_headers_to_remove() -> Vec<&'static str> {
+/// Limit headers are taken away by the routes themselves where some come from a bundle behind
+/// this one.
+fn response_headers_to_remove(rendering: &Rendering<'_>) -> Vec<&'static str> {
     let mut names = vec!["server", "x-powered-by"];
     names.extend([headers::CORRELATION_ID, headers::RESPONSE_TIME]);
-    names.extend(RateLimitStatus::HEADERS);
+    if !rendering.asked.guards_behind {
+        names.extend(RateLimitStatus::HEADERS);
+    }
     names
 }
 
-fn render_route(document: &Document, route: &Route) -> Value {
+/// A route, as often as it has versions to choose by a header: those first, as the document has
+/// them. All have one name and ask the same filters, so that a header which the bundle writes,
+/// or takes away, changes nothing but where the request goes.
+fn forms(rendering: &Rendering<'_>, route: &Route) -> Vec<Value> {
+    let mut forms = Vec::new();
+    // Whose turn it is has been decided in front of a sidecar.
+    if let (Some(service), None) = (&route.service, rendering.sidecar) {
+        for pick in &route.canary {
+            let cluster = json!({"cluster": version_cluster(&service.name, &pick.version)});
+            forms.push(form(rendering, route, Some(pick), cluster));
+        }
+    }
+    forms.push(form(rendering, route, None, destination(rendering, route)));
+    forms
+}
+
+/// Where a route's requests go that no header has sent elsewhere.
+fn destination(rendering: &Rendering<'_>, route: &Route) -> Value {
+    match (&route.service, rendering.sidecar) {
+        (Some(service), None) if !route.split.is_empty() => {
+            let parts = route.split.iter().map(|(version, percent)| {
+                json!({"name": version_cluster(&service.name, version), "weight": percent})
+            });
+            json!({"weighted_clusters": {"clusters": parts.collect::<Vec<_>>()}})
+        }
+        _ => json!({"cluster": route_cluster(route)}),
+    }
+}
+
+fn form(
+    rendering: &Rendering<'_>,
+    route: &Route,
+    pick: Option<&CanaryPick>,
+    destination: Value,
+) -> Value {
+    let mut action = destination;
+    if let Value::Object(members) = &mut action {
+        members.insert("timeout".to_owned(), duration(route.timeout_ms));
+        // What a sidecar tries again, its caller would try again as well.
+        let retries = match rendering.sidecar {
+            Some(_) => Value::Null,
+            None => traffic::retry_policy(&route.retries),
+        };
+        members.insert("retry_policy".to_owned(), retries);
+        if let (Some(policy), None) = (traffic::hash_policy(route), rendering.sidecar) {
+            members.insert("hash_policy".to_owned(), policy);
+        }
+    }
     let mut rendered = json!({
         "name": route.name,
-        "match": route_match(route),
-        "route": {
-            "cluster": route_cluster(route),
-            "timeout": duration(route.timeout_ms),
-            "retry_policy": retry_policy(route),
-        },
-        "typed_per_filter_config": per_filter(document, route.needs_ext_authz(), route.needs_ext_proc()),
+        "match": route_match(route, pick),
+        "route": action,
+        "typed_per_filter_config": per_filter(rendering, Some(route)),
     });
     if let Value::Object(members) = &mut rendered {
-        add_header_rules(members, "request", &route.transform.request);
-        add_header_rules(members, "response", &route.transform.response);
+        add_header_rules(members, "request", &route.transform.request, &[]);
+        let lost = lost_limit_headers(rendering, route);
+        add_header_rules(members, "response", &route.transform.response, lost);
     }
     rendered
 }
 
+/// Limit headers of upstreams, where not every route loses them: those of a bundle behind this
+/// one are for the caller.
+fn lost_limit_headers(rendering: &Rendering<'_>, route: &Route) -> &'static [&'static str] {
+    let is_lost = rendering.asked.guards_behind && rendering.guards(route);
+    if is_lost { &RateLimitStatus::HEADERS } else { &[] }
+}
+
 /// What no route is for. The bundle answers first; this one is for an Envoy that runs without.
-fn no_route(document: &Document) -> Value {
+fn no_route(rendering: &Rendering<'_>) -> Value {
     json!({
         "name": "postern-no-route",
         "match": {"prefix": "/"},
         "direct_response": {"status": 404},
-        "typed_per_filter_config": per_filter(document, false, false),
+        "typed_per_filter_config": per_filter(rendering, None),
     })
 }
 
-fn route_match(route: &Route) -> Value {
+fn route_match(route: &Route, pick: Option<&CanaryPick>) -> Value {
     let mut matches = match path_match(&route.path) {
         PathMatch::Exact(path) => json!({"path": path}),
         PathMatch::Prefix(prefix) => json!({"prefix": prefix}),
         PathMatch::Regex(regex) => json!({"safe_regex": {"regex": regex}}),
     };
-    if let (Value::Object(members), false) = (&mut matches, route.methods.is_empty()) {
-        // One method is compared as it is; Envoy tries headers before it gives a route up.
-        let methods = match route.methods.as_slice() {
-            [one] => json!({"exact": one}),
-            several => json!({"safe_regex": {"regex": several.join("|")}}),
-        };
-        members.insert("headers".to_owned(), json!([{"name": ":method", "string_match": methods}]));
+    // One method is compared as it is; Envoy tries headers before it gives a route up.
+    let methods = match route.methods.as_slice() {
+        [] => None,
+        [one] => Some(json!({"exact": one})),
+        several => Some(json!({"safe_regex": {"regex": several.join("|")}})),
+    };
+    let methods = methods.map(|methods| json!({"name": ":method", "string_match": methods}));
+    let pick = pick.map(|pick| json!({"name": pick.header, "string_match": header_value(pick)}));
+    let headers: Vec<Value> = methods.into_iter().chain(pick).collect();
+    if let (Value::Object(members), false) = (&mut matches, headers.is_empty()) {
+        members.insert("headers".to_owned(), json!(headers));
     }
     matches
-}
-
-fn retry_policy(route: &Route) -> Value {
-    let default = Retries { attempts: 1, on: Vec::new() };
-    let retries = route.service.as_ref().map_or(&default, |service| &service.retries);
-    if retries.attempts <= 1 {
-        return Value::Null;
-    }
-    json!({"retry_on": retries.on.join(","), "num_retries": retries.attempts - 1})
-}
-
-/// The server is asked only where a route needs it: `ext_authz` is switched off elsewhere,
-/// `ext_proc` switched on there. A filter that is not in the chain must not be named here.
-fn per_filter(document: &Document, needs_ext_authz: bool, needs_ext_proc: bool) -> Value {
-    let mut filters = Map::new();
-    if document.needs_ext_authz() && !needs_ext_authz {
-        let message = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute";
-        filters.insert(EXT_AUTHZ.to_owned(), typed(message, json!({"disabled": true})));
-    }
-    if needs_ext_proc {
-        let message = "envoy.config.route.v3.FilterConfig";
-        filters.insert(EXT_PROC.to_owned(), typed(message, json!({"config": {}})));
-    }
-    Value::Object(filters)
-}
-
-/// Fixed values are Envoy's own business; what depends on the request is `ext_proc`'s.
-fn add_header_rules(members: &mut Map<String, Value>, direction: &str, rules: &HeaderRules) {
-    let set: Vec<Value> = rules
-        .set
-        .iter()
-        .filter(|(_, value)| value.is_fixed())
-        .map(|(name, value)| {
-            // A percent sign begins one of Envoy's own placeholders.
-            overwrite(name, &value.render(|_| None).replace('%', "%%"))
-        })
-        .collect();
-    if !set.is_empty() {
-        members.insert(format!("{direction}_headers_to_add"), json!(set));
-    }
-    if !rules.remove.is_empty() {
-        members.insert(format!("{direction}_headers_to_remove"), json!(rules.remove));
-    }
 }
 
 fn overwrite(name: &str, value: &str) -> Value {

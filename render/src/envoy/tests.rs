@@ -1,6 +1,10 @@
 use super::*;
 
 mod feed;
+mod sidecar;
+mod sources;
+mod traffic;
+mod versions;
 
 fn document() -> Document {
     let text = json!({
@@ -24,13 +28,16 @@ fn document() -> Document {
              "service": "plain", "auth": "none"},
         ],
     });
-    postern_document::from_json(text.to_string().as_bytes()).unwrap()
+    load(&text)
 }
 
 fn options() -> EnvoyOptions {
     EnvoyOptions {
+        kind: Kind::Edge,
+        source: Source::Static,
         node_id: "edge-1".to_owned(),
-        workload: "edge".to_owned(),
+        workload: None,
+        mesh_tls: None,
         listen: "127.0.0.1:8080".parse().unwrap(),
         admin: "127.0.0.1:9901".parse().unwrap(),
         server_grpc: "127.0.0.1:9191".parse().unwrap(),
@@ -47,7 +54,21 @@ fn rendered() -> Value {
 }
 
 fn read(document: &Document, options: &EnvoyOptions) -> Value {
-    serde_json::from_str(&render(document, options)).unwrap()
+    let files = render(document, options).unwrap();
+    let [bootstrap] = files.as_slice() else { panic!("{files:?}") };
+    assert_eq!(bootstrap.name, "envoy.json");
+    serde_json::from_str(&bootstrap.content).unwrap()
+}
+
+fn load(text: &Value) -> Document {
+    postern_document::from_json(text.to_string().as_bytes()).unwrap()
+}
+
+/// The routes of the host that stands for all others.
+fn routes_of(config: &Value) -> &[Value] {
+    let hosts = manager(config)["route_config"]["virtual_hosts"].as_array().unwrap();
+    let any = hosts.iter().find(|host| host["name"] == "any").unwrap();
+    any["routes"].as_array().unwrap()
 }
 
 fn cluster<'c>(config: &'c Value, name: &str) -> Option<&'c Value> {
@@ -130,7 +151,7 @@ fn many_routes_become_a_tree_by_their_first_segment() {
         "services": {"plain": {"upstream": "10.0.0.1:80"}},
         "routes": routes,
     });
-    let document = postern_document::from_json(text.to_string().as_bytes()).unwrap();
+    let document = load(&text);
     let config = read(&document, &options());
     let host = &manager(&config)["route_config"]["virtual_hosts"][0];
     assert_eq!(host["routes"], Value::Null);
@@ -205,7 +226,7 @@ fn limited(limit: Value) -> Document {
         "routes": [{"name": "all", "match": {"path": "/{rest=**}"}, "service": "plain",
                     "auth": "none", "limits": ["some"]}],
     });
-    postern_document::from_json(text.to_string().as_bytes()).unwrap()
+    load(&text)
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! What can be rendered, and hardly works as somebody wants it.
 
+mod edge;
+mod sidecar;
+
 use postern_document::{CertificateSource, Document, FeedIdentity, JwksSource, JwtIssuer, KeysBy};
 
-use super::EnvoyOptions;
+use super::rendering::workload;
+use super::{EnvoyOptions, Kind};
 use crate::feed;
 use crate::places::is_loopback;
 
@@ -12,19 +16,7 @@ const OWN_SERVICE: &str = "postern";
 /// What to look at before Envoy is started, one text each; none where there is nothing.
 #[must_use]
 pub fn warnings(document: &Document, options: &EnvoyOptions) -> Vec<String> {
-    let certificate = document.bound.certificate.map(|source| match source {
-        CertificateSource::Forwarded => {
-            "Envoy takes the caller's certificate from `x-forwarded-client-cert` as it comes \
-             (`bound.certificate: forwarded`), so whoever reaches the listener can say that it \
-             holds any certificate: let only what ends TLS in front of Envoy reach it"
-        }
-        CertificateSource::Connection => {
-            "the rendered listener speaks plain HTTP and sees no certificate \
-             (`bound.certificate: connection`), so tokens bound to one are refused: give it TLS, \
-             or write `forwarded` where something in front of it ends mutual TLS"
-        }
-    });
-    let mut warnings: Vec<String> = certificate.map(str::to_owned).into_iter().collect();
+    let mut warnings: Vec<String> = certificates(document, options).into_iter().collect();
     let in_the_clear = document.keys_in_clear_text();
     warnings.extend(in_the_clear.into_iter().map(|(issuer, from)| {
         format!(
@@ -37,7 +29,34 @@ pub fn warnings(document: &Document, options: &EnvoyOptions) -> Vec<String> {
         warnings.extend(refused_by_the_feed(document, options));
         warnings.extend(feed_in_the_clear(document, options));
     }
+    match options.kind {
+        Kind::Edge => warnings.extend(edge::warnings(document, options)),
+        Kind::Sidecar { .. } => warnings.extend(sidecar::warnings(document, options)),
+    }
     warnings
+}
+
+/// What becomes of tokens that are bound to a certificate.
+fn certificates(document: &Document, options: &EnvoyOptions) -> Option<String> {
+    let source = document.bound.certificate?;
+    let text = match (options.kind, source) {
+        (Kind::Sidecar { .. }, _) => {
+            "a sidecar sees the certificates of other Envoys and no caller's \
+             (`bound.certificate`), so tokens that are bound to one are refused by it: have the \
+             edge guard their routes"
+        }
+        (Kind::Edge, CertificateSource::Forwarded) => {
+            "Envoy takes the caller's certificate from `x-forwarded-client-cert` as it comes \
+             (`bound.certificate: forwarded`), so whoever reaches the listener can say that it \
+             holds any certificate: let only what ends TLS in front of Envoy reach it"
+        }
+        (Kind::Edge, CertificateSource::Connection) => {
+            "the rendered listener speaks plain HTTP and sees no certificate \
+             (`bound.certificate: connection`), so tokens bound to one are refused: give it TLS, \
+             or write `forwarded` where something in front of it ends mutual TLS"
+        }
+    };
+    Some(text.to_owned())
 }
 
 /// The suite's own keys, which Envoy fetches from the server's public port: that has no TLS.
@@ -81,7 +100,7 @@ fn feed_in_the_clear(document: &Document, options: &EnvoyOptions) -> Option<Stri
 /// Why the server would not answer this Envoy, whose tokens would then be judged as the document
 /// says of stale knowledge.
 fn refused_by_the_feed(document: &Document, options: &EnvoyOptions) -> Option<String> {
-    let (settings, workload) = (&document.feed, &options.workload);
+    let (settings, workload) = (&document.feed, workload(document, options));
     let certificate = options.server_tls.as_ref().is_some_and(|tls| tls.client.is_some());
     let credential = options.feed_credential.is_some();
     if settings.peers.is_empty() {

@@ -15,134 +15,95 @@
 //! | `/a/{x}/`      | `/a/{*}/{**}` | asks for everything below too: not every Envoy takes a  |
 //! |                |               | template that ends in a slash                           |
 //!
-//! More specific routes below a prefix are not carved out: asking about them costs time only.
+//! More specific routes below a prefix are not carved out: asking about them costs time only. Those
+//! that a workload guards are, because it asks too, and their limits would count twice.
 
-use postern_document::{Document, HostPattern, PathTemplate, Route, Segment};
+mod carved;
+
+use postern_document::Route;
 use serde_json::{Value, json};
 
-use super::resource::{self, set};
-use super::{IstioOptions, RenderError, mesh_config};
-use crate::routing::{PathMatch, path_match};
+use self::carved::Order;
+use super::resource::{self, annotate, set};
+use super::{Context, Placed, RenderError, Rendering, mesh_config, policy_path};
 
-const TEMPLATE_TEXT: &str =
-    "beside a parameter, text is letters, digits and -._~%!$&'()+,;:@= only";
+/// What the policy is for.
+const ABOUT: &str = "Has the server asked about the requests of routes that need its word.";
 
-/// The policy; none where no route needs `ext_authz`.
-pub(super) fn resources(
-    document: &Document,
-    options: &IstioOptions,
-) -> Result<Vec<Value>, RenderError> {
-    let mut routes: Vec<&Route> = document.routes.iter().map(AsRef::as_ref).collect();
+/// A policy for each place where a route needs `ext_authz`.
+pub(super) fn resources(rendering: &Rendering<'_>) -> Result<Vec<Value>, RenderError> {
+    let order = Order::of(rendering.document);
+    let asking = rendering.guards().filter(|placed| placed.needs_ext_authz());
+    asking.map(|placed| policy(rendering, &order, placed)).collect()
+}
+
+fn policy(
+    rendering: &Rendering<'_>,
+    order: &Order<'_>,
+    placed: &Placed<'_>,
+) -> Result<Value, RenderError> {
+    let mut routes = placed.routes.clone();
     routes.retain(|route| route.needs_ext_authz());
-    if routes.is_empty() {
-        return Ok(Vec::new());
-    }
     // The order means nothing here; by name, moving a route in the document moves nothing.
     routes.sort_by(|a, b| a.name.cmp(&b.name));
-    let operations = routes.iter().map(|route| operation(route, options));
-    let operations = operations.collect::<Result<Vec<Value>, _>>()?;
+    let mut operations = Vec::with_capacity(routes.len());
+    for route in &routes {
+        operations.extend(operations_of(rendering, order, placed, route)?);
+    }
     let mut rule = json!({});
     set(&mut rule, "to", Value::Array(operations));
     let mut spec = json!({
         "action": "CUSTOM",
         "provider": {"name": mesh_config::PROVIDER},
-        "selector": {"matchLabels": options.gateway_selector},
     });
+    placed.attach.policy(&mut spec);
     set(&mut spec, "rules", Value::Array(vec![rule]));
-    let namespace = &options.gateway_namespace;
     let kind = &resource::AUTHORIZATION_POLICY;
-    let mut policy = resource::manifest(document, kind, namespace, "postern-ext-authz", spec);
+    let (document, name) = (rendering.document, placed.name("ext-authz"));
+    let mut policy = resource::manifest(document, kind, &placed.namespace, &name, spec);
+    annotate(&mut policy, "postern.dev/for", ABOUT);
     // Operations have no names, and reviewers look for them.
     let names: Vec<&str> = routes.iter().map(|route| route.name.as_str()).collect();
-    if let Some(annotations) = policy.pointer_mut("/metadata/annotations") {
-        set(annotations, "postern.dev/routes", json!(names.join(" ")));
-    }
-    Ok(vec![policy])
+    annotate(&mut policy, "postern.dev/routes", &names.join(" "));
+    Ok(policy)
 }
 
-fn operation(route: &Route, options: &IstioOptions) -> Result<Value, RenderError> {
-    let path = policy_path(&route.path).map_err(|problem| RenderError::RoutePath {
-        route: route.name.clone(),
-        path: route.path.to_string(),
-        problem,
-    })?;
-    let mut operation = json!({"paths": [path]});
-    if !route.methods.is_empty() {
-        set(&mut operation, "methods", json!(route.methods));
-    }
-    if !route.hosts.is_empty() && !route.hosts.contains(&HostPattern::Any) {
-        let hosts: Vec<String> =
-            route.hosts.iter().flat_map(|host| policy_hosts(host, options)).collect();
-        set(&mut operation, "hosts", json!(hosts));
-    }
-    Ok(json!({"operation": operation}))
-}
-
-/// A path in an AuthorizationPolicy's terms; see the table above.
-fn policy_path(template: &PathTemplate) -> Result<String, &'static str> {
-    match path_match(template) {
-        PathMatch::Exact(path) => return Ok(path),
-        PathMatch::Prefix(prefix) => return Ok(format!("{prefix}*")),
-        PathMatch::Regex(_) => {}
-    }
-    let mut path = String::new();
-    for segment in template.segments() {
-        path.push('/');
-        match segment {
-            // What follows a last slash.
-            Segment::Literal(text) if text.is_empty() => path.push_str("{**}"),
-            Segment::Literal(text) if text.bytes().all(is_template_byte) => path.push_str(text),
-            Segment::Literal(_) => return Err(TEMPLATE_TEXT),
-            Segment::Param(_) => path.push_str("{*}"),
-            Segment::Rest(_) => path.push_str("{**}"),
+/// One, or several where what is carved out depends on the method.
+fn operations_of(
+    rendering: &Rendering<'_>,
+    order: &Order<'_>,
+    placed: &Placed<'_>,
+    route: &Route,
+) -> Result<Vec<Value>, RenderError> {
+    let path = policy_path::closest(route)?;
+    let hosts = policy_path::hosts(route, rendering.options);
+    let carved = match placed.context {
+        Context::Gateway => carved::out_of(rendering, order, route)?,
+        Context::SidecarInbound => carved::nothing(route),
+    };
+    let operations = carved.into_iter().map(|part| {
+        let mut operation = json!({"paths": [path]});
+        if !part.methods.is_empty() {
+            set(&mut operation, "methods", json!(part.methods));
         }
-    }
-    Ok(path)
-}
-
-/// What Istio and Envoy take as literal text of a template.
-fn is_template_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()+,;:@=".contains(&byte)
-}
-
-/// The document compares hosts without their port, a policy compares the header as it came.
-/// Behind a wildcard only the gateway's own port can be named; with any other the request is
-/// not asked about, and refused.
-fn policy_hosts(host: &HostPattern, options: &IstioOptions) -> [String; 2] {
-    match host {
-        HostPattern::Suffix(_) => [host.to_string(), format!("{host}:{}", options.gateway_port())],
-        HostPattern::Exact(_) | HostPattern::Any => [host.to_string(), format!("{host}:*")],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_have_their_closest_form() {
-        for (template, expected) in [
-            ("/", Ok("/")),
-            ("/a/b/", Ok("/a/b/")),
-            ("/{rest=**}", Ok("/*")),
-            ("/a/{rest=**}", Ok("/a/*")),
-            ("/a/{id}", Ok("/a/{*}")),
-            ("/a/{id}/b", Ok("/a/{*}/b")),
-            ("/a/{id}/", Ok("/a/{*}/{**}")),
-            ("/a/{id}/{rest=**}", Ok("/a/{*}/{**}")),
-            ("/a|b", Ok("/a|b")),
-            ("/a|b/{id}", Err(())),
-        ] {
-            let path = policy_path(&PathTemplate::parse(template).unwrap());
-            assert_eq!(path.as_deref().map_err(|_| ()), expected, "{template}");
+        if !part.other_methods.is_empty() {
+            set(&mut operation, "notMethods", json!(part.other_methods));
         }
-    }
-
-    #[test]
-    fn hosts_match_with_and_without_a_port() {
-        let options = IstioOptions::default();
-        let hosts = |text| policy_hosts(&HostPattern::parse(text).unwrap(), &options);
-        assert_eq!(hosts("api.example.test"), ["api.example.test", "api.example.test:*"]);
-        assert_eq!(hosts("*.example.test"), ["*.example.test", "*.example.test:443"]);
-    }
+        if !part.not_paths.is_empty() {
+            set(&mut operation, "notPaths", json!(part.not_paths));
+        }
+        if !hosts.is_empty() {
+            set(&mut operation, "hosts", json!(hosts));
+        }
+        // On a port that is no HTTP, a policy that asks drops what is HTTP's, and would ask about
+        // everything.
+        if !placed.ports.is_empty() {
+            let ports: Vec<String> = placed.ports.iter().map(ToString::to_string).collect();
+            set(&mut operation, "ports", json!(ports));
+        }
+        let mut whole = json!({});
+        set(&mut whole, "operation", operation);
+        whole
+    });
+    Ok(operations.collect())
 }

@@ -1,21 +1,22 @@
 //! Where the gateway sends requests to, in the mesh's terms: routes' services, and servers that
 //! keys are fetched from.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+mod place;
 
-use postern_document::{Document, JwksSource, JwtIssuer, KeysBy, Route, Service};
+use std::collections::BTreeMap;
+
+use postern_document::{Document, JwksSource, JwtIssuer, KeysBy, Route, Service, Version};
 use serde_json::{Value, json};
 
-use super::options::is_dns_name;
-use super::{IstioOptions, RenderError, destination_rule};
+pub(super) use self::place::Place;
+use self::place::{MADE_UP, locate};
+use super::options::names::is_dns_label;
+use super::{Api, IstioOptions, RenderError, Rendering, subsets};
 use crate::envoy::HostPort;
+use crate::traffic::version_name;
 
 /// The name that stands for the suite itself wherever a document names a service.
-const OWN_SERVICE: &str = "postern";
-/// Below this, hosts are made up for what the document names by address; `.internal` is kept
-/// free for such names, so none of them can be somebody's.
-const MADE_UP: &str = "postern.internal";
+pub(super) const OWN_SERVICE: &str = "postern";
 
 /// A cluster of the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,15 +45,23 @@ impl Destination {
     }
 }
 
-/// How the mesh comes to know a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// It does already: a Service of the cluster, or a ServiceEntry of somebody else.
-    Registered,
-    /// By DNS.
-    Dns,
-    /// By its address.
-    Address(IpAddr),
+/// A part of a host: a service, or a version of one.
+#[derive(Debug)]
+struct Part {
+    name: String,
+    port: u16,
+    tls: bool,
+    /// Labels and traffic policy, as a subset has them.
+    settings: Value,
+}
+
+/// Where a version is, and what tells it from others at that host.
+#[derive(Debug)]
+struct Located {
+    host: String,
+    place: Place,
+    port: u16,
+    labels: Option<BTreeMap<String, String>>,
 }
 
 /// A host, and what is wanted of it.
@@ -63,33 +72,38 @@ pub(super) struct Host {
     pub(super) ports: BTreeMap<u16, bool>,
     /// Ports that keys are fetched from over TLS, and the name to verify.
     pub(super) key_servers: BTreeMap<u16, String>,
-    /// A traffic policy for each service.
+    /// A part for each service, and for each version of one.
     pub(super) subsets: BTreeMap<String, Value>,
+    /// What holds for all of a port, and whose word that is: where routes cannot name a part.
+    pub(super) ports_policies: BTreeMap<u16, (String, Value)>,
 }
 
-/// All destinations of a document.
+/// All destinations of a document, as the gateway has them.
 #[derive(Debug)]
 pub(super) struct Destinations {
     own: Destination,
     services: BTreeMap<String, Destination>,
+    /// By service and version.
+    versions: BTreeMap<(String, String), Destination>,
     issuers: BTreeMap<usize, Destination>,
     pub(super) hosts: BTreeMap<String, Host>,
 }
 
 impl Destinations {
     /// Finds the destinations of everything that a route or an issuer uses.
-    pub(super) fn of(document: &Document, options: &IstioOptions) -> Result<Self, RenderError> {
-        let own =
-            Destination { host: options.server_host(), port: options.public_port, subset: None };
+    pub(super) fn of(rendering: &Rendering<'_>) -> Result<Self, RenderError> {
+        let (document, options) = (rendering.document, rendering.options);
         let mut found = Self {
-            own,
+            own: Self::own(options),
             services: BTreeMap::new(),
+            versions: BTreeMap::new(),
             issuers: BTreeMap::new(),
             hosts: BTreeMap::new(),
         };
         for service in &document.services {
             if let Some(owner) = user_of(document, &service.name) {
-                found.add_service(service, owner, options)?;
+                found.add_service(service, &owner, options)?;
+                found.add_versions(service, &owner, options)?;
             }
         }
         // Keys that come by the feed are the server's to fetch.
@@ -100,14 +114,26 @@ impl Destinations {
         Ok(found)
     }
 
+    /// The suite's own public HTTP, which every Envoy of the mesh knows.
+    pub(super) fn own(options: &IstioOptions) -> Destination {
+        Destination { host: options.server_host(), port: options.public_port, subset: None }
+    }
+
     /// Where a route goes.
     pub(super) fn of_route(&self, route: &Route) -> Result<&Destination, RenderError> {
         let Some(service) = &route.service else { return Ok(&self.own) };
-        self.services.get(&service.name).ok_or_else(|| RenderError::Upstream {
-            owner: format!("route `{}`", route.name),
-            host: service.host.clone(),
-            problem: "the document does not list this service",
-        })
+        self.services.get(&service.name).ok_or_else(|| unlisted(route, service))
+    }
+
+    /// Where a route's requests for one version of its service go.
+    pub(super) fn of_version(
+        &self,
+        route: &Route,
+        version: &Version,
+    ) -> Result<&Destination, RenderError> {
+        let Some(service) = &route.service else { return Ok(&self.own) };
+        let key = (service.name.clone(), version.name.clone());
+        self.versions.get(&key).ok_or_else(|| unlisted(route, service))
     }
 
     /// Where the gateway fetches an issuer's keys from; none where they stand in the document, or
@@ -119,19 +145,124 @@ impl Destinations {
     fn add_service(
         &mut self,
         service: &Service,
-        owner: String,
+        owner: &str,
         options: &IstioOptions,
     ) -> Result<(), RenderError> {
         let made_up = format!("{}.upstream.{MADE_UP}", service.name);
-        let (name, place) = locate(&service.host, made_up, options).map_err(|problem| {
-            RenderError::Upstream { owner, host: service.host.clone(), problem }
-        })?;
-        let host = self.host(&name, place, service.port, service.tls);
-        host.subsets.insert(service.name.clone(), destination_rule::traffic_policy(service));
-        let subset = Some(service.name.clone());
-        let destination = Destination { host: name, port: service.port, subset };
+        let (name, place) = if service.endpoints.is_empty() {
+            locate(&service.host, made_up, options).map_err(|problem| RenderError::Upstream {
+                owner: owner.to_owned(),
+                host: service.host.clone(),
+                problem,
+            })?
+        } else {
+            let endpoints = service.endpoints.clone();
+            (made_up, Place::Endpoints { service: service.name.clone(), endpoints })
+        };
+        let part = Part {
+            name: service.name.clone(),
+            port: service.port,
+            tls: service.tls,
+            settings: subsets::service(service, owner)?,
+        };
+        let destination = self.add_part(part, owner, name, place, options)?;
         self.services.insert(service.name.clone(), destination);
         Ok(())
+    }
+
+    /// Labels tell versions apart where the mesh knows the pods and routes can name a part;
+    /// elsewhere a version is a host of its own.
+    fn add_versions(
+        &mut self,
+        service: &Service,
+        owner: &str,
+        options: &IstioOptions,
+    ) -> Result<(), RenderError> {
+        for version in &service.versions {
+            let found = self.locate_version(service, version, owner, options)?;
+            let labels = found.labels.as_ref();
+            let part = Part {
+                name: version_name(&service.name, &version.name),
+                port: found.port,
+                tls: service.tls,
+                settings: subsets::version(service, version, labels, owner)?,
+            };
+            let owner = format!("service `{}`, version `{}`", service.name, version.name);
+            let destination = self.add_part(part, &owner, found.host, found.place, options)?;
+            self.versions.insert((service.name.clone(), version.name.clone()), destination);
+        }
+        Ok(())
+    }
+
+    /// A version's host and port, and the labels that tell it from others at that host.
+    fn locate_version(
+        &self,
+        service: &Service,
+        version: &Version,
+        owner: &str,
+        options: &IstioOptions,
+    ) -> Result<Located, RenderError> {
+        let failed = |host: &str, problem| RenderError::Upstream {
+            owner: format!("{owner}, version `{}`", version.name),
+            host: host.to_owned(),
+            problem,
+        };
+        let by_labels = options.api == Api::Istio || version.upstream.is_none();
+        let base = self.services.get(&service.name).filter(|_| by_labels);
+        let base = base.filter(|_| !version.labels.is_empty());
+        let base = base.and_then(|base| Some((base, self.hosts.get(&base.host)?)));
+        if let Some((base, host)) = base.filter(|(_, host)| host.place.has_labels()) {
+            return Ok(Located {
+                host: base.host.clone(),
+                place: host.place.clone(),
+                port: base.port,
+                labels: Some(version.labels.clone()),
+            });
+        }
+        let Some(upstream) = &version.upstream else {
+            let problem = "versions by labels need a Service of the cluster, or endpoints";
+            return Err(failed(&service.host, problem));
+        };
+        let made_up = format!("{}.{}.upstream.{MADE_UP}", version.name, service.name);
+        let (host, place) = locate(&upstream.host, made_up, options)
+            .map_err(|problem| failed(&upstream.host, problem))?;
+        Ok(Located { host, place, port: upstream.port, labels: None })
+    }
+
+    /// Has a host's DestinationRule say what a part of it is and how it is talked to.
+    fn add_part(
+        &mut self,
+        part: Part,
+        owner: &str,
+        name: String,
+        place: Place,
+        options: &IstioOptions,
+    ) -> Result<Destination, RenderError> {
+        check_subset(&part.name, owner, &name)?;
+        let host = self.host(&name, place, part.port, part.tls);
+        if options.api == Api::Istio {
+            host.subsets.insert(part.name.clone(), part.settings);
+            return Ok(Destination { host: name, port: part.port, subset: Some(part.name) });
+        }
+        let not_in_this_api = |what: String| RenderError::NotInThisApi {
+            owner: owner.to_owned(),
+            what,
+            api: Api::Gateway.as_str(),
+        };
+        if part.settings.get("labels").is_some() {
+            return Err(not_in_this_api("a version by its labels alone".to_owned()));
+        }
+        let policy = part.settings.get("trafficPolicy").cloned().unwrap_or_default();
+        match host.ports_policies.get(&part.port) {
+            Some((other, there)) if *there != policy => {
+                return Err(not_in_this_api(format!("other settings than {other} has for {name}")));
+            }
+            Some(_) => {}
+            None => {
+                host.ports_policies.insert(part.port, (owner.to_owned(), policy));
+            }
+        }
+        Ok(Destination { host: name, port: part.port, subset: None })
     }
 
     fn add_issuer(
@@ -177,9 +308,31 @@ impl Destinations {
             ports: BTreeMap::new(),
             key_servers: BTreeMap::new(),
             subsets: BTreeMap::new(),
+            ports_policies: BTreeMap::new(),
         });
         *host.ports.entry(port).or_default() |= tls;
         host
+    }
+}
+
+/// Parts of a host are called as labels are.
+fn check_subset(subset: &str, owner: &str, host: &str) -> Result<(), RenderError> {
+    if is_dns_label(subset) {
+        return Ok(());
+    }
+    Err(RenderError::Upstream {
+        owner: owner.to_owned(),
+        host: host.to_owned(),
+        problem: "names of service and version together have at most 61 lower-case letters, \
+                  digits and inner hyphens",
+    })
+}
+
+fn unlisted(route: &Route, service: &Service) -> RenderError {
+    RenderError::Upstream {
+        owner: format!("route `{}`", route.name),
+        host: service.host.clone(),
+        problem: "the document does not list this service",
     }
 }
 
@@ -198,34 +351,4 @@ fn user_of(document: &Document, service: &str) -> Option<String> {
         }
         (None, None) => None,
     }
-}
-
-/// A host's name in the mesh's registry, and how it gets there.
-fn locate(
-    host: &str,
-    made_up: String,
-    options: &IstioOptions,
-) -> Result<(String, Place), &'static str> {
-    // A VirtualService goes to names only.
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok((made_up, Place::Address(address)));
-    }
-    let name = host.to_ascii_lowercase();
-    if !is_dns_name(&name) {
-        return Err("this is no DNS name");
-    }
-    if !name.contains('.') {
-        return Err("a short name means something else in every namespace; \
-                    write NAME.NAMESPACE.svc.cluster.local");
-    }
-    if name.ends_with(".svc") {
-        return Ok((format!("{name}.{}", options.cluster_domain), Place::Registered));
-    }
-    let in_cluster = name
-        .strip_suffix(options.cluster_domain.as_str())
-        .is_some_and(|rest| rest.ends_with(".svc."));
-    if in_cluster || options.registered_hosts.contains(&name) {
-        return Ok((name, Place::Registered));
-    }
-    Ok((name, Place::Dns))
 }

@@ -1,228 +1,251 @@
 //! EnvoyFilters: what Istio has no API for.
 //!
-//! Every patch is for gateways and says what the Envoy rendering says. Merging into an unknown
-//! base can only add and overwrite, never reset to zero: see `trusted_proxies`.
+//! Every patch says what the Envoy rendering says, names the data planes that it was tried with,
+//! and is for one side of one kind of Envoy. Merging into an unknown base can only add and
+//! overwrite, never reset to zero: see `trusted_proxies`.
 
-use postern_document::{CertificateSource, Document, OnFailure};
-use postern_request::evidence;
+mod connection_manager;
+mod ext_proc;
+mod rate_limit;
+mod routes;
+
+use postern_document::Route;
 use serde_json::{Value, json};
 
-use super::IstioOptions;
-use super::mesh_config::SERVER_TIMEOUT_MS;
 use super::resource::{self, set};
-use super::virtual_service::NO_ROUTE;
-use crate::envoy::{access_log, duration, listener, local_reply, routes, typed};
+use super::{Api, Context, IstioOptions, Placed, RenderError, Rendering, gateway_api};
+use crate::envoy::typed;
 use crate::settlement;
 
 const CONNECTION_MANAGER: &str = "envoy.filters.network.http_connection_manager";
 const EXT_AUTHZ: &str = "envoy.filters.http.ext_authz";
-const EXT_PROC: &str = "envoy.filters.http.ext_proc";
 const ROUTER: &str = "envoy.filters.http.router";
 
 /// Lower ones are applied first. Gaps leave room for a platform's own.
 const PRIORITY_CONNECTION_MANAGER: i32 = 10;
-const PRIORITY_ACCESS_LOG: i32 = 15;
 const PRIORITY_ROUTES: i32 = 20;
 const PRIORITY_SETTLEMENT: i32 = 25;
 const PRIORITY_EXT_AUTHZ: i32 = 30;
+/// In front of `ext_proc`: each of them goes right before the router, the last one nearest.
+const PRIORITY_RATE_LIMIT: i32 = 35;
+const PRIORITY_RATE_LIMIT_ROUTES: i32 = 36;
 const PRIORITY_EXT_PROC: i32 = 40;
 const PRIORITY_EXT_PROC_ROUTES: i32 = 50;
+const PRIORITY_GATEWAY_API_ROUTES: i32 = 60;
 
-pub(super) fn resources(document: &Document, options: &IstioOptions) -> Vec<Value> {
-    let filter = |name: &str, priority: i32, patches: &[Value]| {
-        let spec = json!({
-            "workloadSelector": {"labels": options.gateway_selector},
-            "priority": priority,
-            "configPatches": patches,
-        });
-        let namespace = &options.gateway_namespace;
-        resource::manifest(document, &resource::ENVOY_FILTER, namespace, name, spec)
-    };
-    let mut filters = vec![
-        filter(
-            "postern-connection-manager",
+pub(super) fn resources(rendering: &Rendering<'_>) -> Result<Vec<Value>, RenderError> {
+    rate_limit::check(rendering)?;
+    let mut filters = Vec::new();
+    for placed in rendering.guards() {
+        let frame = Frame { rendering, placed };
+        filters.extend(frame.common());
+        match placed.context {
+            Context::Gateway => filters.extend(frame.of_gateway()),
+            Context::SidecarInbound => filters.extend(frame.of_sidecar()),
+        }
+    }
+    Ok(filters)
+}
+
+/// For whom patches are, and in what they are wrapped.
+#[derive(Debug, Clone, Copy)]
+struct Frame<'r, 'd> {
+    rendering: &'r Rendering<'d>,
+    placed: &'r Placed<'d>,
+}
+
+impl Frame<'_, '_> {
+    /// What is the same wherever requests are judged.
+    fn common(&self) -> Vec<Value> {
+        let (document, placed) = (self.rendering.document, self.placed);
+        let settings = connection_manager::settings(document, placed);
+        let mut filters = vec![self.filter(
+            "connection-manager",
             PRIORITY_CONNECTION_MANAGER,
-            &[connection_manager(document)],
-        ),
-        filter("postern-access-log", PRIORITY_ACCESS_LOG, &[one_more_log()]),
-        filter("postern-routes", PRIORITY_ROUTES, &[route_configuration(document)]),
-    ];
-    if settlement::is_needed(document) {
-        let log = merged(json!({"access_log": [settlement::access_log(&server(options))]}));
-        filters.push(filter("postern-settlement", PRIORITY_SETTLEMENT, &[log]));
+            self.connection_manager(&settings),
+        )];
+        if placed.needs_settlement() {
+            let log = settlement::access_log(&server(self.rendering.options));
+            let patches = self.connection_manager(&json!({"access_log": [log]}));
+            filters.push(self.filter("settlement", PRIORITY_SETTLEMENT, patches));
+        }
+        if placed.needs_ext_authz() {
+            filters.push(self.filter("ext-authz", PRIORITY_EXT_AUTHZ, self.ext_authz()));
+        }
+        if placed.needs_ext_proc() {
+            let filter = ext_proc::filter(document, &server(self.rendering.options));
+            let patches = self.before_router(&filter);
+            filters.push(self.filter("ext-proc", PRIORITY_EXT_PROC, patches));
+        }
+        filters
     }
-    if document.needs_ext_authz() {
-        filters.push(filter("postern-ext-authz", PRIORITY_EXT_AUTHZ, &[ext_authz()]));
+
+    fn of_gateway(&self) -> Vec<Value> {
+        let (document, options) = (self.rendering.document, self.rendering.options);
+        let patches = self.route_configuration(&routes::for_all(document));
+        let mut filters = vec![self.filter("routes", PRIORITY_ROUTES, patches)];
+        if let Some(settings) = &document.rate_limit_filter {
+            let filter = rate_limit::filter(options, settings);
+            let patches = self.before_router(&filter);
+            filters.push(self.filter("rate-limit", PRIORITY_RATE_LIMIT, patches));
+            let routes = self.routes(rate_limit::routes(self.rendering));
+            if !routes.is_empty() {
+                filters.push(self.filter("rate-limit-routes", PRIORITY_RATE_LIMIT_ROUTES, routes));
+            }
+        }
+        if self.placed.needs_ext_proc() {
+            let mut patches = self.route_configuration(&ext_proc::on());
+            patches.extend(self.routes(ext_proc::off(self.rendering)));
+            filters.push(self.filter("ext-proc-routes", PRIORITY_EXT_PROC_ROUTES, patches));
+        }
+        if options.api == Api::Gateway {
+            let routes = self.routes(gateway_api::route_patches(self.rendering));
+            if !routes.is_empty() {
+                filters.push(self.filter(
+                    "gateway-api-routes",
+                    PRIORITY_GATEWAY_API_ROUTES,
+                    routes,
+                ));
+            }
+        }
+        filters
     }
-    if document.needs_ext_proc() {
-        filters.push(filter("postern-ext-proc", PRIORITY_EXT_PROC, &[ext_proc(document, options)]));
-        filters.push(filter(
-            "postern-ext-proc-routes",
-            PRIORITY_EXT_PROC_ROUTES,
-            &ext_proc_off(document),
-        ));
+
+    /// A sidecar's routes are Istio's own, one for each port, and have no names. So `ext_proc` is
+    /// on for all of them, and the server finds the route of each request.
+    fn of_sidecar(&self) -> Vec<Value> {
+        if !self.placed.needs_ext_proc() {
+            return Vec::new();
+        }
+        let patches = self.route_configuration(&ext_proc::on());
+        vec![self.filter("ext-proc-routes", PRIORITY_EXT_PROC_ROUTES, patches)]
     }
-    filters
-}
 
-/// How requests are read, and what Envoy's own refusals look like.
-fn connection_manager(document: &Document) -> Value {
-    let mut settings = json!({
-        // The address comes from the connection and so many hops before it. A zero cannot undo
-        // what the mesh's own `numTrustedProxies` says.
-        "use_remote_address": true,
-        "xff_num_trusted_hops": document.trusted_proxies,
-        // What is left after this means the same to every reader; the bundle checks it again.
-        "normalize_path": true,
-        "merge_slashes": true,
-        "path_with_escaped_slashes_action": "REJECT_REQUEST",
-        "common_http_protocol_options": {
-            "max_headers_count": 100,
-            // Some servers read `_` as `-`, and would take x_postern_subject for ours.
-            "headers_with_underscores_action": "REJECT_REQUEST",
-        },
-        "http2_protocol_options": {"max_concurrent_streams": 100},
-        "max_request_headers_kb": 60,
-        "request_headers_timeout": "10s",
-        "stream_idle_timeout": "300s",
-        "always_set_request_id_in_response": true,
-        // Neither Envoy's name nor an upstream's goes out; the routes remove the header.
-        "server_header_transformation": "PASS_THROUGH",
-        "local_reply_config": local_reply::render(document.security_headers),
-    });
-    if document.bound.certificate == Some(CertificateSource::Forwarded) {
-        // Said only here: with anything else the mesh's own choice stands.
-        set(&mut settings, "forward_client_cert_details", json!(listener::FORWARD_AS_IT_COMES));
+    /// An EnvoyFilter.
+    fn filter(&self, name: &str, priority: i32, patches: Vec<Value>) -> Value {
+        let mut spec = json!({"priority": priority});
+        self.placed.attach.envoy_filter(&mut spec);
+        set(&mut spec, "configPatches", Value::Array(patches));
+        let (namespace, name) = (&self.placed.namespace, self.placed.name(name));
+        let kind = &resource::ENVOY_FILTER;
+        resource::manifest(self.rendering.document, kind, namespace, &name, spec)
     }
-    merged(settings)
+
+    /// Merges settings into the connection manager.
+    fn connection_manager(&self, settings: &Value) -> Vec<Value> {
+        let name =
+            "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+        let mut value = json!({});
+        set(&mut value, "typed_config", typed(name, settings.clone()));
+        self.listeners("NETWORK_FILTER", None, "MERGE", &value)
+    }
+
+    fn before_router(&self, filter: &Value) -> Vec<Value> {
+        self.listeners("HTTP_FILTER", Some(ROUTER), "INSERT_BEFORE", filter)
+    }
+
+    /// What the provider's API leaves out: the caller's certificate, and headers as bytes with
+    /// repeated ones kept apart, because what is joined or re-coded on the way is not what the
+    /// upstream would see.
+    fn ext_authz(&self) -> Vec<Value> {
+        let settings = json!({"include_peer_certificate": true, "encode_raw_headers": true});
+        let typed = typed("envoy.extensions.filters.http.ext_authz.v3.ExtAuthz", settings);
+        let mut value = json!({"name": EXT_AUTHZ});
+        set(&mut value, "typed_config", typed);
+        self.listeners("HTTP_FILTER", Some(EXT_AUTHZ), "MERGE", &value)
+    }
+
+    /// A patch of connection managers, or of one of their filters, at each port.
+    fn listeners(
+        &self,
+        apply_to: &str,
+        http_filter: Option<&str>,
+        operation: &str,
+        value: &Value,
+    ) -> Vec<Value> {
+        let mut filter = json!({"name": CONNECTION_MANAGER});
+        if let Some(name) = http_filter {
+            set(&mut filter, "subFilter", json!({"name": name}));
+        }
+        let chain = json!({"filter": filter});
+        self.at_each_port("listener", &json!({"filterChain": chain}), |matched| {
+            self.patch(apply_to, matched, operation, value.clone())
+        })
+    }
+
+    /// Merges into what holds for all routes.
+    fn route_configuration(&self, value: &Value) -> Vec<Value> {
+        self.at_each_port("routeConfiguration", &json!({}), |matched| {
+            self.patch("ROUTE_CONFIGURATION", matched, "MERGE", value.clone())
+        })
+    }
+
+    /// A gateway's ports are all ours; of a workload's, those that the document names. On others
+    /// there is no bundle.
+    fn at_each_port(
+        &self,
+        member: &str,
+        matched: &Value,
+        patch: impl Fn(Value) -> Value,
+    ) -> Vec<Value> {
+        let whole = |part: Value| {
+            let mut whole = json!({});
+            if part.as_object().is_some_and(|members| !members.is_empty()) {
+                set(&mut whole, member, part);
+            }
+            patch(whole)
+        };
+        if self.placed.ports.is_empty() {
+            return vec![whole(matched.clone())];
+        }
+        let ports = self.placed.ports.iter().map(|port| {
+            let mut matched = matched.clone();
+            set(&mut matched, "portNumber", json!(port));
+            whole(matched)
+        });
+        ports.collect()
+    }
+
+    /// Merges into routes by their names.
+    fn routes(&self, patches: Vec<(String, Value)>) -> Vec<Value> {
+        let patches = patches.into_iter().map(|(name, value)| {
+            let matched = json!({"routeConfiguration": {"vhost": {"route": {"name": name}}}});
+            self.patch("HTTP_ROUTE", matched, "MERGE", value)
+        });
+        patches.collect()
+    }
+
+    fn patch(&self, apply_to: &str, mut matched: Value, operation: &str, value: Value) -> Value {
+        set(&mut matched, "context", json!(self.placed.context.patch()));
+        let versions = self.rendering.version.proxy_versions();
+        set(&mut matched, "proxy", json!({"proxyVersion": versions}));
+        let mut patch = json!({"operation": operation});
+        set(&mut patch, "value", value);
+        let mut whole = json!({"applyTo": apply_to});
+        set(&mut whole, "match", matched);
+        set(&mut whole, "patch", patch);
+        whole
+    }
 }
 
-/// A line for each request, on the pod's standard output, beside whatever the mesh logs: only
-/// this one names the bundle's reasons.
-fn one_more_log() -> Value {
-    merged(json!({"access_log": [access_log::render("/dev/stdout")]}))
-}
-
-/// Merges settings into the gateway's connection manager.
-fn merged(settings: Value) -> Value {
-    let name = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
-    json!({
-        "applyTo": "NETWORK_FILTER",
-        "match": {
-            "context": "GATEWAY",
-            "listener": {"filterChain": {"filter": {"name": CONNECTION_MANAGER}}},
-        },
-        "patch": {"operation": "MERGE", "value": {"typed_config": typed(name, settings)}},
-    })
-}
-
-/// What holds for all routes: hosts are compared as the document's matcher compares them, and
-/// answers carry the security headers.
-fn route_configuration(document: &Document) -> Value {
-    json!({
-        "applyTo": "ROUTE_CONFIGURATION",
-        "match": {"context": "GATEWAY"},
-        "patch": {"operation": "MERGE", "value": {
-            "ignore_port_in_host_matching": true,
-            "most_specific_header_mutations_wins": true,
-            "response_headers_to_remove": ["server", "x-powered-by"],
-            "response_headers_to_add": routes::security_headers(document.security_headers),
-        }},
-    })
-}
-
-/// What the provider's API leaves out: the caller's certificate, and headers as bytes with
-/// repeated ones kept apart, because what is joined or re-coded on the way is not what the
-/// upstream would see.
-fn ext_authz() -> Value {
-    let settings = json!({"include_peer_certificate": true, "encode_raw_headers": true});
-    let typed = typed("envoy.extensions.filters.http.ext_authz.v3.ExtAuthz", settings);
-    json!({
-        "applyTo": "HTTP_FILTER",
-        "match": http_filter(EXT_AUTHZ),
-        "patch": {"operation": "MERGE", "value": {"name": EXT_AUTHZ, "typed_config": typed}},
-    })
-}
-
-fn ext_proc(document: &Document, options: &IstioOptions) -> Value {
-    let settings = json!({
-        "grpc_service": {
-            "envoy_grpc": server(options),
-            "timeout": duration(SERVER_TIMEOUT_MS),
-        },
-        "failure_mode_allow": document.failures.ext_proc == OnFailure::Allow,
-        "message_timeout": duration(SERVER_TIMEOUT_MS),
-        // Headers only: no rule needs a body yet, and body modes are for those routes.
-        "processing_mode": {
-            "request_header_mode": "SEND",
-            "response_header_mode": "SEND",
-            "request_body_mode": "NONE",
-            "response_body_mode": "NONE",
-            "request_trailer_mode": "SKIP",
-            "response_trailer_mode": "SKIP",
-        },
-        "metadata_options": {
-            "forwarding_namespaces": {"untyped": [evidence::METADATA_NAMESPACE]},
-        },
-    });
-    let typed = typed("envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor", settings);
-    json!({
-        "applyTo": "HTTP_FILTER",
-        "match": http_filter(ROUTER),
-        "patch": {"operation": "INSERT_BEFORE", "value": {"name": EXT_PROC, "typed_config": typed}},
-    })
+/// What Envoy's routes are called that come of one of the document's.
+fn envoy_routes(rendering: &Rendering<'_>, route: &Route) -> Vec<String> {
+    match rendering.options.api {
+        Api::Istio => vec![route.name.clone()],
+        Api::Gateway => gateway_api::rule_names(route),
+    }
 }
 
 /// `ext_proc` and access logs, as an Envoy of the mesh asks for them: the role `message`, which may
 /// run apart from the others.
 fn server(options: &IstioOptions) -> Value {
-    let host = options.message_host();
+    grpc(options, &options.message_host())
+}
+
+fn grpc(options: &IstioOptions, host: &str) -> Value {
     json!({
-        "cluster_name": options.grpc_cluster(&host),
+        "cluster_name": options.grpc_cluster(host),
         // By default it is the cluster's name, whose `|` no server takes.
         "authority": host,
-    })
-}
-
-/// The filter is on, and switched off by name for the routes that have nothing for it. The other
-/// way round, a patch that finds no route (renamed, or not there yet) would leave a route without
-/// its rules; this way it costs a needless call.
-fn ext_proc_off(document: &Document) -> Vec<Value> {
-    let mut names: Vec<&str> = document
-        .routes
-        .iter()
-        .filter(|route| !route.needs_ext_proc())
-        .map(|route| route.name.as_str())
-        .chain([NO_ROUTE])
-        .collect();
-    names.sort_unstable();
-    let off = typed(
-        "envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute",
-        json!({"disabled": true}),
-    );
-    let patch = |name: &str| {
-        json!({
-            "applyTo": "HTTP_ROUTE",
-            "match": {
-                "context": "GATEWAY",
-                "routeConfiguration": {"vhost": {"route": {"name": name}}},
-            },
-            "patch": {
-                "operation": "MERGE",
-                "value": {"typed_per_filter_config": {EXT_PROC: off}},
-            },
-        })
-    };
-    names.into_iter().map(patch).collect()
-}
-
-/// Where a filter stands among the gateway's HTTP filters.
-fn http_filter(name: &str) -> Value {
-    json!({
-        "context": "GATEWAY",
-        "listener": {"filterChain": {"filter": {
-            "name": CONNECTION_MANAGER,
-            "subFilter": {"name": name},
-        }}},
     })
 }

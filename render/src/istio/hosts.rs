@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use postern_document::{Document, HostPattern, Route, Segment};
+use postern_document::{HostPattern, Route, Segment};
 
-use super::options::is_servable;
-use super::{IstioOptions, RenderError};
+use super::options::names::is_servable;
+use super::{RenderError, Rendering};
 
 /// One of the document's virtual hosts, as far as the gateway serves it.
 #[derive(Debug)]
@@ -35,11 +35,9 @@ impl ServedHost<'_> {
 
 /// Deals the hosts out: each goes to the narrowest virtual host of the document that covers it,
 /// as the document's matcher would have it.
-pub(super) fn served<'d>(
-    document: &'d Document,
-    options: &IstioOptions,
-) -> Result<Vec<ServedHost<'d>>, RenderError> {
-    let offered = options.host_patterns()?;
+pub(super) fn served<'d>(rendering: &Rendering<'d>) -> Result<Vec<ServedHost<'d>>, RenderError> {
+    let document = rendering.document;
+    let offered = rendering.options.host_patterns()?;
     // From the narrowest to the widest.
     let hosts = document.virtual_hosts();
     let named = hosts.iter().map(|host| host.host.clone());

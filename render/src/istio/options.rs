@@ -1,45 +1,63 @@
 //! What the document does not say: versions, names and places of the mesh.
 
+pub(super) mod names;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
 
 use postern_document::HostPattern;
 
-use super::RenderError;
+use self::names::{is_dns_label, is_dns_name, is_servable};
+use super::version::IstioVersion;
+use super::{Api, RenderError};
 
-/// Minor versions of Istio 1 that can be rendered for.
-pub const VERSIONS: RangeInclusive<u32> = 28..=31;
-
-/// The first minor version that has TrafficExtension, which supersedes WasmPlugin.
-const FIRST_WITH_TRAFFIC_EXTENSION: u32 = 30;
-
-/// Istio's root namespace, unless an operator moved it.
-const ROOT_NAMESPACE: &str = "istio-system";
+/// Whether Istio itself verifies tokens too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RequestAuth {
+    /// The bundle alone does.
+    #[default]
+    Off,
+    /// Istio does as well, in front of the workloads all of whose routes take tokens.
+    Workloads,
+}
 
 /// Where things are in the mesh.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IstioOptions {
     /// Major and minor version of the control plane.
     pub istio_version: (u32, u32),
+    /// The oldest minor version of Istio 1 among the data planes. None: one below the control
+    /// plane's.
+    pub data_plane_from: Option<u32>,
+    /// Which API routes are written in.
+    pub api: Api,
     /// The namespace of the suite.
     pub namespace: String,
-    /// More namespaces whose workloads take mutual TLS only: those of the upstream services.
+    /// More namespaces whose workloads take mutual TLS only, beside those that the document names.
     pub workload_namespaces: Vec<String>,
-    /// The namespace of the gateway's pods. Policies and filters act only within it.
-    pub gateway_namespace: String,
-    /// Labels of the gateway's pods.
-    pub gateway_selector: BTreeMap<String, String>,
+    /// The namespace of the gateway's pods. Policies and filters act only within it. None: the
+    /// document's, or `istio-system`.
+    pub gateway_namespace: Option<String>,
+    /// Labels of the gateway's pods. None: the document's, or `istio: ingressgateway`.
+    pub gateway_selector: Option<BTreeMap<String, String>>,
+    /// The name of the Gateway. With the Gateway API, istiod runs pods for it.
+    pub gateway_name: String,
     /// The Secret (in the gateway's namespace) with the gateway's certificate. None for plain
     /// HTTP on port 80, for a gateway behind something else that ends TLS.
     pub gateway_tls_secret: Option<String>,
-    /// The workload of the document that the gateway guards: what the feed tells it.
-    pub workload: String,
+    /// Other Secrets, for some of `hosts`.
+    pub host_tls_secrets: BTreeMap<String, String>,
+    /// The workload of the document that the gateway guards: what the feed tells it. None: the
+    /// document's gateway, or `edge`.
+    pub workload: Option<String>,
     /// Hosts that the gateway serves: exact, `*.example.test`, or `*`.
     pub hosts: Vec<String>,
     /// Where the bundle is fetched from: an oci, https, http or file URL.
     pub wasm_url: String,
     /// SHA-256 of the bundle, or of its OCI image, in lower-case hexadecimal.
     pub wasm_sha256: Option<String>,
+    /// The Secret by which the bundle's image is pulled, in the namespace of each Envoy that runs
+    /// it.
+    pub wasm_pull_secret: Option<String>,
     /// The host of the suite's Service. None: `postern` in its namespace.
     pub server_host: Option<String>,
     /// The host of the Service with the role `message`: `ext_proc` and access logs. None:
@@ -54,29 +72,39 @@ pub struct IstioOptions {
     pub registered_hosts: BTreeSet<String>,
     /// The cluster's DNS domain.
     pub cluster_domain: String,
+    /// Whether Istio verifies tokens as well.
+    pub request_authentication: RequestAuth,
+    /// Whether namespaces of the document's workloads let nobody in whom no policy names.
+    pub default_deny: bool,
 }
 
 impl Default for IstioOptions {
     fn default() -> Self {
-        let selector = ("istio".to_owned(), "ingressgateway".to_owned());
         let version = env!("CARGO_PKG_VERSION");
         Self {
             istio_version: (1, 30),
+            data_plane_from: None,
+            api: Api::Istio,
             namespace: "postern-system".to_owned(),
             workload_namespaces: Vec::new(),
-            gateway_namespace: "istio-system".to_owned(),
-            gateway_selector: BTreeMap::from([selector]),
+            gateway_namespace: None,
+            gateway_selector: None,
+            gateway_name: "postern".to_owned(),
             gateway_tls_secret: Some("postern-gateway-tls".to_owned()),
-            workload: "edge".to_owned(),
+            host_tls_secrets: BTreeMap::new(),
+            workload: None,
             hosts: vec!["*".to_owned()],
             wasm_url: format!("oci://registry.example.test/postern-bundle:{version}"),
             wasm_sha256: None,
+            wasm_pull_secret: None,
             server_host: None,
             message_host: None,
             grpc_port: 9191,
             public_port: 9192,
             registered_hosts: BTreeSet::new(),
             cluster_domain: "cluster.local".to_owned(),
+            request_authentication: RequestAuth::Off,
+            default_deny: true,
         }
     }
 }
@@ -84,23 +112,14 @@ impl Default for IstioOptions {
 impl IstioOptions {
     /// Refuses what Istio or Kubernetes would refuse, and what would silently mean too much.
     pub(super) fn check(&self) -> Result<(), RenderError> {
-        let (major, minor) = self.istio_version;
-        if major != 1 || !VERSIONS.contains(&minor) {
-            return Err(RenderError::UnsupportedVersion { major, minor });
-        }
-        for (option, namespace) in
-            [("namespace", &self.namespace), ("gateway_namespace", &self.gateway_namespace)]
-                .into_iter()
-                .chain(self.workload_namespaces.iter().map(|name| ("workload_namespaces", name)))
-        {
+        self.version()?;
+        let namespaces = self.workload_namespaces.iter().map(|name| ("workload_namespaces", name));
+        let gateway = self.gateway_namespace.iter().map(|name| ("gateway_namespace", name));
+        let own = [("namespace", &self.namespace)];
+        for (option, namespace) in own.into_iter().chain(gateway).chain(namespaces) {
             if !is_dns_label(namespace) {
                 return Err(bad(option, format!("`{namespace}` is no namespace's name")));
             }
-        }
-        // A namespace-wide policy in the root namespace speaks for every workload of the mesh.
-        if self.protected_namespaces().contains(ROOT_NAMESPACE) {
-            let problem = format!("`{ROOT_NAMESPACE}` would put the whole mesh under our policy");
-            return Err(bad("namespace, workload_namespaces", problem));
         }
         let (server_host, message_host) = (self.server_host(), self.message_host());
         for (option, name) in [
@@ -115,7 +134,7 @@ impl IstioOptions {
         if self.grpc_port == 0 || self.public_port == 0 {
             return Err(bad("grpc_port, public_port", "a port is 1 to 65535"));
         }
-        if self.workload.is_empty() {
+        if self.workload.as_ref().is_some_and(String::is_empty) {
             return Err(bad("workload", "name the workload that the gateway guards"));
         }
         self.check_gateway()?;
@@ -123,19 +142,21 @@ impl IstioOptions {
     }
 
     fn check_gateway(&self) -> Result<(), RenderError> {
-        // An empty selector means every workload of the namespace, in the root namespace every
-        // workload of the mesh.
-        if self.gateway_selector.is_empty() {
-            return Err(bad("gateway_selector", "name at least one label of the gateway's pods"));
+        if !is_dns_label(&self.gateway_name) {
+            return Err(bad("gateway_name", "this is no Gateway's name"));
         }
-        let is_label = |(name, value): (&String, &String)| {
-            !name.is_empty() && !value.is_empty() && !name.contains('*') && !value.contains('*')
-        };
-        if !self.gateway_selector.iter().all(is_label) {
-            return Err(bad("gateway_selector", "labels have a name and a value, without `*`"));
+        if let Some(selector) = &self.gateway_selector {
+            check_selector(selector)?;
         }
-        if self.gateway_tls_secret.as_ref().is_some_and(|name| !is_dns_name(name)) {
-            return Err(bad("gateway_tls_secret", "this is no Secret's name"));
+        let mut secrets = self.gateway_tls_secret.iter().chain(self.host_tls_secrets.values());
+        if let Some(wrong) = secrets.find(|name| !is_dns_name(name)) {
+            return Err(bad("gateway_tls_secret", format!("`{wrong}` is no Secret's name")));
+        }
+        if self.gateway_tls_secret.is_none() && !self.host_tls_secrets.is_empty() {
+            return Err(bad("host_tls_secrets", "a gateway without TLS shows no certificate"));
+        }
+        if let Some(host) = self.host_tls_secrets.keys().find(|host| !self.hosts.contains(host)) {
+            return Err(bad("host_tls_secrets", format!("`{host}` is not among the hosts")));
         }
         self.host_patterns().map(|_| ())
     }
@@ -154,7 +175,18 @@ impl IstioOptions {
         if self.wasm_sha256.as_ref().is_some_and(|hash| !is_hash(hash)) {
             return Err(bad("wasm_sha256", "expected 64 lower-case hexadecimal digits"));
         }
+        if self.wasm_pull_secret.as_ref().is_some_and(|name| !is_dns_name(name)) {
+            return Err(bad("wasm_pull_secret", "this is no Secret's name"));
+        }
+        if self.wasm_pull_secret.is_some() && !self.wasm_url.starts_with("oci://") {
+            return Err(bad("wasm_pull_secret", "only an oci URL is pulled with a Secret"));
+        }
         Ok(())
+    }
+
+    /// The control plane's version, and how old data planes may be.
+    pub(super) fn version(&self) -> Result<IstioVersion, RenderError> {
+        IstioVersion::new(self.istio_version, self.data_plane_from)
     }
 
     /// The hosts that the gateway serves.
@@ -189,59 +221,29 @@ impl IstioOptions {
         format!("outbound|{}||{host}", self.grpc_port)
     }
 
-    /// What the gateway's certificate says, where nobody changed the trust domain or the service
-    /// account.
-    pub(super) fn default_spiffe_id(&self) -> String {
-        format!(
-            "spiffe://cluster.local/ns/{}/sa/istio-ingressgateway-service-account",
-            self.gateway_namespace
-        )
-    }
-
     /// The port that clients know the gateway by. With a certificate there is no plain port
     /// beside it: a redirect would come after the token has been sent in the clear.
     pub(super) fn gateway_port(&self) -> u16 {
         if self.gateway_tls_secret.is_some() { 443 } else { 80 }
     }
-
-    /// Whether the bundle is a TrafficExtension; else it is a WasmPlugin. With both, it would
-    /// run twice.
-    pub(super) fn has_traffic_extension(&self) -> bool {
-        self.istio_version.1 >= FIRST_WITH_TRAFFIC_EXTENSION
-    }
-
-    /// Namespaces whose workloads take mutual TLS only, each once, sorted.
-    pub(super) fn protected_namespaces(&self) -> BTreeSet<&str> {
-        let others = self.workload_namespaces.iter().map(String::as_str);
-        others.chain([self.namespace.as_str()]).collect()
-    }
 }
 
-fn bad(option: &'static str, problem: impl Into<String>) -> RenderError {
+/// An empty selector means every workload of the namespace, in the root namespace every workload
+/// of the mesh.
+fn check_selector(selector: &BTreeMap<String, String>) -> Result<(), RenderError> {
+    if selector.is_empty() {
+        return Err(bad("gateway_selector", "name at least one label of the gateway's pods"));
+    }
+    let is_label = |(name, value): (&String, &String)| {
+        !name.is_empty() && !value.is_empty() && !name.contains('*') && !value.contains('*')
+    };
+    if selector.iter().all(is_label) {
+        return Ok(());
+    }
+    Err(bad("gateway_selector", "labels have a name and a value, without `*`"))
+}
+
+/// An option that cannot be.
+pub(super) fn bad(option: &'static str, problem: impl Into<String>) -> RenderError {
     RenderError::BadOption { option, problem: problem.into() }
-}
-
-/// Whether Istio takes a host; a document's may also begin or end with a hyphen.
-pub(super) fn is_servable(host: &HostPattern) -> bool {
-    match host {
-        HostPattern::Exact(name) => is_dns_name(name),
-        HostPattern::Suffix(suffix) => suffix.strip_prefix('.').is_some_and(is_dns_name),
-        HostPattern::Any => true,
-    }
-}
-
-/// RFC 1123: lower-case letters, digits and inner hyphens, at most 63.
-pub(super) fn is_dns_label(text: &str) -> bool {
-    (1..=63).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !text.starts_with('-')
-        && !text.ends_with('-')
-}
-
-/// Labels, the last of which is no number, so that it is no address.
-pub(super) fn is_dns_name(text: &str) -> bool {
-    let is_number = |label: &str| label.bytes().all(|b| b.is_ascii_digit());
-    text.len() <= 253
-        && text.split('.').all(is_dns_label)
-        && text.rsplit('.').next().is_some_and(|label| !is_number(label))
 }

@@ -3,11 +3,11 @@
 use postern_document::Document;
 use serde_json::{Value, json};
 
-use super::RenderedFile;
+use super::{RenderError, RenderedFile};
 use crate::yaml::to_yaml;
 
-/// The first line of every file.
-pub(super) const WRITTEN_BY: &str =
+/// The first line of every file that is rendered.
+pub const WRITTEN_BY: &str =
     "# Written by `postern render istio`: change the gateway document, not this file.\n";
 
 /// A kind of resource.
@@ -17,7 +17,7 @@ pub(super) struct Kind {
     kind: &'static str,
 }
 
-const fn kind(api_version: &'static str, kind: &'static str) -> Kind {
+pub(super) const fn kind(api_version: &'static str, kind: &'static str) -> Kind {
     Kind { api_version, kind }
 }
 
@@ -26,10 +26,18 @@ pub(super) const DESTINATION_RULE: Kind = kind("networking.istio.io/v1", "Destin
 pub(super) const ENVOY_FILTER: Kind = kind("networking.istio.io/v1alpha3", "EnvoyFilter");
 pub(super) const GATEWAY: Kind = kind("networking.istio.io/v1", "Gateway");
 pub(super) const PEER_AUTHENTICATION: Kind = kind("security.istio.io/v1", "PeerAuthentication");
+pub(super) const REQUEST_AUTHENTICATION: Kind =
+    kind("security.istio.io/v1", "RequestAuthentication");
 pub(super) const SERVICE_ENTRY: Kind = kind("networking.istio.io/v1", "ServiceEntry");
+pub(super) const TELEMETRY: Kind = kind("telemetry.istio.io/v1", "Telemetry");
 pub(super) const TRAFFIC_EXTENSION: Kind = kind("extensions.istio.io/v1alpha1", "TrafficExtension");
 pub(super) const VIRTUAL_SERVICE: Kind = kind("networking.istio.io/v1", "VirtualService");
 pub(super) const WASM_PLUGIN: Kind = kind("extensions.istio.io/v1alpha1", "WasmPlugin");
+pub(super) const WORKLOAD_ENTRY: Kind = kind("networking.istio.io/v1", "WorkloadEntry");
+
+/// The most that one object may have: etcd takes 1.5 MiB of a request, and the API server adds to
+/// what it is sent.
+const MAX_BYTES: usize = 1 << 20;
 
 /// A resource, marked with the document that it was made from.
 pub(super) fn manifest(
@@ -53,6 +61,36 @@ pub(super) fn manifest(
     resource
 }
 
+/// Says in one sentence what a resource is for, where somebody meets it in the cluster.
+pub(super) fn annotate(resource: &mut Value, name: &str, text: &str) {
+    if let Some(annotations) = resource.pointer_mut("/metadata/annotations") {
+        set(annotations, name, json!(text));
+    }
+}
+
+/// Sorts the resources of a file by what they are called.
+///
+/// # Errors
+/// When the API server would not keep one of them.
+pub(super) fn sorted(mut resources: Vec<Value>) -> Result<Vec<Value>, RenderError> {
+    resources.sort_by_cached_key(id);
+    for resource in &resources {
+        let bytes = resource.to_string().len();
+        if bytes > MAX_BYTES {
+            let (kind, namespace, name) = id(resource);
+            let resource = format!("{kind} {namespace}/{name}");
+            return Err(RenderError::TooLarge { resource, bytes });
+        }
+    }
+    Ok(resources)
+}
+
+/// Kind, namespace, name.
+fn id(resource: &Value) -> (String, String, String) {
+    let text = |pointer| resource.pointer(pointer).and_then(Value::as_str).unwrap_or("").to_owned();
+    (text("/kind"), text("/metadata/namespace"), text("/metadata/name"))
+}
+
 /// Resources as one file, with a comment that says what they are for.
 pub(super) fn file(name: &str, about: &str, resources: &[Value]) -> RenderedFile {
     let mut content = WRITTEN_BY.to_owned();
@@ -74,5 +112,40 @@ pub(super) fn file(name: &str, about: &str, resources: &[Value]) -> RenderedFile
 pub(super) fn set(object: &mut Value, name: &str, value: Value) {
     if let Value::Object(members) = object {
         members.insert(name.to_owned(), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(kind: &str, name: &str, text: &str) -> Value {
+        json!({"kind": kind, "metadata": {"name": name, "namespace": "n"}, "spec": {"text": text}})
+    }
+
+    #[test]
+    fn resources_are_sorted_by_kind_and_name() {
+        let names = [("Gateway", "b"), ("VirtualService", "a"), ("Gateway", "a")];
+        let resources = names.map(|(kind, name)| named(kind, name, "")).to_vec();
+        let sorted = sorted(resources).unwrap();
+        let names: Vec<_> = sorted.iter().map(|r| (&r["kind"], &r["metadata"]["name"])).collect();
+        assert_eq!(
+            names,
+            [
+                (&json!("Gateway"), &json!("a")),
+                (&json!("Gateway"), &json!("b")),
+                (&json!("VirtualService"), &json!("a")),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_the_api_server_would_not_keep_is_refused_by_name() {
+        let large = "x".repeat(MAX_BYTES);
+        let error = sorted(vec![named("WasmPlugin", "postern", &large)]).unwrap_err();
+        let RenderError::TooLarge { resource, bytes } = error else { panic!("{error}") };
+        assert_eq!(resource, "WasmPlugin n/postern");
+        assert!(bytes > MAX_BYTES);
+        assert!(sorted(vec![named("WasmPlugin", "postern", "x")]).is_ok());
     }
 }

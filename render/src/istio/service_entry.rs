@@ -1,26 +1,22 @@
 //! ServiceEntries: what lies outside the cluster. The gateway's namespace alone sees them.
 
-use postern_document::Document;
 use serde_json::{Value, json};
 
-use super::IstioOptions;
+use super::Rendering;
 use super::destinations::{Destinations, Host, Place};
 use super::resource::{self, set};
+use super::workload_entry;
 
-pub(super) fn resources(
-    document: &Document,
-    options: &IstioOptions,
-    destinations: &Destinations,
-) -> Vec<Value> {
+pub(super) fn resources(rendering: &Rendering<'_>, destinations: &Destinations) -> Vec<Value> {
     destinations
         .hosts
         .iter()
         .filter(|(_, host)| host.place != Place::Registered)
         .map(|(name, host)| {
             resource::manifest(
-                document,
+                rendering.document,
                 &resource::SERVICE_ENTRY,
-                &options.gateway_namespace,
+                &rendering.gateway.namespace,
                 &format!("postern-{name}"),
                 spec(name, host),
             )
@@ -28,13 +24,18 @@ pub(super) fn resources(
         .collect()
 }
 
+/// A port's name, by which the mesh knows what is spoken on it.
+pub(super) fn port_name(port: u16, tls: bool) -> String {
+    format!("{}-{port}", if tls { "https" } else { "http" })
+}
+
 fn spec(name: &str, host: &Host) -> Value {
     let ports: Vec<Value> = host
         .ports
         .iter()
         .map(|(port, tls)| {
-            let (name, protocol) = if *tls { ("https", "HTTPS") } else { ("http", "HTTP") };
-            json!({"number": port, "name": format!("{name}-{port}"), "protocol": protocol})
+            let protocol = if *tls { "HTTPS" } else { "HTTP" };
+            json!({"number": port, "name": port_name(*port, *tls), "protocol": protocol})
         })
         .collect();
     let mut spec = json!({
@@ -44,9 +45,21 @@ fn spec(name: &str, host: &Host) -> Value {
         "ports": ports,
         "resolution": "DNS",
     });
-    if let Place::Address(address) = host.place {
-        set(&mut spec, "resolution", json!("STATIC"));
-        set(&mut spec, "endpoints", json!([{"address": address.to_string()}]));
+    match &host.place {
+        Place::Registered | Place::Dns => {}
+        Place::Address(address) => {
+            set(&mut spec, "resolution", json!("STATIC"));
+            set(&mut spec, "endpoints", json!([{"address": address.to_string()}]));
+        }
+        Place::Endpoints { service, endpoints } => {
+            set(&mut spec, "resolution", json!("STATIC"));
+            let selected = workload_entry::selected_by(service);
+            set(&mut spec, "workloadSelector", json!({"labels": selected}));
+            // Only who has a certificate of the mesh can be spoken to by mutual TLS.
+            if endpoints.iter().any(|endpoint| endpoint.service_account.is_some()) {
+                set(&mut spec, "location", json!("MESH_INTERNAL"));
+            }
+        }
     }
     spec
 }

@@ -4,8 +4,12 @@ use postern_document::from_json;
 
 use super::*;
 
+mod allow;
 mod feed;
 mod routes;
+mod sidecar;
+mod traffic;
+mod versions;
 
 const HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -62,16 +66,32 @@ fn options(minor: u32) -> IstioOptions {
     IstioOptions { istio_version: (1, minor), ..IstioOptions::default() }
 }
 
+fn rendering<'d>(document: &'d Document, options: &'d IstioOptions) -> Rendering<'d> {
+    Rendering::of(document, options).unwrap()
+}
+
+/// What a part makes of a document, where options do not matter.
+fn made<T>(document: &Document, make: impl FnOnce(&Rendering<'_>) -> T) -> T {
+    make(&rendering(document, &options(30)))
+}
+
+/// The bundle's resources, the gateway's first.
+fn plugins(document: &Document, options: &IstioOptions) -> Vec<Value> {
+    let rendering = rendering(document, options);
+    let destinations = Destinations::of(&rendering).unwrap();
+    plugin::resources(&rendering, &destinations).unwrap()
+}
+
 fn plugin(document: &Document, options: &IstioOptions) -> Value {
-    let destinations = Destinations::of(document, options).unwrap();
-    plugin::resource(document, options, &destinations).unwrap()
+    plugins(document, options).remove(0)
 }
 
 /// VirtualServices by name.
 fn virtual_services(document: &Document, options: &IstioOptions) -> Vec<(String, Value)> {
-    let destinations = Destinations::of(document, options).unwrap();
-    let hosts = hosts::served(document, options).unwrap();
-    let resources = virtual_service::resources(document, options, &hosts, &destinations).unwrap();
+    let rendering = rendering(document, options);
+    let destinations = Destinations::of(&rendering).unwrap();
+    let hosts = hosts::served(&rendering).unwrap();
+    let resources = virtual_service::resources(&rendering, &hosts, &destinations).unwrap();
     let mut resources = resources.into_iter();
     assert_eq!(resources.next().unwrap()["kind"], "Gateway");
     resources
@@ -79,15 +99,34 @@ fn virtual_services(document: &Document, options: &IstioOptions) -> Vec<(String,
         .collect()
 }
 
-fn http_route(document: &Document, name: &str) -> Value {
+/// What a VirtualService holds for a route: what its headers pick, then the route itself.
+fn http_routes(document: &Document, name: &str) -> Vec<Value> {
     let all = virtual_services(document, &options(30));
-    let mut routes = all.iter().flat_map(|(_, resource)| resource["spec"]["http"].as_array());
-    routes.find_map(|routes| routes.iter().find(|route| route["name"] == name).cloned()).unwrap()
+    let all = all.iter().flat_map(|(_, resource)| resource["spec"]["http"].as_array().unwrap());
+    all.filter(|route| route["name"] == name).cloned().collect()
+}
+
+fn http_route(document: &Document, name: &str) -> Value {
+    http_routes(document, name).pop().unwrap()
+}
+
+fn destination_rules(document: &Document) -> Vec<Value> {
+    made(document, |rendering| {
+        destination_rule::resources(rendering, &Destinations::of(rendering).unwrap())
+    })
+}
+
+fn envoy_filters(document: &Document) -> Vec<Value> {
+    made(document, |rendering| envoy_filter::resources(rendering).unwrap())
 }
 
 fn envoy_filter(document: &Document, name: &str) -> Value {
-    let filters = envoy_filter::resources(document, &options(30));
-    filters.into_iter().find(|filter| filter["metadata"]["name"] == name).unwrap()
+    let mut filters = envoy_filters(document).into_iter();
+    filters.find(|filter| filter["metadata"]["name"] == name).unwrap()
+}
+
+fn names(resources: &[Value]) -> Vec<&str> {
+    resources.iter().map(|resource| resource["metadata"]["name"].as_str().unwrap()).collect()
 }
 
 fn content(files: &[RenderedFile], name: &str) -> String {
@@ -150,7 +189,7 @@ fn other_versions_are_refused() {
 
 #[test]
 fn custom_authorization_asks_for_the_routes_that_need_it() {
-    let policies = authorization::resources(&document(), &options(30)).unwrap();
+    let policies = made(&document(), |rendering| authorization::resources(rendering).unwrap());
     let [policy] = policies.as_slice() else { panic!("one policy") };
     assert_eq!(policy["spec"]["action"], "CUSTOM");
     assert_eq!(policy["spec"]["provider"]["name"], "postern");
@@ -168,13 +207,13 @@ fn custom_authorization_asks_for_the_routes_that_need_it() {
 #[test]
 fn the_server_is_asked_for_a_quarter_of_a_second_at_most() {
     let document = document();
-    let provider = mesh_config::mesh_config(&document, &options(30));
+    let provider = made(&document, mesh_config::mesh_config);
     assert_eq!(
-        provider["extensionProviders"],
-        json!([{"name": "postern", "envoyExtAuthzGrpc": {
+        provider["extensionProviders"][0],
+        json!({"name": "postern", "envoyExtAuthzGrpc": {
             "service": "postern-system/postern.postern-system.svc.cluster.local", "port": 9191,
             "timeout": "0.250s", "failOpen": false, "statusOnError": "503",
-        }}])
+        }})
     );
     let ext_proc = envoy_filter(&document, "postern-ext-proc");
     let patch = &ext_proc["spec"]["configPatches"][0]["patch"];
@@ -197,7 +236,7 @@ fn failing_open_is_said_only_where_the_document_says_so() {
             "services": {"a": {"upstream": "a.b.svc.cluster.local:80", "circuit": {}}},
             "routes": [{"name": "a", "match": {"path": "/"}, "service": "a", "auth": "none"}]}"#,
     );
-    let mesh_config = mesh_config::mesh_config(&open, &options(30));
+    let mesh_config = made(&open, mesh_config::mesh_config);
     assert_eq!(mesh_config["extensionProviders"][0]["envoyExtAuthzGrpc"]["failOpen"], true);
     let ext_proc = envoy_filter(&open, "postern-ext-proc");
     let settings = &ext_proc["spec"]["configPatches"][0]["patch"]["value"]["typed_config"];
@@ -208,9 +247,13 @@ fn failing_open_is_said_only_where_the_document_says_so() {
 fn places_outside_the_cluster_are_registered() {
     let document = document();
     let options = options(30);
-    let destinations = Destinations::of(&document, &options).unwrap();
-    let entries = service_entry::resources(&document, &options, &destinations);
-    let specs: Vec<&Value> = entries.iter().map(|entry| &entry["spec"]).collect();
+    let entries = |options: &IstioOptions| {
+        let rendering = rendering(&document, options);
+        let destinations = Destinations::of(&rendering).unwrap();
+        service_entry::resources(&rendering, &destinations)
+    };
+    let rendered = entries(&options);
+    let specs: Vec<&Value> = rendered.iter().map(|entry| &entry["spec"]).collect();
     let hosts: Vec<&Value> = specs.iter().map(|spec| &spec["hosts"][0]).collect();
     assert_eq!(
         hosts,
@@ -226,15 +269,13 @@ fn places_outside_the_cluster_are_registered() {
 
     let known = "partner.example.test".to_owned();
     let options = IstioOptions { registered_hosts: [known].into(), ..options };
-    let destinations = Destinations::of(&document, &options).unwrap();
-    assert_eq!(service_entry::resources(&document, &options, &destinations).len(), 2);
+    assert_eq!(entries(&options).len(), 2);
 }
 
 #[test]
 fn services_keep_their_bounds_and_verify_certificates() {
     let document = document();
-    let destinations = Destinations::of(&document, &options(30)).unwrap();
-    let rules = destination_rule::resources(&document, &options(30), &destinations);
+    let rules = destination_rules(&document);
     let spec = |host: &str| {
         let mut specs = rules.iter().map(|rule| &rule["spec"]);
         specs.find(|spec| spec["host"] == host).unwrap()
@@ -268,17 +309,28 @@ fn requests_are_read_as_strictly_as_by_envoy() {
     assert_eq!(settings["merge_slashes"], true);
     assert_eq!(settings["xff_num_trusted_hops"], 2);
     let underscores = &settings["common_http_protocol_options"];
-    assert_eq!(underscores["headers_with_underscores_action"], "REJECT_REQUEST");
+    assert_eq!(underscores["headers_with_underscores_action"], "DROP_HEADER");
     assert!(settings["local_reply_config"]["mappers"].is_array());
 }
 
 #[test]
-fn a_refusal_is_found_in_the_log_of_the_gateway() {
-    let filter = envoy_filter(&document(), "postern-access-log");
-    let log = &filter["spec"]["configPatches"][0]["patch"]["value"]["typed_config"]["access_log"];
-    let format = &log[0]["typed_config"]["log_format"]["json_format"];
-    assert_eq!(format["correlation_id"], "%REQ(X-CORRELATION-ID?X-REQUEST-ID)%");
-    assert_eq!(format["reason"], "%FILTER_STATE(wasm.postern.denied:PLAIN)%");
+fn a_refusal_is_found_in_the_log_of_the_gateway_and_no_query_is() {
+    let document = document();
+    let providers = made(&document, mesh_config::mesh_config);
+    let log = &providers["extensionProviders"][1];
+    assert_eq!(log["name"], "postern-log");
+    let labels = &log["envoyFileAccessLog"]["logFormat"]["labels"];
+    assert_eq!(labels["correlation_id"], "%REQ(X-CORRELATION-ID?X-REQUEST-ID)%");
+    assert_eq!(labels["reason"], "%FILTER_STATE(wasm.postern.denied:PLAIN)%");
+    assert_eq!(labels["path"], "%PATH(NQ)%");
+    // It takes the place of the mesh's own log, which prints queries.
+    let telemetry = made(&document, telemetry::resources);
+    assert_eq!(
+        telemetry[0]["spec"]["accessLogging"],
+        json!([{"match": {"mode": "CLIENT"}, "providers": [{"name": "postern-log"}]}])
+    );
+    let mentioned = telemetry[0].to_string();
+    assert!(!mentioned.contains("subject") && !mentioned.contains("metrics"), "{mentioned}");
 }
 
 #[test]
@@ -307,13 +359,8 @@ fn the_gateway_tells_the_server_how_requests_end_where_a_limit_waits_for_it() {
         json!({"cluster_name": "outbound|9191||postern-message.postern-system.svc.cluster.local",
                "authority": "postern-message.postern-system.svc.cluster.local"})
     );
-    let names = |document: &Document| -> Vec<String> {
-        let filters = envoy_filter::resources(document, &options(30));
-        let name = |filter: &Value| filter["metadata"]["name"].as_str().unwrap().to_owned();
-        filters.iter().map(name).collect()
-    };
-    let rate = with(r#""rate": "9/1m""#);
-    assert!(!names(&rate).contains(&"postern-settlement".to_owned()), "{:?}", names(&rate));
+    let filters = envoy_filters(&with(r#""rate": "9/1m""#));
+    assert!(!names(&filters).contains(&"postern-settlement"), "{:?}", names(&filters));
 }
 
 #[test]
@@ -326,28 +373,54 @@ fn what_works_on_one_machine_only_is_warned_of() {
     assert!(unpinned.iter().any(|warning| warning.contains("--wasm-sha256")), "{unpinned:?}");
 }
 
+/// Envoy's answers to requests that it cannot read belong to no route: an `ext_proc` that is on for
+/// them would hold them up until the connection is gone.
 #[test]
-fn ext_proc_is_off_for_the_routes_that_have_nothing_for_it() {
-    let filter = envoy_filter(&document(), "postern-ext-proc-routes");
+fn ext_proc_is_off_where_there_is_no_route_and_on_where_there_is_one() {
+    let document = document();
+    let filter = envoy_filter(&document, "postern-ext-proc");
+    let value = &filter["spec"]["configPatches"][0]["patch"]["value"];
+    assert_eq!(value["disabled"], true);
+    let mode = &value["typed_config"]["processing_mode"];
+    assert_eq!(mode["response_header_mode"], "SKIP", "the server asks for it where it needs it");
+    assert_eq!(value["typed_config"]["allow_mode_override"], true);
+
+    let filter = envoy_filter(&document, "postern-ext-proc-routes");
     let patches = filter["spec"]["configPatches"].as_array().unwrap();
+    let (on, off) = patches.split_first().unwrap();
+    assert_eq!(on["applyTo"], "ROUTE_CONFIGURATION");
+    let setting = |patch: &Value| {
+        let filters = &patch["patch"]["value"]["typed_per_filter_config"];
+        let setting = filters["envoy.filters.http.ext_proc"].clone();
+        let per_route = "envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute";
+        assert_eq!(setting["@type"], format!("type.googleapis.com/{per_route}"));
+        setting
+    };
+    assert_eq!(setting(on)["overrides"], json!({}));
     let name = |patch: &Value| {
+        assert_eq!(patch["applyTo"], "HTTP_ROUTE");
+        assert_eq!(setting(patch)["disabled"], true);
         let route = &patch["match"]["routeConfiguration"]["vhost"]["route"]["name"];
         route.as_str().unwrap().to_owned()
     };
-    let names: Vec<String> = patches.iter().map(name).collect();
+    let names: Vec<String> = off.iter().map(name).collect();
     assert_eq!(names, ["content", "health", "orders", NO_ROUTE, "tenants"]);
-    let off = &patches[0]["patch"]["value"]["typed_per_filter_config"];
-    assert_eq!(off["envoy.filters.http.ext_proc"]["disabled"], true);
 }
 
 #[test]
-fn every_envoy_filter_has_its_place_and_its_gateway() {
-    let filters = envoy_filter::resources(&document(), &options(30));
+fn every_envoy_filter_has_its_place_and_its_gateway_and_its_data_planes() {
+    let filters = envoy_filters(&document());
     let priorities: Vec<&Value> =
         filters.iter().map(|filter| &filter["spec"]["priority"]).collect();
-    assert_eq!(priorities, [10, 15, 20, 30, 40, 50]);
+    assert_eq!(priorities, [10, 30, 40, 20, 50]);
     let labels = json!({"istio": "ingressgateway"});
-    assert!(filters.iter().all(|f| f["spec"]["workloadSelector"]["labels"] == labels));
+    for filter in &filters {
+        assert_eq!(filter["spec"]["workloadSelector"]["labels"], labels);
+        for patch in filter["spec"]["configPatches"].as_array().unwrap() {
+            assert_eq!(patch["match"]["context"], "GATEWAY", "{patch}");
+            assert_eq!(patch["match"]["proxy"]["proxyVersion"], "^1\\.(29|30)\\.", "{patch}");
+        }
+    }
 }
 
 #[test]
@@ -361,16 +434,18 @@ fn a_document_without_call_outs_has_no_resources_for_them() {
     assert_eq!(
         names,
         [
+            "authorization-policy.yaml",
             "destination-rule.yaml",
             "envoy-filter.yaml",
             "kustomization.yaml",
             "mesh-config.fragment.yaml",
-            "peer-authentication.yaml",
             "plugin.yaml",
+            "telemetry.yaml",
             "virtual-service.yaml",
         ]
     );
-    assert!(!content(&files, "mesh-config.fragment.yaml").contains("extensionProviders:"));
+    assert!(!content(&files, "mesh-config.fragment.yaml").contains("envoyExtAuthzGrpc:"));
+    assert!(!content(&files, "authorization-policy.yaml").contains("CUSTOM"));
     assert!(!content(&files, "envoy-filter.yaml").contains("ext_proc.v3"));
     let kustomization = content(&files, "kustomization.yaml");
     assert!(kustomization.contains("  - plugin.yaml\n"));
@@ -392,8 +467,8 @@ fn output_is_the_same_every_time_and_marked() {
         assert_eq!(count("app.kubernetes.io/part-of: postern\n"), resources, "{}", file.name);
     }
     let strict = content(&files, "peer-authentication.yaml");
-    assert_eq!(strict.matches("mode: STRICT").count(), 2);
-    assert!(strict.contains("namespace: postern-system\n") && strict.contains("namespace: shop\n"));
+    assert_eq!(strict.matches("mode: STRICT").count(), 1);
+    assert!(strict.contains("namespace: shop\n"), "the suite's own namespace has its own policies");
 }
 
 #[test]
@@ -422,17 +497,40 @@ fn what_cannot_be_expressed_is_an_error_with_a_name() {
 fn senseless_options_are_refused() {
     let base = || options(30);
     let text = str::to_owned;
+    let other = BTreeMap::from([(text("a.test"), text("secret"))]);
     for (expected, options) in [
         ("namespace", IstioOptions { namespace: text("A b"), ..base() }),
         ("workload_namespaces", IstioOptions { workload_namespaces: vec![text("")], ..base() }),
         (
-            "namespace, workload_namespaces",
+            "workload_namespaces",
             IstioOptions { workload_namespaces: vec![text("istio-system")], ..base() },
         ),
+        ("namespace", IstioOptions { namespace: text("istio-system"), ..base() }),
+        ("gateway_namespace", IstioOptions { gateway_namespace: Some(text("a/b")), ..base() }),
+        ("gateway_name", IstioOptions { gateway_name: text("a.b"), ..base() }),
+        ("data_plane_from", IstioOptions { data_plane_from: Some(31), ..base() }),
         ("server_host", IstioOptions { server_host: Some(text("10.0.0.1")), ..base() }),
         ("grpc_port, public_port", IstioOptions { grpc_port: 0, ..base() }),
-        ("workload", IstioOptions { workload: text(""), ..base() }),
-        ("gateway_selector", IstioOptions { gateway_selector: BTreeMap::new(), ..base() }),
+        ("workload", IstioOptions { workload: Some(text("")), ..base() }),
+        ("gateway_selector", IstioOptions { gateway_selector: Some(BTreeMap::new()), ..base() }),
+        ("host_tls_secrets", IstioOptions { host_tls_secrets: other.clone(), ..base() }),
+        (
+            "host_tls_secrets",
+            IstioOptions {
+                host_tls_secrets: other,
+                hosts: vec![text("a.test")],
+                gateway_tls_secret: None,
+                ..base()
+            },
+        ),
+        (
+            "wasm_pull_secret",
+            IstioOptions {
+                wasm_url: text("file:///a.wasm"),
+                wasm_pull_secret: Some(text("pull")),
+                ..base()
+            },
+        ),
         ("gateway_tls_secret", IstioOptions { gateway_tls_secret: Some(text("")), ..base() }),
         ("hosts", IstioOptions { hosts: Vec::new(), ..base() }),
         ("hosts", IstioOptions { hosts: vec![text("a.test:80")], ..base() }),

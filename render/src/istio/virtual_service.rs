@@ -1,62 +1,40 @@
-//! The Gateway, and a VirtualService for each of the document's hosts.
+//! A VirtualService for each of the document's hosts.
 
-use postern_document::{Document, HeaderRules, Route};
+use postern_document::{CanaryPick, Fault, HeaderRules, Route};
 use serde_json::{Map, Value, json};
 
 use super::destinations::Destinations;
 use super::hosts::ServedHost;
 use super::resource::{self, set};
-use super::{IstioOptions, RenderError};
+use super::{RenderError, Rendering, gateway};
 use crate::envoy::duration;
 use crate::routing::{PathMatch, path_match};
+use crate::traffic::{Repeats, header_value, percent};
 
 /// The name of the last route, which answers what no route of the document is for.
 pub(super) const NO_ROUTE: &str = "postern-no-route";
 
-/// The Gateway's name.
-const GATEWAY: &str = "postern";
-
 pub(super) fn resources(
-    document: &Document,
-    options: &IstioOptions,
+    rendering: &Rendering<'_>,
     hosts: &[ServedHost<'_>],
     destinations: &Destinations,
 ) -> Result<Vec<Value>, RenderError> {
-    let mut resources = vec![gateway(document, options)];
+    let mut resources = vec![gateway::resource(rendering)];
     for host in hosts {
-        resources.push(virtual_service(document, options, host, destinations)?);
+        resources.push(virtual_service(rendering, host, destinations)?);
     }
     Ok(resources)
 }
 
-fn gateway(document: &Document, options: &IstioOptions) -> Value {
-    // `./`: only VirtualServices of this namespace may bind, so that nobody can put a route
-    // beside the document's.
-    let hosts: Vec<String> = options.hosts.iter().map(|host| format!("./{host}")).collect();
-    let number = options.gateway_port();
-    let server = match &options.gateway_tls_secret {
-        Some(secret) => json!({
-            "port": {"number": number, "name": "https", "protocol": "HTTPS"},
-            "hosts": hosts,
-            "tls": {"mode": "SIMPLE", "credentialName": secret, "minProtocolVersion": "TLSV1_2"},
-        }),
-        None => json!({
-            "port": {"number": number, "name": "http", "protocol": "HTTP"},
-            "hosts": hosts,
-        }),
-    };
-    let spec = json!({"selector": options.gateway_selector, "servers": [server]});
-    resource::manifest(document, &resource::GATEWAY, &options.gateway_namespace, GATEWAY, spec)
-}
-
 fn virtual_service(
-    document: &Document,
-    options: &IstioOptions,
+    rendering: &Rendering<'_>,
     host: &ServedHost<'_>,
     destinations: &Destinations,
 ) -> Result<Value, RenderError> {
-    let routes = host.routes.iter().map(|route| http_route(route, destinations));
-    let mut routes = routes.collect::<Result<Vec<Value>, _>>()?;
+    let mut routes = Vec::new();
+    for route in &host.routes {
+        routes.extend(http_routes(route, destinations)?);
+    }
     if !host.takes_everything {
         routes.push(json!({
             "name": NO_ROUTE,
@@ -64,26 +42,53 @@ fn virtual_service(
             "directResponse": {"status": 404},
         }));
     }
-    let namespace = &options.gateway_namespace;
+    let namespace = &rendering.gateway.namespace;
     let mut spec = json!({
         "hosts": host.domains,
-        "gateways": [format!("{namespace}/{GATEWAY}")],
+        "gateways": [format!("{namespace}/{}", rendering.options.gateway_name)],
         "exportTo": ["."],
     });
     set(&mut spec, "http", Value::Array(routes));
     let name = host.resource_name();
-    Ok(resource::manifest(document, &resource::VIRTUAL_SERVICE, namespace, &name, spec))
+    let kind = &resource::VIRTUAL_SERVICE;
+    Ok(resource::manifest(rendering.document, kind, namespace, &name, spec))
 }
 
-fn http_route(route: &Route, destinations: &Destinations) -> Result<Value, RenderError> {
-    let destination = destinations.of_route(route)?.to_value();
+/// A route, with those of its requests in front that a header sends to one version. All have the
+/// route's name: to logs and to patches they are one route.
+fn http_routes(route: &Route, destinations: &Destinations) -> Result<Vec<Value>, RenderError> {
+    let mut rendered = Vec::with_capacity(route.canary.len() + 1);
+    for pick in &route.canary {
+        let destination = destinations.of_version(route, &pick.version)?.to_value();
+        let matched = http_match(route, Some(pick));
+        rendered.push(http_route(route, matched, vec![json!({"destination": destination})]));
+    }
+    let own = destinations_of(route, destinations)?;
+    rendered.push(http_route(route, http_match(route, None), own));
+    Ok(rendered)
+}
+
+/// Where a route's requests go, in which shares. What gets none is written all the same: a change
+/// of shares then changes numbers alone.
+fn destinations_of(route: &Route, destinations: &Destinations) -> Result<Vec<Value>, RenderError> {
+    if route.split.is_empty() {
+        return Ok(vec![json!({"destination": destinations.of_route(route)?.to_value()})]);
+    }
+    let weighted = route.split.iter().map(|(version, weight)| {
+        let destination = destinations.of_version(route, version)?.to_value();
+        Ok(json!({"destination": destination, "weight": weight}))
+    });
+    weighted.collect()
+}
+
+fn http_route(route: &Route, matched: Value, destinations: Vec<Value>) -> Value {
     let mut rendered = json!({
         "name": route.name,
-        "match": [http_match(route)],
-        "route": [{"destination": destination}],
         "timeout": duration(route.timeout_ms),
         "retries": retries(route),
     });
+    set(&mut rendered, "match", Value::Array(vec![matched]));
+    set(&mut rendered, "route", Value::Array(destinations));
     let directions =
         [("request", &route.transform.request), ("response", &route.transform.response)];
     let mut headers = json!({});
@@ -95,12 +100,15 @@ fn http_route(route: &Route, destinations: &Destinations) -> Result<Value, Rende
     if headers.as_object().is_some_and(|headers| !headers.is_empty()) {
         set(&mut rendered, "headers", headers);
     }
-    Ok(rendered)
+    if let Some(fault) = &route.fault {
+        set(&mut rendered, "fault", self::fault(fault));
+    }
+    rendered
 }
 
 /// The three forms of a path mean in a VirtualService what they mean in Envoy: this path,
 /// everything that begins so, and RE2 over the whole path without its query.
-fn http_match(route: &Route) -> Value {
+fn http_match(route: &Route, pick: Option<&CanaryPick>) -> Value {
     let uri = match path_match(&route.path) {
         PathMatch::Exact(path) => json!({"exact": path}),
         PathMatch::Prefix(prefix) => json!({"prefix": prefix}),
@@ -112,33 +120,66 @@ fn http_match(route: &Route) -> Value {
         [method] => set(&mut matched, "method", json!({"exact": method})),
         methods => set(&mut matched, "method", json!({"regex": methods.join("|")})),
     }
+    if let Some(pick) = pick {
+        let mut headers = json!({});
+        set(&mut headers, &pick.header, header_value(pick));
+        set(&mut matched, "headers", headers);
+    }
     matched
 }
 
 /// Always written, because Istio's default tries twice again, on 503 too: that would repeat work.
 /// The document counts attempts, Istio what follows the first.
 fn retries(route: &Route) -> Value {
-    match route.service.as_ref().map(|service| &service.retries) {
-        Some(retries) if retries.attempts > 1 => {
-            json!({"attempts": retries.attempts - 1, "retryOn": retries.on.join(",")})
-        }
-        _ => json!({"attempts": 0}),
+    let Some(repeats) = Repeats::of(&route.retries) else { return json!({"attempts": 0}) };
+    let mut retries = json!({"attempts": repeats.times, "retryOn": repeats.on});
+    if let Some(per_try_timeout_ms) = repeats.per_try_timeout_ms {
+        set(&mut retries, "perTryTimeout", duration(per_try_timeout_ms));
     }
+    if let Some(backoff_ms) = repeats.backoff_ms {
+        set(&mut retries, "backoff", duration(backoff_ms));
+    }
+    retries
 }
 
-/// Fixed values; what depends on the request is `ext_proc`'s.
-fn header_operations(rules: &HeaderRules) -> Option<Value> {
+/// Before the router: a delay is no part of the route's timeout, and nothing of it is tried again.
+fn fault(fault: &Fault) -> Value {
+    let mut rendered = json!({});
+    if let Some(delay) = &fault.delay {
+        let delay = json!({
+            "percentage": {"value": percent(delay.parts_per_million)},
+            "fixedDelay": duration(delay.time_ms),
+        });
+        set(&mut rendered, "delay", delay);
+    }
+    if let Some(abort) = &fault.abort {
+        let abort = json!({
+            "percentage": {"value": percent(abort.parts_per_million)},
+            "httpStatus": abort.status,
+        });
+        set(&mut rendered, "abort", abort);
+    }
+    rendered
+}
+
+/// Headers of one direction that need nobody's word: what is set, and what is removed. What
+/// depends on the request is `ext_proc`'s.
+pub(super) fn fixed_headers(rules: &HeaderRules) -> (Vec<(String, String)>, &[String]) {
     let fixed = rules.set.iter().filter(|(_, value)| value.is_fixed());
-    let fixed: Map<String, Value> = fixed
-        // A percent sign begins one of Envoy's own placeholders.
-        .map(|(name, value)| (name.clone(), json!(value.render(|_| None).replace('%', "%%"))))
-        .collect();
+    (fixed.map(|(name, value)| (name.clone(), value.render(|_| None))).collect(), &rules.remove)
+}
+
+fn header_operations(rules: &HeaderRules) -> Option<Value> {
+    let (fixed, removed) = fixed_headers(rules);
+    // A percent sign begins one of Envoy's own placeholders.
+    let fixed = fixed.into_iter().map(|(name, value)| (name, json!(value.replace('%', "%%"))));
+    let fixed: Map<String, Value> = fixed.collect();
     let mut operations = json!({});
     if !fixed.is_empty() {
         set(&mut operations, "set", Value::Object(fixed));
     }
-    if !rules.remove.is_empty() {
-        set(&mut operations, "remove", json!(rules.remove));
+    if !removed.is_empty() {
+        set(&mut operations, "remove", json!(removed));
     }
     operations.as_object().is_some_and(|operations| !operations.is_empty()).then_some(operations)
 }

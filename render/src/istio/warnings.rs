@@ -1,8 +1,9 @@
 //! What can be rendered, and is hardly what somebody wants of a mesh.
 
-use postern_document::{CertificateSource, Document, TokenPlace};
+use postern_document::{CertificateSource, Document, HeaderRules, Route, TokenPlace};
+use postern_request::headers;
 
-use super::IstioOptions;
+use super::{Context, IstioOptions, Rendering, RequestAuth, callers, request_authentication};
 use crate::places::is_loopback;
 
 /// What to look at before the manifests are applied, one text each; none where there is nothing.
@@ -16,7 +17,10 @@ pub fn warnings(document: &Document, options: &IstioOptions) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let local = document.services.iter().filter(|service| is_loopback(&service.host));
+    let local = document
+        .services
+        .iter()
+        .filter(|service| service.upstreams().iter().any(|upstream| is_loopback(&upstream.host)));
     let local: Vec<String> = local.map(|service| format!("`{}`", service.name)).collect();
     if !local.is_empty() {
         warnings.push(format!(
@@ -40,13 +44,93 @@ pub fn warnings(document: &Document, options: &IstioOptions) -> Vec<String> {
     let queries: Vec<String> = queries.collect();
     if !queries.is_empty() {
         warnings.push(format!(
-            "tokens may stand in the query, in {}: the mesh's own access log and traces show a \
-             request's path with its query where it is refused before the filter; have them leave \
-             the query out",
+            "tokens may stand in the query, in {}: traces show a request's path with its query \
+             where it is refused before the filter; have them leave the query out",
             queries.join(", ")
         ));
     }
+    warnings.extend(document.routes.iter().filter_map(|route| of_route(route)));
+    // What cannot be rendered has an error of its own.
+    if let Ok(rendering) = Rendering::of(document, options) {
+        of_places(&rendering, &mut warnings);
+    }
     warnings
+}
+
+/// What a route says, and does not mean in a mesh.
+fn of_route(route: &Route) -> Option<String> {
+    let name = &route.name;
+    let delay = route.fault.and_then(|fault| fault.delay);
+    if let Some(delay) = delay.filter(|delay| delay.time_ms >= route.timeout_ms) {
+        return Some(format!(
+            "route `{name}` delays requests for {} ms beside its timeout of {} ms: a delay is no \
+             part of the timeout, and such requests take as long as both",
+            delay.time_ms, route.timeout_ms
+        ));
+    }
+    let outside =
+        route.canary.iter().find(|pick| !pick.header.starts_with(headers::IDENTITY_PREFIX));
+    if let Some(pick) = outside {
+        return Some(format!(
+            "route `{name}` goes by `{}` to choose a version: any caller may write it; only \
+             headers of the bundle, x-postern-*, say who calls",
+            pick.header
+        ));
+    }
+    None
+}
+
+fn of_places(rendering: &Rendering<'_>, warnings: &mut Vec<String>) {
+    let options = rendering.options;
+    for placed in rendering.guards().filter(|placed| placed.context == Context::SidecarInbound) {
+        let workload = &placed.workload;
+        for route in &placed.routes {
+            let edge = format!("spiffe://{}", rendering.gateway.principal);
+            if !route.peers.is_empty() && !route.peers.iter().any(|peer| peer.matches(&edge)) {
+                warnings.push(format!(
+                    "route `{}` at `{workload}` does not list the gateway ({edge}) among its \
+                     peers: nobody from outside can call it",
+                    route.name
+                ));
+            }
+            let rules = [&route.transform.request, &route.transform.response];
+            if rules.iter().any(|rules| says_something_fixed(rules)) {
+                warnings.push(format!(
+                    "route `{}` at `{workload}` sets or removes headers: of these, fixed ones are \
+                     the gateway's, and calls inside the mesh do without",
+                    route.name
+                ));
+            }
+            if !route.hosts.is_empty() {
+                warnings.push(format!(
+                    "route `{}` at `{workload}` is for hosts of the outside: callers inside the \
+                     mesh send the service's own name, and find no route",
+                    route.name
+                ));
+            }
+        }
+        if options.request_authentication == RequestAuth::Workloads
+            && request_authentication::takes_tokens_alone(placed)
+        {
+            warnings.push(format!(
+                "Istio verifies tokens at `{workload}` too: it refuses those of a key that is \
+                 younger than twenty minutes, and on optional routes those that it does not know"
+            ));
+        }
+    }
+    if options.default_deny {
+        for namespace in callers::closed(rendering) {
+            warnings.push(format!(
+                "`postern-default-deny` speaks for all workloads of the namespace `{namespace}`, \
+                 also for those that the document does not name; --no-default-deny leaves it out"
+            ));
+        }
+    }
+}
+
+/// Whether there is a rule that needs nobody's word.
+fn says_something_fixed(rules: &HeaderRules) -> bool {
+    !rules.remove.is_empty() || rules.set.iter().any(|(_, value)| value.is_fixed())
 }
 
 /// How safe, or how useful, it is to look for the caller's certificate where the document says.
@@ -58,9 +142,8 @@ fn certificate(document: &Document) -> Option<&'static str> {
              holds any certificate: let only what ends TLS in front of it reach it"
         }
         CertificateSource::Connection => {
-            "the rendered Gateway asks callers for no certificate \
-             (`bound.certificate: connection`), so tokens bound to one are refused: give its \
-             server the TLS mode OPTIONAL_MUTUAL and its Secret the callers' authority"
+            "the gateway asks callers for a certificate (`bound.certificate: connection`): put \
+             their authority into its Secret as `ca.crt`, or tokens bound to one are refused"
         }
     })
 }

@@ -1,6 +1,11 @@
 //! Routes: each for itself, then against each other.
 
+#[cfg(feature = "messages")]
+mod guarded;
 mod limits;
+mod peers;
+#[cfg(feature = "messages")]
+mod traffic;
 
 use std::sync::Arc;
 
@@ -14,8 +19,10 @@ use crate::host::HostPattern;
 use crate::model::{
     Auth, BoundTokens, Enforce, JwtIssuer, Limit, LimitMode, OWN_SERVICE, Route, Service, Transform,
 };
+#[cfg(feature = "messages")]
+use crate::model::{Mesh, TokenPlace, Workload};
 use crate::problem::{Position, Problems, told};
-use crate::raw::{RawAuth, RawAuthRules, RawCredential, RawDocument, RawRoute, Text};
+use crate::raw::{RawAuth, RawAuthRules, RawCredential, RawDocument, RawRoute, RawService, Text};
 use crate::template::PathTemplate;
 
 /// What routes refer to.
@@ -28,6 +35,15 @@ pub(super) struct Context<'a> {
     pub(super) limits: &'a [Arc<Limit>],
     pub(super) transforms: &'a [(String, Transform)],
     pub(super) raw: &'a RawDocument,
+    #[cfg(feature = "messages")]
+    pub(super) token_places: &'a [TokenPlace],
+    #[cfg(feature = "messages")]
+    pub(super) workloads: &'a [Arc<Workload>],
+    #[cfg(feature = "messages")]
+    pub(super) mesh: &'a Mesh,
+    /// Whether this is the whole document; else it is what filters get of it.
+    #[cfg(feature = "messages")]
+    pub(super) is_whole: bool,
 }
 
 pub(super) fn check(context: &Context<'_>, problems: &mut Problems) -> Vec<Arc<Route>> {
@@ -115,6 +131,7 @@ fn check_route(
     });
     let (hosts, methods, is_clear) = check_match(raw, path, problems);
     let service = check_service(context, raw, path, problems);
+    let peers = peers::check(context, raw, path, problems);
     let auth = check_auth(context, &raw.auth, path, problems);
     let enforce = raw.enforce.as_ref().map_or(Enforce::FULL, |text| {
         Enforce::parse(text).unwrap_or_else(|| {
@@ -136,21 +153,40 @@ fn check_route(
         counted.push(applied);
     }
     let default_timeout = service.as_ref().map_or(30_000, |service| service.timeout_ms);
+    let timeout_ms = raw.timeout.as_ref().map_or(default_timeout, |timeout| timeout.millis);
+    #[cfg(feature = "messages")]
+    let traffic = {
+        let about = traffic::About { service: service.as_deref(), auth: &auth, timeout_ms };
+        traffic::check(context, raw, about, path, problems)
+    };
     let route = Route {
         name: raw.name.value.clone(),
         hosts,
         path: template?,
         methods,
         service,
+        peers,
         auth,
         local_limits,
         exact_limits,
         leased_limits,
         transform,
         enforce,
-        timeout_ms: raw.timeout.as_ref().map_or(default_timeout, |timeout| timeout.millis),
+        timeout_ms,
+        #[cfg(feature = "messages")]
+        retries: traffic.retries,
+        #[cfg(feature = "messages")]
+        split: traffic.split,
+        #[cfg(feature = "messages")]
+        canary: traffic.canary,
+        #[cfg(feature = "messages")]
+        fault: traffic.fault,
+        #[cfg(feature = "messages")]
+        descriptors: traffic.descriptors,
         asks_ext_authz: raw.ext_authz.unwrap_or(false),
     };
+    #[cfg(feature = "messages")]
+    guarded::check(context, raw, &route, path, problems);
     Some(Checked { at: raw.at, route: Arc::new(route), is_clear })
 }
 
@@ -200,6 +236,7 @@ fn check_service(
 ) -> Option<Arc<Service>> {
     let name = raw.service.as_str();
     if name == OWN_SERVICE {
+        check_repeats(raw, None, path, problems);
         return None;
     }
     let Some(raw_service) = context.raw.services.get(name) else {
@@ -209,18 +246,34 @@ fn check_service(
         }
         return None;
     };
+    check_repeats(raw, Some(raw_service), path, problems);
+    context.services.iter().find(|service| service.name == name).cloned()
+}
+
+/// Whether what counts for the route, its own retries or its service's, could do something twice.
+fn check_repeats(
+    raw: &RawRoute,
+    service: Option<&RawService>,
+    path: &str,
+    problems: &mut Problems,
+) {
+    let own = raw.retries.get();
+    let of_service = service.and_then(|service| service.retries.as_ref());
+    let Some(retries) = own.or(of_service) else { return };
     let repeats = |method: &str| matches!(method, "POST" | "PATCH");
     let methods = &raw.matches.methods;
-    if may_repeat_work(raw_service)
-        && (methods.is_empty() || methods.iter().any(|method| repeats(method)))
-    {
-        problems.report_as(
-            raw.service.at,
-            &told!("{path}.service"),
-            told!("the retries of `{name}` could repeat a POST or PATCH of this route; retry on connect-failure and refused-stream only, or list idempotent methods"),
-        );
+    let is_safe = !methods.is_empty() && !methods.iter().any(|method| repeats(method));
+    if is_safe || !may_repeat_work(retries) {
+        return;
     }
-    context.services.iter().find(|service| service.name == name).cloned()
+    let rest = "could repeat a POST or PATCH of this route; retry on connect-failure and \
+                refused-stream only, or list idempotent methods";
+    if own.is_some() {
+        problems.report_as(retries.at, &told!("{path}.retries"), told!("these {rest}"));
+    } else {
+        let message = told!("the retries of `{}` {rest}", raw.service.value);
+        problems.report_as(raw.service.at, &told!("{path}.service"), message);
+    }
 }
 
 fn check_auth(context: &Context<'_>, raw: &RawAuth, path: &str, problems: &mut Problems) -> Auth {

@@ -4,12 +4,29 @@ use std::sync::Arc;
 
 use postern_circuit::Settings;
 
-use crate::decode::Named;
+#[cfg(feature = "messages")]
+use super::traffic;
 use crate::model::{OWN_SERVICE, Retries, Service};
+#[cfg(feature = "messages")]
+use crate::model::{TokenPlace, Workload};
 use crate::problem::{Problems, told};
-use crate::raw::{Positive, RawCircuit, RawRetries, RawRetryOn, RawService};
+use crate::raw::{
+    Positive, RawCircuit, RawDocument, RawEndpoint, RawRetries, RawRetryOn, RawService,
+};
 
-pub(super) fn check(raw: &Named<RawService>, problems: &mut Problems) -> Vec<Arc<Service>> {
+const DEFAULT_TIMEOUT_MS: u64 = 30_000;
+
+/// What services refer to.
+pub(super) struct Context<'a> {
+    pub(super) raw: &'a RawDocument,
+    #[cfg(feature = "messages")]
+    pub(super) token_places: &'a [TokenPlace],
+    #[cfg(feature = "messages")]
+    pub(super) workloads: &'a [Arc<Workload>],
+}
+
+pub(super) fn check(context: &Context<'_>, problems: &mut Problems) -> Vec<Arc<Service>> {
+    let raw = &context.raw.services;
     let mut services = Vec::with_capacity(raw.0.len());
     for (name, at, service) in &raw.0 {
         let path = told!("services.{name}");
@@ -17,38 +34,99 @@ pub(super) fn check(raw: &Named<RawService>, problems: &mut Problems) -> Vec<Arc
             problems.report_as(*at, &path, "this name stands for the suite itself");
             continue;
         }
-        let address = read_upstream(&service.upstream);
-        if address.is_none() {
-            problems.report_as(
-                service.upstream.at,
-                &told!("{path}.upstream"),
-                "expected HOST:PORT, for example payments.internal:8080",
-            );
-        }
-        let bounded = |field: &Option<Positive>, name: &str, default, problems: &mut Problems| {
-            bounded(field.as_ref(), &told!("{path}.{name}"), default, problems)
-        };
-        let max_connections = bounded(&service.max_connections, "max_connections", 50, problems);
-        let max_pending = bounded(&service.max_pending, "max_pending", 100, problems);
-        let retries = retries(service.retries.as_ref(), &path, problems);
-        let circuit = service.circuit.as_ref().map(|raw| circuit(raw, &path, problems));
-        let Some((host, port)) = address else {
-            continue;
-        };
-        services.push(Arc::new(Service {
-            name: name.clone(),
-            host,
-            port,
-            tls: service.tls.unwrap_or(false),
-            http2: service.http2.unwrap_or(false),
-            timeout_ms: service.timeout.as_ref().map_or(30_000, |t| t.millis),
-            max_connections,
-            max_pending,
-            retries,
-            circuit,
-        }));
+        services.extend(check_service(context, name, service, &path, problems).map(Arc::new));
     }
     services
+}
+
+#[cfg_attr(
+    not(feature = "messages"),
+    expect(unused_variables, reason = "what filters read of a service refers to nothing")
+)]
+fn check_service(
+    context: &Context<'_>,
+    name: &str,
+    raw: &RawService,
+    path: &str,
+    problems: &mut Problems,
+) -> Option<Service> {
+    let address = check_address(raw, path, problems);
+    let bounded = |field: &Option<Positive>, name: &str, default, problems: &mut Problems| {
+        bounded(field.as_ref(), &told!("{path}.{name}"), default, problems)
+    };
+    let max_connections = bounded(&raw.max_connections, "max_connections", 50, problems);
+    let max_pending = bounded(&raw.max_pending, "max_pending", 100, problems);
+    let timeout_ms = raw.timeout.as_ref().map_or(DEFAULT_TIMEOUT_MS, |timeout| timeout.millis);
+    // Both mean that the upstream has done nothing yet, so any method may be sent again.
+    let default =
+        || Retries { attempts: 3, on: vec!["connect-failure", "refused-stream"], ..Retries::NEVER };
+    let retries = raw.retries.as_ref();
+    let retries =
+        retries.map_or_else(default, |raw| check_retries(raw, timeout_ms, path, problems));
+    let circuit = raw.circuit.as_ref().map(|raw| circuit(raw, path, problems));
+    #[cfg(feature = "messages")]
+    let traffic = {
+        let bounds = traffic::Bounds { timeout_ms, max_connections };
+        traffic::of_service(context, raw, bounds, path, problems)
+    };
+    let (host, port) = address?;
+    let service = Service {
+        name: name.to_owned(),
+        host,
+        port,
+        tls: raw.tls.unwrap_or(false),
+        http2: raw.http2.unwrap_or(false),
+        timeout_ms,
+        max_connections,
+        max_pending,
+        retries,
+        circuit,
+        #[cfg(feature = "messages")]
+        endpoints: traffic.endpoints,
+        #[cfg(feature = "messages")]
+        versions: traffic.versions,
+        #[cfg(feature = "messages")]
+        hash: traffic.hash,
+        #[cfg(feature = "messages")]
+        outlier_detection: traffic.outlier_detection,
+        #[cfg(feature = "messages")]
+        pool: traffic.pool,
+        #[cfg(feature = "messages")]
+        workload: traffic.workload,
+        #[cfg(feature = "messages")]
+        guard: traffic.guard,
+    };
+    #[cfg(feature = "messages")]
+    traffic::check_ports(&service, raw, problems);
+    Some(service)
+}
+
+/// Host and port: its own, or its first endpoint's.
+fn check_address(raw: &RawService, path: &str, problems: &mut Problems) -> Option<(String, u16)> {
+    match (&raw.upstream, raw.endpoints.get()) {
+        (Some(upstream), None) => {
+            let address = read_upstream(upstream);
+            if address.is_none() {
+                let message = "expected HOST:PORT, for example payments.internal:8080";
+                problems.report_as(upstream.at, &told!("{path}.upstream"), message);
+            }
+            address
+        }
+        // What is wrong with them is their own check's to say.
+        (None, Some(endpoints)) => endpoints.first().and_then(address_of),
+        (upstream, _) => {
+            let is_told = |field: &str| problems.any_below(&told!("{path}.{field}"));
+            if upstream.is_some() || !(is_told("upstream") || is_told("endpoints")) {
+                let message = "say where it is, by either `upstream` or `endpoints`";
+                problems.report_as(raw.at, path, message);
+            }
+            None
+        }
+    }
+}
+
+fn address_of(endpoint: &RawEndpoint) -> Option<(String, u16)> {
+    Some((endpoint.address.value.clone(), u16::try_from(endpoint.port.value).ok()?))
 }
 
 fn bounded(field: Option<&Positive>, path: &str, default: u32, problems: &mut Problems) -> u32 {
@@ -62,11 +140,13 @@ fn bounded(field: Option<&Positive>, path: &str, default: u32, problems: &mut Pr
     }
 }
 
-fn retries(raw: Option<&RawRetries>, path: &str, problems: &mut Problems) -> Retries {
-    let Some(raw) = raw else {
-        // Both mean that the upstream has done nothing yet, so any method may be sent again.
-        return Retries { attempts: 3, on: vec!["connect-failure", "refused-stream"] };
-    };
+/// The retries of a service or route, whose place is `path`.
+pub(super) fn check_retries(
+    raw: &RawRetries,
+    timeout_ms: u64,
+    path: &str,
+    problems: &mut Problems,
+) -> Retries {
     let attempts = u32::try_from(raw.attempts.value).unwrap_or(u32::MAX);
     if !(1..=10).contains(&attempts) {
         let path = told!("{path}.retries.attempts");
@@ -76,18 +156,35 @@ fn retries(raw: Option<&RawRetries>, path: &str, problems: &mut Problems) -> Ret
         let message = "say on what to try again, for example [connect-failure]";
         problems.report_as(raw.at, &told!("{path}.retries.on"), message);
     }
-    Retries { attempts, on: raw.on.iter().map(|on| on.as_str()).collect() }
+    let fields = [(&raw.per_try_timeout, "per_try_timeout"), (&raw.backoff, "backoff")];
+    for (field, name) in fields {
+        let Some(field) = field.get() else { continue };
+        let message = if attempts <= 1 {
+            "this means nothing where nothing is tried again"
+        } else if name == "backoff" && field.millis > 10_000 {
+            "expected 1ms to 10s"
+        } else if name == "per_try_timeout" && field.millis > timeout_ms {
+            "one attempt cannot take longer than `timeout` lets all of them take"
+        } else {
+            continue;
+        };
+        problems.report_as(field.at, &told!("{path}.retries.{name}"), message);
+    }
+    Retries {
+        attempts,
+        on: raw.on.iter().map(|on| on.as_str()).collect(),
+        per_try_timeout_ms: raw.per_try_timeout.get().map(|timeout| timeout.millis),
+        backoff_ms: raw.backoff.get().map(|backoff| backoff.millis),
+    }
 }
 
-/// Whether the retries may send something again that the upstream has already worked on.
-pub(super) fn may_repeat_work(raw: &RawService) -> bool {
-    raw.retries.as_ref().is_some_and(|retries| {
-        retries.attempts.value > 1
-            && retries
-                .on
-                .iter()
-                .any(|on| !matches!(on, RawRetryOn::ConnectFailure | RawRetryOn::RefusedStream))
-    })
+/// Whether retries may send something again that the upstream has already worked on.
+pub(super) fn may_repeat_work(retries: &RawRetries) -> bool {
+    retries.attempts.value > 1
+        && retries
+            .on
+            .iter()
+            .any(|on| !matches!(on, RawRetryOn::ConnectFailure | RawRetryOn::RefusedStream))
 }
 
 fn circuit(raw: &RawCircuit, path: &str, problems: &mut Problems) -> Settings {

@@ -3,7 +3,10 @@ use crate::{Document, Problem, from_json, json_schema};
 mod feed;
 mod leases;
 mod limits;
+mod split;
 mod tokens;
+mod traffic;
+mod workloads;
 
 const OPEN: &str =
     r#"{"name": "r", "match": {"path": "/r"}, "service": "postern", "auth": "none"}"#;

@@ -126,6 +126,10 @@ impl Decode for RateText {
         Some(self.0.to_value())
     }
 
+    fn place(&self, _: &[&str]) -> Option<Position> {
+        Some(self.0.at)
+    }
+
     fn schema() -> Value {
         schema::any_of(vec![rate_schema(), unlimited_schema()])
     }
@@ -139,6 +143,10 @@ impl Decode for AtOnce {
 
     fn encode(&self) -> Option<Value> {
         Some(self.0.to_value())
+    }
+
+    fn place(&self, _: &[&str]) -> Option<Position> {
+        Some(self.0.at)
     }
 
     fn schema() -> Value {
@@ -155,6 +163,10 @@ impl Decode for Allowed {
 
     fn encode(&self) -> Option<Value> {
         Some(self.to_value())
+    }
+
+    fn place(&self, _: &[&str]) -> Option<Position> {
+        Some(self.at)
     }
 
     fn schema() -> Value {

@@ -78,6 +78,14 @@ impl Decode for Text {
         Some(Value::String(self.value.clone()))
     }
 
+    fn place(&self, _: &[&str]) -> Option<Position> {
+        Some(self.at)
+    }
+
+    fn goes_by(&self, name: &str) -> bool {
+        self.value == name
+    }
+
     fn schema() -> Value {
         schema::of_type("string")
     }
@@ -99,6 +107,10 @@ impl Decode for Whole {
         Some(i64::try_from(self.value).map_or(Value::Null, Value::Integer))
     }
 
+    fn place(&self, _: &[&str]) -> Option<Position> {
+        Some(self.at)
+    }
+
     fn schema() -> Value {
         schema::whole_number(0)
     }
@@ -115,6 +127,10 @@ impl Decode for Positive {
 
     fn encode(&self) -> Option<Value> {
         Whole { value: self.value, at: self.at }.encode()
+    }
+
+    fn place(&self, _: &[&str]) -> Option<Position> {
+        Some(self.at)
     }
 
     fn schema() -> Value {
@@ -160,6 +176,10 @@ impl Decode for Duration {
         Some(Value::String(format!("{}ms", self.millis)))
     }
 
+    fn place(&self, _: &[&str]) -> Option<Position> {
+        Some(self.at)
+    }
+
     fn schema() -> Value {
         schema::text_like("^[0-9]+(ms|s|m|h|d)$")
     }
@@ -179,6 +199,10 @@ impl Decode for Percent {
 
     fn encode(&self) -> Option<Value> {
         Some(Value::String(format!("{}%", self.value)))
+    }
+
+    fn place(&self, _: &[&str]) -> Option<Position> {
+        Some(self.at)
     }
 
     fn schema() -> Value {
@@ -207,6 +231,10 @@ impl<T: Decode> Decode for Option<T> {
 
     fn encode(&self) -> Option<Value> {
         self.as_ref().and_then(Decode::encode_present)
+    }
+
+    fn place(&self, path: &[&str]) -> Option<Position> {
+        self.as_ref().and_then(|value| value.place(path))
     }
 
     fn schema() -> Value {
@@ -239,6 +267,15 @@ impl<T: Decode> Decode for Vec<T> {
 
     fn encode_present(&self) -> Option<Value> {
         Some(Value::Array(self.iter().filter_map(Decode::encode).collect()))
+    }
+
+    /// That of an item, by its place in the list or its name; of the first where none is asked for.
+    fn place(&self, path: &[&str]) -> Option<Position> {
+        let Some((name, rest)) = path.split_first() else {
+            return self.first().and_then(|item| item.place(path));
+        };
+        let at = name.parse().ok().or_else(|| self.iter().position(|item| item.goes_by(name)))?;
+        self.get::<usize>(at).and_then(|item| item.place(rest))
     }
 
     fn schema() -> Value {

@@ -93,6 +93,12 @@ impl<T: Decode> Decode for Named<T> {
         Some(Value::Object(members))
     }
 
+    fn place(&self, path: &[&str]) -> Option<Position> {
+        let (name, rest) = path.split_first()?;
+        let (_, at, value) = self.0.iter().find(|(known, ..)| known == name)?;
+        if rest.is_empty() { Some(*at) } else { value.place(rest).or(Some(*at)) }
+    }
+
     fn schema() -> Value {
         schema::map_of(T::schema())
     }
@@ -123,6 +129,12 @@ impl<T: Decode> Decode for Entries<T> {
             .iter()
             .filter_map(|(name, value)| Some((name.value.clone(), value.encode_present()?)));
         Some(Value::Object(members.collect()))
+    }
+
+    fn place(&self, path: &[&str]) -> Option<Position> {
+        let (name, rest) = path.split_first()?;
+        let (known, value) = self.0.iter().find(|(known, _)| known.value == *name)?;
+        if rest.is_empty() { Some(known.at) } else { value.place(rest).or(Some(known.at)) }
     }
 
     fn schema() -> Value {

@@ -86,6 +86,13 @@ impl Decode for RawAuth {
         }
     }
 
+    fn place(&self, path: &[&str]) -> Option<Position> {
+        match self {
+            Self::None => None,
+            Self::Rules(rules) => rules.place(path),
+        }
+    }
+
     fn schema() -> Value {
         schema::any_of(vec![schema::one_of_words(&["none"]), RawAuthRules::schema()])
     }

@@ -7,7 +7,7 @@ use crate::decode::{
     record,
 };
 use crate::node::{Kind, Node};
-use crate::problem::Problems;
+use crate::problem::{Position, Problems};
 use crate::schema;
 
 record! {
@@ -168,6 +168,14 @@ impl Decode for RawLimitUse {
         let Some(weight) = &self.weight else { return Some(name) };
         let weight = weight.encode()?;
         Some(Value::Object(vec![("limit".to_owned(), name), ("weight".to_owned(), weight)]))
+    }
+
+    fn place(&self, _: &[&str]) -> Option<Position> {
+        Some(self.name.at)
+    }
+
+    fn goes_by(&self, name: &str) -> bool {
+        self.name.value == name
     }
 
     fn schema() -> Value {

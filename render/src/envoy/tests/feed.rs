@@ -22,7 +22,7 @@ fn asking(members: &Value, jwt: &Value, jwks: &Value) -> Document {
     for (name, value) in members.as_object().unwrap() {
         text[name] = value.clone();
     }
-    postern_document::from_json(text.to_string().as_bytes()).unwrap()
+    load(&text)
 }
 
 fn fetched() -> Value {
@@ -60,7 +60,7 @@ fn the_feed_is_asked_where_the_document_needs_it() {
     assert_eq!(bundle(&calm)["feed"], Value::Null);
     assert!(cluster(&calm, "postern_feed").is_none());
 
-    let options = EnvoyOptions { workload: "shop".to_owned(), ..options() };
+    let options = EnvoyOptions { workload: Some("shop".to_owned()), ..options() };
     let config = read(&revoking(&json!({})), &options);
     assert_eq!(
         bundle(&config)["feed"],

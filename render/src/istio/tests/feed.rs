@@ -48,7 +48,7 @@ fn the_bundle_asks_the_suites_service() {
 #[test]
 fn a_gateway_that_the_server_would_refuse_is_refused_here() {
     let edge = options(30);
-    let shop = IstioOptions { workload: "shop".to_owned(), ..options(30) };
+    let shop = IstioOptions { workload: Some("shop".to_owned()), ..options(30) };
     let credential = format!(
         r#""peers": [{{"name": "e", "credential_sha256": "{HASH}", "workloads": ["edge"]}}]"#
     );
@@ -68,7 +68,7 @@ fn a_gateway_that_the_server_would_refuse_is_refused_here() {
         let peer = format!(
             "`peers: [{{spiffe: spiffe://cluster.local/ns/istio-system/sa/\
              istio-ingressgateway-service-account, workloads: [{}]}}]`",
-            options.workload
+            options.workload.as_deref().unwrap_or("edge")
         );
         assert!(error.contains("`forwarded_client_cert: local_proxy`"), "{error}");
         assert!(error.contains(&peer), "{error}");
@@ -88,7 +88,7 @@ fn keys_by_the_feed_need_no_place_in_the_mesh() {
         let configuration = configuration(&document, &options(29));
         assert_eq!(configuration.get("key_sources"), None, "{jwks}");
         assert_eq!(configuration["feed"]["wait_ms"], 10_000, "{jwks}");
-        let destinations = Destinations::of(&document, &options(29)).unwrap();
+        let destinations = made(&document, |rendering| Destinations::of(rendering).unwrap());
         let hosts: Vec<&String> = destinations.hosts.keys().collect();
         assert_eq!(hosts, ["a.b.svc.cluster.local"], "{jwks}");
     }
@@ -115,7 +115,7 @@ fn what_the_mesh_does_not_keep_to_itself_is_warned_of() {
     let pinned = IstioOptions { wasm_sha256: Some(HASH.to_owned()), ..options(30) };
     for (jwt, jwks, expected) in [
         ("", FETCHED, None),
-        (r#""bound": {"certificate": "connection"},"#, FETCHED, Some("OPTIONAL_MUTUAL")),
+        (r#""bound": {"certificate": "connection"},"#, FETCHED, Some("`ca.crt`")),
         (r#""bound": {"certificate": "forwarded"},"#, FETCHED, Some("x-forwarded-client-cert")),
         (r#""from": [{"query": "access_token"}],"#, FETCHED, Some("`access_token`")),
         ("", PLAIN, Some("clear text from `login.example.test:80`")),

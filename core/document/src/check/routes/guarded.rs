@@ -1,0 +1,90 @@
+//! What a route cannot ask for in the place where it is enforced. At the edge nobody shows a
+//! certificate of the mesh; beside a service, the connection and its address are the gateway's.
+
+use postern_limits::key::KeyPart;
+use postern_request::principal::Credential;
+
+use super::Context;
+use crate::host::{self, HostPattern};
+use crate::model::{CertificateSource, Guard, OWN_SERVICE, Route};
+use crate::problem::Problems;
+use crate::raw::RawRoute;
+
+pub(super) fn check(
+    context: &Context<'_>,
+    raw: &RawRoute,
+    route: &Route,
+    path: &str,
+    problems: &mut Problems,
+) {
+    let Some(workload) = route.guarded_by() else {
+        check_at_edge(context, raw, route, path, problems);
+        return;
+    };
+    let name = &workload.name;
+    for applied in &raw.limits {
+        let limit = context.limits.iter().find(|limit| limit.name == applied.name.value);
+        if limit.is_some_and(|limit| limit.key.contains(&KeyPart::Ip)) {
+            let message = format!(
+                "`{}` counts by ip, and `{name}`, which enforces this route, sees the gateway's \
+                 address alone: all callers would share one count",
+                applied.name.value
+            );
+            problems.report_as(applied.name.at, &format!("{path}.limits"), message);
+        }
+    }
+    if !route.auth.accepts(Credential::Jwt) {
+        return;
+    }
+    let path = format!("{path}.service");
+    if context.bound.certificate == Some(CertificateSource::Connection) {
+        let message = format!(
+            "`bound.certificate: connection` looks at the connection, and `{name}`, which \
+             enforces this route, sees the gateway's: let the edge guard this service"
+        );
+        problems.report_as(raw.service.at, &path, message);
+    }
+    if context.bound.dpop.is_some()
+        && route.needs_ext_authz()
+        && !is_named_as_outside(context, route)
+    {
+        let message = format!(
+            "a DPoP proof names the URL outside, and `{name}`, which enforces this route, may be \
+             asked by other names: list the host of the document's `issuer`, and no other, in \
+             `match.hosts`, or let the edge guard this service"
+        );
+        problems.report_as(raw.service.at, &path, message);
+    }
+}
+
+fn check_at_edge(
+    context: &Context<'_>,
+    raw: &RawRoute,
+    route: &Route,
+    path: &str,
+    problems: &mut Problems,
+) {
+    // Not where the service or its workload is what is wrong, nor in what is made for a workload.
+    let is_the_edges = match &route.service {
+        Some(service) => service.guard == Guard::Edge,
+        None => raw.service.value == OWN_SERVICE,
+    };
+    let Some(peers) = raw.peers.as_ref().filter(|_| is_the_edges && context.is_whole) else {
+        return;
+    };
+    let message = "no caller from outside has a certificate of the mesh, so none would pass: peers \
+                   are for services with `guard: workload`";
+    let at = peers.first().map_or(raw.at, |first| first.at);
+    problems.report_as(at, &format!("{path}.peers"), message);
+}
+
+/// Whether requests come by the host alone under which clients know the suite.
+fn is_named_as_outside(context: &Context<'_>, route: &Route) -> bool {
+    let issuer = context.raw.issuer.as_ref().map(|issuer| issuer.as_str());
+    let Some((_, rest)) = issuer.and_then(|issuer| issuer.split_once("://")) else {
+        return false;
+    };
+    let outside = host::normalize(rest.split('/').next().unwrap_or(rest));
+    let is_it = |host: &HostPattern| matches!(host, HostPattern::Exact(name) if *name == outside);
+    !route.hosts.is_empty() && route.hosts.iter().all(is_it)
+}

@@ -1,0 +1,78 @@
+//! Where a route's requests go, how often, and what is made to go wrong.
+
+mod descriptors;
+mod split;
+
+use std::sync::Arc;
+
+use super::super::services::check_retries;
+use super::super::traffic::milliseconds;
+use super::Context;
+use crate::model::{
+    Auth, CanaryPick, DescriptorEntry, Fault, FaultAbort, FaultDelay, Retries, Service, Version,
+};
+use crate::problem::Problems;
+use crate::raw::{RawFault, RawRoute};
+
+/// What is known of the route.
+#[derive(Clone, Copy)]
+pub(super) struct About<'a> {
+    pub(super) service: Option<&'a Service>,
+    pub(super) auth: &'a Auth,
+    pub(super) timeout_ms: u64,
+}
+
+/// What of a route only Envoy's configuration is made of.
+pub(super) struct OfRoute {
+    pub(super) retries: Retries,
+    pub(super) split: Vec<(Arc<Version>, u8)>,
+    pub(super) canary: Vec<CanaryPick>,
+    pub(super) fault: Option<Fault>,
+    pub(super) descriptors: Vec<Vec<DescriptorEntry>>,
+}
+
+pub(super) fn check(
+    context: &Context<'_>,
+    raw: &RawRoute,
+    about: About<'_>,
+    path: &str,
+    problems: &mut Problems,
+) -> OfRoute {
+    let of_service = about.service.map_or(Retries::NEVER, |service| service.retries.clone());
+    let own = raw.retries.get();
+    let retries = own.map(|own| check_retries(own, about.timeout_ms, path, problems));
+    let fault = raw.fault.get();
+    OfRoute {
+        retries: retries.unwrap_or(of_service),
+        split: split::check(raw, about.service, path, problems),
+        canary: split::check_canary(context, raw, about.service, path, problems),
+        fault: fault.map(|fault| check_fault(fault, &format!("{path}.fault"), problems)),
+        descriptors: descriptors::check(context, raw, about.auth, path, problems),
+    }
+}
+
+fn check_fault(raw: &RawFault, path: &str, problems: &mut Problems) -> Fault {
+    let is_told = problems.any_within("routes[", ".fault");
+    if raw.delay.is_none() && raw.abort.is_none() && !is_told {
+        let message = "say what goes wrong, `delay` or `abort`, or leave `fault` out";
+        problems.report_as(raw.at, path, message);
+    }
+    let delay = raw.delay.as_ref().map(|raw| {
+        let path = format!("{path}.delay.time");
+        let time_ms = milliseconds(Some(&raw.time), 1..=300_000, "1ms to 5m", &path, problems);
+        let parts_per_million = raw.share.parts_per_million;
+        FaultDelay { parts_per_million, time_ms: time_ms.unwrap_or(1) }
+    });
+    let abort = raw.abort.as_ref().map(|raw| {
+        let status = u16::try_from(raw.status.value).ok();
+        let status = status.filter(|status| (400..=599).contains(status));
+        if status.is_none() {
+            let message = "expected a status from 400 to 599: a success that never happened would \
+                           mislead everybody";
+            problems.report_as(raw.status.at, &format!("{path}.abort.status"), message);
+        }
+        let parts_per_million = raw.share.parts_per_million;
+        FaultAbort { parts_per_million, status: status.unwrap_or(503) }
+    });
+    Fault { delay, abort }
+}

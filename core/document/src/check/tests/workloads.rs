@@ -1,0 +1,191 @@
+use super::{load, problems};
+use crate::Guard;
+
+const EDGE: &str = r#""edge": {"gateway": true, "namespace": "istio-system",
+    "labels": {"istio": "ingressgateway"}, "service_account": "gateway"}"#;
+const PAY: &str = r#""pay": {"namespace": "shop", "labels": {"app": "pay"},
+    "service_account": "pay", "ports": [8080]}"#;
+
+fn workloads(all: &[&str]) -> String {
+    format!(r#""workloads": {{{}}},"#, all.join(", "))
+}
+
+fn service(members: &str) -> String {
+    format!(r#""services": {{"s": {{"upstream": "pay:8080", {members}}}}},"#)
+}
+
+const GUARDED: &str = r#""workload": "pay", "guard": "workload""#;
+
+fn route(members: &str) -> String {
+    format!(r#"{{"name": "r", "match": {{"path": "/r"}}, "service": "s", {members}}}"#)
+}
+
+/// The one problem of a document, at a place and with a word.
+fn only(members: &str, routes: &[&str], place: &str, word: &str) {
+    let found = problems(members, routes);
+    let [only] = found.as_slice() else { panic!("{found:?} for {members} {routes:?}") };
+    assert!(only.starts_with(&format!("{place}: ")) && only.contains(word), "{only} ({word})");
+}
+
+#[test]
+fn workloads_are_read() {
+    let mesh = r#""mesh": {"trust_domain": "mesh.test"},"#;
+    let members = format!("{mesh} {} {}", workloads(&[EDGE, PAY]), service(GUARDED));
+    let peers = r#""auth": "none", "peers": ["edge", "spiffe://mesh.test/ns/ops/sa/*"]"#;
+    let document = load(&members, &[&route(peers)]).unwrap();
+    assert_eq!(document.gateway().map(|edge| edge.name.as_str()), Some("edge"));
+    let pay = document.workload("pay").unwrap();
+    assert_eq!((pay.namespace.as_str(), pay.ports.as_slice()), ("shop", &[8080][..]));
+    assert_eq!(pay.labels.get("app").map(String::as_str), Some("pay"));
+    assert_eq!(document.mesh.root_namespace, "istio-system");
+    let service = &document.services[0];
+    assert_eq!((service.guard, service.guarded_by()), (Guard::Workload, Some(pay)));
+    let peers: Vec<String> = document.routes[0].peers.iter().map(|peer| peer.to_istio()).collect();
+    assert_eq!(peers, ["mesh.test/ns/istio-system/sa/gateway", "mesh.test/ns/ops/sa/*"]);
+    let again = crate::from_json(document.to_json().as_bytes()).unwrap();
+    assert_eq!((again.workloads, again.mesh), (document.workloads, document.mesh));
+}
+
+#[test]
+fn where_a_workload_is_known_by_name_alone_the_edge_guards() {
+    let members = format!("{} {}", workloads(&[PAY]), service(r#""workload": "pay""#));
+    let document = load(&members, &[&route(r#""auth": "none""#)]).unwrap();
+    let service = &document.services[0];
+    assert_eq!((service.guard, service.guarded_by()), (Guard::Edge, None));
+    assert!(service.workload.is_some());
+}
+
+#[test]
+fn workloads_are_told_apart() {
+    let open = super::OPEN;
+    let pay = |from: &str, to: &str| workloads(&[EDGE, &PAY.replace(from, to)]);
+    let labels = "workloads.pay.labels";
+    let renamed = |name: &str| PAY.replace(r#""pay": {"#, &format!(r#""{name}": {{"#));
+    let narrower = renamed("new").replace(r#""app": "pay""#, r#""app": "pay", "tier": "v2""#);
+    for (members, place, word) in [
+        (pay(r#""shop""#, r#""Shop""#), "workloads.pay.namespace", "lower-case"),
+        (pay(r#""shop""#, r#""a.b""#), "workloads.pay.namespace", "lower-case"),
+        (pay(r#"{"app": "pay"}"#, "{}"), labels, "at least one label"),
+        (pay(r#""app": "pay""#, r#""app": "*""#), "workloads.pay.labels.app", "`*`"),
+        (pay(r#""app": "pay""#, r#""app": "-a""#), "workloads.pay.labels.app", "value"),
+        (pay(r#""app": "#, r#""a/b/c": "#), labels, "name"),
+        (pay(r#""app": "#, r#""A.b/": "#), labels, "name"),
+        (pay(r#"account": "pay""#, r#"account": "Pay""#), "workloads.pay.service_account", "name"),
+        (pay("8080", "0"), "workloads.pay.ports", "1 to 65535"),
+        (pay("8080", "65536"), "workloads.pay.ports", "1 to 65535"),
+        (pay("8080", "15006"), "workloads.pay.ports", "Istio"),
+        (pay("8080", "8080, 8080"), "workloads.pay.ports", "twice"),
+        (
+            workloads(&[EDGE, &EDGE.replace(r#""edge""#, r#""other""#).replace("istio-s", "s")]),
+            "workloads.other.gateway",
+            "`edge`",
+        ),
+        (workloads(&[PAY, &renamed("all")]), "workloads.all.labels", "`pay`"),
+        (workloads(&[PAY, &narrower]), "workloads.new.labels", "`pay`"),
+        (workloads(&[&narrower, PAY]), "workloads.pay.labels", "`new`"),
+        (r#""mesh": {"trust_domain": "Mesh"},"#.to_owned(), "mesh.trust_domain", "lower-case"),
+        (r#""mesh": {"root_namespace": "a.b"},"#.to_owned(), "mesh.root_namespace", "lower-case"),
+    ] {
+        only(&members, &[open], place, word);
+    }
+    // Labels that do not cover each other, or another namespace.
+    for other in
+        [PAY.replace(r#""app": "pay""#, r#""app": "web""#), PAY.replace(r#""shop""#, r#""ops""#)]
+    {
+        let other = other.replace(r#""pay": {"#, r#""other": {"#);
+        assert!(load(&workloads(&[PAY, &other]), &[open]).is_ok(), "{other}");
+    }
+}
+
+#[test]
+fn a_service_is_guarded_where_its_pods_are() {
+    let open = route(r#""auth": "none""#);
+    let with = |members: &str| format!("{} {}", workloads(&[EDGE, PAY]), service(members));
+    for (members, place, word) in [
+        (with(r#""guard": "workload""#), "services.s.guard", "`workload`"),
+        (with(r#""workload": "pya""#), "services.s.workload", "did you mean `pay`"),
+        (with(r#""workload": "edge""#), "services.s.workload", "gateway"),
+        (with(&format!(r#"{GUARDED}, "tls": true"#)), "services.s.tls", "leave `tls` out"),
+        (with(GUARDED).replace("pay:8080", "pay:80"), "services.s.guard", "port 80 "),
+        (with(GUARDED).replace("[8080]", "[9090]"), "services.s.guard", "nobody would enforce"),
+        (with(GUARDED).replace(r#", "ports": [8080]"#, ""), "services.s.guard", "port 8080 "),
+        (
+            with(GUARDED).replace(r#""ports": [8080]"#, r#""ports": []"#),
+            "services.s.guard",
+            "port 8080 ",
+        ),
+    ] {
+        only(&members, &[&open], place, word);
+    }
+    let versions = r#", "versions": {"new": {"upstream": "pay-2:9090"}}"#;
+    let split = route(r#""auth": "none", "split": {"new": 100}"#);
+    only(&with(&format!("{GUARDED}{versions}")), &[&split], "services.s.guard", "port 9090 ");
+}
+
+#[test]
+fn peers_are_for_routes_that_workloads_enforce() {
+    let with = |peers: &str| route(&format!(r#""auth": "none", "peers": [{peers}]"#));
+    let guarded = format!("{} {}", workloads(&[EDGE, PAY]), service(GUARDED));
+    let edge = format!("{} {}", workloads(&[EDGE, PAY]), service(r#""workload": "pay""#));
+    let (place, web) = ("routes.r.peers", r#""spiffe://mesh/ns/a/sa/web""#);
+    only(&edge, &[&with(web)], place, "`guard: workload`");
+    let own = super::OPEN.replace(r#""auth""#, r#""peers": ["spiffe://mesh/a"], "auth""#);
+    only("", &[&own], place, "`guard: workload`");
+    let many: Vec<String> = (0..65).map(|at| format!(r#""spiffe://mesh/{at}""#)).collect();
+    let (twice, too_many) = (format!("{web}, {web}"), many.join(", "));
+    for (peers, word) in [
+        ("", "nobody"),
+        (r#""egde""#, "did you mean `edge`"),
+        (r#""spiffe://mesh/*/a""#, "SPIFFE id"),
+        (r#""https://mesh/a""#, "SPIFFE id"),
+        (r#""spiffe://*""#, "SPIFFE id"),
+        (twice.as_str(), "twice"),
+        (r#""edge", "spiffe://cluster.local/ns/istio-system/sa/gateway""#, "twice"),
+        (too_many.as_str(), "at most 64"),
+    ] {
+        only(&guarded, &[&with(peers)], place, word);
+    }
+    assert!(load(&guarded, &[&with(&many[..64].join(", "))]).is_ok());
+    // The service's own problem is not told as the route's.
+    let lost = edge.replace(r#""workload": "pay""#, r#""workload": "gone", "guard": "workload""#);
+    only(&lost, &[&with(web)], "services.s.workload", "there is no workload `gone`");
+}
+
+#[test]
+fn a_workload_sees_the_gateway_and_not_the_client() {
+    let credentials = |bound: &str| {
+        format!(
+            r#""issuer": "https://own.test", "credentials": {{"jwt": {{{bound} "issuers": [
+                {{"issuer": "https://own.test", "audiences": ["a"],
+                  "jwks": {{"service": "postern"}}}}]}}}},"#
+        )
+    };
+    let limits = r#""limits": {"few": {"key": ["route", "ip"], "mode": "exact", "rate": "5/1m"}},"#;
+    let place = format!("{} {}", workloads(&[PAY]), service(GUARDED));
+    let jwt = r#""auth": {"any": ["jwt"]}"#;
+    let with = |bound: &str| format!("{} {limits} {place}", credentials(bound));
+    let by_ip = route(&format!(r#"{jwt}, "limits": ["few"]"#));
+    only(&with(""), &[&by_ip], "routes.r.limits", "gateway's address");
+    let connection = r#""bound": {"certificate": "connection"},"#;
+    only(&with(connection), &[&route(jwt)], "routes.r.service", "the gateway's");
+    assert!(load(&with(connection), &[&route(r#""auth": "none""#)]).is_ok());
+    let forwarded = r#""bound": {"certificate": "forwarded"},"#;
+    assert!(load(&with(forwarded), &[&route(jwt)]).is_ok());
+    let dpop = r#""bound": {"dpop": {}},"#;
+    let asked = route(&format!(r#"{jwt}, "ext_authz": true"#));
+    assert!(load(&with(dpop), &[&route(jwt)]).is_ok(), "such tokens count nowhere there");
+    only(&with(dpop), &[&asked], "routes.r.service", "DPoP");
+    for (hosts, is_good) in [
+        (r#""own.test""#, true),
+        (r#""own.test", "other.test""#, false),
+        (r#""*.own.test""#, false),
+        (r#""other.test""#, false),
+    ] {
+        let path = format!(r#""path": "/r", "hosts": [{hosts}]"#);
+        let asked = asked.replace(r#""path": "/r""#, &path);
+        assert_eq!(load(&with(dpop), &[&asked]).is_ok(), is_good, "{hosts}");
+    }
+    // None of it concerns what the edge enforces.
+    let edge = with(connection).replace(r#", "guard": "workload""#, "");
+    assert!(load(&edge, &[&by_ip]).is_ok());
+}

@@ -1,0 +1,156 @@
+//! How requests reach services: endpoints, versions, hashing, outliers, connections, and which
+//! workload guards them. Nothing of it is in the filters' module.
+
+mod endpoints;
+mod hash;
+mod numbers;
+mod pool;
+mod versions;
+
+use std::sync::Arc;
+
+use super::routes::report_dangling;
+use super::services::Context;
+use super::tokens::is_credential_header;
+use crate::model::{
+    Endpoint, Guard, Hash, Outliers, Pool, RateLimitFilter, Service, TokenPlace, Version, Workload,
+};
+use crate::problem::Problems;
+use crate::raw::{RawDocument, RawService};
+
+pub(super) use numbers::{milliseconds, whole};
+pub(super) use pool::Bounds;
+pub(super) use versions::check_used;
+
+/// What of a service only Envoy's configuration is made of.
+pub(super) struct OfService {
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) versions: Vec<Arc<Version>>,
+    pub(super) hash: Option<Hash>,
+    pub(super) outlier_detection: Option<Outliers>,
+    pub(super) pool: Pool,
+    pub(super) workload: Option<Arc<Workload>>,
+    pub(super) guard: Guard,
+}
+
+pub(super) fn of_service(
+    context: &Context<'_>,
+    raw: &RawService,
+    bounds: Bounds,
+    path: &str,
+    problems: &mut Problems,
+) -> OfService {
+    let endpoints = endpoints::check(raw, path, problems);
+    let versions = versions::check(raw, &endpoints, path, problems);
+    let hash = raw.hash.get();
+    let hash = hash.and_then(|hash| hash::check(context, hash, &format!("{path}.hash"), problems));
+    let (workload, guard) = check_guard(context, raw, path, problems);
+    OfService {
+        endpoints,
+        versions,
+        hash,
+        outlier_detection: pool::outliers(raw, path, problems),
+        pool: pool::check(raw, bounds, path, problems),
+        workload,
+        guard,
+    }
+}
+
+fn check_guard(
+    context: &Context<'_>,
+    raw: &RawService,
+    path: &str,
+    problems: &mut Problems,
+) -> (Option<Arc<Workload>>, Guard) {
+    let guard = raw.guard.get().copied().unwrap_or(Guard::Edge);
+    let Some(name) = raw.workload.get() else {
+        if guard == Guard::Workload && !problems.any_below(&format!("{path}.workload")) {
+            let message = "say which pods enforce its routes: `workload`";
+            problems.report_as(raw.at, &format!("{path}.guard"), message);
+        }
+        return (None, guard);
+    };
+    let path_of_workload = format!("{path}.workload");
+    let found = context.workloads.iter().find(|workload| workload.name == name.value).cloned();
+    let Some(workload) = found else {
+        let known = context.raw.workloads.get();
+        if !known.is_some_and(|known| known.has(name)) {
+            let known = known.map(|known| known.names()).unwrap_or_default();
+            report_dangling("workload", name, &known, &path_of_workload, problems);
+        }
+        return (None, guard);
+    };
+    if workload.gateway {
+        let message = format!("`{}` is the gateway, which runs no service", workload.name);
+        problems.report_as(name.at, &path_of_workload, message);
+        return (None, guard);
+    }
+    if guard == Guard::Workload && raw.tls == Some(true) {
+        let message = "the workload's Envoy must see requests, not a TLS that the service itself \
+                       ends: leave `tls` out, the mesh encrypts on the way";
+        problems.report_as(raw.at, &format!("{path}.tls"), message);
+    }
+    (Some(workload), guard)
+}
+
+/// Whether the workload of a service that it guards listens where the service is asked: what it
+/// does not listen on, nobody would enforce.
+pub(super) fn check_ports(service: &Service, raw: &RawService, problems: &mut Problems) {
+    let Some(workload) = service.guarded_by() else { return };
+    let missing = service.upstreams().into_iter().find(|to| !workload.ports.contains(&to.port));
+    if let Some(missing) = missing {
+        let message = format!(
+            "`{}` does not list port {} among its `ports`, where this service is asked: nobody \
+             would enforce its routes there",
+            workload.name, missing.port
+        );
+        problems.report_as(raw.at, &format!("services.{}.guard", service.name), message);
+    }
+}
+
+/// Envoy's own rate limit filter.
+pub(super) fn rate_limit_filter(
+    raw: &RawDocument,
+    problems: &mut Problems,
+) -> Option<RateLimitFilter> {
+    let raw = raw.rate_limit_filter.get()?;
+    if !is_domain(&raw.domain) {
+        let message =
+            "a domain is 1 to 255 characters, no control characters, no space at its ends";
+        problems.report_as(raw.domain.at, "rate_limit_filter.domain", message);
+    }
+    let path = "rate_limit_filter.timeout";
+    let timeout_ms = milliseconds(raw.timeout.as_ref(), 1..=5_000, "1ms to 5s", path, problems);
+    Some(RateLimitFilter {
+        domain: raw.domain.value.clone(),
+        timeout_ms: timeout_ms.unwrap_or(100),
+        on_failure: raw.on_failure,
+    })
+}
+
+fn is_domain(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.trim() == text && !text.chars().any(char::is_control)
+}
+
+/// Whether routing may go by a header: it ends up in configuration, statistics or the rate limit
+/// service, where no secret may be.
+///
+/// # Errors
+/// Why not.
+pub(super) fn check_header(name: &str, places: &[TokenPlace]) -> Result<(), &'static str> {
+    if !postern_request::headers::is_lowercase_name(name) {
+        return Err("write a header's name in lower case, without spaces or colons");
+    }
+    if name.contains('_') {
+        return Err("Envoy drops headers with `_`; write `-`");
+    }
+    if is_credential_header(name, places) {
+        return Err(
+            "credentials stand in this header, and do not belong where this would put them",
+        );
+    }
+    if name == "host" {
+        return Err("routes tell hosts apart: list them in `match.hosts`");
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! What filters get of a document: never what they have no use for, and in each place no more
+//! than is enforced there.
+
+use std::sync::Arc;
+
+use postern_request::json::Value;
+
+use crate::decode::Decode as _;
+use crate::model::{Auth, Document, Route, Service, Workload};
+use crate::raw::{At, RawAuth, RawDocument, RawRoute, RawService};
+
+impl Document {
+    /// What the filter at the edge runs from; see [`Document::filter_config_for`].
+    #[must_use]
+    pub fn filter_config(&self) -> String {
+        self.config(None)
+    }
+
+    /// What a filter runs from in one place: beside the workload of this name, or at the edge
+    /// where that is the gateway, or no workload of the document. The digest is the whole
+    /// document's.
+    ///
+    /// It lacks what a sidecar has no use for: stores, API keys, owners, who else may ask by the
+    /// feed, and how requests reach services. At the edge, routes that a workload enforces are
+    /// open: there they are checked for their path, and identity headers are taken away, no more.
+    /// Beside a workload there are its own routes alone. Issuers stay everywhere, because
+    /// nothing from outside may pass for one of their claims.
+    ///
+    /// Only for a workload that enforces routes is this a document: one without routes is none.
+    #[must_use]
+    pub fn filter_config_for(&self, workload: &str) -> String {
+        self.config(self.workload(workload).filter(|workload| !workload.gateway))
+    }
+
+    fn config(&self, place: Option<&Arc<Workload>>) -> String {
+        let mut raw = self.raw.clone();
+        self.resolve(&mut raw);
+        self.narrow(&mut raw, place);
+        without_secrets(&mut raw);
+        without_traffic(&mut raw);
+        let members = vec![
+            ("digest".to_owned(), Value::String(self.digest.clone())),
+            ("document".to_owned(), raw.encode().unwrap_or(Value::Null)),
+        ];
+        Value::Object(members).to_string()
+    }
+
+    /// Puts ids in place of workloads' names, and an address in place of endpoints.
+    fn resolve(&self, raw: &mut RawDocument) {
+        for (raw, route) in raw.routes.iter_mut().zip(&self.routes) {
+            let Some(peers) = raw.peers.as_mut() else { continue };
+            let ids = peers.iter().zip(&route.peers);
+            let ids = ids.map(|(text, peer)| At { value: peer.to_string(), at: text.at });
+            *peers = ids.collect();
+        }
+        for (name, at, raw) in &mut raw.services.0 {
+            let service = self.services.iter().find(|service| service.name == *name);
+            if let (None, Some(service)) = (&raw.upstream, service) {
+                raw.upstream = Some(At { value: address(service), at: *at });
+            }
+        }
+    }
+
+    fn narrow(&self, raw: &mut RawDocument, place: Option<&Arc<Workload>>) {
+        let guards = self.routes.iter().map(|route| route.guarded_by());
+        let guards: Vec<Option<&Arc<Workload>>> = guards.collect();
+        let is_elsewhere = guards.iter().any(Option::is_some);
+        match place {
+            None if !is_elsewhere => return,
+            None => {
+                let routes = raw.routes.iter_mut().zip(&guards);
+                routes.filter(|(_, guard)| guard.is_some()).for_each(|(route, _)| open(route));
+                for service in self.services.iter().filter(|service| service.guarded_by().is_some())
+                {
+                    let named = raw.services.0.iter_mut().find(|(name, ..)| *name == service.name);
+                    if let Some((_, _, raw)) = named {
+                        // The workload's own filter asks it.
+                        raw.circuit = None;
+                    }
+                }
+            }
+            Some(place) => {
+                let mut guards = guards.iter();
+                raw.routes.retain(|_| {
+                    guards.next().copied().flatten().is_some_and(|guard| guard.name == place.name)
+                });
+            }
+        }
+        drop_unused(raw);
+    }
+}
+
+impl Route {
+    /// What is left of the route for the edge: nothing of who may call it and how much, where a
+    /// workload enforces that, and else all of it. As [`Document::filter_config_for`] has it.
+    #[must_use]
+    pub fn at_edge(self: &Arc<Self>) -> Arc<Self> {
+        if self.guarded_by().is_none() {
+            return Arc::clone(self);
+        }
+        let service = self.service.as_ref();
+        let service = service.map(|service| Service { circuit: None, ..Service::clone(service) });
+        Arc::new(Self {
+            service: service.map(Arc::new),
+            peers: Vec::new(),
+            auth: Auth::None,
+            local_limits: Vec::new(),
+            exact_limits: Vec::new(),
+            leased_limits: Vec::new(),
+            enforce: crate::model::Enforce::FULL,
+            asks_ext_authz: false,
+            ..Self::clone(self)
+        })
+    }
+}
+
+/// Takes out of a route what is decided elsewhere.
+fn open(route: &mut RawRoute) {
+    route.auth = RawAuth::None;
+    route.peers = None;
+    route.limits.clear();
+    route.enforce = None;
+    route.ext_authz = None;
+}
+
+fn drop_unused(raw: &mut RawDocument) {
+    let routes = &raw.routes;
+    raw.limits.0.retain(|(name, ..)| {
+        routes.iter().any(|route| route.limits.iter().any(|applied| applied.name.value == *name))
+    });
+    raw.transforms.0.retain(|(name, ..)| {
+        routes.iter().any(|route| route.transform.iter().any(|used| used.value == *name))
+    });
+    let jwt = raw.credentials.as_ref().and_then(|credentials| credentials.jwt.as_ref());
+    let issuers = jwt.map(|jwt| jwt.issuers.as_slice()).unwrap_or_default();
+    let asked = issuers.iter().filter_map(|issuer| issuer.jwks.as_ref()?.service.as_ref());
+    let asked: Vec<&str> = asked.map(|name| name.as_str()).collect();
+    raw.services.0.retain(|(name, ..)| {
+        asked.contains(&name.as_str()) || routes.iter().any(|route| route.service.value == *name)
+    });
+}
+
+fn without_secrets(raw: &mut RawDocument) {
+    raw.stores = None;
+    raw.owners.0.clear();
+    if let Some(keys) = raw.credentials.as_mut().and_then(|c| c.api_key.as_mut()) {
+        keys.keys.clear();
+    }
+    if let Some(feed) = raw.feed.as_mut() {
+        feed.forwarded_client_cert = None;
+        feed.peers.clear();
+    }
+}
+
+/// Takes out everything that is [`Elsewhere`](crate::decode::Elsewhere).
+fn without_traffic(raw: &mut RawDocument) {
+    let RawDocument { workloads, mesh, rate_limit_filter, .. } = raw;
+    workloads.clear();
+    mesh.clear();
+    rate_limit_filter.clear();
+    for (_, _, service) in &mut raw.services.0 {
+        let RawService {
+            endpoints, versions, hash, outlier_detection, pool, workload, guard, ..
+        } = service;
+        endpoints.clear();
+        versions.clear();
+        hash.clear();
+        outlier_detection.clear();
+        pool.clear();
+        workload.clear();
+        guard.clear();
+        if let Some(retries) = &mut service.retries {
+            retries.per_try_timeout.clear();
+            retries.backoff.clear();
+        }
+    }
+    for route in &mut raw.routes {
+        let RawRoute { retries, split, canary, fault, descriptors, .. } = route;
+        retries.clear();
+        split.clear();
+        canary.clear();
+        fault.clear();
+        descriptors.clear();
+    }
+}
+
+fn address(service: &Service) -> String {
+    if service.host.contains(':') {
+        format!("[{}]:{}", service.host, service.port)
+    } else {
+        format!("{}:{}", service.host, service.port)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! One cluster.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use postern_document::{Endpoint, Hash, Outliers, Pool};
+use serde_json::{Value, json};
+
+use crate::envoy::{HostPort, duration, traffic, typed};
+
+const PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+/// What differs between clusters.
+pub(super) struct Cluster<'a> {
+    pub(super) name: String,
+    pub(super) hosts: Hosts<'a>,
+    pub(super) tls: Option<Value>,
+    pub(super) http2: bool,
+    pub(super) max_connections: u32,
+    pub(super) max_pending: u32,
+    pub(super) pool: Pool,
+    /// None: the hosts take turns.
+    pub(super) hash: Option<&'a Hash>,
+    pub(super) outliers: Option<&'a Outliers>,
+    /// Filters of its own, the last of which sends; none for Envoy's default.
+    pub(super) filters: Vec<Value>,
+}
+
+/// Where a cluster's hosts are.
+pub(super) enum Hosts<'a> {
+    /// Behind a name, or at an address; and a port.
+    One(&'a str, u16),
+    /// At these addresses.
+    Endpoints(Vec<&'a Endpoint>),
+    /// On this machine, at a Unix socket.
+    Socket(&'a str),
+}
+
+impl<'a> Cluster<'a> {
+    /// A part of the suite, or somebody else who is asked seldom and answers soon.
+    pub(super) fn own(name: &str, place: &'a HostPort) -> Self {
+        Self::new(name, Hosts::One(&place.host, place.port)).bounded(1024, 4096)
+    }
+
+    /// An agent on this machine, by gRPC.
+    pub(super) fn agent(name: &str, socket: &'a str) -> Self {
+        Self { http2: true, ..Self::new(name, Hosts::Socket(socket)).bounded(16, 64) }
+    }
+
+    fn new(name: &str, hosts: Hosts<'a>) -> Self {
+        Self {
+            name: name.to_owned(),
+            hosts,
+            tls: None,
+            http2: false,
+            max_connections: 0,
+            max_pending: 0,
+            pool: Pool::of(0),
+            hash: None,
+            outliers: None,
+            filters: Vec::new(),
+        }
+    }
+
+    /// With these bounds, and those that follow from them.
+    pub(super) fn bounded(self, max_connections: u32, max_pending: u32) -> Self {
+        Self { max_connections, max_pending, pool: Pool::of(max_connections), ..self }
+    }
+
+    /// As Envoy reads it.
+    pub(super) fn render(self) -> Value {
+        let (kind, endpoints) = self.hosts.render();
+        let mut rendered = json!({
+            "name": self.name,
+            "type": kind,
+            "connect_timeout": duration(self.pool.connect_timeout_ms),
+            "circuit_breakers":
+                traffic::circuit_breakers(self.max_connections, self.max_pending, &self.pool),
+            "typed_extension_protocol_options": {PROTOCOL_OPTIONS: self.protocol_options()},
+            "load_assignment": {"cluster_name": self.name, "endpoints": endpoints},
+        });
+        if let Value::Object(members) = &mut rendered {
+            if let Some(hash) = self.hash {
+                traffic::add_hash(members, hash);
+            }
+            if let Some(outliers) = self.outliers {
+                traffic::add_outliers(members, outliers);
+            }
+            if let Some(probes) = &self.pool.keepalive {
+                let options = traffic::keepalive(probes);
+                members.insert("upstream_connection_options".to_owned(), options);
+            }
+            if let Some(tls) = self.tls {
+                members.insert("transport_socket".to_owned(), tls);
+            }
+        }
+        rendered
+    }
+
+    fn protocol_options(&self) -> Value {
+        let protocol = if self.http2 {
+            json!({"http2_protocol_options": {
+                // A server that went away without a word is noticed within seconds.
+                "connection_keepalive": {"interval": "30s", "timeout": "5s"},
+            }})
+        } else {
+            json!({"http_protocol_options": {}})
+        };
+        let mut options = json!({
+            "explicit_http_config": protocol,
+            "common_http_protocol_options": traffic::connection_options(&self.pool),
+        });
+        if let (Value::Object(members), false) = (&mut options, self.filters.is_empty()) {
+            members.insert("http_filters".to_owned(), json!(self.filters));
+        }
+        typed(PROTOCOL_OPTIONS, options)
+    }
+}
+
+impl Hosts<'_> {
+    /// The cluster's type, and its endpoints by where they are.
+    fn render(&self) -> (&'static str, Value) {
+        let one = |address: Value| json!([{"lb_endpoints": [{"endpoint": {"address": address}}]}]);
+        match self {
+            Self::One(host, port) => {
+                let is_address = host.parse::<IpAddr>().is_ok();
+                (if is_address { "STATIC" } else { "STRICT_DNS" }, one(socket_address(host, *port)))
+            }
+            Self::Socket(path) => ("STATIC", one(json!({"pipe": {"path": path}}))),
+            Self::Endpoints(endpoints) => ("STATIC", by_zone(endpoints)),
+        }
+    }
+}
+
+fn socket_address(host: &str, port: u16) -> Value {
+    json!({"socket_address": {"address": host, "port_value": port}})
+}
+
+/// Weights hold across zones: each endpoint has its share of the whole.
+fn by_zone(endpoints: &[&Endpoint]) -> Value {
+    let mut zones: BTreeMap<Option<&str>, Vec<Value>> = BTreeMap::new();
+    for endpoint in endpoints {
+        let address = socket_address(&endpoint.address.to_string(), endpoint.port);
+        zones.entry(endpoint.zone.as_deref()).or_default().push(json!({
+            "endpoint": {"address": address},
+            "load_balancing_weight": endpoint.weight,
+        }));
+    }
+    let localities = zones.into_iter().map(|(zone, endpoints)| match zone {
+        Some(zone) => json!({"locality": locality(zone), "lb_endpoints": endpoints}),
+        None => json!({"lb_endpoints": endpoints}),
+    });
+    Value::Array(localities.collect())
+}
+
+/// `region` or `region/zone`.
+fn locality(text: &str) -> Value {
+    match text.split_once('/') {
+        Some((region, zone)) => json!({"region": region, "zone": zone}),
+        None => json!({"region": text}),
+    }
+}

@@ -1,0 +1,92 @@
+//! Listeners, clusters and routes outside the bootstrap: as files that Envoy watches, or from a
+//! server.
+
+use serde_json::{Value, json};
+
+use super::names::{OWN, XDS_CLUSTER};
+use super::rendering::Rendering;
+use super::{RenderedFile, duration, file, listener, routes, typed};
+
+const LISTENERS: &str = "lds.json";
+const CLUSTERS: &str = "cds.json";
+const ROUTES: &str = "rds.json";
+
+/// How long Envoy waits for the first answer before it goes on without one: its own default,
+/// written out. Files are there or they are not.
+const FIRST_ANSWER_MS: u64 = 15_000;
+
+/// What a bootstrap leaves out.
+pub(super) struct Resources {
+    version: String,
+    listener: Value,
+    clusters: Vec<Value>,
+    routes: Value,
+}
+
+impl Resources {
+    /// Everything that depends on the document, for an Envoy that watches this folder.
+    pub(super) fn of(rendering: &Rendering<'_>, clusters: Vec<Value>, folder: &str) -> Self {
+        let config_source = file_source(folder, ROUTES);
+        let rds = json!({"route_config_name": OWN, "config_source": config_source});
+        Self {
+            version: rendering.document.digest.clone(),
+            listener: listener::render(rendering, ("rds", rds)),
+            clusters,
+            routes: routes::render(rendering),
+        }
+    }
+
+    /// Each kind in a file of its own, as xDS has them.
+    pub(super) fn files(self) -> Vec<RenderedFile> {
+        let cluster = |cluster| typed("envoy.config.cluster.v3.Cluster", cluster);
+        let listener = typed("envoy.config.listener.v3.Listener", self.listener);
+        let routes = typed("envoy.config.route.v3.RouteConfiguration", self.routes);
+        let clusters: Vec<Value> = self.clusters.into_iter().map(cluster).collect();
+        // In the order in which Envoy should hear of them: what is named before who names it.
+        [(CLUSTERS, clusters), (LISTENERS, vec![listener]), (ROUTES, vec![routes])]
+            .into_iter()
+            .map(|(name, resources)| {
+                // Which document it is of is what Envoy's statistics tell (`version_text`).
+                let response = json!({"version_info": self.version, "resources": resources});
+                file(name, &response)
+            })
+            .collect()
+    }
+}
+
+/// `dynamic_resources` of a bootstrap that watches files.
+pub(super) fn from_files(folder: &str) -> Value {
+    json!({
+        "lds_config": file_source(folder, LISTENERS),
+        "cds_config": file_source(folder, CLUSTERS),
+    })
+}
+
+/// `dynamic_resources` of a bootstrap that asks a server, for everything over one stream.
+pub(super) fn from_server() -> Value {
+    let ads = json!({
+        "ads": {},
+        "resource_api_version": "V3",
+        "initial_fetch_timeout": duration(FIRST_ANSWER_MS),
+    });
+    json!({
+        "ads_config": {
+            "api_type": "GRPC",
+            "transport_api_version": "V3",
+            "set_node_on_first_message_only": true,
+            "grpc_services": [{"envoy_grpc": {"cluster_name": XDS_CLUSTER}}],
+        },
+        "lds_config": ads,
+        "cds_config": ads,
+    })
+}
+
+/// The folder is watched, not the file: whoever replaces files all at once moves a folder's link,
+/// as Kubernetes does with a ConfigMap.
+fn file_source(folder: &str, name: &str) -> Value {
+    let path = format!("{}/{name}", folder.trim_end_matches('/'));
+    json!({
+        "resource_api_version": "V3",
+        "path_config_source": {"path": path, "watched_directory": {"path": folder}},
+    })
+}

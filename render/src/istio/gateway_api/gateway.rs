@@ -1,0 +1,114 @@
+//! The Gateway, and which of its listeners a host belongs to.
+
+use postern_document::{CertificateSource, HostPattern};
+use serde_json::{Value, json};
+
+use super::super::options::bad;
+use super::super::resource::{self, Kind, set};
+use super::super::{RenderError, Rendering};
+use super::GROUP;
+
+const GATEWAY: Kind = resource::kind("gateway.networking.k8s.io/v1", "Gateway");
+
+/// The class that istiod serves by pods of its own.
+const CLASS: &str = "istio";
+
+/// The most listeners that a Gateway has.
+const MOST: usize = 64;
+
+/// Where Istio is told to ask callers for a certificate without insisting on one.
+const TERMINATE_MODE: &str = "gateway.istio.io/tls-terminate-mode";
+
+/// A listener of the Gateway. All of them are on one port; the name that a connection asks for
+/// (SNI) decides between them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Listener {
+    /// Its name.
+    pub(super) name: String,
+    host: HostPattern,
+    secret: Option<String>,
+}
+
+/// One for all hosts that share the default certificate, so that a caller who uses one connection
+/// for several of them, as its certificate allows, finds them all; and one for each host that has
+/// a certificate of its own.
+pub(super) fn listeners(rendering: &Rendering<'_>) -> Result<Vec<Listener>, RenderError> {
+    let options = rendering.options;
+    let Some(default) = &options.gateway_tls_secret else {
+        let name = "http".to_owned();
+        return Ok(vec![Listener { name, host: HostPattern::Any, secret: None }]);
+    };
+    let mut listeners = Vec::new();
+    let own = &options.host_tls_secrets;
+    let mut pairs: Vec<(HostPattern, &String)> = Vec::new();
+    // The host `*` is the default itself.
+    let shared = options.hosts.iter().any(|host| !own.contains_key(host)) || own.contains_key("*");
+    if shared {
+        pairs.push((HostPattern::Any, own.get("*").unwrap_or(default)));
+    }
+    for (host, secret) in own.iter().filter(|(host, _)| *host != "*") {
+        let Ok(host) = HostPattern::parse(host) else {
+            return Err(bad("host_tls_secrets", format!("`{host}` is no host")));
+        };
+        pairs.push((host, secret));
+    }
+    for (at, (host, secret)) in pairs.into_iter().enumerate() {
+        let name = if at == 0 { "https".to_owned() } else { format!("https-{}", at + 1) };
+        listeners.push(Listener { name, host, secret: Some(secret.clone()) });
+    }
+    if listeners.len() > MOST {
+        let problem = format!("a Gateway has at most {MOST} listeners, one for each of these");
+        return Err(bad("host_tls_secrets", problem));
+    }
+    Ok(listeners)
+}
+
+/// The listener that connections for a host reach: of those that cover it, the narrowest. An
+/// HTTPRoute says which, because Istio would otherwise cut a wider one's rules down to the host
+/// of a narrow listener and mix them with the rules that are for this host.
+pub(super) fn listener<'l>(listeners: &'l [Listener], host: &HostPattern) -> Option<&'l Listener> {
+    let narrowness = |listener: &&Listener| match &listener.host {
+        HostPattern::Any => (0, 0),
+        HostPattern::Suffix(suffix) => (1, suffix.len()),
+        HostPattern::Exact(name) => (2, name.len()),
+    };
+    listeners.iter().filter(|listener| listener.host.covers(host)).max_by_key(narrowness)
+}
+
+pub(super) fn resource(rendering: &Rendering<'_>, listeners: &[Listener]) -> Value {
+    let listeners = listeners.iter().map(|listener| rendered(rendering, listener)).collect();
+    let mut spec = json!({"gatewayClassName": CLASS});
+    set(&mut spec, "listeners", Value::Array(listeners));
+    let (namespace, name) = (&rendering.gateway.namespace, &rendering.options.gateway_name);
+    resource::manifest(rendering.document, &GATEWAY, namespace, name, spec)
+}
+
+fn rendered(rendering: &Rendering<'_>, listener: &Listener) -> Value {
+    let mut value = json!({
+        "name": listener.name,
+        "port": rendering.options.gateway_port(),
+        "protocol": if listener.secret.is_some() { "HTTPS" } else { "HTTP" },
+        // Nobody outside this namespace can put a route beside the document's, nor one of another
+        // kind, which Istio would sort among them.
+        "allowedRoutes": {
+            "namespaces": {"from": "Same"},
+            "kinds": [{"group": GROUP, "kind": "HTTPRoute"}],
+        },
+    });
+    if listener.host != HostPattern::Any {
+        set(&mut value, "hostname", json!(listener.host.to_string()));
+    }
+    if let Some(secret) = &listener.secret {
+        let mut tls = json!({
+            "mode": "Terminate",
+            "certificateRefs": [{"group": "", "kind": "Secret", "name": secret}],
+        });
+        // As in Istio's own API: nobody must show a certificate, and what somebody shows is
+        // checked against the authority in the Secret (`ca.crt`).
+        if rendering.document.bound.certificate == Some(CertificateSource::Connection) {
+            set(&mut tls, "options", json!({TERMINATE_MODE: "OPTIONAL_MUTUAL"}));
+        }
+        set(&mut value, "tls", tls);
+    }
+    value
+}

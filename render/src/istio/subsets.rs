@@ -1,0 +1,153 @@
+//! What Envoys keep to when they talk to a service: a part of its host's DestinationRule.
+//!
+//! A service is a subset without labels: all endpoints of its host, with settings of its own. A
+//! version of it is one with its labels, or on a host of its own. Each holds everything: a subset
+//! inherits nothing of what it says itself, and little of what it does not.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use postern_document::{Hash, HashAlgorithm, HashBy, Outliers, Pool, Service, Version};
+use serde_json::{Value, json};
+
+use super::resource::set;
+use super::{Api, RenderError};
+use crate::envoy::duration;
+
+/// Where Istio's proxy images keep the trusted roots. Named, because without it a mesh-wide
+/// switch decides whether certificates are looked at.
+const TRUSTED_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// Repetitions under way where the document names no bound: Envoy's own, which Istio lifts.
+const MAX_RETRIES: u32 = 3;
+/// Istio's tables are smaller than this; Envoy's may have just so many places.
+const TOO_LARGE_TABLE: u32 = 5_000_011;
+
+/// All of a service.
+pub(super) fn service(service: &Service, owner: &str) -> Result<Value, RenderError> {
+    Ok(json!({"trafficPolicy": traffic_policy(service, &service.host, owner)?}))
+}
+
+/// A version of it. Without labels it is all of a host of its own.
+pub(super) fn version(
+    service: &Service,
+    version: &Version,
+    labels: Option<&BTreeMap<String, String>>,
+    owner: &str,
+) -> Result<Value, RenderError> {
+    let upstream = version.upstream.as_ref().filter(|_| labels.is_none());
+    let host = upstream.map_or(&service.host, |upstream| &upstream.host);
+    let mut subset = json!({"trafficPolicy": traffic_policy(service, host, owner)?});
+    if let Some(labels) = labels {
+        set(&mut subset, "labels", json!(labels));
+    }
+    Ok(subset)
+}
+
+/// The document's bounds. `host` is whom the certificate must name.
+fn traffic_policy(service: &Service, host: &str, owner: &str) -> Result<Value, RenderError> {
+    let mut policy = json!({"connectionPool": connection_pool(service, &service.pool)});
+    if let Some(hash) = &service.hash {
+        set(&mut policy, "loadBalancer", json!({"consistentHash": consistent_hash(hash, owner)?}));
+    }
+    if let Some(outliers) = &service.outlier_detection {
+        set(&mut policy, "outlierDetection", outlier_detection(outliers));
+    }
+    if service.tls {
+        set(&mut policy, "tls", tls(host));
+    }
+    Ok(policy)
+}
+
+fn connection_pool(service: &Service, pool: &Pool) -> Value {
+    let mut http = json!({
+        "http1MaxPendingRequests": at_most(service.max_pending),
+        "http2MaxRequests": at_most(pool.max_requests),
+        "idleTimeout": duration(pool.idle_timeout_ms),
+        "maxRetries": at_most(pool.max_retries.unwrap_or(MAX_RETRIES)),
+    });
+    if let Some(requests) = pool.requests_per_connection {
+        set(&mut http, "maxRequestsPerConnection", json!(at_most(requests)));
+    }
+    if service.http2 {
+        set(&mut http, "h2UpgradePolicy", json!("UPGRADE"));
+    }
+    let mut tcp = json!({
+        "connectTimeout": duration(pool.connect_timeout_ms),
+        "maxConnections": at_most(service.max_connections),
+    });
+    if let Some(keepalive) = &pool.keepalive {
+        set(
+            &mut tcp,
+            "tcpKeepalive",
+            json!({
+                "time": duration(u64::from(keepalive.time_secs) * 1000),
+                "interval": duration(u64::from(keepalive.interval_secs) * 1000),
+                "probes": keepalive.probes,
+            }),
+        );
+    }
+    json!({"http": http, "tcp": tcp})
+}
+
+/// Istio counts in signed numbers; two thousand million of anything are no bound either way.
+fn at_most(bound: u32) -> i32 {
+    i32::try_from(bound).unwrap_or(i32::MAX)
+}
+
+fn consistent_hash(hash: &Hash, owner: &str) -> Result<Value, RenderError> {
+    let mut value = match &hash.by {
+        HashBy::Header(name) => json!({"httpHeaderName": name}),
+        HashBy::Cookie { name, ttl_ms, path } => {
+            json!({"httpCookie": {"name": name, "ttl": duration(*ttl_ms), "path": path}})
+        }
+        HashBy::Query(name) => json!({"httpQueryParameterName": name}),
+        HashBy::SourceIp => json!({"useSourceIp": true}),
+    };
+    match hash.algorithm {
+        HashAlgorithm::RingHash => {
+            set(&mut value, "ringHash", json!({"minimumRingSize": hash.ring}));
+        }
+        HashAlgorithm::Maglev if hash.ring >= TOO_LARGE_TABLE => {
+            return Err(RenderError::NotInThisApi {
+                owner: owner.to_owned(),
+                what: format!("a Maglev table of {} places", hash.ring),
+                api: Api::Istio.as_str(),
+            });
+        }
+        HashAlgorithm::Maglev => set(&mut value, "maglev", json!({"tableSize": hash.ring})),
+    }
+    Ok(value)
+}
+
+/// What the document does not count is switched off: left out, Istio would count it its own way.
+fn outlier_detection(outliers: &Outliers) -> Value {
+    let mut value = json!({
+        "consecutive5xxErrors": outliers.consecutive_5xx.unwrap_or(0),
+        "consecutiveGatewayErrors": outliers.consecutive_gateway.unwrap_or(0),
+        "interval": duration(outliers.interval_ms),
+        "baseEjectionTime": duration(outliers.ejection_ms),
+        "maxEjectionPercent": outliers.max_ejected,
+        "minHealthPercent": outliers.min_healthy,
+    });
+    if let Some(consecutive) = outliers.consecutive_local {
+        // Counted apart, or an upstream's answers would count as ours.
+        set(&mut value, "splitExternalLocalOriginErrors", json!(true));
+        set(&mut value, "consecutiveLocalOriginFailures", json!(consecutive));
+    }
+    value
+}
+
+/// The name is sent (SNI) and verified against the certificate, byte by byte: in lower case, as
+/// certificates have it. An address is verified alone.
+pub(super) fn tls(host: &str) -> Value {
+    let host = host.to_ascii_lowercase();
+    let mut tls = json!({
+        "mode": "SIMPLE",
+        "subjectAltNames": [host],
+        "caCertificates": TRUSTED_ROOTS,
+    });
+    if host.parse::<IpAddr>().is_err() {
+        set(&mut tls, "sni", json!(host));
+    }
+    tls
+}
