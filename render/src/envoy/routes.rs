@@ -4,7 +4,7 @@ mod per_route;
 
 use postern_document::{CanaryPick, HostPattern, Route, SecurityHeaders};
 use postern_request::{RateLimitStatus, headers};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use self::per_route::{add_header_rules, per_filter};
 use super::names::{OWN, route_cluster, version_cluster};
