@@ -3,6 +3,7 @@
 mod limits;
 mod rate_limit;
 mod render;
+mod review;
 mod values;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use limits::{Descriptor, DescriptorAction, DescriptorCount, LimitCount, Limits, LimitsAction};
 pub use rate_limit::{RateLimit, RateLimitFailure};
 pub use render::{Render, RenderEnvoy, RenderIstio, RenderTarget};
+pub use review::{FailOn, Rendered, Review, ReviewFormat};
 use values::{access_log, listen_address};
 
 /// Turns Envoy and Istio sidecars into a complete API gateway.
@@ -33,6 +35,8 @@ pub enum Command {
     Schema,
     /// Write Envoy configuration or Istio manifests of a document.
     Render(Render),
+    /// Say who may reach what, with which guarantees, and what is dangerous about it.
+    Review(Box<Review>),
     /// Bring the durable store to this release's form, back, or say where it stands.
     Migrate(Migrate),
     /// Signing keys.

@@ -8,6 +8,7 @@ pub mod keys;
 pub mod limits;
 pub mod migrate;
 pub mod render;
+pub mod review;
 pub mod token;
 
 use std::future::Future;
