@@ -7,6 +7,7 @@ pub mod envoy;
 mod feed;
 pub mod istio;
 mod places;
+pub mod review;
 mod rate_limit;
 mod routing;
 mod settlement;

@@ -4,6 +4,7 @@ mod explain;
 mod limits;
 mod rate_limit;
 mod render;
+mod review;
 mod test;
 mod values;
 
@@ -16,6 +17,7 @@ pub use explain::Explain;
 pub use limits::{Descriptor, DescriptorAction, DescriptorCount, LimitCount, Limits, LimitsAction};
 pub use rate_limit::{RateLimit, RateLimitFailure};
 pub use render::{Render, RenderEnvoy, RenderIstio, RenderTarget};
+pub use review::{FailOn, Review, ReviewFormat};
 pub use test::Test;
 use values::listen_address;
 
@@ -37,6 +39,8 @@ pub enum Command {
     Schema,
     /// Write Envoy configuration or Istio manifests of a document.
     Render(Render),
+    /// Say who may reach what, with which guarantees, and what is dangerous about it.
+    Review(Box<Review>),
     /// Say what a document makes of one request, and why; nothing is sent anywhere.
     Explain(Box<Explain>),
     /// Compare what a document makes of requests with what case files expect; nothing is sent

@@ -9,6 +9,7 @@ pub mod keys;
 pub mod limits;
 pub mod migrate;
 pub mod render;
+pub mod review;
 pub mod test;
 pub mod token;
 

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Schema => commands::check::schema(),
         Command::Render(arguments) => commands::render::run(&arguments),
+        Command::Review(arguments) => commands::review::run(&arguments),
         Command::Explain(arguments) => commands::blocking(commands::explain::run(&arguments)),
         Command::Test(arguments) => commands::test::run(&arguments),
         Command::Migrate(arguments) => commands::blocking(commands::migrate::run(&arguments)),

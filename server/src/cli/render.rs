@@ -6,7 +6,7 @@ mod istio;
 use clap::{Args, Subcommand};
 
 pub use envoy::RenderEnvoy;
-pub use istio::RenderIstio;
+pub use istio::{InMesh, RenderIstio};
 
 /// `postern render`
 #[derive(Debug, Args)]

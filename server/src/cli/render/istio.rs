@@ -36,6 +36,14 @@ pub struct RenderIstio {
     /// Writes nothing: says which files differ from those in the folder, and fails if any does.
     #[arg(long)]
     pub check: bool,
+    /// Where things are in the mesh.
+    #[command(flatten)]
+    pub mesh: InMesh,
+}
+
+/// Where things are in the mesh, and what of Istio is used.
+#[derive(Debug, Args)]
+pub struct InMesh {
     /// The control plane's version, MAJOR.MINOR.
     #[arg(long, default_value = "1.30", value_parser = version)]
     pub istio_version: (u32, u32),
@@ -96,9 +104,9 @@ pub struct RenderIstio {
     /// The cluster's DNS domain.
     #[arg(long, default_value = "cluster.local")]
     pub cluster_domain: String,
-    /// Where the mesh gets the filter module.
-    #[arg(long, default_value = "oci://registry.example.test/postern-bundle:0.1.0")]
-    pub wasm_url: String,
+    /// Where the mesh gets the filter module; an example's address by default.
+    #[arg(long)]
+    pub wasm_url: Option<String>,
     /// SHA-256 of the filter module, to pin it.
     #[arg(long)]
     pub wasm_sha256: Option<String>,
@@ -160,8 +168,8 @@ fn minor_version(text: &str) -> Result<u32, String> {
     }
 }
 
-impl RenderIstio {
-    /// Where things are in the mesh.
+impl InMesh {
+    /// For the rendering.
     #[must_use]
     pub fn options(&self) -> IstioOptions {
         let selector: BTreeMap<String, String> = self.gateway_selector.iter().cloned().collect();
@@ -175,9 +183,10 @@ impl RenderIstio {
                 None => tls_secret = Some(secret.name.clone()),
             }
         }
+        let default = IstioOptions::default();
         // Where hosts alone have Secrets, the others keep the one by default.
-        let default = IstioOptions::default().gateway_tls_secret;
-        let gateway_tls_secret = if self.no_tls { None } else { tls_secret.or(default) };
+        let with_tls = || tls_secret.or(default.gateway_tls_secret);
+        let gateway_tls_secret = if self.no_tls { None } else { with_tls() };
         IstioOptions {
             istio_version: self.istio_version,
             data_plane_from: self.data_plane_from,
@@ -194,7 +203,7 @@ impl RenderIstio {
             host_tls_secrets,
             workload: self.workload.clone(),
             hosts: self.hosts.clone(),
-            wasm_url: self.wasm_url.clone(),
+            wasm_url: self.wasm_url.clone().unwrap_or(default.wasm_url),
             wasm_sha256: self.wasm_sha256.clone(),
             wasm_pull_secret: self.wasm_pull_secret.clone(),
             server_host: self.server_host.clone(),
@@ -254,12 +263,12 @@ mod tests {
     #[test]
     fn without_options_the_rendering_is_the_one_by_default() {
         let default = IstioOptions::default();
-        assert_eq!(parsed(&[]).unwrap().options(), default);
+        assert_eq!(parsed(&[]).unwrap().mesh.options(), default);
     }
 
     #[test]
     fn hosts_have_certificates_of_their_own_where_somebody_says_so() {
-        let options = |words: &[&str]| parsed(words).unwrap().options();
+        let options = |words: &[&str]| parsed(words).unwrap().mesh.options();
         let hosts = ["--host", "a.test", "--host", "b.test", "--tls-secret", "b.test=other"];
         let rendered = options(&hosts);
         assert_eq!(rendered.hosts, ["a.test", "b.test"]);
@@ -274,11 +283,11 @@ mod tests {
     #[test]
     fn what_the_document_may_say_is_left_to_it() {
         let options =
-            parsed(&["--gateway-selector", "a=b", "--no-default-deny"]).unwrap().options();
+            parsed(&["--gateway-selector", "a=b", "--no-default-deny"]).unwrap().mesh.options();
         let selector = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
         assert_eq!(options.gateway_selector, Some(selector));
         assert!(!options.default_deny);
-        let options = parsed(&[]).unwrap().options();
+        let options = parsed(&[]).unwrap().mesh.options();
         let unsaid = (options.gateway_namespace, options.gateway_selector, options.workload);
         assert_eq!(unsaid, (None, None, None));
     }

@@ -11,7 +11,7 @@ use crate::{documents, output};
 
 pub(super) fn run(arguments: &RenderIstio) -> Result<ExitCode> {
     let document = documents::load_checked(&arguments.document)?;
-    let options = arguments.options();
+    let options = arguments.mesh.options();
     let files = istio::render(&document, &options)?;
     for warning in istio::warnings(&document, &options) {
         output::warn(warning);

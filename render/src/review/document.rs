@@ -1,0 +1,23 @@
+//! What the document alone leaves open: PR101 to PR116.
+
+mod paths;
+mod rules;
+mod settings;
+
+use postern_document::Document;
+
+use super::ask::Oracle;
+use super::model::Finding;
+
+pub(super) use rules::{asks_less, writes};
+
+/// All findings about a document.
+pub(super) fn findings(document: &Document, oracle: &Oracle<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for route in &document.routes {
+        rules::look(document, route, oracle, &mut found);
+    }
+    settings::look(document, &mut found);
+    paths::look(document, oracle, &mut found);
+    found
+}

@@ -1,0 +1,47 @@
+//! What the mesh's own policies make of the document's services, and what they leave open.
+
+mod concerns;
+mod plugins;
+mod providers;
+mod reach;
+mod rendering;
+mod rules;
+mod spellings;
+mod version;
+mod view;
+
+use super::Input;
+use super::inventory::Policies;
+use super::model::{Finding, MeshRow, Place, Row};
+
+use view::View;
+
+/// The line of a resource; none where it was read from nowhere.
+fn at(file: &str, line: usize) -> Option<Place> {
+    (!file.is_empty()).then(|| Place { file: file.to_owned(), line })
+}
+
+/// What came of looking at the mesh.
+pub(super) struct Looked {
+    pub(super) rows: Vec<MeshRow>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) unknown: Vec<String>,
+}
+
+/// Looks at the mesh, and says in the matrix whom it lets reach each route's service.
+pub(super) fn look(input: &Input<'_>, policies: &Policies, matrix: &mut [Row]) -> Looked {
+    let view = View::new(input, policies);
+    let mut findings = Vec::new();
+    let mut unknown = view.unknown();
+    concerns::look(&view, &mut findings);
+    rules::look(&view, &mut findings);
+    spellings::look(&view, &mut findings);
+    providers::look(&view, &mut findings);
+    plugins::look(&view, &mut findings);
+    rendering::look(&view, input, &mut findings, &mut unknown);
+    reach::look(&view, &mut findings);
+    for row in matrix.iter_mut() {
+        row.principals = reach::of_route(&view, &row.route);
+    }
+    Looked { rows: reach::rows(&view), findings, unknown }
+}

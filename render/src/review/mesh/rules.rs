@@ -1,0 +1,325 @@
+//! What rules of AuthorizationPolicies leave open.
+
+use postern_policies::{
+    Action, AllowedBy, Attribute, AuthorizationPolicy, Decision, Http, MtlsMode, Port, Protocol,
+    Request, Rule, Test, evaluate, mutual_tls,
+};
+
+use super::super::catalogue::{
+    CLAIM_BEFORE_VERIFIED, DEFAULT_ALLOW, MISSING_SELECTOR, PRINCIPAL_WITHOUT_MTLS, SHADOWED_RULE,
+    WIDE_PRINCIPAL,
+};
+use super::super::model::{Finding, Severity};
+use super::at;
+use super::reach::{Who, request, told};
+use super::view::{Known, View};
+
+pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>) {
+    for known in &view.workloads {
+        default_allow(view, known, found);
+        for port in &known.workload.ports {
+            missing_selector(view, known, *port, found);
+            principals_in_plain_text(view, known, *port, found);
+        }
+    }
+    for policy in view.resources.authorization().iter().filter(|policy| !policy.dry_run) {
+        for (index, rule) in policy.rules.iter().enumerate() {
+            wide_principal(policy, index, rule, found);
+            denied_by_claim(view, policy, index, rule, found);
+            shadowed(view, policy, index, rule, found);
+        }
+    }
+}
+
+/// A finding about a rule.
+pub(super) fn of_rule(
+    check: &super::super::catalogue::Check,
+    policy: &AuthorizationPolicy,
+    index: usize,
+    text: impl Into<String>,
+) -> Finding {
+    let subject = format!("AuthorizationPolicy {} rule {index}", policy.meta);
+    let line = super::reach::line_of(policy, index);
+    Finding::new(check, subject, text).at(at(&policy.meta.file, line))
+}
+
+/// Policies for a workload that count.
+fn policies<'v>(view: &'v View<'_>, known: &Known) -> Vec<&'v AuthorizationPolicy> {
+    let mut all = view.resources.authorization_for(&view.mesh, &known.workload);
+    all.retain(|policy| !policy.dry_run);
+    all
+}
+
+/// PR213: a workload of the document without any ALLOW policy.
+fn default_allow(view: &View<'_>, known: &Known, found: &mut Vec<Finding>) {
+    let allows = |policy: &&AuthorizationPolicy| policy.action == Action::Allow;
+    if known.is_ours && !policies(view, known).iter().any(allows) {
+        let text = "no ALLOW policy is for it, so whoever reaches it may call it";
+        found.push(Finding::new(&DEFAULT_ALLOW, known.subject(), text).at(known.place.clone()));
+    }
+}
+
+/// PR202: a policy without a selector that opens a port which none of its rules names.
+fn missing_selector(view: &View<'_>, known: &Known, port: Port, found: &mut Vec<Finding>) {
+    if known.is_gateway() {
+        return;
+    }
+    for policy in policies(view, known) {
+        if policy.action != Action::Allow || !policy.selection.is_for_all() {
+            continue;
+        }
+        for (index, rule) in policy.rules.iter().enumerate() {
+            if rule.tests().any(|test| test.attribute == Attribute::Port) {
+                continue;
+            }
+            let request = example(view, rule, &Who::Stranger, port);
+            let verdict = evaluate(view.resources, &view.mesh, &known.workload, &request);
+            let by_it = matches!(&verdict.decision, Decision::Allowed(AllowedBy::Rule(by))
+                if std::ptr::eq(by.policy, policy) && by.rule == index);
+            if by_it {
+                let text = format!(
+                    "it opens port {} of {} to any workload of the mesh, and names neither",
+                    port.number,
+                    known.name()
+                );
+                found.push(of_rule(&MISSING_SELECTOR, policy, index, text));
+            }
+        }
+    }
+}
+
+/// PR204: rules about certificates where callers need none.
+fn principals_in_plain_text(view: &View<'_>, known: &Known, port: Port, found: &mut Vec<Finding>) {
+    let mtls = mutual_tls(view.resources, &view.mesh, &known.workload, port.number);
+    if known.is_gateway() || mtls.mode == MtlsMode::Strict {
+        return;
+    }
+    for policy in policies(view, known) {
+        for (index, rule) in policy.rules.iter().enumerate() {
+            let asks = |test: &&Test| test.attribute.is_from_certificate();
+            let mut tests = rule.tests().filter(asks);
+            let goes_wrong = match policy.action {
+                Action::Deny => tests.any(|test| !test.values.is_empty()),
+                Action::Allow => tests.any(|test| test.values.is_empty()),
+                Action::Audit | Action::Custom { .. } => false,
+            };
+            if goes_wrong {
+                let effect = if policy.action == Action::Deny {
+                    "whoever comes in plain text is not denied"
+                } else {
+                    "whoever comes in plain text is none of those that it excludes, and passes"
+                };
+                let text =
+                    format!("{} takes plain text on port {}: {effect}", known.name(), port.number);
+                found.push(of_rule(&PRINCIPAL_WITHOUT_MTLS, policy, index, text));
+            }
+        }
+    }
+}
+
+/// PR218: principals that more callers have than whoever wrote them may think of.
+fn wide_principal(
+    policy: &AuthorizationPolicy,
+    index: usize,
+    rule: &Rule,
+    found: &mut Vec<Finding>,
+) {
+    if policy.action != Action::Allow {
+        return;
+    }
+    let principals = rule.tests().filter(|test| test.attribute == Attribute::Principal);
+    for value in principals.flat_map(|test| &test.values) {
+        let text = value.as_str();
+        if text.starts_with('*') {
+            let text = format!("`{text}` is anybody's, in every trust domain that is trusted");
+            found.push(of_rule(&WIDE_PRINCIPAL, policy, index, text));
+        }
+    }
+}
+
+/// PR206: a DENY rule about what a token says, which whoever brings no token is not.
+fn denied_by_claim(
+    view: &View<'_>,
+    policy: &AuthorizationPolicy,
+    index: usize,
+    rule: &Rule,
+    found: &mut Vec<Finding>,
+) {
+    let asks = |test: &Test| test.attribute.is_from_token() && !test.values.is_empty();
+    if policy.action != Action::Deny || !rule.tests().any(asks) {
+        return;
+    }
+    for known in &view.workloads {
+        if !policies(view, known).iter().any(|other| std::ptr::eq(*other, policy)) {
+            continue;
+        }
+        let port = http_port(known);
+        let who = if known.is_gateway() { Who::Outside } else { Who::Gateway };
+        let request = example(view, rule, &who, port);
+        let verdict = evaluate(view.resources, &view.mesh, &known.workload, &request);
+        if verdict.decision.may_pass() {
+            let text = format!("whoever brings no token to {} is not denied", known.name());
+            let finding = of_rule(&CLAIM_BEFORE_VERIFIED, policy, index, text);
+            found.push(finding.graded(Severity::High).shown_by(told(&verdict.decision)));
+        }
+    }
+}
+
+/// The first port that speaks HTTP.
+pub(super) fn http_port(known: &Known) -> Port {
+    let mut http = known.workload.ports.iter().filter(|port| port.protocol == Protocol::Http);
+    http.next().copied().unwrap_or(Port { number: 0, protocol: Protocol::Http })
+}
+
+/// PR208: a rule all of whose requests another rule takes already.
+fn shadowed(
+    view: &View<'_>,
+    policy: &AuthorizationPolicy,
+    index: usize,
+    rule: &Rule,
+    found: &mut Vec<Finding>,
+) {
+    for other in view.resources.authorization() {
+        let reaches = other.meta.namespace == policy.meta.namespace
+            && (other.selection.is_for_all() || other.selection == policy.selection);
+        if other.dry_run || other.action != policy.action || !reaches {
+            continue;
+        }
+        for (place, wide) in other.rules.iter().enumerate() {
+            let is_itself = std::ptr::eq(other, policy) && place == index;
+            // Of two that are the same, the later one is superfluous.
+            let both = covers(rule, wide);
+            let is_later = (&policy.meta.name, index) > (&other.meta.name, place);
+            if !is_itself && covers(wide, rule) && (!both || is_later) {
+                let text = format!("{} rule {place} takes all of its requests", other.meta);
+                found.push(of_rule(&SHADOWED_RULE, policy, index, text));
+                return;
+            }
+        }
+    }
+}
+
+/// Whether whatever `narrow` matches, `wide` does too, as far as can be told without trying.
+fn covers(wide: &Rule, narrow: &Rule) -> bool {
+    let sides = |wide: &[Vec<Test>], narrow: &[Vec<Test>]| {
+        wide.is_empty()
+            || !narrow.is_empty()
+                && narrow.iter().all(|side| wide.iter().any(|other| all_hold(other, side)))
+    };
+    sides(&wide.from, &narrow.from)
+        && sides(&wide.to, &narrow.to)
+        && all_hold(&wide.when, &narrow.when)
+}
+
+/// Whether each test of `wide` follows from one of `narrow`.
+fn all_hold(wide: &[Test], narrow: &[Test]) -> bool {
+    wide.iter().all(|test| narrow.iter().any(|other| follows(test, other)))
+}
+
+fn follows(wide: &Test, narrow: &Test) -> bool {
+    let is_plain = matches!(
+        wide.attribute,
+        Attribute::Path | Attribute::Method | Attribute::Host | Attribute::Header(_)
+    );
+    let within = |value: &str| {
+        wide.values.iter().any(|other| {
+            let other = other.as_str();
+            other == value || is_plain && wildcard(other, value)
+        })
+    };
+    let values = wide.values.is_empty()
+        || !narrow.values.is_empty() && narrow.values.iter().all(|value| within(value.as_str()));
+    wide.attribute == narrow.attribute
+        && values
+        && wide.not_values.iter().all(|value| narrow.not_values.contains(value))
+}
+
+/// Whether a pattern with `*` at an end takes everything that another one does.
+fn wildcard(pattern: &str, value: &str) -> bool {
+    if pattern == "*" {
+        return true;
+    }
+    if value.contains(['{', '}']) {
+        return false;
+    }
+    match (pattern.strip_suffix('*'), pattern.strip_prefix('*')) {
+        (Some(prefix), None) => !value.starts_with('*') && value.starts_with(prefix),
+        (None, Some(suffix)) => !value.ends_with('*') && value.ends_with(suffix),
+        _ => false,
+    }
+}
+
+/// A request that a rule is about: the first of each of its values.
+pub(super) fn example(view: &View<'_>, rule: &Rule, who: &Who, port: Port) -> Request {
+    let tests: Vec<&Test> = rule.to.iter().take(1).flatten().chain(&rule.when).collect();
+    let first = |wanted: &Attribute, default: &str| {
+        let test = tests.iter().find(|test| test.attribute == *wanted);
+        let value = test.and_then(|test| test.values.first());
+        value.map_or_else(|| default.to_owned(), |value| sample(value.as_str(), default))
+    };
+    let header = |test: &&Test| match &test.attribute {
+        Attribute::Header(name) if !name.starts_with(':') => {
+            let value = test.values.first()?;
+            Some((name.clone(), sample(value.as_str(), "x")))
+        }
+        _ => None,
+    };
+    let http = Http {
+        method: first(&Attribute::Method, "GET"),
+        path: first(&Attribute::Path, "/x"),
+        host: first(&Attribute::Host, "x.example.test"),
+        headers: tests.iter().filter_map(header).collect(),
+        ..Http::default()
+    };
+    request(view, who, port, http)
+}
+
+/// A text that a pattern matches.
+fn sample(pattern: &str, default: &str) -> String {
+    if pattern == "*" {
+        return default.to_owned();
+    }
+    let plain = pattern.replace("{**}", "x/y").replace("{*}", "x");
+    match (plain.strip_suffix('*'), plain.strip_prefix('*')) {
+        (Some(prefix), _) => format!("{prefix}x"),
+        (None, Some(suffix)) if suffix.starts_with('/') => format!("/x{suffix}"),
+        (None, Some(suffix)) => format!("x{suffix}"),
+        (None, None) => plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_take_what_lies_within_them() {
+        for (wide, narrow, expected) in [
+            ("*", "/a", true),
+            ("/a*", "/ab", true),
+            ("/a*", "/ab*", true),
+            ("/ab*", "/a*", false),
+            ("*b", "ab", true),
+            ("*b", "a*", false),
+            ("/a*", "*a", false),
+            ("/a", "/a", false),
+            ("/a*", "/a/{*}", false),
+        ] {
+            assert_eq!(wildcard(wide, narrow), expected, "{wide} {narrow}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_has_a_sample() {
+        for (pattern, expected) in [
+            ("*", "d"),
+            ("/a", "/a"),
+            ("/a*", "/ax"),
+            ("*/a", "/x/a"),
+            ("*.test", "x.test"),
+            ("/a/{*}/{**}", "/a/x/x/y"),
+        ] {
+            assert_eq!(sample(pattern, "d"), expected);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! PR207: policies whose verdict changes with how a path is spelled.
+//!
+//! Paths are compared as the proxy has normalised them. What it leaves as it is, and the upstream
+//! reads as the same path, goes past a policy that names the path. Letter case is not tried: it
+//! matters to few servers, and would condemn every rule that has letters.
+
+use postern_explain::normalize;
+use postern_policies::{Action, Attribute, AuthorizationPolicy, Http, Rule, evaluate};
+
+use super::super::catalogue::POLICY_PATH_TRICK;
+use super::super::model::Finding;
+use super::plugins;
+use super::reach::{Who, told};
+use super::rules::{example, http_port, of_rule};
+use super::view::{Known, View};
+
+pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>) {
+    for policy in view.resources.authorization().iter().filter(|policy| !policy.dry_run) {
+        for (index, rule) in policy.rules.iter().enumerate() {
+            if names_what_is_kept_out(policy, rule) {
+                for known in &view.workloads {
+                    tricks(view, policy, index, rule, known, found);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a path that the rule does not recognise gets through.
+fn names_what_is_kept_out(policy: &AuthorizationPolicy, rule: &Rule) -> bool {
+    let mut paths = rule.tests().filter(|test| test.attribute == Attribute::Path);
+    match policy.action {
+        Action::Deny | Action::Custom { .. } => paths.any(|test| !test.values.is_empty()),
+        Action::Allow => paths.any(|test| !test.not_values.is_empty()),
+        Action::Audit => false,
+    }
+}
+
+fn tricks(
+    view: &View<'_>,
+    policy: &AuthorizationPolicy,
+    index: usize,
+    rule: &Rule,
+    known: &Known,
+    found: &mut Vec<Finding>,
+) {
+    let all = view.resources.authorization_for(&view.mesh, &known.workload);
+    let is_for_it = all.iter().any(|other| std::ptr::eq(*other, policy));
+    // The bundle refuses every spelling but one.
+    if !is_for_it || plugins::guards(view, known) {
+        return;
+    }
+    let who = if known.is_gateway() { Who::Outside } else { Who::Gateway };
+    let mut request = example(view, rule, &who, http_port(known));
+    let Some(plain) = named_path(policy, rule) else { return };
+    let Some(http) = request.http.clone() else { return };
+    let as_written = Http { path: plain.clone(), ..http.clone() };
+    request.http = Some(as_written);
+    let before = evaluate(view.resources, &view.mesh, &known.workload, &request);
+    if before.decision.may_pass() && !asks(&before.decision) {
+        return;
+    }
+    for spelling in same_to_servers(&plain) {
+        let Ok(path) = normalize(&spelling, view.reads_paths) else { continue };
+        request.http = Some(Http { path, ..http.clone() });
+        let after = evaluate(view.resources, &view.mesh, &known.workload, &request);
+        if after.decision.may_pass() && !asks(&after.decision) {
+            let text = format!(
+                "on {}, which reads paths by {}, another spelling of {plain} goes past it",
+                known.name(),
+                view.normalization
+            );
+            let shown = format!("{spelling}: {}", told(&after.decision));
+            found.push(of_rule(&POLICY_PATH_TRICK, policy, index, text).shown_by(shown));
+            return;
+        }
+    }
+}
+
+const fn asks(decision: &postern_policies::Decision<'_>) -> bool {
+    matches!(decision, postern_policies::Decision::AskProvider(_))
+}
+
+/// A path that the rule names in order to keep it out.
+fn named_path(policy: &AuthorizationPolicy, rule: &Rule) -> Option<String> {
+    let mut paths = rule.tests().filter(|test| test.attribute == Attribute::Path);
+    let value = if policy.action == Action::Allow {
+        paths.find_map(|test| test.not_values.first())
+    } else {
+        paths.find_map(|test| test.values.first())
+    }?;
+    let plain = value.as_str().replace("{**}", "x/y").replace("{*}", "x");
+    let plain = match plain.strip_suffix('*') {
+        Some(prefix) => format!("{prefix}x"),
+        None => plain,
+    };
+    plain.starts_with('/').then_some(plain)
+}
+
+/// Spellings that servers take for the same path: slashes, dots and escapes that they resolve,
+/// parameters that they cut off, a slash at the end.
+fn same_to_servers(path: &str) -> Vec<String> {
+    let mut all = vec![
+        format!("/{path}"),
+        format!("/.{path}"),
+        format!("/x/..{path}"),
+        path.replace('/', "\\").replacen('\\', "/", 1),
+        path.replace('/', "%2f").replacen("%2f", "/", 1),
+        path.replace('/', "%5c").replacen("%5c", "/", 1),
+        format!("{path};x=1"),
+        format!("{path}/"),
+    ];
+    if let Some(rest) = path.strip_prefix('/')
+        && let Some(first) = rest.chars().next().filter(char::is_ascii_alphanumeric)
+        && let Some(behind) = rest.strip_prefix(first)
+    {
+        all.push(format!("/%{:02x}{behind}", u32::from(first)));
+    }
+    all.retain(|other| other != path);
+    all
+}

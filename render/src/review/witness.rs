@@ -1,0 +1,171 @@
+//! Requests that stand for many: one for each host and method of a route.
+
+use postern_document::{Document, HostPattern, Route, Segment};
+
+/// Methods that a route without a list is tried with. The last one is nobody's, so that what is
+/// found for it holds for every method that somebody may think of.
+pub(super) const METHODS: [&str; 8] =
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE"];
+
+/// What parameters are filled with. The further ones are for paths where another route has just
+/// that literal.
+const FILLERS: [&str; 3] = ["x", "postern-1", "q9"];
+
+/// The host of routes that take all hosts.
+const ANY_HOST: &str = "api.example.test";
+
+/// Where a request goes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Target {
+    pub(super) method: String,
+    pub(super) host: String,
+    pub(super) path: String,
+}
+
+impl Target {
+    /// The same with another path.
+    pub(super) fn with_path(&self, path: String) -> Self {
+        Self { path, ..self.clone() }
+    }
+
+    /// The same with another method.
+    pub(super) fn with_method(&self, method: &str) -> Self {
+        Self { method: method.to_owned(), ..self.clone() }
+    }
+
+    /// `METHOD https://host/path`, as `postern explain` takes it.
+    pub(super) fn line(&self) -> String {
+        format!("{} https://{}{}", self.method, self.host, self.path)
+    }
+}
+
+/// The first target of a route; none where every path that was tried is another route's.
+pub(super) fn first(document: &Document, route: &Route) -> Option<Target> {
+    let method = route.methods.first().map_or("GET", String::as_str);
+    hosts(route).iter().find_map(|host| target(document, route, host, method))
+}
+
+/// A target for each host and method.
+pub(super) fn all(document: &Document, route: &Route) -> Vec<Target> {
+    let methods: Vec<&str> = if route.methods.is_empty() {
+        METHODS.to_vec()
+    } else {
+        route.methods.iter().map(String::as_str).collect()
+    };
+    let mut targets = Vec::new();
+    for host in hosts(route) {
+        targets.extend(methods.iter().filter_map(|method| target(document, route, &host, method)));
+    }
+    targets
+}
+
+fn target(document: &Document, route: &Route, host: &str, method: &str) -> Option<Target> {
+    FILLERS.iter().find_map(|filler| {
+        let path = path(route, filler);
+        let found = document.find_route(host, method, &path).ok().flatten();
+        let is_its = found.is_some_and(|found| found.name == route.name);
+        let (method, host) = (method.to_owned(), host.to_owned());
+        is_its.then_some(Target { method, host, path })
+    })
+}
+
+fn hosts(route: &Route) -> Vec<String> {
+    let one = |host: &HostPattern| match host {
+        HostPattern::Exact(name) => name.clone(),
+        HostPattern::Suffix(suffix) => format!("x{suffix}"),
+        HostPattern::Any => ANY_HOST.to_owned(),
+    };
+    if route.hosts.is_empty() {
+        return vec![ANY_HOST.to_owned()];
+    }
+    route.hosts.iter().map(one).collect()
+}
+
+fn path(route: &Route, filler: &str) -> String {
+    let mut path = String::new();
+    for segment in route.path.segments() {
+        path.push('/');
+        match segment {
+            Segment::Literal(text) => path.push_str(text),
+            Segment::Param(_) => path.push_str(filler),
+            Segment::Rest(_) => {
+                path.push_str(filler);
+                path.push_str("/y");
+            }
+        }
+    }
+    path
+}
+
+/// Other spellings of a path that some server takes for the same one: what proxies and frameworks
+/// are known to decode, cut off, merge or fold.
+pub(super) fn spellings(path: &str) -> Vec<String> {
+    let mut all: Vec<String> = Vec::with_capacity(24);
+    let (before, last) = path.rsplit_once('/').unwrap_or(("", path));
+    for end in ["/", "/.", "/..;/", ";", ";x=1", "%20", "%00", "%2f", "%09", ".", "?", "#", ".json"]
+    {
+        all.push(format!("{path}{end}"));
+    }
+    all.push(format!("/{path}"));
+    all.push(format!("/.{path}"));
+    all.push(format!("/x/..{path}"));
+    all.push(format!("/%2e{path}"));
+    all.push(format!("/;x{path}"));
+    all.push(format!("{before}//{last}"));
+    all.push(format!("{before}\\{last}"));
+    all.push(format!("{before}%2f{last}"));
+    all.push(format!("{before}%252f{last}"));
+    all.push(folded(path));
+    all.extend(escaped(path, ""));
+    all.extend(escaped(path, "25"));
+    all.retain(|other| other != path);
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// The same with the first letter's case changed.
+fn folded(path: &str) -> String {
+    let mut done = false;
+    let fold = |c: char| {
+        if done || !c.is_ascii_alphabetic() {
+            return c;
+        }
+        done = true;
+        if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() }
+    };
+    path.chars().map(fold).collect()
+}
+
+/// The same with the first letter escaped, once or twice.
+fn escaped(path: &str, again: &str) -> Option<String> {
+    let (at, letter) = path.char_indices().find(|(_, c)| c.is_ascii_alphanumeric())?;
+    let (before, rest) = path.split_at_checked(at)?;
+    let behind = rest.strip_prefix(letter)?;
+    Some(format!("{before}%{again}{:02x}{behind}", u32::from(letter)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_many_spellings_and_none_is_itself() {
+        let all = spellings("/admin/users");
+        assert!(all.len() >= 20, "{}", all.len());
+        assert!(!all.contains(&"/admin/users".to_owned()));
+        for expected in [
+            "/admin/users/",
+            "/admin//users",
+            "/./admin/users",
+            "/Admin/users",
+            "/%61dmin/users",
+            "/%2561dmin/users",
+            "/admin\\users",
+            "/admin/users;x=1",
+        ] {
+            assert!(all.contains(&expected.to_owned()), "{expected}: {all:?}");
+        }
+        assert!(spellings("/").iter().all(|other| other != "/"));
+    }
+}
