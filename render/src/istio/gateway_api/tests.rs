@@ -273,7 +273,7 @@ fn requests_are_split_and_picked_by_headers() {
     let orders = rule(&resources, "orders");
     assert_eq!(
         orders["backendRefs"],
-        json!([service("shop", Some(90)), service("shop-canary", Some(10))])
+        json!([service("shop-canary", Some(10)), service("shop", Some(90))])
     );
     assert_eq!(orders["timeouts"], json!({"request": "1s500ms"}));
     let picks = [

@@ -53,19 +53,21 @@ fn a_request_past_the_bundle_carries_what_the_bundle_writes() {
 /// What the document lets through without a caller must not meet a policy that asks for one.
 #[test]
 fn a_policy_never_asks_for_more_than_the_document() {
-    let route = |more: &str| {
-        format!(r#""match": {{"path": "/a"}}, "auth": {{"any": ["jwt", "api_key"]}} {more}"#)
+    let of = |any: &str, more: &str| {
+        format!(r#""match": {{"path": "/a"}}, "auth": {{"any": [{any}]}} {more}"#)
     };
+    let route = |more: &str| of(r#""jwt", "api_key""#, more);
     let open = format!(r#"{WRITTEN} "failures": {{"ext_authz": "allow"}},"#);
     for (members, more) in [
         (WRITTEN, r#", "enforce": "50%""#),
         (WRITTEN, r#", "enforce": "shadow""#),
-        (open.as_str(), ""),
         (r#""identity_headers": ["client"],"#, ""),
     ] {
         let rules = allowed(&one(members, &route(more)));
         assert_eq!(rules[0].get("when"), None, "{members} {more}");
     }
+    let asked = of(r#""jwt""#, r#", "ext_authz": true"#);
+    assert_eq!(allowed(&one(&open, &asked))[0].get("when"), None, "nobody may have looked");
     let rules = allowed(&one(WRITTEN, &route("")));
     assert!(rules[0].get("when").is_some());
 }

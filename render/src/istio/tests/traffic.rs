@@ -7,6 +7,7 @@ pub(super) fn document() -> Document {
     load(
         r#"{
         "version": 1,
+        "credentials": {"api_key": {}},
         "rate_limit_filter": {"domain": "shop", "timeout": "100ms", "on_failure": "deny"},
         "services": {
             "payments": {"upstream": "payments.shop.svc.cluster.local:8080",
@@ -32,7 +33,7 @@ pub(super) fn document() -> Document {
         },
         "routes": [
             {"name": "pay", "match": {"path": "/pay/{rest=**}"}, "service": "payments",
-             "auth": "none", "timeout": "10s",
+             "auth": {"any": ["api_key"]}, "timeout": "10s",
              "split": {"stable": 100, "canary": 0},
              "canary": [{"header": "x-canary", "value": "always", "version": "canary"},
                         {"header": "x-team", "value": {"prefix": "beta-"}, "version": "canary"}],

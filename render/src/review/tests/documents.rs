@@ -111,8 +111,8 @@ fn tokens_in_queries_and_certificates_in_headers() {
     let of = |jwt: &str| {
         with(&[route("a", "/a", READ)]).replace("  jwt:\n", &format!("  jwt:\n    {jwt}\n"))
     };
-    let header = of("from: [authorization]");
-    tells_apart("PR110 medium", &of("from: [authorization, {query: token}]"), &header);
+    let header = of("from: [{header: authorization}]");
+    tells_apart("PR110 medium", &of("from: [{header: authorization}, {query: token}]"), &header);
     let bound = of("bound: {certificate: forwarded}");
     tells_apart("PR112 medium", &bound, &of("bound: {certificate: connection}"));
 }
