@@ -55,7 +55,7 @@ impl Rendered {
         let mut calls = Vec::new();
         let fragments = self.files.iter().filter(|(name, _)| name.ends_with(".fragment.yaml"));
         for provider in fragments.flat_map(|(_, value)| items(&value["extensionProviders"])) {
-            let asked = &provider["envoyExtAuthzGrpc"];
+            let Some(asked) = provider.get("envoyExtAuthzGrpc") else { continue };
             let (_, host) = text(asked, "/service").split_once('/').expect("NAMESPACE/HOST");
             let port = asked["port"].as_u64().expect("a port");
             calls.push(Call { what: "ext_authz".into(), role: "decide", host: host.into(), port });
