@@ -61,10 +61,11 @@ impl Authorization for AuthorizationService {
 }
 
 fn read(attributes: AttributeContext) -> Option<Incoming> {
-    let attribute_context::Peer { address, certificate, .. } =
+    let attribute_context::Peer { address, certificate, principal, .. } =
         attributes.source.unwrap_or_default();
     let address = address.and_then(read_address);
-    let certificate = Some(certificate).filter(|certificate| !certificate.is_empty());
+    let given = |text: String| Some(text).filter(|text| !text.is_empty());
+    let (certificate, peer) = (given(certificate), given(principal));
     let http = attributes.request?.http?;
     let attribute_context::HttpRequest { method, scheme, path, host, headers, header_map, .. } =
         http;
@@ -86,7 +87,7 @@ fn read(attributes: AttributeContext) -> Option<Incoming> {
         _ => from_map(headers),
     };
     let (authority, target) = (host, path);
-    Some(Incoming { method, scheme, authority, target, headers, address, certificate })
+    Some(Incoming { method, scheme, authority, target, headers, address, certificate, peer })
 }
 
 fn from_map(headers: HashMap<String, String>) -> Vec<(String, Vec<u8>)> {
@@ -142,6 +143,7 @@ mod tests {
         let source = attribute_context::Peer {
             address: Some(address),
             certificate: "PEM".to_owned(),
+            principal: "spiffe://mesh/web".to_owned(),
             ..attribute_context::Peer::default()
         };
         let request = attribute_context::Request { http: Some(http), ..Default::default() };
@@ -176,6 +178,7 @@ mod tests {
             headers: vec![("x".to_owned(), b"\xff".to_vec()), ("x".to_owned(), b"b".to_vec())],
             address: Some([192, 0, 2, 1].into()),
             certificate: Some("PEM".to_owned()),
+            peer: Some("spiffe://mesh/web".to_owned()),
         };
         assert_eq!(read(attributes(http)), Some(expected));
     }
@@ -219,10 +222,13 @@ mod tests {
         let bare = AttributeContext { source: None, ..attributes(http.clone()) };
         let read_bare = read(bare).unwrap();
         assert_eq!((read_bare.address, read_bare.certificate), (None, None));
+        assert_eq!(read_bare.peer, None);
         assert_eq!(read_bare.headers, [("x".to_owned(), b"a".to_vec())]);
         let mut without = attributes(http);
         without.source = Some(attribute_context::Peer::default());
-        assert_eq!(read(without).unwrap().certificate, None, "an empty text is none");
+        let read_without = read(without).unwrap();
+        let texts = (read_without.certificate, read_without.peer);
+        assert_eq!(texts, (None, None), "an empty text is none");
         assert_eq!(read(AttributeContext::default()), None);
     }
 }

@@ -47,6 +47,8 @@ pub struct Incoming {
     /// The certificate that the other end of the connection has shown, as Envoy writes it: PEM,
     /// percent-encoded.
     pub certificate: Option<String>,
+    /// Whom that certificate names, as Envoy says: by its first URI, where it has one.
+    pub peer: Option<String>,
 }
 
 /// What Envoy is told.
@@ -188,7 +190,10 @@ impl Authorizer {
     ) -> Result<Admitted, Denial> {
         let id = request.headers.single(headers::REQUEST_ID).one().unwrap_or_default();
         let enforced = route.enforce.applies(id);
-        let identified = self.authenticate(document, &route.auth, request, now).await;
+        let identified = match check_peer(route, request) {
+            Ok(()) => self.authenticate(document, &route.auth, request, now).await,
+            Err(denial) => Err(denial),
+        };
         let identified = identified.and_then(|identified| {
             route.auth.authorize(identified.principal.as_ref())?;
             Ok(identified)
@@ -298,6 +303,16 @@ impl Authorizer {
             }
         }
     }
+}
+
+/// Whether the connection is of a peer that the route takes requests from. The bundle says the
+/// same; here nothing is counted for a stranger.
+fn check_peer(route: &Route, request: &Incoming) -> Result<(), Denial> {
+    let id = request.peer.as_deref().unwrap_or_default();
+    if route.peers.is_empty() || route.peers.iter().any(|peer| peer.matches(id)) {
+        return Ok(());
+    }
+    Err(Denial::new(ErrorCode::Forbidden, "peer_unknown"))
 }
 
 /// Envoy tells `ext_authz` the connection's peer. Behind trusted proxies the client is so many

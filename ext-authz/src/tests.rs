@@ -28,6 +28,7 @@ mod bound;
 mod certificates;
 mod ends;
 mod limits;
+mod peers;
 mod tokens;
 
 struct NothingRevoked;
@@ -63,6 +64,7 @@ pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> I
         headers,
         address: None,
         certificate: None,
+        peer: None,
     }
 }
 

@@ -168,17 +168,6 @@ impl Document {
     pub fn gateway(&self) -> Option<&Arc<Workload>> {
         self.workloads.iter().find(|workload| workload.gateway)
     }
-
-    /// The routes that are enforced in one place, in the order of the document: by the workload
-    /// of this name, or at the edge where that is the gateway, or no workload of the document.
-    pub fn routes_guarded_at(&self, workload: &str) -> impl Iterator<Item = &Arc<Route>> {
-        let place = self.workload(workload).filter(|workload| !workload.gateway);
-        self.routes.iter().filter(move |route| match (route.guarded_by(), place) {
-            (None, None) => true,
-            (Some(guard), Some(place)) => guard.name == place.name,
-            _ => false,
-        })
-    }
 }
 
 /// Where state is kept; none means in memory.

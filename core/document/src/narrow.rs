@@ -6,7 +6,7 @@ use std::sync::Arc;
 use postern_request::json::Value;
 
 use crate::decode::Decode as _;
-use crate::model::{Auth, Document, Route, Service, Workload};
+use crate::model::{Document, Service, Workload};
 use crate::raw::{At, RawAuth, RawDocument, RawRoute, RawService};
 
 impl Document {
@@ -87,30 +87,6 @@ impl Document {
             }
         }
         drop_unused(raw);
-    }
-}
-
-impl Route {
-    /// What is left of the route for the edge: nothing of who may call it and how much, where a
-    /// workload enforces that, and else all of it. As [`Document::filter_config_for`] has it.
-    #[must_use]
-    pub fn at_edge(self: &Arc<Self>) -> Arc<Self> {
-        if self.guarded_by().is_none() {
-            return Arc::clone(self);
-        }
-        let service = self.service.as_ref();
-        let service = service.map(|service| Service { circuit: None, ..Service::clone(service) });
-        Arc::new(Self {
-            service: service.map(Arc::new),
-            peers: Vec::new(),
-            auth: Auth::None,
-            local_limits: Vec::new(),
-            exact_limits: Vec::new(),
-            leased_limits: Vec::new(),
-            enforce: crate::model::Enforce::FULL,
-            asks_ext_authz: false,
-            ..Self::clone(self)
-        })
     }
 }
 

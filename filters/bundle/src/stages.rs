@@ -6,7 +6,7 @@ use postern_document::Document;
 /// is not reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stages {
-    /// Who calls: evidence, tokens, revocation, identity headers. Without it identity headers
+    /// Who calls: peers, evidence, tokens, revocation, identity headers. Without it identity headers
     /// are left alone: another filter writes them.
     pub(crate) tokens: bool,
     /// Local and leased limits.

@@ -127,6 +127,7 @@ pub fn get(target: &str, address: &str, headers: &[(&str, &str)]) -> Incoming {
             .collect(),
         address: Some(address.parse::<IpAddr>().unwrap()),
         certificate: None,
+        peer: None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who calls: evidence, token, proof, revocation, and what the route asks of them.
+//! Who calls: peer, evidence, token, proof, revocation, and what the route asks of them.
 
 use std::rc::Rc;
 
@@ -22,6 +22,8 @@ use crate::tokens::{self, Shown};
 pub(super) const FORWARDED_CLIENT_CERT: &str = "x-forwarded-client-cert";
 /// Envoy's attribute for the certificate of its own connection: SHA-256 in hexadecimal.
 const PEER_CERTIFICATE: [&str; 2] = ["connection", "sha256_peer_certificate_digest"];
+/// Envoy's attribute for the first URI in that certificate: in a mesh, who is at the other end.
+const PEER_ID: [&str; 2] = ["connection", "uri_san_peer_certificate"];
 
 impl Gatekeeper {
     /// Who calls, and whether the route takes them.
@@ -35,6 +37,7 @@ impl Gatekeeper {
         if !STAGES.tokens {
             return Ok(Identified::NOBODY);
         }
+        check_peer(host, route)?;
         let evidence = self.evidence(host, route)?;
         let exact = evidence.as_ref().and_then(|evidence| evidence.limit);
         let known = self.authenticate(host, request, &route.auth, evidence, now)?;
@@ -218,4 +221,18 @@ impl Gatekeeper {
             }
         }
     }
+}
+
+/// Whether the connection is of a peer that the route takes requests from. `ext_authz` says the
+/// same, by its own view of the certificate.
+fn check_peer(host: &impl RequestHost, route: &Route) -> Result<(), Denial> {
+    if route.peers.is_empty() {
+        return Ok(());
+    }
+    let id = host.property(&PEER_ID);
+    let id = id.as_deref().and_then(|id| core::str::from_utf8(id).ok()).unwrap_or_default();
+    if route.peers.iter().any(|peer| peer.matches(id)) {
+        return Ok(());
+    }
+    Err(Denial::new(ErrorCode::Forbidden, "peer_unknown"))
 }

@@ -20,6 +20,8 @@ mod keys;
 #[cfg(all(feature = "tokens", feature = "limits"))]
 mod leased;
 #[cfg(all(feature = "tokens", feature = "limits"))]
+mod peers;
+#[cfg(all(feature = "tokens", feature = "limits"))]
 mod places;
 #[cfg(all(feature = "tokens", feature = "limits"))]
 mod requests;
@@ -43,6 +45,8 @@ struct Fake {
     feed: Option<&'static str>,
     /// SHA-256 of the client's certificate, as Envoy tells it.
     certificate: Option<String>,
+    /// The URI in the certificate of the connection, as Envoy tells it.
+    peer: Option<&'static str>,
     /// Milliseconds since [`START`].
     later: Cell<u64>,
     /// Properties that were asked for.
@@ -69,6 +73,9 @@ impl RequestHost for &Fake {
             }
             ["connection", "sha256_peer_certificate_digest"] => {
                 self.certificate.as_ref().map(|digest| digest.clone().into_bytes())
+            }
+            ["connection", "uri_san_peer_certificate"] => {
+                self.peer.map(|peer| peer.as_bytes().to_vec())
             }
             ["node", "id"] => Some(b"edge-1".to_vec()),
             _ => None,

@@ -45,7 +45,7 @@ pub(super) fn seconds(
 ) -> u32 {
     let secs = u32::try_from(field.millis / 1000).ok().filter(|secs| (1..=longest).contains(secs));
     match secs {
-        Some(secs) if field.millis % 1000 == 0 => secs,
+        Some(secs) if field.millis.is_multiple_of(1000) => secs,
         _ => {
             problems.report_as(field.at, path, format!("expected {written}, in whole seconds"));
             1
