@@ -2,8 +2,6 @@
 //! drops or writes, whose address it takes for the client's. The rules are those that
 //! `render/src/envoy/listener.rs` writes.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -20,145 +18,6 @@ const MOST_MORE: usize = 4;
 const FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
 const FORWARDED_CERTIFICATE: &str = "x-forwarded-client-cert";
-
-/// What becomes of `%2F` and `%5C` in a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EscapedSlashes {
-    /// They stay.
-    Keep,
-    /// The request is refused.
-    Reject,
-    /// They become `/` and `\`.
-    Decode,
-}
-
-/// How a proxy reads paths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Normalization {
-    /// Escapes that nobody needs are decoded, `\` becomes `/`, dot segments are resolved.
-    pub base: bool,
-    /// Several slashes become one.
-    pub merge_slashes: bool,
-    /// What becomes of escaped slashes.
-    pub escaped_slashes: EscapedSlashes,
-}
-
-impl Normalization {
-    /// Of an Envoy that we configure.
-    pub const ENVOY: Self =
-        Self { base: true, merge_slashes: true, escaped_slashes: EscapedSlashes::Reject };
-}
-
-/// Why a proxy refuses a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rejected {
-    /// It does not begin with a slash.
-    NotAbsolute,
-    /// It has a `#`.
-    Fragment,
-    /// A space, a control character, or a byte outside ASCII.
-    Character,
-    /// An escaped slash or backslash.
-    EscapedSlash,
-    /// An escaped zero.
-    EscapedZero,
-}
-
-impl fmt::Display for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotAbsolute => "the target does not begin with a slash",
-            Self::Fragment => "the target has a `#`",
-            Self::Character => "the target has a character that HTTP does not allow",
-            Self::EscapedSlash => "the path has an escaped slash or backslash",
-            Self::EscapedZero => "the path has an escaped zero",
-        })
-    }
-}
-
-/// A path, without its query, as a proxy reads it.
-///
-/// # Errors
-/// When the proxy answers 400.
-pub fn normalize(path: &str, rules: Normalization) -> Result<String, Rejected> {
-    if path.contains('#') {
-        return Err(Rejected::Fragment);
-    }
-    if path.bytes().any(|byte| byte <= 0x20 || byte >= 0x7f) {
-        return Err(Rejected::Character);
-    }
-    if !path.starts_with('/') {
-        return Err(Rejected::NotAbsolute);
-    }
-    let mut path = match rules.escaped_slashes {
-        EscapedSlashes::Keep => Cow::Borrowed(path),
-        EscapedSlashes::Reject if has_escaped_slash(path) => return Err(Rejected::EscapedSlash),
-        EscapedSlashes::Reject => Cow::Borrowed(path),
-        EscapedSlashes::Decode => Cow::Owned(unescaped(path, |b| matches!(b, b'/' | b'\\'))),
-    };
-    if rules.base {
-        if path.to_ascii_lowercase().contains("%00") {
-            return Err(Rejected::EscapedZero);
-        }
-        let plain = unescaped(&path, |byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
-        });
-        path = Cow::Owned(without_dots(&plain.replace('\\', "/")));
-    }
-    if rules.merge_slashes {
-        while path.contains("//") {
-            path = Cow::Owned(path.replace("//", "/"));
-        }
-    }
-    Ok(path.into_owned())
-}
-
-fn has_escaped_slash(path: &str) -> bool {
-    let path = path.to_ascii_lowercase();
-    path.contains("%2f") || path.contains("%5c")
-}
-
-/// Decodes, once, the escapes of those bytes; all are ASCII.
-fn unescaped(path: &str, wanted: impl Fn(u8) -> bool) -> String {
-    let mut out = String::with_capacity(path.len());
-    let mut chars = path.chars();
-    while let Some(char) = chars.next() {
-        let mut ahead = chars.clone();
-        let mut digit = || ahead.next().and_then(|c| c.to_digit(16));
-        match (char, digit(), digit()) {
-            ('%', Some(high), Some(low)) => {
-                match u8::try_from(high * 16 + low).ok().filter(|byte| wanted(*byte)) {
-                    Some(byte) => {
-                        out.push(char::from(byte));
-                        chars = ahead;
-                    }
-                    None => out.push('%'),
-                }
-            }
-            _ => out.push(char),
-        }
-    }
-    out
-}
-
-/// RFC 3986 §5.2.4; what goes beyond the root stays there.
-fn without_dots(path: &str) -> String {
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
-    let last = segments.len().saturating_sub(1);
-    let mut kept: Vec<&str> = Vec::with_capacity(segments.len());
-    for (at, segment) in segments.into_iter().enumerate() {
-        let is_dots = matches!(segment, "." | "..");
-        if segment == ".." {
-            kept.pop();
-        }
-        if !is_dots {
-            kept.push(segment);
-        } else if at == last {
-            kept.push("");
-        }
-    }
-    ["/", &kept.join("/")].concat()
-}
 
 /// A request as Envoy hands it to whoever decides.
 #[derive(Debug, Clone)]
@@ -302,46 +161,6 @@ fn fits(template: &PathTemplate, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_read_as_envoy_reads_them() {
-        for (path, expected) in [
-            ("/", Ok("/")),
-            ("/a/b", Ok("/a/b")),
-            ("/a//b///c", Ok("/a/b/c")),
-            ("/a/./b/../c", Ok("/a/c")),
-            ("/a/%2e%2E/b", Ok("/b")),
-            ("/../../a", Ok("/a")),
-            ("/a/..", Ok("/")),
-            ("/a/.", Ok("/a/")),
-            ("/a\\b", Ok("/a/b")),
-            ("/%61dmin", Ok("/admin")),
-            ("/a%3Ab%3a", Ok("/a%3Ab%3a")),
-            ("/a%zz%4", Ok("/a%zz%4")),
-            ("/%2561", Ok("/%2561")),
-            ("/a%2Fb", Err(Rejected::EscapedSlash)),
-            ("/a%5cb", Err(Rejected::EscapedSlash)),
-            ("/a%00", Err(Rejected::EscapedZero)),
-            ("/a#b", Err(Rejected::Fragment)),
-            ("/a b", Err(Rejected::Character)),
-            ("/\u{e9}", Err(Rejected::Character)),
-            ("a", Err(Rejected::NotAbsolute)),
-            ("", Err(Rejected::NotAbsolute)),
-        ] {
-            let found = normalize(path, Normalization::ENVOY);
-            assert_eq!(found.as_deref(), expected.as_ref().copied(), "{path}");
-        }
-    }
-
-    #[test]
-    fn an_escaped_slash_may_be_decoded_or_stay() {
-        let with = |escaped_slashes| {
-            let rules = Normalization { escaped_slashes, ..Normalization::ENVOY };
-            normalize("/a%2F..%5Cb", rules)
-        };
-        assert_eq!(with(EscapedSlashes::Keep).as_deref(), Ok("/a%2F..%5Cb"));
-        assert_eq!(with(EscapedSlashes::Decode).as_deref(), Ok("/b"));
-    }
 
     #[test]
     fn the_count_of_headers_has_an_end() {

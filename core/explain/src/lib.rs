@@ -30,7 +30,6 @@ mod walk;
 pub use assume::{
     Assumptions, MeshPolicies, MeshVerdict, Part, Phase, Revoked, StoredKey, UpstreamFailure,
 };
-pub use envoy::{EscapedSlashes, Normalization, Rejected, normalize};
 pub use json::to_json;
 pub use request::{GivenClaims, Request, Shown};
 pub use rule::{Effect, Rule, rules_of};

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use postern_document::{Document, Route};
 use postern_jose::SignatureVerifier;
+use postern_request::normalize::{Normalization, Rejected, normalize};
 use postern_request::{Denial, ErrorCode, Principal, path};
 
 use crate::assume::{Assumptions, Part, Phase};
 use crate::credential;
-use crate::envoy::{self, Incoming, Normalization, Size};
+use crate::envoy::{self, Incoming, Size};
 use crate::failure;
 use crate::request::Request;
 use crate::rule::{Effect, Rule};
@@ -145,11 +146,11 @@ impl<'a, 'v> Walk<'a, 'v> {
         };
         let read = match query {
             // A `#` is no more allowed behind the `?` than before it.
-            Some(query) if query.contains('#') => Err(envoy::Rejected::Fragment),
+            Some(query) if query.contains('#') => Err(Rejected::Fragment),
             Some(query) if query.bytes().any(|byte| byte <= 0x20 || byte >= 0x7f) => {
-                Err(envoy::Rejected::Character)
+                Err(Rejected::Character)
             }
-            _ => envoy::normalize(path, Normalization::ENVOY),
+            _ => normalize(path, Normalization::ENVOY),
         };
         let read = match read {
             Ok(read) => read,

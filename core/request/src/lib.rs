@@ -13,7 +13,7 @@ pub mod denial;
 pub mod evidence;
 pub mod headers;
 pub mod json;
-// pub mod normalize;
+pub mod normalize;
 pub mod path;
 pub mod peers;
 pub mod presented;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use postern_bundle::Gatekeeper;
 use postern_document::{CertificateSource, Document, OnFailure};
-use postern_explain::{By, Normalization, Revoked, normalize};
+use postern_explain::{By, Revoked};
 use postern_ext_authz::{
     Answer as Authorized, ApiKeys, Authorizer, CheckSignature, Incoming, IssuerKeys, Metrics,
     Parts, Tickets,
@@ -18,6 +18,7 @@ use postern_filter_host::{
 use postern_filter_shared_data::{Memory, SharedData};
 use postern_jose::soft::SoftVerifier;
 use postern_jose::{SignatureVerifier as _, VerifiedToken};
+use postern_request::normalize::{Normalization, normalize};
 use postern_request::evidence::Evidence;
 use postern_request::{Denial, ErrorCode, RenderedDenial, UnixMillis, path};
 use postern_store::MemoryStore;
@@ -274,6 +275,7 @@ fn arriving(request: &RequestSpec) -> Option<(HeaderList, String)> {
 
 fn incoming(request: &RequestSpec, headers: &HeaderList, target: &str) -> Incoming {
     Incoming {
+        peer: None,
         method: request.method().to_owned(),
         scheme: "https".to_owned(),
         authority: AUTHORITY.to_owned(),

@@ -2,7 +2,7 @@
 //! values of an installation.
 
 use postern_document::yaml::{Problems, parse_all};
-use postern_explain::{EscapedSlashes, Normalization};
+use postern_request::normalize::Normalization;
 use serde_json::Value;
 
 use super::{Resource, list, text, value};
@@ -95,16 +95,11 @@ fn provider(value: &Value) -> Option<Provider> {
 impl MeshConfig {
     /// How proxies of the mesh read paths; none where the word is not known.
     pub(in crate::review) fn reads_paths(word: &str) -> Option<Normalization> {
-        let rules = |base, merge_slashes, escaped_slashes| Normalization {
-            base,
-            merge_slashes,
-            escaped_slashes,
-        };
         Some(match word {
-            "NONE" => rules(false, false, EscapedSlashes::Keep),
-            "BASE" | "DEFAULT" => rules(true, false, EscapedSlashes::Keep),
-            "MERGE_SLASHES" => rules(true, true, EscapedSlashes::Keep),
-            "DECODE_AND_MERGE_SLASHES" => rules(true, true, EscapedSlashes::Decode),
+            "NONE" => Normalization::ISTIO_NONE,
+            "BASE" | "DEFAULT" => Normalization::ISTIO_BASE,
+            "MERGE_SLASHES" => Normalization::ISTIO_MERGE,
+            "DECODE_AND_MERGE_SLASHES" => Normalization::ISTIO_DECODE,
             _ => return None,
         })
     }

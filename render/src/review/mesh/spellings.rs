@@ -4,7 +4,7 @@
 //! reads as the same path, goes past a policy that names the path. Letter case is not tried: it
 //! matters to few servers, and would condemn every rule that has letters.
 
-use postern_explain::normalize;
+use postern_request::normalize::normalize;
 use postern_policies::{Action, Attribute, AuthorizationPolicy, Http, Rule, evaluate};
 
 use super::super::catalogue::POLICY_PATH_TRICK;

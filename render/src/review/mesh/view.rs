@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use postern_document::Document;
-use postern_explain::Normalization;
+use postern_request::normalize::Normalization;
 use postern_policies::{Mesh, Port, Protocol, Provider, Proxy, Resources};
 
 use super::super::Input;
