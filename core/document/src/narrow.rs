@@ -145,10 +145,8 @@ fn without_traffic(raw: &mut RawDocument) {
         pool.clear();
         workload.clear();
         guard.clear();
-        if let Some(retries) = &mut service.retries {
-            retries.per_try_timeout.clear();
-            retries.backoff.clear();
-        }
+        // Without those of its routes, they would be held to rules that they keep only with them.
+        service.retries = None;
     }
     for route in &mut raw.routes {
         let RawRoute { retries, split, canary, fault, descriptors, .. } = route;

@@ -24,7 +24,7 @@ const TRAFFIC: &str = r#"{"version": 1,
                 "retries": {"attempts": 2, "on": ["connect-failure"], "per_try_timeout": "1s",
                             "backoff": "50ms"},
                 "workload": "pay", "guard": "workload"},
-        "near": {"upstream": "h:1"}},
+        "near": {"upstream": "h:1", "retries": {"attempts": 2, "on": ["gateway-error"]}}},
     "routes": [
         {"name": "far", "match": {"path": "/far"}, "service": "far", "auth": "none",
          "peers": ["edge", "spiffe://mesh.test/ns/ops/sa/*"],
@@ -32,7 +32,8 @@ const TRAFFIC: &str = r#"{"version": 1,
          "canary": [{"header": "x-a", "value": {"prefix": "b"}, "version": "one"}],
          "fault": {"abort": {"share": "0.1%", "status": 503}},
          "descriptors": [[{"route": true}]]},
-        {"name": "near", "match": {"path": "/near"}, "service": "near", "auth": "none"}]}"#;
+        {"name": "near", "match": {"path": "/near"}, "service": "near", "auth": "none",
+         "retries": {"attempts": 1}}]}"#;
 
 fn load(text: &str) -> Document {
     from_json(text.as_bytes()).unwrap_or_else(|problems| panic!("{problems:?}"))
@@ -68,8 +69,7 @@ fn filters_get_nothing_of_how_requests_reach_services() {
             "pool",
             "workload",
             "guard",
-            "per_try_timeout",
-            "backoff",
+            "retries",
             "split",
             "canary",
             "fault",
