@@ -206,8 +206,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 
 /// The crates that must build for wasm32.
 pub fn wasm_packages() -> impl Iterator<Item = &'static str> {
-    let groups: [&[&str]; 7] =
-        [CORE, TOOLS, FILTER_HOST, STAGES, BUNDLE, PROTO, &[TRIVIAL_FILTER]];
+    let groups: [&[&str]; 7] = [CORE, TOOLS, FILTER_HOST, STAGES, BUNDLE, PROTO, &[TRIVIAL_FILTER]];
     groups.into_iter().flatten().copied()
 }
 
@@ -267,9 +266,8 @@ fn third_party_rule(package: &str, edge: &Edge) -> Option<&'static str> {
         return (!allowed).then_some("only filters/host knows proxy-wasm (and the bench's filter)");
     }
     // Tests of pure code may use whatever they like.
-    let pure = [CORE, TOOLS, STAGES, FILTER_HOST, BUNDLE]
-        .iter()
-        .any(|group| group.contains(&package));
+    let pure =
+        [CORE, TOOLS, STAGES, FILTER_HOST, BUNDLE].iter().any(|group| group.contains(&package));
     (pure && edge.kind != "dev" && OUTSIDE.contains(&edge.to))
         .then_some("core and filters know no runtime, network or store")
 }

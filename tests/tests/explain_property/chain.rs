@@ -18,8 +18,8 @@ use postern_filter_host::{
 use postern_filter_shared_data::{Memory, SharedData};
 use postern_jose::soft::SoftVerifier;
 use postern_jose::{SignatureVerifier as _, VerifiedToken};
-use postern_request::normalize::{Normalization, normalize};
 use postern_request::evidence::Evidence;
+use postern_request::normalize::{Normalization, normalize};
 use postern_request::{Denial, ErrorCode, RenderedDenial, UnixMillis, path};
 use postern_store::MemoryStore;
 use postern_store::away::Away;

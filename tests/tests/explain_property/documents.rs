@@ -177,7 +177,10 @@ impl DocumentSpec {
         if self.required {
             strict["required_claims"] = json!(["tenant"]);
         }
-        let issuers = [strict, json!({"issuer": ISSUERS[1], "audiences": ["gate", "other"], "jwks": {"inline": JWKS}})];
+        let issuers = [
+            strict,
+            json!({"issuer": ISSUERS[1], "audiences": ["gate", "other"], "jwks": {"inline": JWKS}}),
+        ];
         let mut jwt = json!({"from": from, "issuers": issuers});
         let mut bound = json!({});
         if self.dpop {

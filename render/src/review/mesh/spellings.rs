@@ -4,8 +4,8 @@
 //! reads as the same path, goes past a policy that names the path. Letter case is not tried: it
 //! matters to few servers, and would condemn every rule that has letters.
 
-use postern_request::normalize::normalize;
 use postern_policies::{Action, Attribute, AuthorizationPolicy, Http, Rule, evaluate};
+use postern_request::normalize::normalize;
 
 use super::super::catalogue::POLICY_PATH_TRICK;
 use super::super::model::Finding;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use postern_document::Document;
-use postern_request::normalize::Normalization;
 use postern_policies::{Mesh, Port, Protocol, Provider, Proxy, Resources};
+use postern_request::normalize::Normalization;
 
 use super::super::Input;
 use super::super::inventory::{self, Inventory, MeshConfig, Policies};
