@@ -86,6 +86,7 @@ const BY_TESTS: &[&[&str]] = &[
     CORE,
     TOOLS,
     FILTER_HOST,
+    SHARED_DATA,
     STAGES,
     BUNDLE,
     PROTO,

@@ -32,12 +32,15 @@ pub struct Assumptions<'a> {
     pub keys: &'a [Option<KeySet>],
     /// Looks an API key up that the document does not name, by its id. None where no store is at
     /// hand: then such keys are unknown, and the explanation says that it does not know them.
-    pub stored_key: Option<&'a dyn Fn(&str) -> Option<StoredKey>>,
+    pub stored_key: Option<LookUp<'a, StoredKey>>,
     /// Where a rule stands in the document's texts, by its path.
-    pub place_of: &'a dyn Fn(&str) -> Option<Place>,
+    pub place_of: LookUp<'a, Place>,
     /// The mesh's own policies; none are asked where it is none.
     pub policies: Option<&'a dyn MeshPolicies>,
 }
+
+/// Finds something by its name or path.
+pub type LookUp<'a, T> = &'a dyn Fn(&str) -> Option<T>;
 
 impl Assumptions<'_> {
     /// Everything works, nothing is used up, open or revoked, no keys are at hand.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use postern_document::{CertificateSource, Document, PathTemplate, Route, Segment};
-use postern_request::{HeaderView as _, address, path};
+use postern_request::{HeaderView, address, path};
 
 /// The most headers and the most bytes of them; `max_headers_count`, `max_request_headers_kb`.
 const MAX_HEADERS: usize = 100;
@@ -104,7 +104,7 @@ fn append(headers: &mut Vec<(String, Vec<u8>)>, name: &str, value: &str) {
 /// Whom Envoy takes for the client.
 pub(crate) fn client(
     document: &Document,
-    headers: &Vec<(String, Vec<u8>)>,
+    headers: &dyn HeaderView,
     peer: Option<IpAddr>,
 ) -> Option<IpAddr> {
     address::behind_proxies(headers, usize::from(document.trusted_proxies))

@@ -28,7 +28,8 @@ mod text;
 mod walk;
 
 pub use assume::{
-    Assumptions, MeshPolicies, MeshVerdict, Part, Phase, Revoked, StoredKey, UpstreamFailure,
+    Assumptions, LookUp, MeshPolicies, MeshVerdict, Part, Phase, Revoked, StoredKey,
+    UpstreamFailure,
 };
 pub use json::to_json;
 pub use request::{GivenClaims, Request, Shown};

@@ -52,9 +52,10 @@ pub(super) fn server(tls: &ServerTls, host: &str) -> Value {
 /// To another Envoy of the mesh, whose certificate must name one of these.
 pub(super) fn to_mesh(mesh: &MeshTls, identities: &[String], http2: bool) -> Value {
     let names = identities.iter();
-    let names = names.map(|id| json!({"san_type": "URI", "matcher": {"exact": id}})).collect();
+    let names: Vec<Value> =
+        names.map(|id| json!({"san_type": "URI", "matcher": {"exact": id}})).collect();
     let protocol = if http2 { "h2" } else { "http/1.1" };
-    upstream(json!({"common_tls_context": of_mesh(mesh, names, &[protocol])}))
+    upstream(json!({"common_tls_context": of_mesh(mesh, &names, &[protocol])}))
 }
 
 /// From other Envoys of the mesh: nobody gets in without a certificate of this trust domain.
@@ -68,14 +69,14 @@ pub(super) fn from_mesh(mesh: &MeshTls, trust_domain: &str) -> Value {
             "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
             json!({
                 "require_client_certificate": true,
-                "common_tls_context": of_mesh(mesh, names, &["h2", "http/1.1"]),
+                "common_tls_context": of_mesh(mesh, &names, &["h2", "http/1.1"]),
             }),
         ),
     })
 }
 
 /// What both ends of a connection inside the mesh are made of.
-fn of_mesh(mesh: &MeshTls, names: Vec<Value>, protocols: &[&str]) -> Value {
+fn of_mesh(mesh: &MeshTls, names: &[Value], protocols: &[&str]) -> Value {
     match mesh {
         MeshTls::Files { ca, own } => json!({
             "alpn_protocols": protocols,

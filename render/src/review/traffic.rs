@@ -74,7 +74,7 @@ pub(super) fn notes(route: &Route) -> Vec<String> {
 /// Milliseconds in the largest unit that fits.
 pub(super) fn duration(millis: u64) -> String {
     for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)] {
-        if millis >= size && millis % size == 0 {
+        if millis >= size && millis.is_multiple_of(size) {
             return format!("{}{unit}", millis / size);
         }
     }

@@ -22,14 +22,17 @@ struct Probe {
     lacks_something: bool,
 }
 
+/// What requests that are told of together have in common: which way it is, what is concerned, who
+/// asks, what was answered and what is.
+type Alike = (ChangeKind, String, String, String, String);
+
 pub(super) fn changes(before: &Document, after: &Document, now: UnixMillis) -> Vec<Change> {
     let (old, new) = (Oracle::new(before, now), Oracle::new(after, now));
     let mut all = probes(after, &new);
     all.extend(probes(before, &old));
     // Of two callers who show the same, the one is told of who says what is missing.
     all.sort_by_key(|probe| !probe.lacks_something);
-    let mut folded: BTreeMap<(ChangeKind, String, String, String, String), (String, usize)> =
-        BTreeMap::new();
+    let mut folded: BTreeMap<Alike, (String, usize)> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for probe in all {
         // A route of both documents is probed twice; one that asks for other things, by other

@@ -104,10 +104,10 @@ impl Match<'_> {
 fn re2(regex: &str, text: &str) -> bool {
     if let Some(rest) = regex.strip_prefix("[^/]+") {
         let longest = text.find('/').unwrap_or(text.len());
-        return (1..=longest).any(|taken| re2(rest, &text[taken..]));
+        return (1..=longest).any(|taken| re2(rest, text.get(taken..).unwrap()));
     }
     if let Some(rest) = regex.strip_prefix(".*") {
-        return (0..=text.len()).any(|taken| re2(rest, &text[taken..]));
+        return (0..=text.len()).any(|taken| re2(rest, text.get(taken..).unwrap()));
     }
     if let Some(group) = regex.strip_prefix("(?:") {
         return re2(group.trim_start_matches('|').strip_prefix(')').unwrap(), text);
