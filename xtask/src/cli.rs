@@ -32,7 +32,7 @@ pub enum Command {
 /// Get what `up` and `test` need: WASM target, Envoy, Redis
 #[derive(Debug, Args)]
 pub struct SetupOptions {
-    /// Also what only `bench` and `lint` need: wrk, cargo-deny
+    /// Also what only `bench`, `lint` and `test mesh` need: wrk, cargo-deny, Go
     #[arg(long)]
     pub all: bool,
 }
@@ -199,6 +199,7 @@ mod tests {
             "dev test matrix --oldest-and-newest -- bodies",
             "dev test matrix 1.36.4 /opt/envoy/envoy -- bodies",
             "dev test mesh",
+            "dev test mesh -- principal",
             "dev test load",
             "dev test chaos",
             "dev bench filter.jwt.warm envoy.base --json out.json --runs 3",

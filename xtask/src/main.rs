@@ -17,6 +17,7 @@ mod http;
 mod image;
 mod lint;
 mod matrix;
+mod mesh;
 mod parts;
 mod paths;
 mod process;

@@ -9,7 +9,7 @@ use crate::cli::{Suite, TestOptions};
 use crate::parts::Parts;
 use crate::paths::Workspace;
 use crate::setup::{envoy, postgres};
-use crate::{arrows, fuzz, matrix, process};
+use crate::{arrows, fuzz, matrix, mesh, process};
 
 /// Runs one suite, or, bare, everything a change must pass.
 pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
@@ -30,7 +30,7 @@ pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
         Some(Suite::E2e) => e2e(workspace, arguments),
         Some(Suite::Fuzz) => fuzz::run(workspace, options.seconds),
         Some(Suite::Matrix) => matrix::run(workspace, options),
-        Some(Suite::Mesh) => not_yet("mesh", "Istio's control plane with real sidecars"),
+        Some(Suite::Mesh) => mesh::run(workspace, arguments),
         Some(Suite::Load) => not_yet("load", "load stages with thresholds"),
         Some(Suite::Chaos) => not_yet("chaos", "failures of every remote part"),
     }
@@ -39,17 +39,18 @@ pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
 fn not_yet(suite: &str, what: &str) -> Result<()> {
     bail!(
         "the suite `{suite}` ({what}) is not in this version; `./dev test` runs unit and e2e; \
-         fuzz and matrix are the others that there are"
+         fuzz, matrix and mesh are the others that there are"
     )
 }
 
-/// Every crate's own tests. Those of the end-to-end crate and of the bench
+/// Every crate's own tests. Those of the end-to-end crate, of the bench crate and of the mesh
 /// crate need real parts.
 fn unit(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let mut command = workspace.cargo();
     command
-        .args(["test", "--workspace", "--exclude", "postern-e2e", "--exclude", "postern-bench"])
-        .arg("--")
+        .args(["test", "--workspace"])
+        .args(["--exclude", "postern-e2e", "--exclude", "postern-bench"])
+        .args(["--exclude", "postern-mesh", "--"])
         .args(arguments);
     process::run("unit tests", &mut command)
 }
@@ -82,8 +83,13 @@ impl Kit {
 
     /// `cargo test` of the end-to-end crate.
     pub fn test(&self, workspace: &Workspace) -> Command {
+        self.test_of(workspace, "postern-e2e")
+    }
+
+    /// `cargo test` of a crate whose tests run the parts.
+    pub fn test_of(&self, workspace: &Workspace, package: &str) -> Command {
         let mut command = workspace.cargo();
-        command.args(["test", "-p", "postern-e2e"]).env("POSTERN_POSTGRES", &self.postgres);
+        command.args(["test", "-p", package]).env("POSTERN_POSTGRES", &self.postgres);
         self.parts.hand_to(&mut command, &workspace.binary("debug", "postern"));
         command
     }

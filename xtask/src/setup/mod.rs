@@ -2,11 +2,13 @@
 
 pub mod binaryen;
 pub mod envoy;
+pub mod go;
 pub mod lent;
 pub mod packages;
 pub mod postgres;
 pub mod redis;
 pub mod toolchain;
+pub mod wheel;
 
 use anyhow::Result;
 
@@ -14,7 +16,7 @@ use crate::cli::SetupOptions;
 use crate::lint;
 use crate::paths::Workspace;
 
-/// What `up` and `test` need; with `--all`, also what `bench` and `lint` need.
+/// What `up` and `test` need; with `--all`, also what `bench`, `lint` and `test mesh` need.
 pub fn run(workspace: &Workspace, options: &SetupOptions) -> Result<()> {
     packages::c_compiler(workspace)?;
     toolchain::wasm(workspace)?;
@@ -25,6 +27,7 @@ pub fn run(workspace: &Workspace, options: &SetupOptions) -> Result<()> {
     if options.all {
         packages::wrk(workspace)?;
         lint::cargo_deny(workspace)?;
+        go::get(workspace)?;
     }
     Ok(())
 }
