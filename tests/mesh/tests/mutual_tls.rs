@@ -17,9 +17,21 @@ spec:
             principals: [cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account]
 "#;
 
+/// What is new, a policy or a certificate, is for new connections: those that are there keep what
+/// they began with until they end.
+const A_CONNECTION_EACH: &str = r#"
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: payments, namespace: shop}
+spec:
+  host: payments.shop.svc.cluster.local
+  trafficPolicy: {connectionPool: {http: {maxRequestsPerConnection: 1}}}
+"#;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sidecar_takes_certificates_of_the_mesh_and_nothing_else() {
     let mesh = Mesh::start().await;
+    mesh.put_yaml("connections", A_CONNECTION_EACH).await;
     let web = mesh.web();
     let answer = until_status(200, || web.get("/payments/a")).await;
     let client = answer.upstream_header("x-forwarded-client-cert").expect("the caller's name");
@@ -34,7 +46,7 @@ async fn a_sidecar_takes_certificates_of_the_mesh_and_nothing_else() {
     send(mesh.at_payments(&known).get("/payments/a")).await.expect(200);
 
     mesh.put_yaml("callers", ONLY_THE_GATEWAY).await;
-    send(web.get("/payments/a")).await.expect(403);
+    until_status(403, || web.get("/payments/a")).await;
     send(mesh.at_payments(&known).get("/payments/a")).await.expect(403);
     let gateway = ("istio-system", "istio-ingressgateway-service-account");
     let gateway = mesh.certificates.of_workload(gateway.0, gateway.1).await;
@@ -57,6 +69,7 @@ async fn the_suite_is_open_to_the_gateway_and_to_nobody_else() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_are_replaced_while_requests_go_on() {
     let mesh = Mesh::start().await;
+    mesh.put_yaml("connections", A_CONNECTION_EACH).await;
     let web = mesh.web();
     let fingerprint = |answer: &postern_e2e::client::Answer| {
         let client = answer.upstream_header("x-forwarded-client-cert").expect("the caller's name");
