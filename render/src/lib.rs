@@ -7,9 +7,12 @@ pub mod envoy;
 mod feed;
 pub mod istio;
 mod places;
-pub mod review;
 mod rate_limit;
+pub mod review;
 mod routing;
 mod settlement;
 mod traffic;
 mod yaml;
+
+#[cfg(test)]
+mod tests;
