@@ -13,3 +13,6 @@ mod routing;
 mod settlement;
 mod traffic;
 mod yaml;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What the document says of traffic, in the numbers that both renderings write.
 
-use postern_document::{CanaryPick, HeaderValue, Retries};
+use postern_document::{CanaryPick, Endpoint, HeaderValue, Retries, Service, Version};
 use serde_json::{Value, json};
 
 /// What follows a first attempt that failed.
@@ -55,8 +55,47 @@ pub(crate) fn header_value(pick: &CanaryPick) -> Value {
     }
 }
 
+/// The share of endpoints that are left out at most, up to which it is likely that none ever is: the
+/// document's own default, and Envoy's.
+const SMALL_SHARE: u8 = 10;
+
+/// What to know of a service whose failing endpoints nobody would leave out: a share of few is none.
+pub(crate) fn never_left_out(service: &Service) -> Option<String> {
+    let share = service.outlier_detection.as_ref()?.max_ejected;
+    let (name, needed) = (&service.name, 100_usize.div_ceil(usize::from(share.max(1))));
+    match most_endpoints(service) {
+        Some(count) if (2..needed).contains(&count) => Some(format!(
+            "service `{name}` leaves out {share} % of its endpoints at most, and there are {count} \
+             to choose from: none is ever left out; write `max_ejected: {}%` or more",
+            100_usize.div_ceil(count)
+        )),
+        None if share <= SMALL_SHARE => Some(format!(
+            "service `{name}` leaves out {share} % of its endpoints at most (`max_ejected`): of \
+             fewer than {needed}, none is ever left out"
+        )),
+        _ => None,
+    }
+}
+
+/// How many endpoints the largest part of a service has; none where only others know.
+fn most_endpoints(service: &Service) -> Option<usize> {
+    let all = service.endpoints.len();
+    let by_labels = service.versions.iter().filter(|version| !version.labels.is_empty());
+    let largest = by_labels.map(|version| endpoints_of(service, version)).max();
+    (all > 0).then(|| largest.unwrap_or(all))
+}
+
+fn endpoints_of(service: &Service, version: &Version) -> usize {
+    let is_of = |one: &&Endpoint| {
+        version.labels.iter().all(|(name, value)| one.labels.get(name) == Some(value))
+    };
+    service.endpoints.iter().filter(is_of).count()
+}
+
 #[cfg(test)]
 mod tests {
+    use postern_document::from_json;
+
     use super::*;
 
     #[test]
@@ -89,5 +128,49 @@ mod tests {
         }
         let whole = json!({"numerator": 1_000_000, "denominator": "MILLION"});
         assert_eq!(fractional_percent(1_000_000), whole);
+    }
+
+    #[test]
+    fn a_share_of_too_few_endpoints_is_told_of() {
+        let endpoint = |at: u8, label: &str| {
+            let address = format!("10.0.0.{at}");
+            json!({"address": address, "port": 80, "labels": {"v": label}})
+        };
+        let known = |count: u8, share: &str| {
+            let endpoints: Vec<Value> = (1..=count).map(|at| endpoint(at, "a")).collect();
+            json!({"endpoints": endpoints,
+                   "outlier_detection": {"consecutive_5xx": 5, "max_ejected": share}})
+        };
+        let parted = json!({
+            "endpoints": [endpoint(1, "a"), endpoint(2, "a"), endpoint(3, "b")],
+            "versions": {"a": {"labels": {"v": "a"}}, "b": {"labels": {"v": "b"}}},
+            "outlier_detection": {"consecutive_5xx": 5, "max_ejected": "40%"},
+        });
+        let named =
+            |outliers: Value| json!({"upstream": "a.test:80", "outlier_detection": outliers});
+        for (service, split, expected) in [
+            (known(3, "30%"), Value::Null, Some("`max_ejected: 34%`")),
+            (known(3, "34%"), Value::Null, None),
+            (known(10, "10%"), Value::Null, None),
+            // One alone is the service.
+            (known(1, "10%"), Value::Null, None),
+            (parted, json!({"a": 50, "b": 50}), Some("there are 2")),
+            (named(json!({"consecutive_5xx": 5})), Value::Null, Some("of fewer than 10")),
+            (named(json!({"consecutive_5xx": 5, "max_ejected": "20%"})), Value::Null, None),
+            (json!({"upstream": "a.test:80"}), Value::Null, None),
+        ] {
+            let mut route = json!({"name": "r", "match": {"path": "/"}, "service": "s",
+                                   "auth": "none"});
+            if !split.is_null() {
+                route["split"] = split;
+            }
+            let text = json!({"version": 1, "services": {"s": service}, "routes": [route]});
+            let document = from_json(text.to_string().as_bytes()).unwrap();
+            let told = never_left_out(&document.services[0]);
+            assert_eq!(told.is_some(), expected.is_some(), "{text}: {told:?}");
+            if let (Some(told), Some(expected)) = (told, expected) {
+                assert!(told.contains("`s`") && told.contains(expected), "{told}");
+            }
+        }
     }
 }

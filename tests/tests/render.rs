@@ -2,13 +2,20 @@
 //! the CRDs' own schemas, strictly: what a schema does not name is refused.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
-use std::collections::{BTreeMap, BTreeSet};
+#[path = "render/examples.rs"]
+mod examples;
+#[path = "render/schemas.rs"]
+mod schemas;
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use postern_e2e::{env, server};
+use postern_e2e::server;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
+
+use crate::schemas::Schemas;
 
 /// Istio versions that are rendered for, the CRDs that stand for them, and the kind that loads the
 /// module there. What a newer version has besides is not rendered, so that the nearest CRDs will do
@@ -19,15 +26,26 @@ const VERSIONS: [(&str, &str, &str, &str); 4] = [
     ("1.30", "1.31", "TrafficExtension", "WasmPlugin"),
     ("1.31", "1.31", "TrafficExtension", "WasmPlugin"),
 ];
-/// Documents, and the kinds that each of them needs, in any version.
-const DOCUMENTS: [(&str, &[&str]); 2] = [
-    (
-        "envoy/sample.yaml",
-        &["AuthorizationPolicy", "EnvoyFilter", "Gateway", "Telemetry", "VirtualService"],
-    ),
-    (
-        "tests/fixtures/istio.yaml",
-        &[
+/// The two ways to write routes, and the kind that only one of them has.
+const APIS: [(&str, &str); 2] = [("istio", "VirtualService"), ("gateway", "HTTPRoute")];
+
+/// A document, the kinds that it needs in any version and either API, and why there is none of it
+/// in the Gateway API.
+struct Case {
+    document: &'static str,
+    kinds: &'static [&'static str],
+    not_in_gateway_api: Option<&'static str>,
+}
+
+const CASES: [Case; 3] = [
+    Case {
+        document: "envoy/sample.yaml",
+        kinds: &["AuthorizationPolicy", "DestinationRule", "EnvoyFilter", "Gateway", "Telemetry"],
+        not_in_gateway_api: None,
+    },
+    Case {
+        document: "tests/fixtures/istio.yaml",
+        kinds: &[
             "AuthorizationPolicy",
             "DestinationRule",
             "EnvoyFilter",
@@ -36,41 +54,71 @@ const DOCUMENTS: [(&str, &[&str]); 2] = [
             "RequestAuthentication",
             "ServiceEntry",
             "Telemetry",
-            "VirtualService",
             "WorkloadEntry",
         ],
-    ),
+        not_in_gateway_api: Some("labels alone"),
+    },
+    Case {
+        document: "tests/fixtures/gateway-api.yaml",
+        kinds: &[
+            "AuthorizationPolicy",
+            "DestinationRule",
+            "EnvoyFilter",
+            "Gateway",
+            "ServiceEntry",
+        ],
+        not_in_gateway_api: None,
+    },
 ];
 
 #[tokio::test]
 async fn manifests_hold_against_the_crds() {
     for (version, crds, plugin, other_plugin) in VERSIONS {
         let schemas = Schemas::load(crds);
-        for (document, wanted) in DOCUMENTS {
-            let folder = tempfile::tempdir().expect("a folder");
-            let out = folder.path().display().to_string();
-            let options = ["--istio-version", version, "--request-authentication", "workloads"];
-            let arguments = ["render", "istio", document, "--out", &out];
-            server::run(arguments.into_iter().chain(options)).await.expect_success();
+        for case in CASES {
+            for (api, routes) in APIS {
+                let about = format!("{}, Istio {version}, {api}", case.document);
+                let Some(resources) = rendered(&case, version, api).await else { continue };
+                let mut problems = Vec::new();
+                for (file, resource) in &resources {
+                    let found = schemas.problems(resource).into_iter();
+                    problems.extend(found.map(|problem| format!("{}: {problem}", file.display())));
+                }
+                assert!(problems.is_empty(), "{about}:\n{}", problems.join("\n"));
 
-            let resources = read_resources(folder.path());
-            let mut problems = Vec::new();
-            for (file, resource) in &resources {
-                let found = schemas.problems(resource).into_iter();
-                problems.extend(found.map(|problem| format!("{}: {problem}", file.display())));
+                let kinds: BTreeSet<&str> = resources
+                    .iter()
+                    .filter_map(|(_, resource)| resource["kind"].as_str())
+                    .collect();
+                for kind in case.kinds.iter().chain([&plugin, &routes]) {
+                    assert!(kinds.contains(kind), "{about}: no {kind} among {kinds:?}");
+                }
+                // With both, the filters would run twice, and hosts have two sets of routes.
+                let others = APIS.iter().filter(|(other, _)| *other != api);
+                for kind in others.map(|(_, kind)| kind).chain([&other_plugin]) {
+                    assert!(!kinds.contains(kind), "{about}: {kind} as well");
+                }
             }
-            assert!(problems.is_empty(), "{document}, Istio {version}:\n{}", problems.join("\n"));
-
-            let kinds: BTreeSet<&str> =
-                resources.iter().filter_map(|(_, resource)| resource["kind"].as_str()).collect();
-            for kind in wanted.iter().chain([&plugin]) {
-                assert!(kinds.contains(kind), "{document}, {version}: no {kind} among {kinds:?}");
-            }
-            // With both, the filters would run twice.
-            assert!(!kinds.contains(other_plugin), "{document}, {version}: {other_plugin} as well");
-            assert_names_are_unique(&resources);
         }
     }
+}
+
+/// What a document renders to; none where it is refused, by the reason that is expected.
+async fn rendered(case: &Case, version: &str, api: &str) -> Option<Vec<(PathBuf, Value)>> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().display().to_string();
+    let options = ["--istio-version", version, "--api", api, "--request-authentication=workloads"];
+    let arguments = ["render", "istio", case.document, "--out", &out];
+    let finished = server::run(arguments.into_iter().chain(options)).await;
+    if let (Some(reason), "gateway") = (case.not_in_gateway_api, api) {
+        let told = finished.expect_code(1);
+        assert!(told.contains(reason) && told.contains("API `gateway`"), "{told}");
+        return None;
+    }
+    finished.expect_success();
+    let resources = read_resources(folder.path());
+    assert_names_are_unique(&resources);
+    Some(resources)
 }
 
 /// `CUSTOM` must ask the server wherever a route needs its evidence, and a plugin must not run
@@ -185,157 +233,6 @@ fn assert_names_are_unique(resources: &[(PathBuf, Value)]) {
         let key = format!("{} {namespace}/{name}", resource["kind"]);
         assert!(seen.insert(key.clone()), "{key} is there twice");
     }
-}
-
-/// Schemas by group, version and kind, as the API server serves them.
-struct Schemas {
-    validators: BTreeMap<String, jsonschema::Validator>,
-    groups: BTreeSet<String>,
-}
-
-impl Schemas {
-    /// The CRDs of an Istio version. Panics loudly when they are not there.
-    fn load(version: &str) -> Self {
-        let folder = env::schemas();
-        let prefix = format!("istio-{version}");
-        let file = fs::read_dir(&folder)
-            .expect("the folder of CRDs")
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .find(|path| {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                name.starts_with(&prefix) && name.ends_with("-crds.yaml")
-            });
-        let file = file.unwrap_or_else(|| panic!("no {prefix}*-crds.yaml in {}", folder.display()));
-        let text = fs::read_to_string(&file).expect("the CRDs");
-        let mut schemas = Self { validators: BTreeMap::new(), groups: BTreeSet::new() };
-        for definition in read_yaml(&text, &file) {
-            if definition["kind"] == "CustomResourceDefinition" {
-                schemas.add(&definition);
-            }
-        }
-        assert!(!schemas.validators.is_empty(), "no CRDs in {}", file.display());
-        schemas
-    }
-
-    fn add(&mut self, definition: &Value) {
-        let spec = &definition["spec"];
-        let group = spec["group"].as_str().expect("a group");
-        let kind = spec["names"]["kind"].as_str().expect("a kind");
-        self.groups.insert(group.to_owned());
-        for version in spec["versions"].as_array().expect("versions") {
-            if version["served"] != true {
-                continue;
-            }
-            let mut schema = version["schema"]["openAPIV3Schema"].clone();
-            // Every resource has these; CRDs leave them out.
-            let properties = schema["properties"].as_object_mut().expect("properties");
-            for name in ["apiVersion", "kind"] {
-                properties.insert(name.to_owned(), json!({"type": "string"}));
-            }
-            properties.insert("metadata".to_owned(), json!({"type": "object"}));
-            make_strict(&mut schema);
-            schema["required"] = json!(["apiVersion", "kind", "metadata", "spec"]);
-            let name = version["name"].as_str().expect("a version's name");
-            let key = format!("{group}/{name} {kind}");
-            let validator = jsonschema::validator_for(&schema)
-                .unwrap_or_else(|error| panic!("the schema of {key}: {error}"));
-            self.validators.insert(key, validator);
-        }
-    }
-
-    /// What the API server, or a person who mistyped a field, would find wrong.
-    fn problems(&self, resource: &Value) -> Vec<String> {
-        let version = resource["apiVersion"].as_str().unwrap_or_default();
-        let kind = resource["kind"].as_str().unwrap_or_default();
-        let key = format!("{version} {kind}");
-        if let Some(validator) = self.validators.get(&key) {
-            return validator
-                .iter_errors(resource)
-                .map(|error| format!("{key} at {}: {error}", error.instance_path()))
-                .collect();
-        }
-        // Kubernetes' own kinds (Service, ConfigMap …) have no CRD; Istio's all have one.
-        let group = version.split_once('/').map_or("", |(group, _)| group);
-        if version.is_empty() || kind.is_empty() || self.groups.contains(group) {
-            return vec![format!("`{key}` is no kind of this version")];
-        }
-        Vec::new()
-    }
-}
-
-/// Refuses what a schema does not name, as strict decoding does: wherever properties are listed
-/// and the schema does not say that others are kept. Conditions (`oneOf`, `not` …) list
-/// properties too, but only to say which of them exclude each other, so they stay as they are.
-fn make_strict(schema: &mut Value) {
-    let Value::Object(members) = schema else {
-        return;
-    };
-    let keeps_others = members.get("x-kubernetes-preserve-unknown-fields") == Some(&json!(true));
-    if members.contains_key("properties")
-        && !members.contains_key("additionalProperties")
-        && !keeps_others
-    {
-        members.insert("additionalProperties".to_owned(), json!(false));
-    }
-    if let Some(Value::Object(properties)) = members.get_mut("properties") {
-        properties.values_mut().for_each(make_strict);
-    }
-    for name in ["items", "additionalProperties"] {
-        if let Some(inner) = members.get_mut(name) {
-            make_strict(inner);
-        }
-    }
-}
-
-#[test]
-fn strict_schemas_refuse_what_they_do_not_name() {
-    let mut schema = json!({
-        "type": "object",
-        "properties": {
-            "listed": {"type": "object", "properties": {"a": {"type": "string"}}},
-            "kept": {
-                "type": "object",
-                "properties": {"a": {"type": "string"}},
-                "x-kubernetes-preserve-unknown-fields": true,
-            },
-            "map": {"type": "object", "additionalProperties": {"type": "string"}},
-        },
-        "oneOf": [{"required": ["listed"]}, {"required": ["map"]}],
-    });
-    make_strict(&mut schema);
-    let validator = jsonschema::validator_for(&schema).expect("a schema");
-    for (good, value) in [
-        (true, json!({"listed": {"a": "x"}})),
-        (true, json!({"map": {"anything": "x"}, "kept": {"b": 1}})),
-        (false, json!({"listed": {"b": "x"}})),
-        (false, json!({"listed": {}, "other": 1})),
-        (false, json!({"listed": {}, "map": {}})),
-    ] {
-        assert_eq!(validator.is_valid(&value), good, "{value}");
-    }
-}
-
-/// What stands in `istio/sample` is what the sample document renders to now.
-#[tokio::test]
-async fn the_shipped_example_is_current() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let out = folder.path().display().to_string();
-    server::run(["render", "istio", "envoy/sample.yaml", "--out", &out]).await.expect_success();
-    let read = |folder: &Path| -> BTreeMap<String, String> {
-        fs::read_dir(folder)
-            .expect("a folder of manifests")
-            .map(|entry| entry.expect("an entry").path())
-            .map(|path| {
-                let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-                (name, fs::read_to_string(&path).expect("a manifest"))
-            })
-            .collect()
-    };
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../istio/sample");
-    assert!(
-        read(folder.path()) == read(&shipped),
-        "run `postern render istio envoy/sample.yaml --out istio/sample` and look at the change"
-    );
 }
 
 /// For pull requests: a folder is what the document renders to, or it is said what is not.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::resource::{self, set};
 use super::{Api, Context, IstioOptions, Placed, RenderError, Rendering, gateway_api};
+use crate::envoy::traffic::FAULT;
 use crate::envoy::typed;
 use crate::settlement;
 
@@ -26,7 +27,6 @@ const PRIORITY_CONNECTION_MANAGER: i32 = 10;
 const PRIORITY_ROUTES: i32 = 20;
 const PRIORITY_SETTLEMENT: i32 = 25;
 const PRIORITY_EXT_AUTHZ: i32 = 30;
-/// In front of `ext_proc`: each of them goes right before the router, the last one nearest.
 const PRIORITY_RATE_LIMIT: i32 = 35;
 const PRIORITY_RATE_LIMIT_ROUTES: i32 = 36;
 const PRIORITY_EXT_PROC: i32 = 40;
@@ -74,7 +74,7 @@ impl Frame<'_, '_> {
         }
         if placed.needs_ext_proc() {
             let filter = ext_proc::filter(document, &server(self.rendering.options));
-            let patches = self.before_router(&filter);
+            let patches = self.before(ROUTER, &filter);
             filters.push(self.filter("ext-proc", PRIORITY_EXT_PROC, patches));
         }
         filters
@@ -82,11 +82,11 @@ impl Frame<'_, '_> {
 
     fn of_gateway(&self) -> Vec<Value> {
         let (document, options) = (self.rendering.document, self.rendering.options);
-        let patches = self.route_configuration(&routes::for_all(document));
-        let mut filters = vec![self.filter("routes", PRIORITY_ROUTES, patches)];
+        let mut filters = vec![self.for_all_routes()];
         if let Some(settings) = &document.rate_limit_filter {
             let filter = rate_limit::filter(options, settings);
-            let patches = self.before_router(&filter);
+            // As in the Envoy rendering: what is made to go wrong has been counted.
+            let patches = self.before(FAULT, &filter);
             filters.push(self.filter("rate-limit", PRIORITY_RATE_LIMIT, patches));
             let routes = self.routes(rate_limit::routes(self.rendering));
             if !routes.is_empty() {
@@ -114,11 +114,17 @@ impl Frame<'_, '_> {
     /// A sidecar's routes are Istio's own, one for each port, and have no names. So `ext_proc` is
     /// on for all of them, and the server finds the route of each request.
     fn of_sidecar(&self) -> Vec<Value> {
-        if !self.placed.needs_ext_proc() {
-            return Vec::new();
+        let mut filters = vec![self.for_all_routes()];
+        if self.placed.needs_ext_proc() {
+            let patches = self.route_configuration(&ext_proc::on());
+            filters.push(self.filter("ext-proc-routes", PRIORITY_EXT_PROC_ROUTES, patches));
         }
-        let patches = self.route_configuration(&ext_proc::on());
-        vec![self.filter("ext-proc-routes", PRIORITY_EXT_PROC_ROUTES, patches)]
+        filters
+    }
+
+    fn for_all_routes(&self) -> Value {
+        let settings = routes::for_all(self.rendering.document, self.placed.context);
+        self.filter("routes", PRIORITY_ROUTES, self.route_configuration(&settings))
     }
 
     /// An EnvoyFilter.
@@ -140,8 +146,9 @@ impl Frame<'_, '_> {
         self.listeners("NETWORK_FILTER", None, "MERGE", &value)
     }
 
-    fn before_router(&self, filter: &Value) -> Vec<Value> {
-        self.listeners("HTTP_FILTER", Some(ROUTER), "INSERT_BEFORE", filter)
+    /// Puts a filter in front of one that Istio always has.
+    fn before(&self, other: &str, filter: &Value) -> Vec<Value> {
+        self.listeners("HTTP_FILTER", Some(other), "INSERT_BEFORE", filter)
     }
 
     /// What the provider's API leaves out: the caller's certificate, and headers as bytes with

@@ -41,6 +41,7 @@ pub(super) fn resources(
     destinations: &Destinations,
 ) -> Result<Vec<Value>, RenderError> {
     let listeners = gateway::listeners(rendering)?;
+    gateway::check(&listeners, hosts)?;
     let mut backends = Backends::new(rendering);
     let mut resources = vec![gateway::resource(rendering, &listeners)];
     for host in hosts {

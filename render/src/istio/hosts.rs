@@ -31,6 +31,31 @@ impl ServedHost<'_> {
             HostPattern::Any => "postern".to_owned(),
         }
     }
+
+    /// A name for its resource beside one more Gateway, which is called by this: no dot is in it,
+    /// and no name of [`Self::resource_name`] begins so.
+    pub(super) fn resource_name_at(&self, gateway: &str) -> String {
+        match &self.pattern {
+            HostPattern::Exact(name) => format!("{gateway}.host.{name}"),
+            HostPattern::Suffix(suffix) => format!("{gateway}.below{suffix}"),
+            HostPattern::Any => format!("{gateway}.any"),
+        }
+    }
+
+    /// The route by which an error names it.
+    pub(super) fn example(&self) -> String {
+        let own = self.routes.iter().find(|route| route.hosts.contains(&self.pattern));
+        own.or(self.routes.first()).map_or_else(String::new, |route| route.name.clone())
+    }
+}
+
+/// Of several hosts that cover one, the narrowest is the greatest.
+pub(super) fn narrowness(host: &HostPattern) -> (u8, usize) {
+    match host {
+        HostPattern::Any => (0, 0),
+        HostPattern::Suffix(suffix) => (1, suffix.len()),
+        HostPattern::Exact(name) => (2, name.len()),
+    }
 }
 
 /// Deals the hosts out: each goes to the narrowest virtual host of the document that covers it,

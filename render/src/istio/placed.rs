@@ -187,6 +187,10 @@ fn gateway<'d>(document: &'d Document, options: &IstioOptions) -> Result<Placed<
         (None, Some(name)) => name.clone(),
         (None, None) => EDGE.to_owned(),
     };
+    if named.is_none() && document.workload(&workload).is_some() {
+        let problem = "the document says that it is no gateway: write `gateway: true` there";
+        return Err(RenderError::Workload { workload, problem: problem.to_owned() });
+    }
     let namespace = match (named, &options.gateway_namespace) {
         (Some(workload), _) => workload.namespace.clone(),
         (None, Some(namespace)) => namespace.clone(),

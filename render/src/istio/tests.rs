@@ -6,6 +6,7 @@ use super::*;
 
 mod allow;
 mod feed;
+mod listeners;
 mod routes;
 mod sidecar;
 mod traffic;
@@ -92,9 +93,10 @@ fn virtual_services(document: &Document, options: &IstioOptions) -> Vec<(String,
     let destinations = Destinations::of(&rendering).unwrap();
     let hosts = hosts::served(&rendering).unwrap();
     let resources = virtual_service::resources(&rendering, &hosts, &destinations).unwrap();
-    let mut resources = resources.into_iter();
-    assert_eq!(resources.next().unwrap()["kind"], "Gateway");
+    assert_eq!(resources[0]["kind"], "Gateway");
     resources
+        .into_iter()
+        .filter(|resource| resource["kind"] == "VirtualService")
         .map(|resource| (resource["metadata"]["name"].as_str().unwrap().to_owned(), resource))
         .collect()
 }
@@ -418,7 +420,7 @@ fn every_envoy_filter_has_its_place_and_its_gateway_and_its_data_planes() {
         assert_eq!(filter["spec"]["workloadSelector"]["labels"], labels);
         for patch in filter["spec"]["configPatches"].as_array().unwrap() {
             assert_eq!(patch["match"]["context"], "GATEWAY", "{patch}");
-            assert_eq!(patch["match"]["proxy"]["proxyVersion"], "^1\\.(29|30)\\.", "{patch}");
+            assert_eq!(patch["match"]["proxy"]["proxyVersion"], "^1\\.(29|30)[.-]", "{patch}");
         }
     }
 }

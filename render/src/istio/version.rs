@@ -51,13 +51,14 @@ impl IstioVersion {
 
     /// The data planes that a patch is for, as the expression that EnvoyFilters take. A patch for
     /// the control plane's version alone would be missing, without a word, in all pods that have
-    /// not been restarted since the upgrade.
+    /// not been restarted since the upgrade. Builds between releases have a hyphen behind the
+    /// minor version (`1.31-alpha`).
     pub(super) fn proxy_versions(self) -> String {
         let minors: Vec<String> =
             (self.data_plane_from..=self.minor).map(|minor| minor.to_string()).collect();
         match minors.as_slice() {
-            [one] => format!("^1\\.{one}\\."),
-            several => format!("^1\\.({})\\.", several.join("|")),
+            [one] => format!("^1\\.{one}[.-]"),
+            several => format!("^1\\.({})[.-]", several.join("|")),
         }
     }
 }
@@ -69,12 +70,12 @@ mod tests {
     #[test]
     fn patches_are_for_the_control_planes_version_and_the_one_before() {
         for (minor, from, expected) in [
-            (28, None, "^1\\.28\\."),
-            (29, None, "^1\\.(28|29)\\."),
-            (30, None, "^1\\.(29|30)\\."),
-            (31, None, "^1\\.(30|31)\\."),
-            (31, Some(28), "^1\\.(28|29|30|31)\\."),
-            (31, Some(31), "^1\\.31\\."),
+            (28, None, "^1\\.28[.-]"),
+            (29, None, "^1\\.(28|29)[.-]"),
+            (30, None, "^1\\.(29|30)[.-]"),
+            (31, None, "^1\\.(30|31)[.-]"),
+            (31, Some(28), "^1\\.(28|29|30|31)[.-]"),
+            (31, Some(31), "^1\\.31[.-]"),
         ] {
             let version = IstioVersion::new((1, minor), from).unwrap();
             assert_eq!(version.proxy_versions(), expected);

@@ -1,4 +1,4 @@
-//! A VirtualService for each of the document's hosts.
+//! A VirtualService for each of the document's hosts, at each Gateway that serves it.
 
 use postern_document::{CanaryPick, Fault, HeaderRules, Route};
 use serde_json::{Map, Value, json};
@@ -19,18 +19,43 @@ pub(super) fn resources(
     hosts: &[ServedHost<'_>],
     destinations: &Destinations,
 ) -> Result<Vec<Value>, RenderError> {
-    let mut resources = vec![gateway::resource(rendering)];
+    let gateways = gateway::all(rendering)?;
+    let mut resources: Vec<Value> =
+        gateways.iter().map(|gateway| gateway.resource(rendering)).collect();
     for host in hosts {
-        resources.push(virtual_service(rendering, host, destinations)?);
+        let routes = routes(host, destinations)?;
+        for gateway in &gateways {
+            let domains = gateway.part_of(host);
+            if !domains.is_empty() {
+                let name = gateway.virtual_service(host);
+                resources.push(virtual_service(rendering, &name, &gateway.name, &domains, &routes));
+            }
+        }
     }
     Ok(resources)
 }
 
+/// A VirtualService of one Gateway: with two, hosts of the one would be cut down to narrower ones
+/// of the other.
 fn virtual_service(
     rendering: &Rendering<'_>,
-    host: &ServedHost<'_>,
-    destinations: &Destinations,
-) -> Result<Value, RenderError> {
+    name: &str,
+    gateway: &str,
+    domains: &[String],
+    routes: &[Value],
+) -> Value {
+    let namespace = &rendering.gateway.namespace;
+    let spec = json!({
+        "hosts": domains,
+        "gateways": [format!("{namespace}/{gateway}")],
+        "exportTo": ["."],
+        "http": routes,
+    });
+    resource::manifest(rendering.document, &resource::VIRTUAL_SERVICE, namespace, name, spec)
+}
+
+/// What a host's requests are matched against, in order, and what answers the rest.
+fn routes(host: &ServedHost<'_>, destinations: &Destinations) -> Result<Vec<Value>, RenderError> {
     let mut routes = Vec::new();
     for route in &host.routes {
         routes.extend(http_routes(route, destinations)?);
@@ -42,16 +67,7 @@ fn virtual_service(
             "directResponse": {"status": 404},
         }));
     }
-    let namespace = &rendering.gateway.namespace;
-    let mut spec = json!({
-        "hosts": host.domains,
-        "gateways": [format!("{namespace}/{}", rendering.options.gateway_name)],
-        "exportTo": ["."],
-    });
-    set(&mut spec, "http", Value::Array(routes));
-    let name = host.resource_name();
-    let kind = &resource::VIRTUAL_SERVICE;
-    Ok(resource::manifest(rendering.document, kind, namespace, &name, spec))
+    Ok(routes)
 }
 
 /// A route, with those of its requests in front that a header sends to one version. All have the

@@ -5,6 +5,7 @@ use postern_request::headers;
 
 use super::{Context, IstioOptions, Rendering, RequestAuth, callers, request_authentication};
 use crate::places::is_loopback;
+use crate::traffic::never_left_out;
 
 /// What to look at before the manifests are applied, one text each; none where there is nothing.
 #[must_use]
@@ -50,6 +51,7 @@ pub fn warnings(document: &Document, options: &IstioOptions) -> Vec<String> {
         ));
     }
     warnings.extend(document.routes.iter().filter_map(|route| of_route(route)));
+    warnings.extend(document.services.iter().filter_map(|service| never_left_out(service)));
     // What cannot be rendered has an error of its own.
     if let Ok(rendering) = Rendering::of(document, options) {
         of_places(&rendering, &mut warnings);
@@ -108,6 +110,15 @@ fn of_places(rendering: &Rendering<'_>, warnings: &mut Vec<String>) {
                     route.name
                 ));
             }
+        }
+        if placed.takes_tokens()
+            && rendering.document.bound.certificate == Some(CertificateSource::Forwarded)
+        {
+            warnings.push(format!(
+                "`{workload}` sees the gateway's certificate beside that of whoever called the \
+                 gateway (`bound.certificate: forwarded`), and believes neither: tokens that are \
+                 bound to one are refused there"
+            ));
         }
         if options.request_authentication == RequestAuth::Workloads
             && request_authentication::takes_tokens_alone(placed)

@@ -217,13 +217,14 @@ fn name_image(value: &mut Value, image: &Value) {
     }
 }
 
-/// All folders below `istio/` with a `kustomization.yaml` of ours; the rendered example has tests
-/// of its own.
+/// All folders below `istio/` with a `kustomization.yaml` of ours; the rendered examples have tests
+/// of their own.
 pub fn folders() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut left = vec![root()];
     while let Some(folder) = left.pop() {
-        if folder.ends_with("sample") {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("sample") {
             continue;
         }
         if folder.join(KUSTOMIZATION).is_file() {

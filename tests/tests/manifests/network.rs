@@ -116,6 +116,13 @@ pub fn problems_of_policies(resources: &[Resource], pods: &[Pod<'_>]) -> Vec<Str
     problems
 }
 
+/// Namespaces all of whose workloads take mutual TLS and nothing else.
+pub fn strict_namespaces(resources: &[Resource]) -> BTreeSet<&str> {
+    let strict = json!({"mtls": {"mode": "STRICT"}});
+    let peers = of_kind(resources, "PeerAuthentication");
+    peers.filter(|peer| peer.value["spec"] == strict).map(Resource::namespace).collect()
+}
+
 /// What is wrong with whom AuthorizationPolicies name: workloads that are there, and the gateway.
 pub fn problems_of_principals(
     resources: &[Resource],

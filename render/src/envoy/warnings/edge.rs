@@ -1,14 +1,16 @@
-//! At the edge: faults, and services behind Envoys of their own.
+//! At the edge: faults, endpoints that fail, and services behind Envoys of their own.
 
 use postern_document::{Document, Route};
 
 use crate::envoy::EnvoyOptions;
 use crate::places::is_loopback;
+use crate::traffic::never_left_out;
 
 pub(super) fn warnings(document: &Document, options: &EnvoyOptions) -> Vec<String> {
     let routes = || document.routes.iter().map(|route| &**route);
     let mut warnings: Vec<String> = routes().filter_map(long_delay).collect();
     warnings.extend(routes().filter_map(|route| nobody_at_the_edge(document, route)));
+    warnings.extend(document.services.iter().filter_map(|service| never_left_out(service)));
     if options.mesh_tls.is_none() {
         warnings.extend(in_the_clear(document));
     }

@@ -1,7 +1,8 @@
 //! Envoy's own rate limit filter, on the gateway.
 //!
-//! It stands behind the bundle, the fault filter and Istio's policies. What a route tells the
-//! service is said by the route's name, and a sidecar's routes have none.
+//! It stands behind the bundle and Istio's policies, and in front of the fault filter, which Istio
+//! has in every chain: what is refused is not counted, and what is made to go wrong is. What a
+//! route tells the service is said by the route's name, and a sidecar's routes have none.
 
 use postern_document::RateLimitFilter;
 use serde_json::{Value, json};

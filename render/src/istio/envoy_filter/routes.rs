@@ -1,16 +1,22 @@
-//! What holds for all routes of the gateway: hosts are compared as the document's matcher compares
-//! them, and answers carry the security headers.
+//! What holds for all routes: answers carry the security headers, and at the gateway hosts are
+//! compared as the document's matcher compares them.
 
 use postern_document::Document;
 use serde_json::{Value, json};
 
+use super::super::Context;
+use super::super::resource::set;
 use crate::envoy::routes;
 
-pub(super) fn for_all(document: &Document) -> Value {
-    json!({
-        "ignore_port_in_host_matching": true,
-        "most_specific_header_mutations_wins": true,
+pub(super) fn for_all(document: &Document, context: Context) -> Value {
+    let mut settings = json!({
         "response_headers_to_remove": ["server", "x-powered-by"],
         "response_headers_to_add": routes::security_headers(document.security_headers),
-    })
+    });
+    // A sidecar's own routes are for all hosts, and set no headers.
+    if context == Context::Gateway {
+        set(&mut settings, "ignore_port_in_host_matching", json!(true));
+        set(&mut settings, "most_specific_header_mutations_wins", json!(true));
+    }
+    settings
 }

@@ -3,6 +3,7 @@
 use postern_document::{CertificateSource, HostPattern};
 use serde_json::{Value, json};
 
+use super::super::hosts::{ServedHost, narrowness};
 use super::super::options::bad;
 use super::super::resource::{self, Kind, set};
 use super::super::{RenderError, Rendering};
@@ -65,14 +66,47 @@ pub(super) fn listeners(rendering: &Rendering<'_>) -> Result<Vec<Listener>, Rend
 
 /// The listener that connections for a host reach: of those that cover it, the narrowest. An
 /// HTTPRoute says which, because Istio would otherwise cut a wider one's rules down to the host
-/// of a narrow listener and mix them with the rules that are for this host.
+/// of a narrow listener and mix them with the rules that are for this host. See also [`check`].
 pub(super) fn listener<'l>(listeners: &'l [Listener], host: &HostPattern) -> Option<&'l Listener> {
-    let narrowness = |listener: &&Listener| match &listener.host {
-        HostPattern::Any => (0, 0),
-        HostPattern::Suffix(suffix) => (1, suffix.len()),
-        HostPattern::Exact(name) => (2, name.len()),
-    };
-    listeners.iter().filter(|listener| listener.host.covers(host)).max_by_key(narrowness)
+    let covering = listeners.iter().filter(|listener| listener.host.covers(host));
+    covering.max_by_key(|listener| narrowness(&listener.host))
+}
+
+/// Refuses hosts whose requests could be sent by the routes of a wider one.
+///
+/// The name that a connection asks for (SNI) chooses the listener, and which host a request is then
+/// for is the caller's word. Istio keeps hosts of a narrow listener away from wider ones, so that
+/// over a connection for a wider one, such a request would meet the wider host's routes, while the
+/// bundle judges it by its own host's.
+pub(super) fn check(listeners: &[Listener], hosts: &[ServedHost<'_>]) -> Result<(), RenderError> {
+    let mut bound: Vec<(&Listener, HostPattern, &ServedHost<'_>)> = Vec::new();
+    for host in hosts {
+        for domain in &host.domains {
+            let Ok(pattern) = HostPattern::parse(domain) else { continue };
+            if let Some(listener) = listener(listeners, &pattern) {
+                bound.push((listener, pattern, host));
+            }
+        }
+    }
+    for (own, pattern, host) in &bound {
+        let wider = listeners.iter().filter(|wider| wider != own && wider.host.covers(pattern));
+        for wider in wider {
+            let there = bound.iter().filter(|(at, _, _)| *at == wider);
+            let covering = there.filter(|(_, other, _)| other.covers(pattern));
+            let found = covering.max_by_key(|(_, other, _)| narrowness(other));
+            if found.is_some_and(|(_, _, other)| other.pattern != host.pattern) {
+                return Err(RenderError::RouteHost {
+                    route: host.example(),
+                    host: pattern.to_string(),
+                    problem: "has routes and a certificate of its own, and the gateway serves a \
+                              wider host too: with the Gateway API, who connects for the wider one \
+                              and then asks for this one would be sent by the wider one's routes. \
+                              Use `--api istio`, or one certificate for both",
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn resource(rendering: &Rendering<'_>, listeners: &[Listener]) -> Value {

@@ -64,6 +64,16 @@ fn options() -> IstioOptions {
     IstioOptions { api: Api::Gateway, ..IstioOptions::default() }
 }
 
+/// A gateway for these hosts, some of which have a Secret of their own.
+fn serving(hosts: &[&str], secrets: &[(&str, &str)]) -> IstioOptions {
+    let secrets = secrets.iter().map(|(host, name)| ((*host).to_owned(), (*name).to_owned()));
+    IstioOptions {
+        hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+        host_tls_secrets: secrets.collect(),
+        ..options()
+    }
+}
+
 fn try_rendered(document: &Document, options: &IstioOptions) -> Result<Vec<Value>, RenderError> {
     let rendering = Rendering::of(document, options)?;
     let hosts = hosts::served(&rendering)?;
@@ -154,10 +164,9 @@ fn a_host_with_a_certificate_of_its_own_takes_no_rules_of_wider_hosts() {
         ("own", json!({"match": {"path": "/a", "hosts": ["api.example.test"]}})),
         ("all", json!({"match": {"path": "/a"}})),
     ]);
-    let hosts = ["*", "api.example.test", "*.other.test"].map(str::to_owned).to_vec();
     let secrets = [("api.example.test", "api-tls"), ("*.other.test", "other-tls")];
-    let secrets = secrets.map(|(host, secret)| (host.to_owned(), secret.to_owned()));
-    let options = IstioOptions { hosts, host_tls_secrets: BTreeMap::from(secrets), ..options() };
+    let hosts = ["shop.example.test", "api.example.test", "*.other.test"];
+    let options = serving(&hosts, &secrets);
     let resources = rendered(&document, &options);
     let gateway = only(&resources, "Gateway");
     let listeners = gateway["spec"]["listeners"].as_array().unwrap();
@@ -188,17 +197,43 @@ fn a_host_with_a_certificate_of_its_own_takes_no_rules_of_wider_hosts() {
         bound,
         [
             (&json!("https-3"), &json!(["api.example.test"]), vec!["own"]),
-            (&json!("https"), &Value::Null, vec!["all"]),
+            (&json!("https"), &json!(["shop.example.test"]), vec!["all"]),
             (&json!("https-2"), &json!(["*.other.test"]), vec!["all"]),
         ]
     );
     // Where every host has its own, there is no certificate for others.
-    let options = IstioOptions { hosts: vec!["api.example.test".to_owned()], ..options };
-    let secrets = [("api.example.test".to_owned(), "api-tls".to_owned())];
-    let options = IstioOptions { host_tls_secrets: BTreeMap::from(secrets), ..options };
+    let options = serving(&["api.example.test"], &[("api.example.test", "api-tls")]);
     let gateway = only(&rendered(&document, &options), "Gateway");
     assert_eq!(gateway["spec"]["listeners"].as_array().unwrap().len(), 1);
     assert_eq!(gateway["spec"]["listeners"][0]["hostname"], "api.example.test");
+}
+
+/// Over a connection for the wider host, its requests would meet the wider host's rules.
+#[test]
+fn a_host_with_routes_and_a_certificate_of_its_own_below_a_wider_one_is_refused_by_name() {
+    let document = document_of(&[
+        ("own", json!({"match": {"path": "/a", "hosts": ["api.example.test"]}})),
+        ("all", json!({"match": {"path": "/a"}})),
+    ]);
+    let own = ("api.example.test", "api-tls");
+    for (hosts, secrets) in [
+        (vec!["*", "api.example.test"], vec![own]),
+        (vec!["*", "*.example.test", "api.example.test"], vec![own, ("*.example.test", "e-tls")]),
+        // The host is part of what has the certificate.
+        (vec!["*", "*.example.test"], vec![("*.example.test", "e-tls")]),
+    ] {
+        let error = try_rendered(&document, &serving(&hosts, &secrets)).unwrap_err();
+        let RenderError::RouteHost { route, host, .. } = &error else { panic!("{error}") };
+        assert_eq!((route.as_str(), host.as_str()), ("own", "api.example.test"), "{hosts:?}");
+    }
+    // Without routes of its own, or without anything wider, there is nothing to mix.
+    for (hosts, secrets) in [
+        (vec!["*", "api.example.test"], vec![]),
+        (vec!["*", "api.example.test", "other.test"], vec![("other.test", "o-tls")]),
+        (vec!["other.test", "api.example.test"], vec![own]),
+    ] {
+        assert!(try_rendered(&document, &serving(&hosts, &secrets)).is_ok(), "{hosts:?}");
+    }
 }
 
 #[test]

@@ -53,6 +53,20 @@ fn the_documents_gateway_is_the_gateway() {
     assert_eq!(rendering.gateway.attach, Attach::Gateway("postern".to_owned()));
 }
 
+/// Its own routes are not the gateway's, and by default a gateway is called so too.
+#[test]
+fn a_workload_of_the_document_that_is_no_gateway_is_refused_as_one() {
+    let workload = r#""workloads": {"edge": {"namespace": "shop", "labels": {"app": "edge"},
+        "service_account": "edge"}},"#;
+    let document = document(workload);
+    let error = Rendering::of(&document, &IstioOptions::default()).unwrap_err();
+    let RenderError::Workload { workload, problem } = &error else { panic!("{error}") };
+    assert_eq!(workload, "edge");
+    assert!(problem.contains("`gateway: true`"), "{problem}");
+    let options = IstioOptions { workload: Some("other".to_owned()), ..IstioOptions::default() };
+    assert!(Rendering::of(&document, &options).is_ok());
+}
+
 #[test]
 fn pods_that_istiod_runs_for_a_gateway_go_by_its_name() {
     let options = IstioOptions {

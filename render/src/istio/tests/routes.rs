@@ -94,7 +94,8 @@ fn offered_hosts_narrow_what_is_served() {
 fn the_gateway_binds_its_own_namespace_and_has_no_plain_port_beside_tls() {
     let document = document();
     let gateway = |options: &IstioOptions| {
-        gateway::resource(&rendering(&document, options))["spec"]["servers"].clone()
+        let rendering = rendering(&document, options);
+        gateway::all(&rendering).unwrap()[0].resource(&rendering)["spec"]["servers"].clone()
     };
     assert_eq!(
         gateway(&options(30)),
@@ -108,32 +109,4 @@ fn the_gateway_binds_its_own_namespace_and_has_no_plain_port_beside_tls() {
     let plain = IstioOptions { gateway_tls_secret: None, ..options(30) };
     assert_eq!(gateway(&plain)[0]["port"]["number"], 80);
     assert!(gateway(&plain)[0].get("tls").is_none());
-}
-
-#[test]
-fn hosts_may_have_certificates_of_their_own() {
-    let document = document();
-    let options = IstioOptions {
-        hosts: ["a.test", "*.tenants.test", "b.test"].map(str::to_owned).to_vec(),
-        host_tls_secrets: BTreeMap::from([("b.test".to_owned(), "b-tls".to_owned())]),
-        ..options(30)
-    };
-    let gateway = gateway::resource(&rendering(&document, &options));
-    let servers: Vec<(&Value, &Value, &Value)> = gateway["spec"]["servers"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|server| (&server["port"]["name"], &server["hosts"], &server["tls"]["credentialName"]))
-        .collect();
-    assert_eq!(
-        servers,
-        [
-            (&json!("https"), &json!(["./b.test"]), &json!("b-tls")),
-            (
-                &json!("https-2"),
-                &json!(["./a.test", "./*.tenants.test"]),
-                &json!("postern-gateway-tls")
-            ),
-        ]
-    );
 }

@@ -143,6 +143,7 @@ fn patches_of_a_sidecar_are_for_the_way_in_to_the_workloads_ports() {
             "postern-payments-settlement",
             "postern-payments-ext-authz",
             "postern-payments-ext-proc",
+            "postern-payments-routes",
             "postern-payments-ext-proc-routes",
         ]
     );
@@ -167,6 +168,25 @@ fn patches_of_a_sidecar_are_for_the_way_in_to_the_workloads_ports() {
     assert_eq!(sidecar["path_with_escaped_slashes_action"], "REJECT_REQUEST");
     assert!(sidecar.get("use_remote_address").is_none(), "the mesh's own choice stands");
     assert_eq!(settings("postern-connection-manager")["use_remote_address"], true);
+}
+
+/// Calls inside the mesh get the headers too; how hosts are compared there is Istio's.
+#[test]
+fn answers_of_a_guarded_workload_carry_the_security_headers() {
+    let document = document();
+    let settings = |name: &str| {
+        let filter = envoy_filter(&document, name);
+        let patch = filter["spec"]["configPatches"][0].clone();
+        assert_eq!(patch["applyTo"], "ROUTE_CONFIGURATION");
+        patch["patch"]["value"].clone()
+    };
+    let (gateway, sidecar) = (settings("postern-routes"), settings("postern-payments-routes"));
+    for member in ["response_headers_to_add", "response_headers_to_remove"] {
+        assert!(!sidecar[member].as_array().unwrap().is_empty());
+        assert_eq!(sidecar[member], gateway[member]);
+    }
+    assert_eq!(gateway["ignore_port_in_host_matching"], true);
+    assert_eq!(sidecar.get("ignore_port_in_host_matching"), None);
 }
 
 /// What a route computes of its caller is the sidecar's business, which knows the caller.
@@ -198,6 +218,18 @@ fn what_holds_at_the_gateway_alone_is_warned_of() {
         let told = found.iter().any(|warning| warning.contains("nobody from outside"));
         assert_eq!(told, is_told, "{found:?}");
         assert!(found.iter().any(|warning| warning.contains("namespace `shop`")), "{found:?}");
+    }
+}
+
+/// Istio appends the gateway's certificate to the header, and nobody says which element is whose.
+#[test]
+fn tokens_bound_to_a_forwarded_certificate_are_warned_of_where_they_are_refused() {
+    let pinned = IstioOptions { wasm_sha256: Some(HASH.to_owned()), ..options(30) };
+    let bound = r#""jwt": {"bound": {"certificate": "forwarded"}, "issuers""#;
+    for (document, is_told) in [(document(), false), (with(r#""jwt": {"issuers""#, bound), true)] {
+        let found = warnings(&document, &pinned);
+        let told = found.iter().any(|warning| warning.contains("`payments` sees the gateway's"));
+        assert_eq!(told, is_told, "{found:?}");
     }
 }
 

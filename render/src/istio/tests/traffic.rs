@@ -263,11 +263,14 @@ fn a_version_elsewhere_is_a_host_of_its_own() {
 }
 
 #[test]
-fn the_rate_limit_service_is_asked_in_front_of_ext_proc_and_told_by_route() {
+fn the_rate_limit_service_is_asked_in_front_of_faults_and_told_by_route() {
     let document = document();
     let filter = envoy_filter(&document, "postern-rate-limit");
     assert_eq!(filter["spec"]["priority"], 35);
-    let patch = &filter["spec"]["configPatches"][0]["patch"];
+    let patch = &filter["spec"]["configPatches"][0];
+    let chain = &patch["match"]["listener"]["filterChain"]["filter"];
+    assert_eq!(chain["subFilter"]["name"], "envoy.filters.http.fault");
+    let patch = &patch["patch"];
     assert_eq!(patch["operation"], "INSERT_BEFORE");
     let settings = &patch["value"]["typed_config"];
     assert_eq!((&settings["domain"], &settings["timeout"]), (&json!("shop"), &json!("0.100s")));

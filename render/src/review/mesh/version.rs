@@ -108,7 +108,8 @@ fn class(chars: &mut Vec<char>) -> Option<Vec<(char, char)>> {
         match chars.pop()? {
             ']' if !ranges.is_empty() => return Some(ranges),
             ']' | '^' | '[' | '\\' => return None,
-            from if chars.last() == Some(&'-') => {
+            // Right in front of the closing bracket, a hyphen is one.
+            from if chars.last() == Some(&'-') && chars.iter().nth_back(1) != Some(&']') => {
                 chars.pop();
                 let to = chars.pop().filter(|to| *to != ']' && *to >= from)?;
                 ranges.push((from, to));
@@ -184,6 +185,9 @@ mod tests {
             (r"^1\.2[89]\.\d+$", "1.27.0", Some(false)),
             ("1.3", "1.30.0", Some(true)),
             (r"^1\.(?:29|3[0-9])", "1.31.0", Some(true)),
+            (r"^1\.(30|31)[.-]", "1.31.0", Some(true)),
+            (r"^1\.(30|31)[.-]", "1.31-alpha.abc", Some(true)),
+            (r"^1\.(30|31)[.-]", "1.310.0", Some(false)),
             ("", "1.30.0", Some(true)),
             (r"^1\.30\.0$", "1.30.01", Some(false)),
             (r"(a", "a", None),
