@@ -1,5 +1,6 @@
 //! The command line.
 
+mod import;
 mod limits;
 mod rate_limit;
 mod render;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use import::Import;
 pub use limits::{Descriptor, DescriptorAction, DescriptorCount, LimitCount, Limits, LimitsAction};
 pub use rate_limit::{RateLimit, RateLimitFailure};
 pub use render::{Render, RenderEnvoy, RenderIstio, RenderTarget};
@@ -37,6 +39,8 @@ pub enum Command {
     Render(Render),
     /// Say who may reach what, with which guarantees, and what is dangerous about it.
     Review(Box<Review>),
+    /// Make a gateway document of a mesh's own policies and rate limits.
+    Import(Import),
     /// Bring the durable store to this release's form, back, or say where it stands.
     Migrate(Migrate),
     /// Signing keys.

@@ -4,6 +4,7 @@ pub mod apikey;
 pub mod check;
 pub mod client;
 pub mod completions;
+pub mod import;
 pub mod keys;
 pub mod limits;
 pub mod migrate;

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Schema => commands::check::schema(),
         Command::Render(arguments) => commands::render::run(&arguments),
         Command::Review(arguments) => commands::review::run(&arguments),
+        Command::Import(arguments) => commands::import::run(&arguments),
         Command::Migrate(arguments) => commands::blocking(commands::migrate::run(&arguments)),
         Command::Keys(arguments) => commands::blocking(commands::keys::run(&arguments)),
         Command::Client(arguments) => commands::blocking(commands::client::run(&arguments)),
