@@ -5,6 +5,7 @@
 
 pub mod envoy;
 mod feed;
+pub mod import;
 pub mod istio;
 mod places;
 mod rate_limit;

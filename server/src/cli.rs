@@ -1,6 +1,7 @@
 //! The command line.
 
 mod explain;
+mod import;
 mod limits;
 mod rate_limit;
 mod render;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use explain::Explain;
+pub use import::Import;
 pub use limits::{Descriptor, DescriptorAction, DescriptorCount, LimitCount, Limits, LimitsAction};
 pub use rate_limit::{RateLimit, RateLimitFailure};
 pub use render::{Render, RenderEnvoy, RenderIstio, RenderTarget};
@@ -46,6 +48,8 @@ pub enum Command {
     /// Compare what a document makes of requests with what case files expect; nothing is sent
     /// anywhere.
     Test(Test),
+    /// Make a gateway document of a mesh's own policies and rate limits.
+    Import(Import),
     /// Bring the durable store to this release's form, back, or say where it stands.
     Migrate(Migrate),
     /// Signing keys.

@@ -5,6 +5,7 @@ pub mod check;
 pub mod client;
 pub mod completions;
 pub mod explain;
+pub mod import;
 pub mod keys;
 pub mod limits;
 pub mod migrate;

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Review(arguments) => commands::review::run(&arguments),
         Command::Explain(arguments) => commands::blocking(commands::explain::run(&arguments)),
         Command::Test(arguments) => commands::test::run(&arguments),
+        Command::Import(arguments) => commands::import::run(&arguments),
         Command::Migrate(arguments) => commands::blocking(commands::migrate::run(&arguments)),
         Command::Keys(arguments) => commands::blocking(commands::keys::run(&arguments)),
         Command::Client(arguments) => commands::blocking(commands::client::run(&arguments)),

@@ -1,6 +1,6 @@
 //! `postern review`.
 
-mod manifests;
+pub(super) mod manifests;
 
 use std::fs;
 use std::path::Path;
