@@ -65,11 +65,30 @@ async fn an_exact_limit_holds_across_two_servers() {
     let warm = call(&keys::subject("warm-up"));
     one.until_status(200, &warm).await;
     two.until_status(200, &warm).await;
+    let without_store = || async {
+        let name = "postern_ext_authz_store_failures_total";
+        let label = [("answer", "local_share")];
+        one.server.metric(name, &label).await + two.server.metric(name, &label).await
+    };
     for protocol in Protocol::ALL {
-        let subject = keys::subject("replicas");
         let clients = [one.client(protocol), two.client(protocol)];
-        assert_eq!(passed(&clients, &call(&subject), 50).await, 20, "{protocol:?}");
-        assert_eq!(passed(&clients, &call(&subject), 10).await, 0, "{protocol:?}");
+        let mut told = false;
+        // On a machine that stands still for longer than the store's budget, each server lets its
+        // own share pass, and counts that it did: such a round says nothing of the store's count.
+        for _ in 0..5 {
+            let subject = keys::subject("replicas");
+            let before = without_store().await;
+            let (first, more) = (
+                passed(&clients, &call(&subject), 50).await,
+                passed(&clients, &call(&subject), 10).await,
+            );
+            if without_store().await == before {
+                assert_eq!((first, more), (20, 0), "{protocol:?}");
+                told = true;
+                break;
+            }
+        }
+        assert!(told, "{protocol:?}: in every round the store was away for a while");
     }
     // One after the other: what one counted the other one tells.
     let subject = keys::subject("in-turn");

@@ -85,7 +85,7 @@ impl Settling<'_> {
         let lets_in = |cell: &Cell| cell.access != Access::Closed;
         let open: Vec<Key> =
             cells.iter().filter(|cell| lets_in(cell)).map(|cell| cell.key.clone()).collect();
-        cells.retain(|cell| lets_in(cell) || open.iter().any(|open| open.covers(&cell.key)));
+        cells.retain(|cell| lets_in(cell) || open.iter().any(|open| is_cut(open, &cell.key)));
         if self.can_close {
             return;
         }
@@ -98,7 +98,7 @@ impl Settling<'_> {
             if !lets_in(cell) {
                 return false;
             }
-            let within = closed.iter().find(|(key, _)| cell.key.covers(key));
+            let within = closed.iter().find(|(key, _)| is_cut(&cell.key, key));
             if let Some((key, subject)) = within {
                 let why = format!(
                     "{subject} keeps out `{}` within it; a route for nobody takes an issuer of \
@@ -114,6 +114,12 @@ impl Settling<'_> {
             within.is_none()
         });
     }
+}
+
+/// Whether a closed cell keeps out requests that this one would let in: they have some in common,
+/// and those are not all of this one's, which would be the closer one then.
+fn is_cut(open: &Key, closed: &Key) -> bool {
+    open.meet(closed).is_some() && !closed.covers(open)
 }
 
 /// What a wider cell says as well, and less strictly, needs no cell. Wider cells have what is

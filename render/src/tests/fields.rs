@@ -149,13 +149,12 @@ fn edited(edits: &[(&str, &str)]) -> Document {
 fn told(document: &Document, target: Target) -> Result<Files, String> {
     let files = rendered(document, target)?.into_iter().filter(|(name, _)| name != "plugin.yaml");
     let files = files.map(|(name, text)| {
-        let text = anonymous(&text, document);
         if !name.ends_with(".json") {
-            return (name, text);
+            return (name, anonymous(&text, document));
         }
         let mut value: Value = serde_json::from_str(&text).unwrap();
         without_the_bundle(&mut value);
-        (name, value.to_string())
+        (name, anonymous(&value.to_string(), document))
     });
     Ok(files.collect())
 }

@@ -170,8 +170,8 @@ fn what_a_provider_is_asked_about_is_for_nobody() {
 fn what_decides_nothing_is_told() {
     let open = policy("a", "{selector: {matchLabels: {app: pay}}, rules: [{}]}");
     let audit = policy("u", "{action: AUDIT, rules: [{}]}");
-    let dry = policy("y", "{action: DENY, rules: [{}]}")
-        .replace("name: y}", "name: y, annotations: {istio.io/dry-run: 'true'}}");
+    let dry = policy("dry", "{action: DENY, rules: [{}]}")
+        .replace("name: dry}", "name: dry, annotations: {istio.io/dry-run: 'true'}}");
     let peer = "\n---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\n\
                 metadata: {name: strict, namespace: shop}\nspec: {mtls: {mode: STRICT}}\n";
     let other = "\n---\napiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\n\
@@ -181,7 +181,7 @@ fn what_decides_nothing_is_told() {
     let told = told(&import);
     for expected in [
         "AuthorizationPolicy shop/u: all of it: left out",
-        "AuthorizationPolicy shop/y: all of it: left out",
+        "AuthorizationPolicy shop/dry: all of it: left out",
         "PeerAuthentication shop/strict: all of it: note",
         "EnvoyFilter shop/lua: all of it: left out",
     ] {

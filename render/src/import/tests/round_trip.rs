@@ -9,7 +9,11 @@ version: 1
 credentials:
   jwt:
     issuers:
-      - {issuer: https://idp.test, audiences: [api], jwks: {uri: https://idp.test/jwks}}
+      - {issuer: https://idp.test, audiences: [api], jwks: {uri: https://idp.test/jwks, fetched_by: server}}
+feed:
+  peers:
+    - {spiffe: spiffe://cluster.local/ns/istio-ingress/sa/gateway, workloads: [edge]}
+    - {spiffe: spiffe://cluster.local/ns/shop/sa/pay, workloads: [pay]}
 workloads:
   edge:
     gateway: true
