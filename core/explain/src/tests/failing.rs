@@ -52,13 +52,14 @@ fn each_part_that_fails_has_the_answer_of_the_document() {
 
 #[test]
 fn the_bundle_decides_alone_where_the_document_says_so() {
-    let text = DOCUMENT.replacen(
-        r#""services""#,
-        r#""failures": {"ext_authz": "allow", "ext_proc": "allow"}, "services""#,
-        1,
-    )
-    // Nobody but the server can check API keys, so such a document has none.
-    .replace(r#""any": ["api_key"]"#, r#""any": ["jwt"]"#);
+    let text = DOCUMENT
+        .replacen(
+            r#""services""#,
+            r#""failures": {"ext_authz": "allow", "ext_proc": "allow"}, "services""#,
+            1,
+        )
+        // Nobody but the server can check API keys, so such a document has none.
+        .replace(r#""any": ["api_key"]"#, r#""any": ["jwt"]"#);
     let document = postern_document::from_json(text.as_bytes()).unwrap();
     let assume = Assumptions { failed: [Part::Server].into(), ..Assumptions::at(NOW) };
     let ask = |request: &Request| explain(&document, request, &assume, &mut SoftVerifier);
