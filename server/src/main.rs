@@ -8,7 +8,6 @@ mod commands;
 mod counts;
 mod documents;
 mod output;
-mod places;
 mod revoking;
 mod serve;
 mod settings;

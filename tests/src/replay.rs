@@ -134,7 +134,7 @@ impl Story {
                 continue;
             };
             replayed.sent += cases.len();
-            let differences = Box::pin(in_stack(stack, &setting, &cases)).await;
+            let differences = Box::pin(in_stack(stack, &setting, &cases, &document)).await;
             replayed.differences.extend(differences);
         }
         replayed
@@ -142,7 +142,12 @@ impl Story {
 }
 
 /// Sends cases that share a stack.
-async fn in_stack(mut stack: Stack, setting: &Setting, cases: &[&Case]) -> Vec<String> {
+async fn in_stack(
+    mut stack: Stack,
+    setting: &Setting,
+    cases: &[&Case],
+    document: &Document,
+) -> Vec<String> {
     stack.bring_about(setting, cases).await;
     let deadline = Instant::now() + SETTLE;
     let mut asked = Vec::with_capacity(cases.len());
@@ -158,7 +163,8 @@ async fn in_stack(mut stack: Stack, setting: &Setting, cases: &[&Case]) -> Vec<S
     let mut differences = Vec::new();
     for (case, answered) in &asked {
         let found = logs.find(&answered.id);
-        for difference in answered.differences(case).into_iter().chain(found.differences(case)) {
+        let logged = found.differences(case, document);
+        for difference in answered.differences(case).into_iter().chain(logged) {
             differences.push(format!("{} ({setting}): {difference}\n{answered}", case.name));
         }
     }

@@ -20,6 +20,10 @@ const BOUND: [&str; 2] = [
     include_str!("../fixtures/cases/bound.document.yaml"),
     include_str!("../fixtures/cases/bound.cases.yaml"),
 ];
+const TRAFFIC: [&str; 2] = [
+    include_str!("../fixtures/cases/traffic.document.yaml"),
+    include_str!("../fixtures/cases/traffic.cases.yaml"),
+];
 const FAILURES: &str = include_str!("../fixtures/cases/failures.document.yaml");
 const CLOSED: &str = include_str!("../fixtures/cases/closed.cases.yaml");
 const PASSING: &str = include_str!("../fixtures/cases/passing.cases.yaml");
@@ -47,6 +51,7 @@ fn story(name: &str) -> Story {
         "sample" => Story::sample(),
         "tokens" => Story::of(name, TOKENS[0], TOKENS[1]),
         "bound" => Story::of(name, BOUND[0], BOUND[1]),
+        "traffic" => Story::of(name, TRAFFIC[0], TRAFFIC[1]),
         "closed" => Story::of(name, &FAILURES.replace("$ANSWER", "deny"), CLOSED),
         "passing" => Story::of(name, &passing(), PASSING),
         _ => panic!("there is no story {name}"),
@@ -62,7 +67,7 @@ fn passing() -> String {
     document.replace(keyed, "      any: [jwt]\n")
 }
 
-const ALL: [&str; 5] = ["sample", "tokens", "bound", "closed", "passing"];
+const ALL: [&str; 6] = ["sample", "tokens", "bound", "traffic", "closed", "passing"];
 
 /// A story as files.
 struct Files {
@@ -125,6 +130,11 @@ async fn what_explain_says_of_tokens_is_what_envoy_does() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_explain_says_of_proofs_is_what_envoy_does() {
     is_what_envoy_does("bound").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_explain_says_of_traffic_is_what_envoy_does() {
+    is_what_envoy_does("traffic").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

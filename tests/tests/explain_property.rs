@@ -1,26 +1,28 @@
 //! `postern explain` decides as the gateway does: it is asked about random requests under random
 //! documents beside the bundle's own gatekeeper and `ext_authz`'s own authorizer, each with a store
-//! in memory. What Envoy does before and behind them is not here: `tests/tests/explain.rs` replays
-//! whole requests.
+//! in memory; routes that a workload guards are judged at the edge and beside it. What Envoy does
+//! before and behind them is not here: `tests/tests/explain.rs` replays whole requests.
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 #[path = "explain_property/chain.rs"]
 mod chain;
 #[path = "explain_property/documents.rs"]
 mod documents;
+#[path = "explain_property/host.rs"]
+mod host;
 #[path = "explain_property/requests.rs"]
 mod requests;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use postern_document::Document;
+use postern_document::{Document, Enforce};
 use postern_explain::{Assumptions, By, Explanation, Outcome, Part, Revoked, explain};
 use postern_jose::soft::SoftVerifier;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use chain::{Answer, Chain};
+use chain::{Answer, Chain, Passed};
 use documents::DocumentSpec;
 use requests::{NOW, RequestSpec};
 
@@ -76,8 +78,9 @@ impl World {
         format!("00000000-0000-4000-8000-0000000001{:02x}", self.request_id)
     }
 
-    fn assume(&self, document: &Document, route: Option<&str>) -> Assumptions<'static> {
+    fn assume(&self, document: &Document, request: &RequestSpec) -> Assumptions<'static> {
         let mut assume = Assumptions::at(NOW);
+        assume.workload = request.caller().map(|_| "inside");
         if self.server_away {
             assume.failed.insert(Part::Server);
         }
@@ -94,9 +97,9 @@ impl World {
             assume.used_up = document.limits.iter().map(|limit| limit.name.clone()).collect();
         }
         assume.revoked = self.revoked;
-        let route = document.routes.iter().find(|known| Some(known.name.as_str()) == route);
-        assume.enforced =
-            Some(route.is_none_or(|route| route.enforce.applies(self.request_id().as_bytes())));
+        // Where it is left to chance at all, the id decides, and all shares here are the same.
+        let half = Enforce::parse("50%").unwrap();
+        assume.enforced = Some(half.applies(self.request_id().as_bytes()));
         assume
     }
 }
@@ -123,6 +126,10 @@ fn the_order_of_stages_is_that_of_the_filters() {
     let seen = seen.into_inner();
     for expected in [
         "passed",
+        "passed to another version",
+        "passed inside",
+        "bundle 403 peer_unknown",
+        "ext_authz 403 peer_unknown",
         "bundle 400 path_ambiguous",
         "bundle 404 no_route",
         "bundle 401 credential_missing",
@@ -161,8 +168,7 @@ fn compare(
         chain.ask(request);
     }
     let answer = chain.ask(request);
-    let route = chain.route_of(request);
-    let assume = world.assume(&document, route.as_deref());
+    let assume = world.assume(&document, request);
     let asked = request.to_explain();
     let explanation = explain(&document, &asked, &assume, &mut SoftVerifier);
     let differs = |why: &str| {
@@ -182,7 +188,16 @@ fn same(
     unclear_who: bool,
 ) -> Result<String, &'static str> {
     match (answer, &explanation.outcome) {
-        (Answer::Passed { subject, headers, target }, Outcome::Forwarded(forwarded)) => {
+        (Answer::Passed(passed), Outcome::Forwarded(forwarded)) => {
+            let Passed { at, subject, headers, target, version } = passed;
+            if forwarded.at != *at {
+                return Err("at another place");
+            }
+            let versions: Vec<(String, u8)> =
+                version.iter().map(|version| (version.clone(), 100)).collect();
+            if forwarded.versions != versions {
+                return Err("another version");
+            }
             let told = forwarded.principal.as_ref().map(|principal| principal.subject.as_str());
             if told != subject.as_deref() {
                 return Err("another caller");
@@ -200,10 +215,17 @@ fn same(
                     return Err("another header");
                 }
             }
-            Ok("passed".to_owned())
+            Ok(match (*at, version.as_deref()) {
+                ("inside", _) => "passed inside".to_owned(),
+                (_, Some("two")) => "passed to another version".to_owned(),
+                _ => "passed".to_owned(),
+            })
         }
-        (Answer::Refused { by, status, error, reason }, Outcome::Refused(refusal)) => {
+        (Answer::Refused { by, at, status, error, reason }, Outcome::Refused(refusal)) => {
             let denial = &refusal.denial;
+            if refusal.at != *at {
+                return Err("at another place");
+            }
             if refusal.status != *status || denial.code.as_str() != error {
                 return Err("another answer");
             }

@@ -6,15 +6,15 @@ use std::fmt;
 use postern_jose::KeySet;
 use postern_request::{Principal, UnixMillis};
 
-use crate::request::Request;
-use crate::step::Place;
+use crate::mesh::MeshPolicies;
 
 /// What is taken for given.
 #[derive(Clone)]
 pub struct Assumptions<'a> {
     /// The time.
     pub now: UnixMillis,
-    /// The workload that the request reaches first; the edge where it is none.
+    /// The workload that a caller inside the mesh goes to directly. The edge, where it is none,
+    /// the gateway, or no workload of the document.
     pub workload: Option<&'a str>,
     /// Parts that do not answer.
     pub failed: BTreeSet<Part>,
@@ -27,14 +27,14 @@ pub struct Assumptions<'a> {
     /// Whether the request is of the share that routes with `enforce` below 100 % are held to;
     /// both ways are explained where it is none.
     pub enforced: Option<bool>,
+    /// The request is of the share that its route's `fault` is for.
+    pub faulted: bool,
     /// Keys that are at hand, by the issuer's place in the document. Those that stand in the
     /// document need not be here.
     pub keys: &'a [Option<KeySet>],
     /// Looks an API key up that the document does not name, by its id. None where no store is at
     /// hand: then such keys are unknown, and the explanation says that it does not know them.
     pub stored_key: Option<LookUp<'a, StoredKey>>,
-    /// Where a rule stands in the document's texts, by its path.
-    pub place_of: LookUp<'a, Place>,
     /// The mesh's own policies; none are asked where it is none.
     pub policies: Option<&'a dyn MeshPolicies>,
 }
@@ -43,7 +43,7 @@ pub struct Assumptions<'a> {
 pub type LookUp<'a, T> = &'a dyn Fn(&str) -> Option<T>;
 
 impl Assumptions<'_> {
-    /// Everything works, nothing is used up, open or revoked, no keys are at hand.
+    /// Everything works, nothing is used up, open, revoked or planted, no keys are at hand.
     #[must_use]
     pub fn at(now: UnixMillis) -> Self {
         Self {
@@ -54,9 +54,9 @@ impl Assumptions<'_> {
             used_up: BTreeSet::new(),
             revoked: Revoked::No,
             enforced: None,
+            faulted: false,
             keys: &[],
             stored_key: None,
-            place_of: &nowhere,
             policies: None,
         }
     }
@@ -64,10 +64,6 @@ impl Assumptions<'_> {
     pub(crate) fn has_failed(&self, part: &Part) -> bool {
         self.failed.contains(part)
     }
-}
-
-const fn nowhere(_: &str) -> Option<Place> {
-    None
 }
 
 /// Whether a token was revoked.
@@ -187,36 +183,6 @@ pub struct StoredKey {
     pub principal: Principal,
     /// When it ends.
     pub expires: Option<UnixMillis>,
-}
-
-/// When a mesh's policies are asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Before `ext_authz`: `action: CUSTOM`, and what says whether it is asked.
-    Custom,
-    /// Behind the bundle: `DENY`, then `ALLOW`, on the headers that the bundle wrote.
-    Rbac,
-}
-
-/// What a mesh's policies say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MeshVerdict {
-    /// Whether they let the request through.
-    pub allowed: bool,
-    /// Which of them, in a line.
-    pub text: String,
-}
-
-/// A mesh's own policies.
-pub trait MeshPolicies {
-    /// Judges a request. `written` are the headers that the bundle has written by then.
-    fn judge(
-        &self,
-        phase: Phase,
-        request: &Request,
-        caller: Option<&Principal>,
-        written: &[(String, String)],
-    ) -> MeshVerdict;
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ use crate::step::{By, Stage, Verdict};
 use crate::walk::{Stop, Walk};
 
 const BY: By = By::ExtAuthz;
+/// Why it is asked about what needs no asking.
+const BY_POLICY: &str = "the mesh's policies say so";
 
 /// What `ext_authz` says of a request that it lets through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,19 +36,19 @@ struct Identified {
 }
 
 impl Walk<'_, '_> {
-    /// Asks `ext_authz`, where the route that Envoy has picked needs it. None where it said
-    /// nothing.
+    /// Asks `ext_authz`. None where it said nothing.
     pub(crate) fn ask_ext_authz(
         &mut self,
         incoming: &Incoming,
         shown: &Shown,
     ) -> Result<Option<Vouched>, Stop> {
-        let route = self.route().filter(|route| route.needs_ext_authz()).cloned();
-        let Some(route) = route else { return Ok(None) };
         if self.assume.has_failed(&Part::Server) {
             return self.server_is_away().map(|()| None);
         }
-        let text = format!("route {}: {}", route.name, why_asked(&route));
+        let text = match self.route() {
+            Some(route) => format!("route {}: {}", route.name, why_asked(route)),
+            None => BY_POLICY.to_owned(),
+        };
         self.push(Stage::ExtAuthzAsked, By::Envoy, Verdict::Noted, Vec::new(), text);
         match self.vouch(incoming, shown) {
             Ok(vouched) => Ok(Some(vouched)),
@@ -93,6 +95,7 @@ impl Walk<'_, '_> {
         incoming: &Incoming,
         shown: &Shown,
     ) -> Result<Identified, Denial> {
+        self.check_peer(BY, route, incoming)?;
         let identified = self.authenticate_there(route, incoming, shown)?;
         self.authorize(BY, route, identified.principal.as_ref())?;
         Ok(identified)
@@ -276,7 +279,8 @@ fn why_asked(route: &Route) -> String {
         reasons.push(format!("circuit of {}", route.service_name()));
     }
     if reasons.is_empty() {
-        reasons.push("it says so".to_owned());
+        let why = if route.needs_ext_authz() { "it says so" } else { BY_POLICY };
+        reasons.push(why.to_owned());
     }
     reasons.join(", ")
 }

@@ -35,6 +35,7 @@ pub use key::ApiKey;
 pub use proof::{Proof, Proven};
 pub use read::read;
 pub use run::{CaseReport, Context, FileReport, Mismatch, Report, run};
+pub use time::instant;
 pub use token::{Made, Token};
 
 use crate::assume::{Part, Revoked};
@@ -83,9 +84,9 @@ pub struct Sent {
     pub address: IpAddr,
     /// SHA-256 of the certificate that is shown on the connection.
     pub certificate: Option<[u8; 32]>,
-    /// The SPIFFE id of the workload at the other end.
+    /// The SPIFFE id of whoever calls a workload directly.
     pub peer: Option<String>,
-    /// The workload that is reached first.
+    /// The workload that is called directly; none for the edge.
     pub workload: Option<String>,
     /// The token in `authorization`.
     pub token: Option<Arc<Token>>,
@@ -135,6 +136,8 @@ pub struct Given {
     /// Whether the request is of the share that its route holds to the rules; where it is none,
     /// what is expected must come of both.
     pub enforced: Option<bool>,
+    /// The request is of the share that its route's `fault` is for.
+    pub faulted: bool,
 }
 
 /// What is expected. What it does not name may be anything.
@@ -150,6 +153,8 @@ pub struct Expected {
     pub reason: Option<String>,
     /// Who refuses.
     pub by: Option<By>,
+    /// Whose Envoy refuses, or sends it to the service.
+    pub at: Option<String>,
     /// The route; an inner none stands for no route at all.
     pub route: Option<Option<String>>,
     /// The service.

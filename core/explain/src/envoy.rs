@@ -8,6 +8,8 @@ use std::sync::Arc;
 use postern_document::{CertificateSource, Document, PathTemplate, Route, Segment};
 use postern_request::{HeaderView, address, path};
 
+use crate::here::Asked;
+
 /// The most headers and the most bytes of them; `max_headers_count`, `max_request_headers_kb`.
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_BYTES: usize = 60 * 1024;
@@ -17,7 +19,24 @@ const MOST_MORE: usize = 4;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
-const FORWARDED_CERTIFICATE: &str = "x-forwarded-client-cert";
+pub(crate) const FORWARDED_CERTIFICATE: &str = "x-forwarded-client-cert";
+
+/// A request on its way to an Envoy.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) method: String,
+    /// That of the connection.
+    pub(crate) scheme: String,
+    pub(crate) authority: String,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    /// The other end of the connection.
+    pub(crate) address: Option<IpAddr>,
+    /// What that shows.
+    pub(crate) certificate: Option<[u8; 32]>,
+    /// Whom it is of.
+    pub(crate) peer: Option<String>,
+}
 
 /// A request as Envoy hands it to whoever decides.
 #[derive(Debug, Clone)]
@@ -27,14 +46,21 @@ pub(crate) struct Incoming {
     pub(crate) authority: String,
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
+    /// The other end of the connection.
+    pub(crate) address: Option<IpAddr>,
     /// The client's, behind as many proxies as are trusted.
     pub(crate) client: Option<IpAddr>,
     pub(crate) certificate: Option<[u8; 32]>,
+    pub(crate) peer: Option<String>,
 }
 
 impl Incoming {
     pub(crate) fn path(&self) -> &str {
         path::without_query(&self.target)
+    }
+
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        Asked { authority: &self.authority, method: &self.method, path: self.path() }
     }
 }
 
@@ -58,36 +84,48 @@ pub(crate) fn size_of(target: &str, headers: &[(String, Vec<u8>)]) -> Size {
     }
 }
 
-/// Headers as those behind Envoy see them, and the names of those that it dropped.
+/// Headers as those behind Envoy see them, and the names of those that it dropped. Beside a
+/// workload Envoy says itself who called; at the edge a proxy in front may have to.
 pub(crate) fn headers(
     document: &Document,
-    scheme: &str,
-    peer: Option<IpAddr>,
-    sent: Vec<(String, Vec<u8>)>,
+    is_edge: bool,
+    sent: &Sent,
 ) -> (Vec<(String, Vec<u8>)>, Vec<String>) {
-    let keeps_certificate = document.bound.certificate == Some(CertificateSource::Forwarded);
+    let keeps_certificate =
+        is_edge && document.bound.certificate == Some(CertificateSource::Forwarded);
     let drops =
         |name: &str| name.contains('_') || (name == FORWARDED_CERTIFICATE && !keeps_certificate);
     let mut dropped: Vec<String> = Vec::new();
-    let mut headers: Vec<(String, Vec<u8>)> = Vec::with_capacity(sent.len() + 2);
-    for (name, value) in sent {
-        if !drops(&name) {
-            headers.push((name, value));
-        } else if !dropped.contains(&name) {
-            dropped.push(name);
+    let mut headers: Vec<(String, Vec<u8>)> = Vec::with_capacity(sent.headers.len() + 3);
+    for (name, value) in &sent.headers {
+        if !drops(name) {
+            headers.push((name.clone(), value.clone()));
+        } else if !dropped.contains(name) {
+            dropped.push(name.clone());
         }
     }
-    if let Some(peer) = peer {
-        append(&mut headers, FORWARDED_FOR, &peer.to_string());
+    if let (false, Some(peer)) = (is_edge, &sent.peer) {
+        let hash: String =
+            sent.certificate.unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect();
+        let value = format!("Hash={hash};URI={peer}");
+        headers.push((FORWARDED_CERTIFICATE.to_owned(), value.into_bytes()));
+    }
+    if let Some(address) = sent.address {
+        append(&mut headers, FORWARDED_FOR, &address.to_string());
     }
     // Of a trusted proxy, it takes the word.
     let is_scheme = |value: &[u8]| [&b"http"[..], b"https"].contains(&value);
     let told = headers.single(FORWARDED_PROTO).one().is_some_and(is_scheme);
-    if document.trusted_proxies == 0 || !told {
+    if hops(document, is_edge) == 0 || !told {
         headers.retain(|(name, _)| name != FORWARDED_PROTO);
-        headers.push((FORWARDED_PROTO.to_owned(), scheme.as_bytes().to_vec()));
+        headers.push((FORWARDED_PROTO.to_owned(), sent.scheme.as_bytes().to_vec()));
     }
     (headers, dropped)
+}
+
+/// How many proxies in front are trusted: those of the document are in front of the edge.
+pub(crate) fn hops(document: &Document, is_edge: bool) -> usize {
+    if is_edge { usize::from(document.trusted_proxies) } else { 0 }
 }
 
 /// Adds to a header that is a list: to its last line, where it has one.
@@ -103,34 +141,24 @@ fn append(headers: &mut Vec<(String, Vec<u8>)>, name: &str, value: &str) {
 
 /// Whom Envoy takes for the client.
 pub(crate) fn client(
-    document: &Document,
+    hops: usize,
     headers: &dyn HeaderView,
     peer: Option<IpAddr>,
 ) -> Option<IpAddr> {
-    address::behind_proxies(headers, usize::from(document.trusted_proxies))
-        .or(peer.map(|peer| peer.to_canonical()))
+    address::behind_proxies(headers, hops).or(peer.map(|peer| peer.to_canonical()))
 }
 
-/// The route that Envoy picks, which says what filters are asked. Its order is that of the
-/// document's matcher, but it knows nothing of other spellings, which the matcher refuses: it
-/// compares texts.
-pub(crate) fn route_of<'d>(
-    document: &'d Document,
-    authority: &str,
-    method: &str,
-    path: &str,
-) -> Option<&'d Arc<Route>> {
-    if let Ok(found) = document.find_route(authority, method, path) {
-        return found;
-    }
-    let host = host_of(authority);
+/// The route that Envoy picks where the document's matcher refuses to: it compares texts, one
+/// route after the other.
+pub(crate) fn by_text<'d>(document: &'d Document, asked: Asked<'_>) -> Option<&'d Arc<Route>> {
+    let host = host_of(asked.authority);
     let hosts = document.virtual_hosts();
     let host = hosts.iter().find(|known| known.host.matches(&host))?;
     let mut routes = host.routes.iter().filter_map(|index| document.routes.get(*index));
     routes.find(|route| {
         let methods = &route.methods;
-        (methods.is_empty() || methods.iter().any(|known| known == method))
-            && fits(&route.path, path)
+        (methods.is_empty() || methods.iter().any(|known| known == asked.method))
+            && fits(&route.path, asked.path)
     })
 }
 

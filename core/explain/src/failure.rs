@@ -1,7 +1,7 @@
 //! Answers for parts that do not answer: the rows of docs/failure-modes.md, without waiting for
 //! anything to fail.
 
-use postern_document::{OnFailure, Route};
+use postern_document::{OnFailure, Retries, Route};
 use postern_request::{Denial, ErrorCode};
 
 use crate::assume::{Part, UpstreamFailure};
@@ -47,6 +47,9 @@ impl Walk<'_, '_> {
 
     /// Envoy has no module to ask.
     pub(crate) fn bundle_is_away(&mut self) -> Stop {
+        if self.assume.policies.is_some() {
+            self.assumed("the module is missing in Envoy; where it could not be fetched, 403");
+        }
         let denial = of_envoy(ErrorCode::Unavailable);
         let text = "the module is missing or has crashed";
         self.answer(Stage::Evidence, 503, denial, Vec::new(), text)
@@ -96,27 +99,52 @@ impl Walk<'_, '_> {
             }
         };
         let denial = of_envoy(code);
-        let text = format!("{service} {text}{}{counts}", tries(route, failure));
+        let text = format!("{service} {text}{}{counts}", tries(&self.retries(), failure));
         let verdict = Verdict::Refused(denial.clone());
         self.push(Stage::Upstream, By::Router, verdict, Vec::new(), text);
         Err(self.stop(By::Router, code.status(), denial))
     }
 }
 
-/// How often it was tried.
-fn tries(route: &Route, failure: UpstreamFailure) -> String {
-    let attempts = attempts(route);
-    let on = match failure {
-        UpstreamFailure::Refused => "connect-failure",
-        UpstreamFailure::Reset => "reset",
-        UpstreamFailure::Hang | UpstreamFailure::Status => "",
-    };
-    let retries = route.service.as_ref().map(|service| &service.retries);
-    let again = retries.is_some_and(|retries| retries.on.contains(&on));
-    if again && attempts > 1 { format!(", {attempts} times") } else { String::new() }
+/// How often it was tried. What breaks off counts for Envoy as an answer of 500 or above, and so
+/// does an attempt whose own time is over.
+fn tries(retries: &Retries, failure: UpstreamFailure) -> String {
+    let broken = ["reset", "gateway-error", "5xx"];
+    let again = retries.on.iter().any(|on| match failure {
+        UpstreamFailure::Refused => *on == "connect-failure" || broken.contains(on),
+        UpstreamFailure::Reset => broken.contains(on),
+        UpstreamFailure::Hang => retries.per_try_timeout_ms.is_some() && broken.contains(on),
+        UpstreamFailure::Status => false,
+    });
+    match retries.attempts {
+        attempts @ 2.. if again => format!(", {attempts} times"),
+        _ => String::new(),
+    }
 }
 
-/// How often a request of a route is tried at most.
-pub(crate) fn attempts(route: &Route) -> u32 {
-    route.service.as_ref().map_or(1, |service| service.retries.attempts.max(1))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_tried_again_where_the_document_says_so() {
+        let retries = |on: &'static str, per_try_timeout_ms| Retries {
+            attempts: 3,
+            on: vec![on],
+            per_try_timeout_ms,
+            backoff_ms: None,
+        };
+        for (on, per_try, failure, expected) in [
+            ("connect-failure", None, UpstreamFailure::Refused, ", 3 times"),
+            ("connect-failure", None, UpstreamFailure::Reset, ""),
+            ("refused-stream", None, UpstreamFailure::Refused, ""),
+            ("reset", None, UpstreamFailure::Reset, ", 3 times"),
+            ("gateway-error", None, UpstreamFailure::Hang, ""),
+            ("gateway-error", Some(300), UpstreamFailure::Hang, ", 3 times"),
+            ("5xx", None, UpstreamFailure::Refused, ", 3 times"),
+        ] {
+            assert_eq!(tries(&retries(on, per_try), failure), expected, "{on} {failure:?}");
+        }
+        assert_eq!(tries(&Retries::NEVER, UpstreamFailure::Refused), "");
+    }
 }

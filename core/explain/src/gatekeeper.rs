@@ -49,6 +49,15 @@ impl Walk<'_, '_> {
         vouched: Option<Vouched>,
     ) -> Result<Admitted, Denial> {
         let route = self.find_route(BY, incoming)?;
+        if !self.here.enforces(&route) {
+            let verdict = Verdict::Skipped("a workload enforces it");
+            let text = match route.guarded_by() {
+                Some(guard) => format!("open here: {} enforces it", guard.name),
+                None => "open here".to_owned(),
+            };
+            self.push(Stage::Auth, BY, verdict, Vec::new(), text);
+            return Ok(Admitted { route, principal: None });
+        }
         let principal = match self.identify_here(&route, incoming, shown, vouched) {
             Err(_) if !self.held => None,
             identified => identified?,
@@ -65,6 +74,7 @@ impl Walk<'_, '_> {
         shown: &Shown,
         vouched: Option<Vouched>,
     ) -> Result<Option<Principal>, Denial> {
+        self.check_peer(BY, route, incoming)?;
         let vouched = self.check_evidence(route, vouched)?;
         let principal = self.authenticate_here(route, incoming, shown, vouched)?;
         self.authorize(BY, route, principal.as_ref())?;

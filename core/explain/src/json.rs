@@ -4,8 +4,9 @@ use postern_document::Document;
 use postern_request::Principal;
 use postern_request::json::Value;
 
+use crate::outcome::{Explanation, Forwarded, LimitNote, Outcome, Refusal};
 use crate::request::{Request, Shown};
-use crate::step::{Explanation, Forwarded, LimitNote, Outcome, Refusal, Step};
+use crate::step::Step;
 use crate::text::target_of;
 
 /// The explanation as one JSON object. Holds no secret of the request: of headers, only the names.
@@ -66,6 +67,7 @@ fn of_step(step: &Step) -> Value {
     let mut rules: Vec<String> = step.rules.iter().map(|rule| rule.path.clone()).collect();
     rules.dedup();
     object(vec![
+        ("at", text(&step.at)),
         ("stage", text(step.stage.as_str())),
         ("by", text(step.by.as_str())),
         ("verdict", text(step.verdict.as_str())),
@@ -76,18 +78,24 @@ fn of_step(step: &Step) -> Value {
 }
 
 fn of_passed(forwarded: &Forwarded) -> Value {
-    object(vec![("allowed", Value::Bool(true)), ("route", text(&forwarded.route))])
+    object(vec![
+        ("allowed", Value::Bool(true)),
+        ("at", text(&forwarded.at)),
+        ("route", text(&forwarded.route)),
+    ])
 }
 
 fn of_refusal(refusal: &Refusal) -> Value {
     let reason = Some(refusal.denial.reason).filter(|reason| !reason.is_empty());
     let challenge = refusal.denial.challenge.as_ref().map(|challenge| challenge.to_header());
+    let error = Some(refusal.denial.code.as_str()).filter(|_| !refusal.is_plain);
     object(vec![
         ("allowed", Value::Bool(false)),
         ("status", Value::Integer(i64::from(refusal.status))),
-        ("error", text(refusal.denial.code.as_str())),
+        ("error", optional(error)),
         ("reason", optional(reason)),
         ("by", text(refusal.by.as_str())),
+        ("at", text(&refusal.at)),
         ("route", optional(refusal.route.as_deref())),
         ("www_authenticate", optional(challenge.as_deref())),
     ])
@@ -100,7 +108,13 @@ fn of_forwarded(forwarded: &Forwarded) -> Value {
     });
     let mut left: Vec<String> = forwarded.left.iter().map(|(name, _)| name.clone()).collect();
     left.dedup();
-    let timeout_ms = i64::try_from(forwarded.timeout_ms).unwrap_or(i64::MAX);
+    let descriptor = |entries: &Vec<(String, String)>| {
+        let entries = entries
+            .iter()
+            .map(|(key, value)| object(vec![("key", text(key)), ("value", text(value))]));
+        Value::Array(entries.collect())
+    };
+    let retry_on = forwarded.retry_on.iter().map(|on| text(on)).collect();
     object(vec![
         ("service", text(&forwarded.service)),
         ("versions", Value::Array(versions.collect())),
@@ -110,8 +124,13 @@ fn of_forwarded(forwarded: &Forwarded) -> Value {
         ("left", texts(&left)),
         ("removed", texts(&forwarded.removed)),
         ("limits", Value::Array(forwarded.limits.iter().map(of_limit).collect())),
-        ("timeout_ms", Value::Integer(timeout_ms)),
+        ("descriptors", Value::Array(forwarded.descriptors.iter().map(descriptor).collect())),
+        ("delay_ms", optional_number(forwarded.delay_ms)),
+        ("timeout_ms", optional_number(Some(forwarded.timeout_ms))),
         ("attempts", Value::Integer(i64::from(forwarded.attempts))),
+        ("retry_on", Value::Array(retry_on)),
+        ("per_try_timeout_ms", optional_number(forwarded.per_try_timeout_ms)),
+        ("backoff_ms", optional_number(forwarded.backoff_ms)),
         ("may", texts(&forwarded.may)),
     ])
 }
@@ -156,4 +175,8 @@ fn texts(texts: &[String]) -> Value {
 
 fn optional(value: Option<&str>) -> Value {
     value.map_or(Value::Null, text)
+}
+
+fn optional_number(value: Option<u64>) -> Value {
+    value.map_or(Value::Null, |value| Value::Integer(i64::try_from(value).unwrap_or(i64::MAX)))
 }

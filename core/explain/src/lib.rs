@@ -4,11 +4,16 @@
 //! call, in their order, and says what each answered. That the order is theirs is held by a
 //! property test against both (`tests/tests/explain_property.rs`).
 //!
-//! Deliberately absent: counting. Limits are named and not counted, circuits and revocations are
-//! what the caller assumes of them, and whatever was assumed is said.
+//! A route that a workload guards is walked twice, at the edge and beside the workload, and each
+//! step says where it was taken.
+//!
+//! Deliberately absent: counting. Limits are named and not counted, shares of versions are told and
+//! not drawn, circuits and revocations are what the caller assumes of them, and whatever was
+//! assumed is said.
 
 mod after;
 mod api_key;
+mod arrive;
 mod assume;
 mod authorizer;
 pub mod cases;
@@ -16,8 +21,13 @@ mod credential;
 mod envoy;
 mod failure;
 mod gatekeeper;
+mod here;
 mod json;
 mod limits;
+mod mesh;
+mod message;
+mod outcome;
+mod peer;
 mod possession;
 mod request;
 mod rule;
@@ -25,17 +35,18 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod text;
+mod traffic;
 mod walk;
 
-pub use assume::{
-    Assumptions, LookUp, MeshPolicies, MeshVerdict, Part, Phase, Revoked, StoredKey,
-    UpstreamFailure,
-};
+pub use postern_document::Place;
+
+pub use assume::{Assumptions, LookUp, Part, Revoked, StoredKey, UpstreamFailure};
 pub use json::to_json;
+pub use mesh::{MeshPolicies, MeshRequest, MeshVerdict, Phase};
+pub use outcome::{Explanation, Forwarded, LimitNote, Outcome, Refusal, Share};
+pub use peer::{entry, peer_id};
 pub use request::{GivenClaims, Request, Shown};
 pub use rule::{Effect, Rule, rules_of};
-pub use step::{
-    By, Explanation, Forwarded, LimitNote, Outcome, Place, Refusal, Share, Stage, Step, Verdict,
-};
+pub use step::{By, Stage, Step, Verdict};
 pub use text::to_text;
 pub use walk::explain;

@@ -8,8 +8,9 @@ use postern_request::{Denial, ErrorCode, Principal, headers};
 
 use crate::assume::Part;
 use crate::envoy::Incoming;
+use crate::outcome::LimitNote;
 use crate::rule::{Effect, Rule};
-use crate::step::{By, LimitNote, Stage, Verdict};
+use crate::step::{By, Stage, Verdict};
 use crate::walk::Walk;
 
 /// Who counts, and where that is said.
@@ -238,7 +239,7 @@ fn rate(spec: Spec) -> String {
 }
 
 /// As a document would spell it.
-fn duration(millis: u64) -> String {
+pub(crate) fn duration(millis: u64) -> String {
     let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)];
     let unit = units.into_iter().find(|(_, unit)| millis.is_multiple_of(*unit));
     let (name, unit) = unit.unwrap_or(("ms", 1));

@@ -4,12 +4,15 @@ use std::fmt;
 
 use postern_document::{AppliedLimit, Auth, Document, LimitMode, Proof, Route};
 
+use crate::traffic::picked;
+
 /// One thing that a document's rule can do to a request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rule {
     /// The rule's path in the document, by names: `routes.payments-read.auth.scopes`.
     pub path: String,
-    /// Which of several at that path: a scope, a claim, a kind of credential.
+    /// Which of several at that path: a scope, a claim, a kind of credential, a version, a header
+    /// that chooses one.
     pub item: Option<String>,
     /// What it did.
     pub effect: Effect,
@@ -114,6 +117,10 @@ fn of_route(route: &Route, rules: &mut Vec<Rule>) {
             rules.push(Rule::route(route, "auth.proof", Effect::Refused));
         }
     }
+    if !route.peers.is_empty() {
+        rules.push(Rule::route(route, "peers", Effect::Passed));
+        rules.push(Rule::route(route, "peers", Effect::Refused));
+    }
     for applied in limits_of(route) {
         let name = &applied.limit.name;
         rules.push(Rule::route_item(route, "limits", name, Effect::Passed));
@@ -130,6 +137,29 @@ fn of_route(route: &Route, rules: &mut Vec<Rule>) {
         }
         rules.push(Rule::route(route, "enforce", Effect::Shadowed));
     }
+    of_traffic(route, rules);
+}
+
+/// What is done with a request that may pass.
+fn of_traffic(route: &Route, rules: &mut Vec<Rule>) {
+    if !route.descriptors.is_empty() {
+        rules.push(Rule::route(route, "descriptors", Effect::Passed));
+    }
+    if let Some(fault) = route.fault {
+        if fault.delay.is_some() {
+            rules.push(Rule::route(route, "fault.delay", Effect::Passed));
+        }
+        if fault.abort.is_some() {
+            rules.push(Rule::route(route, "fault.abort", Effect::Refused));
+        }
+    }
+    for pick in &route.canary {
+        rules.push(Rule::route_item(route, "canary", &picked(pick), Effect::Passed));
+    }
+    // A version with a share of nothing is nobody's turn.
+    for (version, _) in route.split.iter().filter(|(_, percent)| *percent > 0) {
+        rules.push(Rule::route_item(route, "split", &version.name, Effect::Passed));
+    }
 }
 
 /// The answers for parts that fail.
@@ -140,6 +170,9 @@ fn of_parts(document: &Document, rules: &mut Vec<Rule>) {
     }
     if document.needs_ext_proc() {
         failed("failures.ext_proc".to_owned());
+    }
+    if document.routes.iter().any(|route| !route.descriptors.is_empty()) {
+        failed("rate_limit_filter.on_failure".to_owned());
     }
     if document.revocation.is_some() && !document.issuers.is_empty() {
         failed("revocation.when_stale".to_owned());

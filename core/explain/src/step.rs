@@ -1,17 +1,9 @@
-//! What an explanation is made of.
+//! The looks that an explanation is made of.
 
-use postern_request::{Denial, Principal};
+use postern_document::Place;
+use postern_request::Denial;
 
 use crate::rule::Rule;
-
-/// A line in one of a document's texts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The text's name.
-    pub file: String,
-    /// From 1.
-    pub line: usize,
-}
 
 /// What is looked at, in the order in which it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +52,9 @@ pub enum Stage {
     Fault,
     /// Headers that only the server can compute.
     ExtProc,
-    /// The service.
+    /// Which version of the service.
+    Version,
+    /// The service, or the Envoy in front of it.
     Upstream,
     /// What the client gets.
     Answer,
@@ -93,6 +87,7 @@ impl Stage {
             Self::RateLimitFilter => "rate_limit_filter",
             Self::Fault => "fault",
             Self::ExtProc => "ext_proc",
+            Self::Version => "version",
             Self::Upstream => "upstream",
             Self::Answer => "answer",
         }
@@ -186,6 +181,8 @@ impl Verdict {
 /// One look at the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
+    /// Whose Envoy it was: the name of a workload; `edge` where the document names no gateway.
+    pub at: String,
     /// What was looked at.
     pub stage: Stage,
     /// By whom.
@@ -196,122 +193,6 @@ pub struct Step {
     pub rules: Vec<Rule>,
     /// For people, in a line; never holds a secret.
     pub text: String,
-    /// Where the first of the rules stands.
+    /// Where the first of the rules stands in the document's texts.
     pub place: Option<Place>,
-}
-
-/// What becomes of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Explanation {
-    /// All that was looked at, in order.
-    pub steps: Vec<Step>,
-    /// What came of it.
-    pub outcome: Outcome,
-    /// What was assumed and not looked at, each once.
-    pub uncertain: Vec<String>,
-    /// What becomes of the share of requests that the route does not hold to its rules, where
-    /// that is something else; always none where `enforced` was assumed.
-    pub otherwise: Option<Share>,
-}
-
-/// A share of the requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Share {
-    /// In percent.
-    pub percent: u8,
-    /// What becomes of it.
-    pub explanation: Box<Explanation>,
-}
-
-impl Explanation {
-    /// Every rule that decided something, each once. Of the share that is not held to the rules,
-    /// too.
-    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
-        let other = self.otherwise.iter().flat_map(|share| &share.explanation.steps);
-        self.steps.iter().chain(other).flat_map(|step| &step.rules)
-    }
-}
-
-/// What becomes of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The service gets it.
-    Forwarded(Box<Forwarded>),
-    /// It is answered on the way.
-    Refused(Box<Refusal>),
-}
-
-/// An answer on the way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// By whom.
-    pub by: By,
-    /// The HTTP status; of Envoy's own answers it may be another than that of the code.
-    pub status: u16,
-    /// What the client is told. The reason is empty where Envoy answers by itself.
-    pub denial: Denial,
-    /// The route, where one was found.
-    pub route: Option<String>,
-}
-
-/// What the service gets, and what may still come in between.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Forwarded {
-    /// The route.
-    pub route: String,
-    /// The service; `postern` for the suite itself.
-    pub service: String,
-    /// Versions of the service with their shares in percent; empty where it has none.
-    pub versions: Vec<(String, u8)>,
-    /// Who calls; nobody where it is none.
-    pub principal: Option<Principal>,
-    /// Path and query as the service sees them.
-    pub target: String,
-    /// Headers that are written on the way, no name twice.
-    pub headers: Vec<(String, String)>,
-    /// Headers of the client that get through.
-    pub left: Vec<(String, Vec<u8>)>,
-    /// Names of headers of the client that do not get through, each once.
-    pub removed: Vec<String>,
-    /// Limits that count it.
-    pub limits: Vec<LimitNote>,
-    /// Longest time for an answer.
-    pub timeout_ms: u64,
-    /// How often it is tried, the first time included.
-    pub attempts: u32,
-    /// What it may still be answered with, e.g. `429 per-user`.
-    pub may: Vec<String>,
-}
-
-impl Forwarded {
-    /// A header as the service sees it; none where it does not, or where it is there twice.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<String> {
-        if let Some((_, value)) = self.headers.iter().find(|(written, _)| written == name) {
-            return Some(value.clone());
-        }
-        let mut left = self.left.iter().filter(|(sent, _)| sent == name);
-        match (left.next(), left.next()) {
-            (Some((_, value)), None) => Some(String::from_utf8_lossy(value).into_owned()),
-            _ => None,
-        }
-    }
-}
-
-/// A limit that counts a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LimitNote {
-    /// Its name.
-    pub name: String,
-    /// `local`, `exact` or `leased`.
-    pub mode: &'static str,
-    /// What it allows this caller, e.g. `2000/1m, sliding_window`; `unlimited` where it allows
-    /// everything.
-    pub allows: String,
-    /// What it counts this request by: part of the key and value, none where the request has none.
-    pub by: Vec<(String, Option<String>)>,
-    /// How much this request counts.
-    pub weight: u64,
-    /// Whether it refuses nobody.
-    pub shadow: bool,
 }

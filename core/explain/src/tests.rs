@@ -3,7 +3,10 @@
 
 mod failing;
 mod forwarding;
+mod meshes;
+mod places;
 mod tokens;
+mod traffic;
 
 use postern_document::Document;
 use postern_jose::soft::SoftVerifier;

@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
-use postern_document::{Document, TokenPlace};
+use postern_document::{Document, Place, TokenPlace};
 use postern_request::token_places;
 
+use crate::here::Here;
+use crate::outcome::{Explanation, Forwarded, Outcome, Refusal};
 use crate::request::{Request, Shown};
-use crate::step::{Explanation, Forwarded, Outcome, Place, Refusal, Stage, Step, Verdict};
+use crate::step::{Stage, Step, Verdict};
 
 /// How wide the columns are: who, what.
 const BY: usize = 9;
@@ -35,12 +37,13 @@ pub fn to_text(document: &Document, request: &Request, explanation: &Explanation
         Shown::Key(_) => out.push_str(", with an API key that counts as known"),
     }
     out.push_str("\n\n");
-    push_steps(&mut out, &explanation.steps, &[]);
-    push_outcome(&mut out, &explanation.outcome);
+    let edge = Here::edge(document).name;
+    push_steps(&mut out, &edge, &explanation.steps, &[]);
+    push_outcome(&mut out, &edge, &explanation.outcome);
     if let Some(share) = &explanation.otherwise {
         push(&mut out, format_args!("\n  with {} % of requests:\n", share.percent));
-        push_steps(&mut out, &share.explanation.steps, &explanation.steps);
-        push_outcome(&mut out, &share.explanation.outcome);
+        push_steps(&mut out, &edge, &share.explanation.steps, &explanation.steps);
+        push_outcome(&mut out, &edge, &share.explanation.outcome);
     }
     if !explanation.uncertain.is_empty() {
         out.push_str("\n  taken for granted:\n");
@@ -59,14 +62,21 @@ pub(crate) fn target_of(document: &Document, request: &Request) -> String {
     })
 }
 
-/// Steps that were not told before; `known` were.
-fn push_steps(out: &mut String, steps: &[Step], known: &[Step]) {
-    for (at, step) in steps.iter().enumerate() {
-        let before = steps.get(..at).unwrap_or_default();
+/// Steps that were not told before; `known` were. Where a workload's own Envoy has its part, they
+/// say whose they are.
+fn push_steps(out: &mut String, edge: &str, steps: &[Step], known: &[Step]) {
+    let has_places = steps.iter().any(|step| step.at != edge);
+    let mut told_at = None;
+    for (index, step) in steps.iter().enumerate() {
+        let before = steps.get(..index).unwrap_or_default();
         let is_told = before.iter().any(|other| is_same(other, step)) || known.contains(step);
         // What comes of it all stands at the end.
         if is_told || step.stage == Stage::Answer {
             continue;
+        }
+        if has_places && told_at != Some(&step.at) {
+            push(out, format_args!("  at {}\n", step.at));
+            told_at = Some(&step.at);
         }
         let mark = match &step.verdict {
             Verdict::Refused(_) => "✗ ",
@@ -83,7 +93,10 @@ fn push_steps(out: &mut String, steps: &[Step], known: &[Step]) {
 }
 
 fn is_same(one: &Step, other: &Step) -> bool {
-    one.stage == other.stage && one.verdict == other.verdict && one.text == other.text
+    one.at == other.at
+        && one.stage == other.stage
+        && one.verdict == other.verdict
+        && one.text == other.text
 }
 
 /// A stage in a word.
@@ -107,26 +120,36 @@ const fn word(stage: Stage) -> &'static str {
         }
         Stage::Circuit => "circuit",
         Stage::Fault => "fault",
+        Stage::Version => "version",
         Stage::Upstream => "service",
         Stage::Answer => "answer",
     }
 }
 
-fn push_outcome(out: &mut String, outcome: &Outcome) {
+fn push_outcome(out: &mut String, edge: &str, outcome: &Outcome) {
     match outcome {
         Outcome::Forwarded(forwarded) => push_forwarded(out, forwarded),
-        Outcome::Refused(refusal) => push_refusal(out, refusal),
+        Outcome::Refused(refusal) => push_refusal(out, edge, refusal),
     }
 }
 
-fn push_refusal(out: &mut String, refusal: &Refusal) {
-    let Refusal { by, status, denial, .. } = refusal;
-    let (code, by) = (denial.code.as_str(), by.as_str());
-    push(out, format_args!("  → {status} {code} by {by}"));
+fn push_refusal(out: &mut String, edge: &str, refusal: &Refusal) {
+    let Refusal { by, at, status, denial, is_plain, .. } = refusal;
+    push(out, format_args!("  → {status}"));
+    if !is_plain {
+        push(out, format_args!(" {}", denial.code.as_str()));
+    }
+    push(out, format_args!(" by {}", by.as_str()));
+    if at != edge {
+        push(out, format_args!(" at {at}"));
+    }
     if !denial.reason.is_empty() {
         push(out, format_args!(" (reason {})", denial.reason));
     }
     out.push('\n');
+    if *is_plain {
+        return;
+    }
     if let Some(challenge) = &denial.challenge {
         push(out, format_args!("     www-authenticate: {}\n", challenge.to_header()));
     }
@@ -149,6 +172,9 @@ fn push_forwarded(out: &mut String, forwarded: &Forwarded) {
     push(out, format_args!(", timeout {} ms", forwarded.timeout_ms));
     if forwarded.attempts > 1 {
         push(out, format_args!(", {} attempts", forwarded.attempts));
+    }
+    if let Some(delay_ms) = forwarded.delay_ms {
+        push(out, format_args!(", after {delay_ms} ms"));
     }
     out.push('\n');
     for (name, value) in &forwarded.headers {

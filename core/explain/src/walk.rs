@@ -1,21 +1,24 @@
-//! The sequence: Envoy, `ext_authz`, the bundle, `ext_proc`, the router.
+//! The sequence: Envoy, `ext_authz`, the bundle, faults, `ext_proc`, the router. A route that a
+//! workload guards goes through it twice: at the edge, where it is open, and beside the workload.
 
 use std::sync::Arc;
 
-use postern_document::{Document, Route};
+use postern_document::{Document, Route, Workload};
 use postern_jose::SignatureVerifier;
-use postern_request::normalize::{Normalization, Rejected, normalize};
 use postern_request::{Denial, ErrorCode, Principal, path};
 
-use crate::assume::{Assumptions, Part, Phase};
+use crate::assume::{Assumptions, Part};
 use crate::credential;
-use crate::envoy::{self, Incoming, Size};
-use crate::failure;
-use crate::request::Request;
+use crate::envoy::{Incoming, Sent};
+use crate::gatekeeper::Admitted;
+use crate::here::Here;
+use crate::mesh::Phase;
+use crate::message::Message;
+use crate::outcome::{Explanation, Forwarded, LimitNote, Outcome, Refusal, Share};
+use crate::request::{Request, Shown};
 use crate::rule::{Effect, Rule};
-use crate::step::{
-    By, Explanation, Forwarded, LimitNote, Outcome, Refusal, Share, Stage, Step, Verdict,
-};
+use crate::step::{By, Stage, Step, Verdict};
+use crate::traffic::Way;
 
 /// What a document makes of a request. Pure: the same arguments give the same explanation.
 #[must_use]
@@ -43,9 +46,12 @@ pub(crate) type Stop = Box<Refusal>;
 
 /// One request on its way.
 pub(crate) struct Walk<'a, 'v> {
+    /// All of it: what the server judges by, wherever it is asked.
     pub(crate) document: &'a Document,
     pub(crate) assume: &'a Assumptions<'a>,
     pub(crate) verifier: &'v mut dyn SignatureVerifier,
+    /// Where the request is.
+    pub(crate) here: Here,
     /// Whether the request is held to the rules of its route.
     pub(crate) held: bool,
     /// The same, as far as its route leaves that to chance.
@@ -54,6 +60,14 @@ pub(crate) struct Walk<'a, 'v> {
     steps: Vec<Step>,
     uncertain: Vec<String>,
     pub(crate) limits: Vec<LimitNote>,
+    pub(crate) way: Way,
+}
+
+/// A request that an Envoy sends on.
+pub(crate) struct Passed {
+    pub(crate) admitted: Admitted,
+    pub(crate) incoming: Incoming,
+    pub(crate) message: Message,
 }
 
 impl<'a, 'v> Walk<'a, 'v> {
@@ -67,12 +81,14 @@ impl<'a, 'v> Walk<'a, 'v> {
             document,
             assume,
             verifier,
+            here: Here::edge(document),
             held: true,
             choice,
             route: None,
             steps: Vec::new(),
             uncertain: Vec::new(),
             limits: Vec::new(),
+            way: Way::default(),
         }
     }
 
@@ -88,99 +104,95 @@ impl<'a, 'v> Walk<'a, 'v> {
     }
 
     fn go(&mut self, request: &Request) -> Result<Forwarded, Stop> {
-        let incoming = self.arrive(request)?;
-        let route =
-            envoy::route_of(self.document, &incoming.authority, &incoming.method, incoming.path());
-        // What Envoy answers by itself belongs to the route that it has picked.
-        self.route = route.cloned();
-        self.ask_mesh(Phase::Custom, request, None, &[])?;
-        let vouched = self.ask_ext_authz(&incoming, &request.shown)?;
-        if self.assume.has_failed(&Part::Bundle) {
-            return Err(self.bundle_is_away());
-        }
-        let admitted = self.ask_bundle(&incoming, &request.shown, vouched)?;
-        let written = admitted.identity_headers(self.document);
-        self.ask_mesh(Phase::Rbac, request, admitted.principal.as_ref(), &written)?;
-        let forwarded = self.forward(request, &incoming, &admitted, written)?;
-        self.reach_upstream(&admitted.route)?;
-        let whose = whose(forwarded.principal.as_ref());
-        let to = format!("forwarded to {}{whose}", forwarded.service);
-        self.push(Stage::Answer, By::Router, Verdict::Passed, Vec::new(), to);
-        Ok(forwarded)
-    }
-
-    /// The request as those behind Envoy see it.
-    fn arrive(&mut self, request: &Request) -> Result<Incoming, Stop> {
-        let (target, sent) = credential::presented(self.document, request);
-        let (headers, dropped) =
-            envoy::headers(self.document, &request.scheme, request.address, sent);
-        let client = envoy::client(self.document, &headers, request.address);
-        if let Some(client) = client {
-            let text = match self.document.trusted_proxies {
-                0 => format!("{client}, of the connection"),
-                hops => format!("{client}, behind {hops} trusted"),
-            };
-            self.push(Stage::Address, By::Envoy, Verdict::Passed, Vec::new(), text);
-        }
-        let target = self.normalize(&target)?;
-        self.count_headers(&target, request)?;
-        if !dropped.is_empty() {
-            let text = format!("dropped: {}", dropped.join(", "));
-            self.push(Stage::Headers, By::Envoy, Verdict::Passed, Vec::new(), text);
-        }
-        Ok(Incoming {
+        let (target, headers) = credential::presented(self.document, request);
+        let mut sent = Sent {
             method: request.method.clone(),
             scheme: request.scheme.clone(),
             authority: request.authority.clone(),
             target,
             headers,
-            client,
+            address: request.address,
             certificate: request.certificate,
-        })
+            peer: request.peer.clone(),
+        };
+        match self.goes_directly_to() {
+            Some(workload) => {
+                self.here = Here::beside(&workload);
+                self.assume_connection(&sent);
+            }
+            // Nobody outside has a certificate of the mesh.
+            None => sent.peer = None,
+        }
+        let mut passed = self.pass(sent, &request.shown)?;
+        if let Some(workload) = self.guard_behind(&passed.admitted.route) {
+            let sent = self.hand_over(passed, &workload);
+            passed = self.pass(sent, &request.shown)?;
+        }
+        self.finish(request, passed)
     }
 
-    fn normalize(&mut self, target: &str) -> Result<String, Stop> {
-        let (path, query) = match target.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (target, None),
-        };
-        let read = match query {
-            // A `#` is no more allowed behind the `?` than before it.
-            Some(query) if query.contains('#') => Err(Rejected::Fragment),
-            Some(query) if query.bytes().any(|byte| byte <= 0x20 || byte >= 0x7f) => {
-                Err(Rejected::Character)
-            }
-            _ => normalize(path, Normalization::ENVOY),
-        };
-        let read = match read {
-            Ok(read) => read,
-            Err(rejected) => {
-                let (denial, text) =
-                    (failure::of_envoy(ErrorCode::BadRequest), rejected.to_string());
-                return Err(self.answer(Stage::Normalize, 400, denial, Vec::new(), text));
-            }
-        };
-        let text =
-            if read == path { format!("{read}, as sent") } else { format!("{path} → {read}") };
-        self.push(Stage::Normalize, By::Envoy, Verdict::Passed, Vec::new(), text);
-        Ok(match query {
-            Some(query) => [&read, "?", query].concat(),
-            None => read,
-        })
+    /// The workload that the request comes to past the edge.
+    fn goes_directly_to(&self) -> Option<Arc<Workload>> {
+        let workload = self.document.workload(self.assume.workload?)?;
+        (!workload.gateway).then(|| Arc::clone(workload))
     }
 
-    fn count_headers(&mut self, target: &str, request: &Request) -> Result<(), Stop> {
-        match envoy::size_of(target, &request.headers) {
-            Size::Fits => Ok(()),
-            Size::Barely => {
-                self.assumed("so many headers are taken with HTTP/1 alone");
-                Ok(())
+    /// The workload that enforces a route which the edge leaves open.
+    fn guard_behind(&self, route: &Route) -> Option<Arc<Workload>> {
+        if self.here.is_edge() { route.guarded_by().cloned() } else { None }
+    }
+
+    /// What one Envoy makes of a request.
+    fn pass(&mut self, sent: Sent, shown: &Shown) -> Result<Passed, Stop> {
+        let incoming = self.arrive(sent)?;
+        // What Envoy answers by itself belongs to the route that it has picked.
+        self.route = self.here.route_of(self.document, incoming.asked());
+        let vouched = match self.is_server_asked(&incoming)? {
+            true => self.ask_ext_authz(&incoming, shown)?,
+            false => None,
+        };
+        if self.assume.has_failed(&Part::Bundle) {
+            return Err(self.bundle_is_away());
+        }
+        let admitted = self.ask_bundle(&incoming, shown, vouched)?;
+        let mut message = self.write_identity(&incoming, &admitted);
+        let caller = admitted.principal.as_ref();
+        let written = message.headers();
+        self.ask_mesh(Phase::Rbac, &incoming, caller, Some(written.as_slice()))?;
+        let route = &*admitted.route;
+        self.ask_rate_limit_service(&incoming, route, &message)?;
+        self.plant_fault(route)?;
+        self.choose_version(&incoming, route, &message);
+        self.compute(route, &mut message)?;
+        message.follow_rules(route);
+        Ok(Passed { admitted, incoming, message })
+    }
+
+    /// The request as the edge sends it to the workload that guards its route.
+    fn hand_over(&mut self, passed: Passed, workload: &Arc<Workload>) -> Sent {
+        let Passed { incoming, message, .. } = passed;
+        let document = self.document;
+        let peer = document.gateway().map(|edge| edge.spiffe_id(&document.mesh.trust_domain));
+        let name = &workload.name;
+        let text = match &peer {
+            Some(peer) => format!("to the Envoy of {name}, as {peer}"),
+            None => {
+                self.assumed("the edge's certificate names nobody: no workload is the gateway");
+                format!("to the Envoy of {name}")
             }
-            Size::TooLarge => {
-                let denial = failure::of_envoy(ErrorCode::PayloadTooLarge);
-                let text = "more than 100 headers, or than 60 KiB of them";
-                Err(self.answer(Stage::Headers, 431, denial, Vec::new(), text))
-            }
+        };
+        self.push(Stage::Upstream, By::Router, Verdict::Passed, Vec::new(), text);
+        self.here = Here::beside(workload);
+        Sent {
+            headers: message.headers(),
+            target: message.target,
+            method: incoming.method,
+            // By mutual TLS. Whose address the edge has, nobody says.
+            scheme: "https".to_owned(),
+            authority: incoming.authority,
+            address: None,
+            certificate: None,
+            peer,
         }
     }
 
@@ -191,9 +203,14 @@ impl<'a, 'v> Walk<'a, 'v> {
         if let Err(problem) = path::check(path, self.document.allow_matrix_parameters) {
             return Err(self.refuse(Stage::Path, by, ambiguous(), problem.to_string()));
         }
-        let found = self.document.find_route(&incoming.authority, &incoming.method, path);
+        let found = if by == By::Bundle {
+            self.here.find_route(self.document, incoming.asked())
+        } else {
+            let found = self.document.find_route(&incoming.authority, &incoming.method, path);
+            found.map(|route| route.cloned())
+        };
         let route = match found {
-            Ok(Some(route)) => Arc::clone(route),
+            Ok(Some(route)) => route,
             Ok(None) => {
                 let denial = Denial::new(ErrorCode::NotFound, "no_route");
                 let text = format!("none for {} {}{path}", incoming.method, incoming.authority);
@@ -205,8 +222,9 @@ impl<'a, 'v> Walk<'a, 'v> {
         };
         let rules = vec![Rule::route(&route, "", Effect::Reached)];
         self.push(Stage::Route, by, Verdict::Passed, rules, route.name.clone());
-        // From here on its share counts.
+        // From here on its share counts, where its rules are asked.
         self.held = match route.enforce.percent() {
+            _ if by == By::Bundle && !self.here.enforces(&route) => true,
             100 => true,
             0 => false,
             _ => self.choice,
@@ -215,33 +233,11 @@ impl<'a, 'v> Walk<'a, 'v> {
         Ok(route)
     }
 
-    fn ask_mesh(
-        &mut self,
-        phase: Phase,
-        request: &Request,
-        caller: Option<&Principal>,
-        written: &[(String, String)],
-    ) -> Result<(), Stop> {
-        let Some(policies) = self.assume.policies else { return Ok(()) };
-        let stage = match phase {
-            Phase::Custom => Stage::MeshCustom,
-            Phase::Rbac => Stage::MeshRbac,
-        };
-        let verdict = policies.judge(phase, request, caller, written);
-        if verdict.allowed {
-            self.push(stage, By::Istio, Verdict::Passed, Vec::new(), verdict.text);
-            return Ok(());
-        }
-        let denial = failure::of_envoy(ErrorCode::Forbidden);
-        let refused = Verdict::Refused(denial.clone());
-        self.push(stage, By::Istio, refused, Vec::new(), verdict.text);
-        Err(self.stop(By::Istio, 403, denial))
-    }
-
     /// The end, on the route that is known by now.
     pub(crate) fn stop(&self, by: By, status: u16, denial: Denial) -> Stop {
         let route = self.route.as_ref().map(|route| route.name.clone());
-        Box::new(Refusal { by, status, denial, route })
+        let at = self.here.name.clone();
+        Box::new(Refusal { by, at, status, denial, is_plain: false, route })
     }
 
     /// An answer of Envoy's own, which no share changes.
@@ -269,8 +265,11 @@ impl<'a, 'v> Walk<'a, 'v> {
         rules: Vec<Rule>,
         text: impl Into<String>,
     ) {
-        let place = rules.first().and_then(|rule| (self.assume.place_of)(&rule.path));
-        self.steps.push(Step { stage, by, verdict, rules, text: text.into(), place });
+        let place = rules.first().and_then(|rule| self.document.place_of(&rule.path));
+        // Of JSON nobody knows the line.
+        let place = place.filter(|place| place.line > 0);
+        let (at, text) = (self.here.name.clone(), text.into());
+        self.steps.push(Step { at, stage, by, verdict, rules, text, place });
     }
 
     /// Somebody says no, whatever the route: it is about the request alone.
@@ -311,7 +310,8 @@ impl<'a, 'v> Walk<'a, 'v> {
     }
 }
 
-fn whose(principal: Option<&Principal>) -> String {
+/// Who calls, behind what is done for them.
+pub(crate) fn whose(principal: Option<&Principal>) -> String {
     match principal {
         None => ", as nobody".to_owned(),
         Some(principal) => {

@@ -9,8 +9,8 @@ mod workloads;
 use std::collections::BTreeMap;
 
 use postern_document::yaml::{Kind, Node, Problems, parse_all};
-use postern_document::{Problem, Source};
-use postern_policies::Resources;
+use postern_document::{Document, Problem, Source};
+use postern_policies::{Mesh, Resources};
 use serde_json::{Map, Number, Value};
 
 pub(super) use mesh_config::{MeshConfig, Provider};
@@ -82,6 +82,38 @@ impl Policies {
         let found = inventory.resources.iter().filter_map(mesh_config::of_resource).next_back();
         inventory.mesh = inventory.mesh.or(found);
         Ok(Self { resources, inventory })
+    }
+
+    /// The policies themselves.
+    #[must_use]
+    pub const fn resources(&self) -> &Resources {
+        &self.resources
+    }
+
+    /// Whether MeshConfig was found.
+    #[must_use]
+    pub const fn has_mesh_config(&self) -> bool {
+        self.inventory.mesh.is_some()
+    }
+
+    /// What holds for all workloads: by MeshConfig, and where that says nothing by the document.
+    #[must_use]
+    pub fn mesh(&self, document: &Document) -> Mesh {
+        let config = self.inventory.mesh.clone().unwrap_or_default();
+        let mut trust_domains = config.trust_domains;
+        if trust_domains.is_empty() {
+            trust_domains.push(document.mesh.trust_domain.clone());
+        }
+        let root = config.root_namespace;
+        let provider =
+            |known: Provider| postern_policies::Provider { name: known.name, grpc: known.grpc };
+        Mesh {
+            root_namespace: root.unwrap_or_else(|| document.mesh.root_namespace.clone()),
+            trust_domains,
+            providers: config.providers.map(|all| all.into_iter().map(provider).collect()),
+            several_providers: self.inventory.takes_several_providers(),
+            ..Mesh::default()
+        }
     }
 }
 

@@ -49,9 +49,15 @@ pub struct Explain {
     /// The certificate that the client shows on its connection, as PEM.
     #[arg(long, value_name = "FILE")]
     pub certificate: Option<PathBuf>,
-    /// The SPIFFE id of the workload that calls.
-    #[arg(long, value_name = "ID")]
+    /// The workload that a caller inside the mesh goes to, past the edge.
+    #[arg(long, value_name = "NAME")]
+    pub workload: Option<String>,
+    /// With --workload: who calls, by SPIFFE id or as a workload of the document.
+    #[arg(long, value_name = "ID", requires = "workload")]
     pub peer: Option<String>,
+    /// Manifests of the mesh, with everything below it: Istio's own policies are asked, too.
+    #[arg(long, value_name = "DIR")]
+    pub policies: Option<PathBuf>,
     /// The address at the other end of the connection.
     #[arg(long, default_value = "203.0.113.7")]
     pub address: IpAddr,
@@ -59,8 +65,8 @@ pub struct Explain {
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
     /// A part that does not answer; repeat it for more: server, ext-proc, volatile-store,
-    /// durable-store, feed, keys:ISSUER, keys-never:ISSUER, bundle, upstream:refused,
-    /// upstream:hang, upstream:reset or upstream:5xx.
+    /// durable-store, feed, keys:ISSUER, keys-never:ISSUER, bundle, rate-limit-service,
+    /// upstream:refused, upstream:hang, upstream:reset or upstream:5xx.
     #[arg(long = "failed", value_name = "PART", value_parser = part)]
     pub failed: Vec<Part>,
     /// A service whose circuit is open; repeat it for more.
@@ -72,6 +78,9 @@ pub struct Explain {
     /// The token was revoked.
     #[arg(long)]
     pub revoked: bool,
+    /// The request is of the share that its route's `fault` is for.
+    #[arg(long)]
+    pub fault: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -121,6 +130,8 @@ mod tests {
         assert!(parsed(&["--token", "a", "--claims", "{}"]).is_err());
         assert!(parsed(&["--token", "a", "--api-key", "b"]).is_err());
         assert!(parsed(&["--with-proof"]).is_err());
+        assert!(parsed(&["--workload", "w", "--peer", "spiffe://m/a"]).is_ok());
+        assert!(parsed(&["--peer", "spiffe://m/a"]).is_err());
     }
 
     #[test]

@@ -1,21 +1,25 @@
 //! `postern explain`.
 
 mod known;
+mod mesh;
 mod request;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Error, Result, bail};
 use postern_document::Document;
-use postern_explain::{Assumptions, Explanation, Part, Revoked, StoredKey, explain};
+use postern_explain::cases::instant;
+use postern_explain::{
+    Assumptions, Explanation, MeshPolicies, Part, Revoked, StoredKey, entry, explain,
+};
 use postern_identity::AwsLcVerifier;
-use postern_request::UnixMillis;
 
+use super::review;
 use crate::cli::{Explain, KeyFile};
-use crate::places::Places;
 use crate::{documents, output};
 use known::Known;
+use mesh::Mesh;
 
 /// Exit code where something had to be taken for granted, with `--strict`.
 const UNCERTAIN: u8 = 3;
@@ -27,8 +31,14 @@ const UNCERTAIN: u8 = 3;
 /// cannot be read.
 pub async fn run(arguments: &Explain) -> Result<ExitCode> {
     let document = documents::load_checked(&arguments.document)?;
-    let places = Places::of(&documents::sources(&arguments.document)?);
     check_names(&document, arguments)?;
+    let workload = match &arguments.workload {
+        Some(name) => entry(&document, name).map_err(Error::msg).context("--workload")?,
+        None => None,
+    };
+    if workload.is_none() && arguments.peer.is_some() {
+        bail!("--peer: nobody outside has a certificate of the mesh; --workload names the edge");
+    }
     let now = match &arguments.at {
         None => super::now(),
         Some(text) => instant(text).with_context(|| {
@@ -38,15 +48,18 @@ pub async fn run(arguments: &Explain) -> Result<ExitCode> {
     let request = request::read(&document, arguments, now)?;
     let known = Known::read(&document, arguments, &request, now).await?;
     let stored = |id: &str| known.stored(id);
-    let place_of = |path: &str| places.find(path);
+    let policies = arguments.policies.as_deref().map(review::read_policies).transpose()?;
+    let mesh = policies.map(|policies| Mesh::new(&document, policies, now));
     let assume = Assumptions {
+        workload,
         failed: arguments.failed.iter().cloned().collect(),
         open_circuits: set(&arguments.open),
         used_up: set(&arguments.used_up),
         revoked: if arguments.revoked { Revoked::Yes } else { Revoked::No },
+        faulted: arguments.fault,
         keys: &known.keys,
         stored_key: known.has_store.then_some(&stored as &dyn Fn(&str) -> Option<StoredKey>),
-        place_of: &place_of,
+        policies: mesh.as_ref().map(|mesh| mesh as &dyn MeshPolicies),
         ..Assumptions::at(now)
     };
     // Proofs bring keys of their own, and nothing here is asked twice.
@@ -94,58 +107,19 @@ fn check_names(document: &Document, arguments: &Explain) -> Result<()> {
             Part::IssuerKeys { issuer, .. } => {
                 known::issuer(document, issuer).with_context(|| format!("--failed {part}"))?;
             }
-            Part::RateLimitService => bail!("--failed {part}: the document asks for none"),
+            Part::RateLimitService
+                if document.routes.iter().all(|route| route.descriptors.is_empty()) =>
+            {
+                bail!("--failed {part}: nobody asks it, no route has `descriptors`")
+            }
             _ => {}
         }
+    }
+    if arguments.fault && document.routes.iter().all(|route| route.fault.is_none()) {
+        bail!("--fault: no route of the document has a `fault`");
     }
     Ok(())
 }
 
-/// Reads a time as [`UnixMillis::to_rfc3339`] writes it, by whole seconds.
-///
-/// Such texts are in the order of the times that they name, so the time is searched for: no
-/// calendar is needed here, and a day that does not exist is not found.
-fn instant(text: &str) -> Option<UnixMillis> {
-    let written = |secs: u64| UnixMillis(secs * 1000).to_rfc3339();
-    let wanted = [text.strip_suffix('Z')?, ".000Z"].concat();
-    let (mut low, mut high) = (0_u64, LAST_SECOND);
-    while low < high {
-        let middle = low.midpoint(high);
-        if written(middle) < wanted {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    (written(low) == wanted).then_some(UnixMillis(low * 1000))
-}
-
-/// 9999-12-31T23:59:59Z
-const LAST_SECOND: u64 = 253_402_300_799;
-
 /// The encryption key is not needed to know public keys.
 const NO_KEY_FILE: KeyFile = KeyFile { key_file: None };
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_read_as_it_is_written() {
-        for text in ["1970-01-01T00:00:00Z", "2026-01-02T03:04:05Z", "9999-12-31T23:59:59Z"] {
-            let time = instant(text).unwrap();
-            assert_eq!(time.to_rfc3339().replace(".000Z", "Z"), text);
-        }
-        for bad in [
-            "",
-            "2026-01-02",
-            "2026-02-30T00:00:00Z",
-            "2026-01-02T24:00:00Z",
-            "2026-01-02T03:04:05",
-            "2026-01-02T03:04:05+01:00",
-            "2026-01-02t03:04:05Z",
-        ] {
-            assert_eq!(instant(bad), None, "{bad}");
-        }
-    }
-}

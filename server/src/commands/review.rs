@@ -99,7 +99,11 @@ impl Old {
     }
 }
 
-fn read_policies(path: &Path) -> Result<Policies> {
+/// Reads the manifests of a mesh.
+///
+/// # Errors
+/// When one cannot be read, or policies among them have problems.
+pub fn read_policies(path: &Path) -> Result<Policies> {
     let sources = manifests::read(path)?;
     Policies::load(&sources).or_else(|problems| told("the policies have", &problems))
 }

@@ -9,7 +9,6 @@ use postern_explain::cases::{self, CaseFile, Context, Report};
 use postern_identity::AwsLcVerifier;
 
 use crate::cli::Test;
-use crate::places::Places;
 use crate::{documents, output};
 
 /// Explains every case and compares; exit code 1 when one is not as expected, or too few of the
@@ -20,13 +19,11 @@ use crate::{documents, output};
 pub fn run(arguments: &Test) -> Result<ExitCode> {
     let document = documents::load_checked(&arguments.document)?;
     let files = read(arguments, &document)?;
-    let places = Places::of(&documents::sources(&arguments.document)?);
     let report = cases::run(
         &document,
         &files,
         Context {
             verifier: &mut AwsLcVerifier::without_memory(),
-            place_of: &|path| places.find(path),
             filter: arguments.filter.as_deref(),
         },
     );

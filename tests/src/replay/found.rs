@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use postern_document::Document;
 use postern_explain::By;
 use postern_explain::cases::Case;
 use serde_json::Value;
@@ -27,6 +28,8 @@ pub(super) struct Found {
     by: Option<By>,
     reason: Option<String>,
     route: Option<String>,
+    /// The cluster that it was sent to.
+    cluster: Option<String>,
 }
 
 impl Logs {
@@ -52,8 +55,14 @@ impl Logs {
         let text = |name: &str| line[name].as_str().filter(|text| !matches!(*text, "" | "-"));
         // The rendering's name for what no route is.
         let route = text("route").filter(|name| *name != "postern-no-route").map(str::to_owned);
+        let of = |by: By, reason: Option<&str>| Found {
+            by: Some(by),
+            reason: reason.map(str::to_owned),
+            route: route.clone(),
+            cluster: text("upstream").map(str::to_owned),
+        };
         if let Some(reason) = text("reason") {
-            return Found { by: Some(By::Bundle), reason: Some(reason.to_owned()), route };
+            return of(By::Bundle, Some(reason));
         }
         if text("details") == Some("ext_authz_denied") {
             let refusal = self.refusals.get(id).and_then(|refusal| refusal["reason"].as_str());
@@ -63,20 +72,22 @@ impl Logs {
                      POSTERN_LOG=info,postern_ext_authz=debug"
                 )
             });
-            return Found { by: Some(By::ExtAuthz), reason: Some(reason.to_owned()), route };
+            return of(By::ExtAuthz, Some(reason));
         }
         let flags = text("flags").unwrap_or_default();
         let of_upstream = flags.split(',').any(|flag| OF_UPSTREAM.contains(&flag));
-        let by = if of_upstream { By::Router } else { By::Envoy };
-        Found { by: Some(by), reason: None, route }
+        of(if of_upstream { By::Router } else { By::Envoy }, None)
     }
 }
 
 impl Found {
     /// What is otherwise than the case expects.
-    pub(super) fn differences(&self, case: &Case) -> Vec<String> {
+    pub(super) fn differences(&self, case: &Case, document: &Document) -> Vec<String> {
         let expect = &case.expect;
         let mut found = Vec::new();
+        if let Some(version) = &expect.version {
+            found.extend(self.other_version(version, document));
+        }
         if expect.allowed && self.reason.is_some() {
             found.push(format!("refused by {:?}: {:?}", self.by, self.reason));
         }
@@ -92,6 +103,22 @@ impl Found {
             found.push(format!("reason {:?}, expected {:?}", self.reason, expect.reason));
         }
         found
+    }
+
+    /// Whether another version got it. Of a draw nobody can say who will: then it must be one that
+    /// has a share.
+    fn other_version(&self, expected: &str, document: &Document) -> Option<String> {
+        let route = document.routes.iter().find(|route| Some(&route.name) == self.route.as_ref());
+        let Some(route) = route else { return Some("no route, and so no version".to_owned()) };
+        let share = |name: &str| {
+            let found = route.split.iter().find(|(version, _)| version.name == name);
+            found.map_or(0, |(_, percent)| *percent)
+        };
+        let prefix = format!("service-{}--", route.service_name());
+        let got = self.cluster.as_deref().and_then(|name| name.strip_prefix(&prefix));
+        let is_drawn = (1..100).contains(&share(expected));
+        let is_good = got.is_some_and(|got| got == expected || (is_drawn && share(got) > 0));
+        (!is_good).then(|| format!("version {got:?} of {:?}, expected {expected}", self.cluster))
     }
 }
 

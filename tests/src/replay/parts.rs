@@ -52,21 +52,34 @@ pub(super) fn feed_elsewhere(config: &mut Value) {
 
 /// What `ext_proc` is asked by; `ext_authz` stays with the server.
 pub(super) fn ext_proc_elsewhere(config: &mut Value) {
+    filter_elsewhere(config, "envoy.filters.http.ext_proc", "/grpc_service");
+}
+
+/// What the rate limit filter asks; all else stays with the server.
+pub(super) fn rate_limits_elsewhere(config: &mut Value) {
+    let service = "/rate_limit_service/grpc_service";
+    filter_elsewhere(config, "envoy.filters.http.ratelimit", service);
+}
+
+/// Has a filter ask where nobody answers.
+fn filter_elsewhere(config: &mut Value, filter: &str, service: &str) {
+    let name = json!(format!("elsewhere-{filter}"));
     let mut elsewhere = cluster(config, "postern-grpc").clone();
-    elsewhere["name"] = json!("elsewhere");
-    elsewhere["load_assignment"]["cluster_name"] = json!("elsewhere");
+    elsewhere["name"] = name.clone();
+    elsewhere["load_assignment"]["cluster_name"] = name.clone();
     to_nobody(&mut elsewhere);
     let clusters = config["static_resources"]["clusters"].as_array_mut().expect("clusters");
     clusters.push(elsewhere);
     let mut sent = 0;
     for_each_object(config, &mut |object| {
-        let is_ext_proc = object.get("name") == Some(&json!("envoy.filters.http.ext_proc"));
-        if let (true, Some(typed)) = (is_ext_proc, object.get_mut("typed_config")) {
-            typed["grpc_service"]["envoy_grpc"]["cluster_name"] = json!("elsewhere");
+        let is_it = object.get("name") == Some(&json!(filter));
+        let service = object.get_mut("typed_config").and_then(|typed| typed.pointer_mut(service));
+        if let (true, Some(service)) = (is_it, service) {
+            service["envoy_grpc"]["cluster_name"] = name.clone();
             sent += 1;
         }
     });
-    assert_eq!(sent, 1, "the rendered configuration has no ext_proc");
+    assert_eq!(sent, 1, "the rendered configuration has no {filter}");
 }
 
 /// The document with a limit of one request an hour.

@@ -7,8 +7,11 @@ use std::net::SocketAddr;
 use postern_explain::cases::{ApiKey, Case};
 use postern_explain::{Part, Revoked, UpstreamFailure};
 use serde_json::Value;
+use tempfile::TempDir;
 
-use super::parts::{ext_proc_elsewhere, feed_elsewhere, listen, with_one_an_hour};
+use super::parts::{
+    ext_proc_elsewhere, feed_elsewhere, listen, rate_limits_elsewhere, with_one_an_hour,
+};
 use super::sent::Prepared;
 use crate::client::{Call, Client, Protocol};
 use crate::gateway::{Gateway, Store};
@@ -19,8 +22,24 @@ use crate::{keys, ports};
 
 /// How often a failing service is asked at most until its circuit is open.
 const FAILURES: usize = 40;
+/// What the rate limit service counts by, of a document that asks it: nothing that a test uses up.
+const RATE_LIMITS: &str = "\
+domain: shop
+descriptors:
+  - key: area
+    rate_limit: {unit: year, requests_per_unit: 1000000}
+";
 /// Where issuers publish their keys that a document names by `$KEYS_AT`.
 const KEYS_PATH: &str = "/keys/kit";
+
+type TakeAway = fn(&mut Value);
+
+/// Parts that Envoy's configuration takes away.
+const TAKEN_AWAY: [(Part, TakeAway); 3] = [
+    (Part::ExtProc, ext_proc_elsewhere),
+    (Part::Feed, feed_elsewhere),
+    (Part::RateLimitService, rate_limits_elsewhere),
+];
 
 /// The circumstances that cases share.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +63,11 @@ impl Setting {
             "{}: say `failed: [feed]`, which a stack can bring about",
             case.name
         );
-        assert!(!given.failed.contains(&Part::Bundle), "{}: needs a bundle", case.name);
+        assert!(
+            !given.failed.contains(&Part::Bundle),
+            "{}: no Envoy of a replay runs without its bundle; say that it is not replayed",
+            case.name
+        );
         Self {
             failed: given.failed.clone(),
             open: given.open.clone(),
@@ -82,6 +105,7 @@ pub(super) struct Stack {
     pub(super) gateway: Gateway,
     /// API keys of the durable store, by what they are in the case file.
     stored: Vec<(ApiKey, String)>,
+    _rate_limits: Option<TempDir>,
     _issuers: Upstream,
     _redis: Option<Redis>,
 }
@@ -101,6 +125,7 @@ impl Stack {
             || setting.has_failed(&Part::DurableStore)
             || !stored.is_empty()
             || document.contains("\nrevocation:");
+        let asks_rate_limits = document.contains("\nrate_limit_filter:");
         let mut builder = Gateway::builder().document(document);
         if needs_durable {
             builder = builder.durable();
@@ -108,18 +133,29 @@ impl Stack {
         if let Some(redis) = &redis {
             builder = builder.store(Store::At(redis.url()));
         }
-        let (ext_proc, feed) =
-            (setting.has_failed(&Part::ExtProc), setting.has_failed(&Part::Feed));
+        let rate_limits = asks_rate_limits.then(rate_limit_rules);
+        if let Some(folder) = &rate_limits {
+            let folder = folder.path().display().to_string();
+            builder = builder.serve_with(["--rate-limit-config".to_owned(), folder]);
+        }
+        let away: Vec<TakeAway> = TAKEN_AWAY
+            .iter()
+            .filter(|(part, _)| setting.has_failed(part))
+            .map(|(_, take_away)| *take_away)
+            .collect();
         let builder = builder.edit_envoy(move |config| {
-            if ext_proc {
-                ext_proc_elsewhere(config);
-            }
-            if feed {
-                feed_elsewhere(config);
+            for take_away in away {
+                take_away(config);
             }
         });
         let gateway = builder.start().await;
-        let stack = Self { gateway, stored: Vec::new(), _issuers: issuers, _redis: redis };
+        let stack = Self {
+            gateway,
+            stored: Vec::new(),
+            _rate_limits: rate_limits,
+            _issuers: issuers,
+            _redis: redis,
+        };
         Some(stack.with_keys(stored).await)
     }
 
@@ -240,6 +276,13 @@ async fn in_setting(document: &str, setting: &Setting, issuers: SocketAddr) -> S
         document = with_one_an_hour(&document, limit);
     }
     document
+}
+
+/// A folder with the rate limit service's configuration.
+fn rate_limit_rules() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("rules.yaml"), RATE_LIMITS).expect("the rules");
+    folder
 }
 
 /// API keys that cases take for stored, each once.

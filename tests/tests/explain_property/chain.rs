@@ -1,4 +1,5 @@
-//! `ext_authz` and the bundle one behind the other, as Envoy asks them.
+//! `ext_authz` and the bundle one behind the other, as Envoy asks them: at the edge, and for routes
+//! that a workload guards once more beside it, each bundle with its own part of the document.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -6,19 +7,15 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use postern_bundle::Gatekeeper;
-use postern_document::{CertificateSource, Document, OnFailure};
+use postern_document::{CertificateSource, Document, HeaderValue, OnFailure, from_json};
 use postern_explain::{By, Revoked};
 use postern_ext_authz::{
     Answer as Authorized, ApiKeys, Authorizer, CheckSignature, Incoming, IssuerKeys, Metrics,
     Parts, Tickets,
 };
-use postern_filter_host::{
-    Effects, ForeignFunctions, HeaderList, Outcome, Plugin as _, RequestHost,
-};
-use postern_filter_shared_data::{Memory, SharedData};
+use postern_filter_host::{Effects as _, HeaderList, Outcome, Plugin as _};
 use postern_jose::soft::SoftVerifier;
 use postern_jose::{SignatureVerifier as _, VerifiedToken};
-use postern_request::evidence::Evidence;
 use postern_request::normalize::{Normalization, normalize};
 use postern_request::{Denial, ErrorCode, RenderedDenial, UnixMillis, path};
 use postern_store::MemoryStore;
@@ -30,109 +27,31 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::World;
+use crate::host::{Host, Recorded};
 use crate::requests::{AUTHORITY, NOW, PEER, RequestSpec};
+
+/// The places, as documents name them.
+const EDGE: &str = "front";
+const INSIDE: &str = "inside";
+/// Whom the edge's certificate names.
+const EDGE_ID: &str = "spiffe://cluster.local/ns/ingress/sa/front";
 
 /// What a client, or the service, gets.
 #[derive(Debug)]
 pub enum Answer {
-    Passed { subject: Option<String>, headers: HeaderList, target: String },
-    Refused { by: By, status: u16, error: String, reason: Option<String> },
+    Passed(Passed),
+    Refused { by: By, at: &'static str, status: u16, error: String, reason: Option<String> },
 }
 
-/// An Envoy that can do nothing but keep values.
-#[derive(Default)]
-struct Host {
-    values: Memory,
-    evidence: Option<Evidence>,
-}
-
-impl ForeignFunctions for &Host {
-    fn call(&self, _: &str, _: &[u8]) -> Option<Vec<u8>> {
-        None
-    }
-}
-
-impl SharedData for &Host {
-    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
-        self.values.get(key)
-    }
-
-    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
-        self.values.set(key, value, version)
-    }
-
-    fn put(&self, key: &str, value: &[u8]) {
-        self.values.put(key, value);
-    }
-}
-
-impl RequestHost for &Host {
-    fn now(&self) -> UnixMillis {
-        NOW
-    }
-
-    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
-        match path {
-            ["source", "address"] => Some(format!("{}:99", IpAddr::from(PEER)).into_bytes()),
-            ["metadata", "filter_metadata", "envoy.filters.http.ext_authz", "postern"] => {
-                self.evidence.as_ref().map(|evidence| evidence.encode().into_bytes())
-            }
-            _ => None,
-        }
-    }
-
-    fn seed(&self) -> (u128, bool) {
-        (7, true)
-    }
-}
-
-/// What the bundle does to the message.
-#[derive(Default)]
-struct Recorded {
-    headers: HeaderList,
-    reason: Option<String>,
-    subject: Option<String>,
-}
-
-impl Recorded {
-    fn remove(&mut self, name: &str) {
-        self.headers.retain(|(known, _)| known != name);
-    }
-}
-
-impl Effects for Recorded {
-    fn set_header(&mut self, name: &str, value: &str) {
-        self.rewrite_header(name, value.as_bytes());
-    }
-
-    fn add_header(&mut self, name: &str, value: &str) {
-        self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
-    }
-
-    fn rewrite_header(&mut self, name: &str, value: &[u8]) {
-        self.remove(name);
-        self.headers.push((name.to_owned(), value.to_vec()));
-    }
-
-    fn remove_header(&mut self, name: &str) {
-        self.remove(name);
-    }
-
-    fn header(&self, name: &str) -> Option<Vec<u8>> {
-        let found = self.headers.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.clone())
-    }
-
-    fn set_filter_state(&mut self, key: &str, value: &[u8]) {
-        let text = Some(String::from_utf8_lossy(value).into_owned());
-        match key {
-            "postern.denied" => self.reason = text,
-            "postern.subject" => self.subject = text,
-            _ => {}
-        }
-    }
-
-    fn log(&mut self, _: &str) {}
+/// What the service gets.
+#[derive(Debug)]
+pub struct Passed {
+    pub at: &'static str,
+    pub subject: Option<String>,
+    pub headers: HeaderList,
+    pub target: String,
+    /// The version that Envoy chooses by what the bundle has left of the headers.
+    pub version: Option<String>,
 }
 
 /// Says of every token the same.
@@ -150,132 +69,230 @@ impl postern_ext_authz::Revoked for Known {
     }
 }
 
-/// One gateway.
+/// One gateway, and the workload behind it.
 pub struct Chain {
     document: Document,
     authorizer: Option<Authorizer>,
-    gatekeeper: Gatekeeper,
-    host: Host,
+    edge: Place,
+    /// There once somebody goes there.
+    inside: Option<Place>,
     runtime: Runtime,
     request_id: String,
+}
+
+/// An Envoy, with its part of the document.
+struct Place {
+    name: &'static str,
+    document: Document,
+    gatekeeper: Gatekeeper,
+    host: Host,
+}
+
+impl Place {
+    fn of(name: &'static str, document: &Document) -> Self {
+        let text = document.filter_config_for(name);
+        let mut configuration: Value = serde_json::from_str(&text).unwrap();
+        if document.needs_feed() {
+            configuration["feed"] = json!({
+                "cluster": "c", "authority": "a", "workload": "w", "wait_ms": 0, "poll_ms": 0,
+            });
+        }
+        let host = Host::default();
+        let gatekeeper = Gatekeeper::configure(&host, configuration.to_string().as_bytes());
+        let gatekeeper = match gatekeeper {
+            Ok(gatekeeper) => gatekeeper,
+            Err(problems) => panic!("{problems:?}"),
+        };
+        let document = from_json(text.as_bytes()).unwrap();
+        Self { name, document, gatekeeper, host }
+    }
+
+    fn is_edge(&self) -> bool {
+        self.name == EDGE
+    }
 }
 
 impl Chain {
     pub fn new(document: &Document, world: &World) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let authorizer = runtime.block_on(authorizer(document, world));
-        let host = Host::default();
-        let mut configuration: Value = serde_json::from_str(&document.filter_config()).unwrap();
-        if document.needs_feed() {
-            configuration["feed"] = json!({
-                "cluster": "c", "authority": "a", "workload": "w", "wait_ms": 0, "poll_ms": 0,
-            });
-        }
-        let gatekeeper = Gatekeeper::configure(&host, configuration.to_string().as_bytes());
-        let gatekeeper = match gatekeeper {
-            Ok(gatekeeper) => gatekeeper,
-            Err(problems) => panic!("{problems:?}"),
-        };
         Self {
             document: document.clone(),
             authorizer: (!world.server_away).then_some(authorizer),
-            gatekeeper,
-            host,
+            edge: Place::of(EDGE, document),
+            inside: None,
             runtime,
             request_id: world.request_id(),
         }
     }
 
-    /// The route that a request belongs to, if it reads one way.
-    pub fn route_of(&self, request: &RequestSpec) -> Option<String> {
-        let (_, target) = arriving(request)?;
-        let path = path::without_query(&target);
-        let found = self.document.find_route(AUTHORITY, request.method(), path).ok()??;
-        Some(found.name.clone())
+    pub fn ask(&mut self, request: &RequestSpec) -> Answer {
+        let sent = request.to_explain();
+        if let Some(caller) = request.caller() {
+            return self.ask_at(INSIDE, caller, request, sent.headers, &sent.target);
+        }
+        let passed = match self.ask_at(EDGE, None, request, sent.headers, &sent.target) {
+            Answer::Passed(passed) if self.is_for_inside(request, &passed.target) => passed,
+            answer => return answer,
+        };
+        let Passed { headers, target, .. } = passed;
+        self.ask_at(INSIDE, Some(EDGE_ID), request, headers, &target)
     }
 
-    pub fn ask(&mut self, request: &RequestSpec) -> Answer {
-        let Some((headers, target)) = arriving(request) else {
-            let (by, error) = (By::Envoy, ErrorCode::BadRequest.as_str().to_owned());
-            return Answer::Refused { by, status: 400, error, reason: None };
-        };
-        let headers = self.as_envoy_hands_them_over(headers);
-        let path = path::without_query(&target);
+    fn is_for_inside(&self, request: &RequestSpec, target: &str) -> bool {
+        let path = path::without_query(target);
         let found = self.document.find_route(AUTHORITY, request.method(), path);
+        found.ok().flatten().is_some_and(|route| route.guarded_by().is_some())
+    }
+
+    fn ask_at(
+        &mut self,
+        name: &'static str,
+        peer: Option<&'static str>,
+        request: &RequestSpec,
+        headers: HeaderList,
+        target: &str,
+    ) -> Answer {
+        let Self { document, authorizer, edge, inside, runtime, request_id } = self;
+        let place = match name {
+            EDGE => edge,
+            _ => inside.get_or_insert_with(|| Place::of(INSIDE, document)),
+        };
+        let by_envoy = |status: u16, code: ErrorCode| {
+            let error = code.as_str().to_owned();
+            Answer::Refused { by: By::Envoy, at: name, status, error, reason: None }
+        };
+        let Some(target) = read(target) else { return by_envoy(400, ErrorCode::BadRequest) };
+        let keeps = document.bound.certificate == Some(CertificateSource::Forwarded);
+        let keeps = keeps && place.is_edge();
+        let headers = as_envoy_hands_them_over(headers, keeps, peer, request_id);
+        let path = path::without_query(&target);
+        let found = place.document.find_route(AUTHORITY, request.method(), path);
         let is_asked = found.is_ok_and(|route| route.is_some_and(|route| route.needs_ext_authz()));
-        self.host.evidence = None;
+        place.host.evidence = None;
+        place.host.peer = peer;
         if is_asked {
-            match &self.authorizer {
+            match authorizer {
                 Some(authorizer) => {
-                    let incoming = incoming(request, &headers, &target);
-                    match self.runtime.block_on(authorizer.check(&incoming, NOW)) {
-                        Authorized::Allow { evidence, .. } => self.host.evidence = Some(*evidence),
-                        Authorized::Deny(denial) => return refused(By::ExtAuthz, &denial, None),
+                    let incoming = incoming(request, &headers, &target, peer);
+                    match runtime.block_on(authorizer.check(&incoming, NOW)) {
+                        Authorized::Allow { evidence, .. } => place.host.evidence = Some(*evidence),
+                        Authorized::Deny(denial) => {
+                            return refused(By::ExtAuthz, name, &denial, None);
+                        }
                     }
                 }
-                None if self.document.failures.ext_authz == OnFailure::Deny => {
-                    let (by, error) = (By::Envoy, ErrorCode::Unavailable.as_str().to_owned());
-                    return Answer::Refused { by, status: 503, error, reason: None };
+                None if document.failures.ext_authz == OnFailure::Deny => {
+                    return by_envoy(503, ErrorCode::Unavailable);
                 }
                 None => {}
             }
         }
-        self.ask_bundle(request, headers, &target)
+        ask_bundle(document, place, request, headers, &target)
     }
+}
 
-    fn ask_bundle(&mut self, request: &RequestSpec, headers: HeaderList, target: &str) -> Answer {
-        let pseudo = [(":method", request.method()), (":path", target), (":authority", AUTHORITY)];
-        let pseudo = pseudo.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
-        let list: HeaderList = pseudo.into_iter().chain(headers).collect();
-        let mut recorded = Recorded { headers: list.clone(), ..Recorded::default() };
-        let host = &self.host;
-        match self.gatekeeper.on_request_headers(host, &list, &mut recorded) {
-            Outcome::Continue(_) => {
-                let target = recorded.header(":path").unwrap_or_default();
-                let target = String::from_utf8(target).unwrap_or_default();
-                Answer::Passed { subject: recorded.subject, headers: recorded.headers, target }
-            }
-            Outcome::Deny(denial, _) => refused(By::Bundle, &denial, recorded.reason),
+fn ask_bundle(
+    document: &Document,
+    place: &mut Place,
+    request: &RequestSpec,
+    headers: HeaderList,
+    target: &str,
+) -> Answer {
+    let pseudo = [(":method", request.method()), (":path", target), (":authority", AUTHORITY)];
+    let pseudo = pseudo.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    let list: HeaderList = pseudo.into_iter().chain(headers).collect();
+    let mut recorded = Recorded { headers: list.clone(), ..Recorded::default() };
+    let (name, is_edge) = (place.name, place.is_edge());
+    let Place { gatekeeper, host, .. } = place;
+    match gatekeeper.on_request_headers(&*host, &list, &mut recorded) {
+        Outcome::Continue(_) => {
+            let target = recorded.header(":path").unwrap_or_default();
+            let target = String::from_utf8(target).unwrap_or_default();
+            let mut headers = recorded.headers;
+            headers.retain(|(name, _)| !name.starts_with(':'));
+            let version =
+                if is_edge { version(document, request, &target, &headers) } else { None };
+            let subject = recorded.subject;
+            Answer::Passed(Passed { at: name, subject, headers, target, version })
         }
+        Outcome::Deny(denial, _) => refused(By::Bundle, name, &denial, recorded.reason),
     }
+}
 
-    fn as_envoy_hands_them_over(&self, mut headers: HeaderList) -> HeaderList {
-        let keeps = self.document.bound.certificate == Some(CertificateSource::Forwarded);
-        headers.retain(|(name, _)| {
-            !name.contains('_') && (keeps || name != "x-forwarded-client-cert")
-        });
-        let written = [
-            ("x-forwarded-for", IpAddr::from(PEER).to_string()),
-            ("x-forwarded-proto", "https".to_owned()),
-            ("x-request-id", self.request_id.clone()),
-        ];
-        headers.extend(written.map(|(name, value)| (name.to_owned(), value.into_bytes())));
-        headers
-    }
+/// The version that the routes of `render/src/envoy/routes.rs` lead to.
+fn version(
+    document: &Document,
+    request: &RequestSpec,
+    target: &str,
+    headers: &HeaderList,
+) -> Option<String> {
+    let path = path::without_query(target);
+    let route = document.find_route(AUTHORITY, request.method(), path).ok()??;
+    let pick = route.canary.iter().find(|pick| {
+        let lines = headers.iter().filter(|(name, _)| *name == pick.header);
+        let lines: Vec<&[u8]> = lines.map(|(_, value)| value.as_slice()).collect();
+        let HeaderValue::Exact(wanted) = &pick.value else { return false };
+        !lines.is_empty() && lines.join(&b","[..]) == wanted.as_bytes()
+    });
+    let drawn = route.split.iter().find(|(_, percent)| *percent == 100);
+    let version = pick.map(|pick| &pick.version).or(drawn.map(|(version, _)| version));
+    version.map(|version| version.name.clone())
+}
+
+/// Beside a workload, Envoy says itself whose certificate it was shown.
+fn as_envoy_hands_them_over(
+    mut headers: HeaderList,
+    keeps_certificate: bool,
+    peer: Option<&str>,
+    request_id: &str,
+) -> HeaderList {
+    let written = [
+        ("x-forwarded-for", IpAddr::from(PEER).to_string()),
+        ("x-forwarded-proto", "https".to_owned()),
+        ("x-request-id", request_id.to_owned()),
+    ];
+    headers.retain(|(name, _)| {
+        !name.contains('_')
+            && (keeps_certificate || name != "x-forwarded-client-cert")
+            && written.iter().all(|(ours, _)| ours != name)
+    });
+    let shown = peer.map(|peer| format!("Hash={};URI={peer}", "00".repeat(32)));
+    let shown = shown.map(|value| ("x-forwarded-client-cert", value));
+    let written = written.into_iter().chain(shown);
+    headers.extend(written.map(|(name, value)| (name.to_owned(), value.into_bytes())));
+    headers
 }
 
 /// Whether the path is another spelling of a route's: then only Envoy's own routes say whom it
 /// asks first.
 pub fn reads_two_ways(document: &Document, request: &RequestSpec) -> bool {
-    let Some((_, target)) = arriving(request) else { return false };
+    let Some(target) = read(&request.to_explain().target) else { return false };
     let path = path::without_query(&target);
-    document.find_route(AUTHORITY, request.method(), path).is_err()
+    let is_unclear =
+        |document: &Document| document.find_route(AUTHORITY, request.method(), path).is_err();
+    // Beside a workload the server knows more routes than Envoy.
+    let inside = || from_json(document.filter_config_for(INSIDE).as_bytes()).unwrap();
+    is_unclear(document) || (request.caller().is_some() && is_unclear(&inside()))
 }
 
-/// Headers and target as Envoy reads them; none where it refuses.
-fn arriving(request: &RequestSpec) -> Option<(HeaderList, String)> {
-    let sent = request.to_explain();
-    let (path, query) = match sent.target.split_once('?') {
+/// Path and query as Envoy reads them; none where it refuses.
+fn read(target: &str) -> Option<String> {
+    let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, format!("?{query}")),
-        None => (sent.target.as_str(), String::new()),
+        None => (target, String::new()),
     };
-    let path = normalize(path, Normalization::ENVOY).ok()?;
-    Some((sent.headers, path + &query))
+    Some(normalize(path, Normalization::ENVOY).ok()? + &query)
 }
 
-fn incoming(request: &RequestSpec, headers: &HeaderList, target: &str) -> Incoming {
+fn incoming(
+    request: &RequestSpec,
+    headers: &HeaderList,
+    target: &str,
+    peer: Option<&str>,
+) -> Incoming {
     Incoming {
-        peer: None,
+        peer: peer.map(str::to_owned),
         method: request.method().to_owned(),
         scheme: "https".to_owned(),
         authority: AUTHORITY.to_owned(),
@@ -286,10 +303,10 @@ fn incoming(request: &RequestSpec, headers: &HeaderList, target: &str) -> Incomi
     }
 }
 
-fn refused(by: By, denial: &RenderedDenial, reason: Option<String>) -> Answer {
+fn refused(by: By, at: &'static str, denial: &RenderedDenial, reason: Option<String>) -> Answer {
     let body: Value = serde_json::from_str(&denial.body).unwrap();
     let error = body["error"].as_str().unwrap().to_owned();
-    Answer::Refused { by, status: denial.status, error, reason }
+    Answer::Refused { by, at, status: denial.status, error, reason }
 }
 
 async fn authorizer(document: &Document, world: &World) -> Authorizer {

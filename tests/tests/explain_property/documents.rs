@@ -8,6 +8,13 @@ use crate::requests::{API_KEY, ISSUERS, JWKS};
 /// Paths of routes, none of which hides another.
 const PATHS: [&str; 5] = ["/a/{id}", "/a/{rest=**}", "/a/x:y", "/b", "/c/{rest=**}"];
 
+/// Who is taken inside, for routes that ask.
+const PEERS: [&[&str]; 3] =
+    [&["web"], &["front"], &["front", "spiffe://cluster.local/ns/shop/sa/*"]];
+/// Headers that choose a version: one that callers write, and one that they cannot.
+const PICKS: [(&str, &str); 3] =
+    [("x-odd", "1"), ("x-postern-subject", "alice"), ("x-postern-subject", "root")];
+
 #[derive(Debug, Clone)]
 pub struct DocumentSpec {
     routes: Vec<RouteSpec>,
@@ -28,7 +35,14 @@ pub struct DocumentSpec {
 #[derive(Debug, Clone)]
 struct RouteSpec {
     only_get: bool,
+    /// Its service has a circuit.
     guarded: bool,
+    /// A workload guards its service, and then it has no circuit.
+    inside: bool,
+    /// Whose calls it takes: anybody's, or one of [`PEERS`].
+    peers: Option<usize>,
+    /// A header that chooses a version: none, or one of [`PICKS`].
+    pick: Option<usize>,
     ext_authz: bool,
     auth: Option<AuthSpec>,
     local: bool,
@@ -75,24 +89,34 @@ fn auth() -> impl Strategy<Value = AuthSpec> {
 
 fn route() -> impl Strategy<Value = RouteSpec> {
     let enforce = prop_oneof![7 => Just("100%"), 1 => Just("50%"), 1 => Just("shadow")];
+    let peers = prop::option::weighted(0.5, 0..PEERS.len());
+    let pick = prop::option::weighted(0.4, 0..PICKS.len());
     (
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.25),
+        (prop::bool::weighted(0.3), peers, pick),
         prop::bool::weighted(0.1),
         prop::option::weighted(0.85, auth()),
         prop::bool::weighted(0.3),
         prop::bool::weighted(0.3),
         enforce,
     )
-        .prop_map(|(only_get, guarded, ext_authz, auth, local, exact, enforce)| RouteSpec {
-            only_get,
-            guarded,
-            ext_authz,
-            auth,
-            local,
-            exact,
-            enforce,
-        })
+        .prop_map(
+            |(only_get, guarded, (inside, peers, pick), ext_authz, auth, local, exact, enforce)| {
+                RouteSpec {
+                    only_get,
+                    guarded,
+                    inside,
+                    peers,
+                    pick,
+                    ext_authz,
+                    auth,
+                    local,
+                    exact,
+                    enforce,
+                }
+            },
+        )
 }
 
 pub fn document() -> impl Strategy<Value = DocumentSpec> {
@@ -134,9 +158,18 @@ impl DocumentSpec {
         let answer = if goes_on { "allow" } else { "deny" };
         let mut document = json!({
             "version": 1,
+            "workloads": {
+                "front": {"gateway": true, "namespace": "ingress", "labels": {"app": "front"},
+                          "service_account": "front"},
+                "web": {"namespace": "shop", "labels": {"app": "web"}, "service_account": "web"},
+                "inside": {"namespace": "shop", "labels": {"app": "inside"},
+                           "service_account": "inside", "ports": [1]},
+            },
             "services": {
-                "plain": {"upstream": "h:1"},
+                "plain": {"upstream": "h:1", "versions": {"one": {"labels": {"v": "1"}},
+                                                          "two": {"labels": {"v": "2"}}}},
                 "guarded": {"upstream": "h:1", "circuit": {"failures": 1, "recovery": "10s"}},
+                "inside": {"upstream": "h:1", "workload": "inside", "guard": "workload"},
             },
             // `ext_proc` is not in this chain.
             "failures": {"ext_authz": answer, "ext_proc": "allow"},
@@ -145,6 +178,10 @@ impl DocumentSpec {
                 "here": {"key": ["ip"], "mode": "local", "rate": "1/1h"},
                 "there": {"key": ["ip"], "mode": "exact", "rate": "1/1h",
                           "when_store_fails": self.store_fails},
+                // Inside, all have the gateway's address.
+                "within": {"key": ["method"], "mode": "local", "rate": "1/1h"},
+                "beyond": {"key": ["method"], "mode": "exact", "rate": "1/1h",
+                           "when_store_fails": self.store_fails},
             },
             "routes": self.routes(),
         });
@@ -196,14 +233,23 @@ impl DocumentSpec {
     }
 
     fn routes(&self) -> Vec<Value> {
-        let keep = |name: &str, service: &str| {
-            json!({"name": name, "match": {"path": format!("/{name}")}, "service": service,
-                   "auth": "none", "limits": ["here", "there"]})
+        let keep = |name: &str, service: &str, limits: [&str; 2]| {
+            let mut value = json!({"name": name, "match": {"path": format!("/{name}")},
+                                   "service": service, "auth": "none", "limits": limits});
+            if service == "plain" {
+                value["split"] = json!({"one": 100, "two": 0});
+            }
+            value
         };
         let routes = self.routes.iter().zip(PATHS).enumerate();
         let routes = routes.map(|(at, (route, path))| self.route(at, route, path));
         // What no route used would be a problem.
-        routes.chain([keep("keep", "plain"), keep("kept", "guarded")]).collect()
+        let kept = [
+            keep("keep", "plain", ["here", "there"]),
+            keep("kept", "guarded", ["here", "there"]),
+            keep("held", "inside", ["within", "beyond"]),
+        ];
+        routes.chain(kept).collect()
     }
 
     fn route(&self, at: usize, route: &RouteSpec, path: &str) -> Value {
@@ -211,26 +257,44 @@ impl DocumentSpec {
         if route.only_get {
             matches["methods"] = json!(["GET"]);
         }
-        let limits = [(route.local, "here"), (route.exact, "there")];
+        // A proof names the URL outside, so nobody inside may have to judge one.
+        let may_ask = !(route.inside && self.dpop);
+        let (local, exact) = if route.inside { ("within", "beyond") } else { ("here", "there") };
+        let limits = [(route.local, local), (route.exact && may_ask, exact)];
         let limits: Vec<&str> =
             limits.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
+        let service = match (route.inside, route.guarded) {
+            (true, _) => "inside",
+            (false, true) => "guarded",
+            (false, false) => "plain",
+        };
         let mut value = json!({
             "name": format!("r{at}"),
             "match": matches,
-            "service": if route.guarded { "guarded" } else { "plain" },
-            "auth": self.auth(route.auth.as_ref()),
+            "service": service,
+            "auth": self.auth(route.auth.as_ref(), may_ask),
             "limits": limits,
             "enforce": route.enforce,
         });
-        if route.ext_authz {
+        if route.ext_authz && may_ask {
             value["ext_authz"] = json!(true);
+        }
+        if let (true, Some(peers)) = (route.inside, route.peers) {
+            value["peers"] = json!(PEERS[peers]);
+        }
+        if service == "plain" {
+            value["split"] = json!({"one": 100, "two": 0});
+            if let Some((header, wanted)) = route.pick.map(|pick| PICKS[pick]) {
+                value["canary"] = json!([{"header": header, "value": wanted, "version": "two"}]);
+            }
         }
         value
     }
 
-    fn auth(&self, auth: Option<&AuthSpec>) -> Value {
+    /// `may_ask`: whether the server may be needed for tokens.
+    fn auth(&self, auth: Option<&AuthSpec>, may_ask: bool) -> Value {
         let Some(auth) = auth else { return json!("none") };
-        let kinds = [(auth.jwt, "jwt"), (auth.api_key, "api_key")];
+        let kinds = [(auth.jwt, "jwt"), (auth.api_key && (may_ask || !auth.jwt), "api_key")];
         let any: Vec<&str> = kinds.iter().filter(|(on, _)| *on).map(|(_, kind)| *kind).collect();
         let mut value = json!({"any": any});
         if auth.optional {
@@ -251,7 +315,7 @@ impl DocumentSpec {
             value["claims"] = json!({"tenant": ["blue"]});
         }
         match auth.proof {
-            1 if self.dpop => value["proof"] = json!("dpop"),
+            1 if self.dpop && may_ask => value["proof"] = json!("dpop"),
             2 if self.certificate => value["proof"] = json!("certificate"),
             _ => {}
         }

@@ -45,7 +45,17 @@ impl KnownKey {
     }
 }
 
-static TARGETS: [&str; 20] = [
+/// Who calls a workload past the edge: nobody known, one of the document, the edge, one that a
+/// pattern takes in, one of another mesh.
+const CALLERS: [Option<&str>; 5] = [
+    None,
+    Some("spiffe://cluster.local/ns/shop/sa/web"),
+    Some("spiffe://cluster.local/ns/ingress/sa/front"),
+    Some("spiffe://cluster.local/ns/shop/sa/other"),
+    Some("spiffe://other.test/ns/shop/sa/web"),
+];
+
+static TARGETS: [&str; 22] = [
     "/a/7",
     "/a/7",
     "/a/x:y",
@@ -66,6 +76,8 @@ static TARGETS: [&str; 20] = [
     "/%61/7",
     "/b?x=1&y",
     "/keep",
+    "/held",
+    "/held",
 ];
 
 #[derive(Debug, Clone)]
@@ -78,6 +90,8 @@ pub struct RequestSpec {
     proof: Option<ProofSpec>,
     certificate: Option<u8>,
     is_forged: bool,
+    /// Goes to the workload past the edge, as one of [`CALLERS`].
+    direct: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,10 +172,23 @@ pub fn request() -> impl Strategy<Value = RequestSpec> {
         prop::option::weighted(0.4, proof),
         prop::option::weighted(0.4, 1..=2_u8),
         prop::bool::weighted(0.2),
+        prop::option::weighted(0.25, 0..CALLERS.len()),
     )
-        .prop_map(|(target, is_post, token, place, api_key, proof, certificate, is_forged)| {
-            RequestSpec { target, is_post, token, place, api_key, proof, certificate, is_forged }
-        })
+        .prop_map(
+            |(target, is_post, token, place, api_key, proof, certificate, is_forged, direct)| {
+                RequestSpec {
+                    target,
+                    is_post,
+                    token,
+                    place,
+                    api_key,
+                    proof,
+                    certificate,
+                    is_forged,
+                    direct,
+                }
+            },
+        )
 }
 
 impl TokenSpec {
@@ -258,6 +285,12 @@ impl RequestSpec {
         self.proof.is_some()
     }
 
+    /// Who calls a workload past the edge; an inner none shows no certificate. None for a request
+    /// that comes by the edge.
+    pub fn caller(&self) -> Option<Option<&'static str>> {
+        self.direct.map(|caller| CALLERS[caller])
+    }
+
     pub const fn method(&self) -> &'static str {
         if self.is_post { "POST" } else { "GET" }
     }
@@ -328,6 +361,8 @@ impl RequestSpec {
     /// What is explained.
     pub fn to_explain(&self) -> Request {
         let (target, headers) = self.parts();
-        Request { method: self.method().to_owned(), headers, ..Request::get(AUTHORITY, &target) }
+        let peer = self.caller().flatten().map(str::to_owned);
+        let method = self.method().to_owned();
+        Request { method, headers, peer, ..Request::get(AUTHORITY, &target) }
     }
 }

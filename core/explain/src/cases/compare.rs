@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::Expected;
 use super::run::Mismatch;
-use crate::step::{By, Explanation, Forwarded, Outcome, Refusal};
+use crate::outcome::{Explanation, Forwarded, Outcome, Refusal};
+use crate::step::By;
 
 /// What an explanation says otherwise than it was expected. Where it has two sides, both must
 /// say what was.
@@ -44,7 +45,12 @@ pub(super) fn in_words(refusal: &Refusal) -> String {
         "" => String::new(),
         reason => format!(" ({reason})"),
     };
-    format!("{status} {}{reason} by {}", denial.code.as_str(), by.as_str())
+    format!("{status} {}{reason} by {}", error_of(refusal), by.as_str())
+}
+
+/// What a refusal tells as `error`.
+const fn error_of(refusal: &Refusal) -> &'static str {
+    if refusal.is_plain { "without an error" } else { refusal.denial.code.as_str() }
 }
 
 struct Notes(Vec<Mismatch>);
@@ -66,9 +72,10 @@ impl Notes {
     fn refused(&mut self, expect: &Expected, refusal: &Refusal) {
         let status = expect.status.map(|status| status.to_string());
         self.same("status", status.as_deref(), &refusal.status.to_string());
-        self.same("error", expect.error.as_deref(), refusal.denial.code.as_str());
+        self.same("error", expect.error.as_deref(), error_of(refusal));
         self.same("reason", expect.reason.as_deref(), or_none(refusal.denial.reason));
         self.same("by", expect.by.map(By::as_str), refusal.by.as_str());
+        self.same("at", expect.at.as_deref(), &refusal.at);
         if let Some(route) = &expect.route {
             let found = refusal.route.as_deref().unwrap_or("none");
             self.same("route", Some(route.as_deref().unwrap_or("none")), found);
@@ -79,6 +86,7 @@ impl Notes {
         if let Some(route) = &expect.route {
             self.same("route", Some(route.as_deref().unwrap_or("none")), &forwarded.route);
         }
+        self.same("at", expect.at.as_deref(), &forwarded.at);
         self.same("service", expect.service.as_deref(), &forwarded.service);
         self.same("path", expect.target.as_deref(), &forwarded.target);
         if let Some(version) = &expect.version {

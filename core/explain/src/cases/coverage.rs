@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use postern_document::Document;
+use postern_document::{Document, Place};
 
 use crate::rule::{Effect, Rule, rules_of};
-use crate::step::Place;
 
 /// What cases that passed have seen of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,19 +29,16 @@ pub struct Uncovered {
 }
 
 impl Coverage {
-    pub(super) fn of(
-        document: &Document,
-        seen: &BTreeSet<Rule>,
-        place_of: &dyn Fn(&str) -> Option<Place>,
-    ) -> Self {
+    pub(super) fn of(document: &Document, seen: &BTreeSet<Rule>) -> Self {
         let rules = rules_of(document);
         let all = rules.len();
         let is_route = |rule: &&Rule| rule.effect == Effect::Reached;
         let routes = rules.iter().filter(is_route).count();
         let reached = rules.iter().filter(is_route).filter(|rule| seen.contains(*rule)).count();
         let uncovered = rules.into_iter().filter(|rule| !seen.contains(rule));
-        let uncovered =
-            uncovered.map(|rule| Uncovered { place: place_of(&rule.path), rule }).collect();
+        let uncovered = uncovered
+            .map(|rule| Uncovered { place: document.place_of(&rule.path), rule })
+            .collect();
         Self { rules: all, routes, reached, uncovered }
     }
 

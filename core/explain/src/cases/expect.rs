@@ -9,11 +9,12 @@ use postern_request::{ErrorCode, headers};
 use super::Expected;
 use super::fields::{Fields, expected, members, text};
 use super::given::{check_name, names};
+use crate::here::Here;
 use crate::step::By;
 
-const FIELDS: [&str; 11] = [
-    "allow", "status", "error", "reason", "by", "route", "service", "version", "path", "headers",
-    "limits",
+const FIELDS: [&str; 12] = [
+    "allow", "status", "error", "reason", "by", "at", "route", "service", "version", "path",
+    "headers", "limits",
 ];
 /// What only a request has that gets through, and only a refusal.
 const OF_ALLOWED: [&str; 5] = ["service", "version", "path", "headers", "limits"];
@@ -40,20 +41,25 @@ pub(super) fn read(node: &Node, document: &Document, problems: &mut Problems) ->
     }
     let limits: Vec<&str> = document.limits.iter().map(|limit| limit.name.as_str()).collect();
     let limits = fields.has("limits").then(|| names(&fields, "limits", "limit", &limits, problems));
+    let route = fields.read("route", problems, |node, problems| route(node, document, problems));
+    let of_route = route.as_ref().and_then(Option::as_deref);
+    let version = fields
+        .read("version", problems, |node, problems| version(node, of_route, document, problems));
     Some(Expected {
         allowed: allowed.unwrap_or_default(),
         status,
         error: fields.read("error", problems, error),
         reason: fields.text("reason", problems),
         by: fields.read("by", problems, by),
-        route: fields.read("route", problems, |node, problems| route(node, document, problems)),
+        at: fields.read("at", problems, |node, problems| at(node, document, problems)),
+        route,
         service: fields.read("service", problems, |node, problems| {
             let services: BTreeSet<&str> =
                 document.routes.iter().map(|route| route.service_name()).collect();
             let services: Vec<&str> = services.into_iter().collect();
             known_text("service with a route", &services, node, problems)
         }),
-        version: fields.text("version", problems),
+        version,
         target: fields.text("path", problems),
         headers: fields.read("headers", problems, wanted_headers).unwrap_or_default(),
         limits,
@@ -100,6 +106,30 @@ fn route(node: &Node, document: &Document, problems: &mut Problems) -> Option<Op
     }
     check_name(&name, node.at, "route", &routes, problems);
     Some(Some(name))
+}
+
+/// A version: of the route's service, where the route is named.
+fn version(
+    node: &Node,
+    route: Option<&str>,
+    document: &Document,
+    problems: &mut Problems,
+) -> Option<String> {
+    let routes = document.routes.iter().filter(|known| route.is_none_or(|name| known.name == name));
+    let services: Vec<_> = routes.filter_map(|route| route.service.as_ref()).collect();
+    let versions = services.iter().flat_map(|service| &service.versions);
+    let versions: BTreeSet<&str> = versions.map(|version| version.name.as_str()).collect();
+    let versions: Vec<&str> = versions.into_iter().collect();
+    known_text("version with a route", &versions, node, problems)
+}
+
+/// The place of an Envoy.
+fn at(node: &Node, document: &Document, problems: &mut Problems) -> Option<String> {
+    let edge = Here::edge(document).name;
+    let guards = document.routes.iter().filter_map(|route| route.guarded_by());
+    let guards: BTreeSet<&str> = guards.map(|guard| guard.name.as_str()).collect();
+    let known: Vec<&str> = std::iter::once(edge.as_str()).chain(guards).collect();
+    known_text("Envoy", &known, node, problems)
 }
 
 fn known_text(what: &str, known: &[&str], node: &Node, problems: &mut Problems) -> Option<String> {

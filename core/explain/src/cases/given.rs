@@ -10,7 +10,7 @@ use super::Given;
 use super::fields::{Fields, expected};
 use crate::assume::{Part, Revoked};
 
-const FIELDS: [&str; 5] = ["failed", "open", "used_up", "revoked", "enforced"];
+const FIELDS: [&str; 6] = ["failed", "open", "used_up", "revoked", "enforced", "fault"];
 
 /// Reads `given`.
 pub(super) fn read(
@@ -31,7 +31,17 @@ pub(super) fn read(
         used_up: names(&fields, "used_up", "limit", &limits, problems),
         revoked: fields.read("revoked", problems, revoked).unwrap_or_default(),
         enforced: fields.flag("enforced", problems),
+        faulted: faulted(&fields, document, problems),
     })
+}
+
+/// Whether the request is of the share that something is planted for.
+fn faulted(fields: &Fields<'_>, document: &Document, problems: &mut Problems) -> bool {
+    let faulted = fields.flag("fault", problems).unwrap_or_default();
+    if faulted && document.routes.iter().all(|route| route.fault.is_none()) {
+        problems.report(fields.place("fault"), "no route of the document has a `fault`");
+    }
+    faulted
 }
 
 fn parts(node: &Node, document: &Document, problems: &mut Problems) -> Option<BTreeSet<Part>> {
@@ -42,10 +52,18 @@ fn parts(node: &Node, document: &Document, problems: &mut Problems) -> Option<BT
             if part.is_none() {
                 problems.report(at, format!("no part `{text}`; there are {}", Part::KNOWN));
             }
-            if let Some(Part::IssuerKeys { issuer, .. }) = &part {
-                let known: Vec<&str> =
-                    document.issuers.iter().map(|known| known.issuer.issuer.as_str()).collect();
-                check_name(issuer, at, "issuer", &known, problems);
+            match &part {
+                Some(Part::IssuerKeys { issuer, .. }) => {
+                    let known: Vec<&str> =
+                        document.issuers.iter().map(|known| known.issuer.issuer.as_str()).collect();
+                    check_name(issuer, at, "issuer", &known, problems);
+                }
+                Some(Part::RateLimitService)
+                    if document.routes.iter().all(|route| route.descriptors.is_empty()) =>
+                {
+                    problems.report(at, "nobody asks it: no route has `descriptors`");
+                }
+                _ => {}
             }
             part
         })

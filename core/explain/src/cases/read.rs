@@ -16,7 +16,8 @@ const FIELDS: [&str; 5] = ["version", "defaults", "tokens", "keys", "cases"];
 const OF_DEFAULTS: [&str; 5] = ["host", "scheme", "address", "now", "workload"];
 const OF_CASE: [&str; 6] = ["name", "each", "request", "given", "expect", "replay"];
 /// What `each` may go through.
-const OF_EACH: [&str; 6] = ["method", "scheme", "host", "path", "token", "api_key"];
+const OF_EACH: [&str; 8] =
+    ["method", "scheme", "host", "path", "token", "api_key", "peer", "workload"];
 /// Most cases of one file, those that `each` makes included.
 const MAX_CASES: usize = 10_000;
 /// When cases are judged that do not say it: 2026-01-01T00:00:00Z.
@@ -43,7 +44,7 @@ struct Shared<'d> {
     document: &'d Document,
     defaults: Defaults,
     now: UnixMillis,
-    named: Named,
+    named: Named<'d>,
 }
 
 fn file(node: &Node, document: &Document, problems: &mut Problems) -> Option<Vec<Case>> {
@@ -52,12 +53,13 @@ fn file(node: &Node, document: &Document, problems: &mut Problems) -> Option<Vec
         Some(Kind::Whole(1)) => {}
         _ => problems.report(fields.place("version"), "`version: 1` is what is read here"),
     }
-    let (defaults, now) = defaults(&fields, problems);
+    let (defaults, now) = defaults(&fields, document, problems);
     let tokens =
         fields.read("tokens", problems, |node, problems| Some(token::read(node, problems)));
     let keys =
         fields.read("keys", problems, |node, problems| Some(key::read(node, document, problems)));
     let named = Named {
+        document,
         tokens: tokens.unwrap_or_default().into_iter().map(Arc::new).collect(),
         keys: keys.unwrap_or_default(),
     };
@@ -69,7 +71,11 @@ fn file(node: &Node, document: &Document, problems: &mut Problems) -> Option<Vec
     problems.within("cases", |problems| cases(node, &shared, problems))
 }
 
-fn defaults(fields: &Fields<'_>, problems: &mut Problems) -> (Defaults, UnixMillis) {
+fn defaults(
+    fields: &Fields<'_>,
+    document: &Document,
+    problems: &mut Problems,
+) -> (Defaults, UnixMillis) {
     let mut defaults = Defaults {
         host: "gateway.example.test".to_owned(),
         scheme: "https".to_owned(),
@@ -91,7 +97,10 @@ fn defaults(fields: &Fields<'_>, problems: &mut Problems) -> (Defaults, UnixMill
         if let Some(address) = fields.read("address", problems, request::address) {
             defaults.address = address;
         }
-        defaults.workload = fields.text("workload", problems);
+        if let Some(name) = fields.text("workload", problems) {
+            let at = fields.place("workload");
+            defaults.workload = request::workload(&name, at, document, problems);
+        }
         if let Some(instant) = fields.read("now", problems, instant) {
             now = instant;
         }

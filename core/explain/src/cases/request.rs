@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use postern_document::Position;
 use postern_document::yaml::{Kind, Node, Problems};
+use postern_document::{Document, Position};
 use postern_request::headers;
 
 use super::Sent;
@@ -12,6 +12,7 @@ use super::fields::{Fields, expected, members, text, texts};
 use super::key::ApiKey;
 use super::proof;
 use super::token::{self, Token};
+use crate::peer::{entry, peer_id};
 
 pub(super) const FIELDS: [&str; 12] = [
     "method",
@@ -29,7 +30,8 @@ pub(super) const FIELDS: [&str; 12] = [
 ];
 
 /// What names in requests refer to.
-pub(super) struct Named {
+pub(super) struct Named<'d> {
+    pub(super) document: &'d Document,
     pub(super) tokens: Vec<Arc<Token>>,
     pub(super) keys: Vec<(String, Arc<ApiKey>)>,
 }
@@ -57,7 +59,7 @@ pub(super) fn read(
     at: Position,
     chosen: &Chosen,
     defaults: &Defaults,
-    named: &Named,
+    named: &Named<'_>,
     problems: &mut Problems,
 ) -> Option<Sent> {
     let fields = match node {
@@ -75,6 +77,7 @@ pub(super) fn read(
     let key = reader.named("api_key", "key", keys, |(name, _)| name, problems);
     let scheme = reader.text("scheme", problems).unwrap_or_else(|| defaults.scheme.clone());
     check_scheme(&scheme, reader.place("scheme"), problems);
+    let (workload, peer) = reader.ends(defaults, named.document, problems);
     let mut sent = Sent {
         method: reader.text("method", problems).unwrap_or_else(|| "GET".to_owned()),
         scheme,
@@ -83,8 +86,8 @@ pub(super) fn read(
         headers,
         address: reader.field("address", problems, address).unwrap_or(defaults.address),
         certificate: reader.field("certificate", problems, token::certificate),
-        peer: reader.text("peer", problems),
-        workload: reader.text("workload", problems).or_else(|| defaults.workload.clone()),
+        peer,
+        workload,
         token,
         placed: Vec::new(),
         proof: reader.field("proof", problems, proof::read),
@@ -150,6 +153,34 @@ impl<'r> Reader<'r> {
         self.fields.as_ref()?.text(name, problems)
     }
 
+    /// The workload that is called directly, and who calls it. Only there somebody calls who has a
+    /// certificate of the mesh.
+    fn ends(
+        &self,
+        defaults: &Defaults,
+        document: &Document,
+        problems: &mut Problems,
+    ) -> (Option<String>, Option<String>) {
+        let (at, of_peer) = (self.place("workload"), self.place("peer"));
+        let named = self.text("workload", problems);
+        // What is wrong with a name is said once.
+        let is_wrong = named.as_ref().is_some_and(|name| entry(document, name).is_err());
+        let workload = match named {
+            Some(name) => workload(&name, at, document, problems),
+            None => defaults.workload.clone(),
+        };
+        let peer = self.text("peer", problems).and_then(|text| {
+            if workload.is_none() && !is_wrong {
+                let message = "nobody outside has a certificate of the mesh: say by `workload` \
+                               who is called directly";
+                problems.report(of_peer, message);
+            }
+            let id = peer_id(document, &text);
+            id.map_err(|message| problems.report(of_peer, message)).ok()
+        });
+        (workload, peer)
+    }
+
     fn field<T>(
         &self,
         name: &str,
@@ -187,6 +218,22 @@ impl<'r> Reader<'r> {
                 let message = format!("`{field}` and a header `{header}`: write one of them");
                 problems.report(self.place(field), message);
             }
+        }
+    }
+}
+
+/// The workload of a name; none for the edge.
+pub(super) fn workload(
+    name: &str,
+    at: Position,
+    document: &Document,
+    problems: &mut Problems,
+) -> Option<String> {
+    match entry(document, name) {
+        Ok(workload) => workload.map(str::to_owned),
+        Err(message) => {
+            problems.report(at, message);
+            None
         }
     }
 }

@@ -11,16 +11,14 @@ use super::key::ApiKey;
 use super::made::{self, GivenSignatures, Maker};
 use super::{Case, CaseFile};
 use crate::assume::Assumptions;
+use crate::outcome::Explanation;
 use crate::request::{Request, Shown};
-use crate::step::{Explanation, Place};
 use crate::walk::explain;
 
 /// What a run needs beside document and cases.
 pub struct Context<'a> {
     /// Checks signatures that do not come from a case file.
     pub verifier: &'a mut dyn SignatureVerifier,
-    /// Where a rule stands in the document's texts, by its path.
-    pub place_of: &'a dyn Fn(&str) -> Option<Place>,
     /// Only cases whose names hold this are run.
     pub filter: Option<&'a str>,
 }
@@ -103,7 +101,7 @@ impl Report {
 
 /// Explains every case and compares.
 pub fn run(document: &Document, files: &[CaseFile], context: Context<'_>) -> Report {
-    let Context { verifier, place_of, filter } = context;
+    let Context { verifier, filter } = context;
     let keys = made::keys(document);
     let mut verifier = GivenSignatures { others: verifier };
     let mut seen = BTreeSet::new();
@@ -111,7 +109,6 @@ pub fn run(document: &Document, files: &[CaseFile], context: Context<'_>) -> Rep
     let mut one = |case: &Case| {
         let mut assume = assumptions(case);
         assume.keys = &keys;
-        assume.place_of = place_of;
         let report = judge(document, case, &assume, &mut verifier);
         if report.has_passed() {
             seen.extend(report.explanation.rules().cloned());
@@ -125,7 +122,7 @@ pub fn run(document: &Document, files: &[CaseFile], context: Context<'_>) -> Rep
             cases: file.cases.iter().filter(is_wanted).map(&mut one).collect(),
         })
         .collect();
-    let coverage = Coverage::of(document, &seen, place_of);
+    let coverage = Coverage::of(document, &seen);
     Report { document: document.digest.clone(), files, coverage }
 }
 
@@ -138,6 +135,7 @@ fn assumptions(case: &Case) -> Assumptions<'_> {
         used_up: given.used_up.clone(),
         revoked: given.revoked,
         enforced: given.enforced,
+        faulted: given.faulted,
         ..Assumptions::at(given.now)
     }
 }

@@ -2,7 +2,6 @@ use postern_document::{Document, Source, load};
 use postern_jose::{Key, SignatureVerifier, VerifyError};
 
 use super::*;
-use crate::step::Place;
 
 const DOCUMENT: &str = "\
 version: 1
@@ -66,10 +65,7 @@ fn read_cases(cases: &str) -> Result<Vec<CaseFile>, Vec<String>> {
 
 fn report_of(cases: &str, filter: Option<&str>) -> Report {
     let files = read_cases(cases).unwrap();
-    let place_of = |path: &str| {
-        path.starts_with("routes").then(|| Place { file: "a.yaml".to_owned(), line: 7 })
-    };
-    let context = Context { verifier: &mut Nobody, place_of: &place_of, filter };
+    let context = Context { verifier: &mut Nobody, filter };
     run(&document(), &files, context)
 }
 
@@ -121,7 +117,7 @@ fn what_is_otherwise_is_said_and_covers_nothing() {
     assert_eq!(of(3).len(), 3, "{:?}", of(3));
     assert_eq!(report.coverage.covered(), 0);
     let text = report.to_text(true);
-    assert!(text.contains("a.yaml:7: routes.orders.auth.any[jwt] passed"), "{text}");
+    assert!(text.contains("a.yaml:21: routes.orders.auth.any[jwt] passed"), "{text}");
     assert!(text.ends_with("4 cases, 0 passed, 4 failed; routes 0 of 2, rules 0 of 7\n"), "{text}");
 }
 
@@ -197,6 +193,31 @@ fn every_problem_of_a_case_is_reported() {
             "write one of them",
         ),
         ("{name: a, request: {path: /a, address: here}, expect: {allow: true}}", "an IP address"),
+        (
+            "{name: a, request: {path: /a, workload: shop}, expect: {allow: true}}",
+            "no workload `shop`",
+        ),
+        (
+            "{name: a, request: {path: /a, peer: 'spiffe://m/a'}, expect: {allow: true}}",
+            "nobody outside has a certificate",
+        ),
+        (
+            "{name: a, request: {path: /a, workload: edge, peer: 'spiffe://m/a'}, expect: {allow: true}}",
+            "nobody outside has a certificate",
+        ),
+        (
+            "{name: a, request: {path: /a}, expect: {allow: true, version: v1}}",
+            "no version with a route",
+        ),
+        ("{name: a, request: {path: /a}, expect: {status: 403, at: shop}}", "no Envoy `shop`"),
+        (
+            "{name: a, request: {path: /a}, given: {fault: true}, expect: {allow: true}}",
+            "no route of the document has a `fault`",
+        ),
+        (
+            "{name: a, request: {path: /a}, given: {failed: [rate-limit-service]}, expect: {allow: true}}",
+            "no route has `descriptors`",
+        ),
         ("{name: a, request: {path: /a, scheme: ftp}, expect: {allow: true}}", "http or https"),
         (
             "{name: a, request: {path: /a}, given: {failed: [moon]}, expect: {allow: true}}",
@@ -242,6 +263,7 @@ fn a_file_says_its_version_and_has_cases() {
         ("version: 1\ncases: []\n", "no case here"),
         ("version: 1\ndefaults: {now: noon}\ncases: []\n", "a time in UTC"),
         ("version: 1\ndefaults: {hots: a}\ncases: []\n", "did you mean `host`"),
+        ("version: 1\ndefaults: {workload: shop}\ncases: []\n", "no workload `shop`"),
         ("version: 1\nkeys: {a: {}}\ncases: []\n", "a key is its `text`"),
         ("version: 1\nkeys: {a: {id: b}}\ncases: []\n", "no API key `b`"),
         ("version: 1\nkeys: {a: {id: b, text: c}}\ncases: []\n", "a key is its `text`"),

@@ -2,7 +2,8 @@
 
 use super::coverage::Coverage;
 use super::run::{CaseReport, Report};
-use crate::step::{Explanation, Verdict};
+use crate::outcome::Explanation;
+use crate::step::Verdict;
 
 impl Report {
     /// What failed and why, what was not covered where that is asked for, and a summary.
@@ -55,9 +56,16 @@ fn without_query(case: &CaseReport) -> &str {
     case.request.target.split('?').next().unwrap_or_default()
 }
 
-/// What was looked at, a line each.
+/// What was looked at, a line each; also where, in more than one place.
 fn trace(explanation: &Explanation, lines: &mut Vec<String>) {
+    let first = explanation.steps.first().map(|step| &step.at);
+    let has_places = explanation.steps.iter().any(|step| Some(&step.at) != first);
+    let mut told_at = None;
     for step in &explanation.steps {
+        if has_places && told_at != Some(&step.at) {
+            lines.push(format!("    at {}", step.at));
+            told_at = Some(&step.at);
+        }
         let mark = match step.verdict {
             Verdict::Refused(_) => "✗",
             Verdict::Passed => "✓",

@@ -1,4 +1,4 @@
-//! Points in time and spans of it, as case files write them.
+//! Points in time and spans of it, as case files and command lines write them.
 
 use postern_document::parse_duration_ms;
 use postern_request::UnixMillis;
@@ -8,8 +8,10 @@ pub(super) const INSTANT: &str = "a time in UTC such as 2026-01-02T03:04:05Z";
 /// What is expected of [`seconds`].
 pub(super) const SPAN: &str = "a time of whole seconds such as 10m, or -1m for one that is over";
 
-/// A time as RFC 3339 writes it, in UTC.
-pub(super) fn instant(text: &str) -> Option<UnixMillis> {
+/// A time as RFC 3339 writes it, in UTC: by whole seconds, or with milliseconds. None where the text
+/// is none, or names a day that there is not.
+#[must_use]
+pub fn instant(text: &str) -> Option<UnixMillis> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
     let (time, fraction) = time.split_once('.').unwrap_or((time, "000"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use postern_document::Document;
-use postern_policies::{Mesh, Port, Protocol, Provider, Proxy, Resources};
+use postern_policies::{Mesh, Port, Protocol, Proxy, Resources};
 use postern_request::normalize::Normalization;
 
 use super::super::Input;
@@ -74,19 +74,8 @@ impl<'a> View<'a> {
     pub(super) fn new(input: &Input<'a>, policies: &'a Policies) -> Self {
         let document = input.document;
         let config = policies.inventory.mesh.clone().unwrap_or_default();
-        let mut trust_domains = config.trust_domains.clone();
-        if trust_domains.is_empty() {
-            trust_domains.push(document.mesh.trust_domain.clone());
-        }
-        let trust_domain = trust_domains.first().cloned().unwrap_or_default();
-        let root = config.root_namespace.clone();
-        let mesh = Mesh {
-            root_namespace: root.unwrap_or_else(|| document.mesh.root_namespace.clone()),
-            trust_domains,
-            providers: config.providers.as_ref().map(|all| all.iter().map(provider).collect()),
-            several_providers: policies.inventory.takes_several_providers(),
-            ..Mesh::default()
-        };
+        let mesh = policies.mesh(document);
+        let trust_domain = mesh.trust_domains.first().cloned().unwrap_or_default();
         let word = input.normalization.map(str::to_owned).or(config.normalization);
         let word = word.unwrap_or_else(|| "BASE".to_owned());
         let reads_paths = MeshConfig::reads_paths(&word).unwrap_or(Normalization::ENVOY);
@@ -167,10 +156,6 @@ fn gateway(input: &Input<'_>) -> Gateway {
         account: GATEWAY_ACCOUNT.to_owned(),
         name,
     }
-}
-
-fn provider(provider: &inventory::Provider) -> Provider {
-    Provider { name: provider.name.clone(), grpc: provider.grpc }
 }
 
 fn workloads(document: &Document, inventory: &Inventory, gateway: &Gateway) -> Vec<Known> {

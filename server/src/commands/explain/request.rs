@@ -3,9 +3,9 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Error, Result, bail};
 use postern_document::Document;
-use postern_explain::{GivenClaims, Request, Shown};
+use postern_explain::{GivenClaims, Request, Shown, peer_id};
 use postern_request::{UnixMillis, headers};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -47,6 +47,10 @@ pub fn read(document: &Document, arguments: &Explain, now: UnixMillis) -> Result
         shown = Shown::Claims(Box::new(given));
     }
     let certificate = arguments.certificate.as_deref().map(certificate).transpose()?;
+    let peer = match &arguments.peer {
+        Some(peer) => Some(peer_id(document, peer).map_err(Error::msg).context("--peer")?),
+        None => None,
+    };
     Ok(Request {
         method: arguments.method.clone(),
         scheme,
@@ -55,7 +59,7 @@ pub fn read(document: &Document, arguments: &Explain, now: UnixMillis) -> Result
         headers: sent,
         address: Some(arguments.address),
         certificate,
-        peer: arguments.peer.clone(),
+        peer,
         shown,
     })
 }

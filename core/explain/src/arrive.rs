@@ -1,0 +1,89 @@
+//! What an Envoy takes of a request before anybody decides.
+
+use postern_request::ErrorCode;
+use postern_request::normalize::{Normalization, Rejected, normalize};
+
+use crate::envoy::{self, Incoming, Sent, Size};
+use crate::failure;
+use crate::step::{By, Stage, Verdict};
+use crate::walk::{Stop, Walk};
+
+impl Walk<'_, '_> {
+    /// The request as those behind Envoy see it.
+    pub(crate) fn arrive(&mut self, sent: Sent) -> Result<Incoming, Stop> {
+        let is_edge = self.here.is_edge();
+        let (headers, dropped) = envoy::headers(self.document, is_edge, &sent);
+        let hops = envoy::hops(self.document, is_edge);
+        let client = envoy::client(hops, &headers, sent.address);
+        if let Some(client) = client {
+            let text = match hops {
+                0 => format!("{client}, of the connection"),
+                hops => format!("{client}, behind {hops} trusted"),
+            };
+            self.push(Stage::Address, By::Envoy, Verdict::Passed, Vec::new(), text);
+        }
+        let target = self.normalize(&sent.target)?;
+        self.count_headers(&target, &sent)?;
+        if !dropped.is_empty() {
+            let text = format!("dropped: {}", dropped.join(", "));
+            self.push(Stage::Headers, By::Envoy, Verdict::Passed, Vec::new(), text);
+        }
+        let Sent { method, scheme, authority, address, certificate, peer, .. } = sent;
+        Ok(Incoming {
+            method,
+            scheme,
+            authority,
+            target,
+            headers,
+            address,
+            client,
+            certificate,
+            peer,
+        })
+    }
+
+    fn normalize(&mut self, target: &str) -> Result<String, Stop> {
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        let read = match query {
+            // A `#` is no more allowed behind the `?` than before it.
+            Some(query) if query.contains('#') => Err(Rejected::Fragment),
+            Some(query) if query.bytes().any(|byte| byte <= 0x20 || byte >= 0x7f) => {
+                Err(Rejected::Character)
+            }
+            _ => normalize(path, Normalization::ENVOY),
+        };
+        let read = match read {
+            Ok(read) => read,
+            Err(rejected) => {
+                let (denial, text) =
+                    (failure::of_envoy(ErrorCode::BadRequest), rejected.to_string());
+                return Err(self.answer(Stage::Normalize, 400, denial, Vec::new(), text));
+            }
+        };
+        let text =
+            if read == path { format!("{read}, as sent") } else { format!("{path} → {read}") };
+        self.push(Stage::Normalize, By::Envoy, Verdict::Passed, Vec::new(), text);
+        Ok(match query {
+            Some(query) => [&read, "?", query].concat(),
+            None => read,
+        })
+    }
+
+    fn count_headers(&mut self, target: &str, sent: &Sent) -> Result<(), Stop> {
+        match envoy::size_of(target, &sent.headers) {
+            Size::Fits => Ok(()),
+            Size::Barely => {
+                self.assumed("so many headers are taken with HTTP/1 alone");
+                Ok(())
+            }
+            Size::TooLarge => {
+                let denial = failure::of_envoy(ErrorCode::PayloadTooLarge);
+                let text = "more than 100 headers, or than 60 KiB of them";
+                Err(self.answer(Stage::Headers, 431, denial, Vec::new(), text))
+            }
+        }
+    }
+}
