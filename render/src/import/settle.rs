@@ -38,6 +38,7 @@ impl Settling<'_> {
                 Entry::Occupied(mut known) => self.merge(known.get_mut(), cell, report),
             }
         }
+        close_where_they_cross(&mut merged);
         let mut cells: Vec<Cell> = merged.into_values().collect();
         drop_redundant(&mut cells);
         remark_hidden(&cells, report);
@@ -113,6 +114,25 @@ impl Settling<'_> {
             }
             within.is_none()
         });
+    }
+}
+
+/// Of two cells neither of which is within the other, the document's order says which decides; and
+/// it knows nothing of which is closed. What both are about is closed by a cell of its own, which is
+/// within both. A rule that lets it in all the same is narrowed by that.
+fn close_where_they_cross(cells: &mut BTreeMap<Key, Cell>) {
+    let closed: Vec<Cell> =
+        cells.values().filter(|cell| cell.access == Access::Closed).cloned().collect();
+    let mut crossed: Vec<Cell> = Vec::new();
+    for open in cells.values().filter(|cell| cell.access != Access::Closed) {
+        for closed in &closed {
+            let (a, b) = (&open.key, &closed.key);
+            let both = a.meet(b).filter(|_| !a.covers(b) && !b.covers(a));
+            crossed.extend(both.map(|key| closed.closed(key, false)));
+        }
+    }
+    for cell in crossed {
+        cells.entry(cell.key.clone()).or_insert(cell);
     }
 }
 

@@ -11,6 +11,7 @@ credentials:
     issuers:
       - {issuer: https://idp.test, audiences: [api], jwks: {uri: https://idp.test/jwks, fetched_by: server}}
 feed:
+  forwarded_client_cert: local_proxy
   peers:
     - {spiffe: spiffe://cluster.local/ns/istio-ingress/sa/gateway, workloads: [edge]}
     - {spiffe: spiffe://cluster.local/ns/shop/sa/pay, workloads: [pay]}
