@@ -12,7 +12,19 @@ use crate::paths::{self, Workspace};
 use crate::process;
 
 /// The fuzz targets, each with its own seeds under `tests/fuzz/seeds`.
-const TARGETS: &[&str] = &["request", "token", "jwks", "dpop", "feed", "document", "descriptors"];
+const TARGETS: &[&str] = &[
+    "request",
+    "token",
+    "jwks",
+    "dpop",
+    "feed",
+    "document",
+    "descriptors",
+    "policies",
+    "explain",
+    "cases",
+    "normalize",
+];
 
 /// What `cargo fuzz` passes too, without the sanitizers: there is no `unsafe` code for them.
 const INSTRUMENT: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

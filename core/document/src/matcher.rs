@@ -38,6 +38,8 @@ pub struct VirtualHost {
 struct Node {
     /// Sorted by text.
     literals: Vec<(String, Node)>,
+    /// The canonical form of those literals that are not in theirs, sorted; mostly there are none.
+    spelled: Vec<Vec<u8>>,
     param: Option<Box<Node>>,
     /// Routes whose path ends here.
     here: Vec<Leaf>,
@@ -134,6 +136,7 @@ impl Node {
                         let mut node = Self::default();
                         node.insert(others, leaf);
                         self.literals.insert(at, (text.clone(), node));
+                        self.remember_spelling(text);
                     }
                 }
             }
@@ -176,13 +179,29 @@ impl Node {
         Ok(Self::pick(&self.rest, method))
     }
 
+    fn remember_spelling(&mut self, literal: &str) {
+        if !is_spelled(literal) {
+            return;
+        }
+        let canonical = path::canonical_segment(literal);
+        if let Err(at) = self.spelled.binary_search(&canonical) {
+            self.spelled.insert(at, canonical);
+        }
+    }
+
+    /// Whoever sends a request chooses how often this happens, so it looks at few literals, however
+    /// many there are.
     fn refuse_other_spellings(&self, segment: &str) -> Result<(), PathProblem> {
-        let spelled = |text: &str| text.contains(['%', ';']);
-        if !spelled(segment) && !self.literals.iter().any(|(known, _)| spelled(known)) {
+        if !is_spelled(segment) && self.spelled.is_empty() {
             return Ok(());
         }
         let canonical = path::canonical_segment(segment);
-        if self.literals.iter().any(|(known, _)| path::canonical_segment(known) == canonical) {
+        // A literal that says this is in its canonical form, unless it means something else.
+        let of_literal =
+            self.literals.binary_search_by(|(known, _)| known.as_bytes().cmp(canonical.as_slice()));
+        let literal = of_literal.ok().and_then(|at| self.literals.get(at));
+        let is_literal = literal.is_some_and(|(known, _)| !is_spelled(known));
+        if is_literal || self.spelled.binary_search(&canonical).is_ok() {
             return Err(PathProblem::OtherSpelling);
         }
         Ok(())
@@ -205,6 +224,12 @@ impl Node {
         }
         routes.extend(self.rest.iter().map(|leaf| leaf.route));
     }
+}
+
+/// Whether a segment may mean something else than it says, to a server that decodes it and cuts
+/// parameters off.
+fn is_spelled(segment: &str) -> bool {
+    segment.contains(['%', ';'])
 }
 
 #[cfg(test)]
@@ -289,6 +314,24 @@ mod tests {
     }
 
     proptest! {
+        /// Looking a spelling up finds what looking at every literal finds.
+        #[test]
+        fn spellings_are_found_among_all_literals(
+            literals in prop::collection::vec("(a|b|;|%3[aAbB]|:|%61|%25){0,3}", 0..6),
+            segment in "(a|b|;|%3[aAbB]|:|%61|%25|%){0,3}",
+        ) {
+            let mut node = Node::default();
+            for literal in &literals {
+                let leaf = Leaf { route: 0, methods: Vec::new() };
+                node.insert(&[Segment::Literal(literal.clone())], leaf);
+            }
+            let canonical = path::canonical_segment(&segment);
+            let spelled = |text: &str| text.contains(['%', ';']);
+            let expected = (spelled(&segment) || literals.iter().any(|known| spelled(known)))
+                && literals.iter().any(|known| path::canonical_segment(known) == canonical);
+            prop_assert_eq!(node.refuse_other_spellings(&segment).is_err(), expected);
+        }
+
         /// Trying the routes of a virtual host one by one, as Envoy does, finds what the tree
         /// finds.
         #[test]

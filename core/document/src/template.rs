@@ -100,6 +100,21 @@ impl PathTemplate {
         prefix
     }
 
+    /// One text for all templates that match the same paths: it leaves out what parameters are
+    /// called. No literal has an asterisk.
+    pub(crate) fn shape(&self) -> String {
+        let mut shape = String::new();
+        for segment in &self.segments {
+            shape.push('/');
+            shape.push_str(match segment {
+                Segment::Literal(text) => text,
+                Segment::Param(_) => "*",
+                Segment::Rest(_) => "**",
+            });
+        }
+        shape
+    }
+
     /// Whether two templates match the same paths: parameters differ in name only.
     #[must_use]
     pub fn same_shape(&self, other: &Self) -> bool {
@@ -155,7 +170,10 @@ fn read_segment(text: &str) -> Result<Segment, String> {
     if text.contains(['{', '}', '*', '?', '#']) {
         return Err("a segment is either plain text or one {parameter}".to_owned());
     }
-    path::check(&format!("/{text}"), true).map_err(|problem| told!("{problem}"))?;
+    if !text.is_empty() {
+        // Not as the last one, which may have no name: `/;x` is nothing that a route is for.
+        path::check(&format!("/{text}/"), true).map_err(|problem| told!("{problem}"))?;
+    }
     Ok(Segment::Literal(text.to_owned()))
 }
 
@@ -194,6 +212,9 @@ mod tests {
             "/x{a}",
             "/{a=b}",
             "/a/../b",
+            "/a/..;x/b",
+            "/a/.%3Bx",
+            "/a/;x",
             "/a%2Fb",
             "/a?b",
             "/a/:id",
@@ -204,6 +225,18 @@ mod tests {
         assert!(PathTemplate::parse("/v1/users:delete").is_ok());
         let hint = PathTemplate::parse("/a/:id").unwrap_err();
         assert!(hint.contains("write {id}"), "{hint}");
+    }
+
+    #[test]
+    fn templates_of_one_shape_have_one_text() {
+        let texts = ["/", "/a", "/a/", "/a/{x}", "/a/{y}", "/a/*", "/a/{x=**}", "/a/**", "/a/{x}/"];
+        for a in texts {
+            for b in texts {
+                let [one, other] = [a, b].map(|text| PathTemplate::parse(text).unwrap());
+                let is_one = one.shape() == other.shape();
+                assert_eq!(is_one, one.same_shape(&other), "{a} and {b}");
+            }
+        }
     }
 
     #[test]

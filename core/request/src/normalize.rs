@@ -29,7 +29,8 @@ pub struct Normalization {
     /// What becomes of escaped slashes.
     pub escaped_slashes: EscapedSlashes,
     /// With `base`: `..;a` is read as `..`, and `.;a` as `.`. Envoys from CVE-2026-73551 on do
-    /// that, among them 1.40.0; earlier ones, among them 1.36.4, do not.
+    /// that, among them 1.39.3 and 1.40.0; earlier ones, among them 1.36.4, 1.37.0 and 1.38.3, do
+    /// not. [`crate::path::check`] refuses what is left of them behind either.
     pub dot_parameters: bool,
 }
 

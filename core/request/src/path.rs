@@ -16,9 +16,10 @@ pub enum PathProblem {
     NotAbsolute,
     /// Longer than [`MAX_BYTES`].
     TooLong,
-    /// `//`: some readers merge slashes, some do not.
+    /// `//`, or parameters of no name (`/;x/`): some readers merge slashes, some do not.
     EmptySegment,
-    /// `.` or `..`, plain or escaped: some readers resolve them, some do not.
+    /// `.` or `..`, plain or escaped, alone or with parameters (`..;x`): some readers resolve
+    /// them, some do not.
     DotSegment,
     /// An escaped slash or backslash: a separator to some, part of a name to others.
     EscapedSeparator,
@@ -101,15 +102,28 @@ pub fn check(path: &str, allow_matrix_parameters: bool) -> Result<(), PathProble
     let mut segments = rest.split('/').peekable();
     while let Some(segment) = segments.next() {
         // The last one may be empty: `/` and `/a/` are paths of their own.
-        if segment.is_empty() && segments.peek().is_some() {
+        if ends_a_name(segment) && segments.peek().is_some() {
             return Err(PathProblem::EmptySegment);
         }
-        if matches!(segment, "." | "..") {
+        if is_dots(segment) {
             return Err(PathProblem::DotSegment);
         }
         check_segment(segment, allow_matrix_parameters)?;
     }
     Ok(())
+}
+
+/// `.` or `..`, alone or with parameters. Newer Envoys take parameters off dots before they
+/// resolve them, as some servers do; to others the whole is a name.
+fn is_dots(segment: &str) -> bool {
+    let rest = segment.strip_prefix("..").or_else(|| segment.strip_prefix('.'));
+    rest.is_some_and(ends_a_name)
+}
+
+/// Whether nothing but parameters comes here, if anything.
+fn ends_a_name(rest: &str) -> bool {
+    let is_escaped = |escape: &str| escape.eq_ignore_ascii_case("%3B");
+    rest.is_empty() || rest.starts_with(';') || rest.get(..3).is_some_and(is_escaped)
 }
 
 fn check_segment(segment: &str, allow_matrix_parameters: bool) -> Result<(), PathProblem> {
@@ -193,6 +207,37 @@ mod tests {
         assert_eq!(check(&format!("/{}", "a".repeat(MAX_BYTES)), false), Err(PathProblem::TooLong));
     }
 
+    /// Where parameters are allowed too: Envoys before the fix of CVE-2026-73551 leave `..;x` as
+    /// it is, later ones read `..`.
+    #[test]
+    fn dots_with_parameters_are_refused_everywhere() {
+        for (path, expected) in [
+            ("/a/..;x/b", Err(PathProblem::DotSegment)),
+            ("/a/.;x/b", Err(PathProblem::DotSegment)),
+            ("/a/..;", Err(PathProblem::DotSegment)),
+            ("/a/.;", Err(PathProblem::DotSegment)),
+            ("/..;/..;x=1;y/b", Err(PathProblem::DotSegment)),
+            ("/a/..%3Bx/b", Err(PathProblem::DotSegment)),
+            ("/a/.%3b", Err(PathProblem::DotSegment)),
+            ("/a/%2e%2e;x/b", Err(PathProblem::DotSegment)),
+            ("/a/.%2E;x/b", Err(PathProblem::DotSegment)),
+            ("/a/;x/b", Err(PathProblem::EmptySegment)),
+            ("/a/%3Bx/b", Err(PathProblem::EmptySegment)),
+            // Names that begin with dots, and what is the parameter itself.
+            ("/a/...;x/b", Ok(())),
+            ("/a/.b;x/b", Ok(())),
+            ("/a/..b;x/b", Ok(())),
+            ("/a/b;..", Ok(())),
+            ("/a/b;./c", Ok(())),
+            ("/a/;x", Ok(())),
+        ] {
+            assert_eq!(check(path, true), expected, "{path}");
+            assert!(check(path, false).is_err(), "{path}");
+        }
+        assert_eq!(check("/a/..;x/b", false), Err(PathProblem::DotSegment));
+        assert_eq!(check("/a/.../..b/.c", false), Ok(()));
+    }
+
     #[test]
     fn the_query_is_not_part_of_the_path() {
         assert_eq!(without_query("/a?b=/../c"), "/a");
@@ -206,7 +251,8 @@ mod tests {
             if check(&path, true).is_ok() {
                 let decoded = decode(&path);
                 prop_assert_eq!(decoded.matches('/').count(), path.matches('/').count());
-                prop_assert!(!decoded.split('/').any(|s| s == ".." || s == "."));
+                let mut names = decoded.split('/').map(|segment| segment.split(';').next());
+                prop_assert!(!names.any(|name| matches!(name, Some("." | ".."))));
                 prop_assert_eq!(decode(&decoded), decoded);
             }
         }

@@ -1,5 +1,6 @@
 //! Figures that are no cost per request: how fast the feed is, what it costs those who only
-//! wait, and what a gateway takes to start and to remember, and a rate limit service to count.
+//! wait, what a gateway takes to start and to remember, and a rate limit service to count, and how
+//! long a large document takes to be rendered.
 //!
 //! Each starts what it needs, and ends it. Where Envoy has several workers nothing is pinned:
 //! whatever else runs on this machine, this program included, is in the figure, too.
@@ -9,6 +10,7 @@ mod crowd;
 mod idle_bytes;
 mod latency;
 mod limits_memory;
+mod many_routes;
 mod memory_million;
 mod probe;
 mod relay;
@@ -45,6 +47,7 @@ enum What {
     TokensSeen,
     VmStart,
     LimitsMemory,
+    ManyRoutes,
 }
 
 /// All of them, in the order in which they are measured.
@@ -57,6 +60,7 @@ pub const FIGURES: &[Figure] = &[
     bound("filter.memory_100k_tokens", What::TokensSeen),
     bound("filter.vm_start_ms", What::VmStart),
     bound("limits.memory", What::LimitsMemory),
+    bound("render.routes_1000", What::ManyRoutes),
 ];
 
 const fn bound(name: &'static str, what: What) -> Figure {
@@ -95,6 +99,7 @@ impl Figure {
             What::TokensSeen => Box::pin(tokens_seen::measure(launcher, name)).await,
             What::VmStart => Box::pin(vm_start::measure(launcher, name)).await,
             What::LimitsMemory => Box::pin(limits_memory::measure(launcher, name)).await,
+            What::ManyRoutes => Box::pin(many_routes::measure(launcher, name)).await,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "messages")]
 mod guarded;
+mod hidden;
 mod limits;
 mod peers;
 #[cfg(feature = "messages")]
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use postern_request::principal::Credential;
 
+use self::hidden::Earlier;
 use super::credentials::is_scope;
 use super::services::may_repeat_work;
 use super::tokens;
@@ -53,68 +55,26 @@ pub(super) fn check(context: &Context<'_>, problems: &mut Problems) -> Vec<Arc<R
     }
     // What could not be read may be what tells two routes apart.
     let all_read = !problems.any_within("routes[", "].match");
-    let mut routes: Vec<Checked> = Vec::with_capacity(raw.len());
+    let mut routes = Earlier::with_room_for(raw.len());
     for route in raw {
         let path = told!("routes.{}", route.name.value);
         let Some(mut checked) = check_route(context, route, &path, problems) else {
             continue;
         };
         checked.is_clear &= all_read;
-        for other in &routes {
-            compare(&path, route, &checked, other, problems);
-        }
-        routes.push(checked);
+        routes.add(&path, route, checked, problems);
     }
-    routes.into_iter().map(|checked| checked.route).collect()
+    routes.into_routes()
 }
 
 /// A route that was checked for itself.
 struct Checked {
     at: Position,
+    /// Of its path; see [`PathTemplate::shape`].
+    shape: String,
     route: Arc<Route>,
     /// Whether which requests it is for is clear; else nothing can be said about what it hides.
     is_clear: bool,
-}
-
-/// The most specific route wins, so only routes of one shape can take requests from each other.
-fn compare(
-    path: &str,
-    raw: &RawRoute,
-    checked: &Checked,
-    earlier: &Checked,
-    problems: &mut Problems,
-) {
-    let (route, other, other_at) = (&*checked.route, &*earlier.route, earlier.at);
-    if route.name == other.name {
-        let message = told!("there is a route `{}` already, at line {}", other.name, other_at.line);
-        problems.report_as(raw.name.at, &told!("{path}.name"), message);
-    }
-    if !(checked.is_clear && earlier.is_clear && route.path.same_shape(&other.path)) {
-        return;
-    }
-    let any = [HostPattern::Any];
-    let hosts = |route: &'_ Route| route.hosts.clone();
-    let (a, b) = (hosts(route), hosts(other));
-    let a: &[HostPattern] = if a.is_empty() { &any } else { &a };
-    let b: &[HostPattern] = if b.is_empty() { &any } else { &b };
-    let same_host = a.iter().any(|host| b.contains(host));
-    let same_method = match (route.methods.is_empty(), other.methods.is_empty()) {
-        (true, true) => true,
-        (false, false) => route.methods.iter().any(|method| other.methods.contains(method)),
-        // Listed methods go before all methods, so neither hides the other.
-        _ => false,
-    };
-    if same_host && same_method {
-        problems.report_as(
-            raw.matches.at,
-            &told!("{path}.match"),
-            told!(
-                "hidden by route `{}` at line {}: same path, host and method",
-                other.name,
-                other_at.line
-            ),
-        );
-    }
 }
 
 fn check_route(
@@ -187,7 +147,7 @@ fn check_route(
     };
     #[cfg(feature = "messages")]
     guarded::check(context, raw, &route, path, problems);
-    Some(Checked { at: raw.at, route: Arc::new(route), is_clear })
+    Some(Checked { at: raw.at, shape: route.path.shape(), route: Arc::new(route), is_clear })
 }
 
 /// Hosts and methods, and whether all of them could be read.

@@ -74,6 +74,40 @@ fn what_cannot_be_read_hides_no_route() {
 }
 
 #[test]
+fn every_route_that_another_one_hides_is_found() {
+    let on = |name: &str, path: &str, more: &str| {
+        format!(
+            r#"{{"name": "{name}", "match": {{"path": "{path}"{more}}}, "service": "postern",
+                "auth": "none"}}"#
+        )
+    };
+    let (get, host) = (r#", "methods": ["GET"]"#, r#", "hosts": ["a.test"]"#);
+    let routes = [
+        on("d", "/x/{a}", ""),
+        on("b", "/z", ""),
+        on("a", "/x/{b}", ""),
+        on("c", "/x/{rest=**}", ""),
+        on("h", "/x/{c}", get),
+        on("e", "/x/{d}", host),
+        on("b", "/y", ""),
+        on("g", "/x/*", ""),
+        on("f", "/x/{c}", get),
+    ];
+    let found = problems("", &routes.each_ref().map(String::as_str));
+    let hidden = |name: &str, by: &str| {
+        format!("routes.{name}.match: hidden by route `{by}` at line 0: same path, host and method")
+    };
+    let expected = [
+        hidden("a", "d"),
+        "routes.b.name: there is a route `b` already, at line 0".to_owned(),
+        hidden("f", "h"),
+        hidden("g", "d"),
+        hidden("g", "a"),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn databases_are_named_by_their_scheme() {
     let store = |durable: &str| format!(r#""stores": {{"durable": "{durable}", "replicas": 2}},"#);
     for good in ["env:D", "postgres://db/gate", "postgresql://db/gate"] {

@@ -107,11 +107,31 @@ proptest! {
         }
     }
 
-    /// What we decide on has nothing left that Envoy would have read otherwise.
+    /// What we decide on has nothing left that any Envoy would have read otherwise.
     #[test]
-    fn what_passes_our_own_check_is_normal(target in "/[a-c0-9%./;:{}\\\\]{0,16}") {
-        if path::check(&target, true).is_ok() && !target.contains(['{', '}', '"', '<', '>', '^', '`', '|']) {
-            prop_assert_eq!(read(&target, Normalization::ENVOY), Ok(target));
+    fn what_passes_our_own_check_is_normal(target in "/([a-c0-9:{}/\\\\]|[.]|;|%3[Bb]|%[0-9a-f]{2}){0,16}") {
+        let escaped_yet = ['{', '}', '"', '<', '>', '^', '`', '|'];
+        if path::check(&target, true).is_ok() && !target.contains(escaped_yet) {
+            for dot_parameters in [false, true] {
+                let rules = Normalization { dot_parameters, ..Normalization::ENVOY };
+                prop_assert_eq!(read(&target, rules), Ok(target.clone()));
+            }
+        }
+    }
+
+    /// Behind an Envoy, whatever its version, another one of another version changes nothing of
+    /// what we let pass; without our check it would (`/%2e%2e;a`).
+    #[test]
+    fn what_passes_behind_one_envoy_is_normal_to_the_next(
+        target in "/([a-c/\\\\]|[.]|;|%2[eE]|%3[Bb]|%61|%25){0,12}",
+        first in any::<bool>(),
+        second in any::<bool>(),
+    ) {
+        let rules = |dot_parameters| Normalization { dot_parameters, ..Normalization::ENVOY };
+        if let Ok(once) = read(&target, rules(first))
+            && path::check(&once, true).is_ok()
+        {
+            prop_assert_eq!(read(&once, rules(second)), Ok(once));
         }
     }
 }
