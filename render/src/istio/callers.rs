@@ -51,13 +51,16 @@ pub(super) fn closed<'r>(rendering: &'r Rendering<'_>) -> BTreeSet<&'r str> {
 /// Who may call a workload.
 fn callers(rendering: &Rendering<'_>, placed: &Placed<'_>) -> Value {
     let ports: Vec<String> = placed.ports.iter().map(ToString::to_string).collect();
-    let mut from_gateway = json!({
-        "from": [{"source": {"principals": [rendering.gateway.principal]}}],
-    });
+    // With a path, which every request has: Istio leaves such a rule out where it takes a port for
+    // TCP, and there no bundle would have looked.
+    let mut operation = json!({"paths": ["/*"]});
     if !ports.is_empty() {
-        set(&mut from_gateway, "to", json!([{"operation": {"ports": ports}}]));
+        set(&mut operation, "ports", json!(ports));
     }
-    let mut rules = vec![from_gateway];
+    let mut rules = vec![json!({
+        "from": [{"source": {"principals": [rendering.gateway.principal]}}],
+        "to": [{"operation": operation}],
+    })];
     for (peers, routes) in by_peers(placed) {
         let operations = routes.iter().map(|route| {
             let mut operation = json!({"paths": [policy_path::widest(route)]});

@@ -82,6 +82,8 @@ pub(super) struct Host {
 #[derive(Debug)]
 pub(super) struct Destinations {
     own: Destination,
+    /// Of the certificates that guarded workloads show.
+    trust_domain: String,
     services: BTreeMap<String, Destination>,
     /// By service and version.
     versions: BTreeMap<(String, String), Destination>,
@@ -95,6 +97,7 @@ impl Destinations {
         let (document, options) = (rendering.document, rendering.options);
         let mut found = Self {
             own: Self::own(options),
+            trust_domain: document.mesh.trust_domain.clone(),
             services: BTreeMap::new(),
             versions: BTreeMap::new(),
             issuers: BTreeMap::new(),
@@ -163,7 +166,7 @@ impl Destinations {
             name: service.name.clone(),
             port: service.port,
             tls: service.tls,
-            settings: subsets::service(service, owner)?,
+            settings: subsets::service(service, &self.trust_domain, owner)?,
         };
         let destination = self.add_part(part, owner, name, place, options)?;
         self.services.insert(service.name.clone(), destination);
@@ -185,7 +188,7 @@ impl Destinations {
                 name: version_name(&service.name, &version.name),
                 port: found.port,
                 tls: service.tls,
-                settings: subsets::version(service, version, labels, owner)?,
+                settings: subsets::version(service, version, labels, &self.trust_domain, owner)?,
             };
             let owner = format!("service `{}`, version `{}`", service.name, version.name);
             let destination = self.add_part(part, &owner, found.host, found.place, options)?;

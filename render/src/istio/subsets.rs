@@ -23,8 +23,12 @@ const MAX_RETRIES: u32 = 3;
 const TOO_LARGE_TABLE: u32 = 5_000_011;
 
 /// All of a service.
-pub(super) fn service(service: &Service, owner: &str) -> Result<Value, RenderError> {
-    Ok(json!({"trafficPolicy": traffic_policy(service, &service.host, owner)?}))
+pub(super) fn service(
+    service: &Service,
+    trust_domain: &str,
+    owner: &str,
+) -> Result<Value, RenderError> {
+    Ok(json!({"trafficPolicy": traffic_policy(service, &service.host, trust_domain, owner)?}))
 }
 
 /// A version of it. Without labels it is all of a host of its own.
@@ -32,11 +36,12 @@ pub(super) fn version(
     service: &Service,
     version: &Version,
     labels: Option<&BTreeMap<String, String>>,
+    trust_domain: &str,
     owner: &str,
 ) -> Result<Value, RenderError> {
     let upstream = version.upstream.as_ref().filter(|_| labels.is_none());
     let host = upstream.map_or(&service.host, |upstream| &upstream.host);
-    let mut subset = json!({"trafficPolicy": traffic_policy(service, host, owner)?});
+    let mut subset = json!({"trafficPolicy": traffic_policy(service, host, trust_domain, owner)?});
     if let Some(labels) = labels {
         set(&mut subset, "labels", json!(labels));
     }
@@ -44,7 +49,12 @@ pub(super) fn version(
 }
 
 /// The document's bounds. `host` is whom the certificate must name.
-fn traffic_policy(service: &Service, host: &str, owner: &str) -> Result<Value, RenderError> {
+fn traffic_policy(
+    service: &Service,
+    host: &str,
+    trust_domain: &str,
+    owner: &str,
+) -> Result<Value, RenderError> {
     let mut policy = json!({"connectionPool": connection_pool(service, &service.pool)});
     if let Some(hash) = &service.hash {
         set(&mut policy, "loadBalancer", json!({"consistentHash": consistent_hash(hash, owner)?}));
@@ -54,6 +64,15 @@ fn traffic_policy(service: &Service, host: &str, owner: &str) -> Result<Value, R
     }
     if service.tls {
         set(&mut policy, "tls", tls(host));
+    }
+    if let Some(guard) = service.guarded_by() {
+        // What the workload's own sidecar decides must reach that sidecar and nobody else. Of
+        // itself, Istio speaks plain text to pods that came up without one.
+        let mutual = json!({
+            "mode": "ISTIO_MUTUAL",
+            "subjectAltNames": [guard.spiffe_id(trust_domain)],
+        });
+        set(&mut policy, "tls", mutual);
     }
     Ok(policy)
 }

@@ -76,6 +76,21 @@ fn the_bundle_runs_beside_the_workload_on_its_way_in_and_knows_its_routes_alone(
     assert_eq!(sources[0]["cluster"], "outbound|9192||postern.postern-system.svc.cluster.local");
 }
 
+/// A pod that came up without a sidecar would be sent plain text, and nobody would have decided.
+#[test]
+fn what_a_sidecar_guards_is_reached_through_that_sidecar_or_not_at_all() {
+    let rules = destination_rules(&document());
+    let tls = |host: &str| {
+        let rule = rules.iter().find(|rule| rule["spec"]["host"] == host).unwrap();
+        let subsets = rule["spec"]["subsets"].as_array().unwrap().iter();
+        subsets.map(|subset| subset["trafficPolicy"]["tls"].clone()).collect::<Vec<Value>>()
+    };
+    let mutual = json!({"mode": "ISTIO_MUTUAL",
+                        "subjectAltNames": ["spiffe://cluster.local/ns/shop/sa/payments"]});
+    assert_eq!(tls("payments.shop.svc.cluster.local"), [mutual]);
+    assert_eq!(tls("web.shop.svc.cluster.local"), [Value::Null], "Istio's business");
+}
+
 #[test]
 fn a_sidecar_that_cannot_get_keys_is_an_error_with_its_name() {
     let document = with(r#""service": "postern"}"#, r#""uri": "https://login.example.test/keys"}"#);
