@@ -245,7 +245,7 @@ mod tests {
 
     fn manifest(kind: &str, name: &str, spec: &str) -> String {
         format!(
-            "---\napiVersion: security.istio.io/v1\nkind: {kind}\nmetadata: {{name: "{name}", \
+            "---\napiVersion: security.istio.io/v1\nkind: {kind}\nmetadata: {{name: '{name}', \
              namespace: shop}}\nspec: {spec}\n"
         )
     }
