@@ -48,6 +48,9 @@ impl Walk<'_, '_> {
             return;
         }
         self.way.retries = Some(route.retries.clone());
+        if route.canary.iter().any(|pick| depends_on_envoy(pick, incoming, message)) {
+            self.assumed("an Envoy that compares each line of a header; older ones join them");
+        }
         if let Some(pick) = route.canary.iter().find(|pick| chooses(pick, incoming, message)) {
             let version = &pick.version.name;
             let rules = vec![Rule::route_item(route, "canary", &picked(pick), Effect::Passed)];
@@ -175,8 +178,26 @@ impl Walk<'_, '_> {
     }
 }
 
-/// Whether a request has the header that a pick asks for. Lines of one name are one list.
+/// Whether a request has the header that a pick asks for, in one of its lines.
 fn chooses(pick: &CanaryPick, incoming: &Incoming, message: &Message) -> bool {
+    lines(pick, incoming, message).iter().any(|line| fits(pick, line))
+}
+
+/// Whether that is otherwise for an Envoy that takes the lines of one name for one list.
+fn depends_on_envoy(pick: &CanaryPick, incoming: &Incoming, message: &Message) -> bool {
+    let lines = lines(pick, incoming, message);
+    let any = lines.iter().any(|line| fits(pick, line));
+    lines.len() > 1 && any != fits(pick, &lines.join(&b","[..]))
+}
+
+fn fits(pick: &CanaryPick, value: &[u8]) -> bool {
+    match &pick.value {
+        HeaderValue::Exact(wanted) => value == wanted.as_bytes(),
+        HeaderValue::Prefix(wanted) => value.starts_with(wanted.as_bytes()),
+    }
+}
+
+fn lines(pick: &CanaryPick, incoming: &Incoming, message: &Message) -> Vec<Vec<u8>> {
     let mut lines = message.lines(&pick.header);
     if lines.is_empty() {
         // What Envoy writes itself is no part of the message.
@@ -184,14 +205,7 @@ fn chooses(pick: &CanaryPick, incoming: &Incoming, message: &Message) -> bool {
         let is_envoys = ["x-forwarded-for", "x-forwarded-proto"].contains(&pick.header.as_str());
         lines = written.filter(|_| is_envoys).map(|(_, value)| value.clone()).collect();
     }
-    if lines.is_empty() {
-        return false;
-    }
-    let value = lines.join(&b","[..]);
-    match &pick.value {
-        HeaderValue::Exact(wanted) => value == wanted.as_bytes(),
-        HeaderValue::Prefix(wanted) => value.starts_with(wanted.as_bytes()),
-    }
+    lines
 }
 
 /// What the rate limit service is told by one descriptor; none where the request lacks a part.

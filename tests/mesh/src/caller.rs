@@ -62,13 +62,11 @@ impl Caller {
     }
 
     /// `GET`
-    #[must_use]
     pub fn get(&self, path: &str) -> RequestBuilder {
         self.request(Method::GET, path)
     }
 
     /// `POST`
-    #[must_use]
     pub fn post(&self, path: &str) -> RequestBuilder {
         self.request(Method::POST, path)
     }
