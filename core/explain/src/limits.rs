@@ -250,7 +250,7 @@ pub(crate) fn duration(millis: u64) -> String {
 /// itself, so that nothing else can be told than what counts.
 fn values(limit: &Limit, key: &str) -> Vec<(String, Option<String>)> {
     let mut parts = parts_of(key).into_iter().skip(1);
-    limit.key.iter().map(|part| (name(part), value(part, &mut parts))).collect()
+    limit.key.iter().map(|part| (part.to_string(), value(part, &mut parts))).collect()
 }
 
 fn value<'k>(part: &KeyPart, parts: &mut impl Iterator<Item = Option<&'k str>>) -> Option<String> {
@@ -297,24 +297,6 @@ fn parts_of(key: &str) -> Vec<Option<&str>> {
     }
 }
 
-/// As a document spells it.
-fn name(part: &KeyPart) -> String {
-    match part {
-        KeyPart::Ip => "ip".to_owned(),
-        KeyPart::Subject => "claim.sub".to_owned(),
-        KeyPart::Client => "claim.client_id".to_owned(),
-        KeyPart::Tier => "claim.tier".to_owned(),
-        KeyPart::ApiKey => "api_key".to_owned(),
-        KeyPart::Claim(name) => format!("claim.{name}"),
-        KeyPart::Header(name) => format!("header.{name}"),
-        KeyPart::PathParam(name) => format!("path.{name}"),
-        KeyPart::Method => "method".to_owned(),
-        KeyPart::Host => "host".to_owned(),
-        KeyPart::Service => "service".to_owned(),
-        KeyPart::Route => "route".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -351,7 +333,7 @@ mod tests {
             "service",
             "route",
         ] {
-            assert_eq!(name(&KeyPart::parse(text).unwrap()), text);
+            assert_eq!(KeyPart::parse(text).unwrap().to_string(), text);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a limit counts by.
 
-use core::fmt::Write as _;
+use core::fmt::{self, Write as _};
 
 use sha2::{Digest as _, Sha256};
 
@@ -34,6 +34,26 @@ pub enum KeyPart {
     Service,
     /// The route's name: every route counts for itself.
     Route,
+}
+
+/// As the document spells it.
+impl fmt::Display for KeyPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip => f.write_str("ip"),
+            Self::Subject => f.write_str("claim.sub"),
+            Self::Client => f.write_str("claim.client_id"),
+            Self::Tier => f.write_str("claim.tier"),
+            Self::ApiKey => f.write_str("api_key"),
+            Self::Claim(name) => write!(f, "claim.{name}"),
+            Self::Header(name) => write!(f, "header.{name}"),
+            Self::PathParam(name) => write!(f, "path.{name}"),
+            Self::Method => f.write_str("method"),
+            Self::Host => f.write_str("host"),
+            Self::Service => f.write_str("service"),
+            Self::Route => f.write_str("route"),
+        }
+    }
 }
 
 impl KeyPart {

@@ -2,7 +2,6 @@
 
 use postern_document::{Allowance, AppliedLimit, Auth, Document, LimitMode, Proof, Route};
 use postern_limits::Period;
-use postern_limits::key::KeyPart;
 
 use super::ask::{Caller, Oracle};
 use super::model::Row;
@@ -89,7 +88,7 @@ fn limits(route: &Route) -> Vec<String> {
 /// A limit in a line: what it allows whom, where it counts, and what when its store is away.
 pub(super) fn limit(applied: &AppliedLimit) -> String {
     let limit = &applied.limit;
-    let key: Vec<String> = limit.key.iter().map(part).collect();
+    let key: Vec<String> = limit.key.iter().map(ToString::to_string).collect();
     let (mode, failing) = match limit.mode {
         LimitMode::Local => ("local", None),
         LimitMode::Exact { when_store_fails } => ("exact", Some(when_store_fails)),
@@ -115,23 +114,6 @@ pub(super) fn limit(applied: &AppliedLimit) -> String {
         text.push_str(", only counts");
     }
     text
-}
-
-fn part(part: &KeyPart) -> String {
-    match part {
-        KeyPart::Ip => "ip".to_owned(),
-        KeyPart::Subject => "claim.sub".to_owned(),
-        KeyPart::Client => "claim.client_id".to_owned(),
-        KeyPart::Tier => "claim.tier".to_owned(),
-        KeyPart::ApiKey => "api_key".to_owned(),
-        KeyPart::Claim(name) => format!("claim.{name}"),
-        KeyPart::Header(name) => format!("header.{name}"),
-        KeyPart::PathParam(name) => format!("path.{name}"),
-        KeyPart::Method => "method".to_owned(),
-        KeyPart::Host => "host".to_owned(),
-        KeyPart::Service => "service".to_owned(),
-        KeyPart::Route => "route".to_owned(),
-    }
 }
 
 fn allowance(allowance: Allowance) -> String {

@@ -16,15 +16,15 @@ impl<'a> Said<'a> {
         for text in &meant.parts {
             // By the key and not up to the first `=`: the name of a claim may have one.
             let named = limit.key.iter().find_map(|part| {
-                let value = text.strip_prefix(spelled(part).as_str())?.strip_prefix('=')?;
+                let value = text.strip_prefix(part.to_string().as_str())?.strip_prefix('=')?;
                 Some((part, Some(value)))
             });
             said.add(limit, named)?;
         }
         for text in &meant.without {
-            let named = limit.key.iter().find(|part| spelled(part) == *text);
+            let named = limit.key.iter().find(|part| part.to_string() == *text);
             if let Some(part) = named.filter(|part| is_always_there(part)) {
-                return Err(Unclear::Always(spelled(part)));
+                return Err(Unclear::Always(part.to_string()));
             }
             said.add(limit, named.map(|part| (part, None)))?;
         }
@@ -44,7 +44,7 @@ impl<'a> Said<'a> {
         match missing {
             None => Ok(said),
             Some(part) => {
-                let (limit, name) = (limit.name.clone(), spelled(part));
+                let (limit, name) = (limit.name.clone(), part.to_string());
                 Err(if is_always_there(part) {
                     Unclear::MissingValue { limit, part: name }
                 } else {
@@ -60,11 +60,11 @@ impl<'a> Said<'a> {
         named: Option<(&'a KeyPart, Option<&'a str>)>,
     ) -> Result<(), Unclear> {
         let Some((part, value)) = named else {
-            let parts = Names(limit.key.iter().map(spelled).collect());
+            let parts = Names(limit.key.iter().map(ToString::to_string).collect());
             return Err(Unclear::NoPart { limit: limit.name.clone(), parts });
         };
         if self.get(part).is_some() {
-            return Err(Unclear::Twice(spelled(part)));
+            return Err(Unclear::Twice(part.to_string()));
         }
         self.0.push((part, value));
         Ok(())
@@ -83,24 +83,6 @@ impl<'a> Said<'a> {
     /// All parts that have a value.
     pub(super) fn values(&self) -> impl Iterator<Item = (&'a KeyPart, &'a str)> {
         self.0.iter().filter_map(|(part, value)| Some((*part, (*value)?)))
-    }
-}
-
-/// As the document spells it.
-fn spelled(part: &KeyPart) -> String {
-    match part {
-        KeyPart::Ip => "ip".to_owned(),
-        KeyPart::Subject => "claim.sub".to_owned(),
-        KeyPart::Client => "claim.client_id".to_owned(),
-        KeyPart::Tier => "claim.tier".to_owned(),
-        KeyPart::ApiKey => "api_key".to_owned(),
-        KeyPart::Claim(name) => format!("claim.{name}"),
-        KeyPart::Header(name) => format!("header.{name}"),
-        KeyPart::PathParam(name) => format!("path.{name}"),
-        KeyPart::Method => "method".to_owned(),
-        KeyPart::Host => "host".to_owned(),
-        KeyPart::Service => "service".to_owned(),
-        KeyPart::Route => "route".to_owned(),
     }
 }
 
@@ -142,7 +124,7 @@ mod tests {
             "service",
             "route",
         ] {
-            assert_eq!(spelled(&KeyPart::parse(text).unwrap()), text);
+            assert_eq!(KeyPart::parse(text).unwrap().to_string(), text);
         }
     }
 }
