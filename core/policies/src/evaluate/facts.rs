@@ -34,6 +34,16 @@ impl<'q> Facts<'q> {
         self.request.http.is_some()
     }
 
+    /// Whether it is known what an attribute is. All but addresses are: what is not there is told
+    /// from what nobody said.
+    pub(crate) fn knows(&self, attribute: &Attribute) -> bool {
+        let is_address = matches!(
+            attribute,
+            Attribute::SourceIp | Attribute::RemoteIp | Attribute::DestinationIp
+        );
+        !is_address || self.ip(attribute).is_some()
+    }
+
     /// Whether a value of a policy matches.
     pub(crate) fn matches(&self, attribute: &Attribute, pattern: &Pattern) -> bool {
         match pattern.form() {

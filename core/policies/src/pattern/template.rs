@@ -58,6 +58,15 @@ impl Template {
         Ok(Self { segments })
     }
 
+    /// What every path that it matches begins with.
+    pub(crate) fn beginning(&self) -> String {
+        let literals = self.segments.iter().map_while(|segment| match segment {
+            Segment::Literal(literal) => Some(format!("{literal}/")),
+            Segment::One | Segment::Any => None,
+        });
+        core::iter::once("/".to_owned()).chain(literals).collect()
+    }
+
     /// `path` has no query any more.
     pub(crate) fn matches(&self, path: &str) -> bool {
         let Some(mut rest) = path.strip_prefix('/') else { return false };
@@ -141,6 +150,15 @@ mod tests {
             let read = Template::read(template).unwrap();
             assert!(read.matches(matched), "{template} {matched}");
             assert!(!read.matches(missed), "{template} {missed}");
+        }
+    }
+
+    #[test]
+    fn what_comes_first_is_always_there() {
+        for (template, expected) in
+            [("/a/{*}", "/a/"), ("/a/b/{**}/c", "/a/b/"), ("/{**}", "/"), ("/{*}/a", "/")]
+        {
+            assert_eq!(Template::read(template).unwrap().beginning(), expected);
         }
     }
 
