@@ -7,7 +7,6 @@ use super::cell::{Access, Cell, Key, MAX_CELLS, carve};
 use super::host;
 use super::inventory::Inventory;
 use super::layer::{Allowed, Layer, World};
-use super::path::Path;
 use super::place::{self, Place};
 use super::report::Report;
 use super::target::Target;
@@ -72,6 +71,7 @@ fn in_place(place: &Place, edge: Option<&Layer>, layer: &Layer, report: &mut Rep
         origin: place.origin.clone(),
         rules: Vec::new(),
         strips: layers.iter().any(|layer| !layer.stripped.is_empty()),
+        without: Vec::new(),
         is_pinned: false,
     };
     let mut cells = vec![whole];
@@ -166,18 +166,14 @@ fn of_rule(cell: &Cell, auth: &Auth, allowed: &Allowed, report: &mut Report) -> 
             report.left_out(&allowed.origin, why, BY_HAND);
             break;
         }
-        let left_out = allowed.not_paths.iter().filter_map(|path| key.path.meet(path));
-        let left_out: Vec<Path> = left_out.collect();
-        if left_out.contains(&key.path) {
+        if allowed.not_paths.iter().any(|path| path.covers(&key.path)) {
             let why = "what it leaves out is all of it, as far as the document can say";
             report.left_out(&allowed.origin, why, BY_HAND);
             continue;
         }
         let mut of = Cell { origin: allowed.origin.clone(), key: key.clone(), ..cell.clone() };
         of.rules.push(allowed.origin.clone());
-        for path in left_out {
-            cells.push(of.closed(Key { path, ..key.clone() }, false));
-        }
+        of.without.extend(allowed.not_paths.iter().cloned());
         let access = auths.iter().map(|auth| Access::Auth(auth.clone()));
         cells.extend(access.map(|access| Cell { access, ..of.clone() }));
     }

@@ -36,6 +36,9 @@ pub(super) struct Cell {
     pub(super) rules: Vec<Origin>,
     /// Whether a token goes no further.
     pub(super) strips: bool,
+    /// Paths that its rules leave out, wherever its key comes to lie: exceptions of what another
+    /// policy keeps out are none of these.
+    pub(super) without: Vec<Path>,
     /// It keeps out what a wider cell would let in, and has to stay.
     pub(super) is_pinned: bool,
 }
@@ -254,6 +257,7 @@ mod tests {
             origin: origin(),
             rules: Vec::new(),
             strips: false,
+            without: Vec::new(),
             is_pinned: false,
         }
     }

@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 
 use super::auth::Auth;
 use super::cell::{Access, Cell, Key};
+use super::path::Path;
 use super::report::Report;
 use super::target::Target;
 
@@ -23,7 +24,7 @@ const BY_HAND: &str = "write the route by hand";
 impl Settling<'_> {
     pub(super) fn settle(&self, cells: Vec<Cell>, report: &mut Report) -> Vec<Cell> {
         let mut merged: BTreeMap<Key, Cell> = BTreeMap::new();
-        for mut cell in cells {
+        for mut cell in cells.into_iter().flat_map(without_what_is_left_out) {
             if matches!(&cell.access, Access::Auth(auth) if !(self.is_writable)(auth)) {
                 let why = "tokens of several issuers are for different audiences, which one route \
                            cannot ask for, or it is for too many callers";
@@ -117,6 +118,23 @@ impl Settling<'_> {
     }
 }
 
+/// A cell, and a closed one for each path within it that its rules leave out; nothing where that
+/// is all of it.
+fn without_what_is_left_out(mut cell: Cell) -> Vec<Cell> {
+    let without = std::mem::take(&mut cell.without);
+    let left_out: Vec<Path> = without.iter().filter_map(|path| cell.key.path.meet(path)).collect();
+    if cell.access == Access::Closed || left_out.is_empty() {
+        return vec![cell];
+    }
+    if left_out.contains(&cell.key.path) {
+        return Vec::new();
+    }
+    let closed = left_out.into_iter().map(|path| Key { path, ..cell.key.clone() });
+    let mut cells: Vec<Cell> = closed.map(|key| cell.closed(key, false)).collect();
+    cells.push(cell);
+    cells
+}
+
 /// Of two cells neither of which is within the other, the document's order says which decides; and
 /// it knows nothing of which is closed. What both are about is closed by a cell of its own, which is
 /// within both. A rule that lets it in all the same is narrowed by that.
@@ -207,6 +225,7 @@ mod tests {
             origin: Origin { file, line: 1, subject, field: path.to_owned() },
             rules: Vec::new(),
             strips: false,
+            without: Vec::new(),
             is_pinned: false,
         }
     }
