@@ -117,7 +117,8 @@ pub(super) fn limit(applied: &AppliedLimit) -> String {
     text
 }
 
-fn part(part: &KeyPart) -> String {
+/// A part of a limit's key, as documents spell it.
+pub(super) fn part(part: &KeyPart) -> String {
     match part {
         KeyPart::Ip => "ip".to_owned(),
         KeyPart::Subject => "claim.sub".to_owned(),
