@@ -19,6 +19,7 @@ mod envoy_filter;
 mod feed_peers;
 mod gateway;
 mod gateway_api;
+mod guarded;
 mod hosts;
 mod mesh_config;
 mod options;
@@ -190,6 +191,7 @@ pub fn render(
 ) -> Result<Vec<RenderedFile>, RenderError> {
     let rendering = Rendering::of(document, options)?;
     check_route_names(document)?;
+    guarded::check(&rendering)?;
     feed_peers::check(&rendering)?;
     let mut files = Vec::new();
     for (name, about, resources) in parts(&rendering)? {
