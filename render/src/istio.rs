@@ -3,7 +3,7 @@
 //! The order wherever requests are judged is the design's: `ext_authz` (AuthorizationPolicy
 //! CUSTOM), the bundle (phase AUTHN), Istio's own authentication and policies, the rate limit
 //! filter, `ext_proc`, the router. Every resource lives in the namespace of what it is for and is
-//! visible there only.
+//! visible there only, unless that is the mesh's root namespace, of which `warnings` tells.
 //!
 //! Deliberately absent: Deployments, Services and policies of the suite itself, which are the same
 //! for every document (`istio/base`). What the document alone knows, which workloads call the
@@ -23,6 +23,8 @@ mod guarded;
 mod hosts;
 mod mesh_config;
 mod options;
+mod order;
+mod packed;
 mod peer_authentication;
 mod placed;
 mod plugin;
@@ -163,6 +165,12 @@ pub enum RenderError {
         workload: String,
         /// Why not.
         problem: String,
+    },
+    /// Document: two resources of one name, so that the cluster would keep the one applied last.
+    #[error("{resource} would be two resources: give one of the workloads another name")]
+    SameName {
+        /// Kind, namespace and name.
+        resource: String,
     },
     /// Document: more than one object of the cluster can hold.
     #[error("{resource}: {bytes} bytes, and the cluster keeps at most 1 MiB; split the document")]
