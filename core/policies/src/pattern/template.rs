@@ -98,21 +98,25 @@ fn matches_any(text: &str, behind: &[Segment]) -> bool {
         let Some(before) = before else { return false };
         taken = before;
     }
-    taken.chars().all(|c| c == '/' || is_literal(c))
+    taken.chars().all(|c| c == '/' || is_taken(c))
 }
 
 impl Segment {
     fn matches(&self, part: &str) -> bool {
         match self {
             Self::Literal(literal) => part == literal,
-            Self::One => !part.is_empty() && part.chars().all(is_literal),
+            Self::One => !part.is_empty() && part.chars().all(is_taken),
             Self::Any => false,
         }
     }
 }
 
-/// RFC 3986 §3.3's `pchar` without `*`: what Envoy takes in a segment, of a template and of a
-/// path that one matches.
+/// What Envoy takes in a path where an operator stands.
+const fn is_taken(c: char) -> bool {
+    is_literal(c) || c == '*'
+}
+
+/// RFC 3986 §3.3's `pchar` without `*`: what Envoy takes in a template's segment.
 const fn is_literal(c: char) -> bool {
     c.is_ascii_alphanumeric()
         || matches!(
@@ -143,7 +147,9 @@ mod tests {
             ("/foo/{**}/bar", "/foo/a/b/bar", "/foo/a/b/bar/c"),
             ("/{**}", "/", ""),
             // What no segment may hold.
-            ("/foo/{*}", "/foo/a=b", "/foo/a*b"),
+            ("/foo/{*}", "/foo/a=b", "/foo/a[b"),
+            ("/foo/{*}", "/foo/a*b", "/foo/a*b/"),
+            ("/foo/{**}", "/foo/a*b/c", "/foo/a|b"),
             ("/foo/{**}", "/foo/a%2Fb", "/foo/ä"),
             ("/f.o/{*}", "/f.o/x", "/fxo/x"),
         ] {

@@ -134,9 +134,10 @@ fn conditions() {
         ("source.serviceAccount", "default/sleep", true),
         ("connection.sni", "*.example.com", true),
         ("connection.sni", "example.com", false),
-        // Several headers of one name are one value.
-        ("request.headers[x-a]", "one,two", true),
-        ("request.headers[x-a]", "one", false),
+        // Of several headers of one name, each is compared.
+        ("request.headers[x-a]", "one,two", false),
+        ("request.headers[x-a]", "one", true),
+        ("request.headers[x-a]", "two", true),
         ("request.headers[x-a]", "one*", true),
         ("request.headers[X-A]", "*two", true),
         ("request.headers[x-empty]", "*", true),
