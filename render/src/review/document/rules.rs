@@ -106,7 +106,7 @@ fn counts_callers(applied: &AppliedLimit) -> bool {
 pub(in crate::review) fn writes(document: &Document, header: &str) -> bool {
     let of_claims = |name: &str| {
         let mut rules = document.issuers.iter().map(|issuer| &issuer.issuer.rules);
-        rules.any(|rules| rules.claim_headers.iter().any(|(_, written)| written == name))
+        rules.any(|rules| rules.claim_headers.iter().any(|(written, _)| written == name))
     };
     header.starts_with(postern_request::headers::IDENTITY_PREFIX) || of_claims(header)
 }
