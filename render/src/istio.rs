@@ -3,7 +3,7 @@
 //! The order wherever requests are judged is the design's: `ext_authz` (AuthorizationPolicy
 //! CUSTOM), the bundle (phase AUTHN), Istio's own authentication and policies, the rate limit
 //! filter, `ext_proc`, the router. Every resource lives in the namespace of what it is for and is
-//! visible there only.
+//! visible there only, unless that is the mesh's root namespace, of which `warnings` tells.
 //!
 //! Deliberately absent: Deployments, Services and policies of the suite itself, which are the same
 //! for every document (`istio/base`). What the document alone knows, which workloads call the
@@ -19,9 +19,12 @@ mod envoy_filter;
 mod feed_peers;
 mod gateway;
 mod gateway_api;
+mod guarded;
 mod hosts;
 mod mesh_config;
 mod options;
+mod order;
+mod packed;
 mod peer_authentication;
 mod placed;
 mod plugin;
@@ -163,6 +166,12 @@ pub enum RenderError {
         /// Why not.
         problem: String,
     },
+    /// Document: two resources of one name, so that the cluster would keep the one applied last.
+    #[error("{resource} would be two resources: give one of the workloads another name")]
+    SameName {
+        /// Kind, namespace and name.
+        resource: String,
+    },
     /// Document: more than one object of the cluster can hold.
     #[error("{resource}: {bytes} bytes, and the cluster keeps at most 1 MiB; split the document")]
     TooLarge {
@@ -190,6 +199,7 @@ pub fn render(
 ) -> Result<Vec<RenderedFile>, RenderError> {
     let rendering = Rendering::of(document, options)?;
     check_route_names(document)?;
+    guarded::check(&rendering)?;
     feed_peers::check(&rendering)?;
     let mut files = Vec::new();
     for (name, about, resources) in parts(&rendering)? {

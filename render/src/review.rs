@@ -25,7 +25,7 @@ mod witness;
 use postern_document::Document;
 use postern_request::UnixMillis;
 
-pub use accept::{Accepted, Day, read as read_accepted};
+pub use accept::{Accepted, Day, fingerprint, read as read_accepted};
 pub use catalogue::{ALL as CHECKS, Check};
 pub use html::to_html;
 pub use inventory::Policies;
@@ -94,12 +94,14 @@ pub fn review(input: &Input<'_>) -> Result<Review, NoReview> {
         mesh,
         findings,
         unknown,
+        kept: diff::kept(input.document, &oracle),
         ..Review::default()
     };
-    review.changes = match input.before {
-        None => None,
-        Some(before) => Some(diff::changes(input, before, &review)?),
-    };
+    if let Some(before) = input.before {
+        let compared = diff::changes(input, before, &review)?;
+        review.changes = Some(compared.changes);
+        review.unknown.extend(compared.unknown);
+    }
     accept::apply(&mut review, input.accepted, input.now);
     model::sort(&mut review.findings);
     review.unknown.sort();

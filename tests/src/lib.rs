@@ -26,6 +26,7 @@ pub mod envoy;
 pub mod gateway;
 pub mod grpc;
 pub mod keys;
+pub mod policies;
 pub mod ports;
 pub mod postgres;
 pub mod process;

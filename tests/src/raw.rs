@@ -16,7 +16,9 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn of(received: &[u8]) -> Self {
+    /// What came, whoever received it.
+    #[must_use]
+    pub fn of(received: &[u8]) -> Self {
         let text = String::from_utf8_lossy(received).into_owned();
         let status = text
             .strip_prefix("HTTP/1.1 ")
@@ -54,7 +56,8 @@ pub async fn exchange(port: u16, request: &[u8]) -> Answer {
 }
 
 /// Whether an answer with a `content-length` has arrived; others end with the connection.
-fn is_whole(received: &[u8]) -> bool {
+#[must_use]
+pub fn is_whole(received: &[u8]) -> bool {
     let Some(head) = received.windows(4).position(|four| four == b"\r\n\r\n") else {
         return false;
     };

@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use postern_document::{Document, Source};
-use postern_explain::cases::{self, Case, CaseFile};
+use postern_explain::cases::{self, ApiKey, Case, CaseFile};
 
-use crate::{documents, keys, ports};
+use crate::{documents, keys, ports, raw};
 
 use self::answered::Answered;
 use self::found::Logs;
@@ -27,6 +27,8 @@ use self::setting::{Setting, Stack};
 /// How long a stack that has just started may take until it answers as it will.
 const SETTLE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(100);
+/// How often a case is sent to a stack that somebody else has started.
+const TRIES: usize = 20;
 
 /// A document and cases about it, both with the kit's `$WORDS` in them.
 #[derive(Debug, Clone)]
@@ -138,6 +140,68 @@ impl Story {
             replayed.differences.extend(differences);
         }
         replayed
+    }
+
+    /// Sends every case through a gateway that somebody else has started, whose Envoy and server
+    /// write these logs.
+    ///
+    /// # Panics
+    /// When a case asks for more than requests can bring about.
+    pub async fn replay_through<F: Future<Output = raw::Answer>>(
+        &self,
+        [envoy, server]: [&dyn Fn() -> String; 2],
+        send: impl Fn(Vec<u8>) -> F,
+    ) -> Replayed {
+        let document = self.load();
+        let file = self.read(&document);
+        let mut replayed = Replayed::default();
+        let mut asked = Vec::new();
+        for case in &file.cases {
+            if let Some(why) = &case.not_replayed {
+                replayed.skipped.push((case.name.clone(), why.clone()));
+                continue;
+            }
+            asked.push((case, through(case, &send).await));
+        }
+        replayed.sent = asked.len();
+        let ids: Vec<String> = asked.iter().map(|(_, answered)| answered.id.clone()).collect();
+        let logs = Logs::read(envoy, server, &ids).await;
+        for (case, answered) in &asked {
+            let found = logs.find(&answered.id);
+            let logged = found.differences(case, &document);
+            for difference in answered.differences(case).into_iter().chain(logged) {
+                replayed.differences.push(format!("{}: {difference}\n{answered}", case.name));
+            }
+        }
+        replayed
+    }
+}
+
+/// Sends a case until its answer is as expected, or was not often enough.
+async fn through<F: Future<Output = raw::Answer>>(
+    case: &Case,
+    send: &impl Fn(Vec<u8>) -> F,
+) -> Answered {
+    let setting = Setting::of(case);
+    assert!(setting.is_of_requests(), "{}: nobody brings about: {setting}", case.name);
+    let prepared = Prepared::with(case, &|key| match key {
+        ApiKey::Text(text) => text.clone(),
+        ApiKey::OfDocument { .. } | ApiKey::Stored(_) => {
+            panic!("{}: write the key's text into the case file", case.name)
+        }
+    });
+    let mut left = TRIES;
+    loop {
+        let id = sent::new_id();
+        let answered = Answered::of(id.clone(), &send(prepared.bytes(&id)).await);
+        left -= 1;
+        if answered.differences(case).is_empty() || left == 0 {
+            return answered;
+        }
+        // Limits that are to be used up, are so after some.
+        if setting.used_up.is_empty() {
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 

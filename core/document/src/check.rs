@@ -16,6 +16,8 @@ mod workloads;
 use postern_request::LimitHeaders;
 use postern_request::principal::IdentityHeader;
 
+#[cfg(feature = "yaml")]
+pub(crate) use self::services::read_upstream;
 use crate::matcher::{Entry, Matcher};
 use crate::model::{
     Auth, Document, Failures, OnFailure, Proof, Revocation, SecurityHeaders, Stores,
@@ -230,6 +232,8 @@ fn check_owners(raw: &RawDocument, problems: &mut Problems) {
                 problems.report_as(host.at, &told!("owners.{name}.hosts"), message);
             }
         }
+        #[cfg(feature = "messages")]
+        workloads::check_owned(raw, owner, &format!("owners.{name}.workloads"), problems);
     }
 }
 

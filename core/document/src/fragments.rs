@@ -1,5 +1,7 @@
 //! Joining fragments to the main file, each within what its owner may speak for.
 
+mod services;
+
 use crate::host::HostPattern;
 use crate::problem::Problems;
 use crate::raw::{RawDocument, RawFragment, RawOwner, RawRoute};
@@ -12,13 +14,7 @@ pub(crate) fn join(
     problems: &mut Problems,
 ) {
     // Who owns which service, before any fragment is joined: the order of files says nothing.
-    let services: Vec<(String, String)> = fragments
-        .iter()
-        .flat_map(|fragment| {
-            let owner = &fragment.owner.value;
-            fragment.services.0.iter().map(move |(name, ..)| (name.clone(), owner.clone()))
-        })
-        .collect();
+    let services = services::owned(document, &fragments);
     for fragment in fragments {
         let owner = fragment.owner.value.clone();
         let Some(rights) = document.owners.get(&owner).cloned() else {
@@ -30,15 +26,19 @@ pub(crate) fn join(
         };
         for route in &fragment.routes {
             check_rights(&owner, &rights, route, problems);
+            services::check_route(&owner, &rights, route, &services, problems);
             let service = &route.service.value;
-            let owners = services.iter().filter(|(name, _)| name == service);
-            let owners: Vec<&String> = owners.map(|(_, owner)| owner).collect();
+            let owners = services.iter().filter(|known| known.name == *service);
+            let owners: Vec<&String> = owners.filter_map(|known| known.owner.as_ref()).collect();
             if !owners.is_empty() && !owners.contains(&&owner) {
                 problems.report(
                     route.service.at,
                     format!("`{service}` belongs to another owner; ask for a route there, or for the service to move to the main file"),
                 );
             }
+        }
+        for (.., service) in &fragment.services.0 {
+            services::check(&owner, &rights, service, &services, problems);
         }
         add(&mut document.services.0, fragment.services.0, "service", problems);
         add(&mut document.limits.0, fragment.limits.0, "limit", problems);

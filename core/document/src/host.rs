@@ -93,9 +93,32 @@ pub(crate) fn normalize(authority: &str) -> String {
     host.to_ascii_lowercase()
 }
 
+/// A service's host or address as places are compared: the names of a Kubernetes Service are one.
+#[cfg(feature = "messages")]
+pub(crate) fn place(host: &str) -> String {
+    if let Ok(address) = host.parse::<std::net::IpAddr>() {
+        return address.to_canonical().to_string();
+    }
+    let host = host.to_ascii_lowercase();
+    let host = host.trim_end_matches('.');
+    let short = host.strip_suffix(".svc.cluster.local").or_else(|| host.strip_suffix(".svc"));
+    short.unwrap_or(host).to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_has_many_names_and_one_place() {
+        for same in ["pay.shop", "Pay.shop.svc", "pay.shop.svc.cluster.local."] {
+            assert_eq!(place(same), "pay.shop", "{same}");
+        }
+        assert_eq!(place("0:0:0::1"), place("::1"));
+        assert_eq!(place("::ffff:10.0.0.1"), "10.0.0.1");
+        assert_ne!(place("pay.shop.example.test"), place("pay.shop"));
+        assert_ne!(place("pay.shop.svc.other.test"), place("pay.shop"));
+    }
 
     #[test]
     fn patterns_match_as_envoys_domains_do() {

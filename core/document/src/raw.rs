@@ -92,6 +92,8 @@ record! {
         paths = "paths": Vec<Text>,
         /// Hosts, exact or *.example.test.
         hosts = "hosts": Vec<Text>,
+        /// Workloads that its services may name, and whose guarded services its routes may go to.
+        workloads = "workloads": Vec<Text>,
     }
 
     /// Where state is kept.

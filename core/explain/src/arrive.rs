@@ -4,9 +4,9 @@ use postern_request::ErrorCode;
 use postern_request::normalize::{Normalization, Rejected, normalize};
 
 use crate::envoy::{self, Incoming, Sent, Size};
-use crate::failure;
 use crate::step::{By, Stage, Verdict};
 use crate::walk::{Stop, Walk};
+use crate::{failure, readable};
 
 impl Walk<'_, '_> {
     /// The request as those behind Envoy see it.
@@ -22,8 +22,10 @@ impl Walk<'_, '_> {
             };
             self.push(Stage::Address, By::Envoy, Verdict::Passed, Vec::new(), text);
         }
+        self.read(&sent)?;
         let target = self.normalize(&sent.target)?;
         self.count_headers(&target, &sent)?;
+        self.check_upgrade(&sent)?;
         if !dropped.is_empty() {
             let text = format!("dropped: {}", dropped.join(", "));
             self.push(Stage::Headers, By::Envoy, Verdict::Passed, Vec::new(), text);
@@ -40,6 +42,36 @@ impl Walk<'_, '_> {
             certificate,
             peer,
         })
+    }
+
+    /// What Envoy makes of all but the path.
+    fn read(&mut self, sent: &Sent) -> Result<(), Stop> {
+        if let Some(why) = readable::unreadable(sent) {
+            let denial = failure::of_envoy(ErrorCode::BadRequest);
+            return Err(self.answer(Stage::Headers, 400, denial, Vec::new(), why));
+        }
+        if readable::is_connect(sent) {
+            let denial = failure::of_envoy(ErrorCode::NotFound);
+            let text = "no route takes CONNECT";
+            return Err(self.answer(Stage::Route, 404, denial, Vec::new(), text));
+        }
+        if readable::is_of_http2(sent) {
+            let text = format!("{} is taken with HTTP/2 alone; with HTTP/1 it is 400", sent.method);
+            self.assumed(text);
+        }
+        Ok(())
+    }
+
+    /// Nothing is told to take upgrades; only proxies of Istio's are.
+    fn check_upgrade(&mut self, sent: &Sent) -> Result<(), Stop> {
+        let Some(to) = readable::upgrade(sent) else { return Ok(()) };
+        if self.assume.policies.is_some() && to.eq_ignore_ascii_case("websocket") {
+            self.assumed("proxies of Istio's take the upgrade to a WebSocket");
+            return Ok(());
+        }
+        let denial = failure::of_envoy(ErrorCode::Forbidden);
+        let text = "no upgrade is taken";
+        Err(self.answer(Stage::Headers, 403, denial, Vec::new(), text))
     }
 
     fn normalize(&mut self, target: &str) -> Result<String, Stop> {

@@ -73,15 +73,23 @@ pub(crate) enum Size {
     TooLarge,
 }
 
+/// What has an underscore in its name is dropped while it is read, and counts for nothing.
 pub(crate) fn size_of(target: &str, headers: &[(String, Vec<u8>)]) -> Size {
-    let bytes = headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-    if headers.len() + FEWEST_MORE > MAX_HEADERS || bytes + target.len() > MAX_HEADER_BYTES {
+    let kept = || headers.iter().filter(|(name, _)| !is_dropped_early(name));
+    let bytes = kept().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    let count = kept().count();
+    if count + FEWEST_MORE > MAX_HEADERS || bytes + target.len() > MAX_HEADER_BYTES {
         Size::TooLarge
-    } else if headers.len() + MOST_MORE > MAX_HEADERS {
+    } else if count + MOST_MORE > MAX_HEADERS {
         Size::Barely
     } else {
         Size::Fits
     }
+}
+
+/// `headers_with_underscores_action`
+fn is_dropped_early(name: &str) -> bool {
+    name.contains('_')
 }
 
 /// Headers as those behind Envoy see them, and the names of those that it dropped. Beside a
@@ -93,8 +101,9 @@ pub(crate) fn headers(
 ) -> (Vec<(String, Vec<u8>)>, Vec<String>) {
     let keeps_certificate =
         is_edge && document.bound.certificate == Some(CertificateSource::Forwarded);
-    let drops =
-        |name: &str| name.contains('_') || (name == FORWARDED_CERTIFICATE && !keeps_certificate);
+    let drops = |name: &str| {
+        is_dropped_early(name) || (name == FORWARDED_CERTIFICATE && !keeps_certificate)
+    };
     let mut dropped: Vec<String> = Vec::new();
     let mut headers: Vec<(String, Vec<u8>)> = Vec::with_capacity(sent.headers.len() + 3);
     for (name, value) in &sent.headers {
@@ -200,6 +209,14 @@ mod tests {
         }
         let long = vec![("a".to_owned(), vec![b'x'; MAX_HEADER_BYTES])];
         assert_eq!(size_of("/", &long), Size::TooLarge);
+    }
+
+    #[test]
+    fn what_is_dropped_is_not_counted() {
+        let mut headers = vec![("a_b".to_owned(), vec![b'x'; 1024]); 120];
+        assert_eq!(size_of("/", &headers), Size::Fits);
+        headers.resize(220, ("a-b".to_owned(), Vec::new()));
+        assert_eq!(size_of("/", &headers), Size::TooLarge);
     }
 
     #[test]

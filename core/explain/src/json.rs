@@ -6,8 +6,8 @@ use postern_request::json::Value;
 
 use crate::outcome::{Explanation, Forwarded, LimitNote, Outcome, Refusal};
 use crate::request::{Request, Shown};
+use crate::secret;
 use crate::step::Step;
-use crate::text::target_of;
 
 /// The explanation as one JSON object. Holds no secret of the request: of headers, only the names.
 #[must_use]
@@ -17,10 +17,10 @@ pub fn to_json(document: &Document, request: &Request, explanation: &Explanation
         ("document", text(&document.digest)),
         ("request", of_request(document, request)),
     ];
-    members.extend(of_explanation(explanation));
+    members.extend(of_explanation(document, explanation));
     let share = explanation.otherwise.as_ref().map(|share| {
         let mut members = vec![("percent", Value::Integer(i64::from(share.percent)))];
-        members.extend(of_explanation(&share.explanation));
+        members.extend(of_explanation(document, &share.explanation));
         object(members)
     });
     members.push(("otherwise", share.unwrap_or(Value::Null)));
@@ -37,8 +37,8 @@ fn of_request(document: &Document, request: &Request) -> Value {
     object(vec![
         ("method", text(&request.method)),
         ("scheme", text(&request.scheme)),
-        ("authority", text(&request.authority)),
-        ("target", text(&target_of(document, request))),
+        ("authority", text(&secret::authority(&request.authority))),
+        ("target", text(&secret::target(document, &request.target))),
         ("headers", Value::Array(names)),
         ("address", optional(request.address.map(|address| address.to_string()).as_deref())),
         ("peer", optional(request.peer.as_deref())),
@@ -46,9 +46,9 @@ fn of_request(document: &Document, request: &Request) -> Value {
     ])
 }
 
-fn of_explanation(explanation: &Explanation) -> Vec<(&'static str, Value)> {
+fn of_explanation(document: &Document, explanation: &Explanation) -> Vec<(&'static str, Value)> {
     let (outcome, forwarded) = match &explanation.outcome {
-        Outcome::Forwarded(forwarded) => (of_passed(forwarded), of_forwarded(forwarded)),
+        Outcome::Forwarded(forwarded) => (of_passed(forwarded), of_forwarded(document, forwarded)),
         Outcome::Refused(refusal) => (of_refusal(refusal), Value::Null),
     };
     vec![
@@ -98,10 +98,11 @@ fn of_refusal(refusal: &Refusal) -> Value {
         ("at", text(&refusal.at)),
         ("route", optional(refusal.route.as_deref())),
         ("www_authenticate", optional(challenge.as_deref())),
+        ("grpc_status", optional_number(refusal.grpc_status.map(u64::from))),
     ])
 }
 
-fn of_forwarded(forwarded: &Forwarded) -> Value {
+fn of_forwarded(document: &Document, forwarded: &Forwarded) -> Value {
     let headers = forwarded.headers.iter().map(|(name, value)| (name.clone(), text(value)));
     let versions = forwarded.versions.iter().map(|(name, share)| {
         object(vec![("version", text(name)), ("percent", Value::Integer(i64::from(*share)))])
@@ -119,7 +120,7 @@ fn of_forwarded(forwarded: &Forwarded) -> Value {
         ("service", text(&forwarded.service)),
         ("versions", Value::Array(versions.collect())),
         ("principal", forwarded.principal.as_ref().map_or(Value::Null, of_principal)),
-        ("target", text(&forwarded.target)),
+        ("target", text(&secret::target(document, &forwarded.target))),
         ("headers", Value::Object(headers.collect())),
         ("left", texts(&left)),
         ("removed", texts(&forwarded.removed)),

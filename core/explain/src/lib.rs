@@ -29,8 +29,10 @@ mod message;
 mod outcome;
 mod peer;
 mod possession;
+mod readable;
 mod request;
 mod rule;
+mod secret;
 mod step;
 #[cfg(test)]
 mod tests;

@@ -4,12 +4,13 @@
 use postern_document::{Allowance, AppliedLimit, Counted, Limit, LimitMode, Route, StoreFailure};
 use postern_limits::key::KeyPart;
 use postern_limits::{Period, Spec};
-use postern_request::{Denial, ErrorCode, Principal, headers};
+use postern_request::{Denial, ErrorCode, Principal};
 
 use crate::assume::Part;
 use crate::envoy::Incoming;
 use crate::outcome::LimitNote;
 use crate::rule::{Effect, Rule};
+use crate::secret::HIDDEN;
 use crate::step::{By, Stage, Verdict};
 use crate::walk::Walk;
 
@@ -267,14 +268,10 @@ fn value<'k>(part: &KeyPart, parts: &mut impl Iterator<Item = Option<&'k str>>) 
             next();
             next().map(str::to_owned)
         }
-        KeyPart::Header(name) if is_secret(name) => next().map(|_| "(not shown)".to_owned()),
+        // Any header may hold a credential.
+        KeyPart::Header(_) => next().map(|_| HIDDEN.to_owned()),
         _ => next().map(str::to_owned),
     }
-}
-
-/// Headers that may hold a credential.
-pub(crate) fn is_secret(name: &str) -> bool {
-    [headers::AUTHORIZATION, headers::API_KEY, headers::COOKIE, headers::DPOP].contains(&name)
 }
 
 /// Takes apart what `KeyBuilder` of `core/limits/src/key.rs` has put together: `3:abc` for a part,

@@ -53,8 +53,11 @@ pub struct Refusal {
     pub by: By,
     /// Whose Envoy answers, as steps name it.
     pub at: String,
-    /// The HTTP status; of Envoy's own answers it may be another than that of the code.
+    /// The HTTP status; of Envoy's own answers it may be another than that of the code. Callers
+    /// who speak gRPC see 200 instead, and `grpc_status`.
     pub status: u16,
+    /// What callers see who speak gRPC; none where this one does not.
+    pub grpc_status: Option<u8>,
     /// What the client is told. The reason is empty where Envoy answers by itself.
     pub denial: Denial,
     /// Nothing of the denial is told: the gateway has no words of its own for the status, and the
@@ -78,7 +81,7 @@ pub struct Forwarded {
     pub versions: Vec<(String, u8)>,
     /// Who calls; nobody where it is none.
     pub principal: Option<Principal>,
-    /// Path and query as the service sees them.
+    /// Path and query as the service sees them, a credential included that nobody has taken out.
     pub target: String,
     /// Headers that are written on the way, no name twice.
     pub headers: Vec<(String, String)>,

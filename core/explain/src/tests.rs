@@ -38,7 +38,8 @@ const DOCUMENT: &str = r#"{
         "per-ip": {"key": ["ip"], "mode": "local", "rate": "1000/1m"},
         "per-user": {"key": ["claim.sub"], "mode": "exact", "rate": "20/1m",
                      "tiers": {"gold": "200/1m"}},
-        "strict": {"key": ["ip"], "mode": "exact", "rate": "5/1m", "when_store_fails": "deny"}
+        "strict": {"key": ["ip"], "mode": "exact", "rate": "5/1m", "when_store_fails": "deny"},
+        "by-header": {"key": ["header.x-token"], "mode": "local", "rate": "5/1m"}
     },
     "transforms": {
         "marks": {"request": {"set": {"x-gateway": "postern", "x-caller": "{principal.subject}"},
@@ -58,6 +59,8 @@ const DOCUMENT: &str = r#"{
          "auth": {"any": ["api_key"]}},
         {"name": "tried", "match": {"path": "/tried"}, "service": "shop",
          "auth": {"any": ["jwt"]}, "enforce": "25%"},
+        {"name": "by-header", "match": {"path": "/by-header"}, "service": "shop", "auth": "none",
+         "limits": ["by-header"]},
         {"name": "shadow", "match": {"path": "/shadow"}, "service": "shop",
          "auth": {"any": ["jwt"]}, "enforce": "shadow"}
     ]
@@ -137,6 +140,81 @@ fn forwarded_route(explanation: &Explanation) -> Option<&str> {
         Outcome::Forwarded(forwarded) => Some(&forwarded.route),
         Outcome::Refused(_) => None,
     }
+}
+
+#[test]
+fn envoy_refuses_what_it_cannot_read() {
+    let post = |request: Request| Request { method: "POST".to_owned(), ..request };
+    let by_method = |method: &str| Request { method: method.to_owned(), ..get("/open") };
+    for (request, status) in [
+        (by_method(""), 400),
+        (by_method("GET /x"), 400),
+        (by_method("CONNECT"), 404),
+        (Request::get("a b", "/open"), 400),
+        (Request::get("", "/open"), 400),
+        (get("/open").with("host", "b.test"), 400),
+        (post(get("/open")).with("content-length", "abc"), 400),
+        (post(get("/open")).with("content-length", "5").with("transfer-encoding", "chunked"), 400),
+        (get("/open").with("connection", "upgrade").with("upgrade", "websocket"), 403),
+    ] {
+        assert_eq!(refusal(&usual(&request)), (By::Envoy, status, ""), "{request:?}");
+    }
+    for request in [
+        post(get("/open")).with("content-length", "5"),
+        post(get("/open")).with("transfer-encoding", "chunked"),
+        get("/open").with("upgrade", "websocket"),
+        Request::get("a.test:8443", "/open"),
+        by_method("PURGE"),
+    ] {
+        let explanation = usual(&request);
+        assert_eq!(forwarded_route(&explanation), Some("open"), "{request:?}");
+        let told = |text: &String| text.contains("HTTP/2");
+        assert!(!explanation.uncertain.iter().any(told), "{explanation:?}");
+    }
+    for method in ["FOO", "get", "QUERY"] {
+        let explanation = usual(&by_method(method));
+        assert_eq!(forwarded_route(&explanation), Some("open"));
+        let told = |text: &String| text.contains(method) && text.contains("HTTP/2 alone");
+        assert!(explanation.uncertain.iter().any(told), "{explanation:?}");
+    }
+}
+
+#[test]
+fn headers_that_are_dropped_while_they_are_read_are_not_counted() {
+    let mut request = get("/open");
+    for at in 0..120 {
+        request = request.with(&format!("x_{at}"), "a");
+    }
+    assert_eq!(forwarded_route(&usual(&request)), Some("open"));
+}
+
+#[test]
+fn who_speaks_grpc_gets_a_status_of_grpc() {
+    let grpc = |target: &str| get(target).with("content-type", "application/grpc+proto");
+    let answered = |explanation: &Explanation| match &explanation.outcome {
+        Outcome::Refused(refusal) => refusal.grpc_status,
+        Outcome::Forwarded(_) => None,
+    };
+    for (request, expected) in [
+        (grpc("/read/7"), Some(16)),
+        (grpc("/pay").claiming(&alice("")), Some(7)),
+        (grpc("/nowhere"), Some(12)),
+        // What Envoy answers by itself, it has other words for.
+        (grpc("/open%2Fa"), Some(13)),
+        (get("/read/7"), None),
+        (get("/read/7").with("content-type", "application/grpcx"), None),
+    ] {
+        assert_eq!(answered(&usual(&request)), expected, "{request:?}");
+    }
+    let request = grpc("/read/7");
+    let (document, explanation) = (document(), usual(&request));
+    let text = to_text(&document, &request, &explanation);
+    assert!(text.contains("to gRPC callers 200, with grpc-status: 16\n"), "{text}");
+    let json = to_json(&document, &request, &explanation);
+    assert!(json.contains(r#""grpc_status":16"#), "{json}");
+    let plain = get("/read/7");
+    let json = to_json(&document, &plain, &usual(&plain));
+    assert!(json.contains(r#""grpc_status":null"#), "{json}");
 }
 
 #[test]
@@ -225,7 +303,15 @@ fn no_secret_is_printed() {
         .with("authorization", &format!("Bearer {secret}"))
         .with("cookie", &format!("at={secret}"))
         .with("x-api-key", &format!("pk_a_{secret}"));
-    for request in [request, get("/open").with("x-api-key", secret)] {
+    let on_open_routes = [
+        get("/open").with("x-api-key", secret),
+        get(&format!("/open?at={secret}")),
+        get(&format!("/open?x=1&access_token={secret}")),
+        get(&format!("/open?x=eyJhbGciOiJub25lIn0.{secret}.{secret}")),
+        Request::get(&format!("user:{secret}@a.test"), "/nowhere"),
+        get("/by-header").with("x-token", secret),
+    ];
+    for request in on_open_routes.into_iter().chain([request]) {
         let explanation = usual(&request);
         let (document, request) = (document(), &request);
         for text in
@@ -234,6 +320,15 @@ fn no_secret_is_printed() {
             assert!(!text.contains(secret), "{text}");
         }
     }
+    // What is no secret is shown, and that there was one.
+    let request = get("/open?x=1&access_token=hush");
+    let (document, explanation) = (document(), usual(&request));
+    for text in
+        [to_text(&document, &request, &explanation), to_json(&document, &request, &explanation)]
+    {
+        assert!(text.contains("/open?x=1&access_token=(not shown)"), "{text}");
+    }
+    assert_eq!(forwarded(&explanation).target, "/open?x=1&access_token=hush", "it gets there");
 }
 
 #[test]

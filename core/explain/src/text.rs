@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use postern_document::{Document, Place, TokenPlace};
-use postern_request::token_places;
+use postern_document::{Document, Place};
 
 use crate::here::Here;
 use crate::outcome::{Explanation, Forwarded, Outcome, Refusal};
 use crate::request::{Request, Shown};
+use crate::secret;
 use crate::step::{Stage, Step, Verdict};
 
 /// How wide the columns are: who, what.
@@ -22,8 +22,8 @@ pub fn to_text(document: &Document, request: &Request, explanation: &Explanation
         "{} {}://{}{}",
         request.method,
         request.scheme,
-        request.authority,
-        target_of(document, request)
+        secret::authority(&request.authority),
+        secret::target(document, &request.target)
     );
     if let Some(address) = request.address {
         push(&mut out, format_args!("  from {address}"));
@@ -52,14 +52,6 @@ pub fn to_text(document: &Document, request: &Request, explanation: &Explanation
         }
     }
     out
-}
-
-/// Path and query without tokens.
-pub(crate) fn target_of(document: &Document, request: &Request) -> String {
-    document.token_places.iter().fold(request.target.clone(), |target, place| match place {
-        TokenPlace::Query(name) => token_places::without_query(&target, name),
-        _ => target,
-    })
 }
 
 /// Steps that were not told before; `known` were. Where a workload's own Envoy has its part, they
@@ -134,7 +126,7 @@ fn push_outcome(out: &mut String, edge: &str, outcome: &Outcome) {
 }
 
 fn push_refusal(out: &mut String, edge: &str, refusal: &Refusal) {
-    let Refusal { by, at, status, denial, is_plain, .. } = refusal;
+    let Refusal { by, at, status, denial, is_plain, grpc_status, .. } = refusal;
     push(out, format_args!("  → {status}"));
     if !is_plain {
         push(out, format_args!(" {}", denial.code.as_str()));
@@ -147,6 +139,9 @@ fn push_refusal(out: &mut String, edge: &str, refusal: &Refusal) {
         push(out, format_args!(" (reason {})", denial.reason));
     }
     out.push('\n');
+    if let Some(grpc_status) = grpc_status {
+        push(out, format_args!("     to gRPC callers 200, with grpc-status: {grpc_status}\n"));
+    }
     if *is_plain {
         return;
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use postern_document::{Document, Route, Workload};
 use postern_jose::SignatureVerifier;
-use postern_request::{Denial, ErrorCode, Principal, path};
+use postern_request::{Denial, ErrorCode, Principal, denial, path};
 
 use crate::assume::{Assumptions, Part};
 use crate::credential;
@@ -17,8 +17,11 @@ use crate::message::Message;
 use crate::outcome::{Explanation, Forwarded, LimitNote, Outcome, Refusal, Share};
 use crate::request::{Request, Shown};
 use crate::rule::{Effect, Rule};
+use crate::secret;
 use crate::step::{By, Stage, Step, Verdict};
 use crate::traffic::Way;
+
+const CONTENT_TYPE: &str = "content-type";
 
 /// What a document makes of a request. Pure: the same arguments give the same explanation.
 #[must_use]
@@ -56,6 +59,8 @@ pub(crate) struct Walk<'a, 'v> {
     pub(crate) held: bool,
     /// The same, as far as its route leaves that to chance.
     choice: bool,
+    /// Whether the caller speaks gRPC.
+    is_grpc: bool,
     route: Option<Arc<Route>>,
     steps: Vec<Step>,
     uncertain: Vec<String>,
@@ -84,6 +89,7 @@ impl<'a, 'v> Walk<'a, 'v> {
             here: Here::edge(document),
             held: true,
             choice,
+            is_grpc: false,
             route: None,
             steps: Vec::new(),
             uncertain: Vec::new(),
@@ -105,6 +111,8 @@ impl<'a, 'v> Walk<'a, 'v> {
 
     fn go(&mut self, request: &Request) -> Result<Forwarded, Stop> {
         let (target, headers) = credential::presented(self.document, request);
+        let content_type = headers.iter().rev().find(|(name, _)| name == CONTENT_TYPE);
+        self.is_grpc = denial::is_grpc(content_type.map(|(_, value)| value.as_slice()));
         let mut sent = Sent {
             method: request.method.clone(),
             scheme: request.scheme.clone(),
@@ -213,7 +221,8 @@ impl<'a, 'v> Walk<'a, 'v> {
             Ok(Some(route)) => route,
             Ok(None) => {
                 let denial = Denial::new(ErrorCode::NotFound, "no_route");
-                let text = format!("none for {} {}{path}", incoming.method, incoming.authority);
+                let host = secret::authority(&incoming.authority);
+                let text = format!("none for {} {host}{path}", incoming.method);
                 return Err(self.refuse(Stage::Route, by, denial, text));
             }
             Err(problem) => {
@@ -237,7 +246,8 @@ impl<'a, 'v> Walk<'a, 'v> {
     pub(crate) fn stop(&self, by: By, status: u16, denial: Denial) -> Stop {
         let route = self.route.as_ref().map(|route| route.name.clone());
         let at = self.here.name.clone();
-        Box::new(Refusal { by, at, status, denial, is_plain: false, route })
+        let grpc_status = self.is_grpc.then(|| grpc_status(by, status, denial.code));
+        Box::new(Refusal { by, at, status, grpc_status, denial, is_plain: false, route })
     }
 
     /// An answer of Envoy's own, which no share changes.
@@ -307,6 +317,20 @@ impl<'a, 'v> Walk<'a, 'v> {
         if !self.uncertain.contains(&text) {
             self.uncertain.push(text);
         }
+    }
+}
+
+/// What is told to callers who speak gRPC: ours where we answer, else what Envoy makes of the
+/// status (`httpToGrpcStatus` of its `grpc/status.cc`).
+const fn grpc_status(by: By, status: u16, code: ErrorCode) -> u8 {
+    match (by, status) {
+        (By::ExtAuthz | By::Bundle, _) => code.grpc_status(),
+        (_, 400) => 13,
+        (_, 401) => 16,
+        (_, 403) => 7,
+        (_, 404) => 12,
+        (_, 429 | 502 | 503 | 504) => 14,
+        _ => 2,
     }
 }
 

@@ -3,6 +3,9 @@
 //! Mutual TLS comes with the connection. Then Envoy's filters, in the order that istiod gives them
 //! (`pilot/pkg/networking/core/listener_builder.go`): CUSTOM, RequestAuthentication, AUDIT, DENY,
 //! ALLOW. Over TCP there are no tokens.
+//!
+//! A rule about an address that the request does not have may match or not. What is decided all
+//! the same is decided whichever it is; the rest is [`Decision::Unknown`].
 
 mod facts;
 mod rule;
@@ -20,8 +23,8 @@ use crate::workload::{Mesh, Proxy, Workload};
 
 /// What a workload's proxy makes of a request.
 ///
-/// Of a waypoint, this is what it makes of requests for the workload's `service`; what it makes of
-/// the tunnel that they come through is not looked at.
+/// Of a waypoint, this is what it makes of requests for the workload's `service`; of the tunnel that
+/// they come through, only whose certificates it takes is looked at.
 #[must_use]
 pub fn evaluate<'r>(
     resources: &'r Resources,
@@ -35,7 +38,8 @@ pub fn evaluate<'r>(
     let connection = connection(resources, workload, &mut facts);
 
     let custom = trace.run(&facts, |action| matches!(action, Action::Custom { .. }));
-    let asked = providers(&policies, &custom, &facts);
+    let asked = providers(&policies, &custom.matched, &facts);
+    let custom_open = open_questions(&policies, &custom, asked.as_ref(), &facts);
 
     let known = resources.request_for(mesh, workload);
     let authenticated = request.http.as_ref().map(|http| tokens::authenticate(&known, http));
@@ -53,18 +57,25 @@ pub fn evaluate<'r>(
     let no_policy = !policies.iter().any(allows);
     let steps = trace.steps;
 
+    let nothing_allows = allow.matched.is_empty() && allow.unknown.is_empty() && !no_policy;
     let denied = connection
         .or(asked.as_ref().err().copied())
         .or(bad_token.map(DeniedBy::Token))
-        .or(deny.first().copied().map(DeniedBy::Rule))
-        .or((allow.is_empty() && !no_policy).then_some(DeniedBy::NoRule));
-    let decision = match (denied, asked.unwrap_or_default(), allow.first()) {
+        .or(deny.matched.first().copied().map(DeniedBy::Rule))
+        .or(nothing_allows.then_some(DeniedBy::NoRule));
+    let mut unknown = custom_open;
+    unknown.extend(deny.unknown);
+    if allow.matched.is_empty() {
+        unknown.extend(allow.unknown);
+    }
+    let decision = match (denied, asked.unwrap_or_default(), allow.matched.first()) {
         (Some(by), _, _) => Decision::Denied(by),
+        (None, _, _) if !unknown.is_empty() => Decision::Unknown(unknown),
         (None, asked, _) if !asked.is_empty() => Decision::AskProvider(asked),
         (None, _, Some(rule)) => Decision::Allowed(AllowedBy::Rule(*rule)),
         (None, _, None) => Decision::Allowed(AllowedBy::NoPolicy),
     };
-    Verdict { decision, trace: steps, audit }
+    Verdict { decision, trace: steps, audit: audit.matched }
 }
 
 /// Why the connection does not come about, and what the proxy sees of its certificates.
@@ -73,12 +84,20 @@ fn connection<'r>(
     workload: &Workload,
     facts: &mut Facts<'_>,
 ) -> Option<DeniedBy<'r>> {
-    // Gateways have TLS of their own, and waypoints are only reached through tunnels.
-    if workload.proxy != Proxy::Sidecar {
+    // Gateways have TLS of their own.
+    if workload.proxy == Proxy::Gateway {
         return None;
+    }
+    let is_foreign = facts.principal.is_some_and(|name| !facts.mesh.takes(name));
+    // Waypoints are only reached through tunnels, which are mutual TLS whatever policies say.
+    if workload.proxy == Proxy::Waypoint {
+        return is_foreign.then_some(DeniedBy::TrustDomain);
     }
     let mtls = mutual_tls(resources, facts.mesh, workload, facts.request.port);
     match (mtls.mode, facts.principal.is_some()) {
+        (MtlsMode::Strict | MtlsMode::Permissive, true) if is_foreign => {
+            Some(DeniedBy::TrustDomain)
+        }
         (MtlsMode::Strict, false) => Some(DeniedBy::PlainText(mtls.by)),
         (MtlsMode::Disable, true) if facts.is_http() => Some(DeniedBy::TlsNotEnded(mtls.by)),
         (MtlsMode::Disable, true) => {
@@ -109,6 +128,9 @@ fn providers<'r>(
         if let Some(known) = &facts.mesh.providers {
             match known.iter().find(|known| known.name == provider) {
                 None => return Err(DeniedBy::NoProvider(*by, NoProvider::Unknown)),
+                Some(_) if facts.mesh.problem_of_provider(provider).is_some() => {
+                    return Err(DeniedBy::NoProvider(*by, NoProvider::Invalid));
+                }
                 Some(known) if !known.grpc && !facts.is_http() => continue,
                 Some(_) => {}
             }
@@ -120,11 +142,34 @@ fn providers<'r>(
     Ok(asked)
 }
 
+/// The CUSTOM rules that may match, and would change whom to ask.
+fn open_questions<'r>(
+    policies: &[&'r AuthorizationPolicy],
+    custom: &Matches<'r>,
+    asked: Result<&Vec<Asked<'r>>, &DeniedBy<'r>>,
+    facts: &Facts<'_>,
+) -> Vec<RuleOf<'r>> {
+    let without = asked.map_or(0, Vec::len);
+    let changes = |rule: &&RuleOf<'r>| {
+        let with = providers(policies, &[custom.matched.as_slice(), &[**rule]].concat(), facts);
+        with.map_or(true, |asked| asked.len() != without)
+    };
+    custom.unknown.iter().filter(changes).copied().collect()
+}
+
 fn provider(policy: &AuthorizationPolicy) -> Option<&str> {
     match &policy.action {
         Action::Custom { provider } => Some(provider),
         Action::Allow | Action::Deny | Action::Audit => None,
     }
+}
+
+/// Rules that match, dry runs apart.
+#[derive(Default)]
+struct Matches<'r> {
+    matched: Vec<RuleOf<'r>>,
+    /// Those of which nobody can tell.
+    unknown: Vec<RuleOf<'r>>,
 }
 
 struct Trace<'p, 'r> {
@@ -133,21 +178,24 @@ struct Trace<'p, 'r> {
 }
 
 impl<'r> Trace<'_, 'r> {
-    /// Runs the policies of one action; returns the rules that match, dry runs apart.
-    fn run(&mut self, facts: &Facts<'_>, wanted: impl Fn(&Action) -> bool) -> Vec<RuleOf<'r>> {
-        let mut matched = Vec::new();
+    /// Runs the policies of one action.
+    fn run(&mut self, facts: &Facts<'_>, wanted: impl Fn(&Action) -> bool) -> Matches<'r> {
+        let mut matches = Matches::default();
         for policy in self.policies.iter().copied().filter(|policy| wanted(&policy.action)) {
             if policy.rules.is_empty() {
                 self.steps.push(Step { policy, rule: None, outcome: Outcome::NoRules });
             }
             for (index, rule) in policy.rules.iter().enumerate() {
                 let outcome = facts.rule(&policy.action, rule);
-                if outcome.matched() && !policy.dry_run {
-                    matched.push(RuleOf { policy, rule: index });
+                match &outcome {
+                    _ if policy.dry_run => {}
+                    Outcome::Matched(_) => matches.matched.push(RuleOf { policy, rule: index }),
+                    Outcome::Unknown(_) => matches.unknown.push(RuleOf { policy, rule: index }),
+                    Outcome::Missed(_) | Outcome::HttpOnly(_) | Outcome::NoRules => {}
                 }
                 self.steps.push(Step { policy, rule: Some(index), outcome });
             }
         }
-        matched
+        matches
     }
 }

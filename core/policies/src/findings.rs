@@ -2,6 +2,7 @@
 
 mod never;
 mod policies;
+mod senseless;
 mod transport;
 
 use crate::resources::{Meta, MtlsMode, Resources};
@@ -89,6 +90,14 @@ pub enum Concern {
     UnknownProvider {
         /// Its name.
         provider: String,
+    },
+    /// The mesh's configuration has such a provider, and istiod does not take it: what would be
+    /// asked about is refused.
+    InvalidProvider {
+        /// Its name.
+        provider: String,
+        /// Why not.
+        why: &'static str,
     },
     /// CUSTOM policies for one workload name different providers: what any of them would be
     /// asked about is refused.

@@ -12,7 +12,11 @@
 //!
 //! What differs between versions: namespaces and principals with characters that mean something in
 //! expressions (`.`) are compared as they are written, which Istio does only since it was fixed
-//! there; trust domains are known since 1.31, and every use is warned of.
+//! there; trust domains are known since 1.31, and every use is warned of; providers whose names are
+//! no DNS labels are not taken, which older ones do not mind.
+//!
+//! What nobody said is not taken for something that is not there: a rule about an address that a
+//! request does not have makes [`Decision::Unknown`] of what depends on it.
 //!
 //! Deliberately absent: reading files, asking Kubernetes, verifying tokens (the caller says what
 //! holds), what CUSTOM's provider answers, paths that are not normalised, and ztunnel, which

@@ -1,6 +1,7 @@
 //! What the values of policies match.
 
 mod block;
+mod cover;
 mod identity;
 mod template;
 mod text;
@@ -19,6 +20,18 @@ pub(crate) use text::Text;
 pub struct Pattern {
     text: String,
     form: Form,
+    texts: Texts,
+}
+
+/// What the texts are that values of an attribute are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Texts {
+    /// Callers' names.
+    Principals,
+    /// What HTTP carries in one line: methods, hosts, paths, headers.
+    Lines,
+    /// Anything.
+    Any,
 }
 
 /// What a value can be; which of these, its attribute says.
@@ -75,7 +88,14 @@ impl Pattern {
             | Attribute::Claim(_)
             | Attribute::Metadata { .. } => Form::Text(Text::read(text)),
         };
-        Ok(Self { text: text.to_owned(), form })
+        let texts = match attribute {
+            Attribute::Principal => Texts::Principals,
+            Attribute::Method | Attribute::Host | Attribute::Path | Attribute::Header(_) => {
+                Texts::Lines
+            }
+            _ => Texts::Any,
+        };
+        Ok(Self { text: text.to_owned(), form, texts })
     }
 
     /// The value as it is written.

@@ -9,7 +9,8 @@ use postern_request::json::Value;
 pub struct Request {
     /// Who calls.
     pub peer: Peer,
-    /// The workload's address that was called.
+    /// The workload's address that was called; none is not known, which is not "no address": what
+    /// depends on it is [`crate::Decision::Unknown`].
     pub destination_ip: Option<IpAddr>,
     /// The workload's port that was called.
     pub port: u16,
@@ -27,7 +28,7 @@ pub struct Peer {
     /// Its name by the certificate that it showed, without `spiffe://`; none is plain text, or
     /// TLS without a certificate.
     pub principal: Option<String>,
-    /// The address that the connection comes from.
+    /// The address that the connection comes from; none is not known, as with `destination_ip`.
     pub ip: Option<IpAddr>,
     /// The client's address as trusted proxies tell of it; none is the same as `ip`.
     pub remote_ip: Option<IpAddr>,

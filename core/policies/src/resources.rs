@@ -18,6 +18,7 @@ use postern_document::{Position, Problem, Source};
 pub use attribute::Attribute;
 pub use authorization::{Action, AuthorizationPolicy};
 use fields::Fields;
+use meta::Annotation;
 pub use meta::Meta;
 pub use peer::{MtlsMode, PeerAuthentication};
 pub use request::{ClaimHeader, JwtRule, RequestAuthentication, TokenHeader};
@@ -215,6 +216,13 @@ impl Loader<'_> {
 
     fn policy(&mut self, node: &Node, kind: &str, reader: &mut Reader<'_>) {
         let Some(opened) = meta::open(node, self.sources, reader.problems) else { return };
+        if kind != "AuthorizationPolicy" {
+            let dry_run = opened.annotations.iter().find(|one| one.name == authorization::DRY_RUN);
+            if let Some(Annotation { name, at, .. }) = dry_run {
+                let message = format!("`{name}` is for AuthorizationPolicies: {kind} counts");
+                reader.problems.report(*at, message);
+            }
+        }
         let Meta { namespace, name, .. } = &opened.meta;
         let key = (kind.to_owned(), namespace.clone(), name.clone());
         match self.seen.entry(key) {

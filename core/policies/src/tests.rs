@@ -2,6 +2,7 @@ use postern_request::json;
 
 use crate::*;
 
+mod addresses;
 mod examples;
 mod matching;
 mod order;
@@ -12,6 +13,7 @@ mod selecting;
 mod tcp;
 mod tls;
 mod tokens;
+mod trust;
 
 const SLEEP: &str = "cluster.local/ns/default/sa/sleep";
 
@@ -137,16 +139,23 @@ fn word_in(mesh: &Mesh, text: &str, request: &Request) -> &'static str {
         Decision::Allowed(AllowedBy::NoPolicy) => "open",
         Decision::Allowed(AllowedBy::Rule(_)) => "allowed",
         Decision::AskProvider(_) => "ask",
+        Decision::Unknown(_) => "unknown",
         Decision::Denied(DeniedBy::NoRule) => "no rule",
         Decision::Denied(DeniedBy::Rule(_)) => "denied",
         Decision::Denied(DeniedBy::Token(_)) => "bad token",
         Decision::Denied(DeniedBy::NoProvider(..)) => "no provider",
         Decision::Denied(DeniedBy::PlainText(_)) => "plain text",
         Decision::Denied(DeniedBy::TlsNotEnded(_)) => "tls",
+        Decision::Denied(DeniedBy::TrustDomain) => "foreign",
     }
 }
 
-/// Whether a rule matches.
+/// A mesh whose workloads take certificates of all trust domains.
+fn open_mesh() -> Mesh {
+    Mesh { any_trust_domain: true, ..Mesh::default() }
+}
+
+/// Whether a rule matches, wherever its caller is from.
 fn matches(fields: &str, request: &Request) -> bool {
-    matches!(word(&rule("DENY", fields), request), "denied")
+    word_in(&open_mesh(), &rule("DENY", fields), request) == "denied"
 }

@@ -12,7 +12,7 @@ pub struct Verdict<'r> {
     /// Every rule of every policy that is for the workload, and what it made of the request. It
     /// goes on after the decision: Envoy itself stops there.
     pub trace: Vec<Step<'r>>,
-    /// The AUDIT rules that match.
+    /// The AUDIT rules that match for certain.
     pub audit: Vec<RuleOf<'r>>,
 }
 
@@ -25,10 +25,14 @@ pub enum Decision<'r> {
     AskProvider(Vec<Asked<'r>>),
     /// It is refused, whatever a provider says.
     Denied(DeniedBy<'r>),
+    /// Rules ask for an address that the request does not have, and what becomes of it depends on
+    /// whether they match. Whoever asks gives an address, of each block that they name one inside
+    /// and one outside, or takes it that the worse may happen.
+    Unknown(Vec<RuleOf<'r>>),
 }
 
 impl Decision<'_> {
-    /// Whether it can reach the workload at all.
+    /// Whether it can reach the workload at all; what is not known can.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
         !matches!(self, Self::Denied(_))
@@ -60,6 +64,8 @@ pub enum DeniedBy<'r> {
     PlainText(Option<&'r PeerAuthentication>),
     /// It came over mutual TLS to a port for HTTP that takes none.
     TlsNotEnded(Option<&'r PeerAuthentication>),
+    /// Its certificate is of a trust domain that is none of the mesh's. The handshake fails.
+    TrustDomain,
     /// Its token does not hold.
     Token(BadToken<'r>),
     /// A CUSTOM rule matches whose provider cannot be asked.
@@ -75,7 +81,7 @@ impl DeniedBy<'_> {
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
         match self {
-            Self::PlainText(_) | Self::TlsNotEnded(_) => None,
+            Self::PlainText(_) | Self::TlsNotEnded(_) | Self::TrustDomain => None,
             Self::Token(bad) => Some(match bad.why {
                 TokenProblem::Audience => 403,
                 TokenProblem::Issuer | TokenProblem::Invalid => 401,
@@ -90,6 +96,8 @@ impl DeniedBy<'_> {
 pub enum NoProvider {
     /// The mesh's configuration has none of this name.
     Unknown,
+    /// It has one, which istiod does not take: see [`crate::Mesh::problem_of_provider`].
+    Invalid,
     /// CUSTOM policies for the workload name different ones, which Istio does not allow unless it
     /// is told to.
     Several,
@@ -149,6 +157,9 @@ pub enum Outcome {
     Matched(Vec<Reason>),
     /// One of these would have had to hold: of each alternative what failed first.
     Missed(Vec<Reason>),
+    /// These ask for an address that the request does not have. All else that the rule asks for
+    /// holds.
+    Unknown(Vec<Reason>),
     /// An ALLOW rule that asks for what there is in HTTP alone is left out on TCP.
     HttpOnly(Reason),
     /// The policy has no rules: nothing matches.

@@ -14,8 +14,12 @@ pub struct Mesh {
     pub root_namespace: String,
     /// `trustDomain`, then `trustDomainAliases`.
     pub trust_domains: Vec<String>,
-    /// `extensionProviders` that authorize; none takes every provider that a policy names to be
-    /// there, over gRPC.
+    /// `caCertificates[].trustDomains`: further trust domains whose certificates workloads take.
+    pub foreign_domains: Vec<String>,
+    /// `PILOT_SKIP_VALIDATE_TRUST_DOMAIN`: workloads take certificates of all trust domains.
+    pub any_trust_domain: bool,
+    /// `extensionProviders` that authorize, all of them, those with the same name too; none takes
+    /// every provider that a policy names to be there, over gRPC.
     pub providers: Option<Vec<Provider>>,
     /// `PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS`: without it, several providers on one
     /// workload refuse what they would be asked about.
@@ -40,9 +44,57 @@ impl Default for Mesh {
         Self {
             root_namespace: "istio-system".to_owned(),
             trust_domains: vec!["cluster.local".to_owned()],
+            foreign_domains: Vec::new(),
+            any_trust_domain: false,
             providers: None,
             several_providers: false,
             select_gateways: true,
+        }
+    }
+}
+
+impl Mesh {
+    /// Whether workloads take a certificate with this name, without `spiffe://`
+    /// (`pilot/pkg/networking/plugin/authn/util.go`, `TrustDomainsForValidation`).
+    #[must_use]
+    pub fn takes(&self, principal: &str) -> bool {
+        let all = self.trust_domains.iter().chain(&self.foreign_domains);
+        let mut named = all.filter(|domain| !domain.is_empty()).peekable();
+        // Without any, nothing is compared.
+        self.any_trust_domain
+            || named.peek().is_none()
+            || principal.split_once('/').is_some_and(|(domain, _)| named.any(|one| one == domain))
+    }
+
+    /// Why istiod does not take a provider of this name, and refuses what it would be asked about;
+    /// none where it does, and where there is no such provider
+    /// (`pilot/pkg/security/authz/builder/extauthz.go`, `processExtensionProvider`).
+    #[must_use]
+    pub fn problem_of_provider(&self, name: &str) -> Option<&'static str> {
+        let mut known = self.providers.iter().flatten().filter(|known| known.name == name);
+        let first = known.next()?;
+        if known.next().is_some() {
+            return Some("there are several of this name");
+        }
+        first.problem()
+    }
+}
+
+impl Provider {
+    /// What is wrong with its name. Istiod before 1.31 may take it all the same.
+    #[must_use]
+    pub fn problem(&self) -> Option<&'static str> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if self.name.is_empty() {
+            Some("it has no name")
+        } else if self.name.len() > 63 {
+            Some("its name has more than 63 characters")
+        } else if !self.name.bytes().all(plain) {
+            Some("its name has something else than lower-case letters, digits and `-` in it")
+        } else if self.name.starts_with('-') || self.name.ends_with('-') {
+            Some("its name begins or ends with `-`")
+        } else {
+            None
         }
     }
 }

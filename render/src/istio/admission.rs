@@ -1,48 +1,68 @@
-//! AuthorizationPolicy ALLOW on the gateway: what a request must look like once the bundle has
-//! passed it.
+//! AuthorizationPolicies ALLOW and DENY: what a request must look like once the bundle has passed
+//! it.
 //!
-//! It says less than the document and can only refuse more: whoever brings a route to the gateway
-//! past the document, or takes the bundle from a listener, meets it. It is no wall where the
-//! plugin's resource itself is gone: then nobody removes identity headers that callers made up.
+//! They say less than the document and can only refuse more: whoever brings a route to the gateway
+//! past the document, or takes the bundle from a listener, meets them. They are no wall where
+//! `postern-connection-manager` is gone too: then nobody removes identity headers that callers
+//! made up.
 //!
-//! Paths are said too widely rather than too narrowly. What no route is for needs no rule: the
+//! What is let in is said too widely rather than too narrowly, by path and method at the gateway
+//! alone: sidecars have a policy that goes by the caller. What no route is for needs no rule: the
 //! bundle has answered 404 before.
 
-use postern_document::{Auth, OnFailure, Route};
+mod protected;
+
+use std::collections::BTreeMap;
+
+use postern_document::{Auth, Document, OnFailure, Route};
 use postern_request::headers;
 use postern_request::principal::{Credential, IdentityHeader, Principal};
 use serde_json::{Value, json};
 
-use super::resource::{self, annotate, set};
-use super::{Rendering, policy_path};
+use super::packed::{self, Head, Rule};
+use super::resource::set;
+use super::{Placed, Rendering, policy_path};
 
 /// What the policy is for.
-const ABOUT: &str = "Lets in what belongs to a route of the document and carries the identity \
-                     that the bundle writes.";
+const HEAD: Head<'static> = Head {
+    name: "routes",
+    action: "ALLOW",
+    about: "Lets in what belongs to a route of the document and carries the identity that the \
+            bundle writes.",
+};
 
-/// One rule a route of the document, by name: those that workloads guard too, whose requests pass
-/// here on their way.
+/// A header that the bundle writes, and its value; `*` for any.
+type Condition = (String, String);
+
+/// Who is let in at the gateway, then who is refused wherever routes are enforced.
 pub(super) fn resources(rendering: &Rendering<'_>) -> Vec<Value> {
-    let mut routes: Vec<&Route> = rendering.document.routes.iter().map(AsRef::as_ref).collect();
-    if routes.is_empty() {
-        return Vec::new();
-    }
-    routes.sort_by(|a, b| a.name.cmp(&b.name));
-    let rules = routes.iter().map(|route| rule(rendering, route)).collect();
-    let mut spec = json!({"action": "ALLOW"});
-    rendering.gateway.attach.policy(&mut spec);
-    set(&mut spec, "rules", Value::Array(rules));
-    let namespace = &rendering.gateway.namespace;
-    let kind = &resource::AUTHORIZATION_POLICY;
-    let mut policy =
-        resource::manifest(rendering.document, kind, namespace, "postern-routes", spec);
-    annotate(&mut policy, "postern.dev/for", ABOUT);
-    let names: Vec<&str> = routes.iter().map(|route| route.name.as_str()).collect();
-    annotate(&mut policy, "postern.dev/routes", &names.join(" "));
-    vec![policy]
+    let mut policies = allowed(rendering);
+    policies.extend(protected::resources(rendering));
+    policies
 }
 
-fn rule(rendering: &Rendering<'_>, route: &Route) -> Value {
+/// Every route of the document: those that workloads guard too, whose requests pass here on their
+/// way. Routes with the same conditions share a rule, because rules are few.
+fn allowed(rendering: &Rendering<'_>) -> Vec<Value> {
+    let gateway = &rendering.gateway;
+    let mut routes: Vec<&Route> = rendering.document.routes.iter().map(AsRef::as_ref).collect();
+    routes.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut rules: BTreeMap<Vec<Condition>, Vec<(&str, Value)>> = BTreeMap::new();
+    for route in routes {
+        let wanted = conditions(rendering.document, gateway, route);
+        let operation = operation(rendering, route);
+        rules.entry(wanted).or_default().push((route.name.as_str(), operation));
+    }
+    let rules = rules.into_iter().map(|(wanted, operations)| {
+        let when = wanted.into_iter().map(
+            |(name, value)| json!({"key": format!("request.headers[{name}]"), "values": [value]}),
+        );
+        Rule { operations, when: when.collect() }
+    });
+    packed::policies(rendering, gateway, HEAD, rules.collect())
+}
+
+fn operation(rendering: &Rendering<'_>, route: &Route) -> Value {
     let mut operation = json!({"paths": [policy_path::widest(route)]});
     if !route.methods.is_empty() {
         set(&mut operation, "methods", json!(route.methods));
@@ -51,24 +71,18 @@ fn rule(rendering: &Rendering<'_>, route: &Route) -> Value {
     if !hosts.is_empty() {
         set(&mut operation, "hosts", json!(hosts));
     }
-    let mut rule = json!({"to": [{"operation": operation}]});
-    let conditions = conditions(rendering, route);
-    if !conditions.is_empty() {
-        set(&mut rule, "when", Value::Array(conditions));
-    }
-    rule
+    operation
 }
 
-/// The headers that a request of the route carries in any case: one for each scope, or at least
-/// whose it is. None where the document lets some of them through without.
-fn conditions(rendering: &Rendering<'_>, route: &Route) -> Vec<Value> {
-    let document = rendering.document;
+/// The headers that a request of the route carries behind the bundle of a place in any case: one
+/// for each scope, or at least whose it is. None where the document lets some of them through
+/// without, or has them judged elsewhere.
+fn conditions(document: &Document, placed: &Placed<'_>, route: &Route) -> Vec<Condition> {
     let Auth::Rules { scopes, optional, .. } = &route.auth else { return Vec::new() };
     let by_server = route.auth.accepts(Credential::ApiKey) || route.needs_ext_authz();
     let passes_without = *optional
         || route.enforce.percent() < 100
-        // Judged behind the gateway.
-        || route.guarded_by().is_some()
+        || !placed.routes.iter().any(|judged| judged.name == route.name)
         || (by_server && document.failures.ext_authz == OnFailure::Allow);
     if passes_without {
         return Vec::new();
@@ -84,8 +98,5 @@ fn conditions(rendering: &Rendering<'_>, route: &Route) -> Vec<Value> {
         wanted.push((headers::SUBJECT.to_owned(), "*".to_owned()));
     }
     wanted.sort_unstable();
-    let wanted = wanted
-        .into_iter()
-        .map(|(name, value)| json!({"key": format!("request.headers[{name}]"), "values": [value]}));
-    wanted.collect()
+    wanted
 }

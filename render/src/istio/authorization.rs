@@ -23,7 +23,7 @@ mod carved;
 use postern_document::Route;
 use serde_json::{Value, json};
 
-use self::carved::Order;
+use super::order::Order;
 use super::resource::{self, annotate, set};
 use super::{Context, Placed, RenderError, Rendering, mesh_config, policy_path};
 

@@ -18,14 +18,17 @@ pub(super) fn check(rendering: &Rendering<'_>) -> Result<(), RenderError> {
         if narrowed.is_ok_and(|narrowed| !narrowed.needs_feed()) {
             continue;
         }
+        let example = format!("spiffe://{}", placed.principal);
+        // Who a workload of the document is, is known; of others the options tell no account.
+        let is_named = document.workload(&placed.workload).is_some();
+        let is_its = |identity: &FeedIdentity| match identity {
+            FeedIdentity::Spiffe(id) => !is_named || *id == example,
+            FeedIdentity::Credential { .. } => false,
+        };
         let is_known = document.feed.forwarded_client_cert.is_some()
-            && feed::identities(document, &placed.workload)
-                .any(|identity| matches!(identity, FeedIdentity::Spiffe(_)));
+            && feed::identities(document, &placed.workload).any(is_its);
         if !is_known {
-            return Err(RenderError::FeedPeer {
-                workload: placed.workload.clone(),
-                example: format!("spiffe://{}", placed.principal),
-            });
+            return Err(RenderError::FeedPeer { workload: placed.workload.clone(), example });
         }
     }
     Ok(())

@@ -71,15 +71,17 @@ pub(super) fn annotate(resource: &mut Value, name: &str, text: &str) {
 /// Sorts the resources of a file by what they are called.
 ///
 /// # Errors
-/// When the API server would not keep one of them.
+/// When the API server would not keep one of them, by its size or because another is called so.
 pub(super) fn sorted(mut resources: Vec<Value>) -> Result<Vec<Value>, RenderError> {
     resources.sort_by_cached_key(id);
+    let mut pairs = resources.iter().zip(resources.iter().skip(1));
+    if let Some((one, _)) = pairs.find(|(one, next)| id(one) == id(next)) {
+        return Err(RenderError::SameName { resource: shown(one) });
+    }
     for resource in &resources {
         let bytes = resource.to_string().len();
         if bytes > MAX_BYTES {
-            let (kind, namespace, name) = id(resource);
-            let resource = format!("{kind} {namespace}/{name}");
-            return Err(RenderError::TooLarge { resource, bytes });
+            return Err(RenderError::TooLarge { resource: shown(resource), bytes });
         }
     }
     Ok(resources)
@@ -89,6 +91,12 @@ pub(super) fn sorted(mut resources: Vec<Value>) -> Result<Vec<Value>, RenderErro
 fn id(resource: &Value) -> (String, String, String) {
     let text = |pointer| resource.pointer(pointer).and_then(Value::as_str).unwrap_or("").to_owned();
     (text("/kind"), text("/metadata/namespace"), text("/metadata/name"))
+}
+
+/// As errors name it.
+fn shown(resource: &Value) -> String {
+    let (kind, namespace, name) = id(resource);
+    format!("{kind} {namespace}/{name}")
 }
 
 /// Resources as one file, with a comment that says what they are for.
@@ -137,6 +145,16 @@ mod tests {
                 (&json!("VirtualService"), &json!("a")),
             ]
         );
+    }
+
+    #[test]
+    fn two_resources_of_one_name_are_refused() {
+        let twice =
+            vec![named("Gateway", "a", "1"), named("Gateway", "b", ""), named("Gateway", "a", "2")];
+        let error = sorted(twice).unwrap_err();
+        assert_eq!(error, RenderError::SameName { resource: "Gateway n/a".to_owned() });
+        let apart = vec![named("Gateway", "a", ""), named("VirtualService", "a", "")];
+        assert!(sorted(apart).is_ok(), "another kind");
     }
 
     #[test]

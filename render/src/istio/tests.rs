@@ -7,6 +7,7 @@ use super::*;
 mod allow;
 mod feed;
 mod listeners;
+mod protected;
 mod routes;
 mod sidecar;
 mod traffic;
@@ -65,6 +66,15 @@ fn document() -> Document {
 
 fn options(minor: u32) -> IstioOptions {
     IstioOptions { istio_version: (1, minor), ..IstioOptions::default() }
+}
+
+/// Options of which there is nothing to warn.
+fn quiet() -> IstioOptions {
+    IstioOptions {
+        wasm_sha256: Some(HASH.to_owned()),
+        gateway_namespace: Some("gateways".to_owned()),
+        ..options(30)
+    }
 }
 
 fn rendering<'d>(document: &'d Document, options: &'d IstioOptions) -> Rendering<'d> {
@@ -367,7 +377,7 @@ fn the_gateway_tells_the_server_how_requests_end_where_a_limit_waits_for_it() {
 
 #[test]
 fn what_works_on_one_machine_only_is_warned_of() {
-    let pinned = IstioOptions { wasm_sha256: Some(HASH.to_owned()), ..options(30) };
+    let pinned = quiet();
     let found = warnings(&document(), &pinned);
     let [loopback] = found.as_slice() else { panic!("{found:?}") };
     assert!(loopback.contains("`content`") && !loopback.contains("partner"), "{loopback}");

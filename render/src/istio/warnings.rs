@@ -1,9 +1,13 @@
 //! What can be rendered, and is hardly what somebody wants of a mesh.
 
+use std::collections::BTreeSet;
+
 use postern_document::{CertificateSource, Document, HeaderRules, Route, TokenPlace};
 use postern_request::headers;
 
-use super::{Context, IstioOptions, Rendering, RequestAuth, callers, request_authentication};
+use super::{
+    Attach, Context, IstioOptions, Placed, Rendering, RequestAuth, callers, request_authentication,
+};
 use crate::places::is_loopback;
 use crate::traffic::never_left_out;
 
@@ -129,14 +133,51 @@ fn of_places(rendering: &Rendering<'_>, warnings: &mut Vec<String>) {
             ));
         }
     }
+    warnings.extend(in_the_root_namespace(rendering));
+    let closed = callers::closed(rendering);
+    let guarded = rendering.guards().filter(|placed| placed.context == Context::SidecarInbound);
+    warnings.extend(guarded.filter_map(|placed| half_open(placed, &closed)));
     if options.default_deny {
-        for namespace in callers::closed(rendering) {
+        for namespace in closed {
             warnings.push(format!(
                 "`postern-default-deny` speaks for all workloads of the namespace `{namespace}`, \
                  also for those that the document does not name; --no-default-deny leaves it out"
             ));
         }
     }
+}
+
+/// A guarded workload that one policy alone keeps closed.
+fn half_open(placed: &Placed<'_>, closed: &BTreeSet<&str>) -> Option<String> {
+    let (workload, namespace) = (&placed.workload, &placed.namespace);
+    if closed.contains(namespace.as_str()) {
+        return None;
+    }
+    Some(format!(
+        "no `postern-default-deny` is written for the namespace `{namespace}` of `{workload}`: \
+         where its pods lose a label, or `{}` is deleted, whoever is in the mesh may call them; \
+         give guarded workloads a namespace apart from the gateway's and the suite's, or see to a \
+         default deny of your own",
+        placed.name("callers")
+    ))
+}
+
+/// What goes by labels in the root namespace is for every namespace.
+fn in_the_root_namespace(rendering: &Rendering<'_>) -> Option<String> {
+    let gateway = &rendering.gateway;
+    let Attach::Labels(labels) = &gateway.attach else { return None };
+    if gateway.namespace != rendering.document.mesh.root_namespace {
+        return None;
+    }
+    let labels: Vec<String> =
+        labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    Some(format!(
+        "`{}` is the mesh's root namespace, where what is written for the gateway's pods holds for \
+         pods with {} in every namespace: filter, policies and patches reach gateways of others \
+         that have these labels; give this gateway labels of its own, or a namespace of its own",
+        gateway.namespace,
+        labels.join(",")
+    ))
 }
 
 /// Whether there is a rule that needs nobody's word.

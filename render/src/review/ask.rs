@@ -1,5 +1,7 @@
 //! Asking what becomes of a request: the one place that talks to `postern-explain`.
 
+mod other;
+
 use std::collections::BTreeSet;
 
 use postern_document::{Auth, CertificateSource, Document, Proof, Route};
@@ -11,6 +13,8 @@ use serde_json::{Map, Value, json};
 
 use super::model::Answered;
 use super::witness::Target;
+use other::first_issuer;
+pub(super) use other::{Other, others};
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -174,16 +178,27 @@ impl<'d> Oracle<'d> {
 
     /// A request of a caller of a route.
     pub(super) fn request(&self, route: &Route, caller: Caller, target: &Target) -> Request {
+        self.request_with(route, caller, None, target)
+    }
+
+    /// The same with another of the values that the route takes.
+    pub(super) fn request_with(
+        &self,
+        route: &Route,
+        caller: Caller,
+        other: Option<Other>,
+        target: &Target,
+    ) -> Request {
         let mut request = Request::get(&target.host, &target.path);
         request.method.clone_from(&target.method);
-        request.peer = self.peer(route, caller);
+        request.peer = self.peer(route, caller, other);
         let caller = if caller == Caller::Stranger { Caller::best(route) } else { caller };
         match caller {
             Caller::Nobody => {}
             Caller::ApiKey => request.shown = Shown::Key(Box::new(key(route))),
             Caller::WithoutScopes | Caller::WithoutClaims | Caller::Token | Caller::Stranger => {
                 let proof = route.auth.token().and_then(|token| token.proof);
-                let claims = Value::Object(self.claims(route, caller)).to_string();
+                let claims = Value::Object(self.claims(route, caller, other)).to_string();
                 let with_proof = proof == Some(Proof::Dpop);
                 request.shown = Shown::Claims(Box::new(GivenClaims { claims, with_proof }));
                 if proof == Some(Proof::Certificate) {
@@ -198,36 +213,40 @@ impl<'d> Oracle<'d> {
         request
     }
 
-    fn peer(&self, route: &Route, caller: Caller) -> Option<String> {
-        let first = route.peers.first()?;
+    fn peer(&self, route: &Route, caller: Caller, other: Option<Other>) -> Option<String> {
+        let place = if let Some(Other::Peer(place)) = other { place } else { 0 };
+        let named = route.peers.get(place)?;
         let domain = &self.document.mesh.trust_domain;
         Some(match caller {
             Caller::Stranger => format!("spiffe://{domain}/ns/postern-review/sa/stranger"),
-            _ => format!("spiffe://{}", first.to_istio().replace('*', "postern-review")),
+            _ => format!("spiffe://{}", named.to_istio().replace('*', "postern-review")),
         })
     }
 
     /// Claims of a token that a route takes.
-    fn claims(&self, route: &Route, caller: Caller) -> Map<String, Value> {
-        let now = self.now.as_secs();
+    fn claims(&self, route: &Route, caller: Caller, other: Option<Other>) -> Map<String, Value> {
         let mut claims = Map::new();
         let mut set = |name: &str, value: Value| {
             claims.insert(name.to_owned(), value);
         };
-        for (name, value) in [("exp", now + 600), ("iat", now), ("nbf", now)] {
-            set(name, json!(value));
+        for (name, time) in times(self.now) {
+            set(name, json!(time));
         }
         set("jti", json!("postern-review"));
         set("client_id", json!("postern-review"));
         set("sub", json!("somebody"));
         let Auth::Rules { scopes, token, .. } = &route.auth else { return claims };
-        let index = token.issuers.first().copied().unwrap_or(0);
+        let (index, of_issuer) = match other {
+            Some(Other::Issuer(index, audience)) => (index, audience),
+            _ => (first_issuer(route), 0),
+        };
+        let of_route = if let Some(Other::Audience(place)) = other { place } else { 0 };
         let Some(issuer) = self.document.issuers.get(index).map(|issuer| &issuer.issuer) else {
             return claims;
         };
         set("iss", json!(issuer.issuer));
-        let audiences: Vec<&String> =
-            issuer.audiences.iter().take(1).chain(token.audiences.iter().take(1)).collect();
+        let audiences = [issuer.audiences.get(of_issuer), token.audiences.get(of_route)];
+        let audiences: Vec<&String> = audiences.into_iter().flatten().collect();
         if !audiences.is_empty() {
             set("aud", json!(audiences));
         }
@@ -235,8 +254,12 @@ impl<'d> Oracle<'d> {
             set("scope", json!(scopes.join(" ")));
         }
         if caller != Caller::WithoutClaims {
-            for rule in &token.claims {
-                set(&rule.claim, json!(rule.values.first()));
+            for (place, rule) in token.claims.iter().enumerate() {
+                let value = match other {
+                    Some(Other::Claim(at, value)) if at == place => value,
+                    _ => 0,
+                };
+                set(&rule.claim, json!(rule.values.get(value)));
             }
         }
         match token.proof {
@@ -253,6 +276,12 @@ impl<'d> Oracle<'d> {
         }
         claims
     }
+}
+
+/// When a token was made and ends, that is asked with at some time.
+pub(super) fn times(now: UnixMillis) -> [(&'static str, u64); 3] {
+    let now = now.as_secs();
+    [("exp", now + 600), ("iat", now), ("nbf", now)]
 }
 
 /// The workload that a caller must come to directly to be asked who it is.

@@ -122,6 +122,16 @@ checks! {
         "Say in the rule who may do what.";
     NOT_THE_OLDEST = "PR226" "not-the-oldest" Medium
         "Keep one PeerAuthentication for each level.";
+    SERVER_NOT_ASKED = "PR227" "server-not-asked" Medium
+        "Apply the rendered AuthorizationPolicy with the action CUSTOM.";
+    FILTER_REMOVED = "PR228" "filter-removed" Critical
+        "Delete the EnvoyFilter, or take the patch out of it.";
+    SIDECAR_BYPASSED = "PR229" "sidecar-bypassed" Critical
+        "Let the sidecar take every port of the document's.";
+    FOREIGN_ROUTE = "PR230" "foreign-route" High
+        "Put the route into the document, or bind it to another gateway.";
+    OTHER_MESH_CONFIG = "PR231" "other-mesh-config" Medium
+        "Merge what is missing into the MeshConfig that counts.";
 }
 
 #[cfg(test)]

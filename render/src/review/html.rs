@@ -202,7 +202,8 @@ mod tests {
 
     #[test]
     fn hostile_text_is_nothing_but_text() {
-        let hostile = "</td><script>alert(1)</script>\" onload='x' ]]> \u{202e} \u{0} &lt;";
+        let hostile = "</td><script>alert(1)</script>\" onload='x' ]]> \u{202e} \u{0} &lt; \
+                       \u{61c}\u{ad}\u{180e}\u{115f}\u{fe0f}\u{fff9}\u{e0041}";
         let mut finding = Finding::new(&UNPROTECTED_ROUTE, hostile, hostile).shown_by(hostile);
         finding.place = Some(super::super::Place { file: hostile.to_owned(), line: 3 });
         let review = Review {
@@ -215,6 +216,7 @@ mod tests {
         for bad in ["<script", "onload='", "\" onload", "\u{202e}", "\u{0}"] {
             assert!(!page.contains(bad), "{bad}");
         }
+        assert!(!page.chars().any(|c| c != '\n' && is_hidden(c)));
         // What is ours stays: one style sheet, and tags that are all closed again.
         assert_eq!(page.matches("<style>").count(), 1);
         for tag in ["table", "tbody", "tr", "td", "details", "div", "code", "b"] {

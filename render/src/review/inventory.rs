@@ -3,7 +3,10 @@
 //! Policies are read strictly, because what they mean depends on every field. The rest is only
 //! looked up: a field that is not there, or is of another kind, says nothing.
 
+mod bypass;
+mod duration;
 mod mesh_config;
+mod without;
 mod workloads;
 
 use std::collections::BTreeMap;
@@ -13,8 +16,9 @@ use postern_document::{Document, Problem, Source};
 use postern_policies::{Mesh, Resources};
 use serde_json::{Map, Number, Value};
 
-pub(super) use mesh_config::{MeshConfig, Provider};
-pub(super) use workloads::{Service, Workload};
+pub(super) use bypass::Bypass;
+pub(super) use mesh_config::{Configs, Found, MeshConfig, Provider};
+pub(super) use workloads::{Service, Spoken, Target, Workload};
 
 use super::model::Place;
 
@@ -29,7 +33,8 @@ pub struct Policies {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Inventory {
     pub(super) resources: Vec<Resource>,
-    pub(super) mesh: Option<MeshConfig>,
+    /// MeshConfig, wherever it was found.
+    configs: Vec<Found>,
 }
 
 /// A resource of any kind.
@@ -44,8 +49,8 @@ pub(super) struct Resource {
 }
 
 impl Policies {
-    /// Reads manifests: policies, and whatever else is there. A text that holds MeshConfig alone,
-    /// which is no resource, is read as such.
+    /// Reads manifests: policies, and whatever else is there. MeshConfig of its own, which is no
+    /// resource, may stand beside them.
     ///
     /// # Errors
     /// Every problem of all texts, by file and line.
@@ -55,16 +60,21 @@ impl Policies {
         let mut inventory = Inventory::default();
         let mut rest = Vec::with_capacity(sources.len());
         for (file, source) in sources.iter().enumerate() {
-            let nodes = parse_all(&source.text, file, &mut problems);
-            let config = nodes.iter().find_map(|node| mesh_config::bare(&value(node)));
-            if let Some(config) = config {
-                inventory.mesh = Some(config);
-                continue;
+            let mut bare = Vec::new();
+            for node in &parse_all(&source.text, file, &mut problems) {
+                let value = value(node);
+                let Some(config) = mesh_config::bare(&value) else {
+                    inventory.add(&value, &source.name, node);
+                    continue;
+                };
+                let place = Place { file: source.name.clone(), line: node.at.line };
+                inventory.configs.push(Found::bare(config, place));
+                bare.push(node.at.line);
             }
-            rest.push(source.clone());
-            for node in &nodes {
-                inventory.add(&value(node), &source.name, node);
-            }
+            rest.push(Source {
+                name: source.name.clone(),
+                text: without::documents(&source.text, &bare),
+            });
         }
         let mut problems = problems.into_sorted();
         let resources = match Resources::load(&rest) {
@@ -79,8 +89,8 @@ impl Policies {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let found = inventory.resources.iter().filter_map(mesh_config::of_resource).next_back();
-        inventory.mesh = inventory.mesh.or(found);
+        let found = inventory.resources.iter().filter_map(mesh_config::of_resource);
+        inventory.configs.extend(found.collect::<Vec<Found>>());
         Ok(Self { resources, inventory })
     }
 
@@ -92,14 +102,15 @@ impl Policies {
 
     /// Whether MeshConfig was found.
     #[must_use]
-    pub const fn has_mesh_config(&self) -> bool {
-        self.inventory.mesh.is_some()
+    pub fn has_mesh_config(&self, document: &Document) -> bool {
+        self.inventory.configs(&document.mesh.root_namespace).counts().is_some()
     }
 
     /// What holds for all workloads: by MeshConfig, and where that says nothing by the document.
     #[must_use]
     pub fn mesh(&self, document: &Document) -> Mesh {
-        let config = self.inventory.mesh.clone().unwrap_or_default();
+        let configs = self.inventory.configs(&document.mesh.root_namespace);
+        let config = configs.counts().map(|found| found.config.clone()).unwrap_or_default();
         let mut trust_domains = config.trust_domains;
         if trust_domains.is_empty() {
             trust_domains.push(document.mesh.trust_domain.clone());
@@ -233,6 +244,25 @@ mod tests {
             .collect();
         let expected = [("Service b/a".to_owned(), 1), ("Deployment default/c".to_owned(), 8)];
         assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn policies_beside_mesh_config_are_read_with_their_lines() {
+        let policy = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n\
+                      metadata: {name: a, namespace: b}\nspec: {}\n";
+        let config = "trustDomain: td\n";
+        for (text, line) in [
+            (format!("{config}---\n{policy}"), 3),
+            (format!("{policy}---\n{config}"), 1),
+            (format!("--- {{trustDomain: td}}\n---\n{policy}"), 3),
+            (format!("# first\n---\n{config}...\n---\n{policy}---\n{config}"), 6),
+        ] {
+            let found = load(&text);
+            let lines: Vec<usize> =
+                found.resources.authorization().iter().map(|policy| policy.meta.line).collect();
+            assert_eq!(lines, [line], "{text}");
+            assert!(found.inventory.configs("istio-system").counts().is_some(), "{text}");
+        }
     }
 
     #[test]

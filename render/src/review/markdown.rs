@@ -2,14 +2,45 @@
 
 use super::model::{Change, ChangeKind, Finding, MeshRow, Review, Row};
 
-/// What shows text in another order than it is written, or not at all.
+/// What shows text in another order than it is written, or not at all, or as something else:
+/// Unicode's controls, format characters (`Cf`), what is ignored where nobody knows it
+/// (`Default_Ignorable_Code_Point`), what writes in the other direction (`Bidi_Control`), and blanks
+/// that are no space.
 pub(super) fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
-        )
+    let is_blank = c != ' ' && (c.is_whitespace() || c == '\u{2800}');
+    c.is_control() || is_blank || HIDDEN.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
+
+/// `Cf` and `Default_Ignorable_Code_Point` of Unicode 16, which hold all of `Bidi_Control`.
+const HIDDEN: [(char, char); 26] = [
+    ('\u{ad}', '\u{ad}'),
+    ('\u{34f}', '\u{34f}'),
+    ('\u{600}', '\u{605}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{6dd}', '\u{6dd}'),
+    ('\u{70f}', '\u{70f}'),
+    ('\u{890}', '\u{891}'),
+    ('\u{8e2}', '\u{8e2}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180f}'),
+    ('\u{200b}', '\u{200f}'),
+    ('\u{2028}', '\u{202e}'),
+    ('\u{2060}', '\u{206f}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{fe00}', '\u{fe0f}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{fff0}', '\u{fffb}'),
+    ('\u{110bd}', '\u{110bd}'),
+    ('\u{110cd}', '\u{110cd}'),
+    ('\u{13430}', '\u{1343f}'),
+    ('\u{1bca0}', '\u{1bca3}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0000}', '\u{e0fff}'),
+    // Not assigned, so that nobody knows what it will be shown as.
+    ('\u{fdd0}', '\u{fdef}'),
+];
 
 /// A review as Markdown.
 #[must_use]
@@ -191,22 +222,42 @@ fn joined(lines: &[String]) -> String {
 /// Text of somebody else, so that it is nothing but text in a cell of a table.
 pub(super) fn text(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
-    for c in raw.chars() {
+    let mut before = String::new();
+    let mut rest = raw.chars();
+    while let Some(c) = rest.next() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '!' => {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '!' => {
                 out.push('\\');
                 out.push(c);
             }
-            // Somebody with this name would be told of the pull request.
-            '@' => out.push_str("&#64;"),
+            // What is shown is looked through again for names to tell, for issues and for
+            // formulas: an escape does not keep them from being found, a tag in between does.
+            '@' | '#' | '$' => alone(&mut out, c),
+            ':' if rest.as_str().starts_with("//") || before.eq_ignore_ascii_case("mailto") => {
+                alone(&mut out, c);
+            }
+            '.' if before.eq_ignore_ascii_case("www") => alone(&mut out, c),
             c if is_hidden(c) => out.push_str(&format!("(U+{:04X})", u32::from(c))),
             c => out.push(c),
         }
+        // The word so far: what a link begins with.
+        if c.is_ascii_alphabetic() {
+            before.push(c);
+        } else {
+            before.clear();
+        }
     }
     out
+}
+
+/// A character that belongs to none of its neighbours, and looks as if it did.
+fn alone(out: &mut String, c: char) {
+    out.push_str("<span>");
+    out.push(c);
+    out.push_str("</span>");
 }
 
 #[cfg(test)]
@@ -221,10 +272,58 @@ mod tests {
             ("![x](y)", "\\!\\[x\\](y)"),
             ("a\n| b", "a(U+000A)\\| b"),
             ("\u{202e}txt", "(U+202E)txt"),
-            ("@team", "&#64;team"),
+            ("@team", "<span>@</span>team"),
             ("&lt;", "&amp;lt;"),
+            ("https://a.test/b", "https<span>:</span>//a.test/b"),
+            ("xHTTP://a", "xHTTP<span>:</span>//a"),
+            ("(www.a.test", "(www<span>.</span>a.test"),
+            ("WWW.a.test", "WWW<span>.</span>a.test"),
+            ("mailto:a@b.test", "mailto<span>:</span>a<span>@</span>b.test"),
+            ("$\\href{x}$", "<span>$</span>\\\\href{x}<span>$</span>"),
+            ("a/b#12", "a/b<span>#</span>12"),
         ] {
             assert_eq!(text(raw), expected);
         }
+    }
+
+    #[test]
+    fn usual_text_stays_as_it_is() {
+        for usual in ["GET /a/b?c=d", "10/1m by ip, local", "shop:8080", "a. b: c", "awww. so"] {
+            assert_eq!(text(usual), usual);
+        }
+        assert_eq!(text("Grüße, 世界"), "Grüße, 世界");
+    }
+
+    #[test]
+    fn what_nobody_sees_is_shown_by_its_number() {
+        for hidden in [
+            '\u{61c}',
+            '\u{ad}',
+            '\u{180e}',
+            '\u{115f}',
+            '\u{fe0f}',
+            '\u{fff9}',
+            '\u{e0041}',
+            '\u{0}',
+            '\u{7f}',
+            '\u{85}',
+            '\u{a0}',
+            '\u{2003}',
+            '\u{2800}',
+            '\u{3000}',
+            '\u{3164}',
+            '\u{202e}',
+            '\u{2066}',
+            '\u{feff}',
+            '\u{e0100}',
+            '\u{1d173}',
+        ] {
+            let number = format!("(U+{:04X})", u32::from(hidden));
+            assert_eq!(text(&format!("a{hidden}b")), format!("a{number}b"));
+        }
+        for seen in ['a', ' ', '\u{e9}', '\u{301}', '\u{661}', '\u{4e16}', '\u{1f600}'] {
+            assert!(!is_hidden(seen), "{seen}");
+        }
+        assert!(HIDDEN.iter().all(|(first, last)| first <= last));
     }
 }

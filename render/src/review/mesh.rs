@@ -1,12 +1,22 @@
 //! What the mesh's own policies make of the document's services, and what they leave open.
 
+mod addresses;
+mod beside;
+mod callers;
 mod concerns;
+mod config;
+mod draft;
+mod enforced;
+mod examples;
+mod known;
+mod maker;
 mod plugins;
 mod providers;
 mod reach;
 mod rendering;
 mod rules;
 mod spellings;
+mod token;
 mod version;
 mod view;
 
@@ -14,7 +24,8 @@ use super::Input;
 use super::inventory::Policies;
 use super::model::{Finding, MeshRow, Place, Row};
 
-use view::View;
+pub(super) use examples::Passes;
+pub(super) use view::View;
 
 /// The line of a resource; none where it was read from nowhere.
 fn at(file: &str, line: usize) -> Option<Place> {
@@ -38,10 +49,14 @@ pub(super) fn look(input: &Input<'_>, policies: &Policies, matrix: &mut [Row]) -
     spellings::look(&view, &mut findings);
     providers::look(&view, &mut findings);
     plugins::look(&view, &mut findings);
+    enforced::look(&view, &mut findings);
+    beside::look(&view, input, &mut findings);
+    config::look(&view, &mut findings);
     rendering::look(&view, input, &mut findings, &mut unknown);
-    reach::look(&view, &mut findings);
+    let reached = reach::ask(&view);
+    reach::look(&view, &reached, &mut findings, &mut unknown);
     for row in matrix.iter_mut() {
-        row.principals = reach::of_route(&view, &row.route);
+        row.principals = reach::of_route(&view, &reached, &row.route);
     }
-    Looked { rows: reach::rows(&view), findings, unknown }
+    Looked { rows: reach::rows(&view, &reached), findings, unknown }
 }

@@ -5,6 +5,7 @@ use core::fmt;
 use serde_json::{Value, json};
 
 use super::catalogue::Check;
+use super::diff::Kept;
 
 /// Where something stands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -201,7 +202,7 @@ pub struct MeshRow {
     pub workload: String,
     /// Its port; none where none is known.
     pub port: Option<u16>,
-    /// `http` or `tcp`.
+    /// `http`, `tcp`, or `http or tcp` where Istio goes by what comes.
     pub protocol: &'static str,
     /// `STRICT`, `PERMISSIVE` or `DISABLE`, and who says so.
     pub mtls: String,
@@ -268,6 +269,8 @@ pub struct Review {
     pub unknown: Vec<String>,
     /// What differs from the older document, where one was given.
     pub changes: Option<Vec<Change>>,
+    /// What a later review compares with.
+    pub(super) kept: Kept,
 }
 
 impl Review {

@@ -7,6 +7,8 @@ use super::*;
 
 mod changes;
 mod documents;
+mod loosenings;
+mod mesh_changes;
 mod meshes;
 
 /// 2026-06-15

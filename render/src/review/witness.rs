@@ -59,7 +59,13 @@ pub(super) fn all(document: &Document, route: &Route) -> Vec<Target> {
     targets
 }
 
-fn target(document: &Document, route: &Route, host: &str, method: &str) -> Option<Target> {
+/// A target on a host and by a method; none where another route takes every path that was tried.
+pub(super) fn target(
+    document: &Document,
+    route: &Route,
+    host: &str,
+    method: &str,
+) -> Option<Target> {
     FILLERS.iter().find_map(|filler| {
         let path = path(route, filler);
         let found = document.find_route(host, method, &path).ok().flatten();

@@ -18,7 +18,7 @@ const JUDGED: &str = include_str!("fields/judged.json");
 const KEYS: &str = include_str!("../../../tests/fixtures/jwks.json");
 
 /// What no proxy and no bundle is told: addresses, secrets, and who may say or ask what.
-const OF_THE_SERVER: [&str; 17] = [
+const OF_THE_SERVER: [&str; 18] = [
     "credentials.api_key.keys[].client_id",
     "credentials.api_key.keys[].id",
     "credentials.api_key.keys[].scopes",
@@ -33,6 +33,7 @@ const OF_THE_SERVER: [&str; 17] = [
     "feed.peers[].workloads",
     "owners.*.hosts",
     "owners.*.paths",
+    "owners.*.workloads",
     "stores.durable",
     "stores.replicas",
     "stores.volatile",

@@ -37,6 +37,9 @@ pub fn run(arguments: &Review) -> Result<ExitCode> {
         None => commands::now(),
     };
     let old = arguments.diff.as_deref().map(Old::read).transpose()?;
+    if let (Some(Old::Review(_)), Some(_)) = (&old, &arguments.policies_old) {
+        bail!("`--policies-old` belongs to an older document; a review has a mesh of its own");
+    }
     let old_policies = arguments.policies_old.as_deref().map(read_policies).transpose()?;
     let input = Input {
         document: &document,

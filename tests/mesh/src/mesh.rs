@@ -86,6 +86,12 @@ impl Mesh {
         Caller::over_tls(HOST, self.block.socket(GATEWAY, GATEWAY_PORT), &self.root)
     }
 
+    /// Where clients from outside call.
+    #[must_use]
+    pub fn entrance(&self) -> SocketAddr {
+        self.block.socket(GATEWAY, GATEWAY_PORT)
+    }
+
     /// A program beside the sidecar `web`, which calls `payments`.
     #[must_use]
     pub fn web(&self) -> Caller {
@@ -141,15 +147,23 @@ impl Mesh {
 
     /// Adds another workload and waits for its Envoy.
     pub async fn add(&mut self, workload: &Workload) {
-        let name = format!("workload-{}", workload.name);
-        self.control_plane.put(&name, &workload.objects(&self.block));
+        self.add_all(std::slice::from_ref(workload)).await;
+    }
+
+    /// Adds workloads and waits for their Envoys.
+    pub async fn add_all(&mut self, workloads: &[Workload]) {
+        for workload in workloads {
+            let name = format!("workload-{}", workload.name);
+            self.control_plane.put(&name, &workload.objects(&self.block));
+        }
         let generation = self.control_plane.apply().await;
         let (control_plane, certificates) = (&self.control_plane, &self.certificates);
-        let folder = self.folder.path();
-        let version = &self.istio_version;
-        let started =
-            Proxy::start(workload, &self.block, folder, control_plane, certificates, version).await;
-        self.proxies.push(started);
+        let (folder, version) = (self.folder.path(), &self.istio_version);
+        for workload in workloads {
+            let started =
+                Proxy::start(workload, &self.block, folder, control_plane, certificates, version);
+            self.proxies.push(started.await);
+        }
         self.settle(&generation).await;
     }
 

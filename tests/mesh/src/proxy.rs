@@ -127,6 +127,17 @@ impl Proxy {
         clusters.lines().any(|one| one.starts_with(&line))
     }
 
+    /// Which Envoy it is, such as `1.40.0`.
+    ///
+    /// # Panics
+    /// When it does not say.
+    pub async fn version(&self) -> String {
+        let told = caller::send(self.admin.get("/server_info")).await.expect(200).json();
+        // COMMIT/VERSION/…
+        let text = told["version"].as_str().unwrap_or_default();
+        text.split('/').nth(1).expect("a version").to_owned()
+    }
+
     /// What it runs with.
     pub async fn config(&self) -> Value {
         caller::send(self.admin.get("/config_dump")).await.expect(200).json()
@@ -159,6 +170,19 @@ impl Proxy {
                     found.extend(list(&host["routes"]).cloned());
                 }
             }
+        }
+        found
+    }
+
+    /// Its clusters that came by discovery, and whose names begin like this.
+    pub async fn clusters(&self, beginning: &str) -> Vec<Value> {
+        let config = self.config().await;
+        let mut found = Vec::new();
+        for part in section(&config, "ClustersConfigDump") {
+            let clusters = list(&part["dynamic_active_clusters"]).map(|one| &one["cluster"]);
+            let is_it =
+                |one: &&Value| one["name"].as_str().is_some_and(|name| name.starts_with(beginning));
+            found.extend(clusters.filter(is_it).cloned());
         }
         found
     }

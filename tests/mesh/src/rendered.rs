@@ -28,6 +28,19 @@ impl Rendered {
     /// # Panics
     /// When it cannot be rendered.
     pub async fn of(document: &Path, istio_version: &str, folder: &Path) -> Self {
+        Self::with(document, istio_version, folder, &[]).await
+    }
+
+    /// The same with further options of the command line.
+    ///
+    /// # Panics
+    /// When it cannot be rendered.
+    pub async fn with(
+        document: &Path,
+        istio_version: &str,
+        folder: &Path,
+        options: &[&str],
+    ) -> Self {
         let out = folder.join("rendered");
         let mut command = server::command(["render", "istio"]);
         command
@@ -36,6 +49,7 @@ impl Rendered {
             .arg(&out)
             .args(["--istio-version", istio_version])
             .args(["--namespace", "postern-system"])
+            .args(options)
             .args(["--wasm-url", &format!("file://{}", env::bundle().display())]);
         let longest = std::time::Duration::from_secs(30);
         postern_e2e::process::run(command, longest).await.expect_success();

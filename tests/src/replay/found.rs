@@ -35,15 +35,24 @@ pub(super) struct Found {
 impl Logs {
     /// Waits for the lines of these requests.
     pub(super) async fn of(gateway: &Gateway, ids: &[String]) -> Self {
+        Self::read(&|| gateway.envoy.log(), &|| gateway.server.log(), ids).await
+    }
+
+    /// The same in the logs of an Envoy and of the server, wherever they are.
+    pub(super) async fn read(
+        envoy: &dyn Fn() -> String,
+        server: &dyn Fn() -> String,
+        ids: &[String],
+    ) -> Self {
         let access = wait::until("line of each request", LONGEST, || async {
-            let lines = by_id(&gateway.envoy.log());
+            let lines = by_id(&envoy());
             match ids.iter().find(|id| !lines.contains_key(*id)) {
                 Some(missing) => Err(missing.clone()),
                 None => Ok(lines),
             }
         })
         .await;
-        Self { access, refusals: by_id(&gateway.server.log()) }
+        Self { access, refusals: by_id(&server()) }
     }
 
     /// What they say of a request.

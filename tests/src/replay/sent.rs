@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use postern_explain::cases::{Case, Made, Proven, Token};
+use postern_explain::cases::{ApiKey, Case, Made, Proven, Token};
 use postern_request::json;
 
 use super::answered::Answered;
@@ -25,10 +25,15 @@ pub(super) struct Prepared<'c> {
 impl<'c> Prepared<'c> {
     /// Makes them.
     pub(super) fn of(case: &'c Case, stack: &Stack) -> Self {
+        Self::with(case, &|key| stack.key(key))
+    }
+
+    /// Makes them where somebody knows the texts of API keys.
+    pub(super) fn with(case: &'c Case, text_of: &dyn Fn(&ApiKey) -> String) -> Self {
         let sent = &case.request;
         let tokens = sent.placed.iter().chain(&sent.token);
         let tokens = tokens.map(|token| (token.name.clone(), signed(token))).collect();
-        let api_key = sent.api_key.as_ref().map(|key| stack.key(key));
+        let api_key = sent.api_key.as_ref().map(|key| text_of(key));
         assert!(
             sent.certificate.is_none() && sent.workload.is_none(),
             "{}: no connection of a replay shows a certificate, or leads past the edge; say that \
@@ -51,7 +56,8 @@ impl<'c> Prepared<'c> {
         Answered::of(id, &answer)
     }
 
-    fn bytes(&self, id: &str) -> Vec<u8> {
+    /// The request under an id.
+    pub(super) fn bytes(&self, id: &str) -> Vec<u8> {
         let sent = &self.case.request;
         let token_text = |token: &Token| self.tokens[&token.name].clone();
         let mut lines = vec![
@@ -122,7 +128,7 @@ fn signed(token: &Token) -> String {
 }
 
 /// An id that the gateway keeps, and that nobody else uses.
-fn new_id() -> String {
+pub(super) fn new_id() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("{:08x}-0000-4000-8000-{next:012x}", std::process::id())

@@ -76,6 +76,11 @@ impl Setting {
         }
     }
 
+    /// Whether it takes nothing but requests: no part is away, and nobody revokes anything.
+    pub(super) fn is_of_requests(&self) -> bool {
+        self.failed.is_empty() && self.open.is_empty() && !self.revoked
+    }
+
     fn has_failed(&self, part: &Part) -> bool {
         self.failed.contains(part)
     }

@@ -169,7 +169,7 @@ impl DocumentSpec {
                 "plain": {"upstream": "h:1", "versions": {"one": {"labels": {"v": "1"}},
                                                           "two": {"labels": {"v": "2"}}}},
                 "guarded": {"upstream": "h:1", "circuit": {"failures": 1, "recovery": "10s"}},
-                "inside": {"upstream": "h:1", "workload": "inside", "guard": "workload"},
+                "inside": {"upstream": "inside:1", "workload": "inside", "guard": "workload"},
             },
             // `ext_proc` is not in this chain.
             "failures": {"ext_authz": answer, "ext_proc": "allow"},
@@ -253,17 +253,20 @@ impl DocumentSpec {
     }
 
     fn route(&self, at: usize, route: &RouteSpec, path: &str) -> Value {
+        // Whose certificate it was, and by which id a share is drawn, nobody knows inside.
+        let takes_tokens = route.auth.as_ref().is_some_and(|auth| auth.jwt);
+        let inside = route.inside && !(self.certificate && takes_tokens) && route.enforce != "50%";
         let mut matches = json!({"path": path});
         if route.only_get {
             matches["methods"] = json!(["GET"]);
         }
         // A proof names the URL outside, so nobody inside may have to judge one.
-        let may_ask = !(route.inside && self.dpop);
-        let (local, exact) = if route.inside { ("within", "beyond") } else { ("here", "there") };
+        let may_ask = !(inside && self.dpop);
+        let (local, exact) = if inside { ("within", "beyond") } else { ("here", "there") };
         let limits = [(route.local, local), (route.exact && may_ask, exact)];
         let limits: Vec<&str> =
             limits.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
-        let service = match (route.inside, route.guarded) {
+        let service = match (inside, route.guarded) {
             (true, _) => "inside",
             (false, true) => "guarded",
             (false, false) => "plain",
@@ -279,7 +282,7 @@ impl DocumentSpec {
         if route.ext_authz && may_ask {
             value["ext_authz"] = json!(true);
         }
-        if let (true, Some(peers)) = (route.inside, route.peers) {
+        if let (true, Some(peers)) = (inside, route.peers) {
             value["peers"] = json!(PEERS[peers]);
         }
         if service == "plain" {

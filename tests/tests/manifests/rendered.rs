@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use postern_e2e::server;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::kustomize::{Resource, items, read_yaml, text};
 use crate::network::{behind, of_kind};
@@ -14,6 +14,8 @@ use crate::pods::Pod;
 
 /// What Kubernetes appends to the names of Services.
 const DOMAIN: &str = "svc.cluster.local";
+/// The label by which istiod's pods say for which Gateway they are.
+const OF_GATEWAY: &str = "gateway.networking.k8s.io/gateway-name";
 
 /// A call from the gateway to the suite.
 #[derive(Debug)]
@@ -32,11 +34,12 @@ pub struct Rendered {
 }
 
 impl Rendered {
-    /// Of a document.
-    pub async fn of(document: &Path) -> Self {
+    /// Of a document, in one of the mesh's APIs.
+    pub async fn of(document: &Path, api: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (document, out) = (document.display().to_string(), folder.path().display().to_string());
-        server::run(["render", "istio", &document, "--out", &out]).await.expect_success();
+        let words = ["render", "istio", &document, "--out", &out, "--api", api];
+        server::run(words).await.expect_success();
         let mut files = Vec::new();
         for entry in fs::read_dir(folder.path()).expect("the rendering") {
             let entry = entry.expect("an entry");
@@ -88,6 +91,24 @@ impl Rendered {
                         role: "identity",
                         host: text(destination, "/host").to_owned(),
                         port: destination["port"]["number"].as_u64().expect("a port"),
+                    });
+                }
+            }
+        }
+        for route in self.of_kind("HTTPRoute") {
+            for rule in items(&route["spec"]["rules"]) {
+                for backend in items(&rule["backendRefs"]) {
+                    let (name, namespace) = (text(backend, "/name"), text(backend, "/namespace"));
+                    let is_service = text(backend, "/kind") == "Service";
+                    calls.push(Call {
+                        what: format!("rule {}", text(rule, "/name")),
+                        role: "identity",
+                        host: if is_service {
+                            format!("{name}.{namespace}.{DOMAIN}")
+                        } else {
+                            name.to_owned()
+                        },
+                        port: backend["port"].as_u64().expect("a port"),
                     });
                 }
             }
@@ -144,13 +165,27 @@ impl Rendered {
     pub fn gateway(&self) -> (String, Value) {
         let gateway = self.of_kind("Gateway").next().expect("a Gateway");
         let namespace = text(gateway, "/metadata/namespace").to_owned();
-        (namespace, gateway["spec"]["selector"].clone())
+        // istiod runs pods for a Gateway of the Gateway API, and labels them so.
+        let of_istiod = || json!({OF_GATEWAY: text(gateway, "/metadata/name")});
+        let selector = &gateway["spec"]["selector"];
+        (namespace, if selector.is_null() { of_istiod() } else { selector.clone() })
+    }
+
+    /// Who a gateway is that istiod runs; none where somebody else does.
+    pub fn principal(&self) -> Option<String> {
+        let gateway = self.of_kind("Gateway").next().expect("a Gateway");
+        let class = gateway.pointer("/spec/gatewayClassName")?.as_str()?;
+        let (name, namespace) =
+            (text(gateway, "/metadata/name"), text(gateway, "/metadata/namespace"));
+        Some(format!("cluster.local/ns/{namespace}/sa/{name}-{class}"))
     }
 
     /// The Secret with the gateway's certificate.
     pub fn certificate(&self) -> String {
         let gateway = self.of_kind("Gateway").next().expect("a Gateway");
-        text(gateway, "/spec/servers/0/tls/credentialName").to_owned()
+        let of_istio = text(gateway, "/spec/servers/0/tls/credentialName");
+        let of_gateway_api = text(gateway, "/spec/listeners/0/tls/certificateRefs/0/name");
+        [of_istio, of_gateway_api].concat()
     }
 
     /// Namespaces that it puts under mutual TLS.

@@ -3,6 +3,8 @@
 #[cfg(feature = "messages")]
 mod guarded;
 mod hidden;
+#[cfg(feature = "messages")]
+mod hosts;
 mod limits;
 mod peers;
 #[cfg(feature = "messages")]
@@ -64,7 +66,10 @@ pub(super) fn check(context: &Context<'_>, problems: &mut Problems) -> Vec<Arc<R
         checked.is_clear &= all_read;
         routes.add(&path, route, checked, problems);
     }
-    routes.into_routes()
+    let routes = routes.into_routes();
+    #[cfg(feature = "messages")]
+    hosts::check(context, &routes, problems);
+    routes
 }
 
 /// A route that was checked for itself.

@@ -36,6 +36,8 @@ pub(super) fn check(context: &Context<'_>, problems: &mut Problems) -> Vec<Arc<S
         }
         services.extend(check_service(context, name, service, &path, problems).map(Arc::new));
     }
+    #[cfg(feature = "messages")]
+    traffic::check_together(context.raw, services.iter().map(AsRef::as_ref), problems);
     services
 }
 
@@ -206,7 +208,7 @@ fn circuit(raw: &RawCircuit, path: &str, problems: &mut Problems) -> Settings {
 }
 
 /// HOST:PORT; IPv6 in brackets.
-pub(super) fn read_upstream(text: &str) -> Option<(String, u16)> {
+pub(crate) fn read_upstream(text: &str) -> Option<(String, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let port: u16 = port.parse().ok().filter(|port| *port > 0)?;
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));

@@ -5,9 +5,12 @@ mod endpoints;
 mod hash;
 mod numbers;
 mod pool;
+mod together;
 mod versions;
 
 use std::sync::Arc;
+
+use postern_request::headers::IDENTITY_PREFIX;
 
 use super::routes::report_dangling;
 use super::services::Context;
@@ -20,6 +23,7 @@ use crate::raw::{RawDocument, RawService};
 
 pub(super) use numbers::{milliseconds, whole};
 pub(super) use pool::Bounds;
+pub(super) use together::check as check_together;
 pub(super) use versions::check_used;
 
 /// What of a service only Envoy's configuration is made of.
@@ -45,6 +49,17 @@ pub(super) fn of_service(
     let hash = raw.hash.get();
     let hash = hash.and_then(|hash| hash::check(context, hash, &format!("{path}.hash"), problems));
     let (workload, guard) = check_guard(context, raw, path, problems);
+    if let (Guard::Workload, Some(header)) =
+        (guard, raw.hash.get().and_then(|hash| hash.header.as_ref()))
+        && is_of_bundle(context.raw, header)
+    {
+        let message = format!(
+            "whoever sends requests here chooses the endpoint, and `{}` is written behind that, by \
+             the workload that guards this service: nothing would be hashed",
+            header.value
+        );
+        problems.report_as(header.at, &format!("{path}.hash.header"), message);
+    }
     OfService {
         endpoints,
         versions,
@@ -106,6 +121,15 @@ pub(super) fn check_ports(service: &Service, raw: &RawService, problems: &mut Pr
         );
         problems.report_as(raw.at, &format!("services.{}.guard", service.name), message);
     }
+}
+
+/// Whether the bundle writes a header, and takes it from whoever else does.
+pub(super) fn is_of_bundle(raw: &RawDocument, header: &str) -> bool {
+    let jwt = raw.credentials.as_ref().and_then(|credentials| credentials.jwt.as_ref());
+    let issuers = jwt.map(|jwt| jwt.issuers.as_slice()).unwrap_or_default();
+    let mut of_claims = issuers.iter().filter_map(|issuer| issuer.claim_headers.as_ref());
+    header.starts_with(IDENTITY_PREFIX)
+        || of_claims.any(|headers| headers.0.iter().any(|(name, _)| name.as_str() == header))
 }
 
 /// Envoy's own rate limit filter.

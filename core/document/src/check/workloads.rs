@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use super::routes::report_dangling;
 use crate::decode::{NAME_RULE, is_name};
 use crate::model::{Mesh, Workload};
 use crate::problem::Problems;
-use crate::raw::{Entries, Positive, RawDocument, RawWorkload, Text};
+use crate::raw::{Entries, Positive, RawDocument, RawOwner, RawWorkload, Text};
 
 /// Where Istio's own listeners are: what is sent there is no request to the workload.
 const OF_ISTIO: RangeInclusive<u16> = 15_000..=15_090;
@@ -72,6 +73,24 @@ fn check_workload(name: &str, raw: &RawWorkload, path: &str, problems: &mut Prob
         labels,
         service_account: raw.service_account.value.clone(),
         ports: check_ports(&raw.ports, &format!("{path}.ports"), problems),
+    }
+}
+
+/// The workloads that an owner may speak for.
+pub(super) fn check_owned(
+    raw: &RawDocument,
+    owner: &RawOwner,
+    path: &str,
+    problems: &mut Problems,
+) {
+    let known = raw.workloads.get();
+    for (at, name) in owner.workloads.iter().enumerate() {
+        if !known.is_some_and(|known| known.has(name)) {
+            let known = known.map(|known| known.names()).unwrap_or_default();
+            report_dangling("workload", name, &known, path, problems);
+        } else if owner.workloads.iter().take(at).any(|other| other.value == name.value) {
+            problems.report_as(name.at, path, "this workload is there twice");
+        }
     }
 }
 

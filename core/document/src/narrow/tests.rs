@@ -136,7 +136,7 @@ const GUARDED: &str = r#"{"version": 1, "issuer": "https://own.test",
          "limits": ["open"]},
         {"name": "pay", "match": {"path": "/pay"}, "service": "pay",
          "auth": {"any": ["jwt", "api_key"]}, "limits": ["each"], "transform": ["stamp"],
-         "enforce": "50%", "ext_authz": true, "peers": ["edge"]}]}"#;
+         "enforce": "shadow", "ext_authz": true, "peers": ["edge"]}]}"#;
 
 fn names<'a, T>(named: &'a [T], name: impl Fn(&'a T) -> &'a str) -> Vec<&'a str> {
     named.iter().map(name).collect()

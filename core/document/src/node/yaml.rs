@@ -1,10 +1,15 @@
 //! YAML 1.2 with the core schema, minus what makes documents hard to review: anchors and
-//! aliases, tags, several documents in one file, names that are not plain text. For resources of
-//! Kubernetes there may be several, and plain scalars mean what they mean there.
+//! aliases, tags, several documents in one file, names that are not plain text. Manifests of
+//! Kubernetes are other people's: there may be several in one text, plain scalars mean what they
+//! mean there, and anchors, aliases and `<<` are resolved.
 
+mod anchors;
+mod flow;
 mod kubernetes;
 
 use std::collections::BTreeSet;
+
+use anchors::{Anchors, Merge};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
@@ -22,8 +27,14 @@ pub fn parse(text: &str, file: usize, problems: &mut Problems) -> Option<Node> {
         problems.report(start, "the file is larger than 4 MiB");
         return None;
     }
-    let mut reader =
-        Reader { events: Parser::new_from_str(text), at: start, problems, failed: false, plain };
+    let mut reader = Reader {
+        events: Parser::new_from_str(text),
+        at: start,
+        problems,
+        failed: false,
+        plain,
+        anchors: None,
+    };
     let node = reader.document();
     if node.is_none() && !reader.failed {
         problems.report(start, "the file is empty");
@@ -32,24 +43,28 @@ pub fn parse(text: &str, file: usize, problems: &mut Problems) -> Option<Node> {
 }
 
 /// Reads all documents of one text as Kubernetes reads them: `yes` and `on` are truth values,
-/// `1.5` and `-1` are numbers. Empty documents are left out. What comes after something that is
-/// not YAML is not read, which is reported.
+/// `1.5` and `-1` are numbers, aliases stand for what was anchored, and brackets need not be
+/// indented. Empty documents are left out. What comes after something that is not YAML is not
+/// read, which is reported.
 pub fn parse_all(text: &str, file: usize, problems: &mut Problems) -> Vec<Node> {
     let start = Position { file, line: 1 };
     if text.len() > MAX_BYTES {
         problems.report(start, "the file is larger than 4 MiB");
         return Vec::new();
     }
+    let text = flow::indented(text);
     let mut reader = Reader {
-        events: Parser::new_from_str(text),
+        events: Parser::new_from_str(&text),
         at: start,
         problems,
         failed: false,
         plain: kubernetes::plain,
+        anchors: Some(Anchors::default()),
     };
     let mut nodes = Vec::new();
     while let Some(event) = reader.next() {
         if matches!(event, Event::DocumentStart(_)) {
+            reader.anchors.as_mut().into_iter().for_each(Anchors::forget);
             let node = reader.next().and_then(|first| reader.node(first, MAX_DEPTH));
             nodes.extend(node.filter(|node| node.kind != Kind::Null));
         }
@@ -64,6 +79,8 @@ struct Reader<'p, I> {
     failed: bool,
     /// What a plain scalar means.
     plain: fn(&str) -> Kind,
+    /// What has been anchored; none where nothing may be.
+    anchors: Option<Anchors>,
 }
 
 impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'_, I> {
@@ -115,19 +132,18 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'_, I>
             self.fail("nested too deeply");
             return None;
         };
-        let kind = match event {
-            Event::Alias(_) => {
-                self.fail("aliases (*name) are not read; write the value out");
-                return None;
-            }
+        let anchor = match &event {
             Event::Scalar(_, _, anchor, _)
             | Event::SequenceStart(anchor, _)
-            | Event::MappingStart(anchor, _)
-                if anchor > 0 =>
-            {
-                self.fail("anchors (&name) are not read; write the value out");
-                return None;
-            }
+            | Event::MappingStart(anchor, _) => *anchor,
+            _ => 0,
+        };
+        if anchor > 0 && self.anchors.is_none() {
+            self.fail("anchors (&name) are not read; write the value out");
+            return None;
+        }
+        let kind = match event {
+            Event::Alias(anchor) => return self.alias(anchor, depth + 1),
             Event::Scalar(_, _, _, Some(_))
             | Event::SequenceStart(_, Some(_))
             | Event::MappingStart(_, Some(_)) => {
@@ -143,7 +159,26 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'_, I>
                 return None;
             }
         };
-        Some(Node { at, kind })
+        let node = Node { at, kind };
+        if anchor > 0 {
+            self.at = at;
+            self.hold(anchor, &node)?;
+        }
+        Some(node)
+    }
+
+    /// What an alias stands for, at most `deep`.
+    fn alias(&mut self, anchor: usize, deep: usize) -> Option<Node> {
+        let resolved = match &mut self.anchors {
+            Some(anchors) => anchors.resolve(anchor, self.at, deep),
+            None => Err("aliases (*name) are not read; write the value out".to_owned()),
+        };
+        resolved.map_err(|message| self.fail(message)).ok()
+    }
+
+    fn hold(&mut self, anchor: usize, node: &Node) -> Option<()> {
+        let held = self.anchors.as_mut().map_or(Ok(()), |anchors| anchors.hold(anchor, node));
+        held.map_err(|message| self.fail(message)).ok()
     }
 
     fn list(&mut self, depth: usize) -> Option<Kind> {
@@ -159,10 +194,11 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'_, I>
     fn map(&mut self, depth: usize) -> Option<Kind> {
         let mut members = Vec::new();
         let mut seen = BTreeSet::new();
+        let mut merge = None;
         loop {
-            let name = match self.next()? {
-                Event::MappingEnd => return Some(Kind::Map(members)),
-                Event::Scalar(name, _, 0, None) => name.into_owned(),
+            let (name, style) = match self.next()? {
+                Event::MappingEnd => return self.merged(members, merge),
+                Event::Scalar(name, style, 0, None) => (name.into_owned(), style),
                 _ => {
                     self.fail("a name must be plain text");
                     return None;
@@ -171,12 +207,30 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'_, I>
             let at = self.at;
             let event = self.next()?;
             let value = self.node(event, depth)?;
-            if seen.insert(name.clone()) {
-                members.push((name, at, value));
-            } else {
+            if !seen.insert(name.clone()) {
                 self.problems.report(at, format!("`{name}` stands here twice"));
+            } else if name == "<<" && style == ScalarStyle::Plain && self.anchors.is_some() {
+                merge = Some(Merge { at, behind: members.len(), value });
+            } else {
+                members.push((name, at, value));
             }
         }
+    }
+
+    fn merged(
+        &mut self,
+        mut members: Vec<(String, Position, Node)>,
+        merge: Option<Merge>,
+    ) -> Option<Kind> {
+        if let Some(merge) = merge {
+            let at = merge.at;
+            if let Err(message) = merge.into_members(&mut members, self.problems) {
+                self.at = at;
+                self.fail(message);
+                return None;
+            }
+        }
+        Some(Kind::Map(members))
     }
 }
 

@@ -40,12 +40,13 @@ fn outcome(expect: &Expected, outcome: &Outcome) -> Vec<Mismatch> {
 
 /// A refusal in a line: `401 INVALID_TOKEN (token_expired) by ext_authz`.
 pub(super) fn in_words(refusal: &Refusal) -> String {
-    let Refusal { by, status, denial, .. } = refusal;
+    let Refusal { by, status, denial, grpc_status, .. } = refusal;
     let reason = match denial.reason {
         "" => String::new(),
         reason => format!(" ({reason})"),
     };
-    format!("{status} {}{reason} by {}", error_of(refusal), by.as_str())
+    let grpc = grpc_status.map(|status| format!(", as grpc-status {status}")).unwrap_or_default();
+    format!("{status} {}{reason} by {}{grpc}", error_of(refusal), by.as_str())
 }
 
 /// What a refusal tells as `error`.

@@ -240,8 +240,8 @@ pub(super) fn workload(
 
 fn check_method(method: &str, at: Position, problems: &mut Problems) {
     let is_method = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if !method.bytes().all(is_method) {
-        problems.report(at, "a method has no spaces");
+    if method.is_empty() || !method.bytes().all(is_method) {
+        problems.report(at, "a method is one word");
     }
 }
 

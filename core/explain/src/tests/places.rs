@@ -33,13 +33,15 @@ const GUARDED: &str = r#"{
         {"name": "pay", "match": {"path": "/pay/{rest=**}"}, "service": "pay",
          "auth": {"any": ["jwt"], "scopes": ["pay"]}, "limits": ["each"],
          "split": {"old": 60, "new": 40},
-         "canary": [{"header": "x-postern-subject", "value": "alice", "version": "new"}]},
+         "canary": [{"header": "x-beta", "value": "alice", "version": "new"}]},
         {"name": "keyed", "match": {"path": "/pay/keyed"}, "service": "pay",
          "auth": {"any": ["api_key"]}, "split": {"old": 100, "new": 0}},
         {"name": "inside", "match": {"path": "/pay/inside"}, "service": "pay", "auth": "none",
          "peers": ["web"], "split": {"old": 100, "new": 0}},
         {"name": "through", "match": {"path": "/pay/through"}, "service": "pay", "auth": "none",
-         "peers": ["front", "web"], "split": {"old": 100, "new": 0}, "enforce": "50%"}
+         "peers": ["front", "web"], "split": {"old": 100, "new": 0}},
+        {"name": "tried", "match": {"path": "/pay/tried"}, "service": "pay", "auth": "none",
+         "peers": ["web"], "split": {"old": 100, "new": 0}, "enforce": "shadow"}
     ]
 }"#;
 
@@ -101,7 +103,6 @@ fn a_route_is_judged_beside_its_workload_and_nowhere_else() {
 fn what_the_edge_chooses_is_chosen_once() {
     let through = ask(&paying());
     let passed = forwarded(&through);
-    // At the edge nobody has a name yet: that header is gone there.
     assert_eq!(passed.versions, [("old".to_owned(), 60), ("new".to_owned(), 40)]);
     assert_eq!(passed.attempts, 2);
     let inside = directly(paying(), Some(WEB));
@@ -155,11 +156,11 @@ fn a_route_takes_calls_from_its_peers() {
 }
 
 #[test]
-fn a_share_counts_where_the_route_is_enforced() {
-    let explanation = directly(get("/pay/through"), None);
-    assert_eq!(refused_at(&explanation), ("pay", 403, "peer_unknown"));
-    let other = explanation.otherwise.as_ref().unwrap();
-    assert_eq!((other.percent, forwarded(&other.explanation).at.as_str()), (50, "pay"));
+fn shadow_counts_where_the_route_is_enforced() {
+    let held = directly(get("/pay/inside"), None);
+    assert_eq!(refused_at(&held), ("pay", 403, "peer_unknown"));
+    let tried = directly(get("/pay/tried"), None);
+    assert_eq!(forwarded(&tried).at, "pay");
 }
 
 #[test]

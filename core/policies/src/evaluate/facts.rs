@@ -1,6 +1,5 @@
 //! What is known of a request when a policy looks at it.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
 use postern_request::json::Value;
@@ -32,6 +31,16 @@ impl<'q> Facts<'q> {
 
     pub(crate) const fn is_http(&self) -> bool {
         self.request.http.is_some()
+    }
+
+    /// Whether it is known what an attribute is. All but addresses are: what is not there is told
+    /// from what nobody said.
+    pub(crate) fn knows(&self, attribute: &Attribute) -> bool {
+        let is_address = matches!(
+            attribute,
+            Attribute::SourceIp | Attribute::RemoteIp | Attribute::DestinationIp
+        );
+        !is_address || self.ip(attribute).is_some()
     }
 
     /// Whether a value of a policy matches.
@@ -70,7 +79,7 @@ impl<'q> Facts<'q> {
                 self.http().is_some_and(|http| text.matches(without_query(&http.path)))
             }
             Attribute::Header(name) => {
-                self.header(name).is_some_and(|value| text.matches_present(&value))
+                self.header(name).iter().any(|value| text.matches_present(value))
             }
             Attribute::Sni => text.matches(self.request.sni.as_deref().unwrap_or_default()),
             Attribute::Audience => self.claim_matches(&["aud"], text),
@@ -124,13 +133,15 @@ impl<'q> Facts<'q> {
         }
     }
 
-    fn header(&self, name: &str) -> Option<Cow<'q, str>> {
-        let http = self.http()?;
+    /// The values of the headers of one name. Each is compared for itself: Envoys that still
+    /// joined them (1.36.4 does, 1.40.0 does not) let a second header hide a first one.
+    fn header(&self, name: &str) -> Vec<&'q str> {
+        let Some(http) = self.http() else { return Vec::new() };
         match name {
-            ":method" => Some(Cow::Borrowed(&http.method)),
-            ":path" => Some(Cow::Borrowed(&http.path)),
-            ":authority" | "host" => Some(Cow::Borrowed(&http.host)),
-            _ => joined(self.headers, name),
+            ":method" => vec![http.method.as_str()],
+            ":path" => vec![http.path.as_str()],
+            ":authority" | "host" => vec![http.host.as_str()],
+            _ => values(self.headers, name).collect(),
         }
     }
 
@@ -153,19 +164,13 @@ impl<'q> Facts<'q> {
     }
 }
 
-/// All values of the headers of one name, with commas in between, as Envoy compares them.
-pub(super) fn joined<'h>(headers: &'h [(String, String)], name: &str) -> Option<Cow<'h, str>> {
-    let mut values = headers
-        .iter()
-        .filter(|(candidate, _)| candidate.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_str());
-    let mut all = Cow::Borrowed(values.next()?);
-    for value in values {
-        let all = all.to_mut();
-        all.push(',');
-        all.push_str(value);
-    }
-    Some(all)
+/// The values of the headers of one name.
+pub(super) fn values<'h>(
+    headers: &'h [(String, String)],
+    name: &str,
+) -> impl Iterator<Item = &'h str> {
+    let found = headers.iter().filter(move |(candidate, _)| candidate.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.as_str())
 }
 
 /// Only strings are compared: a number, a truth value, or something nested matches nothing.

@@ -5,6 +5,16 @@ use crate::pattern::Pattern;
 use crate::resources::{Action, Attribute, Rule, Test};
 use crate::verdict::{Outcome, Reason};
 
+/// What came of a part of a rule, and where in it.
+enum Held {
+    /// It holds.
+    Yes(Vec<Reason>),
+    /// It does not: the first test that failed, of each alternative.
+    No(Vec<Reason>),
+    /// Nothing in it failed, and this is open.
+    Unknown(Vec<Reason>),
+}
+
 impl Facts<'_> {
     /// On TCP, what asks for HTTP is left out: of an ALLOW policy the whole rule, so that less is
     /// allowed; of the others the question alone, so that more is refused
@@ -15,53 +25,70 @@ impl Facts<'_> {
         if let Some(test) = of_http.next() {
             return Outcome::HttpOnly(asked(test));
         }
-        let mut reasons = Vec::new();
-        for alternatives in [&rule.from, &rule.to] {
-            match self.one_of(alternatives) {
-                Ok(held) => reasons.extend(held),
-                Err(missed) => return Outcome::Missed(missed),
-            }
+        let sides = [&rule.from, &rule.to].into_iter().map(|side| self.one_of(side));
+        let when = core::iter::once_with(|| self.all_of(&rule.when));
+        match together(sides.chain(when)) {
+            Held::Yes(reasons) => Outcome::Matched(reasons),
+            Held::No(reasons) => Outcome::Missed(reasons),
+            Held::Unknown(reasons) => Outcome::Unknown(reasons),
         }
-        match self.all_of(&rule.when) {
-            Ok(held) => reasons.extend(held),
-            Err(missed) => return Outcome::Missed(vec![missed]),
-        }
-        Outcome::Matched(reasons)
     }
 
-    fn one_of(&self, alternatives: &[Vec<Test>]) -> Result<Vec<Reason>, Vec<Reason>> {
-        let mut missed = Vec::new();
+    fn one_of(&self, alternatives: &[Vec<Test>]) -> Held {
+        let (mut missed, mut unknown) = (Vec::new(), Vec::new());
         for tests in alternatives {
             match self.all_of(tests) {
-                Ok(held) => return Ok(held),
-                Err(reason) => missed.push(reason),
+                Held::Yes(reasons) => return Held::Yes(reasons),
+                Held::No(reasons) => missed.extend(reasons),
+                Held::Unknown(reasons) => unknown.extend(reasons),
             }
         }
-        if alternatives.is_empty() { Ok(Vec::new()) } else { Err(missed) }
+        if alternatives.is_empty() {
+            Held::Yes(Vec::new())
+        } else if unknown.is_empty() {
+            Held::No(missed)
+        } else {
+            Held::Unknown(unknown)
+        }
     }
 
-    /// What held of each test, or the first that did not.
-    fn all_of(&self, tests: &[Test]) -> Result<Vec<Reason>, Reason> {
+    fn all_of(&self, tests: &[Test]) -> Held {
         let counts = |test: &&Test| self.is_http() || !test.attribute.is_http();
-        tests.iter().filter(counts).map(|test| self.test(test)).collect()
+        together(tests.iter().filter(counts).map(|test| self.test(test)))
     }
 
-    fn test(&self, test: &Test) -> Result<Reason, Reason> {
+    fn test(&self, test: &Test) -> Held {
+        if !self.knows(&test.attribute) {
+            return Held::Unknown(vec![asked(test)]);
+        }
         let found = |patterns: &[Pattern], attribute: &Attribute| {
             let pattern = patterns.iter().find(|pattern| self.matches(attribute, pattern));
             pattern.map(|pattern| pattern.as_str().to_owned())
         };
         if let Some(value) = found(&test.not_values, &test.attribute) {
-            return Err(Reason { place: test.not_place(), value: Some(value) });
+            return Held::No(vec![Reason { place: test.not_place(), value: Some(value) }]);
         }
         if test.values.is_empty() {
-            return Ok(Reason { place: test.not_place(), value: None });
+            return Held::Yes(vec![Reason { place: test.not_place(), value: None }]);
         }
-        match found(&test.values, &test.attribute) {
-            Some(value) => Ok(Reason { place: test.place(), value: Some(value) }),
-            None => Err(Reason { place: test.place(), value: None }),
+        let value = found(&test.values, &test.attribute);
+        let (place, holds) = (test.place(), value.is_some());
+        let reason = vec![Reason { place, value }];
+        if holds { Held::Yes(reason) } else { Held::No(reason) }
+    }
+}
+
+/// What comes of parts that must all hold. One that does not settles it, whatever is open.
+fn together(parts: impl Iterator<Item = Held>) -> Held {
+    let (mut held, mut unknown) = (Vec::new(), Vec::new());
+    for part in parts {
+        match part {
+            Held::Yes(reasons) => held.extend(reasons),
+            Held::Unknown(reasons) => unknown.extend(reasons),
+            Held::No(reasons) => return Held::No(reasons),
         }
     }
+    if unknown.is_empty() { Held::Yes(held) } else { Held::Unknown(unknown) }
 }
 
 /// Where a test stands.

@@ -9,7 +9,7 @@ mod places;
 
 use postern_request::json::Value;
 
-use super::facts::joined;
+use super::facts::values;
 use crate::request::{Http, Proof, Token, TokenPlace};
 use crate::resources::{JwtRule, RequestAuthentication};
 use crate::verdict::{BadToken, TokenProblem};
@@ -41,7 +41,7 @@ pub(super) fn authenticate<'r>(
 ) -> (Authenticated, Option<BadToken<'r>>) {
     let headers = http.rewritten.as_ref().unwrap_or(&http.headers).clone();
     // Browsers ask without credentials whether they may ask (`bypass_cors_preflight`).
-    let filled = |name| joined(&headers, name).is_some_and(|value| !value.is_empty());
+    let filled = |name| values(&headers, name).any(|value| !value.is_empty());
     let is_preflight =
         http.method == "OPTIONS" && filled("origin") && filled("access-control-request-method");
     let mut rules: Vec<&'r JwtRule> = Vec::new();

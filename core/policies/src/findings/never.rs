@@ -1,8 +1,18 @@
 //! Parts of rules that can never match: the cases that can be told without trying.
 
+use std::collections::BTreeSet;
+
+use super::senseless::{of_port, of_subject, of_text};
 use crate::pattern::{Form, Pattern, SCHEME, Text};
 use crate::resources::{Attribute, Rule, Test};
 use crate::workload::Mesh;
+
+/// What is known of where a rule is looked at.
+pub(super) struct Known<'m> {
+    pub(super) mesh: &'m Mesh,
+    /// The ports of all workloads that it is for; none where some are not known.
+    pub(super) ports: Option<BTreeSet<u16>>,
+}
 
 /// A part that can never match.
 pub(super) struct Dead {
@@ -13,16 +23,17 @@ pub(super) struct Dead {
 }
 
 /// All parts of a rule that can never match.
-pub(super) fn dead_parts(rule: &Rule, mesh: &Mesh) -> Vec<Dead> {
+pub(super) fn dead_parts(rule: &Rule, known: &Known<'_>) -> Vec<Dead> {
     let mut dead = Vec::new();
     for (index, test) in rule.when.iter().enumerate() {
         let mut others = rule.when.iter().take(index);
-        let why = alone(test, mesh).or_else(|| others.find_map(|o| apart(o, test, mesh)));
+        let why =
+            alone(test, known).or_else(|| others.find_map(|other| apart(other, test, known.mesh)));
         dead.extend(why.map(|why| Dead { place: format!("when[{index}]"), why, whole: true }));
     }
     for (name, sides) in [("from", &rule.from), ("to", &rule.to)] {
         let reasons: Vec<Option<String>> =
-            sides.iter().map(|tests| side(tests, &rule.when, mesh)).collect();
+            sides.iter().map(|tests| side(tests, &rule.when, known)).collect();
         let whole = reasons.iter().all(Option::is_some);
         for (index, why) in reasons.into_iter().enumerate() {
             let place = format!("{name}[{index}]");
@@ -33,15 +44,15 @@ pub(super) fn dead_parts(rule: &Rule, mesh: &Mesh) -> Vec<Dead> {
 }
 
 /// Why one item of `from` or `to` never matches.
-fn side(tests: &[Test], when: &[Test], mesh: &Mesh) -> Option<String> {
+fn side(tests: &[Test], when: &[Test], known: &Known<'_>) -> Option<String> {
     tests.iter().enumerate().find_map(|(index, test)| {
         let mut others = tests.iter().skip(index + 1).chain(when);
-        alone(test, mesh).or_else(|| others.find_map(|other| apart(test, other, mesh)))
+        alone(test, known).or_else(|| others.find_map(|other| apart(test, other, known.mesh)))
     })
 }
 
 /// Why a test never holds, whatever else is asked.
-fn alone(test: &Test, mesh: &Mesh) -> Option<String> {
+fn alone(test: &Test, known: &Known<'_>) -> Option<String> {
     let attribute = &test.attribute;
     if test.values.is_empty() {
         let always = matches!(attribute, Attribute::Method | Attribute::Path | Attribute::Host);
@@ -50,8 +61,9 @@ fn alone(test: &Test, mesh: &Mesh) -> Option<String> {
     }
     let mut last = None;
     for value in &test.values {
-        let why = senseless(attribute, value).map(str::to_owned).or_else(|| {
-            let excluded = test.not_values.iter().any(|not| covers(attribute, not, value, mesh));
+        let why = senseless(attribute, value, known).map(str::to_owned).or_else(|| {
+            let excludes = |not: &Pattern| covers(attribute, not, value, known.mesh);
+            let excluded = test.not_values.iter().any(excludes);
             excluded.then(|| format!("{} excludes it", test.not_place()))
         })?;
         last = Some(format!("{} `{}`: {why}", test.place(), value.as_str().escape_debug()));
@@ -102,60 +114,26 @@ fn outside(principals: &Test, namespaces: &Test) -> bool {
 }
 
 /// Why a value is like nothing that a request can have.
-fn senseless(attribute: &Attribute, value: &Pattern) -> Option<&'static str> {
-    match (attribute, value.form()) {
-        (Attribute::Principal, Form::Text(Text::Exact(text) | Text::Prefix(text)))
-            if text.starts_with(SCHEME) =>
-        {
-            Some("principals are written without `spiffe://`")
-        }
-        (Attribute::Path, Form::Text(Text::Exact(text) | Text::Prefix(text)))
-            if !text.starts_with('/') =>
-        {
-            Some("a path begins with `/`")
-        }
-        (
-            Attribute::Path,
-            Form::Text(Text::Exact(text) | Text::Prefix(text) | Text::Suffix(text)),
-        ) if text.contains(['?', '#']) => Some("paths are compared without query"),
-        (_, Form::Subject(subject)) if subject.subject == Text::Exact(String::new()) => {
-            Some("a request principal is an issuer, a slash and a subject")
-        }
-        (_, Form::Subject(subject)) if subject.subject == Text::Exact("*".to_owned()) => {
-            Some("behind a `*` in front, the subject counts as it is written")
-        }
+fn senseless(attribute: &Attribute, value: &Pattern, known: &Known<'_>) -> Option<&'static str> {
+    match value.form() {
+        Form::Text(text) => of_text(attribute, text),
+        Form::Subject(subject) => of_subject(subject),
+        Form::Port(port) => of_port(*port, known.ports.as_ref()?),
         _ => None,
     }
 }
 
 /// Whether everything that `value` matches is matched by `not`.
 fn covers(attribute: &Attribute, not: &Pattern, value: &Pattern, mesh: &Mesh) -> bool {
-    if not.as_str() == value.as_str() {
-        return true;
-    }
-    match (not.form(), value.form()) {
-        // In another trust domain, only principals that are written in full are moved there.
-        (Form::Text(a), Form::Text(_)) if *attribute == Attribute::Principal => {
-            let moved = mesh.trust_domains.iter().any(|domain| domain != "cluster.local");
-            *a == Text::Any || !moved && covers_form(not, value)
+    // Where no principal moves, they are texts like others.
+    let stays = || mesh.trust_domains.iter().all(|domain| domain == "cluster.local");
+    not.covers(value)
+        || match (not.form(), value.form()) {
+            (Form::Text(a), Form::Text(b)) if *attribute == Attribute::Principal => {
+                stays() && a.covers(b)
+            }
+            _ => false,
         }
-        _ => covers_form(not, value),
-    }
-}
-
-fn covers_form(not: &Pattern, value: &Pattern) -> bool {
-    match (not.form(), value.form()) {
-        (Form::Text(a), Form::Text(b)) | (Form::Item(a), Form::Item(b)) => a.covers(b),
-        (Form::Text(a), Form::Template(_)) => *a == Text::Any,
-        (Form::Block(a), Form::Block(b)) => a.covers(*b),
-        (Form::Subject(a), Form::Subject(b)) => {
-            a.issuer.covers(&b.issuer) && a.subject.covers(&b.subject)
-        }
-        (Form::Namespace(_), Form::Namespace(_)) | (Form::TrustDomain(_), Form::TrustDomain(_)) => {
-            not.as_str() == "*"
-        }
-        (a, b) => a == b,
-    }
 }
 
 /// Whether there is something that both match; unless it is plain that there is not, there is.
@@ -182,6 +160,8 @@ const fn has_one_value(attribute: &Attribute) -> bool {
             | Attribute::Presenter
             | Attribute::Claim(_)
             | Attribute::Metadata { .. }
+            // Nor has a header that is there twice.
+            | Attribute::Header(_)
             // Written in one trust domain, they are in all of the mesh's.
             | Attribute::Principal
     )

@@ -1,12 +1,14 @@
 //! What AuthorizationPolicy and RequestAuthentication leave open.
 
-use super::never::dead_parts;
+use std::collections::BTreeSet;
+
+use super::never::{Known, dead_parts};
 use super::{Concern, Finding};
 use crate::pattern::{Form, Pattern, Text};
 use crate::resources::{
     Action, Attribute, AuthorizationPolicy, JwtRule, Meta, Resources, Rule, Selection, Test,
 };
-use crate::workload::{Mesh, Protocol, Workload};
+use crate::workload::{Mesh, Protocol, Proxy, Workload};
 
 pub(super) fn look<'r>(
     resources: &'r Resources,
@@ -62,10 +64,13 @@ fn of_policy(policy: &AuthorizationPolicy, mesh: &Mesh) -> Vec<Concern> {
     if policy.dry_run {
         concerns.push(Concern::DryRun);
     }
-    if let (Action::Custom { provider }, Some(known)) = (&policy.action, &mesh.providers)
-        && !known.iter().any(|known| known.name == *provider)
-    {
-        concerns.push(Concern::UnknownProvider { provider: provider.clone() });
+    if let (Action::Custom { provider }, Some(known)) = (&policy.action, &mesh.providers) {
+        let provider = provider.clone();
+        if !known.iter().any(|known| known.name == provider) {
+            concerns.push(Concern::UnknownProvider { provider });
+        } else if let Some(why) = mesh.problem_of_provider(&provider) {
+            concerns.push(Concern::InvalidProvider { provider, why });
+        }
     }
     concerns
 }
@@ -99,7 +104,8 @@ impl<'r> Among<'r, '_> {
         if rule.is_empty() && policy.action == Action::Allow && !policy.dry_run {
             concerns.push(Concern::AllowsEverything { rule: index });
         }
-        concerns.extend(dead_parts(rule, self.mesh).into_iter().map(|dead| {
+        let known = Known { mesh: self.mesh, ports: ports(selected) };
+        concerns.extend(dead_parts(rule, &known).into_iter().map(|dead| {
             let (place, why, whole) = (dead.place, dead.why, dead.whole);
             Concern::NeverMatches { rule: index, place, why, whole }
         }));
@@ -193,6 +199,18 @@ impl<'r> Among<'r, '_> {
             concern: Concern::SeveralProviders { workload: workload.name.clone(), providers },
         })
     }
+}
+
+/// The ports of workloads; none where those of one of them are not known. What a waypoint is asked
+/// for are ports of services.
+fn ports(of: &[&Workload]) -> Option<BTreeSet<u16>> {
+    let is_known = |on: &&Workload| {
+        on.proxy != Proxy::Waypoint
+            && !on.ports.is_empty()
+            && on.ports.iter().all(|port| port.number != 0)
+    };
+    let all_known = !of.is_empty() && of.iter().all(is_known);
+    all_known.then(|| of.iter().flat_map(|on| &on.ports).map(|port| port.number).collect())
 }
 
 /// The issuers that a test names.

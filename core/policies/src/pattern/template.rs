@@ -58,6 +58,15 @@ impl Template {
         Ok(Self { segments })
     }
 
+    /// What every path that it matches begins with.
+    pub(crate) fn beginning(&self) -> String {
+        let literals = self.segments.iter().map_while(|segment| match segment {
+            Segment::Literal(literal) => Some(format!("{literal}/")),
+            Segment::One | Segment::Any => None,
+        });
+        core::iter::once("/".to_owned()).chain(literals).collect()
+    }
+
     /// `path` has no query any more.
     pub(crate) fn matches(&self, path: &str) -> bool {
         let Some(mut rest) = path.strip_prefix('/') else { return false };
@@ -89,21 +98,25 @@ fn matches_any(text: &str, behind: &[Segment]) -> bool {
         let Some(before) = before else { return false };
         taken = before;
     }
-    taken.chars().all(|c| c == '/' || is_literal(c))
+    taken.chars().all(|c| c == '/' || is_taken(c))
 }
 
 impl Segment {
     fn matches(&self, part: &str) -> bool {
         match self {
             Self::Literal(literal) => part == literal,
-            Self::One => !part.is_empty() && part.chars().all(is_literal),
+            Self::One => !part.is_empty() && part.chars().all(is_taken),
             Self::Any => false,
         }
     }
 }
 
-/// RFC 3986 §3.3's `pchar` without `*`: what Envoy takes in a segment, of a template and of a
-/// path that one matches.
+/// What Envoy takes in a path where an operator stands.
+const fn is_taken(c: char) -> bool {
+    is_literal(c) || c == '*'
+}
+
+/// RFC 3986 §3.3's `pchar` without `*`: what Envoy takes in a template's segment.
 const fn is_literal(c: char) -> bool {
     c.is_ascii_alphanumeric()
         || matches!(
@@ -134,13 +147,24 @@ mod tests {
             ("/foo/{**}/bar", "/foo/a/b/bar", "/foo/a/b/bar/c"),
             ("/{**}", "/", ""),
             // What no segment may hold.
-            ("/foo/{*}", "/foo/a=b", "/foo/a*b"),
+            ("/foo/{*}", "/foo/a=b", "/foo/a[b"),
+            ("/foo/{*}", "/foo/a*b", "/foo/a*b/"),
+            ("/foo/{**}", "/foo/a*b/c", "/foo/a|b"),
             ("/foo/{**}", "/foo/a%2Fb", "/foo/ä"),
             ("/f.o/{*}", "/f.o/x", "/fxo/x"),
         ] {
             let read = Template::read(template).unwrap();
             assert!(read.matches(matched), "{template} {matched}");
             assert!(!read.matches(missed), "{template} {missed}");
+        }
+    }
+
+    #[test]
+    fn what_comes_first_is_always_there() {
+        for (template, expected) in
+            [("/a/{*}", "/a/"), ("/a/b/{**}/c", "/a/b/"), ("/{**}", "/"), ("/{*}/a", "/")]
+        {
+            assert_eq!(Template::read(template).unwrap().beginning(), expected);
         }
     }
 

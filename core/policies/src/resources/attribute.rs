@@ -29,7 +29,7 @@ pub enum Attribute {
     Path,
     /// `destination.port`: the workload's port, not the service's.
     Port,
-    /// `request.headers[NAME]`; values of several headers of one name are joined with `,`.
+    /// `request.headers[NAME]`; of several headers of one name, each is compared.
     Header(String),
     /// `destination.ip`
     DestinationIp,

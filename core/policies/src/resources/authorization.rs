@@ -4,13 +4,14 @@ use postern_document::yaml::{Node, Problems};
 
 use super::Reader;
 use super::fields::Fields;
-use super::meta::{Meta, Opened};
+use super::meta::{Annotation, Meta, Opened};
 use super::rule::{Rule, Test, rule};
 use super::selection::Selection;
 
 /// Most rules in one policy (CRD).
 const MAX_RULES: usize = 512;
-const DRY_RUN: &str = "istio.io/dry-run";
+/// The annotation by which a policy is tried out.
+pub(super) const DRY_RUN: &str = "istio.io/dry-run";
 
 /// Who may do what with the workloads that it selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,34 +61,39 @@ const KNOWN: [&str; 6] = ["selector", "targetRef", "targetRefs", "rules", "actio
 
 pub(super) fn read(opened: Opened<'_>, reader: &mut Reader<'_>) -> Option<AuthorizationPolicy> {
     let Opened { meta, annotations, spec } = opened;
-    // Without `spec` it is a policy that allows nothing.
-    let Some(spec) = spec else {
-        return Some(AuthorizationPolicy {
+    let mut policy = match spec {
+        Some(spec) => reader.within("spec", |reader| spec_of(spec, meta, reader))?,
+        // Without `spec` it is a policy that allows nothing.
+        None => AuthorizationPolicy {
             meta,
             selection: Selection::default(),
             action: Action::Allow,
             dry_run: false,
             rules: Vec::new(),
-        });
+        },
     };
-    let mut policy = reader.within("spec", |reader| spec_of(spec, meta, reader))?;
-    let dry_run = annotations.iter().find(|(name, _)| name == DRY_RUN);
-    if let Some((_, text)) = dry_run {
-        policy.dry_run = match text.as_str() {
-            "1" | "t" | "T" | "TRUE" | "true" | "True" => true,
-            "0" | "f" | "F" | "FALSE" | "false" | "False" => false,
-            _ => {
-                let message = format!("`{DRY_RUN}` is neither true nor false: the policy counts");
-                reader.warnings.report(spec.at, message);
-                false
-            }
-        };
-        if policy.dry_run && matches!(policy.action, Action::Custom { .. }) {
-            let message = format!("`{DRY_RUN}` is for ALLOW and DENY; CUSTOM asks all the same");
-            reader.problems.report(spec.at, message);
-        }
+    if let Some(annotation) = annotations.iter().find(|annotation| annotation.name == DRY_RUN) {
+        policy.dry_run = dry_run(annotation, &policy.action, reader.problems);
     }
     Some(policy)
+}
+
+/// Whether a policy only tells what it would do (`pkg/config/validation/validation.go`,
+/// `checkDryRunAnnotation`).
+fn dry_run(annotation: &Annotation, action: &Action, problems: &mut Problems) -> bool {
+    let message = match action {
+        Action::Allow | Action::Deny => match annotation.text.as_str() {
+            "1" | "t" | "T" | "TRUE" | "true" | "True" => return true,
+            "0" | "f" | "F" | "FALSE" | "false" | "False" => return false,
+            _ => format!("`{DRY_RUN}` is neither true nor false"),
+        },
+        Action::Audit => format!("`{DRY_RUN}` is for ALLOW and DENY; AUDIT refuses nothing anyway"),
+        Action::Custom { .. } => {
+            format!("`{DRY_RUN}` is for ALLOW and DENY; CUSTOM asks all the same")
+        }
+    };
+    problems.report(annotation.at, message);
+    false
 }
 
 fn spec_of(node: &Node, meta: Meta, reader: &mut Reader<'_>) -> Option<AuthorizationPolicy> {

@@ -3,8 +3,8 @@
 use core::cmp::Ordering;
 use core::fmt;
 
-use postern_document::Source;
 use postern_document::yaml::{Kind, Node, Problems};
+use postern_document::{Position, Source};
 
 use super::fields::Fields;
 
@@ -61,10 +61,17 @@ const METADATA: [&str; 15] = [
     "uid",
 ];
 
+/// An annotation, and where it stands.
+pub(super) struct Annotation {
+    pub(super) name: String,
+    pub(super) text: String,
+    pub(super) at: Position,
+}
+
 /// A resource that is being read: whose it is, and what it asks for.
 pub(super) struct Opened<'n> {
     pub(super) meta: Meta,
-    pub(super) annotations: Vec<(String, String)>,
+    pub(super) annotations: Vec<Annotation>,
     /// None is a resource that leaves everything at its default.
     pub(super) spec: Option<&'n Node>,
 }
@@ -104,7 +111,8 @@ pub(super) fn open<'n>(
             file: sources.get(node.at.file).map_or_else(String::new, |source| source.name.clone()),
             line: node.at.line,
         };
-        let annotations = annotations.into_iter().map(|(name, text, _)| (name, text)).collect();
+        let one = |(name, text, at)| Annotation { name, text, at };
+        let annotations = annotations.into_iter().map(one).collect();
         Some(Opened { meta, annotations, spec: root.get("spec") })
     })
 }

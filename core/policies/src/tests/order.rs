@@ -75,6 +75,31 @@ fn a_provider_must_be_known() {
 }
 
 #[test]
+fn a_provider_that_istiod_does_not_take_refuses() {
+    let mesh = |names: &[&str]| {
+        let provider = |name: &&str| Provider { name: (*name).to_owned(), grpc: true };
+        Mesh { providers: Some(names.iter().map(provider).collect()), ..Mesh::default() }
+    };
+    let text = policies(&[("CUSTOM Opa.v1", A)]);
+    let long = "a".repeat(64);
+    for name in ["Opa.v1", "opa_v1", "-opa", "opa-", long.as_str()] {
+        let text = text.replace("Opa.v1", name);
+        assert_eq!(word_in(&mesh(&[name]), &text, &get("/a")), "no provider", "{name}");
+        assert_eq!(word_in(&mesh(&[name]), &text, &get("/b")), "open", "{name}");
+    }
+    let opa = policies(&[("CUSTOM opa", A)]);
+    assert_eq!(word_in(&mesh(&["opa", "opa"]), &opa, &get("/a")), "no provider");
+    let resources = load(&opa);
+    let twice = mesh(&["opa", "opa"]);
+    let decision = evaluate(&resources, &twice, &httpbin(), &get("/a")).decision;
+    assert!(matches!(decision, Decision::Denied(DeniedBy::NoProvider(_, NoProvider::Invalid))));
+    // What is wrong with one is no matter of another one.
+    for names in [&["opa", "Bad.One"][..], &["opa", "two", "two"], &["opa-2", "opa"]] {
+        assert_eq!(word_in(&mesh(names), &opa, &get("/a")), "ask", "{names:?}");
+    }
+}
+
+#[test]
 fn custom_sees_the_request_before_tokens_are_verified() {
     let text =
         policies(&[("CUSTOM opa", "{when: [{key: 'request.headers[x-sub]', values: ['*']}]}")])
@@ -120,7 +145,6 @@ fn dry_runs_only_tell() {
     let deny = "{action: DENY, rules: [{}]}";
     assert_eq!(word(&dry("foo/p", "true", deny), &get("/")), "open");
     assert_eq!(word(&dry("foo/p", "false", deny), &get("/")), "denied");
-    assert_eq!(word(&dry("foo/p", "yes", deny), &get("/")), "denied", "no truth value of Go's");
     // No dry run makes an ALLOW policy of which one rule would have to match.
     assert_eq!(word(&dry("foo/p", "true", "{}"), &get("/")), "open");
     let text = dry("foo/p", "1", "{rules: [{}]}") + &authorization("foo/q", "{}");
@@ -128,4 +152,19 @@ fn dry_runs_only_tell() {
     let resources = load(&text);
     let verdict = evaluate(&resources, &Mesh::default(), &httpbin(), &get("/")).trace.len();
     assert_eq!(verdict, 2, "it is told of all the same");
+}
+
+#[test]
+fn a_dry_run_without_spec_refuses_nothing() {
+    let bare = |annotations: &str| {
+        format!(
+            "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n\
+             metadata: {{{annotations}name: p, namespace: foo}}\n"
+        )
+    };
+    let dry = bare("annotations: {istio.io/dry-run: 'true'}, ");
+    assert_eq!(word(&dry, &get("/")), "open");
+    assert!(load(&dry).authorization()[0].dry_run);
+    assert_eq!(word(&bare(""), &get("/")), "no rule", "what counts refuses all");
+    assert_eq!(word(&bare("annotations: {istio.io/dry-run: 'false'}, "), &get("/")), "no rule");
 }

@@ -23,6 +23,7 @@ const SOURCES: &[(&str, &[&str])] = &[
     ("requestPrincipals", &["*", "a/s", "b/*"]),
     ("notRequestPrincipals", &["*", "a/*"]),
     ("ipBlocks", &["10.0.0.0/8", "::/0"]),
+    ("notIpBlocks", &["10.0.0.0/8", "192.0.2.1"]),
 ];
 const OPERATIONS: &[(&str, &[&str])] = &[
     ("methods", &["GET", "P*"]),
@@ -95,7 +96,114 @@ fn passes(texts: &[String], request: &Request) -> bool {
     verdict.decision.may_pass()
 }
 
+/// An attribute, a rule that asks whether it is like `VALUE`, and a request in which it is a text.
+type Asked = (&'static str, fn(&str) -> Request);
+
+fn at_path(text: &str) -> Request {
+    get(&format!("/{text}"))
+}
+
+fn at_host(text: &str) -> Request {
+    let mut request = get("/");
+    request.http.as_mut().unwrap().host = text.to_owned();
+    request
+}
+
+fn by_method(text: &str) -> Request {
+    request(text, "/")
+}
+
+fn by_header(text: &str) -> Request {
+    with_headers(&[("x", text)])
+}
+
+fn by_claim(text: &str) -> Request {
+    let claims = [("iss", "a"), ("sub", text), ("c", text)]
+        .map(|(name, text)| (name.to_owned(), Value::String(text.to_owned())));
+    with_tokens(vec![Token::bearer(Value::Object(claims.into()), Proof::Holds)])
+}
+
+const ASKED: &[Asked] = &[
+    ("{to: [{operation: {paths: ['VALUE']}}]}", at_path),
+    ("{to: [{operation: {hosts: ['VALUE']}}]}", at_host),
+    ("{to: [{operation: {methods: ['VALUE']}}]}", by_method),
+    ("{when: [{key: 'request.headers[x]', values: ['VALUE']}]}", by_header),
+    ("{when: [{key: 'request.auth.claims[c]', values: ['VALUE']}]}", by_claim),
+    ("{from: [{source: {requestPrincipals: ['VALUE']}}]}", by_claim),
+    ("{from: [{source: {principals: ['VALUE']}}]}", from),
+    ("{from: [{source: {namespaces: ['VALUE']}}]}", from),
+    ("{from: [{source: {trustDomains: ['VALUE']}}]}", from),
+];
+
+/// Values that have much in common.
+fn values() -> impl Strategy<Value = String> {
+    let parts = ["a", "b", "/", "*", "{*}", "{**}", "cluster.local", "new", "/ns/a/sa/b", "/ns/a"];
+    let free = prop::collection::vec(prop::sample::select(parts.to_vec()), 1..4);
+    free.prop_map(|parts| parts.concat())
+}
+
+/// Texts that such values match now and then. JSON may hold line breaks, HTTP may not.
+fn texts() -> impl Strategy<Value = String> {
+    let parts = ["a", "b", "/", "*", "\n", "cluster.local", "new", "/ns/a/sa/b", "/ns/a"];
+    prop::collection::vec(prop::sample::select(parts.to_vec()), 0..4)
+        .prop_map(|parts| parts.concat())
+}
+
+fn loaded(rule_of: &str, value: &str) -> Option<Resources> {
+    Resources::load(&[source("f", &rule("DENY", &rule_of.replace("VALUE", value)))]).ok()
+}
+
+/// The one value of the one rule.
+fn value_of(resources: &Resources) -> &Pattern {
+    let rule = &resources.authorization()[0].rules[0];
+    rule.tests().flat_map(|test| &test.values).next().unwrap()
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn what_is_covered_is_matched(
+        asked in prop::sample::select(ASKED), wide in values(), narrow in values(),
+        text in texts(), moved in any::<bool>(),
+    ) {
+        let (rule_of, request) = asked;
+        let both = loaded(rule_of, &wide).zip(loaded(rule_of, &narrow));
+        let Some((wider, narrower)) = both else { return Ok(()) };
+        let covers = value_of(&wider).covers(value_of(&narrower));
+        prop_assert!(value_of(&wider).covers(value_of(&wider)));
+        let in_http = !rule_of.contains("request.auth") && !rule_of.contains("requestPrincipals");
+        let request = request(&if in_http { text.replace('\n', "") } else { text });
+        let domain = if moved { "new" } else { "cluster.local" };
+        let mesh = Mesh { trust_domains: vec![domain.to_owned()], ..open_mesh() };
+        let matches = |value: &str| {
+            let text = KNOWN.to_owned() + &rule("DENY", &rule_of.replace("VALUE", value));
+            word_in(&mesh, &text, &request) == "denied"
+        };
+        prop_assert!(!covers || !matches(&narrow) || matches(&wide), "{} {}", wide, narrow);
+    }
+}
+
+proptest! {
+    /// What is decided without an address is decided whatever address it is.
+    #[test]
+    fn an_address_changes_nothing_that_was_decided(
+        policies in policies(), request in requests(),
+        ip in prop::sample::select(vec!["10.1.2.3", "192.0.2.1", "203.0.113.9", "2001:db8::1"]),
+    ) {
+        let resources = load(&(KNOWN.to_owned() + &all(&policies).concat()));
+        let decide = |ip: Option<&str>| {
+            let mut request = request.clone();
+            request.peer.ip = ip.map(|ip| ip.parse().unwrap());
+            evaluate(&resources, &Mesh::default(), &httpbin(), &request).decision
+        };
+        let (without, with) = (decide(None), decide(Some(ip)));
+        prop_assert!(!matches!(with, Decision::Unknown(_)));
+        if !matches!(without, Decision::Unknown(_)) {
+            prop_assert_eq!(without.may_pass(), with.may_pass());
+        }
+    }
+
     #[test]
     fn the_order_of_policies_makes_no_difference(
         policies in policies(), request in requests(), rotate in 0..4_usize,

@@ -189,6 +189,31 @@ fn a_dry_run_of_custom_is_none() {
 }
 
 #[test]
+fn only_what_decides_can_be_tried_out() {
+    let dry = |kind: &str, value: &str, spec: &str| {
+        let annotated = format!("metadata: {{annotations: {{istio.io/dry-run: '{value}'}}, ");
+        problems(&resource(kind, "foo/p", spec).replace("metadata: {", &annotated))
+    };
+    let audit = "{action: AUDIT, rules: [{}]}";
+    for (kind, value, spec, expected) in [
+        ("AuthorizationPolicy", "true", audit, "AUDIT refuses nothing anyway"),
+        ("AuthorizationPolicy", "false", audit, "AUDIT refuses nothing anyway"),
+        ("AuthorizationPolicy", "yes", "{rules: [{}]}", "neither true nor false"),
+        ("AuthorizationPolicy", "", "{action: DENY, rules: [{}]}", "neither true nor false"),
+        ("PeerAuthentication", "true", "{mtls: {mode: STRICT}}", "is for AuthorizationPolicies"),
+        ("RequestAuthentication", "true", "{jwtRules: [{issuer: a}]}", "AuthorizationPolicies"),
+    ] {
+        let found = dry(kind, value, spec);
+        assert_eq!(found.len(), 1, "{kind} {spec}: {found:?}");
+        assert!(found[0].starts_with("f:4: ") && found[0].contains(expected), "{found:?}");
+    }
+    for spec in ["{rules: [{}]}", "{action: DENY, rules: [{}]}"] {
+        assert_eq!(dry("AuthorizationPolicy", "t", spec), [""; 0], "{spec}");
+    }
+    assert_eq!(problems(&authorization("foo/p", audit)), [""; 0]);
+}
+
+#[test]
 fn what_means_something_else_is_warned_of() {
     for (spec, expected) in [
         ("{rules: [{from: []}]}", "spec.rules[0].from: an empty list"),
@@ -210,6 +235,25 @@ fn what_means_something_else_is_warned_of() {
 }
 
 #[test]
+fn other_people_s_yaml_is_read() {
+    let brackets = format!("{HEAD}spec:\n  rules: [\n    {{}}\n  ]\n");
+    assert_eq!(word(&brackets, &get("/")), "allowed");
+    let anchors = format!(
+        "{HEAD}spec:\n  action: DENY\n  rules:\n  - to:\n    \
+         - operation: &reads {{methods: [GET]}}\n    \
+         - operation: {{<<: *reads, methods: [POST], paths: [/b]}}\n"
+    );
+    let read = load(&anchors);
+    let to = &read.authorization()[0].rules[0].to;
+    assert_eq!((to[0].len(), to[1].len()), (1, 2));
+    for (method, path, expected) in
+        [("GET", "/", "denied"), ("POST", "/b", "denied"), ("POST", "/", "open")]
+    {
+        assert_eq!(word(&anchors, &request(method, path)), expected, "{method} {path}");
+    }
+}
+
+#[test]
 fn hostile_texts_are_refused() {
     let deep = format!("{HEAD}spec: {}{}", "[".repeat(10_000), "]".repeat(10_000));
     let lists = "{apiVersion: v1, kind: List, items: [".repeat(100) + &"]}".repeat(100);
@@ -221,7 +265,7 @@ fn hostile_texts_are_refused() {
         (many, "at most 20000 resources"),
         (rules, "at most 512 items"),
         ("x".repeat((4 << 20) + 1), "larger than 4 MiB"),
-        ("a: &a [*a]".to_owned(), "anchors"),
+        ("a: &a [*a]".to_owned(), "not within it"),
     ] {
         let found = problems(&text);
         assert_eq!(found.len(), 1, "{found:?}");

@@ -33,7 +33,7 @@ fn parts_that_never_match() {
         operation("paths: ['/a/b', '/a/c*'], notPaths: ['/a/*']"),
         operation("paths: [admin]"),
         operation("paths: ['/a?b=c']"),
-        operation("ports: ['80'], notPorts: ['80']"),
+        operation("ports: ['8000'], notPorts: ['8000']"),
         source("ipBlocks: ['10.1.0.0/16'], notIpBlocks: ['10.0.0.0/8']"),
         source("principals: ['spiffe://cluster.local/ns/a/sa/b']"),
         source("principals: ['cluster.local/ns/a/sa/b'], namespaces: [c]"),
@@ -57,6 +57,9 @@ fn parts_that_never_match() {
         "{when: [{key: 'request.auth.claims[a]', values: [b]}, \
          {key: 'request.auth.claims[a]', values: [c]}]}"
             .to_owned(),
+        "{when: [{key: 'request.headers[a]', values: [b]}, \
+         {key: 'request.headers[a]', values: [c]}]}"
+            .to_owned(),
     ] {
         assert_eq!(never(&fields), [], "{fields}");
     }
@@ -73,10 +76,80 @@ fn parts_that_never_match() {
     );
     assert_eq!(
         never(
-            "{to: [{operation: {ports: ['80']}}], when: [{key: destination.port, values: ['81']}]}"
+            "{to: [{operation: {ports: ['8000']}}], \
+             when: [{key: destination.port, values: ['9000']}]}"
         ),
         [("to[0]".to_owned(), true)]
     );
+}
+
+#[test]
+fn values_that_no_request_has() {
+    let operation = |fields: &str| format!("{{to: [{{operation: {{{fields}}}}}]}}");
+    let source = |fields: &str| format!("{{from: [{{source: {{{fields}}}}}]}}");
+    for fields in [
+        operation("methods: [delete]"),
+        operation("methods: ['Del*', 'P*T']"),
+        operation("hosts: ['https://x:*']"),
+        operation("hosts: [x/admin, 'a.*.test']"),
+        operation("hosts: ['x test']"),
+        operation("paths: ['/a/*/b', '/a/**']"),
+        operation("paths: ['/a b']"),
+        operation("ports: ['80', '443']"),
+        source("principals: ['cluster.local/ns/*/sa/evil']"),
+        source("principals: ['cluster.local/ns/x/sa/evil/']"),
+        source("principals: ['*/sa/evil/']"),
+        source("principals: ['/ns/x/sa/evil']"),
+        source("principals: ['cluster.local//ns/x/*']"),
+        "{when: [{key: source.principal, values: ['cluster.local/ns/*/sa/a']}]}".to_owned(),
+    ] {
+        let found = never(&fields);
+        assert_eq!(found.len(), 1, "{fields}: {found:?}");
+        assert!(found[0].1, "{fields}: there is no other part");
+        let found = concerns(&rule("DENY", &fields));
+        let is_never = |c: &Concern| matches!(c, Concern::NeverMatches { whole: true, .. });
+        assert!(found.iter().any(is_never), "{fields}: {found:?}");
+    }
+    for fields in [
+        operation("methods: [DELETE, 'P*', '*', M-SEARCH]"),
+        operation("methods: [delete, DELETE]"),
+        operation("hosts: ['x:*', '*.example.test', 'A.test:8443', '[::1]:80']"),
+        operation("paths: ['/a/*', '*/b', '/{*}/b', '/a/{**}', '*', '/A%20b']"),
+        operation("ports: ['80', '8000']"),
+        // Of the proxy itself.
+        operation("ports: ['15021']"),
+        source("principals: ['cluster.local/ns/x/*', '*/sa/x', 'td.test/a_b/C-d']"),
+        source("principals: ['cluster.local/ns/*']"),
+        "{when: [{key: 'request.headers[accept]', values: ['*/*, text/*', 'a b']}]}".to_owned(),
+        "{when: [{key: 'request.auth.claims[scope]', values: ['a:*:b']}]}".to_owned(),
+        "{from: [{source: {namespaces: ['a*b']}}]}".to_owned(),
+    ] {
+        assert_eq!(never(&fields), [], "{fields}");
+    }
+}
+
+#[test]
+fn a_port_is_missed_only_where_all_ports_are_known() {
+    let found = |workloads: &[Workload]| {
+        let resources = load(&rule("DENY", "{to: [{operation: {ports: ['80']}}]}"));
+        let found = findings(&resources, &Mesh::default(), workloads);
+        found.iter().any(|found| matches!(found.concern, Concern::NeverMatches { .. }))
+    };
+    let on = |numbers: &[u16]| {
+        let port = |number: &u16| Port { number: *number, protocol: Protocol::Http };
+        Workload { ports: numbers.iter().map(port).collect(), ..httpbin() }
+    };
+    assert!(found(&[on(&[8080])]));
+    assert!(found(&[on(&[8080]), on(&[9090])]));
+    for workloads in [
+        vec![on(&[8080]), on(&[80])],
+        vec![on(&[8080]), on(&[])],
+        vec![on(&[8080, 0])],
+        vec![Workload { proxy: Proxy::Waypoint, ..on(&[8080]) }],
+        Vec::new(),
+    ] {
+        assert!(!found(&workloads), "{workloads:?}");
+    }
 }
 
 #[test]
@@ -187,6 +260,30 @@ fn hosts_and_providers() {
     assert!(
         found.contains(&Concern::SeveralProviders { workload: "httpbin".to_owned(), providers })
     );
+}
+
+#[test]
+fn providers_that_istiod_does_not_take() {
+    let text = "{action: CUSTOM, provider: {name: opa}, rules: [{}]}";
+    let resources = load(&authorization("foo/a", text));
+    let found = |names: &[&str]| {
+        let provider = |name: &&str| Provider { name: (*name).to_owned(), grpc: true };
+        let providers = Some(names.iter().map(provider).collect());
+        let mesh = Mesh { providers, ..Mesh::default() };
+        let all = findings(&resources, &mesh, &[httpbin()]);
+        let wanted = |concern: &Concern| {
+            matches!(concern, Concern::InvalidProvider { .. } | Concern::UnknownProvider { .. })
+        };
+        all.into_iter().map(|found| found.concern).find(wanted)
+    };
+    let provider = || "opa".to_owned();
+    let why = "there are several of this name";
+    assert_eq!(
+        found(&["opa", "x", "opa"]),
+        Some(Concern::InvalidProvider { provider: provider(), why })
+    );
+    assert_eq!(found(&["x"]), Some(Concern::UnknownProvider { provider: provider() }));
+    assert_eq!(found(&["opa", "X.y"]), None);
 }
 
 #[test]

@@ -89,9 +89,9 @@ fn several_issuers() {
         (vec![token("b", "bob")], "bob"),
         (vec![token("c", "bob")], "bad token"),
         (vec![bad(token("a", "alice"))], "bad token"),
-        // Of several in one header, the first one.
-        (vec![token("a", "alice"), token("b", "bob")], "alice"),
-        (vec![token("b", "bob"), token("c", "carol")], "bob"),
+        // Several in `Authorization` are taken for one.
+        (vec![token("a", "alice"), token("b", "bob")], "bad token"),
+        (vec![token("b", "bob"), token("c", "carol")], "bad token"),
         (vec![token("a", "alice"), param("access_token", token("a", "bob"))], "alice"),
     ] {
         assert_eq!(subject(&text, &with_tokens(tokens.clone())), expected, "{tokens:?}");

@@ -28,7 +28,7 @@ fn guarded(pay_route: &Value) -> Document {
             "open": {"upstream": "10.0.0.1:80"},
             "pay": {"upstream": "10.0.0.2:8080", "workload": "pay", "guard": "workload",
                     "circuit": {}, "retries": {"attempts": 2, "on": ["connect-failure"]},
-                    "hash": {"header": "x-postern-subject"},
+                    "hash": {"header": "x-session"},
                     "outlier_detection": {"consecutive_5xx": 3}},
         },
         "rate_limit_filter": {"domain": "shop", "timeout": "100ms", "on_failure": "deny"},

@@ -3,10 +3,11 @@
 //! The workload's sidecar asks the server itself. Were the gateway to ask as well, because the
 //! route lies below a prefix that it asks about, exact limits would count the request twice.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use postern_document::{Document, Route};
+use postern_document::Route;
 
+use super::super::order::{Order, meet};
 use super::super::policy_path::{narrowest, overlap};
 use super::super::{RenderError, Rendering};
 
@@ -21,51 +22,6 @@ pub(super) struct Part<'d> {
     pub(super) not_paths: Vec<String>,
 }
 
-/// In which order the document tries its routes, host by host.
-#[derive(Debug)]
-pub(super) struct Order<'d> {
-    hosts: Vec<BTreeMap<&'d str, usize>>,
-}
-
-impl<'d> Order<'d> {
-    /// That of a document.
-    pub(super) fn of(document: &'d Document) -> Self {
-        let hosts = document.virtual_hosts();
-        let hosts = hosts.iter().map(|host| {
-            let routes = host.routes.iter().filter_map(|index| document.routes.get(*index));
-            routes.enumerate().map(|(at, route)| (route.name.as_str(), at)).collect()
-        });
-        Self { hosts: hosts.collect() }
-    }
-
-    /// Whether one route is tried before another, wherever the other is.
-    ///
-    /// # Errors
-    /// When it is at some hosts only: an operation has no way to leave out a path at a host.
-    fn precedes(&self, first: &Route, second: &Route) -> Result<bool, RenderError> {
-        let (mut before, mut not_before) = (false, false);
-        for host in &self.hosts {
-            match (host.get(first.name.as_str()), host.get(second.name.as_str())) {
-                (_, None) => {}
-                (Some(first), Some(second)) if first < second => before = true,
-                _ => not_before = true,
-            }
-        }
-        if before && not_before {
-            let workload = first.guarded_by().map(|workload| workload.name.clone());
-            return Err(RenderError::Workload {
-                workload: workload.unwrap_or_default(),
-                problem: format!(
-                    "its route `{}` stands in front of `{}` at some of that route's hosts only: \
-                     give both the same hosts",
-                    first.name, second.name
-                ),
-            });
-        }
-        Ok(before)
-    }
-}
-
 /// All of a route's requests in one part.
 pub(super) fn nothing(route: &Route) -> Vec<Part<'_>> {
     vec![Part { methods: methods(route), other_methods: Vec::new(), not_paths: Vec::new() }]
@@ -73,6 +29,10 @@ pub(super) fn nothing(route: &Route) -> Vec<Part<'_>> {
 
 /// A route's requests without those of routes that the document tries before it and that a
 /// workload guards.
+///
+/// # Errors
+/// When a policy has no words for what a workload asks about itself, so that it would be asked
+/// about twice; or where a route stands in front at some hosts only.
 pub(super) fn out_of<'d>(
     rendering: &Rendering<'d>,
     order: &Order<'d>,
@@ -81,9 +41,14 @@ pub(super) fn out_of<'d>(
     let mut carved: Vec<(&Route, String)> = Vec::new();
     let guarded = rendering.workloads.iter().flat_map(|placed| placed.routes.iter().copied());
     for other in guarded.filter(|other| meet(route, other) && overlap(&route.path, &other.path)) {
-        // Where a policy could only say more than the route, the rest would not be asked about.
-        let Some(path) = narrowest(other) else { continue };
+        let path = narrowest(other);
+        // Asked about here it costs time; its own sidecar does not ask.
+        if path.is_none() && !other.needs_ext_authz() {
+            continue;
+        }
         if order.precedes(other, route)? {
+            // Where a policy could only say more than the route, the rest would not be asked about.
+            let path = path.ok_or_else(|| asked_twice(other, route))?;
             carved.push((other, path));
         }
     }
@@ -123,13 +88,19 @@ pub(super) fn out_of<'d>(
     Ok(parts)
 }
 
-fn methods(route: &Route) -> Vec<&str> {
-    route.methods.iter().map(String::as_str).collect()
+fn asked_twice(guarded: &Route, route: &Route) -> RenderError {
+    let workload = guarded.guarded_by().map(|workload| workload.name.clone());
+    RenderError::Workload {
+        workload: workload.unwrap_or_default(),
+        problem: format!(
+            "its route `{}` lies below `{}`, which the gateway asks `ext_authz` about, and no \
+             policy can leave `{}` out: the server would be asked twice, and count twice; write \
+             another path, or let one place guard both",
+            guarded.name, route.name, guarded.path
+        ),
+    }
 }
 
-/// Whether both take a method.
-fn meet(a: &Route, b: &Route) -> bool {
-    a.methods.is_empty()
-        || b.methods.is_empty()
-        || a.methods.iter().any(|method| b.methods.contains(method))
+fn methods(route: &Route) -> Vec<&str> {
+    route.methods.iter().map(String::as_str).collect()
 }

@@ -1,5 +1,7 @@
 //! How requests are read, and what Envoy's own refusals look like.
 
+use std::collections::BTreeSet;
+
 use postern_document::{CertificateSource, Document};
 use postern_request::headers::IDENTITY_PREFIX;
 use serde_json::{Value, json};
@@ -21,6 +23,9 @@ pub(super) fn settings(document: &Document, placed: &Placed<'_>) -> Value {
         },
         "max_request_headers_kb": 60,
         "local_reply_config": local_reply::render(document.security_headers),
+        // The plugin takes them away as well. Where somebody deletes it, Istio's policies are what
+        // is left, and must not believe callers; nor must a service.
+        "early_header_mutation_extensions": [without_identity(document)],
     });
     if placed.context == Context::Gateway {
         at_the_edge(&mut settings, document);
@@ -41,23 +46,26 @@ fn at_the_edge(settings: &mut Value, document: &Document) {
     set(settings, "always_set_request_id_in_response", json!(true));
     // Neither Envoy's name nor an upstream's goes out; the routes remove the header.
     set(settings, "server_header_transformation", json!("PASS_THROUGH"));
-    // The plugin takes them away as well. Where somebody deletes it, `postern-routes` is what is
-    // left, and must not believe callers.
-    set(settings, "early_header_mutation_extensions", json!([without_identity()]));
     if document.bound.certificate == Some(CertificateSource::Forwarded) {
         // Said only here: with anything else the mesh's own choice stands.
         set(settings, "forward_client_cert_details", json!(listener::FORWARD_AS_IT_COMES));
     }
 }
 
-/// Takes identity headers away before any filter runs.
-fn without_identity() -> Value {
+/// Takes identity headers away before any filter runs, and those that claims become.
+fn without_identity(document: &Document) -> Value {
     let ours = json!({"remove_on_match": {"key_matcher": {"prefix": IDENTITY_PREFIX}}});
+    let rules = document.issuers.iter().map(|issuer| &issuer.issuer.rules);
+    let of_claims: BTreeSet<&str> = rules
+        .flat_map(|rules| rules.claim_headers.iter().map(|(header, _)| header.as_str()))
+        .collect();
+    let mut mutations = vec![ours];
+    mutations.extend(of_claims.into_iter().map(|header| json!({"remove": header})));
     json!({
         "name": "envoy.http.early_header_mutation.header_mutation",
         "typed_config": typed(
             "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
-            json!({"mutations": [ours]}),
+            json!({"mutations": mutations}),
         ),
     })
 }

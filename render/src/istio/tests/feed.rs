@@ -75,6 +75,23 @@ fn a_gateway_that_the_server_would_refuse_is_refused_here() {
     }
 }
 
+/// Any id would let somebody else ask in its name, and the server refuse the Envoy itself.
+#[test]
+fn a_workload_of_the_document_asks_as_itself_and_nobody_else() {
+    let asks = |id: &str| {
+        let edge = r#""workloads": {"edge": {"gateway": true, "namespace": "edge-ns",
+            "labels": {"app": "in"}, "service_account": "in"}},"#;
+        let peers = format!(r#""peers": [{{"spiffe": "{id}", "workloads": ["edge"]}}]"#);
+        render(&revoking(&format!(r#"{edge} "feed": {{{FORWARDED}, {peers}}},"#)), &options(30))
+    };
+    assert!(asks("spiffe://cluster.local/ns/edge-ns/sa/in").is_ok());
+    for other in ["spiffe://cluster.local/ns/edge-ns/sa/on", "spiffe://mesh/gateway"] {
+        let error = asks(other).unwrap_err();
+        let RenderError::FeedPeer { example, .. } = &error else { panic!("{other}: {error}") };
+        assert_eq!(example, "spiffe://cluster.local/ns/edge-ns/sa/in", "{other}");
+    }
+}
+
 #[test]
 fn keys_by_the_feed_need_no_place_in_the_mesh() {
     let feed = format!(r#""feed": {{{FORWARDED}, {PEER}}},"#);
@@ -112,7 +129,7 @@ fn a_forwarded_certificate_is_left_only_where_the_document_goes_by_it() {
 #[test]
 fn what_the_mesh_does_not_keep_to_itself_is_warned_of() {
     const PLAIN: &str = r#", "jwks": {"uri": "http://login.example.test/keys"}"#;
-    let pinned = IstioOptions { wasm_sha256: Some(HASH.to_owned()), ..options(30) };
+    let pinned = quiet();
     for (jwt, jwks, expected) in [
         ("", FETCHED, None),
         (r#""bound": {"certificate": "connection"},"#, FETCHED, Some("`ca.crt`")),

@@ -134,6 +134,18 @@ fn a_wider_route_of_a_workload_takes_nothing_from_the_edges_narrower_one() {
     assert_eq!(*operations(&policies[0]), [json!({"operation": {"paths": ["/list"]}})]);
 }
 
+/// No policy can name a path of this form alone.
+#[test]
+fn what_a_policy_cannot_leave_out_and_both_would_ask_about_is_an_error() {
+    let slash = TEXT.replace("/shop/pay/{id}", "/shop/{id}/");
+    let error = render(&load(&slash), &options(30)).unwrap_err();
+    let RenderError::Workload { workload, problem } = &error else { panic!("{error}") };
+    assert_eq!(workload, "payments");
+    assert!(problem.contains("`pay` lies below `shop`"), "{problem}");
+    let asked_once = slash.replace(r#""limits": ["per-user"],"#, "");
+    assert!(render(&load(&asked_once), &options(30)).is_ok());
+}
+
 #[test]
 fn a_route_that_is_in_front_at_some_hosts_only_is_an_error() {
     let methods = r#""methods": ["POST"]}"#;
@@ -183,6 +195,52 @@ fn patches_of_a_sidecar_are_for_the_way_in_to_the_workloads_ports() {
     assert_eq!(sidecar["path_with_escaped_slashes_action"], "REJECT_REQUEST");
     assert!(sidecar.get("use_remote_address").is_none(), "the mesh's own choice stands");
     assert_eq!(settings("postern-connection-manager")["use_remote_address"], true);
+}
+
+/// Where somebody deletes the plugin, neither a policy nor the service may believe callers.
+#[test]
+fn headers_that_only_the_bundle_writes_are_gone_before_any_filter_runs() {
+    let claims = r#""claim_headers": {"x-tenant": "tenant"}, "jwks": {"service""#;
+    let document = with(r#""jwks": {"service""#, claims);
+    for name in ["postern-connection-manager", "postern-payments-connection-manager"] {
+        let filter = envoy_filter(&document, name);
+        for patch in filter["spec"]["configPatches"].as_array().unwrap() {
+            let settings = &patch["patch"]["value"]["typed_config"];
+            let early = &settings["early_header_mutation_extensions"][0]["typed_config"];
+            assert_eq!(
+                early["mutations"],
+                json!([{"remove_on_match": {"key_matcher": {"prefix": "x-postern-"}}},
+                       {"remove": "x-tenant"}]),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn guarded_workloads_that_one_policy_alone_closes_are_warned_of() {
+    let told = |document: &Document, options: &IstioOptions| {
+        let found = warnings(document, options);
+        found
+            .iter()
+            .any(|one| one.contains("no `postern-default-deny`") && one.contains("`payments`"))
+    };
+    let shared = IstioOptions { default_deny: false, ..options(30) };
+    assert!(!told(&document(), &options(30)));
+    assert!(told(&document(), &shared));
+    assert!(told(&with(r#""edge-ns""#, r#""shop""#), &options(30)), "the gateway's namespace");
+}
+
+#[test]
+fn a_gateway_whose_labels_speak_for_every_namespace_is_warned_of() {
+    let told = |document: &Document, api: Api| {
+        let found = warnings(document, &IstioOptions { api, ..options(30) });
+        found.iter().any(|warning| warning.contains("root namespace"))
+    };
+    let root = super::document();
+    assert!(told(&root, Api::Istio));
+    assert!(!told(&root, Api::Gateway), "bound to a Gateway of its own namespace");
+    assert!(!told(&document(), Api::Istio));
 }
 
 /// Calls inside the mesh get the headers too; how hosts are compared there is Istio's.

@@ -292,7 +292,7 @@ fn the_rate_limit_service_is_asked_in_front_of_faults_and_told_by_route() {
 
 #[test]
 fn what_only_looks_safe_is_warned_of() {
-    let pinned = IstioOptions { wasm_sha256: Some(HASH.to_owned()), ..options(30) };
+    let pinned = quiet();
     let found = warnings(&document(), &pinned);
     let [canary] = found.as_slice() else { panic!("{found:?}") };
     assert!(canary.contains("`pay`") && canary.contains("x-canary"), "{canary}");

@@ -1,19 +1,25 @@
 //! Requests that get another answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use postern_document::{Document, Route};
+use postern_document::{Document, HostPattern, Route};
 use postern_explain::{Part, Request};
 use postern_request::UnixMillis;
+use postern_request::normalize::{Normalization, normalize};
+use postern_request::path::without_query;
 
-use super::super::ask::{Caller, Oracle, guard, parts};
-use super::super::model::{Change, ChangeKind};
-use super::super::witness::{self, Target, spellings};
-use super::way;
+use super::super::ask::{Caller, Oracle, guard, others, parts};
+use super::super::model::ChangeKind;
+use super::super::witness::{self, METHODS, Target, spellings};
+use super::{Noted, way};
+
+/// A host that no document has a reason to name.
+const STRANGE_HOST: &str = "postern-review.invalid";
 
 /// Something to ask of both documents.
 struct Probe {
-    subject: String,
+    route: String,
     caller: String,
     line: String,
     request: Request,
@@ -24,15 +30,16 @@ struct Probe {
 
 /// What requests that are told of together have in common: which way it is, what is concerned, who
 /// asks, what was answered and what is.
-type Alike = (ChangeKind, String, String, String, String);
+type SameAnswers = (ChangeKind, String, String, String, String);
 
-pub(super) fn changes(before: &Document, after: &Document, now: UnixMillis) -> Vec<Change> {
+pub(super) fn changes(before: &Document, after: &Document, now: UnixMillis) -> Vec<Noted> {
     let (old, new) = (Oracle::new(before, now), Oracle::new(after, now));
-    let mut all = probes(after, &new);
-    all.extend(probes(before, &old));
+    let alike = Alike::new(before, after);
+    let mut all = probes(after, &new, &alike);
+    all.extend(probes(before, &old, &alike));
     // Of two callers who show the same, the one is told of who says what is missing.
     all.sort_by_key(|probe| !probe.lacks_something);
-    let mut folded: BTreeMap<Alike, (String, usize)> = BTreeMap::new();
+    let mut folded: BTreeMap<SameAnswers, (String, usize)> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for probe in all {
         // A route of both documents is probed twice; one that asks for other things, by other
@@ -48,62 +55,265 @@ pub(super) fn changes(before: &Document, after: &Document, now: UnixMillis) -> V
             continue;
         }
         let kind = way(was.allowed, is.allowed);
-        let key = (kind, probe.subject, probe.caller, was.text, is.text);
+        let key = (kind, probe.route, probe.caller, was.text, is.text);
         let (_, more) = folded.entry(key).or_insert_with(|| (probe.line, 0));
         *more += 1;
     }
     folded
         .into_iter()
-        .map(|((kind, subject, caller, before, after), (line, count))| {
+        .map(|((kind, route, caller, before, after), (line, count))| {
             let request = match count {
                 1 => line,
                 count => format!("{line} and {} more", count - 1),
             };
-            Change { kind, subject, caller, request, before, after }
+            let (owner, member) = (format!("routes.{route}"), String::new());
+            Noted { kind, owner, member, caller, request, before, after }
         })
         .collect()
 }
 
 /// What tells two requests of one line apart.
 fn shown(request: &Request) -> String {
-    format!("{:?} {:?}", request.shown, request.peer)
+    format!("{:?} {:?} {:?}", request.shown, request.peer, request.certificate)
 }
 
-fn probes(document: &Document, oracle: &Oracle<'_>) -> Vec<Probe> {
+fn probes(document: &Document, oracle: &Oracle<'_>, alike: &Alike<'_>) -> Vec<Probe> {
     let mut all = Vec::new();
     for route in &document.routes {
-        for target in witness::all(document, route) {
-            for caller in Caller::of(route) {
-                all.push(probe(oracle, route, caller, &target, None));
+        let Some(first) = witness::first(document, route) else { continue };
+        if !(alike.around && alike.is_answered_alike(&first)) {
+            all.extend(of_first(document, oracle, route, &first));
+        }
+        if alike.matching {
+            continue;
+        }
+        for target in further(document, route) {
+            if target != first && !alike.is_answered_alike(&target) {
+                let callers = Caller::of(route).into_iter();
+                all.extend(callers.map(|caller| Probe::new(oracle, route, caller, &target)));
             }
         }
-        let Some(first) = witness::first(document, route) else { continue };
         for spelling in spellings(&first.path) {
             let target = first.with_path(spelling);
-            all.push(probe(oracle, route, Caller::Nobody, &target, None));
-        }
-        for part in parts(document, route) {
-            all.push(probe(oracle, route, Caller::best(route), &first, Some(part)));
+            if !alike.is_answered_alike(&target) {
+                all.push(Probe::new(oracle, route, Caller::Nobody, &target));
+            }
         }
     }
     all
 }
 
-fn probe(
-    oracle: &Oracle<'_>,
-    route: &Route,
-    caller: Caller,
-    target: &Target,
-    part: Option<Part>,
-) -> Probe {
-    let away = part.as_ref().map_or_else(String::new, |part| format!(", {part} away"));
-    Probe {
-        subject: format!("routes.{}", route.name),
-        caller: format!("{}{away}", caller.told(route)),
-        line: target.line(),
-        request: oracle.request(route, caller, target),
-        workload: guard(route).map(str::to_owned),
-        part,
-        lacks_something: caller.lacks_something(),
+/// Everybody whom a route knows, with every value that it takes, and with every part away.
+fn of_first(document: &Document, oracle: &Oracle<'_>, route: &Route, first: &Target) -> Vec<Probe> {
+    let mut all: Vec<Probe> = Caller::of(route)
+        .into_iter()
+        .map(|caller| Probe::new(oracle, route, caller, first))
+        .collect();
+    let best = Caller::best(route);
+    for other in others(document, route) {
+        all.push(Probe {
+            caller: other.told(document, route),
+            request: oracle.request_with(route, best, Some(other), first),
+            ..Probe::new(oracle, route, best, first)
+        });
+    }
+    for part in parts(document, route) {
+        let probe = Probe::new(oracle, route, best, first);
+        let caller = format!("{}, {part} away", probe.caller);
+        all.push(Probe { caller, part: Some(part), ..probe });
+    }
+    all
+}
+
+impl Probe {
+    fn new(oracle: &Oracle<'_>, route: &Route, caller: Caller, target: &Target) -> Self {
+        Self {
+            route: route.name.clone(),
+            caller: caller.told(route),
+            line: target.line(),
+            request: oracle.request(route, caller, target),
+            workload: guard(route).map(str::to_owned),
+            part: None,
+            lacks_something: caller.lacks_something(),
+        }
+    }
+}
+
+/// A target for each host and method, and for hosts that the usual ones may hide: a route that took
+/// one host of the examples takes all of them after the change.
+fn further(document: &Document, route: &Route) -> Vec<Target> {
+    let mut all = witness::all(document, route);
+    let strange = |host: &HostPattern| match host {
+        HostPattern::Exact(_) => None,
+        HostPattern::Suffix(suffix) => Some(format!("postern-review{suffix}")),
+        HostPattern::Any => Some(STRANGE_HOST.to_owned()),
+    };
+    let hosts: Vec<String> = if route.hosts.is_empty() {
+        vec![STRANGE_HOST.to_owned()]
+    } else {
+        route.hosts.iter().filter_map(strange).collect()
+    };
+    let listed: Vec<&str> = route.methods.iter().map(String::as_str).collect();
+    let methods = if listed.is_empty() { METHODS.as_slice() } else { listed.as_slice() };
+    for host in &hosts {
+        all.extend(
+            methods.iter().filter_map(|method| witness::target(document, route, host, method)),
+        );
+    }
+    all
+}
+
+/// What is the same in two documents, so that asking both would be in vain. It spares nearly all
+/// requests where a change is small.
+struct Alike<'d> {
+    before: &'d Document,
+    after: &'d Document,
+    /// Routes that say the same, with all that they name.
+    routes: BTreeSet<&'d str>,
+    /// All the rest says the same, as far as answers depend on it.
+    around: bool,
+    /// Requests belong to routes of the same names.
+    matching: bool,
+}
+
+impl<'d> Alike<'d> {
+    fn new(before: &'d Document, after: &'d Document) -> Self {
+        let text = |route: &Arc<Route>| format!("{route:?}");
+        let old: BTreeMap<&str, String> =
+            before.routes.iter().map(|route| (route.name.as_str(), text(route))).collect();
+        let is_same = |route: &&Arc<Route>| old.get(route.name.as_str()) == Some(&text(route));
+        let same = after.routes.iter().filter(is_same).map(|route| route.name.as_str());
+        Self {
+            before,
+            after,
+            routes: same.collect(),
+            around: around(before) == around(after),
+            matching: matching(before) == matching(after),
+        }
+    }
+
+    /// Whether a request finds the same route in both documents, one that says the same in both.
+    fn is_answered_alike(&self, target: &Target) -> bool {
+        // What Envoy refuses, it refuses with every document.
+        let Ok(path) = normalize(without_query(&target.path), Normalization::ENVOY) else {
+            return true;
+        };
+        // Whether these may stand in paths is up to the document.
+        if path.contains(';') && !self.around {
+            return false;
+        }
+        let find = |document: &'d Document| {
+            let found = document.find_route(&target.host, &target.method, &path);
+            found.map(|found| found.map(|route| route.name.as_str()))
+        };
+        match (find(self.before), find(self.after)) {
+            (Ok(Some(old)), Ok(Some(new))) => old == new && self.routes.contains(new),
+            (Ok(None), Ok(None)) | (Err(_), Err(_)) => true,
+            _ => false,
+        }
+    }
+}
+
+/// What answers depend on beside the routes.
+fn around(document: &Document) -> String {
+    let credentials = (
+        &document.issuers,
+        &document.token_places,
+        &document.bound,
+        &document.api_keys,
+        &document.revocation,
+    );
+    let rest = (
+        document.trusted_proxies,
+        document.allow_matrix_parameters,
+        &document.failures,
+        &document.rate_limit_filter,
+        &document.workloads,
+        &document.mesh,
+        &document.stores,
+    );
+    format!("{credentials:?} {rest:?}")
+}
+
+/// Which requests belong to which routes.
+fn matching(document: &Document) -> BTreeMap<&str, String> {
+    let one = |route: &Route| format!("{:?} {:?} {:?}", route.hosts, route.path, route.methods);
+    document.routes.iter().map(|route| (route.name.as_str(), one(route))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use postern_document::{Source, load};
+
+    use super::*;
+
+    const ROUTES: usize = 100;
+
+    /// A document of many routes; the first one's scope, the issuer's leeway and what comes last
+    /// are given.
+    fn many(scope: &str, leeway: &str, more: &str) -> Document {
+        let mut text = format!(
+            "version: 1\ncredentials:\n  jwt:\n    issuers:\n    \
+             - {{issuer: 'https://idp.example.test', audiences: [shop], leeway: {leeway}, \
+             jwks: {{uri: 'https://idp.example.test/jwks'}}}}\n\
+             services:\n  shop: {{upstream: 'shop.test:80'}}\nroutes:\n"
+        );
+        for at in 0..ROUTES {
+            let scope = if at == 0 { scope } else { "read" };
+            text.push_str(&format!(
+                "- {{name: r{at}, match: {{path: /r{at}}}, service: shop, \
+                 auth: {{any: [jwt], scopes: [{scope}]}}}}\n"
+            ));
+        }
+        text.push_str(more);
+        let source = Source { name: "gateway.yaml".to_owned(), text };
+        let none = |_: &str| Err(String::new());
+        load(&[source], &none).unwrap()
+    }
+
+    /// How many requests are asked.
+    fn asked(before: &Document, after: &Document) -> usize {
+        let alike = Alike::new(before, after);
+        let now = UnixMillis(1_781_481_600_000);
+        [before, after]
+            .into_iter()
+            .map(|document| probes(document, &Oracle::new(document, now), &alike).len())
+            .sum()
+    }
+
+    #[test]
+    fn what_cannot_differ_is_not_asked() {
+        let base = many("read", "60s", "");
+        assert_eq!(asked(&base, &many("read", "60s", "")), 0);
+        let scope = asked(&base, &many("write", "60s", ""));
+        assert!((2..20).contains(&scope), "{scope}");
+        let open = "- {name: new, match: {path: /new}, service: shop, auth: none}\n";
+        let route = asked(&base, &many("read", "60s", open));
+        assert!((8..80).contains(&route), "{route}");
+        // What every route rests on is asked of each of them, by few requests.
+        let leeway = asked(&base, &many("read", "90s", ""));
+        assert!((2 * ROUTES..12 * ROUTES).contains(&leeway), "{leeway}");
+    }
+
+    #[test]
+    fn what_is_not_asked_is_what_is_answered_alike() {
+        let (old, new) = (many("read", "60s", ""), many("write", "60s", ""));
+        let alike = Alike::new(&old, &new);
+        let target = |path: &str| Target {
+            method: "GET".to_owned(),
+            host: "api.example.test".to_owned(),
+            path: path.to_owned(),
+        };
+        for (path, expected) in [
+            ("/r1", true),
+            ("/r0", false),
+            ("/./r0", false),
+            ("//r0", false),
+            ("/%72%30", false),
+            ("/nothing", true),
+            ("/a%zz", true),
+        ] {
+            assert_eq!(alike.is_answered_alike(&target(path)), expected, "{path}");
+        }
     }
 }

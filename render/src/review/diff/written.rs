@@ -1,67 +1,83 @@
-//! Comparing with a review that was written before: its requests, and what became of them.
+//! Comparing with a review that was written before: what its document said, and its requests,
+//! asked again.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::super::NoReview;
-use super::super::model::{Change, ChangeKind, Review};
-use super::way;
+use super::super::ask::Oracle;
+use super::super::model::Review;
+use super::super::{Input, NoReview};
+use super::fact::{self, Fact};
+use super::kept::Asked;
+use super::{Noted, mesh, something_else, way};
 
-pub(super) fn changes(text: &str, review: &Review) -> Result<Vec<Change>, NoReview> {
+pub(super) fn changes(
+    text: &str,
+    input: &Input<'_>,
+    review: &Review,
+    unknown: &mut Vec<String>,
+) -> Result<Vec<Noted>, NoReview> {
     let value: Value = serde_json::from_str(text).map_err(|error| NoReview(error.to_string()))?;
     if value.get("version").and_then(Value::as_u64) != Some(1) {
         return Err(NoReview("`version` is not 1".to_owned()));
     }
-    let routes = value.get("routes").and_then(Value::as_array);
-    let routes = routes.ok_or_else(|| NoReview("`routes` is missing".to_owned()))?;
-    let mut old: BTreeMap<(String, String, String), (bool, String)> = BTreeMap::new();
-    let mut names = Vec::new();
-    for route in routes {
-        let name = word(route, "route")?;
-        let answers = route.get("answers").and_then(Value::as_array);
-        for answer in answers.into_iter().flatten() {
-            let allowed = answer.get("allowed").and_then(Value::as_bool);
-            let allowed = allowed.ok_or_else(|| NoReview("`allowed` is missing".to_owned()))?;
-            let key = (name.clone(), word(answer, "caller")?, word(answer, "request")?);
-            old.insert(key, (allowed, word(answer, "answer")?));
-        }
-        names.push(name);
+    let digest = value.get("document").and_then(Value::as_str);
+    let digest = digest.ok_or_else(|| NoReview("`document` is missing".to_owned()))?;
+    let facts: Vec<Fact> = list(&value, "facts", Fact::read)?;
+    let old: Vec<Asked> = list(&value, "asked", |one| Asked::read(one, input.now))?;
+    let mut noted = asked(&old, &facts, input, review);
+    noted.extend(fact::compare(&facts, &review.kept.facts));
+    noted.extend(something_else(&noted, digest, &review.digest));
+    if input.policies.is_some() {
+        noted.extend(mesh::of_written(&value, review, unknown)?);
     }
-    let mut all = Vec::new();
-    for row in &review.rows {
-        let is_new = !names.contains(&row.route);
-        for answer in &row.answers {
-            let key = (row.route.clone(), answer.caller.clone(), answer.request.clone());
-            let (allowed, before) = match old.get(&key) {
-                Some((_, before)) if *before == answer.answer => continue,
-                Some((allowed, before)) => (*allowed, before.clone()),
-                None if is_new => (false, "no such route".to_owned()),
-                None => continue,
-            };
-            all.push(Change {
-                kind: way(allowed, answer.allowed),
-                subject: format!("routes.{}", row.route),
-                caller: answer.caller.clone(),
-                request: answer.request.clone(),
-                before,
-                after: answer.answer.clone(),
-            });
-        }
-    }
-    let gone = |name: &String| !review.rows.iter().any(|row| row.route == *name);
-    all.extend(names.iter().filter(|name| gone(name)).map(|name| Change {
-        kind: ChangeKind::Changed,
-        subject: format!("routes.{name}"),
-        caller: String::new(),
-        request: String::new(),
-        before: "a route".to_owned(),
-        after: "none; what its requests meet now, only both documents can tell".to_owned(),
-    }));
-    Ok(all)
+    Ok(noted)
 }
 
-fn word(value: &Value, name: &str) -> Result<String, NoReview> {
-    let text = value.get(name).and_then(Value::as_str).map(str::to_owned);
-    text.ok_or_else(|| NoReview(format!("`{name}` is missing")))
+/// A list of a review; what cannot be read is told, as whatever is left out would not be compared.
+fn list<T>(
+    value: &Value,
+    name: &str,
+    read: impl Fn(&Value) -> Option<T>,
+) -> Result<Vec<T>, NoReview> {
+    let all = value.get(name).and_then(Value::as_array);
+    let all = all.ok_or_else(|| NoReview(format!("`{name}` is missing")))?;
+    let one = |(at, one): (usize, &Value)| {
+        read(one).ok_or_else(|| NoReview(format!("`{name}[{at}]` cannot be read")))
+    };
+    all.iter().enumerate().map(one).collect()
+}
+
+fn asked(old: &[Asked], facts: &[Fact], input: &Input<'_>, review: &Review) -> Vec<Noted> {
+    let oracle = Oracle::new(input.document, input.now);
+    let mut noted = Vec::new();
+    for one in old {
+        let is = oracle.judge(&one.request, one.workload.as_deref(), None);
+        if is.allowed != one.allowed || is.text != one.answer {
+            let was = (one.allowed, one.answer.as_str());
+            noted.push(note(one, was, (is.allowed, is.text.as_str())));
+        }
+    }
+    // Routes that are new: what their requests met before, nobody can ask any more.
+    let known: BTreeSet<&str> = facts.iter().map(|fact| fact.owner.as_str()).collect();
+    for one in &review.kept.asked {
+        if !known.contains(format!("routes.{}", one.route).as_str()) {
+            let is = (one.allowed, one.answer.as_str());
+            noted.push(note(one, (false, "no such route"), is));
+        }
+    }
+    noted
+}
+
+fn note(asked: &Asked, was: (bool, &str), is: (bool, &str)) -> Noted {
+    Noted {
+        kind: way(was.0, is.0),
+        owner: format!("routes.{}", asked.route),
+        member: String::new(),
+        caller: asked.caller.clone(),
+        request: asked.line.clone(),
+        before: was.1.to_owned(),
+        after: is.1.to_owned(),
+    }
 }

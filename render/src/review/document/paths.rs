@@ -1,13 +1,14 @@
-//! Ways past a route: narrower routes, methods that it does not list, other spellings.
+//! Ways past a route: narrower routes, methods that it does not list, other spellings of its paths
+//! and hosts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use postern_document::{Auth, Document, HostPattern, PathTemplate, Route, Segment};
 
 use super::super::ask::{Caller, Oracle};
 use super::super::catalogue::{HOLE_BELOW, METHOD_HOLE, PATH_TRICK};
-use super::super::model::Finding;
-use super::super::witness::{METHODS, spellings};
+use super::super::model::{Finding, Severity};
+use super::super::witness::{METHODS, Target, spellings};
 use super::super::{place, witness};
 use super::asks_less;
 
@@ -27,85 +28,138 @@ pub(super) fn look(document: &Document, oracle: &Oracle<'_>, found: &mut Vec<Fin
 /// Routes within this one that ask less.
 fn below(document: &Document, wide: &Route, found: &mut Vec<Finding>) {
     for narrow in &document.routes {
-        let is_below = narrow.name != wide.name
-            && !narrow.path.same_shape(&wide.path)
+        let may_be_below = narrow.name != wide.name
             && covers(&wide.path, &narrow.path)
             && hosts_meet(wide, narrow)
             && methods_meet(wide, narrow);
-        if is_below && asks_less(narrow, wide) {
-            let subject = format!("routes.{}", narrow.name);
-            let text = format!(
-                "it lies within {} of route `{}`, and asks less of callers",
-                wide.path, wide.name
-            );
-            let at = place::of(document, &subject);
-            found.push(Finding::new(&HOLE_BELOW, subject, text).at(at));
+        if !may_be_below || !asks_less(narrow, wide) {
+            continue;
         }
+        let (severity, text) = if !narrow.path.same_shape(&wide.path) {
+            let text = format!("it lies within {} of route `{}`", wide.path, wide.name);
+            (Severity::High, text)
+        } else if let Some(host) = narrower_host(wide, narrow) {
+            let text = format!("it has the path of route `{}` on {host}", wide.name);
+            (Severity::High, text)
+        } else if wide.methods.is_empty() && !narrow.methods.is_empty() {
+            let methods = narrow.methods.join(", ");
+            let text = format!("it has the path of route `{}` for {methods}", wide.name);
+            // That reading is asked less than writing is how it usually is meant.
+            let reads = narrow.methods.iter().all(|m| READING.contains(&m.as_str()));
+            (if reads { Severity::Medium } else { Severity::High }, text)
+        } else {
+            // The wide one wins wherever both match.
+            continue;
+        };
+        let subject = format!("routes.{}", narrow.name);
+        let at = place::of(document, &subject);
+        let text = format!("{text}, and asks less of callers");
+        found.push(Finding::new(&HOLE_BELOW, subject, text).graded(severity).at(at));
     }
+}
+
+/// Methods that change nothing.
+const READING: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
+
+/// A host of one route that lies within a wider host of the other.
+fn narrower_host(wide: &Route, narrow: &Route) -> Option<HostPattern> {
+    let wide = hosts(wide);
+    let is_within = |host: &HostPattern| wide.iter().any(|a| a != host && a.covers(host));
+    hosts(narrow).into_iter().find(is_within)
 }
 
 /// Methods that a route does not list, and that a weaker route without a list takes.
 fn methods(
     document: &Document,
     route: &Route,
-    target: &witness::Target,
+    target: &Target,
     oracle: &Oracle<'_>,
     found: &mut Vec<Finding>,
 ) {
     if route.methods.is_empty() {
         return;
     }
+    let mut by_route: BTreeMap<&str, (Vec<&str>, String)> = BTreeMap::new();
     for method in METHODS.iter().filter(|method| !route.methods.iter().any(|m| m == *method)) {
         let other = document.find_route(&target.host, method, &target.path).ok().flatten();
-        let Some(other) = other else { continue };
         // Who lists a method has thought of it.
-        let by_chance = other.methods.is_empty() && is_weaker(other, route);
-        let target = target.with_method(method);
-        let answer = oracle.ask(other, Caller::Nobody, &target);
-        if by_chance && (answer.allowed || other.auth != Auth::None) {
-            let subject = format!("routes.{}", route.name);
-            let text = format!(
-                "{method} on {} is not on its list, and falls to route `{}`, which asks less",
-                route.path, other.name
-            );
-            let at = place::of(document, &subject);
-            let shown = format!("{}, by nobody: {}", target.line(), answer.text);
-            found.push(Finding::new(&METHOD_HOLE, subject, text).at(at).shown_by(shown));
-        }
+        let by_chance =
+            |other: &&std::sync::Arc<Route>| other.methods.is_empty() && is_weaker(other, route);
+        let Some(other) = other.filter(by_chance) else { continue };
+        let Some(shown) = passes(oracle, other, &target.with_method(method)) else { continue };
+        let (methods, _) =
+            by_route.entry(other.name.as_str()).or_insert_with(|| (Vec::new(), shown));
+        methods.push(method);
+    }
+    for (other, (methods, shown)) in by_route {
+        let subject = format!("routes.{}", route.name);
+        let text = format!(
+            "what is not on its list of methods ({}) falls on {} to route `{other}`, which asks \
+             less",
+            methods.join(", "),
+            route.path
+        );
+        let at = place::of(document, &subject);
+        found.push(Finding::new(&METHOD_HOLE, subject, text).at(at).shown_by(shown));
     }
 }
 
-/// Spellings of a protected path that reach its service by a weaker route.
+/// Who gets through by a route, of those who show nothing and those who show what it asks for.
+fn passes(oracle: &Oracle<'_>, route: &Route, target: &Target) -> Option<String> {
+    [Caller::Nobody, Caller::best(route)].into_iter().find_map(|caller| {
+        let answer = oracle.ask(route, caller, target);
+        let is_its = answer.allowed && answer.route.as_ref() == Some(&route.name);
+        is_its.then(|| format!("{}, by {}: {}", target.line(), caller.told(route), answer.text))
+    })
+}
+
+/// Spellings of a protected path or host that reach its service by a weaker route.
 fn tricks(
     document: &Document,
     route: &Route,
-    target: &witness::Target,
+    target: &Target,
     oracle: &Oracle<'_>,
     found: &mut Vec<Finding>,
 ) {
     let mut others = BTreeSet::new();
-    for spelling in spellings(&target.path) {
-        let target = target.with_path(spelling);
+    let paths = spellings(&target.path).into_iter();
+    let paths = paths.map(|spelling| (target.with_path(spelling), "another spelling of"));
+    let hosts = other_hosts(route, target).into_iter();
+    let hosts = hosts.map(|host| (Target { host, ..target.clone() }, "another host with"));
+    for (target, what) in paths.chain(hosts) {
+        // Whose rules hold there, it says of whoever asks.
         let answer = oracle.ask(route, Caller::Nobody, &target);
-        let Some(by) = answer.route.as_deref().filter(|_| answer.allowed) else { continue };
-        let Some(other) = document.routes.iter().find(|other| other.name == by) else { continue };
-        let goes_past = other.name != route.name
-            && other.service_name() == route.service_name()
-            && is_weaker(other, route);
+        let other = document.routes.iter().find(|other| answer.route.as_ref() == Some(&other.name));
+        let goes_past = |other: &&std::sync::Arc<Route>| {
+            other.name != route.name
+                && other.service_name() == route.service_name()
+                && is_weaker(other, route)
+        };
+        let Some(other) = other.filter(goes_past) else { continue };
+        let Some(shown) = passes(oracle, other, &target) else { continue };
         // One spelling shows it; the others of the same route show nothing more.
-        if goes_past && others.insert(other.name.clone()) {
+        if others.insert(other.name.clone()) {
             let subject = format!("routes.{}", route.name);
             let text = format!(
-                "another spelling of {} reaches `{}` by route `{}`, which asks less",
+                "{what} {} reaches `{}` by route `{}`, which asks less",
                 route.path,
                 route.service_name(),
                 other.name
             );
             let at = place::of(document, &subject);
-            let shown = format!("{}, by nobody: {}", target.line(), answer.text);
             found.push(Finding::new(&PATH_TRICK, subject, text).at(at).shown_by(shown));
         }
     }
+}
+
+/// Hosts that are none of a route's, or are not told from them by everybody: a name that nobody
+/// has, the dot that may end a name, and a port.
+fn other_hosts(route: &Route, target: &Target) -> Vec<String> {
+    if hosts(route).contains(&HostPattern::Any) {
+        return Vec::new();
+    }
+    let host = &target.host;
+    vec!["anything.test".to_owned(), format!("{host}."), format!("{host}:8443")]
 }
 
 /// Asks less in one thing and more in none.
@@ -120,12 +174,13 @@ fn methods_meet(a: &Route, b: &Route) -> bool {
 }
 
 fn hosts_meet(wide: &Route, narrow: &Route) -> bool {
-    let any = [HostPattern::Any];
-    let of = |route: &Route| {
-        if route.hosts.is_empty() { any.to_vec() } else { route.hosts.clone() }
-    };
-    let narrow = of(narrow);
-    of(wide).iter().any(|a| narrow.iter().any(|b| a.covers(b) || b.covers(a)))
+    let narrow = hosts(narrow);
+    hosts(wide).iter().any(|a| narrow.iter().any(|b| a.covers(b) || b.covers(a)))
+}
+
+/// A route's hosts; where it names none, that is any.
+fn hosts(route: &Route) -> Vec<HostPattern> {
+    if route.hosts.is_empty() { vec![HostPattern::Any] } else { route.hosts.clone() }
 }
 
 /// Whether every path of `narrow` is one of `wide`, if no narrower route takes it.

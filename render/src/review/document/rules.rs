@@ -1,6 +1,6 @@
 //! What single routes leave open.
 
-use postern_document::{Allowance, AppliedLimit, Auth, Document, Route};
+use postern_document::{Allowance, AppliedLimit, Auth, ClaimRule, Document, Route};
 use postern_limits::key::KeyPart;
 
 use super::super::ask::{Caller, Oracle};
@@ -106,7 +106,7 @@ fn counts_callers(applied: &AppliedLimit) -> bool {
 pub(in crate::review) fn writes(document: &Document, header: &str) -> bool {
     let of_claims = |name: &str| {
         let mut rules = document.issuers.iter().map(|issuer| &issuer.issuer.rules);
-        rules.any(|rules| rules.claim_headers.iter().any(|(_, written)| written == name))
+        rules.any(|rules| rules.claim_headers.iter().any(|(written, _)| written == name))
     };
     header.starts_with(postern_request::headers::IDENTITY_PREFIX) || of_claims(header)
 }
@@ -132,12 +132,17 @@ pub(in crate::review) fn asks_less(narrow: &Route, wide: &Route) -> bool {
     let wider_issuers = !token.issuers.is_empty()
         && (token2.issuers.is_empty()
             || !token2.issuers.iter().all(|issuer| token.issuers.contains(issuer)));
+    // Who asks for fewer values of a claim asks more.
+    let implied = |rule: &ClaimRule| {
+        let mut same = token2.claims.iter().filter(|other| other.claim == rule.claim);
+        same.any(|other| subset(&other.values, &rule.values))
+    };
     (*optional2 && !*optional)
         || !any2.iter().all(|credential| any.contains(credential))
         || !subset(scopes, scopes2)
         || wider_issuers
         || wider(&token2.audiences, &token.audiences)
-        || !token.claims.iter().all(|rule| token2.claims.contains(rule))
+        || !token.claims.iter().all(implied)
         || (token.proof.is_some() && token2.proof != token.proof)
         || traffic::takes_more_peers(narrow, wide)
 }

@@ -5,7 +5,9 @@ use postern_document::yaml::{Problems, parse_all};
 use postern_request::normalize::Normalization;
 use serde_json::Value;
 
-use super::{Resource, list, text, value};
+use super::duration::millis;
+use super::{Inventory, Resource, list, text, value};
+use crate::review::model::Place;
 
 /// The parts of MeshConfig that a review asks about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,7 +27,81 @@ pub(in crate::review) struct Provider {
     pub(in crate::review) name: String,
     pub(in crate::review) grpc: bool,
     pub(in crate::review) fail_open: bool,
-    pub(in crate::review) has_timeout: bool,
+    /// How long it may take, in milliseconds; none where that has no end.
+    pub(in crate::review) timeout_ms: Option<u64>,
+}
+
+/// MeshConfig, and where it was found.
+#[derive(Debug, Clone)]
+pub(in crate::review) struct Found {
+    pub(in crate::review) config: MeshConfig,
+    pub(in crate::review) place: Place,
+    origin: Origin,
+    /// The resource that it stands in; empty where it stands in none.
+    namespace: String,
+    name: String,
+}
+
+/// Where MeshConfig may stand: what istiod reads itself, what an installation makes that of, and
+/// files of somebody's own, such as the rendered part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    Cluster,
+    Installation,
+    Bare,
+}
+
+/// What was found of MeshConfig.
+pub(in crate::review) struct Configs<'i> {
+    /// That which counts first.
+    all: Vec<&'i Found>,
+    /// ConfigMaps that istiod does not read.
+    pub(in crate::review) strays: Vec<&'i Found>,
+}
+
+impl<'i> Configs<'i> {
+    /// What holds in the mesh, as far as it is known.
+    pub(in crate::review) fn counts(&self) -> Option<&'i Found> {
+        self.all.first().copied()
+    }
+
+    /// What does not hold, unless it says the same.
+    pub(in crate::review) fn others(&self) -> impl Iterator<Item = &'i Found> {
+        self.all.iter().skip(1).copied()
+    }
+}
+
+impl Found {
+    pub(super) fn bare(config: MeshConfig, place: Place) -> Self {
+        let (namespace, name) = (String::new(), String::new());
+        Self { config, place, origin: Origin::Bare, namespace, name }
+    }
+
+    /// How reports call it.
+    pub(in crate::review) fn told(&self) -> String {
+        match self.origin {
+            Origin::Cluster => format!("ConfigMap {}/{}", self.namespace, self.name),
+            Origin::Installation => format!("installation {}/{}", self.namespace, self.name),
+            Origin::Bare => format!("MeshConfig in {}", self.place.file),
+        }
+    }
+
+    /// istiod reads the ConfigMap of its own namespace and revision.
+    fn is_read(&self, root: &str) -> bool {
+        let is_named = self.name == "istio" || self.name.starts_with("istio-");
+        self.origin != Origin::Cluster || self.namespace == root && is_named
+    }
+}
+
+impl Inventory {
+    /// MeshConfig: the cluster's own before what an installation is made of, and that before files
+    /// of somebody's own. `root` is the namespace of istiod.
+    pub(in crate::review) fn configs(&self, root: &str) -> Configs<'_> {
+        let (mut all, strays): (Vec<&Found>, Vec<&Found>) =
+            self.configs.iter().partition(|found| found.is_read(root));
+        all.sort_by(|a, b| (a.origin, &a.name, &a.place).cmp(&(b.origin, &b.name, &b.place)));
+        Configs { all, strays }
+    }
 }
 
 /// Members by which MeshConfig is told from other files.
@@ -49,18 +125,29 @@ pub(super) fn bare(value: &Value) -> Option<MeshConfig> {
 }
 
 /// MeshConfig within a resource.
-pub(super) fn of_resource(resource: &Resource) -> Option<MeshConfig> {
+pub(super) fn of_resource(resource: &Resource) -> Option<Found> {
+    let found = |origin: Origin, config: MeshConfig| Found {
+        config,
+        place: resource.place.clone(),
+        origin,
+        namespace: resource.namespace.clone(),
+        name: resource.name.clone(),
+    };
     match resource.kind.as_str() {
         "IstioOperator" | "Istio" => {
             let of_sail = resource.value.pointer("/spec/values/meshConfig");
-            resource.value.pointer("/spec/meshConfig").or(of_sail).map(read)
+            let config = resource.value.pointer("/spec/meshConfig").or(of_sail)?;
+            Some(found(Origin::Installation, read(config)))
         }
         "ConfigMap" => {
             let mesh = resource.text("/data/mesh")?;
             // What stands there is istiod's to refuse; here it only says nothing.
             let mut problems = Problems::new(Vec::new());
             let node = parse_all(mesh, 0, &mut problems).into_iter().next()?;
-            Some(read(&value(&node)))
+            let mut config = read(&value(&node));
+            // This is all that istiod reads: where it lists no providers, there are none.
+            config.providers.get_or_insert_with(Vec::new);
+            Some(found(Origin::Cluster, config))
         }
         _ => None,
     }
@@ -88,7 +175,8 @@ fn provider(value: &Value) -> Option<Provider> {
         name: text(value, "/name")?.to_owned(),
         grpc,
         fail_open: settings.get("failOpen").and_then(Value::as_bool).unwrap_or(false),
-        has_timeout: settings.get("timeout").is_some(),
+        // Envoy reads 0 as no end.
+        timeout_ms: text(settings, "/timeout").and_then(millis).filter(|millis| *millis > 0),
     })
 }
 
@@ -108,22 +196,63 @@ impl MeshConfig {
 #[cfg(test)]
 mod tests {
     use super::super::tests::load;
+    use super::*;
+
+    const BARE: &str = "extensionProviders:\n- name: a\n  envoyExtAuthzGrpc: {service: s, port: 1}\n\
+                        - name: log\n  envoyFileAccessLog: {path: /dev/stdout}\n";
+
+    fn map(id: &str, timeout: &str) -> String {
+        let (namespace, name) = id.split_once('/').unwrap();
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+             data:\n  mesh: |\n    extensionProviders:\n    - name: a\n      \
+             envoyExtAuthzGrpc: {{service: s, port: 1{timeout}}}\n"
+        )
+    }
 
     #[test]
     fn mesh_config_is_found_where_it_may_stand() {
-        let bare = "extensionProviders:\n- name: a\n  envoyExtAuthzGrpc: {service: s, port: 1}\n\
-                    - name: log\n  envoyFileAccessLog: {path: /dev/stdout}\n";
-        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: i}\n\
-                   data:\n  mesh: |\n    extensionProviders:\n    - name: a\n      \
-                   envoyExtAuthzGrpc: {service: s, port: 1}\n";
         let operator = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\n\
                         metadata: {name: i}\nspec:\n  meshConfig:\n    extensionProviders:\n    \
                         - name: a\n      envoyExtAuthzGrpc: {service: s, port: 1}\n";
-        for text in [bare, map, operator] {
-            let mesh = load(text).inventory.mesh.unwrap();
-            let providers = mesh.providers.unwrap();
+        for text in [BARE, &map("r/istio", ""), operator] {
+            let found = load(text);
+            let configs = found.inventory.configs("r");
+            let providers = configs.counts().unwrap().config.providers.clone().unwrap();
             assert_eq!(providers.len(), 1, "{text}");
-            assert!(providers[0].grpc && !providers[0].has_timeout && !providers[0].fail_open);
+            assert!(providers[0].grpc && !providers[0].fail_open, "{text}");
+            assert_eq!(providers[0].timeout_ms, None);
         }
+    }
+
+    #[test]
+    fn the_clusters_own_counts_and_no_other_config_map() {
+        let read = |text: &str| {
+            let found = load(text);
+            let configs = found.inventory.configs("r");
+            let told: Vec<String> = configs.others().map(Found::told).collect();
+            (configs.counts().map(Found::told), told, configs.strays.len())
+        };
+        let both = format!("{BARE}---\n{}", map("r/istio", ""));
+        let cluster = Some("ConfigMap r/istio".to_owned());
+        assert_eq!(read(&both), (cluster, vec!["MeshConfig in f.yaml".to_owned()], 0));
+        for stray in ["other/istio", "r/mesh"] {
+            assert_eq!(read(&map(stray, "")), (None, Vec::new(), 1), "{stray}");
+        }
+        let revision = Some("ConfigMap r/istio-canary".to_owned());
+        assert_eq!(read(&map("r/istio-canary", "")), (revision, Vec::new(), 0));
+    }
+
+    #[test]
+    fn a_timeout_of_zero_is_none() {
+        let timeout = |text: &str| {
+            let found = load(&map("r/istio", text));
+            found.inventory.configs("r").counts().unwrap().config.providers.as_ref().unwrap()[0]
+                .timeout_ms
+        };
+        assert_eq!(timeout(", timeout: 0.25s"), Some(250));
+        assert_eq!(timeout(", timeout: 10m"), Some(600_000));
+        assert_eq!(timeout(", timeout: 0s"), None);
+        assert_eq!(timeout(", timeout: soon"), None);
     }
 }

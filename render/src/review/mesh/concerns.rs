@@ -1,6 +1,6 @@
 //! The findings of `postern-policies`, graded.
 
-use postern_policies::{Action, Concern, Meta, findings};
+use postern_policies::{Action, AuthorizationPolicy, Concern, Meta, findings};
 
 use super::super::catalogue::{
     ALLOWS_EVERYTHING, CLAIM_BEFORE_VERIFIED, DRY_RUN, HEADER_BEFORE_VERIFIED, HOST_WITHOUT_PORT,
@@ -9,8 +9,12 @@ use super::super::catalogue::{
 };
 use super::super::document::writes;
 use super::super::model::{Finding, Severity};
+use super::callers::Who;
+use super::known::Known;
+use super::maker::Maker;
+use super::reach::told;
 use super::view::View;
-use super::{at, plugins};
+use super::{at, enforced, plugins};
 
 pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>) {
     let workloads: Vec<_> = view.workloads.iter().map(|known| known.workload.clone()).collect();
@@ -91,6 +95,10 @@ impl Said<'_, '_> {
                 let text = format!("MeshConfig has no provider `{provider}`");
                 Finding::new(&PROVIDER_BAD, own(), text)
             }
+            Concern::InvalidProvider { provider, why } => {
+                let text = format!("istiod does not take the provider `{provider}`: {why}");
+                Finding::new(&PROVIDER_BAD, own(), text)
+            }
             Concern::SeveralProviders { workload, providers } => {
                 let text = format!(
                     "{} are asked there, which Istio answers by refusing what they match",
@@ -130,11 +138,39 @@ impl Said<'_, '_> {
             let text = format!("it compares `{header}` on {workload}, and callers write that");
             return Some(Finding::new(&HEADER_BEFORE_VERIFIED, subject, text));
         }
-        let mut there = self.view.workloads.iter().filter(|known| known.workload.name == workload);
-        if there.any(|known| plugins::guards(self.view, known)) {
+        let known = self.view.workloads.iter().find(|known| known.workload.name == workload)?;
+        let mut policies = self.view.resources.authorization().iter();
+        let policy = policies.find(|policy| self.meta.is_some_and(|meta| *meta == policy.meta))?;
+        let shown = forged(self.view, known, policy, rule)?;
+        let text = format!("it relies on `{header}`, and the bundle does not run on {workload}");
+        Some(Finding::new(&PLUGIN_MISSING, subject, text).shown_by(shown))
+    }
+}
+
+/// A request that gets in by headers which it has written itself: no bundle has seen it, neither
+/// here nor on the gateway.
+fn forged(
+    view: &View<'_>,
+    known: &Known,
+    policy: &AuthorizationPolicy,
+    rule: usize,
+) -> Option<String> {
+    let gateway = enforced::is_gateway_guarded(view);
+    let examples = Maker::new(view, known).of_rule(policy, rule);
+    examples.iter().find_map(|example| {
+        let through_gateway = gateway && example.who == Who::Gateway;
+        if through_gateway || plugins::guards(view, known, example.port) {
             return None;
         }
-        let text = format!("it relies on `{header}`, and the bundle does not run on {workload}");
-        Some(Finding::new(&PLUGIN_MISSING, subject, text))
-    }
+        let verdict = view.verdict(known, example);
+        let is_it = |step: &&postern_policies::Step<'_>| {
+            std::ptr::eq(step.policy, policy) && step.rule == Some(rule)
+        };
+        let matched = verdict.trace.iter().find(is_it).is_some_and(|step| step.outcome.matched());
+        // An ALLOW rule lets in what it matches, a DENY rule what it does not.
+        let lets_in = matched == (policy.action == Action::Allow);
+        let decision = &verdict.decision;
+        (lets_in && decision.may_pass())
+            .then(|| format!("{}, {}: {}", example.line(), example.who.told(), told(decision)))
+    })
 }

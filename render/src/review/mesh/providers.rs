@@ -6,8 +6,11 @@ use super::super::catalogue::{PROVIDER_BAD, SEVERAL_PROVIDERS, UNBOUNDED_TIMEOUT
 use super::super::model::Finding;
 use super::view::View;
 
+/// The longest that a request may be held by a question about it.
+const LONG_TIMEOUT_MS: u64 = 10_000;
+
 pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>) {
-    let config = view.inventory.mesh.as_ref().and_then(|mesh| mesh.providers.as_ref());
+    let config = view.configs.counts().and_then(|found| found.config.providers.as_ref());
     for provider in config.into_iter().flatten().filter(|one| is_used(view, &one.name)) {
         let mut push = |text: &str| {
             let subject = format!("MeshConfig extensionProviders {}", provider.name);
@@ -16,8 +19,13 @@ pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>) {
         if provider.fail_open {
             push("requests pass unasked while it is away (failOpen)");
         }
-        if !provider.has_timeout {
-            push("it has no timeout: while it hangs, requests wait for 600 s");
+        match provider.timeout_ms {
+            None => push("it has no timeout: while it hangs, requests wait for 600 s"),
+            Some(millis) if millis > LONG_TIMEOUT_MS => {
+                let seconds = millis.div_ceil(1000);
+                push(&format!("while it hangs, requests wait for {seconds} s"));
+            }
+            Some(_) => {}
         }
     }
     several(view, found);

@@ -1,106 +1,67 @@
 //! Who gets through to which workload, found by asking the policies.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use postern_document::{Auth, Route};
 use postern_policies::{
-    AllowedBy, Decision, DeniedBy, Http, Mtls, NoProvider, Peer, Port, Protocol, Request, evaluate,
+    AllowedBy, AuthorizationPolicy, Decision, DeniedBy, Mtls, NoProvider, Protocol, RuleOf,
     mutual_tls,
 };
 use postern_request::headers;
 
 use super::super::catalogue::PAST_THE_GATEWAY;
 use super::super::model::{Finding, MeshRow};
-use super::super::witness;
-use super::at;
-use super::view::{Known, View};
+use super::callers::Who;
+use super::examples::Example;
+use super::known::Known;
+use super::maker::Maker;
+use super::view::View;
+use super::{at, plugins};
 
-/// Who calls a workload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Who {
-    /// Somebody without a certificate of the mesh.
-    Outside,
-    /// A workload of the mesh that nobody names.
-    Stranger,
-    /// The gateway.
-    Gateway,
-    /// A workload that a route's `peers` name.
-    Named(String),
+/// Most callers of a port that a report names.
+const MOST_CALLERS: usize = 24;
+/// Most requests that show one finding.
+const MOST_SHOWN: usize = 3;
+
+/// What was asked of a workload, and what became of it.
+pub(super) struct Reached<'v> {
+    known: &'v Known,
+    examples: Vec<Example>,
+    /// Whether that was all that its policies are about.
+    complete: bool,
+    /// By port and caller: the first that gets through, or else the first, and whether it does.
+    lines: BTreeMap<(u16, Who), (bool, String)>,
 }
 
-impl Who {
-    pub(super) fn told(&self) -> String {
-        match self {
-            Self::Outside => "in plain text".to_owned(),
-            Self::Stranger => "any workload of the mesh".to_owned(),
-            Self::Gateway => "the gateway".to_owned(),
-            Self::Named(name) => name.clone(),
+/// Asks about all workloads that are the document's.
+pub(super) fn ask<'v>(view: &'v View<'_>) -> Vec<Reached<'v>> {
+    view.ours().map(|known| of_workload(view, known)).collect()
+}
+
+fn of_workload<'v>(view: &'v View<'_>, known: &'v Known) -> Reached<'v> {
+    let (examples, complete) = Maker::new(view, known).all();
+    let mut lines: BTreeMap<(u16, Who), (bool, String)> = BTreeMap::new();
+    for example in &examples {
+        let key = (example.port, example.who.clone());
+        if lines.get(&key).is_some_and(|(passes, _)| *passes) {
+            continue;
+        }
+        let verdict = view.verdict(known, example);
+        let passes = verdict.decision.may_pass();
+        if passes || !lines.contains_key(&key) {
+            let text = format!("{} ({})", told(&verdict.decision), example.line());
+            lines.insert(key, (passes, text));
         }
     }
-
-    fn principal(&self, view: &View<'_>) -> Option<String> {
-        match self {
-            Self::Outside => None,
-            Self::Stranger => Some(stranger(view)),
-            Self::Gateway => Some(view.gateway.clone()),
-            Self::Named(name) => Some(name.replace('*', "postern-review")),
-        }
-    }
+    Reached { known, examples, complete, lines }
 }
 
-/// A workload that no policy has a reason to name.
-pub(super) fn stranger(view: &View<'_>) -> String {
-    format!("{}/ns/postern-review/sa/stranger", view.trust_domain)
-}
-
-/// Callers that are tried with a workload.
-fn callers(view: &View<'_>, known: &Known) -> Vec<Who> {
-    if known.is_gateway() {
-        return vec![Who::Outside];
-    }
-    let mut all = vec![Who::Outside, Who::Stranger, Who::Gateway];
-    for route in routes(view, known) {
-        for peer in &route.peers {
-            let named = Who::Named(peer.to_istio());
-            if named.principal(view).as_ref() != Some(&view.gateway) && !all.contains(&named) {
-                all.push(named);
-            }
-        }
-    }
-    all
-}
-
-/// The document's routes whose service a workload runs.
+/// The document's routes whose requests come to a workload: to the gateway all of them.
 pub(super) fn routes<'v>(view: &'v View<'_>, known: &'v Known) -> impl Iterator<Item = &'v Route> {
     let all = view.document.routes.iter().map(|route| &**route);
-    all.filter(move |route| known.services.iter().any(|name| name == route.service_name()))
-}
-
-/// A request to a port of a workload.
-pub(super) fn request(view: &View<'_>, who: &Who, port: Port, http: Http) -> Request {
-    Request {
-        peer: Peer { principal: who.principal(view), ip: None, remote_ip: None },
-        port: port.number,
-        http: (port.protocol == Protocol::Http).then_some(http),
-        ..Request::default()
-    }
-}
-
-/// What is asked of a workload: a request of each route to it, or one for the root.
-fn witnesses(view: &View<'_>, known: &Known) -> Vec<Http> {
-    let mut all: Vec<Http> = Vec::new();
-    for route in routes(view, known) {
-        all.extend(witness::first(view.document, route).map(|target| Http {
-            method: target.method,
-            path: target.path,
-            host: target.host,
-            headers: identity(route),
-            ..Http::default()
-        }));
-    }
-    if all.is_empty() {
-        let [method, path, host] = ["GET", "/", "workload.example.test"].map(str::to_owned);
-        all.push(Http { method, path, host, ..Http::default() });
-    }
-    all
+    all.filter(move |route| {
+        known.is_gateway() || known.services.iter().any(|name| name == route.service_name())
+    })
 }
 
 /// The headers that the bundle writes for a good caller of a route, which anybody can write who
@@ -117,11 +78,12 @@ pub(super) fn identity(route: &Route) -> Vec<(String, String)> {
 }
 
 /// A row for each port of each workload that is the document's.
-pub(super) fn rows(view: &View<'_>) -> Vec<MeshRow> {
-    view.ours().flat_map(|known| of_workload(view, known)).collect()
+pub(super) fn rows(view: &View<'_>, reached: &[Reached<'_>]) -> Vec<MeshRow> {
+    reached.iter().flat_map(|reached| rows_of(view, reached)).collect()
 }
 
-fn of_workload(view: &View<'_>, known: &Known) -> Vec<MeshRow> {
+fn rows_of(view: &View<'_>, reached: &Reached<'_>) -> Vec<MeshRow> {
+    let known = reached.known;
     let workload = &known.workload;
     let policies: Vec<String> = view
         .resources
@@ -132,46 +94,32 @@ fn of_workload(view: &View<'_>, known: &Known) -> Vec<MeshRow> {
             format!("{} {}{dry}", policy.action.as_str(), policy.meta)
         })
         .collect();
-    let http = Port { number: 0, protocol: Protocol::Http };
-    let ports = if workload.ports.is_empty() { vec![http] } else { workload.ports.clone() };
-    let row = |port: Port| MeshRow {
+    let row = |port: u16| MeshRow {
         workload: known.name(),
-        port: (port.number != 0).then_some(port.number),
-        protocol: if port.protocol == Protocol::Http { "http" } else { "tcp" },
+        port: (port != 0).then_some(port),
+        protocol: known.told_protocol(port),
         mtls: if known.is_gateway() {
             "its own TLS".to_owned()
         } else {
-            transport(mutual_tls(view.resources, &view.mesh, workload, port.number))
+            transport(mutual_tls(view.resources, &view.mesh, workload, port))
         },
         policies: policies.clone(),
-        reach: callers(view, known)
-            .iter()
-            .map(|who| (who.told(), worst(view, known, port, who).1))
-            .collect(),
+        reach: lines(reached, port).map(|(who, (_, text))| (who.told(), text.clone())).collect(),
     };
-    ports.into_iter().map(row).collect()
+    known.ports().into_iter().map(|port| row(port.number)).collect()
+}
+
+fn lines<'r>(
+    reached: &'r Reached<'_>,
+    port: u16,
+) -> impl Iterator<Item = (&'r Who, &'r (bool, String))> {
+    let of_port = reached.lines.iter().filter(move |((number, _), _)| *number == port);
+    of_port.map(|((_, who), line)| (who, line)).take(MOST_CALLERS)
 }
 
 fn transport(mtls: Mtls<'_>) -> String {
     let by = mtls.by.map_or_else(|| "Istio's default".to_owned(), |by| by.meta.to_string());
     format!("{} by {by}", mtls.mode.as_str())
-}
-
-/// Whether any of the requests that are tried gets through, and what becomes of the first that
-/// does, or else of the first.
-fn worst(view: &View<'_>, known: &Known, port: Port, who: &Who) -> (bool, String) {
-    let mut first = None;
-    for http in witnesses(view, known) {
-        let line = format!("{} {}", http.method, http.path);
-        let request = request(view, who, port, http);
-        let verdict = evaluate(view.resources, &view.mesh, &known.workload, &request);
-        let text = format!("{} ({line})", told(&verdict.decision));
-        if verdict.decision.may_pass() {
-            return (true, text);
-        }
-        first.get_or_insert(text);
-    }
-    (false, first.unwrap_or_default())
 }
 
 /// A decision in a line.
@@ -184,6 +132,10 @@ pub(super) fn told(decision: &Decision<'_>) -> String {
             format!("passes if {} says so", names.join(" and "))
         }
         Decision::Denied(by) => format!("refused: {}", denied(by)),
+        Decision::Unknown(rules) => {
+            let names: Vec<String> = rules.iter().map(ToString::to_string).collect();
+            format!("depends on an address that {} asks for", names.join(" and "))
+        }
     }
 }
 
@@ -198,25 +150,30 @@ fn denied(by: &DeniedBy<'_>) -> String {
         DeniedBy::NoProvider(rule, NoProvider::Several) => {
             format!("{rule} is one of several providers")
         }
+        DeniedBy::NoProvider(rule, NoProvider::Invalid) => {
+            format!("{rule} names a provider that istiod does not take")
+        }
+        DeniedBy::TrustDomain => "its trust domain is none of the mesh's".to_owned(),
         DeniedBy::Rule(rule) => format!("denied by {rule}"),
         DeniedBy::NoRule => "no rule allows it".to_owned(),
     }
 }
 
 /// Whom the mesh lets reach a route's service; empty where no workload of it is known.
-pub(super) fn of_route(view: &View<'_>, route: &str) -> Vec<String> {
+pub(super) fn of_route(view: &View<'_>, reached: &[Reached<'_>], route: &str) -> Vec<String> {
     let Some(route) = view.document.routes.iter().find(|known| known.name == route) else {
         return Vec::new();
     };
+    let runs = |reached: &&Reached<'_>| {
+        let known = reached.known;
+        !known.is_gateway() && known.services.iter().any(|name| name == route.service_name())
+    };
     let mut all = Vec::new();
-    for known in view.ours().filter(|known| !known.is_gateway()) {
-        if !known.services.iter().any(|name| name == route.service_name()) {
-            continue;
-        }
-        let port = service_port(known, route);
-        for who in callers(view, known) {
+    for reached in reached.iter().filter(runs) {
+        let port = service_port(reached.known, route);
+        for (who, (passes, _)) in lines(reached, port) {
             let told = who.told();
-            if worst(view, known, port, &who).0 && !all.contains(&told) {
+            if *passes && !all.contains(&told) {
                 all.push(told);
             }
         }
@@ -225,44 +182,114 @@ pub(super) fn of_route(view: &View<'_>, route: &str) -> Vec<String> {
 }
 
 /// The port by which a route's service is reached: the first that speaks HTTP.
-fn service_port(known: &Known, route: &Route) -> Port {
-    let ports = &known.workload.ports;
+fn service_port(known: &Known, route: &Route) -> u16 {
+    let ports = known.ports();
     let own = route.service.as_ref().map_or(0, |service| service.port);
     let named = ports.iter().find(|port| port.number == own);
+    let served = || ports.iter().find(|port| known.served.contains(&port.number));
     let http = || ports.iter().find(|port| port.protocol == Protocol::Http);
-    named.or_else(http).copied().unwrap_or(Port { number: own, protocol: Protocol::Http })
+    named.or_else(served).or_else(http).map_or(0, |port| port.number)
+}
+
+/// What gets past the gateway by one rule.
+#[derive(Default)]
+struct Past {
+    callers: BTreeSet<String>,
+    ports: BTreeSet<u16>,
+    shown: Vec<String>,
 }
 
 /// PR222: workloads of the document that take calls past the gateway, although they have ALLOW
 /// policies. Those without any are PR213.
-pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>) {
-    for known in view.ours().filter(|known| !known.is_gateway() && !known.services.is_empty()) {
-        for port in &known.workload.ports {
-            for who in [Who::Outside, Who::Stranger] {
-                for http in witnesses(view, known) {
-                    let line = format!("{} {}", http.method, http.path);
-                    let request = request(view, &who, *port, http);
-                    let verdict = evaluate(view.resources, &view.mesh, &known.workload, &request);
-                    let Decision::Allowed(AllowedBy::Rule(rule)) = &verdict.decision else {
-                        continue;
-                    };
-                    let text = format!(
-                        "{} reaches port {} past the gateway, and so past the document",
-                        who.told(),
-                        port.number
-                    );
-                    let shown = format!("{line}: {}", told(&verdict.decision));
-                    let place = at(&rule.policy.meta.file, line_of(rule.policy, rule.rule));
-                    let finding = Finding::new(&PAST_THE_GATEWAY, known.subject(), text);
-                    found.push(finding.at(place).shown_by(shown));
-                    break;
-                }
-            }
+pub(super) fn look(
+    view: &View<'_>,
+    reached: &[Reached<'_>],
+    found: &mut Vec<Finding>,
+    unknown: &mut Vec<String>,
+) {
+    for one in reached {
+        if !one.complete {
+            let subject = one.known.subject();
+            unknown.push(format!("{subject}: its policies are about more than was asked"));
+        }
+        if !one.known.is_gateway() && !one.known.services.is_empty() {
+            past_the_gateway(view, one, found);
         }
     }
 }
 
+fn past_the_gateway(view: &View<'_>, reached: &Reached<'_>, found: &mut Vec<Finding>) {
+    let known = reached.known;
+    let mut past: Vec<(RuleOf<'_>, Past)> = Vec::new();
+    for example in &reached.examples {
+        if may_come(view, known, example) {
+            continue;
+        }
+        let verdict = view.verdict(known, example);
+        let Decision::Allowed(AllowedBy::Rule(rule)) = verdict.decision else { continue };
+        let is_it = |(other, _): &(RuleOf<'_>, Past)| {
+            std::ptr::eq(other.policy, rule.policy) && other.rule == rule.rule
+        };
+        let at = past.iter().position(is_it).unwrap_or_else(|| {
+            past.push((rule, Past::default()));
+            past.len() - 1
+        });
+        let Some((_, past)) = past.get_mut(at) else { continue };
+        past.callers.insert(match &example.who {
+            Who::Outside => "whoever comes in plain text".to_owned(),
+            who => who.told(),
+        });
+        past.ports.extend((example.port != 0).then_some(example.port));
+        if past.shown.len() < MOST_SHOWN {
+            let (line, caller) = (example.line(), example.who.told());
+            past.shown.push(format!("{line}, {caller}: {}", told(&verdict.decision)));
+        }
+    }
+    for (rule, past) in past {
+        let ports: Vec<String> = past.ports.iter().map(ToString::to_string).collect();
+        let ports = match ports.len() {
+            0 => String::new(),
+            1 => format!("on port {} ", ports.concat()),
+            _ => format!("on ports {} ", ports.join(", ")),
+        };
+        let text = format!(
+            "past the gateway, and so past the document, it is reached {ports}by {}: {rule} lets \
+             them in",
+            list(&past.callers)
+        );
+        let place = at(&rule.policy.meta.file, line_of(rule.policy, rule.rule));
+        let mut finding = Finding::new(&PAST_THE_GATEWAY, known.subject(), text).at(place);
+        finding.evidence = past.shown;
+        found.push(finding);
+    }
+}
+
+/// Whether the document has nothing against it that somebody comes to a workload directly: the
+/// gateway, the callers of `peers`, whoever the bundle judges there, and whom a policy names for a
+/// port that is none of the document's.
+fn may_come(view: &View<'_>, known: &Known, example: &Example) -> bool {
+    if example.who == Who::Gateway || plugins::judges(view, known, example.port) {
+        return true;
+    }
+    let is_ours = known.served.is_empty() || known.served.contains(&example.port);
+    if matches!(example.who, Who::Named(_)) && !is_ours {
+        return true;
+    }
+    let Some(principal) = example.principal() else { return false };
+    let id = format!("spiffe://{principal}");
+    routes(view, known).any(|route| route.peers.iter().any(|peer| peer.matches(&id)))
+}
+
+/// Names, and how many more there are.
+fn list(names: &BTreeSet<String>) -> String {
+    let first: Vec<&str> = names.iter().take(MOST_SHOWN).map(String::as_str).collect();
+    match names.len().saturating_sub(MOST_SHOWN) {
+        0 => first.join(" and "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
 /// The line of a policy's rule.
-pub(super) fn line_of(policy: &postern_policies::AuthorizationPolicy, rule: usize) -> usize {
+pub(super) fn line_of(policy: &AuthorizationPolicy, rule: usize) -> usize {
     policy.rules.get(rule).map_or(policy.meta.line, |rule| rule.line)
 }

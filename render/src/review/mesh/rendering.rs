@@ -113,7 +113,7 @@ fn spec(value: &Value, input: &Input<'_>) -> Value {
     spec
 }
 
-/// PR219: patches for data planes that are not the mesh's.
+/// PR219: patches of ours for data planes that are not the mesh's. Whom others' are for, is theirs.
 fn patches(
     view: &View<'_>,
     input: &Input<'_>,
@@ -122,7 +122,8 @@ fn patches(
 ) {
     let (major, minor) = input.options.istio_version;
     let oldest = input.options.data_plane_from.unwrap_or(minor.saturating_sub(1)).min(minor);
-    for filter in view.inventory.of(&["EnvoyFilter"]) {
+    let is_ours = |filter: &&Resource| filter.annotation(DOCUMENT).is_some();
+    for filter in view.inventory.of(&["EnvoyFilter"]).filter(is_ours) {
         let versions: Vec<Option<&str>> = filter
             .list("/spec/configPatches")
             .iter()

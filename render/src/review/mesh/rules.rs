@@ -1,8 +1,8 @@
 //! What rules of AuthorizationPolicies leave open.
 
 use postern_policies::{
-    Action, AllowedBy, Attribute, AuthorizationPolicy, Decision, Http, MtlsMode, Port, Protocol,
-    Request, Rule, Test, evaluate, mutual_tls,
+    Action, AllowedBy, Attribute, AuthorizationPolicy, Decision, MtlsMode, Rule, Test, Verdict,
+    mutual_tls,
 };
 
 use super::super::catalogue::{
@@ -11,15 +11,19 @@ use super::super::catalogue::{
 };
 use super::super::model::{Finding, Severity};
 use super::at;
-use super::reach::{Who, request, told};
-use super::view::{Known, View};
+use super::callers::Who;
+use super::examples::Example;
+use super::known::Known;
+use super::maker::Maker;
+use super::reach::told;
+use super::view::View;
 
 pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>) {
     for known in &view.workloads {
         default_allow(view, known, found);
-        for port in &known.workload.ports {
-            missing_selector(view, known, *port, found);
-            principals_in_plain_text(view, known, *port, found);
+        missing_selector(view, known, found);
+        for port in known.ports() {
+            principals_in_plain_text(view, known, port.number, found);
         }
     }
     for policy in view.resources.authorization().iter().filter(|policy| !policy.dry_run) {
@@ -60,10 +64,11 @@ fn default_allow(view: &View<'_>, known: &Known, found: &mut Vec<Finding>) {
 }
 
 /// PR202: a policy without a selector that opens a port which none of its rules names.
-fn missing_selector(view: &View<'_>, known: &Known, port: Port, found: &mut Vec<Finding>) {
+fn missing_selector(view: &View<'_>, known: &Known, found: &mut Vec<Finding>) {
     if known.is_gateway() {
         return;
     }
+    let maker = Maker::new(view, known);
     for policy in policies(view, known) {
         if policy.action != Action::Allow || !policy.selection.is_for_all() {
             continue;
@@ -72,25 +77,41 @@ fn missing_selector(view: &View<'_>, known: &Known, port: Port, found: &mut Vec<
             if rule.tests().any(|test| test.attribute == Attribute::Port) {
                 continue;
             }
-            let request = example(view, rule, &Who::Stranger, port);
-            let verdict = evaluate(view.resources, &view.mesh, &known.workload, &request);
-            let by_it = matches!(&verdict.decision, Decision::Allowed(AllowedBy::Rule(by))
-                if std::ptr::eq(by.policy, policy) && by.rule == index);
-            if by_it {
-                let text = format!(
-                    "it opens port {} of {} to any workload of the mesh, and names neither",
-                    port.number,
-                    known.name()
-                );
-                found.push(of_rule(&MISSING_SELECTOR, policy, index, text));
+            let mut seen = Vec::new();
+            for example in maker.of_rule(policy, index) {
+                let is_new = example.who == Who::Stranger && !seen.contains(&example.port);
+                if is_new && is_allowed_by(&view.verdict(known, &example), policy, index) {
+                    seen.push(example.port);
+                    let text = format!(
+                        "it opens {} of {} to any workload of the mesh, and names neither",
+                        port(example.port),
+                        known.name()
+                    );
+                    found.push(of_rule(&MISSING_SELECTOR, policy, index, text));
+                }
             }
         }
     }
 }
 
+/// `port 80`, or what is said of one that is not known.
+fn port(number: u16) -> String {
+    if number == 0 { "a port".to_owned() } else { format!("port {number}") }
+}
+
+/// Whether it is this rule that lets a request in.
+pub(super) fn is_allowed_by(
+    verdict: &Verdict<'_>,
+    policy: &AuthorizationPolicy,
+    rule: usize,
+) -> bool {
+    matches!(&verdict.decision, Decision::Allowed(AllowedBy::Rule(by))
+        if std::ptr::eq(by.policy, policy) && by.rule == rule)
+}
+
 /// PR204: rules about certificates where callers need none.
-fn principals_in_plain_text(view: &View<'_>, known: &Known, port: Port, found: &mut Vec<Finding>) {
-    let mtls = mutual_tls(view.resources, &view.mesh, &known.workload, port.number);
+fn principals_in_plain_text(view: &View<'_>, known: &Known, on: u16, found: &mut Vec<Finding>) {
+    let mtls = mutual_tls(view.resources, &view.mesh, &known.workload, on);
     if known.is_gateway() || mtls.mode == MtlsMode::Strict {
         return;
     }
@@ -109,8 +130,7 @@ fn principals_in_plain_text(view: &View<'_>, known: &Known, port: Port, found: &
                 } else {
                     "whoever comes in plain text is none of those that it excludes, and passes"
                 };
-                let text =
-                    format!("{} takes plain text on port {}: {effect}", known.name(), port.number);
+                let text = format!("{} takes plain text on {}: {effect}", known.name(), port(on));
                 found.push(of_rule(&PRINCIPAL_WITHOUT_MTLS, policy, index, text));
             }
         }
@@ -153,22 +173,18 @@ fn denied_by_claim(
         if !policies(view, known).iter().any(|other| std::ptr::eq(*other, policy)) {
             continue;
         }
-        let port = http_port(known);
         let who = if known.is_gateway() { Who::Outside } else { Who::Gateway };
-        let request = example(view, rule, &who, port);
-        let verdict = evaluate(view.resources, &view.mesh, &known.workload, &request);
-        if verdict.decision.may_pass() {
+        let examples = Maker::new(view, known).by(&who, policy, index);
+        let shown = examples.iter().find_map(|example: &Example| {
+            let decision = view.verdict(known, example).decision;
+            decision.may_pass().then(|| format!("{}: {}", example.line(), told(&decision)))
+        });
+        if let Some(shown) = shown {
             let text = format!("whoever brings no token to {} is not denied", known.name());
             let finding = of_rule(&CLAIM_BEFORE_VERIFIED, policy, index, text);
-            found.push(finding.graded(Severity::High).shown_by(told(&verdict.decision)));
+            found.push(finding.graded(Severity::High).shown_by(shown));
         }
     }
-}
-
-/// The first port that speaks HTTP.
-pub(super) fn http_port(known: &Known) -> Port {
-    let mut http = known.workload.ports.iter().filter(|port| port.protocol == Protocol::Http);
-    http.next().copied().unwrap_or(Port { number: 0, protocol: Protocol::Http })
 }
 
 /// PR208: a rule all of whose requests another rule takes already.
@@ -249,45 +265,6 @@ fn wildcard(pattern: &str, value: &str) -> bool {
     }
 }
 
-/// A request that a rule is about: the first of each of its values.
-pub(super) fn example(view: &View<'_>, rule: &Rule, who: &Who, port: Port) -> Request {
-    let tests: Vec<&Test> = rule.to.iter().take(1).flatten().chain(&rule.when).collect();
-    let first = |wanted: &Attribute, default: &str| {
-        let test = tests.iter().find(|test| test.attribute == *wanted);
-        let value = test.and_then(|test| test.values.first());
-        value.map_or_else(|| default.to_owned(), |value| sample(value.as_str(), default))
-    };
-    let header = |test: &&Test| match &test.attribute {
-        Attribute::Header(name) if !name.starts_with(':') => {
-            let value = test.values.first()?;
-            Some((name.clone(), sample(value.as_str(), "x")))
-        }
-        _ => None,
-    };
-    let http = Http {
-        method: first(&Attribute::Method, "GET"),
-        path: first(&Attribute::Path, "/x"),
-        host: first(&Attribute::Host, "x.example.test"),
-        headers: tests.iter().filter_map(header).collect(),
-        ..Http::default()
-    };
-    request(view, who, port, http)
-}
-
-/// A text that a pattern matches.
-fn sample(pattern: &str, default: &str) -> String {
-    if pattern == "*" {
-        return default.to_owned();
-    }
-    let plain = pattern.replace("{**}", "x/y").replace("{*}", "x");
-    match (plain.strip_suffix('*'), plain.strip_prefix('*')) {
-        (Some(prefix), _) => format!("{prefix}x"),
-        (None, Some(suffix)) if suffix.starts_with('/') => format!("/x{suffix}"),
-        (None, Some(suffix)) => format!("x{suffix}"),
-        (None, None) => plain,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,20 +283,6 @@ mod tests {
             ("/a*", "/a/{*}", false),
         ] {
             assert_eq!(wildcard(wide, narrow), expected, "{wide} {narrow}");
-        }
-    }
-
-    #[test]
-    fn a_pattern_has_a_sample() {
-        for (pattern, expected) in [
-            ("*", "d"),
-            ("/a", "/a"),
-            ("/a*", "/ax"),
-            ("*/a", "/x/a"),
-            ("*.test", "x.test"),
-            ("/a/{*}/{**}", "/a/x/x/y"),
-        ] {
-            assert_eq!(sample(pattern, "d"), expected);
         }
     }
 }

@@ -4,15 +4,19 @@
 //! reads as the same path, goes past a policy that names the path. Letter case is not tried: it
 //! matters to few servers, and would condemn every rule that has letters.
 
-use postern_policies::{Action, Attribute, AuthorizationPolicy, Http, Rule, evaluate};
+use postern_policies::{Action, Attribute, AuthorizationPolicy, Decision, Protocol, Rule};
 use postern_request::normalize::normalize;
 
 use super::super::catalogue::POLICY_PATH_TRICK;
 use super::super::model::Finding;
+use super::callers::Who;
+use super::examples::Example;
+use super::known::Known;
+use super::maker::Maker;
 use super::plugins;
-use super::reach::{Who, told};
-use super::rules::{example, http_port, of_rule};
-use super::view::{Known, View};
+use super::reach::told;
+use super::rules::of_rule;
+use super::view::View;
 
 pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>) {
     for policy in view.resources.authorization().iter().filter(|policy| !policy.dry_run) {
@@ -45,40 +49,44 @@ fn tricks(
     found: &mut Vec<Finding>,
 ) {
     let all = view.resources.authorization_for(&view.mesh, &known.workload);
-    let is_for_it = all.iter().any(|other| std::ptr::eq(*other, policy));
-    // The bundle refuses every spelling but one.
-    if !is_for_it || plugins::guards(view, known) {
+    if !all.iter().any(|other| std::ptr::eq(*other, policy)) {
         return;
     }
-    let who = if known.is_gateway() { Who::Outside } else { Who::Gateway };
-    let mut request = example(view, rule, &who, http_port(known));
     let Some(plain) = named_path(policy, rule) else { return };
-    let Some(http) = request.http.clone() else { return };
-    let as_written = Http { path: plain.clone(), ..http.clone() };
-    request.http = Some(as_written);
-    let before = evaluate(view.resources, &view.mesh, &known.workload, &request);
-    if before.decision.may_pass() && !asks(&before.decision) {
-        return;
-    }
-    for spelling in same_to_servers(&plain) {
-        let Ok(path) = normalize(&spelling, view.reads_paths) else { continue };
-        request.http = Some(Http { path, ..http.clone() });
-        let after = evaluate(view.resources, &view.mesh, &known.workload, &request);
-        if after.decision.may_pass() && !asks(&after.decision) {
+    let who = if known.is_gateway() { Who::Outside } else { Who::Gateway };
+    for mut example in Maker::new(view, known).by(&who, policy, index) {
+        // The bundle refuses every spelling but one.
+        let is_http = example.protocol == Protocol::Http;
+        if !is_http || plugins::guards(view, known, example.port) {
+            continue;
+        }
+        if passes(view, known, &mut example, &plain).is_some() {
+            continue;
+        }
+        let spelled = same_to_servers(&plain).into_iter().find_map(|spelling| {
+            let path = normalize(&spelling, view.reads_paths).ok()?;
+            let told = passes(view, known, &mut example, &path)?;
+            Some(format!("{spelling}: {told}"))
+        });
+        if let Some(shown) = spelled {
             let text = format!(
                 "on {}, which reads paths by {}, another spelling of {plain} goes past it",
                 known.name(),
                 view.normalization
             );
-            let shown = format!("{spelling}: {}", told(&after.decision));
             found.push(of_rule(&POLICY_PATH_TRICK, policy, index, text).shown_by(shown));
             return;
         }
     }
 }
 
-const fn asks(decision: &postern_policies::Decision<'_>) -> bool {
-    matches!(decision, postern_policies::Decision::AskProvider(_))
+/// What is said of a request for a path, where it passes and nobody is asked.
+fn passes(view: &View<'_>, known: &Known, example: &mut Example, path: &str) -> Option<String> {
+    if let Some(http) = &mut example.request.http {
+        path.clone_into(&mut http.path);
+    }
+    let decision = view.verdict(known, example).decision;
+    matches!(decision, Decision::Allowed(_)).then(|| told(&decision))
 }
 
 /// A path that the rule names in order to keep it out.

@@ -28,6 +28,8 @@ struct Repeated {
 
 /// Most characters of an expression, and so of what is tried.
 const LONGEST: usize = 200;
+/// Most steps of one search: what is beyond that was written against its reader.
+const STEPS: usize = 4_000;
 
 /// Whether an expression is found in a version; none where it is not understood.
 pub(super) fn matches(pattern: &str, version: &str) -> Option<bool> {
@@ -39,10 +41,15 @@ pub(super) fn matches(pattern: &str, version: &str) -> Option<bool> {
     if !chars.is_empty() {
         return None;
     }
-    let text: Vec<char> = version.chars().collect();
-    let found = (0..=text.len())
-        .any(|from| alternatives.iter().any(|one| run(one, &text, from).next().is_some()));
-    Some(found)
+    let mut search = Search { text: version.chars().collect(), left: STEPS };
+    for from in 0..=search.text.len() {
+        for one in &alternatives {
+            if !search.run(one, from)?.is_empty() {
+                return Some(true);
+            }
+        }
+    }
+    Some(false)
 }
 
 /// Reads up to the end or a closing bracket; characters stand in `chars` from the end.
@@ -119,53 +126,74 @@ fn class(chars: &mut Vec<char>) -> Option<Vec<(char, char)>> {
     }
 }
 
-/// Where a sequence can end that begins at `from`, each place once.
-fn run(sequence: &[Repeated], text: &[char], from: usize) -> impl Iterator<Item = usize> {
-    let mut places = vec![from];
-    for repeated in sequence {
-        let mut next = Vec::new();
-        for place in places {
-            ends(repeated, text, place, &mut next);
-        }
-        next.sort_unstable();
-        next.dedup();
-        places = next;
-    }
-    places.into_iter()
+/// A search in a text; none of what it finds where it takes too many steps.
+struct Search {
+    text: Vec<char>,
+    left: usize,
 }
 
-/// Where a piece that may be repeated can end.
-fn ends(repeated: &Repeated, text: &[char], from: usize, found: &mut Vec<usize>) {
-    let mut places = vec![from];
-    for count in 0..=repeated.most.min(text.len() + 1) {
-        if count >= repeated.fewest {
-            found.extend(&places);
+impl Search {
+    /// Where a sequence can end that begins at `from`, each place once.
+    fn run(&mut self, sequence: &[Repeated], from: usize) -> Option<Vec<usize>> {
+        let mut places = vec![from];
+        for repeated in sequence {
+            let mut next = Vec::new();
+            for place in places {
+                self.ends(repeated, place, &mut next)?;
+            }
+            next.sort_unstable();
+            next.dedup();
+            places = next;
         }
-        let mut next: Vec<usize> =
-            places.iter().flat_map(|place| once(&repeated.piece, text, *place)).collect();
-        next.sort_unstable();
-        next.dedup();
-        if next.is_empty() || count == repeated.most {
-            return;
-        }
-        places = next;
+        Some(places)
     }
-}
 
-/// Where a piece can end.
-fn once(piece: &Piece, text: &[char], from: usize) -> Vec<usize> {
-    let is = |wanted: bool| if wanted { vec![from + 1] } else { Vec::new() };
-    let here = text.get(from).copied();
-    match piece {
-        Piece::Literal(char) => is(here == Some(*char)),
-        Piece::Any => is(here.is_some()),
-        Piece::Class(ranges) => {
-            is(here.is_some_and(|c| ranges.iter().any(|(a, b)| (*a..=*b).contains(&c))))
+    /// Where a piece that may be repeated can end.
+    fn ends(&mut self, repeated: &Repeated, from: usize, found: &mut Vec<usize>) -> Option<()> {
+        let mut places = vec![from];
+        for count in 0..=repeated.most.min(self.text.len() + 1) {
+            if count >= repeated.fewest {
+                found.extend(&places);
+            }
+            if count == repeated.most {
+                break;
+            }
+            let mut next = Vec::new();
+            for place in &places {
+                next.extend(self.once(&repeated.piece, *place)?);
+            }
+            next.sort_unstable();
+            next.dedup();
+            if next.is_empty() {
+                break;
+            }
+            places = next;
         }
-        Piece::Start if from == 0 => vec![from],
-        Piece::End if from == text.len() => vec![from],
-        Piece::Start | Piece::End => Vec::new(),
-        Piece::Group(all) => all.iter().flat_map(|one| run(one, text, from)).collect(),
+        Some(())
+    }
+
+    /// Where a piece can end.
+    fn once(&mut self, piece: &Piece, from: usize) -> Option<Vec<usize>> {
+        self.left = self.left.checked_sub(1)?;
+        let is = |wanted: bool| if wanted { vec![from + 1] } else { Vec::new() };
+        let here = self.text.get(from).copied();
+        Some(match piece {
+            Piece::Literal(char) => is(here == Some(*char)),
+            Piece::Any => is(here.is_some()),
+            Piece::Class(ranges) => {
+                is(here.is_some_and(|c| ranges.iter().any(|(a, b)| (*a..=*b).contains(&c))))
+            }
+            Piece::Start if from == 0 => vec![from],
+            Piece::End if from == self.text.len() => vec![from],
+            Piece::Start | Piece::End => Vec::new(),
+            Piece::Group(all) => {
+                let mut places = Vec::new();
+                for one in all {
+                    places.extend(self.run(one, from)?);
+                }
+                places
+            }
+        })
     }
 }
 
@@ -199,5 +227,18 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, version), expected, "{pattern} {version}");
         }
+    }
+
+    #[test]
+    fn expressions_that_nobody_can_finish_are_not_understood() {
+        let nested = |piece: &str, depth: usize| {
+            format!("{}{}", format!("({piece}").repeat(depth), ")*".repeat(depth)) + "x$"
+        };
+        for pattern in
+            [nested("a*", 38), nested(".*", 38), nested(".?.?.?", 20), nested("(.|.|.)+", 12)]
+        {
+            assert_eq!(matches(&pattern, "1.30.0-alpha.0123456789abcdef"), None, "{pattern}");
+        }
+        assert_eq!(matches(r"^(1\.(2[89]|3[01]))(\..*)?$", "1.30.0"), Some(true));
     }
 }

@@ -60,7 +60,10 @@ fn limits_open_and_close_by_what_they_allow() {
     let of = |rate: &str| text(READ, rate, "");
     assert_eq!(kinds(&changed(&of("10/1m"), &of("20/1m"))), [ChangeKind::Opened]);
     assert_eq!(kinds(&changed(&of("20/1m"), &of("10/1m"))), [ChangeKind::Closed]);
-    assert_eq!(kinds(&changed(&of("20/1m"), &of("20/1h"))), [ChangeKind::Changed]);
+    // What counts is how many pass in time, and at once.
+    assert_eq!(kinds(&changed(&of("20/1m"), &of("20/1h"))), [ChangeKind::Closed]);
+    assert_eq!(kinds(&changed(&of("20/1h"), &of("20/1s"))), [ChangeKind::Opened]);
+    assert_eq!(kinds(&changed(&of("20/1m"), &of("1200/1h"))), [ChangeKind::Opened]);
     let without = of("10/1m").replace("limits: [few, per-user]", "limits: [few]");
     assert_eq!(kinds(&changed(&of("10/1m"), &without)), [ChangeKind::Opened]);
 }
@@ -73,19 +76,102 @@ fn what_holds_while_the_server_is_away_is_a_change() {
     assert!(!kinds(&changed(&allow, &deny)).contains(&ChangeKind::Opened));
 }
 
+/// What becomes of comparing a document with a review that was written at some time.
+fn compared(old: &str, document: &Document, now: UnixMillis) -> Result<Vec<Change>, NoReview> {
+    let options = IstioOptions::default();
+    let input = Input { before: Some(Before::Review(old)), now, ..input(document, &options) };
+    review(&input).map(|review| review.changes.unwrap())
+}
+
 #[test]
 fn an_older_review_can_be_compared_with() {
     let (loose, strict) = (text(READ, "10/1m", ""), text(STRICT, "10/1m", ""));
-    let written = to_json(&reviewed(&text("auth: {any: [jwt]}", "10/1m", "")));
-    let (document, options) = (document(&loose), IstioOptions::default());
-    let compared = |old: &str| {
-        let input = Input { before: Some(Before::Review(old)), ..input(&document, &options) };
-        review(&input).map(|review| review.changes.unwrap())
-    };
-    let closed = compared(&written).unwrap();
-    assert!(closed.iter().all(|change| change.kind != ChangeKind::Opened), "{closed:#?}");
+    let document = document(&loose);
+    let compared = |old: &str| compared(old, &document, NOW);
+    let closed = compared(&to_json(&reviewed(&text("auth: {any: [jwt]}", "10/1m", "")))).unwrap();
+    assert_eq!(kinds(&closed), [ChangeKind::Closed], "{closed:#?}");
     assert_eq!(compared(&to_json(&reviewed(&loose))).unwrap(), []);
-    assert!(compared(&to_json(&reviewed(&strict))).is_ok());
+    let opened = compared(&to_json(&reviewed(&strict))).unwrap();
+    assert_eq!(kinds(&opened), [ChangeKind::Opened], "{opened:#?}");
     assert!(compared("{}").is_err());
     assert!(compared("nothing").is_err());
+}
+
+#[test]
+fn the_requests_of_an_older_review_are_asked_again() {
+    let strict = text(STRICT, "10/1m", "");
+    let old = to_json(&reviewed(&strict));
+    let opened = compared(&old, &document(&text("auth: {any: [jwt]}", "10/1m", "")), NOW).unwrap();
+    let asked = |change: &Change| {
+        change.caller == "a token without read write"
+            && change.before.starts_with("403")
+            && change.after == "forwarded to shop"
+            && change.request.starts_with("GET https://")
+    };
+    assert!(opened.iter().any(asked), "{opened:#?}");
+    // Tokens of a year ago would be over by now.
+    let later = UnixMillis(NOW.0 + 366 * 86_400_000);
+    assert_eq!(compared(&old, &document(&strict), later).unwrap(), []);
+}
+
+#[test]
+fn a_review_that_lacks_what_is_compared_is_none() {
+    let text = text(STRICT, "10/1m", "");
+    let document = document(&text);
+    for missing in ["facts", "asked", "document", "version"] {
+        let mut old: serde_json::Value = serde_json::from_str(&to_json(&reviewed(&text))).unwrap();
+        old.as_object_mut().unwrap().remove(missing);
+        let told = compared(&old.to_string(), &document, NOW).unwrap_err().to_string();
+        assert!(told.contains(missing), "{told}");
+    }
+    let mut old: serde_json::Value = serde_json::from_str(&to_json(&reviewed(&text))).unwrap();
+    old["asked"][0]["shown"] = serde_json::json!({"claims": 7});
+    old["asked"][1]["target"] = serde_json::Value::Null;
+    let told = compared(&old.to_string(), &document, NOW).unwrap_err().to_string();
+    assert!(told.contains("`asked[0]` cannot be read"), "{told}");
+}
+
+#[test]
+fn what_many_routes_have_in_common_is_told_once() {
+    let of = |count: usize, auth: &str| {
+        let routes: String =
+            (0..count).map(|at| route(&format!("r{at}"), &format!("/r{at}"), auth)).collect();
+        gateway(&format!("routes:\n{routes}"))
+    };
+    let subjects = |count: usize| -> Vec<String> {
+        let changes = changed(&of(count, STRICT), &of(count, READ));
+        let of_scopes = |change: &&Change| change.subject.contains(".auth.scopes");
+        changes.iter().filter(of_scopes).map(|change| change.subject.clone()).collect()
+    };
+    assert_eq!(subjects(5), ["routes.r0.auth.scopes and 4 more"]);
+    assert_eq!(subjects(2), ["routes.r0.auth.scopes", "routes.r1.auth.scopes"]);
+}
+
+#[test]
+fn every_value_of_both_documents_is_asked_for() {
+    let of = |claims: &str| {
+        text(&format!("auth: {{any: [jwt], claims: {{role: {claims}}}}}"), "9/1m", "")
+    };
+    let changes = changed(&of("[admin]"), &of("[admin, user]"));
+    let asked = |change: &Change| {
+        change.kind == ChangeKind::Opened
+            && change.caller == "a good token whose role is user"
+            && change.before.starts_with("403")
+            && change.after == "forwarded to shop"
+    };
+    assert!(changes.iter().any(asked), "{changes:#?}");
+}
+
+#[test]
+fn a_host_of_the_examples_hides_no_other_host() {
+    let of = |hosts: &str| {
+        gateway(&format!(
+            "routes:\n- {{name: a, match: {{path: /a{hosts}}}, service: shop, limits: [few], {READ}}}\n"
+        ))
+    };
+    let changes = changed(&of(", hosts: [api.example.test]"), &of(""));
+    let asked = |change: &Change| {
+        change.kind == ChangeKind::Opened && change.request.contains("postern-review.invalid")
+    };
+    assert!(changes.iter().any(asked), "{changes:#?}");
 }

@@ -64,6 +64,39 @@ fn holes_below() {
 }
 
 #[test]
+fn fewer_values_of_a_claim_ask_for_more() {
+    let of = |role: &str| format!("auth: {{any: [jwt], claims: {{role: [{role}]}}}}");
+    let wide = route("wide", "/a/{rest=**}", &of("admin, root"));
+    let less = with(&[wide.clone(), route("narrow", "/a/b", &of("admin, root, user"))]);
+    let more = with(&[wide, route("narrow", "/a/b", &of("admin"))]);
+    tells_apart("PR105 high routes.narrow", &less, &more);
+}
+
+/// A route of these hosts and methods.
+fn matching(name: &str, matched: &str, auth: &str) -> String {
+    format!("- {{name: {name}, match: {{{matched}}}, service: shop, limits: [few], {auth}}}\n")
+}
+
+#[test]
+fn holes_of_the_same_path() {
+    let wide = matching("wide", "path: /a, hosts: ['*.example.test']", READ);
+    let on = |host: &str| matching("narrow", &format!("path: /a, hosts: [{host}]"), "auth: none");
+    let open = with(&[wide.clone(), on("api.example.test")]);
+    tells_apart("PR105 high routes.narrow", &open, &with(&[wide, on("api.other.test")]));
+    let wide = matching("wide", "path: /a", READ);
+    let by = |methods: &str, auth: &str| {
+        with(&[wide.clone(), matching("narrow", &format!("path: /a, methods: [{methods}]"), auth)])
+    };
+    let asks_more = by("DELETE", "auth: {any: [jwt], scopes: [read, more]}");
+    tells_apart("PR105 high routes.narrow", &by("GET, DELETE", "auth: none"), &asks_more);
+    tells_apart("PR105 medium routes.narrow", &by("GET, HEAD", "auth: none"), &asks_more);
+    // Both lists are thought of, and have nothing in common.
+    let listed = matching("wide", "path: /a, methods: [POST]", READ);
+    let reads = matching("narrow", "path: /a, methods: [GET]", "auth: none");
+    assert!(!has(&found(&with(&[listed, reads])), "PR105"));
+}
+
+#[test]
 fn methods_that_nobody_thought_of() {
     let listed = |methods: &str| {
         format!(
@@ -78,12 +111,47 @@ fn methods_that_nobody_thought_of() {
 }
 
 #[test]
+fn methods_of_one_route_are_one_finding_with_somebody_who_gets_through() {
+    let listed = "- {name: a, match: {path: /a, methods: [GET]}, service: shop, limits: [few], \
+                  auth: {any: [jwt], scopes: [read]}}\n"
+        .to_owned();
+    let review = reviewed(&with(&[listed, route("rest", "/{rest=**}", "auth: {any: [jwt]}")]));
+    let holes: Vec<_> = review.findings.iter().filter(|one| one.id == "PR106").collect();
+    assert_eq!(holes.len(), 1, "{holes:#?}");
+    assert!(holes[0].text.contains("PUT, PATCH, DELETE"), "{holes:#?}");
+    assert!(holes[0].evidence[0].contains("a good token: forwarded to shop"), "{holes:#?}");
+}
+
+#[test]
 fn other_spellings_of_a_path() {
     let admin = route("admin", "/admin", READ);
     let rest = route("rest", "/{rest=**}", "auth: none");
     let open = with(&[admin.clone(), rest]);
     // `/admin/` is another path to the matcher, and the same one to many servers.
     tells_apart("PR107 high routes.admin", &open, &with(&[admin]));
+}
+
+#[test]
+fn other_spellings_that_still_want_a_token() {
+    let admin = route("admin", "/admin/{rest=**}", "auth: {any: [jwt], scopes: [admin]}");
+    let rest = |auth: &str| with(&[admin.clone(), route("rest", "/{rest=**}", auth)]);
+    let review = reviewed(&rest("auth: {any: [jwt]}"));
+    let trick = review.findings.iter().find(|one| one.id == "PR107").unwrap();
+    assert_eq!(trick.subject, "routes.admin");
+    assert!(trick.evidence[0].contains("by a good token: forwarded"), "{trick:#?}");
+    let same = rest("auth: {any: [jwt], scopes: [admin, more]}");
+    tells_apart("PR107 high routes.admin", &rest("auth: {any: [jwt]}"), &same);
+}
+
+#[test]
+fn other_hosts_of_a_path() {
+    let admin = matching("admin", "path: '/{rest=**}', hosts: [admin.example.test]", READ);
+    let rest = |matched: &str| {
+        let rest = matching("rest", &format!("path: '/{{rest=**}}'{matched}"), "auth: none");
+        with(&[admin.clone(), rest])
+    };
+    let named = rest(", hosts: [www.example.test]");
+    tells_apart("PR107 high routes.admin", &rest(""), &named);
 }
 
 #[test]

@@ -1,6 +1,9 @@
-//! PR201 to PR226.
+//! PR201 to PR226; what is younger has files of its own.
 
 use super::*;
+
+mod enforced;
+mod holes;
 
 /// A document whose one service runs in `default`, behind a gateway that it names.
 fn shop() -> Document {
@@ -50,8 +53,13 @@ fn pods() -> String {
 
 const GATEWAY: &str = "cluster.local/ns/istio-system/sa/gateway";
 
-/// Strict, closed but for the gateway: what a mesh should be like.
+/// Strict, closed but for the gateway, and the bundle there: what a mesh should be like.
 fn good() -> String {
+    unguarded() + &resource("WasmPlugin", "istio-system/postern", PLUGIN)
+}
+
+/// The same without the bundle.
+fn unguarded() -> String {
     pods()
         + &resource("PeerAuthentication", "istio-system/default", "{mtls: {mode: STRICT}}")
         + &policy(
@@ -66,7 +74,10 @@ fn good() -> String {
 }
 
 fn reviewed_with(texts: &[(&str, &str)], options: &IstioOptions) -> Review {
-    let document = shop();
+    reviewed_of(&shop(), texts, options)
+}
+
+fn reviewed_of(document: &Document, texts: &[(&str, &str)], options: &IstioOptions) -> Review {
     let sources: Vec<Source> = texts
         .iter()
         .map(|(name, text)| Source { name: (*name).to_owned(), text: (*text).to_owned() })
@@ -75,7 +86,7 @@ fn reviewed_with(texts: &[(&str, &str)], options: &IstioOptions) -> Review {
         let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
         panic!("{}", told.join("\n"))
     });
-    review(&Input { policies: Some(&policies), ..input(&document, options) }).unwrap()
+    review(&Input { policies: Some(&policies), ..input(document, options) }).unwrap()
 }
 
 fn found_in(mesh: &str) -> Vec<String> {
@@ -147,9 +158,10 @@ fn headers_that_callers_write() {
             ),
         )
     };
-    let bundle = resource("WasmPlugin", "istio-system/postern", PLUGIN);
-    added("PR205 high", &(edge("x-team") + &bundle), &(edge("x-postern-subject") + &bundle));
-    added("PR223 critical", &edge("x-postern-subject"), &(edge("x-postern-subject") + &bundle));
+    added("PR205 high", &edge("x-team"), &edge("x-postern-subject"));
+    let relies = edge("x-postern-subject");
+    let policy = "PR223 critical AuthorizationPolicy istio-system/p rule 0";
+    tells_apart(policy, &(unguarded() + &relies), &(good() + &relies));
 }
 
 #[test]
@@ -230,6 +242,7 @@ fn providers() {
     };
     assert!(!has(&found(&config("port: 1, timeout: 1s")), "PR210"));
     assert!(has(&found(&config("port: 1")), "PR210 high MeshConfig"), "no timeout");
+    assert!(has(&found(&config("port: 1, timeout: 600s")), "PR210 high MeshConfig"), "ten minutes");
     assert!(has(&found(&config("port: 1, timeout: 1s, failOpen: true")), "PR210 high MeshConfig"));
     let other = config("port: 1, timeout: 1s").replace("opa", "other");
     assert!(has(&found(&other), "PR210 high AuthorizationPolicy default/a"));
@@ -253,30 +266,25 @@ fn workloads_that_everybody_may_call() {
 }
 
 const PLUGIN: &str = "{selector: {matchLabels: {istio: ingressgateway}}, pluginName: postern, \
-                      match: [{mode: CLIENT}], url: 'oci://a/b:c', sha256: abc, \
+                      phase: AUTHN, match: [{mode: CLIENT}], url: 'oci://a/b:c', sha256: abc, \
                       failStrategy: FAIL_CLOSE}";
 
 #[test]
 fn the_module_once_in_one_direction_and_closed() {
-    let plugin =
-        |name: &str, spec: &str| resource("WasmPlugin", &format!("istio-system/{name}"), spec);
-    let one = plugin("postern", PLUGIN);
+    let found = |spec: &str| unguarded() + &resource("WasmPlugin", "istio-system/postern", spec);
     let newer = resource(
         "TrafficExtension",
         "istio-system/postern",
-        "{selector: {matchLabels: {istio: ingressgateway}}, match: [{mode: CLIENT}], wasm: \
-         {pluginName: postern, url: 'oci://a/b:c', sha256: abc, failStrategy: FAIL_CLOSE}}",
+        "{selector: {matchLabels: {istio: ingressgateway}}, phase: AUTHN, match: [{mode: CLIENT}], \
+         wasm: {pluginName: postern, url: 'oci://a/b:c', sha256: abc, failStrategy: FAIL_CLOSE}}",
     );
-    added("PR214 critical", &(one.clone() + &newer), &one);
-    added("PR215 high", &plugin("postern", &PLUGIN.replace("match: [{mode: CLIENT}], ", "")), &one);
-    added("PR216 critical", &plugin("postern", &PLUGIN.replace("FAIL_CLOSE", "FAIL_OPEN")), &one);
-    added("PR216 medium", &plugin("postern", &PLUGIN.replace("sha256: abc, ", "")), &one);
-    let asked = policy(
-        "istio-system/ask",
-        "{selector: {matchLabels: {istio: ingressgateway}}, action: CUSTOM, provider: {name: \
-         postern}, rules: [{}]}",
-    );
-    added("PR223 critical Workload istio-system/edge", &asked, &(asked.clone() + &one));
+    tells_apart("PR214 critical", &(good() + &newer), &good());
+    let everything = found(&PLUGIN.replace("match: [{mode: CLIENT}], ", ""));
+    tells_apart("PR215 high", &everything, &good());
+    tells_apart("PR216 critical", &found(&PLUGIN.replace("FAIL_CLOSE", "FAIL_OPEN")), &good());
+    tells_apart("PR216 medium", &found(&PLUGIN.replace("sha256: abc, ", "")), &good());
+    let newer = unguarded() + &newer;
+    tells_apart("PR223 critical Workload istio-system/edge", &unguarded(), &newer);
 }
 
 #[test]
@@ -303,12 +311,17 @@ fn patches_for_other_data_planes() {
             "EnvoyFilter",
             "istio-system/f",
             &format!(
-                "{{configPatches: [{{applyTo: HTTP_FILTER, match: {{proxy: {{proxyVersion: \
+                "{{configPatches: [{{applyTo: HTTP_ROUTE, match: {{proxy: {{proxyVersion: \
                  '{version}'}}}}, patch: {{operation: MERGE}}}}]}}"
             ),
         )
     };
-    added("PR219 high EnvoyFilter", &patch(r"^1\.30\."), &patch(r"^1\.(29|30)\."));
+    let ours = |version| {
+        patch(version).replace("name: f}", "name: f, annotations: {postern.dev/document: d}}")
+    };
+    added("PR219 high EnvoyFilter", &ours(r"^1\.30\."), &ours(r"^1\.(29|30)\."));
+    // Whom others' patches are for, is theirs.
+    added("PR219 high EnvoyFilter", &ours(r"^1\.30\."), &patch(r"^1\.30\."));
 }
 
 /// What the document renders to, with the fragment of MeshConfig.
@@ -330,7 +343,9 @@ fn what_was_rendered_is_compared_with_the_document() {
         told(&reviewed_with(&texts, &IstioOptions::default()))
     };
     let same = found(&|text| text);
-    assert!(!has(&same, "PR220") && !has(&same, "PR221"), "{same:#?}");
+    for id in ["PR220", "PR221", "PR223", "PR227", "PR228", "PR230", "PR231"] {
+        assert!(!has(&same, id), "{id}: {same:#?}");
+    }
     let edited = found(&|text| text.replace("FAIL_CLOSE", "FAIL_OPEN"));
     assert!(has(&edited, "PR221 medium"), "{edited:#?}");
     let digest = document.digest.clone();
@@ -341,21 +356,6 @@ fn what_was_rendered_is_compared_with_the_document() {
     // Where the module is fetched from is no drift, unless the review is told where from.
     let moved = found(&|text| text.replace("registry.example.test", "mirror.example.test"));
     assert!(!has(&moved, "PR221"), "{moved:#?}");
-}
-
-#[test]
-fn calls_past_the_gateway() {
-    let allow = |from: &str| {
-        rule(
-            "ALLOW",
-            &format!("{{to: [{{operation: {{ports: ['8080']}}}}], from: [{{source: {from}}}]}}"),
-        )
-    };
-    added(
-        "PR222 high Workload default/shop",
-        &allow("{namespaces: ['*']}"),
-        &allow("{namespaces: [istio-system]}"),
-    );
 }
 
 #[test]

@@ -96,7 +96,10 @@ pub(super) const ROWS: &[Row] = &[
         &[("/services/web/pool/keepalive/interval", r#""11s""#)],
     ),
     ("services.*.pool.keepalive.probes", &[("/services/web/pool/keepalive/probes", "4")]),
-    ("services.*.workload", &[("/services/payments/workload", r#""machines""#)]),
+    (
+        "services.*.workload",
+        &[("/services/payments/workload", r#""machines""#), ("/services/mainframe/workload", "")],
+    ),
     ("services.*.guard", &[("/services/payments/guard", r#""edge""#), ("/routes/2/peers", "")]),
     ("services.*.tls", &[("/services/partner/tls", "false")]),
     ("services.*.http2", &[("/services/partner/http2", "false")]),

@@ -101,9 +101,15 @@ impl<'d> Mesh<'d> {
             for name in providers(verdict).into_iter().filter(|name| *name != OURS) {
                 assumed.push(format!("the provider {name} lets it pass"));
             }
-            if !self.policies.has_mesh_config() && !providers(verdict).is_empty() {
+            if !self.policies.has_mesh_config(self.document) && !providers(verdict).is_empty() {
                 assumed.push("the mesh has the providers that policies name".to_owned());
             }
+        }
+        if asked.phase == Phase::Rbac
+            && let Decision::Unknown(rules) = &verdict.decision
+        {
+            let names: Vec<String> = rules.iter().map(ToString::to_string).collect();
+            assumed.push(format!("the address is one that {} lets pass", names.join(" and ")));
         }
         if asked.workload.is_none() {
             let (namespace, label) = GATEWAY;
@@ -156,8 +162,13 @@ fn texts(headers: &[(String, Vec<u8>)]) -> Vec<(String, String)> {
 
 /// Whether a refusal comes about in this phase.
 const fn is_of(by: &DeniedBy<'_>, phase: Phase) -> bool {
-    let is_early =
-        matches!(by, DeniedBy::PlainText(_) | DeniedBy::TlsNotEnded(_) | DeniedBy::NoProvider(..));
+    let is_early = matches!(
+        by,
+        DeniedBy::PlainText(_)
+            | DeniedBy::TlsNotEnded(_)
+            | DeniedBy::TrustDomain
+            | DeniedBy::NoProvider(..)
+    );
     match phase {
         Phase::Custom => is_early,
         Phase::Rbac => !is_early,
@@ -215,6 +226,10 @@ fn why(by: &DeniedBy<'_>) -> String {
         DeniedBy::NoProvider(rule, NoProvider::Several) => {
             format!("{rule} names one of several providers, which Istio refuses")
         }
+        DeniedBy::NoProvider(rule, NoProvider::Invalid) => {
+            format!("{rule} names a provider that istiod does not take")
+        }
+        DeniedBy::TrustDomain => "its trust domain is none of the mesh's".to_owned(),
         DeniedBy::Rule(rule) => format!("denied by {rule}"),
         DeniedBy::NoRule => "no ALLOW rule matches".to_owned(),
     }

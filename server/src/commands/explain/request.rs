@@ -27,8 +27,10 @@ const LIFE_SECS: u64 = 600;
 pub fn read(document: &Document, arguments: &Explain, now: UnixMillis) -> Result<Request> {
     let (scheme, authority, target) = split(&arguments.url, arguments.host.as_deref())?;
     let mut sent: Vec<(String, Vec<u8>)> = Vec::with_capacity(arguments.headers.len() + 1);
-    for (name, value) in &arguments.headers {
-        sent.push((name.clone(), value.clone().into_bytes()));
+    for (index, text) in arguments.headers.iter().enumerate() {
+        let nth = || format!("--header, number {} of them", index + 1);
+        let (name, value) = header(text).with_context(nth)?;
+        sent.push((name, value.into_bytes()));
     }
     let mut shown = Shown::Headers;
     if let Some(token) = &arguments.token {
@@ -64,24 +66,48 @@ pub fn read(document: &Document, arguments: &Explain, now: UnixMillis) -> Result
     })
 }
 
-/// Scheme, authority, and path with query.
+/// Name and value. Names are compared in lower case. What is wrong is told without either: who
+/// forgets the colon may have written a token.
+fn header(text: &str) -> Result<(String, String)> {
+    let expected = "this is not NAME:VALUE, for example accept:text/html";
+    let (name, value) = text.split_once(':').context(expected)?;
+    let is_name = |b: u8| b.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&b);
+    if name.is_empty() || !name.bytes().all(is_name) {
+        bail!(expected);
+    }
+    if name.eq_ignore_ascii_case("host") {
+        bail!("the host stands in the URL, or in --host: with another one it is another request");
+    }
+    if value.bytes().any(|b| b.is_ascii_control() && b != b'\t') {
+        bail!("a header's value has no control characters");
+    }
+    Ok((name.to_ascii_lowercase(), value.trim().to_owned()))
+}
+
+/// Scheme, authority, and path with query. What is wrong is told without any of it: there may be
+/// a password or a token in there.
 fn split(url: &str, host: Option<&str>) -> Result<(String, String, String)> {
     if let Some(host) = host {
         if !url.starts_with('/') {
-            bail!("with --host, `{url}` must be a path, for example /payments/charges");
+            bail!("with --host, the URL must be a path, for example /payments/charges");
+        }
+        if host.contains('@') {
+            bail!("--host: a host has no user in front of it");
         }
         return Ok(("https".to_owned(), host.to_owned(), url.to_owned()));
     }
-    let expected = || format!("`{url}` is not a URL such as https://api.example.test/payments");
-    let (scheme, rest) = url.split_once("://").with_context(expected)?;
+    let expected = "this is not a URL such as https://api.example.test/payments";
+    let (scheme, rest) = url.split_once("://").context(expected)?;
     let scheme = scheme.to_ascii_lowercase();
     // No client sends what is behind a `#`.
     let rest = rest.split('#').next().unwrap_or_default();
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, target) = rest.split_at_checked(end).with_context(expected)?;
-    let is_http = ["http", "https"].contains(&scheme.as_str());
-    if !is_http || authority.is_empty() || authority.contains('@') {
-        bail!(expected());
+    let (authority, target) = rest.split_at_checked(end).context(expected)?;
+    if authority.contains('@') {
+        bail!("a URL has no user and no password here: write what they mean as a --header");
+    }
+    if !["http", "https"].contains(&scheme.as_str()) || authority.is_empty() {
+        bail!(expected);
     }
     let slash = if target.starts_with('/') { "" } else { "/" };
     Ok((scheme, authority.to_owned(), [slash, target].concat()))
@@ -174,5 +200,39 @@ mod tests {
         let (_, authority, target) = split("/a//b/../%2F#c", Some("a.test")).unwrap();
         assert_eq!((authority.as_str(), target.as_str()), ("a.test", "/a//b/../%2F#c"));
         assert!(split("https://a.test/", Some("a.test")).is_err());
+    }
+
+    #[test]
+    fn a_header_is_a_name_and_a_value() {
+        let read = header("X-A: b:c ").unwrap();
+        assert_eq!(read, ("x-a".to_owned(), "b:c".to_owned()));
+        for (text, expected) in [
+            ("plain", "NAME:VALUE"),
+            ("a b:c", "NAME:VALUE"),
+            (":c", "NAME:VALUE"),
+            ("a:b\nc", "control"),
+            ("Host: b.test", "--host"),
+        ] {
+            let error = header(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn errors_repeat_nothing_of_what_may_be_a_secret() {
+        let secret = "hush-hush";
+        let errors = [
+            header(&format!("authorization Bearer {secret}")).unwrap_err(),
+            header(&format!("{secret} x:y")).unwrap_err(),
+            header(&format!("host: {secret}")).unwrap_err(),
+            split(&format!("https://user:{secret}@a.test/"), None).unwrap_err(),
+            split(&format!("ftp://a.test/?access_token={secret}"), None).unwrap_err(),
+            split(&format!("a.test/?access_token={secret}"), None).unwrap_err(),
+            split(&format!("https://a.test/?at={secret}"), Some("a.test")).unwrap_err(),
+            split("/a", Some(&format!("user:{secret}@a.test"))).unwrap_err(),
+        ];
+        for error in errors {
+            assert!(!format!("{error:#}").contains(secret), "{error:#}");
+        }
     }
 }

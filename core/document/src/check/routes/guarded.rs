@@ -4,6 +4,7 @@
 use postern_limits::key::KeyPart;
 use postern_request::principal::Credential;
 
+use super::super::traffic::is_of_bundle;
 use super::Context;
 use crate::host::{self, HostPattern};
 use crate::model::{CertificateSource, Guard, OWN_SERVICE, Route};
@@ -33,14 +34,19 @@ pub(super) fn check(
             problems.report_as(applied.name.at, &format!("{path}.limits"), message);
         }
     }
+    check_choices(context, raw, route, path, problems);
     if !route.auth.accepts(Credential::Jwt) {
         return;
     }
     let path = format!("{path}.service");
-    if context.bound.certificate == Some(CertificateSource::Connection) {
+    if let Some(source) = context.bound.certificate {
+        let (source, looks_at) = match source {
+            CertificateSource::Connection => ("connection", "the connection"),
+            CertificateSource::Forwarded => ("forwarded", "what the proxy in front forwards"),
+        };
         let message = format!(
-            "`bound.certificate: connection` looks at the connection, and `{name}`, which \
-             enforces this route, sees the gateway's: let the edge guard this service"
+            "`bound.certificate: {source}` looks at {looks_at}, and `{name}`, which enforces this \
+             route, sees the gateway's: let the edge guard this service"
         );
         problems.report_as(raw.service.at, &path, message);
     }
@@ -54,6 +60,34 @@ pub(super) fn check(
              `match.hosts`, or let the edge guard this service"
         );
         problems.report_as(raw.service.at, &path, message);
+    }
+}
+
+/// What is decided of a request before its caller is known, or by what the caller chooses.
+fn check_choices(
+    context: &Context<'_>,
+    raw: &RawRoute,
+    route: &Route,
+    path: &str,
+    problems: &mut Problems,
+) {
+    if let Some(text) = &raw.enforce
+        && (1..100).contains(&route.enforce.percent())
+    {
+        let message = "callers inside the mesh choose the `x-request-id` by which a share is drawn, \
+                       and so whether they are held to the rules: write shadow or 100%, or let the \
+                       edge guard this service";
+        problems.report_as(text.at, &format!("{path}.enforce"), message);
+    }
+    for (at, pick) in raw.canary.get().into_iter().flatten().enumerate() {
+        if is_of_bundle(context.raw, &pick.header) {
+            let message = format!(
+                "the edge chooses the version, and `{}` is written behind it, by the workload that \
+                 enforces this route: no request would be picked",
+                pick.header.value
+            );
+            problems.report_as(pick.header.at, &format!("{path}.canary[{at}].header"), message);
+        }
     }
 }
 

@@ -303,6 +303,8 @@ fn the_rate_limit_service_is_told_of_requests() {
         (r#"[[{"key": "a", "header": "X-A"}]]"#, at, "lower case"),
         (r#"[[{"key": "", "value": "b"}]]"#, at, "1 to 256"),
         (r#"[[{"key": "a", "value": " b"}]]"#, at, "no space"),
+        (r#"[[{"key": "a", "value": "100%"}]]"#, at, "`%` is Envoy's"),
+        (r#"[[{"key": "a", "value": "%DOWNSTREAM_PEER_URI_SAN%"}]]"#, at, "`%` is Envoy's"),
         (r#"[[{"principal": true}]]"#, at, "auth: none"),
     ] {
         only(FILTER, &[&told(r#""none""#, descriptors)], place, word);

@@ -170,7 +170,8 @@ fn a_workload_sees_the_gateway_and_not_the_client() {
     only(&with(connection), &[&route(jwt)], "routes.r.service", "the gateway's");
     assert!(load(&with(connection), &[&route(r#""auth": "none""#)]).is_ok());
     let forwarded = r#""bound": {"certificate": "forwarded"},"#;
-    assert!(load(&with(forwarded), &[&route(jwt)]).is_ok());
+    only(&with(forwarded), &[&route(jwt)], "routes.r.service", "`bound.certificate: forwarded`");
+    assert!(load(&with(forwarded), &[&route(r#""auth": "none""#)]).is_ok());
     let dpop = r#""bound": {"dpop": {}},"#;
     let asked = route(&format!(r#"{jwt}, "ext_authz": true"#));
     assert!(load(&with(dpop), &[&route(jwt)]).is_ok(), "such tokens count nowhere there");
@@ -186,6 +187,84 @@ fn a_workload_sees_the_gateway_and_not_the_client() {
         assert_eq!(load(&with(dpop), &[&asked]).is_ok(), is_good, "{hosts}");
     }
     // None of it concerns what the edge enforces.
-    let edge = with(connection).replace(r#", "guard": "workload""#, "");
-    assert!(load(&edge, &[&by_ip]).is_ok());
+    for bound in [connection, forwarded] {
+        let edge = with(bound).replace(r#", "guard": "workload""#, "");
+        assert!(load(&edge, &[&by_ip]).is_ok());
+    }
+}
+
+#[test]
+fn services_of_the_same_pods_have_one_guard() {
+    let web = PAY.replace("pay", "web");
+    let with = |other: &str| {
+        let s = format!(r#""s": {{"upstream": "pay.shop.svc:8080", {GUARDED}}}"#);
+        let all = workloads(&[EDGE, PAY, &web]);
+        format!(r#"{all} "services": {{{s}, "t": {{{other}}}}},"#)
+    };
+    let open = route(r#""auth": "none""#);
+    let place = "services.t.guard";
+    for (other, word) in [
+        // The edge would open what the workload never heard of.
+        (r#""upstream": "other:8080", "workload": "pay""#, "runs on `pay` too"),
+        (r#""upstream": "pay.shop.svc:8080""#, "the same address"),
+        (r#""upstream": "Pay.shop.svc.cluster.local:8080""#, "the same address"),
+        (
+            r#""upstream": "pay.shop:8080", "workload": "web", "guard": "workload""#,
+            "the same address",
+        ),
+    ] {
+        only(&with(other), &[&open], place, word);
+    }
+    for good in [
+        r#""upstream": "pay.shop.svc:8080", "workload": "pay", "guard": "workload""#,
+        r#""upstream": "web.shop.svc:8080", "workload": "web""#,
+        r#""upstream": "pay.shop.svc:8081""#,
+    ] {
+        assert!(load(&with(good), &[&open]).is_ok(), "{good}");
+    }
+    // In either order, and by machines too.
+    let machines = r#""endpoints": [{"address": "10.0.0.1", "port": 8080},
+                                    {"address": "10.0.0.2", "port": 8080}]"#;
+    let services = format!(
+        r#"{} "services": {{"t": {{{machines}}}, "s": {{"upstream": "10.0.0.2:8080", {GUARDED}}}}},"#,
+        workloads(&[PAY])
+    );
+    only(&services, &[&open], "services.s.guard", "`t` is asked at the same address");
+}
+
+#[test]
+fn what_is_decided_behind_the_edge_chooses_nothing_at_the_edge() {
+    let guarded = |more: &str| {
+        let claims = r#""credentials": {"jwt": {"issuers": [{"issuer": "https://a.test",
+            "audiences": ["a"], "claim_headers": {"x-tenant": "tenant"}}]}},"#;
+        let versions = r#""versions": {"new": {"labels": {"v": "2"}}}"#;
+        let service = service(&format!("{GUARDED}, {versions}{more}"));
+        format!("{claims} {} {service}", workloads(&[EDGE, PAY]))
+    };
+    let edge = |more: &str| guarded(more).replace(r#", "guard": "workload""#, "");
+    let hash = |header: &str| format!(r#", "hash": {{"header": "{header}"}}"#);
+    let with = |more: &str| route(&format!(r#""auth": "none", "split": {{"new": 100}}{more}"#));
+    let canary = |header: &str| {
+        with(&format!(r#", "canary": [{{"header": "{header}", "value": "a", "version": "new"}}]"#))
+    };
+    for header in ["x-postern-tier", "x-tenant"] {
+        only(&guarded(&hash(header)), &[&with("")], "services.s.hash.header", header);
+        only(&guarded(""), &[&canary(header)], "routes.r.canary[0].header", header);
+        assert!(load(&edge(&hash(header)), &[&canary(header)]).is_ok(), "{header}");
+    }
+    assert!(load(&guarded(&hash("x-session")), &[&canary("x-beta")]).is_ok());
+}
+
+#[test]
+fn whoever_names_the_request_draws_no_share() {
+    let guarded = format!("{} {}", workloads(&[EDGE, PAY]), service(GUARDED));
+    let edge = guarded.replace(r#", "guard": "workload""#, "");
+    let with = |enforce: &str| route(&format!(r#""auth": "none", "enforce": "{enforce}""#));
+    for share in ["1%", "99%"] {
+        only(&guarded, &[&with(share)], "routes.r.enforce", "`x-request-id`");
+        assert!(load(&edge, &[&with(share)]).is_ok());
+    }
+    for whole in ["100%", "shadow"] {
+        assert!(load(&guarded, &[&with(whole)]).is_ok(), "{whole}");
+    }
 }

@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_comes_after_an_error_is_not_read() {
-        let (nodes, problems) = read("a: 1\n---\nb: &x 1\n---\nc: [\n");
+        let (nodes, problems) = read("a: 1\n---\nb: !x 1\n---\nc: [\n");
         assert_eq!((nodes.len(), problems), (1, 1), "{nodes:?}");
     }
 }

@@ -5,22 +5,29 @@ use std::collections::BTreeSet;
 use crate::request::{Token, TokenPlace};
 use crate::resources::JwtRule;
 
+/// The header of which an Envoy never sees several.
+const JOINED: &str = "authorization";
+
 /// The tokens that stand where a rule looks, in Envoy's order: headers by name and prefix, then
 /// parameters, then cookies. With each, whether it stands there alone: what is left in front of it
 /// would be taken for a part of it.
 pub(super) fn find<'t>(rule: &JwtRule, tokens: &[&'t Token]) -> Vec<(&'t Token, bool)> {
     let mut found = Vec::new();
     for (name, prefix) in headers(rule) {
-        // Lines of one name are joined before the prefix is looked for, and what comes behind the
-        // first token is not looked at (`getAllOfHeaderAsString`, `extractJWT`).
-        found.extend(tokens.iter().find_map(|token| {
-            let TokenPlace::Header { name: other, prefix: sent } = &token.place else {
-                return None;
-            };
-            let here = other.eq_ignore_ascii_case(name);
-            let is_clean = behind(prefix, sent).filter(|_| here)?;
-            Some((*token, is_clean))
-        }));
+        let here = tokens.iter().filter_map(|token| match &token.place {
+            TokenPlace::Header { name: other, prefix: sent } => {
+                let is_clean = behind(prefix, sent).filter(|_| other.eq_ignore_ascii_case(name))?;
+                Some((*token, is_clean))
+            }
+            TokenPlace::Param(_) | TokenPlace::Cookie(_) => None,
+        });
+        let mut here: Vec<(&'t Token, bool)> = here.collect();
+        // Each line of a header has a token of its own. Lines of this one are joined, and what
+        // stands behind its first token is taken for a part of it.
+        if name.eq_ignore_ascii_case(JOINED) && here.len() > 1 {
+            here = here.first().map(|(token, _)| (*token, false)).into_iter().collect();
+        }
+        found.extend(here);
     }
     for name in params(rule) {
         let is_it = |token: &&&Token| matches!(&token.place, TokenPlace::Param(n) if n == name);

@@ -83,6 +83,12 @@ impl Reader<'_> {
             }
             (None, _, (Some(key), None, Some(value))) => {
                 let key = check_text(key, path, problems);
+                if value.contains('%') {
+                    // Envoy puts something else in its place, or does not start.
+                    let message = "`%` is Envoy's, for values that requests have; this one is the \
+                                   same for all: write it without";
+                    problems.report_as(value.at, path, message);
+                }
                 return Some(DescriptorEntry::Fixed {
                     key,
                     value: check_text(value, path, problems),

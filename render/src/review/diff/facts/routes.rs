@@ -1,0 +1,161 @@
+//! What routes ask of callers, and what becomes of their requests.
+
+use postern_document::{Auth, DescriptorEntry, Document, HeaderRules, Proof, Route};
+use postern_request::principal::Credential;
+
+use super::super::super::traffic;
+use super::super::fact::Says;
+use super::{Facts, fingerprint, limits};
+
+/// What the review calls unbounded (PR109).
+const LONG_TIMEOUT_MS: u64 = 300_000;
+
+pub(super) fn say(document: &Document, facts: &mut Facts) {
+    for route in &document.routes {
+        let owner = owner(route);
+        auth(document, route, &owner, facts);
+        peers(route, &owner, facts);
+        counted(route, &owner, facts);
+        headers(route, &owner, facts);
+        way(route, &owner, facts);
+    }
+}
+
+/// Which requests are a route's.
+pub(super) fn matching(document: &Document, facts: &mut Facts) {
+    for route in &document.routes {
+        let owner = owner(route);
+        facts.say(&owner, ".match.methods", Says::any_of_or_all(&route.methods));
+        let hosts: Vec<String> = route.hosts.iter().map(ToString::to_string).collect();
+        let hosts = Some(hosts).filter(|hosts| !hosts.is_empty());
+        facts.say(&owner, ".match.hosts", Says::Patterns(hosts));
+        facts.say(&owner, ".match.path", Says::Root(route.path.to_string()));
+    }
+}
+
+fn owner(route: &Route) -> String {
+    format!("routes.{}", route.name)
+}
+
+fn auth(document: &Document, route: &Route, owner: &str, facts: &mut Facts) {
+    let mut say = |member: &str, says| facts.say(owner, member, says);
+    let Auth::Rules { any, scopes, optional, token } = &route.auth else {
+        // Everybody, and nothing is asked of anybody.
+        say(".auth.any", Says::AnyOf(None));
+        for member in [".auth.scopes", ".auth.claims", ".auth.proof"] {
+            say(member, Says::AllOf(Vec::new()));
+        }
+        for member in [".auth.issuers", ".auth.audiences"] {
+            say(member, Says::AnyOf(None));
+        }
+        return;
+    };
+    let kinds = any.iter().map(|kind| kind.as_str().to_owned());
+    let nobody = optional.then(|| "nobody".to_owned());
+    say(".auth.any", Says::any_of(kinds.chain(nobody)));
+    say(".auth.scopes", Says::all_of(scopes.iter().cloned()));
+    let name = |index: &usize| {
+        let known = document.issuers.get(*index);
+        known.map_or_else(|| index.to_string(), |known| known.issuer.issuer.clone())
+    };
+    let issuers: Vec<String> = token.issuers.iter().map(name).collect();
+    say(".auth.issuers", Says::any_of_or_all(&issuers));
+    say(".auth.audiences", Says::any_of_or_all(&token.audiences));
+    say(".auth.claims", Says::all_of(token.claims.iter().map(|rule| rule.claim.clone())));
+    for rule in &token.claims {
+        let member = format!(".auth.claims.{}", rule.claim);
+        say(&member, Says::any_of(rule.values.iter().cloned()));
+    }
+    let proof = token.proof.map(|proof| proof.as_str().to_owned());
+    say(".auth.proof", Says::all_of(proof));
+}
+
+/// Who may come, how many are held to the rules, and whether the server is asked.
+fn peers(route: &Route, owner: &str, facts: &mut Facts) {
+    let peers: Vec<String> = route.peers.iter().map(ToString::to_string).collect();
+    let peers = Some(peers).filter(|peers| !peers.is_empty());
+    facts.say(owner, ".peers", Says::Patterns(peers));
+    let percent = route.enforce.percent();
+    let loose = 100_u64.saturating_sub(u64::from(percent));
+    facts.say(owner, ".enforce", Says::amount(loose, format!("{percent} %")));
+    // Where another member needs the server anyhow, this says nothing of its own.
+    let by_proof = route.auth.token().is_some_and(|token| token.proof == Some(Proof::Dpop));
+    let anyhow = by_proof
+        || route.auth.accepts(Credential::ApiKey)
+        || !route.exact_limits.is_empty()
+        || route.circuit().is_some();
+    if !anyhow {
+        let asked = route.needs_ext_authz();
+        let told = if asked { "asked" } else { "not asked" };
+        facts.say(owner, ".ext_authz", Says::amount(u64::from(!asked), told));
+    }
+}
+
+fn counted(route: &Route, owner: &str, facts: &mut Facts) {
+    let (only_count, refuse): (Vec<_>, Vec<_>) =
+        limits::all(route).partition(|applied| applied.limit.shadow);
+    let names = refuse.iter().map(|applied| applied.limit.name.clone());
+    facts.say(owner, ".limits", Says::all_of(names));
+    for applied in refuse {
+        let member = format!(".limits.{}.weight", applied.limit.name);
+        // The less one counts, the more pass.
+        let says = Says::Bounds(vec![(1, applied.weight)], applied.weight.to_string());
+        facts.say(owner, &member, says);
+    }
+    let names: Vec<&str> = only_count.iter().map(|applied| applied.limit.name.as_str()).collect();
+    facts.say(owner, ".limits.shadow", Says::Plain(names.join(", ")));
+    let descriptors = route.descriptors.iter().map(|members| descriptor(members));
+    facts.say(owner, ".descriptors", Says::all_of(descriptors));
+}
+
+fn descriptor(members: &[DescriptorEntry]) -> String {
+    let member = |entry: &DescriptorEntry| match entry {
+        DescriptorEntry::RemoteAddress => "remote_address".to_owned(),
+        DescriptorEntry::Principal => "principal".to_owned(),
+        DescriptorEntry::Route => "route".to_owned(),
+        DescriptorEntry::Method => "method".to_owned(),
+        DescriptorEntry::Header { key, header } => format!("{key} by {header}"),
+        DescriptorEntry::Fixed { key, value } => format!("{key}={value}"),
+    };
+    members.iter().map(member).collect::<Vec<String>>().join(" + ")
+}
+
+/// Headers that neither callers nor services choose, and what they say. A value may be a secret.
+fn headers(route: &Route, owner: &str, facts: &mut Facts) {
+    let sides = [("request", &route.transform.request), ("response", &route.transform.response)];
+    for (side, rules) in sides {
+        let HeaderRules { set, remove } = rules;
+        let names = set.iter().map(|(name, _)| name).chain(remove).cloned();
+        facts.say(owner, &format!(".transform.{side}"), Says::all_of(names));
+        for (name, value) in set {
+            let member = format!(".transform.{side}.{name}");
+            facts.say(owner, &member, Says::Plain(fingerprint(&format!("{value:?}"))));
+        }
+    }
+}
+
+/// Where requests go, and how.
+fn way(route: &Route, owner: &str, facts: &mut Facts) {
+    // Its callers reach what they did not reach before.
+    facts.say(owner, ".service", Says::Root(route.service_name().to_owned()));
+    let bound = if route.timeout_ms > LONG_TIMEOUT_MS { route.timeout_ms } else { 0 };
+    facts.say(owner, ".timeout", Says::amount(bound, traffic::duration(route.timeout_ms)));
+    let retries = &route.retries;
+    let mut told = format!("{} on {}", retries.attempts, retries.on.join(", "));
+    for (what, millis) in [("each", retries.per_try_timeout_ms), ("apart", retries.backoff_ms)] {
+        if let Some(millis) = millis {
+            told.push_str(&format!(", {what} {}", traffic::duration(millis)));
+        }
+    }
+    facts.say(owner, ".retries", Says::Plain(told));
+    let split: Vec<String> =
+        route.split.iter().map(|(version, share)| format!("{} {share} %", version.name)).collect();
+    facts.say(owner, ".split", Says::Plain(split.join(", ")));
+    let pick = |pick: &postern_document::CanaryPick| {
+        format!("{} by {} {:?}", pick.version.name, pick.header, pick.value)
+    };
+    let canary: Vec<String> = route.canary.iter().map(pick).collect();
+    facts.say(owner, ".canary", Says::Plain(canary.join(", ")));
+    let fault = traffic::fault(route).unwrap_or_else(|| "none".to_owned());
+    facts.say(owner, ".fault", Says::Plain(fault));
+}

@@ -1,0 +1,655 @@
+//! A table of changes, each of which a review must know the way of: by both documents, and by a
+//! review that was written of the older one.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A change of one of the documents below.
+struct Edit {
+    name: &'static str,
+    /// What makes the document ready for it.
+    first: &'static [(&'static str, &'static str)],
+    from: &'static str,
+    to: &'static str,
+}
+
+const fn edit(
+    name: &'static str,
+    first: &'static [(&'static str, &'static str)],
+    from: &'static str,
+    to: &'static str,
+) -> Edit {
+    Edit { name, first, from, to }
+}
+
+impl Edit {
+    /// The texts before and after it.
+    fn of(&self, text: &str) -> (String, String) {
+        let replace = |text: &str, from: &str, to: &str| {
+            assert!(text.contains(from), "{}: {from}", self.name);
+            text.replacen(from, to, 1)
+        };
+        let mut before = text.to_owned();
+        for (from, to) in self.first {
+            before = replace(&before, from, to);
+        }
+        let after = replace(&before, self.from, self.to);
+        (before, after)
+    }
+}
+
+fn reviewed_with(document: &Document, before: Option<Before<'_>>) -> Review {
+    let options = IstioOptions::default();
+    review(&Input { before, ..input(document, &options) }).unwrap()
+}
+
+fn by_documents(before: &str, after: &str) -> Vec<Change> {
+    let (before, after) = (document(before), document(after));
+    reviewed_with(&after, Some(Before::Document(&before, None))).changes.unwrap()
+}
+
+fn by_review(before: &str, after: &str) -> Vec<Change> {
+    let (before, after) = (document(before), document(after));
+    let written = to_json(&reviewed_with(&before, None));
+    reviewed_with(&after, Some(Before::Review(&written))).changes.unwrap()
+}
+
+/// The two ways to compare.
+const WAYS: [(&str, fn(&str, &str) -> Vec<Change>); 2] =
+    [("documents", by_documents), ("a review", by_review)];
+
+fn opens(changes: &[Change]) -> bool {
+    changes.iter().any(|change| change.kind == ChangeKind::Opened)
+}
+
+/// What is said of a table; all of its failures at once.
+fn each(tables: [(&str, &[Edit]); 2], wrong: impl Fn(&[Change], &[Change]) -> bool) {
+    let mut failed = Vec::new();
+    for (text, table) in tables {
+        for edit in table {
+            let (before, after) = edit.of(text);
+            for (way, changed) in WAYS {
+                let (there, back) = (changed(&before, &after), changed(&after, &before));
+                if wrong(&there, &back) {
+                    failed.push(format!("{} by {way}:\n{there:#?}\nback:\n{back:#?}", edit.name));
+                }
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn whatever_lets_more_through_opens_and_the_opposite_does_not() {
+    let tables = [(EDGE, LOOSER), (MESH, LOOSER_IN_MESH)];
+    assert!(tables.iter().map(|(_, table)| table.len()).sum::<usize>() >= 40);
+    each(tables, |there, back| !opens(there) || opens(back) || back.is_empty());
+}
+
+#[test]
+fn another_root_of_trust_opens_whichever_came_first() {
+    let tables = [(EDGE, MOVED), (MESH, MOVED_IN_MESH)];
+    each(tables, |there, back| !opens(there) || !opens(back));
+}
+
+#[test]
+fn what_lets_nobody_in_is_told_and_opens_nothing() {
+    let tables = [(EDGE, HARMLESS), (MESH, HARMLESS_IN_MESH)];
+    let is_wrong = |all: &[Change]| {
+        all.is_empty() || all.iter().any(|change| change.kind != ChangeKind::Changed)
+    };
+    each(tables, |there, back| is_wrong(there) || is_wrong(back));
+}
+
+/// Asking both documents shows what a route's path takes; a review that was written cannot ask.
+#[test]
+fn a_wider_path_opens_and_only_asking_shows_that_a_narrower_one_does_not() {
+    let (narrow, wide) = edit(
+        "path",
+        &[("path: /keyed", "path: '/keyed/{id}'")],
+        "path: '/keyed/{id}'",
+        "path: '/keyed/{rest=**}'",
+    )
+    .of(EDGE);
+    assert!(opens(&by_documents(&narrow, &wide)) && opens(&by_review(&narrow, &wide)));
+    assert!(!opens(&by_documents(&wide, &narrow)));
+}
+
+/// No secret of a document stands in what is told, or kept.
+#[test]
+fn secrets_are_told_apart_and_not_told() {
+    let after = EDGE
+        .replace("redis://127", "redis://user:hunter2@127")
+        .replace("one.example.test/jwks", "one.example.test/jwks?token=hunter2")
+        .replace("x-zone: inner", "x-zone: hunter2")
+        .replace("0a0000", "0c0000");
+    let review = reviewed_with(&document(&after), Some(Before::Document(&document(EDGE), None)));
+    assert!(opens(review.changes.as_deref().unwrap()));
+    for text in [to_json(&review), to_markdown(&review), to_html(&review)] {
+        assert!(!text.contains("hunter2"), "{text}");
+        assert!(!text.contains("0c0000000000"), "{text}");
+    }
+}
+
+/// A document with some of the changes, as far as they go together.
+fn some_document(picks: &[usize]) -> String {
+    let all: Vec<&Edit> = [LOOSER, MOVED, HARMLESS].into_iter().flatten().collect();
+    let none = |_: &str| Err(String::new());
+    let mut text = EDGE.to_owned();
+    for pick in picks {
+        let edit = all[pick % all.len()];
+        let changed = text.replacen(edit.from, edit.to, 1);
+        if load(&[source(&changed)], &none).is_ok() {
+            text = changed;
+        }
+    }
+    text
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_differs_from_itself_and_something_from_anything_else(
+        one in prop::collection::vec(0..1000_usize, 0..6),
+        other in prop::collection::vec(0..1000_usize, 0..6),
+    ) {
+        let (one, other) = (some_document(&one), some_document(&other));
+        let same = document(&one).digest == document(&other).digest;
+        for (way, changed) in WAYS {
+            prop_assert_eq!(changed(&one, &one), Vec::<Change>::new(), "{}", way);
+            prop_assert_eq!(changed(&one, &other).is_empty(), same, "{}", way);
+        }
+    }
+}
+
+/// A document whose edge holds all of its rules.
+const EDGE: &str = r#"version: 1
+trusted_proxies: 1
+matrix_parameters: refuse
+security_headers: api
+stores: {volatile: 'redis://127.0.0.1:6379', durable: 'postgres://db.example.test/a', replicas: 3}
+failures: {ext_authz: deny, ext_proc: deny}
+revocation: {max_staleness: 10s, when_stale: deny}
+feed:
+  peers:
+  - {name: first, credential_sha256: '0b00000000000000000000000000000000000000000000000000000000000001', workloads: [edge]}
+credentials:
+  jwt:
+    from: [{header: authorization}]
+    bound: {dpop: {max_age: 60s}}
+    issuers:
+    - issuer: https://one.example.test
+      audiences: [shop]
+      leeway: 30s
+      required_claims: [tenant]
+      claim_headers: {x-tenant: tenant}
+      jwks: {uri: 'https://one.example.test/jwks', refresh: 5m}
+    - issuer: https://two.example.test
+      audiences: [shop]
+      jwks: {inline: '{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'}
+  api_key:
+    keys:
+    - {id: k1, sha256: '0a00000000000000000000000000000000000000000000000000000000000001', subject: one, scopes: [items.read]}
+services:
+  shop: {upstream: 'shop.shop.svc.cluster.local:8080', tls: true, timeout: 30s}
+  slow: {upstream: 'slow.shop.svc.cluster.local:8080', circuit: {failures: 5, recovery: 60s}}
+limits:
+  per-ip: {key: [ip], mode: local, rate: 100/1h, burst: 50, ipv6_prefix: 64}
+  per-user: {key: [claim.sub], mode: exact, rate: 50/1m, when_store_fails: deny, tiers: {premium: 100/1m}, clients: {app: 200/1m}}
+  all: {key: [ip, route], mode: leased, rate: 10000/1m, when_store_fails: deny, lease: {sidecars: 10, outstanding: 10%, start: strict}}
+  slots: {key: [ip], mode: exact, in_flight: 5, slot_life: 60s, when_store_fails: deny}
+transforms:
+  clean: {request: {remove: [x-internal], set: {x-zone: inner}}, response: {remove: [x-debug]}}
+routes:
+- name: read
+  match: {path: '/items/{rest=**}', methods: [GET, HEAD], hosts: [api.example.test]}
+  service: shop
+  auth: {any: [jwt], scopes: [items.read, items.list], issuers: ['https://one.example.test'], audiences: [items], claims: {role: [admin], site: [a]}}
+  limits: [per-ip, {limit: all, weight: 5}]
+  transform: [clean]
+  ext_authz: true
+  enforce: 50%
+- name: write
+  match: {path: '/items/{rest=**}', methods: [POST], hosts: [api.example.test]}
+  service: shop
+  auth: {any: [jwt], scopes: [items.write], proof: dpop}
+  limits: [per-user, slots]
+- name: keyed
+  match: {path: /keyed}
+  service: slow
+  auth: {any: [api_key], scopes: [items.read]}
+  limits: [per-ip]
+"#;
+
+/// One whose workload does.
+const MESH: &str = r#"version: 1
+rate_limit_filter: {domain: shop, timeout: 100ms, on_failure: deny}
+feed:
+  peers:
+  - {spiffe: 'spiffe://cluster.local/ns/istio-system/sa/edge', workloads: [edge]}
+workloads:
+  edge: {gateway: true, namespace: istio-system, labels: {istio: ingressgateway}, service_account: edge}
+  pay: {namespace: shop, labels: {app: pay}, service_account: pay, ports: [8080]}
+credentials:
+  jwt:
+    issuers:
+    - issuer: https://one.example.test
+      audiences: [shop]
+      jwks: {uri: 'https://one.example.test/jwks'}
+services:
+  shop: {upstream: 'shop.shop.svc.cluster.local:8080'}
+  pay: {upstream: 'pay.shop.svc.cluster.local:8080', workload: pay, guard: workload}
+limits:
+  per-user: {key: [claim.sub], mode: local, rate: 50/1m}
+routes:
+- name: pay
+  match: {path: /pay}
+  service: pay
+  auth: {any: [jwt], scopes: [pay]}
+  peers: ['spiffe://cluster.local/ns/shop/sa/web', 'spiffe://cluster.local/ns/istio-system/sa/edge']
+  limits: [per-user]
+  descriptors: [[{remote_address: true}], [{principal: true}]]
+- name: shop
+  match: {path: /shop}
+  service: shop
+  auth: {any: [jwt], scopes: [pay]}
+  limits: [per-user]
+"#;
+
+/// What lets more through, and nothing less.
+const LOOSER: &[Edit] = &[
+    edit("scope", &[], "scopes: [items.read, items.list]", "scopes: [items.read]"),
+    edit("auth none", &[], "auth: {any: [api_key], scopes: [items.read]}", "auth: none"),
+    edit(
+        "optional",
+        &[("any: [api_key], scopes: [items.read]}", "any: [api_key]}")],
+        "any: [api_key]}",
+        "any: [api_key], optional: true}",
+    ),
+    edit(
+        "another credential",
+        &[],
+        "{any: [jwt], scopes: [items.write]",
+        "{any: [jwt, api_key], scopes: [items.write]",
+    ),
+    edit("proof", &[], "scopes: [items.write], proof: dpop", "scopes: [items.write]"),
+    edit(
+        "issuer of the document",
+        &[],
+        "    - issuer: https://two",
+        "    - issuer: https://three.example.test\n      audiences: [shop]\n      jwks: {uri: 'https://three.example.test/jwks'}\n    - issuer: https://two",
+    ),
+    edit(
+        "issuer of the route",
+        &[],
+        "issuers: ['https://one.example.test']",
+        "issuers: ['https://one.example.test', 'https://two.example.test']",
+    ),
+    edit("any issuer", &[], "issuers: ['https://one.example.test'], ", ""),
+    edit(
+        "audience of the issuer",
+        &[],
+        "audiences: [shop]\n      leeway",
+        "audiences: [shop, other]\n      leeway",
+    ),
+    edit("audience of the route", &[], "audiences: [items]", "audiences: [items, other]"),
+    edit("any audience of the route", &[], "audiences: [items], ", ""),
+    edit("claim value", &[], "role: [admin]", "role: [admin, user]"),
+    edit("claim", &[], "role: [admin], site: [a]", "site: [a]"),
+    edit("required claim", &[], "      required_claims: [tenant]\n", ""),
+    edit("leeway", &[], "leeway: 30s", "leeway: 5m"),
+    edit("header of a claim", &[], "      claim_headers: {x-tenant: tenant}\n", ""),
+    edit(
+        "key",
+        &[],
+        r#""11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+        r#""11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},{"kty":"OKP","crv":"Ed25519","kid":"b","x":"PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw"}"#,
+    ),
+    edit("keys in clear text", &[], "uri: 'https://one", "uri: 'http://one"),
+    edit("refresh", &[], "refresh: 5m", "refresh: 1h"),
+    edit("bound certificate", &[], "bound: {dpop", "bound: {certificate: connection, dpop"),
+    edit(
+        "forwarded certificate",
+        &[("bound: {dpop", "bound: {certificate: connection, dpop")],
+        "bound: {certificate: connection",
+        "bound: {certificate: forwarded",
+    ),
+    edit("age of proofs", &[], "max_age: 60s", "max_age: 5m"),
+    edit(
+        "place query",
+        &[],
+        "from: [{header: authorization}]",
+        "from: [{header: authorization}, {query: access_token}]",
+    ),
+    edit(
+        "place cookie",
+        &[],
+        "from: [{header: authorization}]",
+        "from: [{header: authorization}, {cookie: session}]",
+    ),
+    edit(
+        "API key",
+        &[],
+        "    - {id: k1",
+        "    - {id: k2, sha256: '0b00000000000000000000000000000000000000000000000000000000000002', subject: two}\n    - {id: k1",
+    ),
+    edit(
+        "scope of an API key",
+        &[],
+        "subject: one, scopes: [items.read]",
+        "subject: one, scopes: [items.read, items.write]",
+    ),
+    edit("tier of an API key", &[], "subject: one, scopes", "subject: one, tier: premium, scopes"),
+    edit("method", &[], "methods: [POST]", "methods: [POST, DELETE]"),
+    edit("any method", &[], "methods: [POST], ", ""),
+    edit(
+        "host",
+        &[],
+        "methods: [POST], hosts: [api.example.test]",
+        "methods: [POST], hosts: [api.example.test, other.example.test]",
+    ),
+    edit(
+        "hosts below",
+        &[],
+        "methods: [POST], hosts: [api.example.test]",
+        "methods: [POST], hosts: [api.example.test, '*.example.test']",
+    ),
+    edit("any host", &[], "methods: [POST], hosts: [api.example.test]", "methods: [POST]"),
+    edit(
+        "route",
+        &[],
+        "- name: keyed",
+        "- name: more\n  match: {path: /more}\n  service: shop\n  auth: {any: [jwt]}\n  limits: [per-user]\n- name: keyed",
+    ),
+    edit(
+        "route below",
+        &[],
+        "- name: keyed",
+        "- name: below\n  match: {path: /items/public, hosts: [api.example.test]}\n  service: shop\n  auth: none\n  limits: [per-ip]\n- name: keyed",
+    ),
+    edit("limit away", &[], "limits: [per-user, slots]", "limits: [slots]"),
+    edit("more in the same time", &[], "rate: 100/1h", "rate: 200/1h"),
+    edit("the same in less time", &[], "rate: 100/1h", "rate: 100/1s"),
+    edit("burst", &[], "burst: 50", "burst: 80"),
+    edit("unlimited", &[], "rate: 50/1m, when", "rate: unlimited, when"),
+    edit("tier", &[], "premium: 100/1m", "premium: 1000/1m"),
+    edit("a tier with more", &[], "{premium: 100/1m}", "{gold: 1000/1m, premium: 100/1m}"),
+    edit(
+        "a tier that had less",
+        &[("tiers: {premium: 100/1m}", "tiers: {premium: 100/1m, slow: 5/1m}")],
+        "tiers: {premium: 100/1m, slow: 5/1m}",
+        "tiers: {premium: 100/1m}",
+    ),
+    edit("client", &[], "app: 200/1m", "app: 2000/1m"),
+    edit("one more part", &[], "key: [ip], mode: local", "key: [header.x-foo, ip], mode: local"),
+    edit("prefix", &[], "ipv6_prefix: 64", "ipv6_prefix: 128"),
+    edit("weight", &[], "{limit: all, weight: 5}", "all"),
+    edit("skip", &[], "mode: exact, rate: 50/1m", "mode: exact, skip: successful, rate: 50/1m"),
+    edit("only counts", &[], "rate: 50/1m, when", "rate: 50/1m, shadow: true, when"),
+    edit("in flight", &[], "in_flight: 5", "in_flight: 9"),
+    edit("life of a slot", &[], "slot_life: 60s", "slot_life: 5s"),
+    edit(
+        "exact to local",
+        &[],
+        "mode: exact, rate: 50/1m, when_store_fails: deny",
+        "mode: local, rate: 50/1m",
+    ),
+    edit(
+        "store of a limit",
+        &[],
+        "rate: 50/1m, when_store_fails: deny",
+        "rate: 50/1m, when_store_fails: allow",
+    ),
+    edit("lent", &[], "outstanding: 10%", "outstanding: 50%"),
+    edit("credit", &[], "start: strict", "start: optimistic, allowance: 20"),
+    edit(
+        "a window with two halves",
+        &[("mode: exact, rate: 50/1m", "mode: exact, algorithm: sliding_log, rate: 50/1m")],
+        "algorithm: sliding_log, rate: 50/1m",
+        "algorithm: sliding_window, rate: 50/1m",
+    ),
+    edit("enforce", &[], "enforce: 50%", "enforce: 25%"),
+    edit("shadow", &[], "enforce: 50%", "enforce: shadow"),
+    edit(
+        "ext_authz not asked",
+        &[("limits: [per-ip, {limit: all, weight: 5}]", "limits: [per-ip]")],
+        "  ext_authz: true\n",
+        "",
+    ),
+    edit("header let in", &[], "remove: [x-internal], ", ""),
+    edit("header not written", &[], ", set: {x-zone: inner}", ""),
+    edit("header let out", &[], ", response: {remove: [x-debug]}", ""),
+    edit("failures ext_proc", &[], "ext_proc: deny", "ext_proc: allow"),
+    edit("staleness", &[], "max_staleness: 10s", "max_staleness: 5m"),
+    edit("when stale", &[], "when_stale: deny", "when_stale: allow"),
+    edit("revocation", &[], "revocation: {max_staleness: 10s, when_stale: deny}\n", ""),
+    edit("trusted proxies", &[], "trusted_proxies: 1", "trusted_proxies: 2"),
+    edit("matrix", &[], "matrix_parameters: refuse", "matrix_parameters: allow"),
+    edit("security headers", &[], "security_headers: api", "security_headers: none"),
+    edit("replicas", &[], "replicas: 3", "replicas: 2"),
+    edit("upstream tls", &[], "tls: true", "tls: false"),
+    edit("no bound on time", &[], "timeout: 30s", "timeout: 20m"),
+    edit("circuit", &[], "circuit: {failures: 5", "circuit: {failures: 50"),
+    edit("no circuit", &[], ", circuit: {failures: 5, recovery: 60s}", ""),
+    edit("recovery", &[], "recovery: 60s", "recovery: 5s"),
+    edit(
+        "forwarded client certificate",
+        &[],
+        "feed:\n",
+        "feed:\n  forwarded_client_cert: local_proxy\n",
+    ),
+    edit(
+        "feed peer",
+        &[],
+        "  peers:\n",
+        "  peers:\n  - {name: second, credential_sha256: '0b00000000000000000000000000000000000000000000000000000000000002', workloads: [edge]}\n",
+    ),
+    edit("workload of a feed peer", &[], "workloads: [edge]}", "workloads: [edge, other]}"),
+];
+
+/// The same of the other document.
+const LOOSER_IN_MESH: &[Edit] = &[
+    edit(
+        "peer",
+        &[],
+        "peers: ['spiffe://cluster.local/ns/shop/sa/web'",
+        "peers: ['spiffe://cluster.local/ns/shop/sa/evil', 'spiffe://cluster.local/ns/shop/sa/web'",
+    ),
+    edit("wider peer", &[], "ns/shop/sa/web'", "ns/shop/sa/*'"),
+    edit(
+        "any peer",
+        &[],
+        "  peers: ['spiffe://cluster.local/ns/shop/sa/web', 'spiffe://cluster.local/ns/istio-system/sa/edge']\n",
+        "",
+    ),
+    edit(
+        "guard",
+        &[(
+            "  peers: ['spiffe://cluster.local/ns/shop/sa/web', 'spiffe://cluster.local/ns/istio-system/sa/edge']\n",
+            "",
+        )],
+        "guard: workload",
+        "guard: edge",
+    ),
+    edit("descriptor", &[], "[{remote_address: true}], ", ""),
+    edit("rate limit filter fails open", &[], "on_failure: deny", "on_failure: allow"),
+    edit(
+        "shorter wait for the rate limit service",
+        &[("on_failure: deny", "on_failure: allow")],
+        "timeout: 100ms",
+        "timeout: 5ms",
+    ),
+    edit(
+        "identity of a feed peer",
+        &[],
+        "workloads: [edge]}\nworkloads",
+        "workloads: [edge, pay]}\nworkloads",
+    ),
+    edit(
+        "failures of ext_authz",
+        &[],
+        "version: 1\n",
+        "version: 1\nfailures: {ext_authz: allow}\n",
+    ),
+];
+
+/// What was trusted or asked for is something else: some get in who did not.
+const MOVED: &[Edit] = &[
+    edit(
+        "keys from another host",
+        &[],
+        "uri: 'https://one.example.test/jwks'",
+        "uri: 'https://evil.example.test/jwks'",
+    ),
+    edit(
+        "keys from another path",
+        &[],
+        "uri: 'https://one.example.test/jwks'",
+        "uri: 'https://one.example.test/other'",
+    ),
+    edit(
+        "keys by address",
+        &[],
+        r#"jwks: {inline: '{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'}"#,
+        "jwks: {uri: 'https://two.example.test/jwks'}",
+    ),
+    edit(
+        "another key",
+        &[],
+        "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw",
+    ),
+    edit("another issuer", &[], "issuer: https://two", "issuer: https://evil"),
+    edit("another API key", &[], "0a0000", "0c0000"),
+    edit("an API key of somebody else", &[], "subject: one", "subject: root"),
+    edit("another upstream", &[], "shop.shop.svc.cluster.local:8080", "evil.example.test:80"),
+    edit("another service", &[], "service: slow", "service: shop"),
+    edit("another store", &[], "postgres://db.example.test/a", "postgres://evil.example.test/a"),
+    edit("a claim header from another claim", &[], "{x-tenant: tenant}", "{x-tenant: nickname}"),
+    edit("address to header", &[], "key: [ip], mode: local", "key: [header.x-foo], mode: local"),
+    edit("callers share", &[], "key: [ip, route]", "key: [route]"),
+    edit(
+        "another scope",
+        &[],
+        "scopes: [items.read, items.list]",
+        "scopes: [items.read, items.other]",
+    ),
+    edit("rate for burst", &[], "rate: 100/1h, burst: 50", "rate: 200/1h, burst: 20"),
+];
+
+/// The same of the other document.
+const MOVED_IN_MESH: &[Edit] = &[
+    edit("another domain of limits", &[], "domain: shop", "domain: other"),
+    edit("another gateway", &[], "service_account: edge}", "service_account: other}"),
+    edit(
+        "another trust domain",
+        &[],
+        "rate_limit_filter",
+        "mesh: {trust_domain: other.test}\nrate_limit_filter",
+    ),
+    edit("another peer", &[], "ns/shop/sa/web'", "ns/shop/sa/evil'"),
+];
+
+/// What lets nobody in, and keeps nobody out.
+const HARMLESS: &[Edit] = &[
+    edit(
+        "order of scopes",
+        &[],
+        "scopes: [items.read, items.list]",
+        "scopes: [items.list, items.read]",
+    ),
+    edit("order of methods", &[], "methods: [GET, HEAD]", "methods: [HEAD, GET]"),
+    edit("name of a key", &[], r#""kid":"a""#, r#""kid":"b""#),
+    edit("shorter timeout", &[], "timeout: 30s", "timeout: 10s"),
+    edit("longer timeout", &[], "timeout: 30s", "timeout: 60s"),
+    edit(
+        "retries",
+        &[],
+        "timeout: 30s",
+        "timeout: 30s, retries: {attempts: 2, on: [connect-failure]}",
+    ),
+    edit("connections", &[], "timeout: 30s", "timeout: 30s, max_connections: 10"),
+    edit(
+        "limit headers",
+        &[],
+        "trusted_proxies: 1",
+        "trusted_proxies: 1\nlimit_headers: structured",
+    ),
+    edit(
+        "identity headers",
+        &[],
+        "trusted_proxies: 1",
+        "trusted_proxies: 1\nidentity_headers: [subject, scopes]",
+    ),
+    edit("who fetches keys", &[], "refresh: 5m", "refresh: 5m, fetched_by: server"),
+    edit(
+        "claims for logs",
+        &[],
+        "      claim_headers:",
+        "      claim_state: {tenant: tenant}\n      claim_headers:",
+    ),
+    edit(
+        "a limit that only counts",
+        &[(
+            "transforms:\n",
+            "  watch: {key: [ip], mode: local, rate: 1/1h, shadow: true}\ntransforms:\n",
+        )],
+        "limits: [per-ip]",
+        "limits: [per-ip, watch]",
+    ),
+    edit(
+        "a limit that nobody names",
+        &[],
+        "transforms:\n",
+        "  spare: {key: [ip], mode: local, rate: 1/1h}\ntransforms:\n",
+    ),
+    edit(
+        "what a limit that only counts allows",
+        &[(
+            "transforms:\n",
+            "  watch: {key: [ip], mode: local, rate: 1/1h, shadow: true}\ntransforms:\n",
+        )],
+        "rate: 1/1h, shadow",
+        "rate: 9/1s, shadow",
+    ),
+    edit("the same in another unit", &[], "burst: 50", "algorithm: gcra, burst: 50"),
+    edit("value of a header", &[], "x-zone: inner", "x-zone: other"),
+    edit("another version of HTTP", &[], "tls: true", "tls: true, http2: true"),
+    edit(
+        "port of https",
+        &[],
+        "https://one.example.test/jwks",
+        "https://one.example.test:443/jwks",
+    ),
+];
+
+/// The same of the other document.
+const HARMLESS_IN_MESH: &[Edit] = &[
+    edit(
+        "order of peers",
+        &[],
+        "['spiffe://cluster.local/ns/shop/sa/web', 'spiffe://cluster.local/ns/istio-system/sa/edge']",
+        "['spiffe://cluster.local/ns/istio-system/sa/edge', 'spiffe://cluster.local/ns/shop/sa/web']",
+    ),
+    edit(
+        "a peer that another one takes in",
+        &[("['spiffe://cluster.local/ns/shop/sa/web'", "['spiffe://cluster.local/ns/shop/sa/*'")],
+        "['spiffe://cluster.local/ns/shop/sa/*'",
+        "['spiffe://cluster.local/ns/shop/sa/web', 'spiffe://cluster.local/ns/shop/sa/*'",
+    ),
+    edit(
+        "order of descriptors",
+        &[],
+        "[[{remote_address: true}], [{principal: true}]]",
+        "[[{principal: true}], [{remote_address: true}]]",
+    ),
+    edit("slower polling", &[], "feed:\n", "feed:\n  poll: 5s\n"),
+    edit(
+        "fault",
+        &[],
+        "  service: shop\n  auth",
+        "  service: shop\n  fault: {abort: {share: 1%, status: 503}}\n  auth",
+    ),
+];

@@ -1,0 +1,210 @@
+//! What holds requests to the document, and what others have put beside it: PR223, PR227 to PR230.
+
+use super::*;
+
+fn plugin(spec: &str) -> String {
+    resource("WasmPlugin", "istio-system/postern", spec)
+}
+
+#[test]
+fn a_bundle_that_never_runs_is_none() {
+    let gateway = "PR223 critical Workload istio-system/edge";
+    for (known, idle) in [
+        ("phase: AUTHN", "phase: STATS"),
+        ("phase: AUTHN", "phase: AUTHZ"),
+        ("phase: AUTHN, ", ""),
+        ("mode: CLIENT", "mode: SERVER"),
+        ("mode: CLIENT", "mode: CLIENT, ports: [{number: 9999}]"),
+        ("phase: AUTHN", "phase: AUTHN, type: NETWORK"),
+        ("istio: ingressgateway", "istio: egressgateway"),
+    ] {
+        let idle = unguarded() + &plugin(&PLUGIN.replace(known, idle));
+        tells_apart(gateway, &idle, &good());
+    }
+    let both = plugin(&PLUGIN.replace("mode: CLIENT", "mode: CLIENT_AND_SERVER"));
+    tells_apart(gateway, &unguarded(), &(unguarded() + &both));
+}
+
+/// A document whose service guards itself.
+fn guarded() -> Document {
+    document(
+        &gateway(&format!(
+            "workloads:\n  edge: {{gateway: true, namespace: istio-system, labels: {{istio: \
+             ingressgateway}}, service_account: gateway}}\n  shop: {{namespace: default, labels: \
+             {{app: shop}}, service_account: shop, ports: [8080]}}\nroutes:\n- {{name: a, match: \
+             {{path: /a}}, service: shop, {READ}}}\n"
+        ))
+        .replace(
+            "shop: {upstream: shop.default.svc.cluster.local:8080}",
+            "shop: {upstream: 'shop.default.svc.cluster.local:8080', workload: shop, \
+             guard: workload}",
+        )
+        .replace("limits:\n  few: {key: [ip], mode: local, rate: 10/1m}\n", ""),
+    )
+}
+
+fn beside_the_shop(ports: &str) -> String {
+    let spec = PLUGIN.replace("istio: ingressgateway", "app: shop");
+    let matched = format!("mode: SERVER, ports: [{{number: {ports}}}]");
+    resource("WasmPlugin", "default/postern-shop", &spec.replace("mode: CLIENT", &matched))
+}
+
+fn found_of(document: &Document, mesh: &str) -> Vec<String> {
+    told(&reviewed_of(document, &[("mesh.yaml", mesh)], &IstioOptions::default()))
+}
+
+#[test]
+fn a_workload_that_guards_itself_needs_its_own_bundle() {
+    let document = guarded();
+    let found = |more: &str| found_of(&document, &(good() + more));
+    let missing = "PR223 critical Workload default/shop";
+    for (mesh, expected) in
+        [("".to_owned(), true), (beside_the_shop("9999"), true), (beside_the_shop("8080"), false)]
+    {
+        assert_eq!(has(&found(&mesh), missing), expected, "{:#?}", found(&mesh));
+    }
+    // Where the bundle judges, a caller of the mesh meets the document's rules.
+    let open = rule("ALLOW", "{to: [{operation: {ports: ['8080']}}]}");
+    let past = "PR222 high Workload default/shop";
+    assert!(has(&found(&open), past));
+    assert!(!has(&found(&(open + &beside_the_shop("8080"))), past));
+}
+
+#[test]
+fn headers_that_come_through_the_gateway_are_the_bundles() {
+    let relies = |principal: &str| {
+        rule(
+            "ALLOW",
+            &format!(
+                "{{from: [{{source: {{principals: ['{principal}']}}}}], to: [{{operation: {{ports: \
+                 ['8080']}}}}], when: [{{key: 'request.headers[x-postern-scope-read]', values: \
+                 ['true']}}]}}"
+            ),
+        )
+    };
+    let policy = "PR223 critical AuthorizationPolicy default/p rule 0";
+    let by_gateway = good() + &relies(GATEWAY);
+    tells_apart(policy, &(good() + &relies("cluster.local/ns/a/sa/b")), &by_gateway);
+    // Without a bundle there, the gateway sends on whatever callers wrote.
+    tells_apart(policy, &(unguarded() + &relies(GATEWAY)), &by_gateway);
+}
+
+#[test]
+fn routes_that_need_the_servers_word() {
+    let with = |failures: &str| {
+        document(
+            &gateway(&format!(
+                "workloads:\n  edge: {{gateway: true, namespace: istio-system, labels: {{istio: \
+                 ingressgateway}}, service_account: gateway}}\nroutes:\n{}",
+                route("a", "/a", "auth: {any: [jwt]}, ext_authz: true")
+            ))
+            .replace("services:\n", &format!("{failures}services:\n")),
+        )
+    };
+    let asked = |paths: &str| {
+        policy(
+            "istio-system/ask",
+            &format!(
+                "{{selector: {{matchLabels: {{istio: ingressgateway}}}}, action: CUSTOM, \
+                 provider: {{name: postern}}, rules: [{{to: [{{operation: {{paths: \
+                 ['{paths}']}}}}]}}]}}"
+            ),
+        )
+    };
+    let (closed, open) = (with(""), with("failures: {ext_authz: allow}\n"));
+    let never = "PR227 medium Workload istio-system/edge";
+    assert!(has(&found_of(&closed, &good()), never), "{:#?}", found_of(&closed, &good()));
+    assert!(has(&found_of(&open, &good()), "PR227 high Workload istio-system/edge"));
+    for (paths, expected) in [("/a", false), ("/b", true)] {
+        let found = found_of(&closed, &(good() + &asked(paths)));
+        assert_eq!(has(&found, "PR227"), expected, "{paths}: {found:#?}");
+    }
+    // A document that needs no word of the server's is fine without.
+    assert!(!has(&found_in(&good()), "PR227"));
+}
+
+#[test]
+fn patches_of_others() {
+    let patch = |namespace: &str, context: &str, name: &str, operation: &str| {
+        resource(
+            "EnvoyFilter",
+            &format!("{namespace}/theirs"),
+            &format!(
+                "{{configPatches: [{{applyTo: HTTP_FILTER, match: {{context: {context}, listener: \
+                 {{filterChain: {{filter: {{name: envoy.filters.network.http_connection_manager, \
+                 subFilter: {{name: {name}}}}}}}}}}}, patch: {{operation: {operation}}}}}]}}"
+            ),
+        )
+    };
+    let rbac = "envoy.filters.http.rbac";
+    let removed = patch("istio-system", "GATEWAY", rbac, "REMOVE");
+    let id = "PR228 critical EnvoyFilter istio-system/theirs";
+    for harmless in [
+        patch("istio-system", "SIDECAR_OUTBOUND", rbac, "REMOVE"),
+        patch("other", "GATEWAY", rbac, "REMOVE"),
+        patch("istio-system", "GATEWAY", "envoy.filters.http.compressor", "REMOVE"),
+        patch("istio-system", "GATEWAY", rbac, "INSERT_BEFORE"),
+    ] {
+        added(id, &removed, &harmless);
+    }
+    let merged = patch("istio-system", "ANY", "envoy.filters.http.ext_authz", "MERGE");
+    added("PR228 high EnvoyFilter", &merged, "");
+    let off = resource(
+        "EnvoyFilter",
+        "istio-system/theirs",
+        "{configPatches: [{applyTo: HTTP_ROUTE, patch: {operation: MERGE, value: \
+         {typed_per_filter_config: {envoy.filters.http.ext_authz: {disabled: true}}}}}]}",
+    );
+    added(id, &off, "");
+}
+
+#[test]
+fn pods_that_are_reached_past_their_sidecars() {
+    let annotated = |ports: &str| {
+        good().replace(
+            "metadata: {labels: {app: shop}}",
+            &format!(
+                "metadata: {{labels: {{app: shop}}, annotations: \
+                 {{traffic.sidecar.istio.io/excludeInboundPorts: '{ports}'}}}}"
+            ),
+        )
+    };
+    let id = "PR229 critical Workload default/shop";
+    tells_apart(id, &annotated("8080"), &annotated("5432"));
+    let without = good().replace(
+        "metadata: {labels: {app: shop}}",
+        "metadata: {labels: {app: shop, sidecar.istio.io/inject: 'false'}}",
+    );
+    tells_apart(id, &without, &good());
+    tells_apart(
+        id,
+        &good().replace("spec: {containers", "spec: {hostNetwork: true, containers"),
+        &good(),
+    );
+}
+
+#[test]
+fn routes_of_others_on_our_gateway() {
+    let service = |id: &str, gateways: &str| {
+        resource(
+            "VirtualService",
+            id,
+            &format!(
+                "{{hosts: ['*'], gateways: [{gateways}], http: [{{timeout: 1s, route: \
+                 [{{destination: {{host: a}}}}]}}]}}"
+            ),
+        )
+    };
+    let foreign = service("istio-system/theirs", "postern");
+    for harmless in [
+        service("istio-system/theirs", "other"),
+        service("istio-system/theirs", "mesh"),
+        // As it is rendered, the gateway takes routes of its own namespace alone.
+        service("default/theirs", "istio-system/postern"),
+    ] {
+        added("PR230 high VirtualService istio-system/theirs", &foreign, &harmless);
+    }
+    let wide = resource("Gateway", "istio-system/postern", "{servers: [{hosts: ['*']}]}");
+    let elsewhere = service("default/theirs", "istio-system/postern");
+    added("PR230 high VirtualService default/theirs", &(wide + &elsewhere), &elsewhere);
+}
