@@ -115,15 +115,6 @@ fn of_places(rendering: &Rendering<'_>, warnings: &mut Vec<String>) {
                 ));
             }
         }
-        if placed.takes_tokens()
-            && rendering.document.bound.certificate == Some(CertificateSource::Forwarded)
-        {
-            warnings.push(format!(
-                "`{workload}` sees the gateway's certificate beside that of whoever called the \
-                 gateway (`bound.certificate: forwarded`), and believes neither: tokens that are \
-                 bound to one are refused there"
-            ));
-        }
         if options.request_authentication == RequestAuth::Workloads
             && request_authentication::takes_tokens_alone(placed)
         {

@@ -41,17 +41,14 @@ impl Target {
 
 /// The first target of a route; none where every path that was tried is another route's.
 pub(super) fn first(document: &Document, route: &Route) -> Option<Target> {
-    let method = route.methods.first().map_or("GET", String::as_str);
-    hosts(route).iter().find_map(|host| target(document, route, host, method))
+    let (hosts, methods) = (hosts(route), methods(route));
+    let mut pairs = hosts.iter().flat_map(|host| methods.iter().map(move |method| (host, method)));
+    pairs.find_map(|(host, method)| target(document, route, host, method))
 }
 
 /// A target for each host and method.
 pub(super) fn all(document: &Document, route: &Route) -> Vec<Target> {
-    let methods: Vec<&str> = if route.methods.is_empty() {
-        METHODS.to_vec()
-    } else {
-        route.methods.iter().map(String::as_str).collect()
-    };
+    let methods = methods(route);
     let mut targets = Vec::new();
     for host in hosts(route) {
         targets.extend(methods.iter().filter_map(|method| target(document, route, &host, method)));
@@ -73,6 +70,13 @@ pub(super) fn target(
         let (method, host) = (method.to_owned(), host.to_owned());
         is_its.then_some(Target { method, host, path })
     })
+}
+
+fn methods(route: &Route) -> Vec<&str> {
+    if route.methods.is_empty() {
+        return METHODS.to_vec();
+    }
+    route.methods.iter().map(String::as_str).collect()
 }
 
 fn hosts(route: &Route) -> Vec<String> {

@@ -157,7 +157,10 @@ fn of_rule(rule: &Value, found: &mut BTreeSet<String>) {
     }
     for condition in items(&rule["when"]) {
         let key = condition["key"].as_str().unwrap_or_default();
-        found.insert(format!("when {}", key.to_ascii_lowercase()));
+        // Names of headers are the same in capitals.
+        let is_header = key.starts_with("request.headers");
+        let key = if is_header { key.to_ascii_lowercase() } else { key.to_owned() };
+        found.insert(format!("when {key}"));
         found.extend(condition.get("notValues").map(|_| "when … notValues".to_owned()));
     }
 }

@@ -296,17 +296,6 @@ fn what_holds_at_the_gateway_alone_is_warned_of() {
 
 /// Istio appends the gateway's certificate to the header, and nobody says which element is whose.
 #[test]
-fn tokens_bound_to_a_forwarded_certificate_are_warned_of_where_they_are_refused() {
-    let pinned = IstioOptions { wasm_sha256: Some(HASH.to_owned()), ..options(30) };
-    let bound = r#""jwt": {"bound": {"certificate": "forwarded"}, "issuers""#;
-    for (document, is_told) in [(document(), false), (with(r#""jwt": {"issuers""#, bound), true)] {
-        let found = warnings(&document, &pinned);
-        let told = found.iter().any(|warning| warning.contains("`payments` sees the gateway's"));
-        assert_eq!(told, is_told, "{found:?}");
-    }
-}
-
-#[test]
 fn istio_verifies_tokens_only_where_it_is_asked_to_and_nothing_else_is_taken() {
     let document = document();
     let rules = |asked| {

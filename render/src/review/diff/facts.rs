@@ -183,13 +183,13 @@ fn mesh(document: &Document, facts: &mut Facts) {
     facts.say("rate_limit_filter", ".on_failure", answer);
     if let Some(filter) = filter {
         facts.say("rate_limit_filter", ".domain", Says::Root(filter.domain.clone()));
-        let told = duration(filter.timeout_ms);
         // Where it lets through, the shorter the wait, the more pass uncounted.
-        let says = if filter.on_failure == OnFailure::Allow {
-            Says::Bounds(vec![(1, filter.timeout_ms)], told)
-        } else {
-            Says::Plain(told)
+        let uncounted = match filter.on_failure {
+            OnFailure::Deny => (0, 1),
+            OnFailure::Allow => (1, filter.timeout_ms),
         };
+        let told = format!("{}, then {}", duration(filter.timeout_ms), filter.on_failure.as_str());
+        let says = Says::Bounds(vec![uncounted], told);
         facts.say("rate_limit_filter", ".timeout", says);
     }
 }

@@ -97,7 +97,7 @@ mod tests {
     /// Why port 8080 of a pod is reached without its sidecar.
     fn past(meta: &str, spec: &str) -> Option<String> {
         let text = format!(
-            "apiVersion: v1\nkind: Pod\nmetadata: {{name: a, namespace: n, {meta}}}\n\
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: a, namespace: shop, {meta}}}\n\
              spec: {{containers: [], {spec}}}\n"
         );
         load(&text).inventory.workloads()[0].bypass.of_port(Some(8080))
@@ -126,9 +126,9 @@ mod tests {
     fn a_namespace_may_keep_sidecars_away() {
         let of = |word: &str, label: &str| {
             let text = format!(
-                "apiVersion: v1\nkind: Namespace\nmetadata: {{name: n, labels: \
+                "apiVersion: v1\nkind: Namespace\nmetadata: {{name: shop, labels: \
                  {{istio-injection: {word}}}}}\n---\napiVersion: v1\nkind: Pod\n\
-                 metadata: {{name: a, namespace: n, labels: {{{label}}}}}\nspec: {{}}\n"
+                 metadata: {{name: a, namespace: shop, labels: {{{label}}}}}\nspec: {{}}\n"
             );
             load(&text).inventory.workloads()[0].bypass.of_port(None)
         };

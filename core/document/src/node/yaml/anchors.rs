@@ -213,7 +213,7 @@ mod tests {
     fn an_alias_stands_where_it_is_written() {
         let (nodes, _) = read("a: &x\n  b: c\nd: *x\n");
         let Kind::Map(members) = &nodes[0].kind else { panic!("{nodes:?}") };
-        assert_eq!((members[0].2.at.line, members[1].2.at.line), (2, 3));
+        assert_eq!((members[0].2.at.line, members[1].2.at.line), (1, 3));
     }
 
     #[test]
