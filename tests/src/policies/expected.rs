@@ -172,7 +172,7 @@ impl Judge {
 fn audits(verdict: &Verdict<'_>, answer: &Answer) -> bool {
     match answer {
         Answer::Passed { audited, .. } | Answer::Denied { audited, .. } => {
-            *audited == !verdict.audit.is_empty()
+            *audited != verdict.audit.is_empty()
         }
         Answer::NoProvider { .. } | Answer::Token(_) | Answer::Closed => true,
     }
@@ -197,8 +197,8 @@ fn decision(verdict: &Verdict<'_>) -> String {
 
 /// The client as a sidecar sees it: who stands last in `X-Forwarded-For`, if that is an address.
 fn client(headers: &[(String, String)]) -> Option<IpAddr> {
-    let of_proxies = headers.iter().filter(|(name, _)| name == "x-forwarded-for");
-    let (_, value) = of_proxies.last()?;
+    let mut of_proxies = headers.iter().filter(|(name, _)| name == "x-forwarded-for");
+    let (_, value) = of_proxies.next_back()?;
     value.rsplit(',').next()?.trim().parse().ok()
 }
 

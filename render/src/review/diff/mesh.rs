@@ -57,7 +57,7 @@ const fn openness(mode: MtlsMode) -> u8 {
     }
 }
 
-fn of_mode(owner: String, old: MtlsMode, new: MtlsMode) -> Option<Noted> {
+fn of_mode(owner: &str, old: MtlsMode, new: MtlsMode) -> Option<Noted> {
     let kind = match openness(old).cmp(&openness(new)) {
         core::cmp::Ordering::Less => ChangeKind::Opened,
         core::cmp::Ordering::Greater => ChangeKind::Closed,
@@ -74,7 +74,7 @@ fn transports(old: &View<'_>, new: &View<'_>) -> Vec<Noted> {
         let was = before.get(&(workload.clone(), *port)).or_else(unknown);
         let owner = subject(workload, *port);
         match was {
-            Some(was) => of_mode(owner, *was, *mode),
+            Some(was) => of_mode(&owner, *was, *mode),
             // Whether calls get through is for the requests to show.
             None if *mode == MtlsMode::Strict => None,
             None => {
@@ -249,7 +249,7 @@ pub(super) fn of_written(
         if let Some(was) = old.and_then(|old| mode(old.get("mtls")?.as_str()?))
             && let Some(is) = mode(&row.mtls)
         {
-            noted_all.extend(of_mode(owner.clone(), was, is));
+            noted_all.extend(of_mode(&owner, was, is));
         }
         for (who, is) in &row.reach {
             // Whom nothing named before, what is for everybody was for, too.

@@ -46,13 +46,6 @@ pub(in crate::review) enum Passes {
     Yes,
 }
 
-impl Passes {
-    /// Whether it can get through at all.
-    pub(in crate::review) const fn may_pass(self) -> bool {
-        !matches!(self, Self::No)
-    }
-}
-
 impl Example {
     /// What tells it from others: two of the same key are the same.
     pub(in crate::review) fn key(&self) -> String {
