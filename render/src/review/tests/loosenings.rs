@@ -55,9 +55,11 @@ fn by_review(before: &str, after: &str) -> Vec<Change> {
     reviewed_with(&after, Some(Before::Review(&written))).changes.unwrap()
 }
 
+/// From the texts of two documents.
+type Compare = fn(&str, &str) -> Vec<Change>;
+
 /// The two ways to compare.
-const WAYS: [(&str, fn(&str, &str) -> Vec<Change>); 2] =
-    [("documents", by_documents), ("a review", by_review)];
+const WAYS: [(&str, Compare); 2] = [("documents", by_documents), ("a review", by_review)];
 
 fn opens(changes: &[Change]) -> bool {
     changes.iter().any(|change| change.kind == ChangeKind::Opened)
