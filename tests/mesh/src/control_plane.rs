@@ -145,7 +145,11 @@ impl ControlPlane {
             return Vec::new();
         }
         let list = answer.json();
-        list.as_array().expect("a list of proxies").iter().map(told).collect()
+        let list = list.as_array().expect("a list of proxies").iter();
+        let mut all: Vec<Told> = list.map(told).collect();
+        // istiod lists them in any order, another one each time.
+        all.sort_by(|a, b| a.proxy.cmp(&b.proxy));
+        all
     }
 
     /// Updates that proxies rejected, as istiod counts them.
