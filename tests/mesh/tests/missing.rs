@@ -6,6 +6,9 @@ use postern_mesh::caller::{send, until_status};
 use postern_mesh::mesh::Mesh;
 use serde_json::Value;
 
+/// What puts the bundle into the gateway, for the newest version.
+const PLUGIN: &str = "TrafficExtension";
+
 fn is(resource: &Value, kind: &str, name: &str) -> bool {
     let named = resource["metadata"]["name"].as_str().unwrap_or_default();
     resource["kind"] == kind && named.starts_with(name)
@@ -37,6 +40,14 @@ async fn every_missing_part_has_its_answer() {
     mesh.render_again(found("EnvoyFilter", "postern-connection-manager")).await;
     send(outside.get("/content/a%2fb").bearer_auth(&token)).await.expect_denial(400, "BAD_REQUEST");
     send(content()).await.expect(200);
+
+    // Closed: what nobody has judged gets no further than the policies, and whoever writes the
+    // bundle's headers himself has written them in vain.
+    mesh.render_again(found(PLUGIN, "postern")).await;
+    assert_eq!(send(content()).await.status, 403);
+    let claimed = outside.get("/content/a").header("x-postern-scope-content.read", "true");
+    assert_eq!(send(claimed.bearer_auth(&token)).await.status, 403);
+    send(outside.get("/content/open/a")).await.expect(200);
 
     // Open: nobody computes headers, and circuits hear of no outcome.
     mesh.render_again(found("EnvoyFilter", "postern-ext-proc")).await;

@@ -206,6 +206,7 @@ fn how(verdict: &Verdict<'_>) -> String {
     match (&verdict.decision, allow) {
         (Decision::Allowed(AllowedBy::Rule(rule)), _) => format!("allowed by {rule}"),
         (_, Some(step)) => format!("allowed by {}", step.policy.meta),
+        (Decision::Unknown(_), None) => "up to the address that it comes from".to_owned(),
         _ => "no ALLOW policy is for it".to_owned(),
     }
 }
