@@ -113,7 +113,8 @@ impl Walk<'_, '_> {
             }
             Size::TooLarge => {
                 let denial = failure::of_envoy(ErrorCode::PayloadTooLarge);
-                let text = "more than 100 headers with those that Envoy adds, or than 60 KiB of them";
+                let text =
+                    "more than 100 headers with those that Envoy adds, or than 60 KiB of them";
                 Err(self.answer(Stage::Headers, 431, denial, Vec::new(), text))
             }
         }
