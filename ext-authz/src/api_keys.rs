@@ -1,4 +1,4 @@
-//! API keys: `pk_<id>_<secret>`, kept and compared as SHA-256 of the whole key.
+//! API keys, kept and compared as SHA-256 of the whole key.
 //!
 //! A key has 256 bits of randomness, so its plain hash cannot be searched.
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use postern_document::Document;
 use postern_request::principal::{Credential, Principal};
-use postern_request::{UnixMillis, headers};
+use postern_request::{UnixMillis, api_key, headers};
 use postern_store::StoreError;
 use postern_store::durable::DurableStore;
 use sha2::{Digest as _, Sha256};
@@ -21,7 +21,6 @@ const MAX_REMEMBERED: usize = 10_000;
 /// Most look-ups in the durable store at a time, and the longest time for one.
 const LOOKUPS: usize = 16;
 const LOOKUP: Duration = Duration::from_millis(100);
-const MAX_KEY_BYTES: usize = 256;
 
 #[derive(Debug, Clone)]
 struct Known {
@@ -55,7 +54,7 @@ impl ApiKeys {
         key: &str,
         now: UnixMillis,
     ) -> Result<Option<Principal>, StoreError> {
-        let Some(id) = read_id(key) else { return Ok(None) };
+        let Some(id) = api_key::id(key) else { return Ok(None) };
         let presented: [u8; 32] = Sha256::digest(key.as_bytes()).into();
         if let Some(own) = document.api_keys.iter().find(|own| own.id == id) {
             let equal = bool::from(own.sha256.ct_eq(&presented));
@@ -126,28 +125,4 @@ fn is_usable(principal: &Principal) -> bool {
         .flatten()
         .chain(&principal.scopes)
         .all(|text| headers::is_identity_value(text))
-}
-
-/// The id within a key: letters and digits between the two underscores.
-fn read_id(key: &str) -> Option<&str> {
-    if key.len() > MAX_KEY_BYTES {
-        return None;
-    }
-    let (id, secret) = key.strip_prefix("pk_")?.split_once('_')?;
-    let is_id = (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
-    (is_id && !secret.is_empty()).then_some(id)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_id_is_read_strictly() {
-        assert_eq!(read_id("pk_abc1_secret_with_more"), Some("abc1"));
-        for bad in ["", "pk_", "pk__x", "pk_a", "pk_a_", "sk_a_b", "pk_a-b_c", "pk_\u{e9}_c"] {
-            assert_eq!(read_id(bad), None, "{bad}");
-        }
-        assert_eq!(read_id(&format!("pk_a_{}", "x".repeat(MAX_KEY_BYTES))), None);
-    }
 }

@@ -12,7 +12,7 @@ use postern_request::evidence::Evidence;
 use postern_request::headers::{self, Single};
 use postern_request::principal::Credential;
 use postern_request::{
-    Denial, ErrorCode, HeaderView as _, Presented, Principal, RenderedDenial, UnixMillis, address,
+    Denial, ErrorCode, HeaderView as _, Principal, RenderedDenial, UnixMillis, address,
     correlation, denial, path,
 };
 use postern_store::BusyKeys;
@@ -23,11 +23,9 @@ use crate::api_keys::ApiKeys;
 use crate::keys::{CheckSignature, IssuerKeys};
 use crate::limits::{self, Held, Spent, Wanted};
 use crate::metrics::Metrics;
-use crate::places::Places;
 use crate::possession::Proven;
 use crate::revoked::Revoked;
 use crate::tickets::Tickets;
-use crate::tokens::Token;
 
 /// A request as Envoy tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +188,8 @@ impl Authorizer {
     ) -> Result<Admitted, Denial> {
         let id = request.headers.single(headers::REQUEST_ID).one().unwrap_or_default();
         let enforced = route.enforce.applies(id);
-        let identified = match check_peer(route, request) {
+        // Nothing is counted for a stranger.
+        let identified = match route.check_peer(request.peer.as_deref().unwrap_or_default()) {
             Ok(()) => self.authenticate(document, &route.auth, request, now).await,
             Err(denial) => Err(denial),
         };
@@ -262,17 +261,10 @@ impl Authorizer {
         request: &Incoming,
         now: UnixMillis,
     ) -> Result<Identified, Denial> {
-        if auth.accepts(Credential::Jwt) {
-            let places = Places::of(request);
-            let token = match places.token(&document.token_places) {
-                Presented::Nothing => None,
-                Presented::Unusable => return Err(Denial::invalid_token("token_unusable")),
-                Presented::Bearer(text) => Some(Token { text, is_dpop: false }),
-                Presented::Dpop(text) => Some(Token { text, is_dpop: true }),
-            };
-            if let Some(token) = token {
-                return self.by_token(document, auth, request, token, now);
-            }
+        if auth.accepts(Credential::Jwt)
+            && let Some(token) = request.token(document)?
+        {
+            return self.by_token(document, auth, request, &token, now);
         }
         if auth.accepts(Credential::ApiKey) {
             let principal = self.by_api_key(document, request, now).await?;
@@ -303,16 +295,6 @@ impl Authorizer {
             }
         }
     }
-}
-
-/// Whether the connection is of a peer that the route takes requests from. The bundle says the
-/// same; here nothing is counted for a stranger.
-fn check_peer(route: &Route, request: &Incoming) -> Result<(), Denial> {
-    let id = request.peer.as_deref().unwrap_or_default();
-    if route.peers.is_empty() || route.peers.iter().any(|peer| peer.matches(id)) {
-        return Ok(());
-    }
-    Err(Denial::new(ErrorCode::Forbidden, "peer_unknown"))
 }
 
 /// Envoy tells `ext_authz` the connection's peer. Behind trusted proxies the client is so many

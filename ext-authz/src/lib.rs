@@ -15,7 +15,6 @@ mod certificate;
 mod keys;
 mod limits;
 mod metrics;
-mod places;
 mod possession;
 mod revoked;
 #[cfg(test)]

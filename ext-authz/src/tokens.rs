@@ -5,18 +5,19 @@ use std::cell::Cell;
 
 use postern_document::{Auth, Document};
 use postern_jose::{Confirmation, Possession, TokenError, VerifiedToken};
-use postern_request::{Denial, UnixMillis};
+use postern_request::tokens::{self, WholeRequest};
+use postern_request::{Denial, ShownToken, UnixMillis};
 
 use crate::authorizer::{Authorizer, Identified, Incoming};
 use crate::keys::Verifier;
 use crate::possession::{self, Proven};
 
-/// A token as it was presented.
-#[derive(Clone, Copy)]
-pub(crate) struct Token<'a> {
-    pub(crate) text: &'a [u8],
-    /// With the scheme `DPoP`.
-    pub(crate) is_dpop: bool,
+impl Incoming {
+    /// The token in the first of the document's places that holds anything.
+    pub(crate) fn token(&self, document: &Document) -> Result<Option<ShownToken<'_>>, Denial> {
+        let request = WholeRequest { target: &self.target, headers: &self.headers };
+        tokens::find(&document.token_places, &request, document.bound.dpop.is_some())
+    }
 }
 
 impl Authorizer {
@@ -27,20 +28,16 @@ impl Authorizer {
         document: &Document,
         auth: &Auth,
         request: &Incoming,
-        token: Token<'_>,
+        token: &ShownToken<'_>,
         now: UnixMillis,
     ) -> Result<Identified, Denial> {
-        let verified = self.verify(document, token.text, now)?;
-        // A token that is bound to a key is no bearer token (RFC 9449 §7.2), and whoever sends
-        // another one with a proof takes it for what it is not.
-        if verified.claims.confirmation.key.is_some() != token.is_dpop {
-            return Err(Denial::invalid_token("dpop_scheme"));
-        }
+        let verified = self.verify(document, &token.text, now)?;
+        verified.claims.confirmation.check_scheme(token.with_proof)?;
         self.parts.revoked.check(document, &verified, now)?;
         if let Some(rules) = auth.token() {
             rules.check(&verified)?;
         }
-        let (shown, proven) = self.confirm(document, request, token.text, &verified, now)?;
+        let (shown, proven) = self.confirm(document, request, &token.text, &verified, now)?;
         Ok(Identified { principal: Some(verified.claims.principal), shown, proven })
     }
 
@@ -58,8 +55,8 @@ impl Authorizer {
             keys.get(issuer).and_then(|keys| keys.as_deref())
         };
         let mut verifier = Verifier(&self.parts.check_signature);
-        let (issuers, bound) = (&document.issuers, &document.bound);
-        let verified = if bound.certificate.is_some() || bound.dpop.is_some() {
+        let issuers = &document.issuers;
+        let verified = if document.bound.are_taken() {
             postern_jose::verify_bound(token, issuers, keys_of, &mut verifier, now)
         } else {
             postern_jose::verify(token, issuers, keys_of, &mut verifier, now)

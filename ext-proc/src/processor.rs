@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use postern_document::{Document, HeaderRules, Placeholder, Route};
-use postern_request::{HeaderView as _, UnixMillis, headers, path};
+use postern_request::{HeaderView as _, UnixMillis, path};
 use postern_store::MemoryStore;
 use postern_store::volatile::{CircuitAsk, VolatileStore};
 
@@ -26,10 +26,8 @@ pub struct Processor {
 #[derive(Default)]
 pub struct StreamState {
     route: Option<Arc<Route>>,
-    subject: Option<String>,
-    client: Option<String>,
-    tier: Option<String>,
-    correlation_id: Option<String>,
+    /// What the bundle has said of the request, by header.
+    told: Vec<(&'static str, String)>,
 }
 
 impl StreamState {
@@ -38,6 +36,13 @@ impl StreamState {
     pub fn wants_response(&self) -> bool {
         self.route.as_ref().is_some_and(|route| {
             route.circuit().is_some() || route.transform.response.needs_server()
+        })
+    }
+
+    fn changes(&self, rules: &HeaderRules, route: &Route, now: UnixMillis) -> HeaderChanges {
+        rules.computed(route, now, &|name| {
+            let told = self.told.iter().find(|(header, _)| *header == name);
+            told.map(|(_, value)| value.clone())
         })
     }
 }
@@ -72,12 +77,9 @@ impl Processor {
         let method = text(":method").unwrap_or_default();
         let found = document.find_route(&authority, &method, path);
         state.route = found.ok().flatten().cloned();
-        state.subject = text(headers::SUBJECT);
-        state.client = text(headers::CLIENT);
-        state.tier = text(headers::TIER);
-        state.correlation_id = text(headers::CORRELATION_ID);
+        state.told = Placeholder::headers().filter_map(|name| Some((name, text(name)?))).collect();
         match &state.route {
-            Some(route) => changes(&route.transform.request, route, state, now),
+            Some(route) => state.changes(&route.transform.request, route, now),
             None => Vec::new(),
         }
     }
@@ -101,7 +103,7 @@ impl Processor {
             let service = route.service_name().to_owned();
             self.record(CircuitAsk { service, settings }, !failed, now);
         }
-        changes(&route.transform.response, route, state, now)
+        state.changes(&route.transform.response, route, now)
     }
 
     /// Beside the request: the caller need not wait for the store.
@@ -117,29 +119,4 @@ impl Processor {
             }
         });
     }
-}
-
-/// The rules' values that Envoy cannot write by itself.
-fn changes(
-    rules: &HeaderRules,
-    route: &Route,
-    state: &StreamState,
-    now: UnixMillis,
-) -> HeaderChanges {
-    let fill = |placeholder: Placeholder| match placeholder {
-        Placeholder::Subject => state.subject.clone(),
-        Placeholder::Client => state.client.clone(),
-        Placeholder::Tier => state.tier.clone(),
-        Placeholder::RequestId => state.correlation_id.clone(),
-        Placeholder::RouteName => Some(route.name.clone()),
-        Placeholder::ServiceName => Some(route.service_name().to_owned()),
-        Placeholder::UnixTime => Some(now.as_secs().to_string()),
-    };
-    rules
-        .set
-        .iter()
-        .filter(|(_, value)| !value.is_fixed())
-        .map(|(name, value)| (name.clone(), value.render(fill)))
-        .filter(|(_, value)| headers::is_safe_value(value))
-        .collect()
 }

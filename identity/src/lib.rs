@@ -12,7 +12,6 @@ use std::sync::Arc;
 use postern_request::UnixMillis;
 
 pub mod admin;
-mod api_key;
 mod clients;
 mod der;
 mod error;
@@ -25,7 +24,6 @@ mod signing_key;
 mod tokens;
 mod verifier;
 
-pub use api_key::{api_key_hash, api_key_id};
 pub use error::IdentityError;
 pub use http::{IdentityService, router};
 pub use keys::{KeyRing, MAX_PUBLISHED_KEYS, refresh_every};

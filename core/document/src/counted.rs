@@ -7,7 +7,7 @@ use postern_limits::key::{KeyBuilder, KeyPart};
 use postern_request::principal::Credential;
 use postern_request::{HeaderView, Principal, address, path};
 
-use crate::host;
+use crate::host::host_of;
 use crate::model::{Allowance, Limit, Route};
 
 /// What a request may be counted by.
@@ -68,7 +68,7 @@ impl Limit {
                 key.push(value.as_deref().map(String::from_utf8_lossy).as_deref());
             }
             KeyPart::Method => key.push(Some(counted.method)),
-            KeyPart::Host => key.push(Some(&host::normalize(counted.authority))),
+            KeyPart::Host => key.push(Some(&host_of(counted.authority))),
             KeyPart::Service => key.push(Some(route.service_name())),
             KeyPart::Route => key.push(Some(&route.name)),
         }

@@ -84,7 +84,8 @@ impl fmt::Display for HostPattern {
 }
 
 /// A request's authority as hosts are compared: lower case, without the port.
-pub(crate) fn normalize(authority: &str) -> String {
+#[must_use]
+pub fn host_of(authority: &str) -> String {
     let host = match authority.rsplit_once(':') {
         // Within brackets a colon belongs to an IPv6 address.
         Some((host, port)) if !port.contains(']') => host,
@@ -131,8 +132,17 @@ mod tests {
         assert!(suffix.covers(&HostPattern::parse("a.example.test").unwrap()));
         assert!(suffix.covers(&HostPattern::parse("*.b.example.test").unwrap()));
         assert!(!suffix.covers(&HostPattern::Any));
-        assert_eq!(normalize("API.test:8080"), "api.test");
-        assert_eq!(normalize("[::1]:80"), "[::1]");
-        assert_eq!(normalize("[::1]"), "[::1]");
+    }
+
+    #[test]
+    fn hosts_are_compared_without_their_port() {
+        for (authority, expected) in [
+            ("API.test:8080", "api.test"),
+            ("a.test", "a.test"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+        ] {
+            assert_eq!(host_of(authority), expected);
+        }
     }
 }

@@ -36,7 +36,7 @@ mod value;
 pub mod yaml;
 
 pub use counted::Counted;
-pub use host::HostPattern;
+pub use host::{HostPattern, host_of};
 #[cfg(feature = "yaml")]
 pub use load::load;
 pub use load::{Source, from_json};

@@ -7,7 +7,7 @@
 
 use postern_request::path::{self, PathProblem};
 
-use crate::host::{self, HostPattern};
+use crate::host::{HostPattern, host_of};
 use crate::template::{PathTemplate, Segment};
 
 /// What the matcher needs of a route.
@@ -89,7 +89,7 @@ impl Matcher {
     ) -> Result<Option<usize>, PathProblem> {
         let Some(rest) = path.strip_prefix('/') else { return Ok(None) };
         // Lower-casing costs an allocation, which documents without hosts need not pay.
-        let host = if self.names_hosts() { host::normalize(authority) } else { String::new() };
+        let host = if self.names_hosts() { host_of(authority) } else { String::new() };
         for (_, root) in self.hosts.iter().filter(|(pattern, _)| pattern.matches(&host)) {
             if let Some(route) = root.find(rest, method)? {
                 return Ok(Some(route));

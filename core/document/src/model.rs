@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use postern_circuit as circuit;
 use postern_limits::key::KeyPart;
-use postern_request::LimitHeaders;
 use postern_request::path::PathProblem;
 use postern_request::peers::PeerPattern;
 use postern_request::principal::{Credential, IdentityHeader, Principal};
+use postern_request::{Denial, ErrorCode, LimitHeaders};
 
 use crate::host::HostPattern;
 use crate::matcher::{Matcher, VirtualHost};
@@ -126,6 +126,13 @@ impl Document {
     #[must_use]
     pub fn virtual_hosts(&self) -> Vec<VirtualHost> {
         self.matcher.virtual_hosts()
+    }
+
+    /// The headers that claims become, which the bundle alone writes, as it does the identity
+    /// headers; as often as issuers name them.
+    pub fn claim_headers(&self) -> impl Iterator<Item = &str> {
+        let rules = self.issuers.iter().flat_map(|issuer| &issuer.issuer.rules.claim_headers);
+        rules.map(|(header, _)| header.as_str())
     }
 
     /// Whether any route needs `ext_authz`.
@@ -281,6 +288,19 @@ impl Route {
     #[must_use]
     pub fn guarded_by(&self) -> Option<&Arc<Workload>> {
         self.service.as_ref().and_then(|service| service.guarded_by())
+    }
+
+    /// Whether it takes requests from the other end of a connection, by the first URI in the
+    /// certificate that was shown there; empty where there is none.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn check_peer(&self, id: &str) -> Result<(), Denial> {
+        if self.peers.is_empty() || self.peers.iter().any(|peer| peer.matches(id)) {
+            Ok(())
+        } else {
+            Err(Denial::new(ErrorCode::Forbidden, "peer_unknown"))
+        }
     }
 
     /// The circuit that guards its service.

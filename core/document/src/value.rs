@@ -1,7 +1,8 @@
 //! Header rules: what is set, with which value, and what is taken away.
 
+use crate::model::Route;
 use crate::problem::told;
-use postern_request::headers;
+use postern_request::{UnixMillis, headers};
 
 /// Rules of one direction.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,6 +18,30 @@ impl HeaderRules {
     #[must_use]
     pub fn needs_server(&self) -> bool {
         self.set.iter().any(|(_, value)| !value.is_fixed())
+    }
+
+    /// What a message changes by the rules whose values Envoy cannot write by itself: names and
+    /// values, without those that cannot stand in a header. `told` is asked for the value of each
+    /// header of [`Placeholder::headers`] that a rule takes something from.
+    #[must_use]
+    pub fn computed(
+        &self,
+        route: &Route,
+        now: UnixMillis,
+        told: &dyn Fn(&str) -> Option<String>,
+    ) -> Vec<(String, String)> {
+        let fill = |placeholder: Placeholder| match placeholder {
+            Placeholder::RouteName => Some(route.name.clone()),
+            Placeholder::ServiceName => Some(route.service_name().to_owned()),
+            Placeholder::UnixTime => Some(now.as_secs().to_string()),
+            by_header => told(by_header.header()?),
+        };
+        self.set
+            .iter()
+            .filter(|(_, value)| !value.is_fixed())
+            .map(|(name, value)| (name.clone(), value.render(fill)))
+            .filter(|(_, value)| headers::is_safe_value(value))
+            .collect()
     }
 
     /// Whether there is nothing to do.
@@ -67,6 +92,23 @@ impl Placeholder {
         ("service.name", Self::ServiceName),
         ("time.unix", Self::UnixTime),
     ];
+
+    /// The headers of a request that tell what values may take from it, as the bundle has left
+    /// them.
+    pub fn headers() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().filter_map(|(_, placeholder)| placeholder.header())
+    }
+
+    /// The one that tells this; none for what is no matter of the request.
+    const fn header(self) -> Option<&'static str> {
+        match self {
+            Self::Subject => Some(headers::SUBJECT),
+            Self::Client => Some(headers::CLIENT),
+            Self::Tier => Some(headers::TIER),
+            Self::RequestId => Some(headers::CORRELATION_ID),
+            Self::RouteName | Self::ServiceName | Self::UnixTime => None,
+        }
+    }
 }
 
 impl ValueTemplate {
@@ -174,6 +216,36 @@ mod tests {
         for bad in ["{nope}", "{principal.subject", "a\r\nb"] {
             assert!(ValueTemplate::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_depends_on_the_request_is_computed_and_nothing_else() {
+        let text = r#"{"version": 1, "services": {"s": {"upstream": "s:1"}},
+            "transforms": {"t": {"request": {"set": {
+                "x-fixed": "same",
+                "x-caller": "{principal.subject}@{service.name}",
+                "x-id": "{request.id}",
+                "x-where": "{route.name}/{time.unix}"}}}},
+            "routes": [{"name": "r", "match": {"path": "/"}, "service": "s", "auth": "none",
+                        "transform": ["t"]}]}"#;
+        let document = crate::from_json(text.as_bytes()).unwrap();
+        let route = &document.routes[0];
+        let computed = |told: &dyn Fn(&str) -> Option<String>| {
+            let mut values = route.transform.request.computed(route, UnixMillis(7_500), told);
+            values.sort();
+            values.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>()
+        };
+        let alice = |name: &str| (name == headers::SUBJECT).then(|| "alice".to_owned());
+        assert_eq!(computed(&alice), ["x-caller: alice@s", "x-id: ", "x-where: r/7"]);
+        // What cannot stand in a header is left out, whoever told it.
+        assert_eq!(computed(&|_| Some("a\r\nb".to_owned())), ["x-where: r/7"]);
+    }
+
+    #[test]
+    fn values_come_from_what_the_bundle_writes() {
+        let known: Vec<_> = Placeholder::headers().collect();
+        let ours = [headers::SUBJECT, headers::CLIENT, headers::TIER, headers::CORRELATION_ID];
+        assert_eq!(known, ours);
     }
 
     #[test]

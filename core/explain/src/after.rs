@@ -1,7 +1,7 @@
 //! What a request that passes becomes on its way to the service: tokens taken out of it, headers
 //! taken away and written, and what may still come in between.
 
-use postern_document::{Placeholder, Retries, Route};
+use postern_document::{Retries, Route};
 use postern_request::headers;
 use postern_request::principal::Credential;
 
@@ -34,8 +34,8 @@ impl Walk<'_, '_> {
         message
     }
 
-    /// Values that depend on the request: `changes` of `ext-proc/src/processor.rs`, which knows
-    /// the caller by the headers that the bundle has written.
+    /// Values that depend on the request, which `ext_proc` knows by the headers that the bundle
+    /// has written.
     pub(crate) fn compute(&mut self, route: &Route, message: &mut Message) -> Result<(), Stop> {
         if !self.here.enforces(route) || !route.needs_ext_proc() {
             return Ok(());
@@ -43,27 +43,11 @@ impl Walk<'_, '_> {
         if self.lacks_ext_proc() {
             return self.ext_proc_is_away();
         }
-        let now = self.assume.now;
-        let mut computed: Vec<(String, String)> = Vec::new();
-        for (name, value) in route.transform.request.set.iter().filter(|(_, v)| !v.is_fixed()) {
-            let value = value.render(|placeholder| match placeholder {
-                Placeholder::Subject => message.value(headers::SUBJECT),
-                Placeholder::Client => message.value(headers::CLIENT),
-                Placeholder::Tier => message.value(headers::TIER),
-                // Envoy makes one, where the client has sent none.
-                Placeholder::RequestId => Some(
-                    message
-                        .value(headers::CORRELATION_ID)
-                        .unwrap_or_else(|| "{request.id}".to_owned()),
-                ),
-                Placeholder::RouteName => Some(route.name.clone()),
-                Placeholder::ServiceName => Some(route.service_name().to_owned()),
-                Placeholder::UnixTime => Some(now.as_secs().to_string()),
-            });
-            if headers::is_safe_value(&value) {
-                computed.push((name.clone(), value));
-            }
-        }
+        let computed = route.transform.request.computed(route, self.assume.now, &|name| {
+            // Envoy makes an id, where the client has sent none.
+            let made = (name == headers::CORRELATION_ID).then(|| "{request.id}".to_owned());
+            message.value(name).or(made)
+        });
         let names: Vec<&str> = computed.iter().map(|(name, _)| name.as_str()).collect();
         let text = match names.as_slice() {
             [] => "hears how it ends".to_owned(),

@@ -2,7 +2,7 @@
 
 use postern_request::headers::{self, HeaderView as _, Single};
 use postern_request::principal::Credential;
-use postern_request::{Denial, Principal};
+use postern_request::{Denial, Principal, api_key};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -12,8 +12,6 @@ use crate::envoy::Incoming;
 use crate::request::Shown;
 use crate::step::{By, Stage, Verdict};
 use crate::walk::Walk;
-
-const MAX_KEY_BYTES: usize = 256;
 
 impl Walk<'_, '_> {
     /// Whose an API key is: `by_api_key` of `ext-authz/src/authorizer.rs`, and `find` of
@@ -65,7 +63,7 @@ impl Walk<'_, '_> {
 
     /// None where nobody knows the key; an error where nobody can be asked.
     fn look_up(&mut self, key: &str) -> Option<Result<Principal, ()>> {
-        let id = key_id(key)?;
+        let id = api_key::id(key)?;
         let presented: [u8; 32] = Sha256::digest(key.as_bytes()).into();
         if let Some(own) = self.document.api_keys.iter().find(|own| own.id == id) {
             let equal = bool::from(own.sha256.ct_eq(&presented));
@@ -87,28 +85,4 @@ impl Walk<'_, '_> {
 
 fn away() -> (Denial, &'static str) {
     (Denial::unavailable("api_keys_unavailable", 1), "api_keys_unavailable")
-}
-
-/// The id within a key: `read_id` of `ext-authz/src/api_keys.rs`.
-fn key_id(key: &str) -> Option<&str> {
-    if key.len() > MAX_KEY_BYTES {
-        return None;
-    }
-    let (id, secret) = key.strip_prefix("pk_")?.split_once('_')?;
-    let is_id = (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
-    (is_id && !secret.is_empty()).then_some(id)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_id_is_read_strictly() {
-        assert_eq!(key_id("pk_abc1_secret_with_more"), Some("abc1"));
-        for bad in ["", "pk_", "pk__x", "pk_a", "pk_a_", "sk_a_b", "pk_a-b_c", "pk_\u{e9}_c"] {
-            assert_eq!(key_id(bad), None, "{bad}");
-        }
-        assert_eq!(key_id(&format!("pk_a_{}", "x".repeat(MAX_KEY_BYTES))), None);
-    }
 }

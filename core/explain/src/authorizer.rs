@@ -5,12 +5,11 @@ use std::sync::Arc;
 use postern_document::{Auth, ClaimRule, Proof, Route, TokenRules};
 use postern_jose::VerifiedToken;
 use postern_request::principal::Credential;
-use postern_request::{Denial, Principal};
+use postern_request::{Denial, Principal, ShownToken, tokens};
 
 use crate::assume::Part;
-use crate::credential::{self, Token};
 use crate::envoy::Incoming;
-use crate::possession::{self, Seen};
+use crate::possession::Seen;
 use crate::request::Shown;
 use crate::rule::{Effect, Rule};
 use crate::step::{By, Stage, Verdict};
@@ -124,10 +123,10 @@ impl Walk<'_, '_> {
         route: &Route,
         incoming: &Incoming,
         shown: &Shown,
-        token: &Token,
+        token: &ShownToken<'_>,
     ) -> Result<Identified, Denial> {
         let verified = self.verify(BY, token, shown)?;
-        if let Err(denial) = possession::fits_scheme(&verified, token) {
+        if let Err(denial) = verified.claims.confirmation.check_scheme(token.with_proof) {
             let text = "sent with a scheme that does not fit what the token is bound to";
             return Err(self.deny(Stage::Possession, BY, denial, Vec::new(), text));
         }
@@ -138,26 +137,20 @@ impl Walk<'_, '_> {
     }
 
     /// The token, or what stands where one should.
-    pub(crate) fn find_token(
+    pub(crate) fn find_token<'i>(
         &mut self,
         by: By,
-        incoming: &Incoming,
-    ) -> Result<Option<Token>, Denial> {
-        match credential::find_token(&self.document.token_places, incoming) {
-            // The bundle knows no scheme that its document does not take.
-            Ok(Some(token))
-                if by == By::Bundle && token.is_dpop && self.document.bound.dpop.is_none() =>
-            {
-                let denial = Denial::invalid_token("token_unusable");
-                let text = "the document takes no tokens that are bound to keys";
-                Err(self.deny(Stage::Credential, by, denial, Vec::new(), text))
-            }
-            Ok(token) => Ok(token),
-            Err(denial) => {
-                let text = "the first place that holds anything holds no token";
-                Err(self.deny(Stage::Credential, by, denial, Vec::new(), text))
-            }
-        }
+        incoming: &'i Incoming,
+    ) -> Result<Option<ShownToken<'i>>, Denial> {
+        let (places, request) = (&self.document.token_places, incoming.whole());
+        let accepts_dpop = self.document.bound.dpop.is_some();
+        tokens::find(places, &request, accepts_dpop).map_err(|denial| {
+            let text = match tokens::find(places, &request, true) {
+                Ok(_) => "the document takes no tokens that are bound to keys",
+                Err(_) => "the first place that holds anything holds no token",
+            };
+            self.deny(Stage::Credential, by, denial, Vec::new(), text)
+        })
     }
 
     /// What the route asks of tokens.

@@ -1,6 +1,5 @@
 //! Tokens as a request presents them: where one stands, and whether it holds.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 
 use postern_document::{Document, JwksSource, TokenPlace};
@@ -8,18 +7,12 @@ use postern_jose::{
     Claims, ClaimsRules, CompactJws, Key, KeyMaterial, KeySet, KeyType, SignatureVerifier,
     TokenError, VerifiedToken, VerifyError,
 };
-use postern_request::headers::{self, HeaderView as _};
-use postern_request::{Denial, Presented, token_places};
+use postern_request::{Denial, ShownToken, headers};
 
 use crate::assume::Part;
-use crate::envoy::Incoming;
 use crate::request::{Request, Shown};
 use crate::step::{By, Stage, Verdict};
 use crate::walk::Walk;
-
-/// How the lines of these lists are joined.
-const COOKIES: &[u8] = b"; ";
-const PROTOCOLS: &[u8] = b", ";
 
 static NOTHING_GIVEN: Shown = Shown::Headers;
 static USUAL_PLACE: TokenPlace = TokenPlace::Authorization;
@@ -69,79 +62,11 @@ fn place_of_given(document: &Document) -> &TokenPlace {
     usual.or(places.first()).unwrap_or(&USUAL_PLACE)
 }
 
-/// A token as it was presented.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Token {
-    pub(crate) text: Vec<u8>,
-    /// With the scheme `DPoP`.
-    pub(crate) is_dpop: bool,
-}
-
-/// What the first place that holds anything holds: `Places` of `ext-authz/src/places.rs` and
-/// `find` of `filters/bundle/src/tokens.rs`.
-pub(crate) fn find_token(
-    places: &[TokenPlace],
-    incoming: &Incoming,
-) -> Result<Option<Token>, Denial> {
-    for place in places {
-        if let Some(token) = at(place, incoming)? {
-            return Ok(Some(token));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether a place holds anything, be it a token or not.
-pub(crate) fn holds(place: &TokenPlace, incoming: &Incoming) -> bool {
-    !matches!(at(place, incoming), Ok(None))
-}
-
-fn at(place: &TokenPlace, incoming: &Incoming) -> Result<Option<Token>, Denial> {
-    let single = |name: &str| incoming.headers.single(name);
-    let cookies;
-    let protocols;
-    let presented = match place {
-        TokenPlace::Authorization => Presented::from_authorization(single(headers::AUTHORIZATION)),
-        TokenPlace::Header(name) => Presented::from_header(single(name)),
-        TokenPlace::Query(name) => token_places::from_query(&incoming.target, name).into(),
-        TokenPlace::Cookie(name) => {
-            cookies = joined(incoming, headers::COOKIE, COOKIES);
-            token_places::from_cookie(&cookies, name).into()
-        }
-        TokenPlace::WebSocketProtocol(marker) => {
-            protocols = joined(incoming, headers::WEBSOCKET_PROTOCOL, PROTOCOLS);
-            token_places::from_websocket_protocol(&protocols, marker).into()
-        }
-    };
-    let (text, is_dpop) = match presented {
-        Presented::Nothing => return Ok(None),
-        Presented::Unusable => return Err(Denial::invalid_token("token_unusable")),
-        Presented::Bearer(text) => (text, false),
-        Presented::Dpop(text) => (text, true),
-    };
-    Ok(Some(Token { text: text.to_vec(), is_dpop }))
-}
-
 /// What is given of a token: nothing of one that the headers hold beside it.
-pub(crate) fn given_by<'s>(shown: &'s Shown, token: &Token) -> &'s Shown {
+pub(crate) fn given_by<'s>(shown: &'s Shown, token: &ShownToken<'_>) -> &'s Shown {
     match shown {
-        Shown::Claims(given) if given.to_token().as_bytes() == token.text => shown,
+        Shown::Claims(given) if *given.to_token().as_bytes() == *token.text => shown,
         _ => &NOTHING_GIVEN,
-    }
-}
-
-/// All headers of a name as one; empty where there is none.
-pub(crate) fn joined<'r>(request: &'r Incoming, name: &str, separator: &[u8]) -> Cow<'r, [u8]> {
-    let mut all: Vec<&[u8]> = Vec::new();
-    request.headers.for_each(&mut |candidate, value| {
-        if candidate == name {
-            all.push(value);
-        }
-    });
-    match all.as_slice() {
-        [] => Cow::Borrowed(&[]),
-        [one] => Cow::Borrowed(*one),
-        several => Cow::Owned(several.join(separator)),
     }
 }
 
@@ -185,7 +110,7 @@ impl Walk<'_, '_> {
     pub(crate) fn verify(
         &mut self,
         by: By,
-        token: &Token,
+        token: &ShownToken<'_>,
         shown: &Shown,
     ) -> Result<VerifiedToken, Denial> {
         let (shown, granted) = (given_by(shown, token), Cell::new(false));
@@ -256,8 +181,8 @@ impl Walk<'_, '_> {
             }
         };
         let mut verifier = AtHand { verifier: &mut *self.verifier, granted };
-        let (issuers, bound) = (&document.issuers, &document.bound);
-        if bound.certificate.is_some() || bound.dpop.is_some() {
+        let issuers = &document.issuers;
+        if document.bound.are_taken() {
             postern_jose::verify_bound(token, issuers, keys_of, &mut verifier, assume.now)
         } else {
             postern_jose::verify(token, issuers, keys_of, &mut verifier, assume.now)

@@ -5,7 +5,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use postern_document::{CertificateSource, Document, PathTemplate, Route, Segment};
+use postern_document::{CertificateSource, Document, PathTemplate, Route, Segment, host_of};
+use postern_jose::xfcc;
+use postern_request::tokens::WholeRequest;
 use postern_request::{HeaderView, address, path};
 
 use crate::here::Asked;
@@ -19,7 +21,6 @@ const MOST_MORE: usize = 4;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
-pub(crate) const FORWARDED_CERTIFICATE: &str = "x-forwarded-client-cert";
 
 /// A request on its way to an Envoy.
 #[derive(Debug, Clone)]
@@ -57,6 +58,11 @@ pub(crate) struct Incoming {
 impl Incoming {
     pub(crate) fn path(&self) -> &str {
         path::without_query(&self.target)
+    }
+
+    /// As those see it who look for a token.
+    pub(crate) fn whole(&self) -> WholeRequest<'_> {
+        WholeRequest { target: &self.target, headers: &self.headers }
     }
 
     pub(crate) fn asked(&self) -> Asked<'_> {
@@ -101,9 +107,7 @@ pub(crate) fn headers(
 ) -> (Vec<(String, Vec<u8>)>, Vec<String>) {
     let keeps_certificate =
         is_edge && document.bound.certificate == Some(CertificateSource::Forwarded);
-    let drops = |name: &str| {
-        is_dropped_early(name) || (name == FORWARDED_CERTIFICATE && !keeps_certificate)
-    };
+    let drops = |name: &str| is_dropped_early(name) || (name == xfcc::HEADER && !keeps_certificate);
     let mut dropped: Vec<String> = Vec::new();
     let mut headers: Vec<(String, Vec<u8>)> = Vec::with_capacity(sent.headers.len() + 3);
     for (name, value) in &sent.headers {
@@ -117,7 +121,7 @@ pub(crate) fn headers(
         let hash: String =
             sent.certificate.unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect();
         let value = format!("Hash={hash};URI={peer}");
-        headers.push((FORWARDED_CERTIFICATE.to_owned(), value.into_bytes()));
+        headers.push((xfcc::HEADER.to_owned(), value.into_bytes()));
     }
     if let Some(address) = sent.address {
         append(&mut headers, FORWARDED_FOR, &address.to_string());
@@ -171,16 +175,6 @@ pub(crate) fn by_text<'d>(document: &'d Document, asked: Asked<'_>) -> Option<&'
     })
 }
 
-/// Without the port, in lower case: `normalize` of `core/document/src/host.rs`, which is not
-/// public.
-fn host_of(authority: &str) -> String {
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => host,
-        _ => authority,
-    };
-    host.to_ascii_lowercase()
-}
-
 fn fits(template: &PathTemplate, path: &str) -> bool {
     let Some(path) = path.strip_prefix('/') else { return false };
     let mut texts = path.split('/');
@@ -217,17 +211,5 @@ mod tests {
         assert_eq!(size_of("/", &headers), Size::Fits);
         headers.resize(220, ("a-b".to_owned(), Vec::new()));
         assert_eq!(size_of("/", &headers), Size::TooLarge);
-    }
-
-    #[test]
-    fn hosts_are_compared_without_their_port() {
-        for (authority, expected) in [
-            ("A.test:443", "a.test"),
-            ("a.test", "a.test"),
-            ("[::1]:80", "[::1]"),
-            ("[::1]", "[::1]"),
-        ] {
-            assert_eq!(host_of(authority), expected);
-        }
     }
 }

@@ -2,7 +2,7 @@
 //! is used up or open is what the caller of [`explain`](crate::explain) assumes.
 
 use postern_document::{Allowance, AppliedLimit, Counted, Limit, LimitMode, Route, StoreFailure};
-use postern_limits::key::KeyPart;
+use postern_limits::key::{self, KeyPart};
 use postern_limits::{Period, Spec};
 use postern_request::{Denial, ErrorCode, Principal};
 
@@ -250,7 +250,7 @@ pub(crate) fn duration(millis: u64) -> String {
 /// The parts of a limit's key with what this request is counted by. They are read from the key
 /// itself, so that nothing else can be told than what counts.
 fn values(limit: &Limit, key: &str) -> Vec<(String, Option<String>)> {
-    let mut parts = parts_of(key).into_iter().skip(1);
+    let mut parts = key::parts(key).into_iter().skip(1);
     limit.key.iter().map(|part| (part.to_string(), value(part, &mut parts))).collect()
 }
 
@@ -274,45 +274,9 @@ fn value<'k>(part: &KeyPart, parts: &mut impl Iterator<Item = Option<&'k str>>) 
     }
 }
 
-/// Takes apart what `KeyBuilder` of `core/limits/src/key.rs` has put together: `3:abc` for a part,
-/// `-` for one that is not there.
-fn parts_of(key: &str) -> Vec<Option<&str>> {
-    let mut parts = Vec::new();
-    let mut rest = key;
-    loop {
-        if let Some(after) = rest.strip_prefix('-') {
-            parts.push(None);
-            rest = after;
-            continue;
-        }
-        let Some((length, after)) = rest.split_once(':') else { return parts };
-        let Some(split) = length.parse().ok().and_then(|at| after.split_at_checked(at)) else {
-            return parts;
-        };
-        parts.push(Some(split.0));
-        rest = split.1;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use postern_limits::key::KeyBuilder;
-
-    #[test]
-    fn a_key_is_taken_apart_as_it_was_put_together() {
-        let mut key = KeyBuilder::new("per-user token_bucket 5/60000 5");
-        for part in [Some("jwt"), Some("https://i.test"), None, Some(""), Some("-3:x"), Some("é")]
-        {
-            key.push(part);
-        }
-        let key = key.finish();
-        let parts = parts_of(&key);
-        assert_eq!(parts.len(), 7);
-        assert_eq!(parts[2..], [Some("https://i.test"), None, Some(""), Some("-3:x"), Some("é")]);
-        assert!(parts_of("nonsense").is_empty());
-        assert!(parts_of("99:short").is_empty());
-    }
 
     #[test]
     fn names_of_parts_are_the_documents() {

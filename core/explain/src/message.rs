@@ -1,12 +1,10 @@
 //! The headers of a request on its way to the service: what is taken away, and what is written.
 
-use std::borrow::Cow;
-
 use postern_document::{Document, Route, TokenPlace};
-use postern_request::{correlation, headers, token_places};
+use postern_jose::xfcc;
+use postern_request::{correlation, headers, tokens};
 
-use crate::credential::{self, joined};
-use crate::envoy::{FORWARDED_CERTIFICATE, Incoming};
+use crate::envoy::Incoming;
 use crate::request::Shown;
 
 /// Headers that are Envoy's own to write: what becomes of the client's is not told.
@@ -29,7 +27,7 @@ pub(crate) struct Message {
 impl Message {
     /// `is_edge`: beside a workload, Envoy says itself whose certificate it has seen.
     pub(crate) fn of(incoming: &Incoming, is_edge: bool) -> Self {
-        let is_envoys = |name: &str| is_envoys(name) || (!is_edge && name == FORWARDED_CERTIFICATE);
+        let is_envoys = |name: &str| is_envoys(name) || (!is_edge && name == xfcc::HEADER);
         let left = incoming.headers.iter().filter(|(name, _)| !is_envoys(name));
         Self { target: incoming.target.clone(), left: left.cloned().collect(), written: Vec::new() }
     }
@@ -82,14 +80,10 @@ impl Message {
         }
     }
 
-    /// Removes every identity header from outside: `is_identity_header` of
-    /// `filters/bundle/src/request.rs`. What has `_` for `-` never gets past Envoy.
+    /// Removes every identity header from outside.
     pub(crate) fn remove_identity(&mut self, document: &Document) {
-        let rules = document.issuers.iter().flat_map(|issuer| &issuer.issuer.rules.claim_headers);
-        let claims: Vec<&str> = rules.map(|(header, _)| header.as_str()).collect();
-        self.left.retain(|(name, _)| {
-            !name.starts_with(headers::IDENTITY_PREFIX) && !claims.contains(&name.as_str())
-        });
+        let claims: Vec<String> = document.claim_headers().map(str::to_owned).collect();
+        self.left.retain(|(name, _)| !headers::is_identity_header(name, &claims));
     }
 
     /// Ids that are well-formed are kept; others are written anew.
@@ -103,62 +97,21 @@ impl Message {
         });
     }
 
-    /// Takes tokens out of all places from which they must not get any further: `strip` of
-    /// `filters/bundle/src/tokens.rs`.
+    /// Takes tokens out of all places from which they must not get any further.
     pub(crate) fn strip_tokens(&mut self, places: &[TokenPlace], incoming: &Incoming) {
-        if matches!(places, [] | [TokenPlace::Authorization | TokenPlace::Header(_)]) {
+        if !tokens::are_stripped(places) {
             return;
         }
-        let mut decided = false;
-        for place in places {
-            let holds = credential::holds(place, incoming);
-            let header = match place {
-                TokenPlace::Authorization => Some(headers::AUTHORIZATION),
-                TokenPlace::Header(name) => Some(name.as_str()),
-                _ => None,
-            };
-            if let Some(header) = header.filter(|_| decided && holds) {
-                self.remove(header);
+        tokens::strip(places, &incoming.whole(), &mut |name, left| match left {
+            Some(left) if name == tokens::TARGET => {
+                self.target = String::from_utf8_lossy(left).into_owned();
             }
-            decided |= holds;
-        }
-        for place in places {
-            match place {
-                TokenPlace::Query(name) => {
-                    self.target = token_places::without_query(&self.target, name);
-                }
-                TokenPlace::Cookie(name) => {
-                    let list = joined(incoming, headers::COOKIE, b"; ");
-                    let without = |list: &[u8]| token_places::without_cookie(list, name);
-                    self.strip_list(headers::COOKIE, &list, without);
-                }
-                TokenPlace::WebSocketProtocol(marker) => {
-                    let list = joined(incoming, headers::WEBSOCKET_PROTOCOL, b", ");
-                    let without =
-                        |list: &[u8]| token_places::without_websocket_protocol(list, marker);
-                    self.strip_list(headers::WEBSOCKET_PROTOCOL, &list, without);
-                }
-                TokenPlace::Authorization | TokenPlace::Header(_) => {}
+            Some(left) => {
+                self.remove(name);
+                self.left.push((name.to_owned(), left.to_vec()));
             }
-        }
-    }
-
-    /// A header that is a list becomes one line without the token; none where nothing is left.
-    fn strip_list(&mut self, name: &str, sent: &[u8], without: impl Fn(&[u8]) -> Vec<u8>) {
-        let mut lines = self.left.iter().filter(|(known, _)| known == name);
-        let list = match (lines.next(), lines.next()) {
-            (None, _) => return,
-            // Another token was taken out of it before.
-            (Some((_, line)), None) => Cow::Owned(line.clone()),
-            (Some(_), Some(_)) => Cow::Borrowed(sent),
-        };
-        let left = without(&list);
-        if left != *list {
-            self.remove(name);
-            if !left.is_empty() {
-                self.left.push((name.to_owned(), left));
-            }
-        }
+            None => self.remove(name),
+        });
     }
 
     /// What stands for a credential that was given beside the headers is no header.

@@ -1,8 +1,7 @@
-//! Whose connection a request comes by: `check_peer` of `ext-authz/src/authorizer.rs` and of
-//! `filters/bundle/src/gatekeeper/authenticate.rs`. And by what names callers and places go.
+//! Whose connection a request comes by, and by what names callers and places go.
 
 use postern_document::{Document, Route};
-use postern_request::{Denial, ErrorCode, spiffe};
+use postern_request::{Denial, spiffe};
 
 use crate::envoy::{Incoming, Sent};
 use crate::here::{EDGE, Here};
@@ -22,11 +21,11 @@ impl Walk<'_, '_> {
             return Ok(());
         }
         let id = incoming.peer.as_deref().unwrap_or_default();
-        if route.peers.iter().any(|peer| peer.matches(id)) {
+        let Err(denial) = route.check_peer(id) else {
             let rules = vec![Rule::route(route, "peers", Effect::Passed)];
             self.push(Stage::Peer, by, Verdict::Passed, rules, format!("{id}, which it takes"));
             return Ok(());
-        }
+        };
         let known: Vec<String> = route.peers.iter().map(ToString::to_string).collect();
         let known = known.join(", ");
         let text = match id {
@@ -34,7 +33,6 @@ impl Walk<'_, '_> {
             id => format!("takes {known}; this is {id}"),
         };
         let rules = vec![Rule::route(route, "peers", Effect::Refused)];
-        let denial = Denial::new(ErrorCode::Forbidden, "peer_unknown");
         Err(self.deny(Stage::Peer, by, denial, rules, text))
     }
 

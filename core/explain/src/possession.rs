@@ -1,28 +1,19 @@
-//! Whether who shows a token possesses what it is bound to: `ext-authz/src/possession.rs` and
-//! `confirm` of `filters/bundle/src/gatekeeper/authenticate.rs`. And whether it was revoked.
+//! Whether who shows a token possesses what it is bound to: `confirm` of
+//! `ext-authz/src/tokens.rs` and of `filters/bundle/src/gatekeeper/authenticate.rs`. And whether
+//! it was revoked.
 
 use postern_document::{CertificateSource, Dpop, OnFailure};
-use postern_jose::dpop::{self, DpopError, DpopRequest};
-use postern_jose::xfcc::{self, Element};
-use postern_jose::{
-    Confirmation, Key, Possession, SignatureVerifier, TokenError, VerifiedToken, VerifyError,
-};
-use postern_request::headers::{self, HeaderView as _, Single};
-use postern_request::{Denial, ErrorCode};
+use postern_jose::dpop::ProvenRequest;
+use postern_jose::{Confirmation, Possession, TokenError, VerifiedToken, xfcc};
+use postern_request::{Denial, ErrorCode, HeaderView as _, ShownToken};
 
 use crate::assume::{Part, Revoked};
-use crate::credential::{Token, given_by, span};
+use crate::credential::{given_by, span};
 use crate::envoy::Incoming;
 use crate::request::Shown;
 use crate::rule::{Effect, Rule};
 use crate::step::{By, Stage, Verdict};
 use crate::walk::Walk;
-
-/// How far a client's clock may differ from ours.
-const LEEWAY_SECS: u64 = 5;
-
-const FORWARDED_CERTIFICATE: &str = "x-forwarded-client-cert";
-const FORWARDED_SCHEME: &str = "x-forwarded-proto";
 
 /// What `ext_authz` has seen of what a token is bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,31 +23,16 @@ pub(crate) struct Seen {
     pub(crate) by_proof: bool,
 }
 
-/// A token bound to a key is no bearer token, and the other way round (RFC 9449 §7).
-pub(crate) fn fits_scheme(verified: &VerifiedToken, token: &Token) -> Result<(), Denial> {
-    if verified.claims.confirmation.key.is_some() == token.is_dpop {
-        Ok(())
-    } else {
-        Err(Denial::invalid_token("dpop_scheme"))
-    }
-}
-
 /// The certificate that counts; unusable ones are refused by `ext_authz`, and none to the bundle.
 pub(crate) fn certificate(
     source: CertificateSource,
     incoming: &Incoming,
 ) -> Result<Option<[u8; 32]>, Denial> {
-    let unusable = || Denial::invalid_token("certificate_unusable");
     match source {
         CertificateSource::Connection => Ok(incoming.certificate),
-        CertificateSource::Forwarded => match incoming.headers.single(FORWARDED_CERTIFICATE) {
-            Single::Absent => Ok(None),
-            Single::Repeated => Err(unusable()),
-            Single::One(header) => {
-                let hash = xfcc::certificate_hash(header, Element::Only);
-                hash.map(Some).map_err(|_| unusable())
-            }
-        },
+        CertificateSource::Forwarded => {
+            xfcc::forwarded(incoming.headers.single(xfcc::HEADER)).map_err(|_| xfcc::unusable())
+        }
     }
 }
 
@@ -66,7 +42,7 @@ impl Walk<'_, '_> {
         &mut self,
         incoming: &Incoming,
         given: &Shown,
-        token: &Token,
+        token: &ShownToken<'_>,
         verified: &VerifiedToken,
     ) -> Result<Seen, Denial> {
         let (given, bound) = (given_by(given, token), verified.claims.confirmation);
@@ -95,7 +71,7 @@ impl Walk<'_, '_> {
         &mut self,
         incoming: &Incoming,
         given: &Shown,
-        token: &Token,
+        token: &ShownToken<'_>,
         bound: Confirmation,
     ) -> Result<Seen, Denial> {
         let mut seen = Seen::default();
@@ -114,44 +90,24 @@ impl Walk<'_, '_> {
         Ok(seen)
     }
 
-    /// The thumbprint of the proof's key: `proof` of `ext-authz/src/possession.rs`.
+    /// The thumbprint of the proof's key.
     fn check_proof(
         &mut self,
         incoming: &Incoming,
-        token: &Token,
+        token: &ShownToken<'_>,
         key: [u8; 32],
         rules: Dpop,
     ) -> Result<[u8; 32], Denial> {
-        let proof = match incoming.headers.single(headers::DPOP) {
-            Single::Absent => return Err(Denial::invalid_proof("dpop_missing")),
-            Single::Repeated => return Err(Denial::invalid_proof("dpop_repeated")),
-            Single::One(proof) => proof,
-        };
-        let proof = core::str::from_utf8(proof)
-            .map_err(|_| Denial::invalid_proof(DpopError::Form.reason()))?;
-        if !is_authority(&incoming.authority) {
-            return Err(Denial::invalid_proof(DpopError::Url.reason()));
-        }
-        let url = format!("{}://{}{}", scheme(incoming), incoming.authority, incoming.target);
-        let request = DpopRequest {
+        let request = ProvenRequest {
             method: &incoming.method,
-            url: &url,
-            access_token_hash: Some(dpop::access_token_hash(&token.text)),
-            nonces: &[],
-            now: self.assume.now,
-            max_age_secs: rules.max_age_secs,
-            leeway_secs: LEEWAY_SECS,
+            scheme: &incoming.scheme,
+            authority: &incoming.authority,
+            target: &incoming.target,
+            headers: &incoming.headers,
         };
-        let mut verifier =
-            OneKey { thumbprint: key, is_other: false, verifier: &mut *self.verifier };
-        let verified = dpop::verify(proof, &request, &mut verifier);
-        let is_other = verifier.is_other;
-        match verified {
-            Ok(proof) => Ok(proof.thumbprint),
-            Err(error @ DpopError::Unverified(_)) => Err(Denial::unavailable(error.reason(), 1)),
-            Err(_) if is_other => Err(Denial::invalid_proof("dpop_other_key")),
-            Err(error) => Err(Denial::invalid_proof(error.reason())),
-        }
+        let now = self.assume.now;
+        let proof = request.proof(&token.text, key, rules.max_age_secs, &mut *self.verifier, now);
+        proof.map(|proof| proof.thumbprint)
     }
 
     /// Whether a proof is new: `first_use` of `ext-authz/src/possession.rs`.
@@ -174,12 +130,12 @@ impl Walk<'_, '_> {
     pub(crate) fn confirm_here(
         &mut self,
         incoming: &Incoming,
-        token: &Token,
+        token: &ShownToken<'_>,
         verified: &VerifiedToken,
         proven: Option<[u8; 32]>,
     ) -> Result<(), Denial> {
         let bound = verified.claims.confirmation;
-        let confirmed = fits_scheme(verified, token).and_then(|()| {
+        let confirmed = bound.check_scheme(token.with_proof).and_then(|()| {
             if !bound.is_bound() {
                 return Ok(());
             }
@@ -268,38 +224,5 @@ fn named(bound: Confirmation) -> &'static str {
         (Some(_), None) => "the certificate that the token is bound to",
         (None, Some(_)) => "the key that the token is bound to",
         (None, None) => "anything: the token is bound to nothing, and was sent as if it were",
-    }
-}
-
-/// The scheme as the client knows it.
-fn scheme(incoming: &Incoming) -> &str {
-    let forwarded = incoming.headers.single(FORWARDED_SCHEME).one();
-    let forwarded = forwarded.and_then(|value| core::str::from_utf8(value).ok());
-    let is_scheme = |value: &&str| ["http", "https"].iter().any(|s| value.eq_ignore_ascii_case(s));
-    forwarded.filter(is_scheme).unwrap_or(&incoming.scheme)
-}
-
-/// Whether a URL that begins with it ends its authority where this does.
-fn is_authority(text: &str) -> bool {
-    let ends_it = |found: char| {
-        matches!(found, '/' | '?' | '#' | '\\' | '@') || found.is_whitespace() || found.is_control()
-    };
-    !text.is_empty() && !text.contains(ends_it)
-}
-
-/// Shows no signature by another key to the verifier.
-struct OneKey<'v> {
-    thumbprint: [u8; 32],
-    is_other: bool,
-    verifier: &'v mut dyn SignatureVerifier,
-}
-
-impl SignatureVerifier for OneKey<'_> {
-    fn verify(&mut self, key: &Key, input: &[u8], signature: &[u8]) -> Result<bool, VerifyError> {
-        self.is_other = key.thumbprint() != self.thumbprint;
-        if self.is_other {
-            return Ok(false);
-        }
-        self.verifier.verify(key, input, signature)
     }
 }

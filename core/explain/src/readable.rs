@@ -2,6 +2,7 @@
 //! it to take them. These are its defaults, which `render/src/envoy/listener.rs` leaves alone.
 
 use postern_request::headers::HeaderView as _;
+use postern_request::token_places::is_token;
 
 use crate::envoy::Sent;
 
@@ -52,7 +53,7 @@ const UPGRADE: &str = "upgrade";
 /// Why Envoy cannot read it, and answers 400.
 pub(crate) fn unreadable(sent: &Sent) -> Option<&'static str> {
     let has = |name: &str| sent.headers.iter().any(|(known, _)| known == name);
-    if !is_method(&sent.method) {
+    if !is_token(sent.method.as_bytes()) {
         Some("the method is no word")
     } else if sent.authority.is_empty() {
         Some("there is no host")
@@ -86,12 +87,6 @@ pub(crate) fn upgrade(sent: &Sent) -> Option<String> {
     let to = sent.headers.single(UPGRADE).one().filter(|_| is_asked)?;
     let to = String::from_utf8_lossy(to.trim_ascii()).into_owned();
     (!to.eq_ignore_ascii_case("h2c")).then_some(to)
-}
-
-/// RFC 9110 §5.6.2.
-fn is_method(method: &str) -> bool {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !method.is_empty() && method.bytes().all(token)
 }
 
 /// Envoy's `HeaderUtility::authorityIsValid`.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use postern_document::{Document, TokenPlace};
+use postern_request::api_key;
 
 /// Stands where something is not shown.
 pub(crate) const HIDDEN: &str = "(not shown)";
@@ -48,7 +49,7 @@ fn shown<'p>(document: &Document, pair: &'p str) -> Cow<'p, str> {
 /// Whether a text looks like a token, or like one of our API keys.
 fn is_credential(value: &str) -> bool {
     let is_token = value.starts_with("eyJ") && value.split('.').count() >= 3;
-    is_token || value.starts_with("pk_")
+    is_token || value.starts_with(api_key::PREFIX)
 }
 
 /// A host, without a user in front of it.

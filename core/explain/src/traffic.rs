@@ -7,7 +7,7 @@ mod told;
 use postern_document::{
     CanaryPick, DescriptorEntry, HeaderValue, OnFailure, RateLimitFilter, Retries, Route,
 };
-use postern_request::{Denial, ErrorCode, headers};
+use postern_request::{Denial, ErrorCode, headers, local_reply};
 
 pub(crate) use self::told::picked;
 use self::told::{share, shares};
@@ -88,7 +88,7 @@ impl Walk<'_, '_> {
             }
         }
         let Some(abort) = fault.abort else { return Ok(()) };
-        let (status, code) = local_reply(abort.status);
+        let (status, code) = local_reply::told(abort.status);
         if !self.meets(abort.parts_per_million) {
             let share = share(abort.parts_per_million);
             let text = format!("{share} of requests are answered {status}");
@@ -234,21 +234,4 @@ fn descriptor(
         Some((key.to_owned(), value))
     });
     entries.collect()
-}
-
-/// What becomes of an answer of Envoy's own: `render/src/envoy/local_reply.rs`. No code where it
-/// stays as Envoy writes it.
-const fn local_reply(status: u16) -> (u16, Option<ErrorCode>) {
-    match status {
-        400 | 408 | 426 => (status, Some(ErrorCode::BadRequest)),
-        401 => (401, Some(ErrorCode::Unauthorized)),
-        403 => (403, Some(ErrorCode::Forbidden)),
-        404 => (404, Some(ErrorCode::NotFound)),
-        413 | 431 => (status, Some(ErrorCode::PayloadTooLarge)),
-        429 => (429, Some(ErrorCode::RateLimitExceeded)),
-        500 | 503 => (503, Some(ErrorCode::Unavailable)),
-        502 => (502, Some(ErrorCode::BadGateway)),
-        504 => (504, Some(ErrorCode::GatewayTimeout)),
-        _ => (status, None),
-    }
 }

@@ -1,5 +1,6 @@
 //! Tokens that are bound to something their holder must show (RFC 7800, `cnf`).
 
+use postern_request::Denial;
 use postern_request::json::Value;
 use subtle::ConstantTimeEq as _;
 
@@ -45,6 +46,20 @@ impl Confirmation {
     #[must_use]
     pub const fn is_bound(&self) -> bool {
         self.certificate.is_some() || self.key.is_some()
+    }
+
+    /// Whether a token goes with the scheme that it was sent with. One that is bound to a key is
+    /// no bearer token (RFC 9449 §7.1, §7.2), and whoever sends another one with a proof takes it
+    /// for what it is not.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn check_scheme(&self, with_proof: bool) -> Result<(), Denial> {
+        if self.key.is_some() == with_proof {
+            Ok(())
+        } else {
+            Err(Denial::invalid_token("dpop_scheme"))
+        }
     }
 
     /// Whether a request has shown everything that the token is bound to.
@@ -100,6 +115,23 @@ mod tests {
             r#"{"x5t":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}"#,
         ] {
             assert_eq!(read(other).err(), Some(TokenError::Confirmation), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_bound_to_a_key_has_a_scheme_of_its_own() {
+        let (hash, nothing) = (Some([1; 32]), Confirmation::default());
+        for (bound, with_proof, fits) in [
+            (nothing, false, true),
+            (nothing, true, false),
+            (Confirmation { key: hash, ..nothing }, true, true),
+            (Confirmation { key: hash, ..nothing }, false, false),
+            (Confirmation { certificate: hash, ..nothing }, false, true),
+            (Confirmation { certificate: hash, ..nothing }, true, false),
+            (Confirmation { certificate: hash, key: hash }, true, true),
+        ] {
+            let refused = bound.check_scheme(with_proof).err().map(|denial| denial.reason);
+            assert_eq!(refused, (!fits).then_some("dpop_scheme"), "{bound:?} {with_proof}");
         }
     }
 

@@ -6,9 +6,11 @@
 //!
 //! Whoever calls [`verify`] has the rest to do: refuse a request with more than one `DPoP`
 //! header (§4.3, 1), hand out nonces, and remember [`Proof::jti_hash`] until the proof is too
-//! old to pass (§11.1). The signature check costs most and its key is the client's choice: a
+//! old to pass (§11.1). The first is done by [`ProvenRequest::proof`], for requests with a token
+//! that is bound to a key. The signature check costs most and its key is the client's choice: a
 //! verifier that keeps parsed keys should not keep these.
 
+mod request;
 mod target;
 
 use postern_request::UnixMillis;
@@ -20,6 +22,8 @@ use crate::claims::seconds;
 use crate::jwk::Key;
 use crate::jws::{Header, Parts, check_signature, decode};
 use crate::{SignatureVerifier, TokenError, VerifyError, base64url};
+
+pub use request::{LEEWAY_SECS, ProvenRequest};
 
 /// Longest proof that is looked at, in bytes.
 pub const MAX_PROOF_BYTES: usize = 8192;

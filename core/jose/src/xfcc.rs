@@ -17,6 +17,12 @@
 //! comma in one begins an element. (`Hash` is always written.) A second `Hash` in an element
 //! and a second element where there should be one are refused for the same reason.
 
+use postern_request::Denial;
+use postern_request::headers::Single;
+
+/// The header's name.
+pub const HEADER: &str = "x-forwarded-client-cert";
+
 /// Which element is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Element {
@@ -38,6 +44,26 @@ pub enum XfccError {
     /// The element has no `Hash`, or several, or something else under this name.
     #[error("x-forwarded-client-cert has no hash")]
     Hash,
+}
+
+/// The refusal of a certificate that was shown and cannot be read, wherever it was looked for.
+#[must_use]
+pub fn unusable() -> Denial {
+    Denial::invalid_token("certificate_unusable")
+}
+
+/// SHA-256 of the client's certificate in DER, from a header that the trusted proxy replaces; none
+/// where there is none. Envoy writes names of a certificate without quotes: a comma in one begins
+/// what looks like another element.
+///
+/// # Errors
+/// When the header does not say, or is there more than once.
+pub fn forwarded(header: Single<'_>) -> Result<Option<[u8; 32]>, XfccError> {
+    match header {
+        Single::Absent => Ok(None),
+        Single::Repeated => Err(XfccError::Element),
+        Single::One(header) => certificate_hash(header, Element::Only).map(Some),
+    }
 }
 
 /// SHA-256 of the client's certificate in DER, from the one header's value.
@@ -182,6 +208,17 @@ mod tests {
         ] {
             assert_eq!(first_byte(&header, Element::Only), Err(expected), "{header}");
         }
+    }
+
+    #[test]
+    fn what_a_trusted_proxy_forwards_is_there_once() {
+        let (one, two) = (format!("Hash={A}"), format!("Hash={A},Hash={B}"));
+        let first = |header| forwarded(header).map(|hash| hash.map(|hash| hash[0]));
+        assert_eq!(first(Single::Absent), Ok(None));
+        assert_eq!(first(Single::One(one.as_bytes())), Ok(Some(0x46)));
+        assert_eq!(first(Single::One(two.as_bytes())), Err(XfccError::Element));
+        assert_eq!(first(Single::One(b"")), Err(XfccError::Form));
+        assert_eq!(first(Single::Repeated), Err(XfccError::Element));
     }
 
     #[test]

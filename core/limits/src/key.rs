@@ -117,6 +117,27 @@ impl KeyBuilder {
     }
 }
 
+/// Takes apart what a [`KeyBuilder`] has put together, the limit's name first; none for a part that
+/// is not there. What was not put together so ends where it makes no sense.
+#[must_use]
+pub fn parts(key: &str) -> Vec<Option<&str>> {
+    let mut parts = Vec::new();
+    let mut rest = key;
+    loop {
+        if let Some(after) = rest.strip_prefix('-') {
+            parts.push(None);
+            rest = after;
+            continue;
+        }
+        let Some((length, after)) = rest.split_once(':') else { return parts };
+        let Some(split) = length.parse().ok().and_then(|at| after.split_at_checked(at)) else {
+            return parts;
+        };
+        parts.push(Some(split.0));
+        rest = split.1;
+    }
+}
+
 /// A key and its owner as stores see them, because untrusted text never becomes part of a store's
 /// key: the first 8 bytes of SHA-256 of the owner, the highest first, and the first 16 of SHA-256
 /// of the key. Whoever counts, lends or looks must come to the same ones.
@@ -209,6 +230,22 @@ mod tests {
         for bad in ["", "header.", "claim.", "claim", "IP", "path", "api-key", "host.a"] {
             assert_eq!(KeyPart::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_key_is_taken_apart_as_it_was_put_together() {
+        let mut key = KeyBuilder::new("per-user token_bucket 5/60000 5");
+        for part in [Some("jwt"), Some("https://i.test"), None, Some(""), Some("-3:x"), Some("é")]
+        {
+            key.push(part);
+        }
+        let key = key.finish();
+        let parts_of_it = parts(&key);
+        assert_eq!(parts_of_it.len(), 7);
+        let rest = [Some("https://i.test"), None, Some(""), Some("-3:x"), Some("é")];
+        assert_eq!(parts_of_it[2..], rest);
+        assert!(parts("nonsense").is_empty());
+        assert!(parts("99:short").is_empty());
     }
 
     #[test]

@@ -125,9 +125,43 @@ pub fn is_lowercase_name(name: &str) -> bool {
         })
 }
 
+/// Whether a header is one that the bundle alone writes: an identity header, or one of those that
+/// a document makes of claims. Some servers read `_` as `-`, so both count.
+#[must_use]
+pub fn is_identity_header(name: &str, claim_headers: &[String]) -> bool {
+    let same = |a: u8, b: u8| a == b || (a == b'_' && b == b'-');
+    let equals = |own: &str| {
+        name.len() == own.len() && name.bytes().zip(own.bytes()).all(|(a, b)| same(a, b))
+    };
+    let prefix = IDENTITY_PREFIX;
+    let starts =
+        name.len() >= prefix.len() && name.bytes().zip(prefix.bytes()).all(|(a, b)| same(a, b));
+    starts || claim_headers.iter().any(|own| equals(own))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn identity_headers_are_known_in_every_spelling() {
+        let claims = ["x-tenant".to_owned()];
+        for ours in [
+            "x-postern-",
+            "x-postern-subject",
+            "x_postern_scopes",
+            "x-postern_tier",
+            "x-tenant",
+            "x_tenant",
+        ] {
+            assert!(is_identity_header(ours, &claims), "{ours}");
+        }
+        for other in ["", "x-posternal", "x-poster", "x-postern", "x-tenants", "x-tenan", "tenant"]
+        {
+            assert!(!is_identity_header(other, &claims), "{other}");
+        }
+        assert!(!is_identity_header("x-tenant", &[]));
+    }
 
     #[test]
     fn a_repeated_header_has_no_single_value() {

@@ -8,11 +8,13 @@
 //! request may do what (that is `postern-document` and the stages).
 
 pub mod address;
+pub mod api_key;
 pub mod correlation;
 pub mod denial;
 pub mod evidence;
 pub mod headers;
 pub mod json;
+pub mod local_reply;
 pub mod normalize;
 pub mod path;
 pub mod peers;
@@ -21,9 +23,11 @@ pub mod principal;
 pub mod spiffe;
 pub mod time;
 pub mod token_places;
+pub mod tokens;
 
 pub use denial::{Challenge, Denial, ErrorCode, LimitHeaders, RateLimitStatus, RenderedDenial};
 pub use headers::HeaderView;
 pub use presented::Presented;
 pub use principal::Principal;
 pub use time::UnixMillis;
+pub use tokens::{ShownToken, TokenPlace};

@@ -1,4 +1,4 @@
-//! Finding the token in a request.
+//! What a header presents as a token.
 
 use crate::headers::Single;
 

@@ -1,7 +1,8 @@
 //! Tokens in places that hold other things beside them: cookies, the query, the subprotocols of
 //! a WebSocket.
 //!
-//! The filters and the server read them with this one reader, so that both see the same token.
+//! The filters and the server read them with this one reader, so that both see the same token;
+//! [`crate::tokens`] says which place of a request is asked.
 //! Whatever a server behind could read as another one is never chosen from: a name that is
 //! there twice, a name in a spelling of its own, a value with escapes.
 //!
@@ -129,8 +130,8 @@ pub fn without_websocket_protocol(header: &[u8], marker: &str) -> Vec<u8> {
     })
 }
 
-/// Whether a text is a token in HTTP's sense (RFC 9110 §5.6.2): the name of a cookie or of a
-/// subprotocol.
+/// Whether a text is a token in HTTP's sense (RFC 9110 §5.6.2): the name of a cookie, of a
+/// subprotocol, of a header; a method.
 #[must_use]
 pub fn is_token(text: &[u8]) -> bool {
     let is_token_byte = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);

@@ -212,10 +212,16 @@ async fn the_scheme_says_whether_a_token_is_bound_to_a_key() {
 #[tokio::test]
 async fn bound_tokens_are_for_documents_that_take_them() {
     let token = bound_token();
-    let request = with_proof(&token, &proof(&token, &json!({})));
-    for jwt in [json!({}), json!({"bound": {"certificate": "connection"}})] {
+    let proven = with_proof(&token, &proof(&token, &json!({})));
+    let bearer = format!("Bearer {token}");
+    let bearer = request("GET", "/pay", &[("authorization", &bearer)]);
+    for (jwt, expected) in [
+        (json!({}), "token_confirmation"),
+        (json!({"bound": {"certificate": "connection"}}), "dpop_scheme"),
+    ] {
         let gateway = Gateway::new(&jwt, memory());
-        assert_eq!(gateway.reason(&request).await, "token_confirmation", "{jwt}");
+        assert_eq!(gateway.reason(&proven).await, "token_unusable", "{jwt}");
+        assert_eq!(gateway.reason(&bearer).await, expected, "{jwt}");
     }
 }
 

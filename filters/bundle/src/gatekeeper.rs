@@ -11,9 +11,10 @@ use std::sync::Arc;
 use postern_document::{Counted, Document, Route};
 use postern_filter_host::{Effects, HeaderList, RequestHost, SoftBudget, VerifierSupport};
 use postern_filter_jwt_auth::{Caller, JwtAuth};
-use postern_request::correlation;
 use postern_request::principal::Credential;
-use postern_request::{Denial, ErrorCode, Principal, RateLimitStatus, UnixMillis, path};
+use postern_request::{
+    Denial, ErrorCode, Principal, RateLimitStatus, UnixMillis, correlation, path, tokens,
+};
 
 use crate::counters::{Count, Counters};
 use crate::feed::FeedLink;
@@ -21,7 +22,6 @@ use crate::fetch::KeyFetcher;
 use crate::leases::LeaseLink;
 use crate::request::{OwnHeaders, RequestHeaders};
 use crate::stages::STAGES;
-use crate::tokens;
 use limits::{Spent, Tickets};
 
 /// The filter state that names the caller, for access logs and RBAC: `wasm.postern.subject`.
@@ -117,8 +117,12 @@ impl Gatekeeper {
             Err(_) => return Err(Denial::new(ErrorCode::BadRequest, "path_ambiguous")),
         };
         if STAGES.tokens && self.strips_tokens && route.auth.accepts(Credential::Jwt) {
-            // Also from what is refused: our own access log shows the path.
-            tokens::strip(&self.document.token_places, request, effects);
+            // Also from what is refused: our own access log shows the path. Of another `:path`
+            // Envoy routes again by itself, to the same route: only the query is another one.
+            tokens::strip(&self.document.token_places, request, &mut |name, left| match left {
+                Some(left) => effects.rewrite_header(name, left),
+                None => effects.remove_header(name),
+            });
         }
         let enforced = route.enforce.applies(request.request_id.unwrap_or_default());
         // In shadow a denial is counted and the request passes: as nobody where it is about who

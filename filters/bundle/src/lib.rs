@@ -20,7 +20,6 @@ mod leases;
 mod request;
 mod revocation;
 mod stages;
-mod tokens;
 
 pub use gatekeeper::{Gatekeeper, Responding};
 

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use postern_filter_host::HeaderList;
-use postern_request::headers::{self, Single};
+use postern_request::headers::{self, Single, is_identity_header};
+use postern_request::tokens::Carrier;
 
 /// What the stages need of a request, and what must go.
 #[derive(Debug)]
@@ -79,8 +80,22 @@ impl<'a> RequestHeaders<'a> {
         request
     }
 
-    /// A header that was asked for and makes sense once.
-    pub(crate) fn single(&self, name: &str) -> Single<'a> {
+    fn asked(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.asked.iter().filter(move |(asked, _)| *asked == name).map(|(_, value)| *value)
+    }
+}
+
+/// Of headers beside `authorization` only those that were asked for are there.
+impl<'a> Carrier<'a> for RequestHeaders<'a> {
+    fn target(&self) -> Option<&'a str> {
+        self.target
+    }
+
+    fn authorization(&self) -> Single<'a> {
+        self.authorization
+    }
+
+    fn single(&self, name: &str) -> Single<'a> {
         let mut values = self.asked(name);
         match (values.next(), values.next()) {
             (None, _) => Single::Absent,
@@ -89,9 +104,7 @@ impl<'a> RequestHeaders<'a> {
         }
     }
 
-    /// A header that was asked for and is a list. Several of them mean one, joined by the
-    /// separator.
-    pub(crate) fn list(&self, name: &str, separator: &[u8]) -> Option<Cow<'a, [u8]>> {
+    fn list(&self, name: &str, separator: &[u8]) -> Option<Cow<'a, [u8]>> {
         let mut values = self.asked(name);
         let first = values.next()?;
         let mut all: Vec<&[u8]> = values.collect();
@@ -101,28 +114,12 @@ impl<'a> RequestHeaders<'a> {
         all.insert(0, first);
         Some(Cow::Owned(all.join(separator)))
     }
-
-    fn asked(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.asked.iter().filter(move |(asked, _)| *asked == name).map(|(_, value)| *value)
-    }
 }
 
 /// Keeps the value of a header that makes sense once. A repeated one makes none, and is no valid
 /// value of anything.
 const fn once<'a>(kept: &mut Option<&'a [u8]>, value: &'a [u8]) {
     *kept = Some(if kept.is_some() { b"" } else { value });
-}
-
-/// Whether a header is one of ours. Some servers read `_` as `-`, so both count.
-pub(crate) fn is_identity_header(name: &str, claim_headers: &[String]) -> bool {
-    let same = |a: u8, b: u8| a == b || (a == b'_' && b == b'-');
-    let equals = |own: &str| {
-        name.len() == own.len() && name.bytes().zip(own.bytes()).all(|(a, b)| same(a, b))
-    };
-    let prefix = headers::IDENTITY_PREFIX;
-    let starts =
-        name.len() >= prefix.len() && name.bytes().zip(prefix.bytes()).all(|(a, b)| same(a, b));
-    starts || claim_headers.iter().any(|own| equals(own))
 }
 
 #[cfg(test)]

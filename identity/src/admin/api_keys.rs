@@ -1,11 +1,10 @@
 //! API keys: made.
 
 use postern_oauth::{ScopeSet, Secret};
-use postern_request::UnixMillis;
+use postern_request::{UnixMillis, api_key};
 use postern_store::durable::{ApiKeyRecord, DurableStore};
 
 use super::check_text;
-use crate::api_key::{PREFIX, api_key_hash};
 use crate::{IdentityError, random};
 
 /// An API key to be made.
@@ -52,10 +51,10 @@ pub async fn create_api_key(
         return Err(IdentityError::Invalid { what: "expiry", reason });
     }
     let id = random::short_id()?;
-    let key = Secret::new(format!("{PREFIX}{id}_{}", random::secret()?.expose()));
+    let key = Secret::new(api_key::join(&id, random::secret()?.expose()));
     let record = ApiKeyRecord {
         id,
-        sha256: api_key_hash(key.expose()),
+        sha256: random::sha256(key.expose().as_bytes()),
         subject: new.subject,
         client_id: new.client_id,
         scopes: new.scopes.names().to_vec(),
@@ -71,7 +70,6 @@ pub async fn create_api_key(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api_key_id;
     use postern_store::durable::memory::MemoryDurableStore;
 
     fn new() -> NewApiKey {
@@ -88,10 +86,10 @@ mod tests {
     async fn a_key_finds_its_record_and_is_not_in_it() {
         let store = MemoryDurableStore::new();
         let created = create_api_key(&store, new(), UnixMillis(5)).await.unwrap();
-        let id = api_key_id(created.key.expose()).unwrap();
+        let id = api_key::id(created.key.expose()).unwrap();
         let stored = store.find_api_key(id).await.unwrap().unwrap();
         assert_eq!(stored, created.record);
-        assert_eq!(stored.sha256, api_key_hash(created.key.expose()));
+        assert_eq!(stored.sha256, random::sha256(created.key.expose().as_bytes()));
         assert!(!format!("{created:?}").contains(created.key.expose()));
     }
 

@@ -2,6 +2,7 @@
 
 use postern_document::SecurityHeaders;
 use postern_request::ErrorCode;
+use postern_request::local_reply::REPLIES;
 use serde_json::{Value, json};
 
 use super::{routes, typed};
@@ -9,25 +10,8 @@ use super::{routes, typed};
 /// Answers that the stages have written themselves, by the marker they carry: left as they are.
 /// Everything else that Envoy answers gets the contract's JSON for its status.
 pub(crate) fn render(profile: SecurityHeaders) -> Value {
-    let mut mappers = Vec::new();
-    for (from, to, code) in [
-        (400, 400, ErrorCode::BadRequest),
-        (401, 401, ErrorCode::Unauthorized),
-        (403, 403, ErrorCode::Forbidden),
-        (404, 404, ErrorCode::NotFound),
-        (408, 408, ErrorCode::BadRequest),
-        (413, 413, ErrorCode::PayloadTooLarge),
-        (426, 426, ErrorCode::BadRequest),
-        (431, 431, ErrorCode::PayloadTooLarge),
-        (429, 429, ErrorCode::RateLimitExceeded),
-        (500, 503, ErrorCode::Unavailable),
-        (502, 502, ErrorCode::BadGateway),
-        (503, 503, ErrorCode::Unavailable),
-        (504, 504, ErrorCode::GatewayTimeout),
-    ] {
-        mappers.push(mapper(from, to, code, profile));
-    }
-    json!({"mappers": mappers})
+    let mappers = REPLIES.into_iter().map(|(from, to, code)| mapper(from, to, code, profile));
+    json!({"mappers": mappers.collect::<Vec<_>>()})
 }
 
 /// Statuses of requests that Envoy could not read: their answers belong to no route, whose

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use postern_explain::Part;
+use postern_request::token_places::is_token;
 
 /// `postern explain`
 #[derive(Debug, Args)]
@@ -97,8 +98,7 @@ fn part(text: &str) -> Result<Part, String> {
 
 /// Methods are compared as they are written.
 fn method(text: &str) -> Result<String, String> {
-    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if text.is_empty() || !text.bytes().all(is_token) {
+    if !is_token(text.as_bytes()) {
         return Err("a method is one word, for example GET".to_owned());
     }
     Ok(text.to_owned())

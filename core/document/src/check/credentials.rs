@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use postern_request::api_key;
 use postern_request::headers::is_identity_value;
 use postern_request::principal::{Credential, Principal};
 
@@ -29,9 +30,7 @@ pub(super) fn is_scope(text: &str) -> bool {
 }
 
 fn check_key(raw: &RawApiKey, path: &str, problems: &mut Problems) -> Option<ApiKey> {
-    let is_id =
-        |id: &str| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
-    if !is_id(&raw.id) {
+    if !api_key::is_id(&raw.id) {
         let message = "an id is 1 to 64 letters and digits";
         problems.report_as(raw.id.at, &told!("{path}.id"), message);
     }

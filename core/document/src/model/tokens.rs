@@ -1,23 +1,9 @@
 //! Where tokens stand, what they may be bound to, and whose they are.
 
 use postern_jose::{Issuer, KeySet};
+pub use postern_request::TokenPlace;
 
 pub use crate::raw::RawCertificateSource as CertificateSource;
-
-/// Where a token may stand.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TokenPlace {
-    /// `authorization`, with the scheme `Bearer` or `DPoP`.
-    Authorization,
-    /// Another header, by its name in lower case; it holds the token itself.
-    Header(String),
-    /// The cookie of this name.
-    Cookie(String),
-    /// The query parameter of this name.
-    Query(String),
-    /// Behind this marker in `sec-websocket-protocol`.
-    WebSocketProtocol(String),
-}
 
 /// Which tokens that are bound to something are taken; by default none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,6 +12,14 @@ pub struct BoundTokens {
     pub certificate: Option<CertificateSource>,
     /// Those bound to a key (RFC 9449).
     pub dpop: Option<Dpop>,
+}
+
+impl BoundTokens {
+    /// Whether any are taken.
+    #[must_use]
+    pub const fn are_taken(&self) -> bool {
+        self.certificate.is_some() || self.dpop.is_some()
+    }
 }
 
 /// How DPoP proofs are judged.

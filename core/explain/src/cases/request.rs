@@ -6,6 +6,7 @@ use std::sync::Arc;
 use postern_document::yaml::{Kind, Node, Problems};
 use postern_document::{Document, Position};
 use postern_request::headers;
+use postern_request::token_places::is_token;
 
 use super::Sent;
 use super::fields::{Fields, expected, members, text, texts};
@@ -239,8 +240,7 @@ pub(super) fn workload(
 }
 
 fn check_method(method: &str, at: Position, problems: &mut Problems) {
-    let is_method = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if method.is_empty() || !method.bytes().all(is_method) {
+    if !is_token(method.as_bytes()) {
         problems.report(at, "a method is one word");
     }
 }

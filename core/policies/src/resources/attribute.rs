@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use postern_request::token_places::is_token;
+
 /// A property of a request that values are compared with. `when` names them with `key`; fields
 /// of `source` and `operation` each stand for one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,9 +168,7 @@ fn bracketed(text: &str) -> Option<&str> {
 
 /// A header's name, or a pseudo header's.
 fn is_header(name: &str) -> bool {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    let name = name.strip_prefix(':').unwrap_or(name);
-    !name.is_empty() && name.bytes().all(token)
+    is_token(name.strip_prefix(':').unwrap_or(name).as_bytes())
 }
 
 /// `[a][b]` is `b` in `a`. What cannot be read so is one name, brackets and all

@@ -5,21 +5,18 @@ use std::rc::Rc;
 use postern_document::{Auth, CertificateSource, OnFailure, Route};
 use postern_filter_host::{HostVerifier, RequestHost};
 use postern_filter_jwt_auth::{Caller, Source};
-use postern_jose::xfcc::{self, Element};
-use postern_jose::{Possession, TokenError, VerifiedToken};
+use postern_jose::{Possession, TokenError, VerifiedToken, xfcc};
 use postern_request::evidence::{self, Evidence};
 use postern_request::principal::Credential;
-use postern_request::{Denial, ErrorCode, UnixMillis};
+use postern_request::tokens::Carrier as _;
+use postern_request::{Denial, ErrorCode, ShownToken, UnixMillis, tokens};
 
 use super::{Gatekeeper, Identified, Known};
 use crate::counters::Count;
 use crate::request::RequestHeaders;
 use crate::revocation::{self, Standing};
 use crate::stages::STAGES;
-use crate::tokens::{self, Shown};
 
-/// Where a proxy in front says which certificate it was shown.
-pub(super) const FORWARDED_CLIENT_CERT: &str = "x-forwarded-client-cert";
 /// Envoy's attribute for the certificate of its own connection: SHA-256 in hexadecimal.
 const PEER_CERTIFICATE: [&str; 2] = ["connection", "sha256_peer_certificate_digest"];
 /// Envoy's attribute for the first URI in that certificate: in a mesh, who is at the other end.
@@ -106,13 +103,13 @@ impl Gatekeeper {
         &mut self,
         host: &impl RequestHost,
         request: &RequestHeaders<'_>,
-        shown: &Shown<'_>,
+        shown: &ShownToken<'_>,
         evidence: Option<&Evidence>,
         now: UnixMillis,
     ) -> Result<Rc<Caller>, Denial> {
         let mut verifier =
             HostVerifier { host, support: self.support, budget: &mut self.budget, now };
-        let (caller, source) = match self.jwt.authenticate(&shown.token, &mut verifier, now) {
+        let (caller, source) = match self.jwt.authenticate(&shown.text, &mut verifier, now) {
             Ok(verified) => verified,
             Err(refused) => {
                 if let Some(issuer) = refused.lacks_key_of {
@@ -143,11 +140,7 @@ impl Gatekeeper {
         evidence: Option<&Evidence>,
     ) -> Result<(), Denial> {
         let bound = token.claims.confirmation;
-        // RFC 9449 §7.1: a token that is bound to a key is no bearer token, and the other way
-        // round.
-        if bound.key.is_some() != with_proof {
-            return Err(Denial::invalid_token("dpop_scheme"));
-        }
+        bound.check_scheme(with_proof)?;
         if !bound.is_bound() {
             return Ok(());
         }
@@ -169,12 +162,7 @@ impl Gatekeeper {
             CertificateSource::Connection => {
                 xfcc::sha256_from_hex(&host.property(&PEER_CERTIFICATE)?)
             }
-            CertificateSource::Forwarded => {
-                // As `ext_authz` reads it: the proxy has replaced the header, so whatever looks
-                // like several elements is made of names with commas in them.
-                let header = request.single(FORWARDED_CLIENT_CERT).one()?;
-                xfcc::certificate_hash(header, Element::Only).ok()
-            }
+            CertificateSource::Forwarded => xfcc::forwarded(request.single(xfcc::HEADER)).ok()?,
         }
     }
 
@@ -223,16 +211,12 @@ impl Gatekeeper {
     }
 }
 
-/// Whether the connection is of a peer that the route takes requests from. `ext_authz` says the
-/// same, by its own view of the certificate.
+/// Whether the connection is of a peer that the route takes requests from; the host is asked only
+/// where that matters.
 fn check_peer(host: &impl RequestHost, route: &Route) -> Result<(), Denial> {
     if route.peers.is_empty() {
         return Ok(());
     }
     let id = host.property(&PEER_ID);
-    let id = id.as_deref().and_then(|id| core::str::from_utf8(id).ok()).unwrap_or_default();
-    if route.peers.iter().any(|peer| peer.matches(id)) {
-        return Ok(());
-    }
-    Err(Denial::new(ErrorCode::Forbidden, "peer_unknown"))
+    route.check_peer(id.as_deref().and_then(|id| core::str::from_utf8(id).ok()).unwrap_or_default())
 }

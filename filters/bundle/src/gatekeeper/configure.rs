@@ -3,9 +3,10 @@
 use postern_document::{CertificateSource, Document, JwksSource, KeysBy};
 use postern_filter_host::{RequestHost, SoftBudget, VerifierSupport};
 use postern_filter_jwt_auth::{JwtAuth, TrustedIssuer};
+use postern_jose::xfcc;
+use postern_request::{TokenPlace, tokens};
 
 use super::Gatekeeper;
-use super::authenticate::FORWARDED_CLIENT_CERT;
 use crate::configuration::{self, Configuration, FeedSource, KeySource};
 use crate::counters::{Count, Counters};
 use crate::feed::{FeedLink, Purpose};
@@ -13,7 +14,6 @@ use crate::fetch::KeyFetcher;
 use crate::leases::LeaseLink;
 use crate::request::OwnHeaders;
 use crate::stages::STAGES;
-use crate::tokens;
 
 /// Signature checks in Rust that one VM makes in a second, where the host cannot.
 const SOFT_CHECKS_PER_SECOND: u32 = 50;
@@ -60,7 +60,7 @@ impl Gatekeeper {
             if STAGES.tokens { VerifierSupport::probe(host) } else { VerifierSupport::default() };
         let mut gatekeeper = Self {
             own_headers: own_headers(&document),
-            strips_tokens: tokens::is_stripped(&document.token_places),
+            strips_tokens: tokens::are_stripped(&document.token_places),
             jwt,
             fetcher,
             support,
@@ -86,10 +86,8 @@ fn token_stage(document: &Document, seed: u128) -> JwtAuth {
         issuer: issuer.issuer.clone(),
         claim_state: issuer.claim_state.clone(),
     });
-    let bound = document.bound;
-    let accepts_bound = bound.certificate.is_some() || bound.dpop.is_some();
     let headers = document.identity_headers.clone();
-    let mut jwt = JwtAuth::new(trusted.collect(), headers, accepts_bound, seed);
+    let mut jwt = JwtAuth::new(trusted.collect(), headers, document.bound.are_taken(), seed);
     for (index, issuer) in document.issuers.iter().enumerate() {
         if let JwksSource::Inline(keys) = &issuer.jwks {
             jwt.set_keys(index, keys.clone());
@@ -116,15 +114,11 @@ fn named(
 }
 
 fn own_headers(document: &Document) -> OwnHeaders {
-    let rules = document.issuers.iter().flat_map(|issuer| &issuer.issuer.rules.claim_headers);
-    let places = document.token_places.iter().filter_map(tokens::header_of);
+    let places = document.token_places.iter().filter_map(TokenPlace::header);
     let forwarded = document.bound.certificate == Some(CertificateSource::Forwarded);
     OwnHeaders {
-        claims: rules.map(|(header, _)| header.clone()).collect(),
-        asked: places
-            .chain(forwarded.then_some(FORWARDED_CLIENT_CERT))
-            .map(str::to_owned)
-            .collect(),
+        claims: document.claim_headers().map(str::to_owned).collect(),
+        asked: places.chain(forwarded.then_some(xfcc::HEADER)).map(str::to_owned).collect(),
     }
 }
 

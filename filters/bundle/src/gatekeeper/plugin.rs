@@ -9,7 +9,7 @@ use super::{Gatekeeper, Responding};
 use crate::counters::{Count, GAUGES, NAMES};
 use crate::feed::{FEED, TICK_MS};
 use crate::leases::LEASES;
-use crate::request::{RequestHeaders, is_identity_header};
+use crate::request::RequestHeaders;
 use crate::stages::STAGES;
 
 /// Milliseconds between ticks where there is nobody to ask, only counters to hand over.
@@ -190,7 +190,7 @@ impl Plugin for Gatekeeper {
             return;
         }
         for (name, _) in trailers {
-            if is_identity_header(name, &self.own_headers.claims) {
+            if headers::is_identity_header(name, &self.own_headers.claims) {
                 self.counters.add(Count::IdentityStripped, 1);
                 effects.remove_header(name);
             }

@@ -55,10 +55,7 @@ fn at_the_edge(settings: &mut Value, document: &Document) {
 /// Takes identity headers away before any filter runs, and those that claims become.
 fn without_identity(document: &Document) -> Value {
     let ours = json!({"remove_on_match": {"key_matcher": {"prefix": IDENTITY_PREFIX}}});
-    let rules = document.issuers.iter().map(|issuer| &issuer.issuer.rules);
-    let of_claims: BTreeSet<&str> = rules
-        .flat_map(|rules| rules.claim_headers.iter().map(|(header, _)| header.as_str()))
-        .collect();
+    let of_claims: BTreeSet<&str> = document.claim_headers().collect();
     let mut mutations = vec![ours];
     mutations.extend(of_claims.into_iter().map(|header| json!({"remove": header})));
     json!({

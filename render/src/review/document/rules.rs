@@ -104,11 +104,8 @@ fn counts_callers(applied: &AppliedLimit) -> bool {
 
 /// Whether the bundle writes a header, and takes it away where it comes from outside.
 pub(in crate::review) fn writes(document: &Document, header: &str) -> bool {
-    let of_claims = |name: &str| {
-        let mut rules = document.issuers.iter().map(|issuer| &issuer.issuer.rules);
-        rules.any(|rules| rules.claim_headers.iter().any(|(written, _)| written == name))
-    };
-    header.starts_with(postern_request::headers::IDENTITY_PREFIX) || of_claims(header)
+    header.starts_with(postern_request::headers::IDENTITY_PREFIX)
+        || document.claim_headers().any(|written| written == header)
 }
 
 /// Whether somebody whom `wide` refuses passes by the rules of `narrow`.

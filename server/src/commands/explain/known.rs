@@ -6,11 +6,11 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use postern_document::{Document, JwksSource};
 use postern_explain::{Request, StoredKey};
-use postern_identity::{KeyRing, api_key_id};
+use postern_identity::KeyRing;
 use postern_jose::KeySet;
 use postern_request::headers::{self, HeaderView as _};
 use postern_request::principal::Credential;
-use postern_request::{Principal, UnixMillis};
+use postern_request::{Principal, UnixMillis, api_key};
 use postern_store::durable::{ApiKeyRecord, DurableStore};
 
 use super::NO_KEY_FILE;
@@ -71,7 +71,7 @@ impl Known {
         }
         let shown = request.headers.single(headers::API_KEY).one();
         let shown = shown.and_then(|key| core::str::from_utf8(key).ok());
-        if let Some(id) = shown.and_then(api_key_id) {
+        if let Some(id) = shown.and_then(api_key::id) {
             let record = store.find_api_key(id).await?;
             let record = record.filter(|record| record.revoked_at.is_none());
             self.key = record.map(|record| (id.to_owned(), stored(record)));

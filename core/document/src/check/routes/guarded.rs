@@ -6,7 +6,7 @@ use postern_request::principal::Credential;
 
 use super::super::traffic::is_of_bundle;
 use super::Context;
-use crate::host::{self, HostPattern};
+use crate::host::{HostPattern, host_of};
 use crate::model::{CertificateSource, Guard, OWN_SERVICE, Route};
 use crate::problem::Problems;
 use crate::raw::RawRoute;
@@ -118,7 +118,7 @@ fn is_named_as_outside(context: &Context<'_>, route: &Route) -> bool {
     let Some((_, rest)) = issuer.and_then(|issuer| issuer.split_once("://")) else {
         return false;
     };
-    let outside = host::normalize(rest.split('/').next().unwrap_or(rest));
+    let outside = host_of(rest.split('/').next().unwrap_or(rest));
     let is_it = |host: &HostPattern| matches!(host, HostPattern::Exact(name) if *name == outside);
     !route.hosts.is_empty() && route.hosts.iter().all(is_it)
 }

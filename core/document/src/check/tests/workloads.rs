@@ -42,6 +42,15 @@ fn workloads_are_read() {
     assert_eq!((service.guard, service.guarded_by()), (Guard::Workload, Some(pay)));
     let peers: Vec<String> = document.routes[0].peers.iter().map(|peer| peer.to_istio()).collect();
     assert_eq!(peers, ["mesh.test/ns/istio-system/sa/gateway", "mesh.test/ns/ops/sa/*"]);
+    let refused = |id: &str| document.routes[0].check_peer(id).err().map(|denial| denial.reason);
+    for known in ["spiffe://mesh.test/ns/istio-system/sa/gateway", "spiffe://mesh.test/ns/ops/sa/a"]
+    {
+        assert_eq!(refused(known), None, "{known}");
+    }
+    for stranger in ["", "edge", "spiffe://mesh.test/ns/ops/sa/", "spiffe://mesh.test/ns/shop/sa/a"]
+    {
+        assert_eq!(refused(stranger), Some("peer_unknown"), "{stranger}");
+    }
     let again = crate::from_json(document.to_json().as_bytes()).unwrap();
     assert_eq!((again.workloads, again.mesh), (document.workloads, document.mesh));
 }
@@ -53,6 +62,7 @@ fn where_a_workload_is_known_by_name_alone_the_edge_guards() {
     let service = &document.services[0];
     assert_eq!((service.guard, service.guarded_by()), (Guard::Edge, None));
     assert!(service.workload.is_some());
+    assert!(document.routes[0].check_peer("").is_ok(), "without a list it takes anybody");
 }
 
 #[test]
