@@ -23,6 +23,7 @@ const TARGETS: &[&str] = &[
     "policies",
     "explain",
     "cases",
+    "import",
     "normalize",
 ];
 

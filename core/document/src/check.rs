@@ -18,6 +18,8 @@ use postern_request::principal::IdentityHeader;
 
 #[cfg(feature = "yaml")]
 pub(crate) use self::services::read_upstream;
+#[cfg(feature = "messages")]
+use crate::lookup::Lookup;
 use crate::matcher::{Entry, Matcher};
 use crate::model::{
     Auth, Document, Failures, OnFailure, Proof, Revocation, SecurityHeaders, Stores,
@@ -94,11 +96,9 @@ pub(crate) fn document(
     check_failures(raw.failures.as_ref(), &routes, problems);
     let revocation = raw.revocation.as_ref().map(|raw| check_revocation(raw, problems));
     let feed = feed::check(raw.feed.as_ref(), raw.revocation.as_ref(), problems);
-    let matcher = Matcher::new(routes.iter().map(|route| Entry {
-        hosts: &route.hosts,
-        path: &route.path,
-        methods: &route.methods,
-    }));
+    let matcher = Matcher::new(routes.iter().map(|route| Entry::of(route)));
+    #[cfg(feature = "messages")]
+    let lookup = Lookup::of(&routes);
     problems.is_empty().then(|| Document {
         digest: origin.digest,
         issuer,
@@ -122,6 +122,8 @@ pub(crate) fn document(
         limits,
         routes,
         matcher,
+        #[cfg(feature = "messages")]
+        lookup,
         #[cfg(feature = "messages")]
         workloads,
         #[cfg(feature = "messages")]

@@ -20,6 +20,8 @@ mod digest;
 mod fragments;
 mod host;
 mod load;
+#[cfg(feature = "messages")]
+mod lookup;
 mod matcher;
 mod model;
 #[cfg(feature = "messages")]

@@ -8,6 +8,7 @@
 use postern_request::path::{self, PathProblem};
 
 use crate::host::{HostPattern, host_of};
+use crate::model::Route;
 use crate::template::{PathTemplate, Segment};
 
 /// What the matcher needs of a route.
@@ -17,6 +18,15 @@ pub(crate) struct Entry<'a> {
     pub(crate) path: &'a PathTemplate,
     pub(crate) methods: &'a [String],
 }
+
+impl<'a> Entry<'a> {
+    pub(crate) fn of(route: &'a Route) -> Self {
+        Self { hosts: &route.hosts, path: &route.path, methods: &route.methods }
+    }
+}
+
+/// The index of a route, or why none is looked for.
+type Found = Result<Option<usize>, PathProblem>;
 
 /// Finds routes, by their index in the document.
 #[derive(Debug, Clone, Default)]
@@ -87,11 +97,22 @@ impl Matcher {
         method: &str,
         path: &str,
     ) -> Result<Option<usize>, PathProblem> {
+        self.search::<true>(authority, method, path)
+    }
+
+    /// The route whose text fits a path first, in the order of [`Matcher::virtual_hosts`]: what a
+    /// proxy finds, which knows nothing of other spellings.
+    pub(crate) fn find_text(&self, authority: &str, method: &str, path: &str) -> Option<usize> {
+        self.search::<false>(authority, method, path).ok().flatten()
+    }
+
+    /// With `SPELLED`, other spellings of a route's literals are refused.
+    fn search<const SPELLED: bool>(&self, authority: &str, method: &str, path: &str) -> Found {
         let Some(rest) = path.strip_prefix('/') else { return Ok(None) };
         // Lower-casing costs an allocation, which documents without hosts need not pay.
         let host = if self.names_hosts() { host_of(authority) } else { String::new() };
         for (_, root) in self.hosts.iter().filter(|(pattern, _)| pattern.matches(&host)) {
-            if let Some(route) = root.find(rest, method)? {
+            if let Some(route) = root.find::<SPELLED>(rest, method)? {
                 return Ok(Some(route));
             }
         }
@@ -152,7 +173,7 @@ impl Node {
 
     /// A node is visited at most once a request, because its depth is its segment's index: the
     /// cost is bounded by the number of nodes, whatever the path.
-    fn find(&self, rest: &str, method: &str) -> Result<Option<usize>, PathProblem> {
+    fn find<const SPELLED: bool>(&self, rest: &str, method: &str) -> Found {
         let (head, tail) = match rest.split_once('/') {
             Some((head, tail)) => (head, Some(tail)),
             None => (rest, None),
@@ -163,13 +184,13 @@ impl Node {
             .ok()
             .and_then(|at| self.literals.get(at))
             .map(|(_, node)| node);
-        if literal.is_none() {
+        if SPELLED && literal.is_none() {
             self.refuse_other_spellings(head)?;
         }
         let param = self.param.as_deref().filter(|_| !head.is_empty());
         for node in literal.into_iter().chain(param) {
             let found = match tail {
-                Some(tail) => node.find(tail, method)?,
+                Some(tail) => node.find::<SPELLED>(tail, method)?,
                 None => Self::pick(&node.here, method),
             };
             if found.is_some() {

@@ -21,6 +21,8 @@ use postern_request::principal::{Credential, IdentityHeader, Principal};
 use postern_request::{Denial, ErrorCode, LimitHeaders};
 
 use crate::host::HostPattern;
+#[cfg(feature = "messages")]
+use crate::lookup::Lookup;
 use crate::matcher::{Matcher, VirtualHost};
 #[cfg(feature = "messages")]
 use crate::raw::RawDocument;
@@ -102,6 +104,8 @@ pub struct Document {
     #[cfg(feature = "messages")]
     pub files: Vec<String>,
     pub(crate) matcher: Matcher,
+    #[cfg(feature = "messages")]
+    pub(crate) lookup: Lookup,
     #[cfg(feature = "messages")]
     pub(crate) raw: RawDocument,
 }

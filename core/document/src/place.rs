@@ -32,8 +32,8 @@ impl Document {
         if let [section, name, rest @ ..] = path {
             let is_there = match *section {
                 "routes" => {
-                    let route = raw.routes.iter().find(|route| route.name.value == *name)?;
-                    return route.place(rest);
+                    let at = self.lookup.at(name)?;
+                    return raw.routes.get(at)?.place(rest);
                 }
                 "services" => raw.services.has(name),
                 "limits" => raw.limits.has(name),

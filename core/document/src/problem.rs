@@ -136,6 +136,12 @@ impl Problems {
         self.found.is_empty()
     }
 
+    /// How many were reported.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.found.len()
+    }
+
     /// All problems, in the order of files and lines, each once.
     #[must_use]
     pub fn into_sorted(self) -> Vec<Problem> {

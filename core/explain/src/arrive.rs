@@ -79,14 +79,22 @@ impl Walk<'_, '_> {
             Some((path, query)) => (path, Some(query)),
             None => (target, None),
         };
-        let read = match query {
+        let read_with = |dot_parameters| match query {
             // A `#` is no more allowed behind the `?` than before it.
             Some(query) if query.contains('#') => Err(Rejected::Fragment),
             Some(query) if query.bytes().any(|byte| byte <= 0x20 || byte >= 0x7f) => {
                 Err(Rejected::Character)
             }
-            _ => normalize(path, Normalization::ENVOY),
+            _ => normalize(path, Normalization { dot_parameters, ..Normalization::ENVOY }),
         };
+        let (read, later) = (read_with(false), read_with(true));
+        if later != read {
+            let text = match later {
+                Ok(other) => format!("later ones read {other}"),
+                Err(rejected) => format!("later ones refuse it: {rejected}"),
+            };
+            self.assumed(format!("an Envoy before CVE-2026-73551 was fixed; {text}"));
+        }
         let read = match read {
             Ok(read) => read,
             Err(rejected) => {

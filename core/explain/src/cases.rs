@@ -17,6 +17,7 @@ mod made;
 mod proof;
 mod read;
 mod request;
+mod room;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,8 @@ pub use read::read;
 pub use run::{CaseReport, Context, FileReport, Mismatch, Report, run};
 pub use time::instant;
 pub use token::{Made, Token};
+
+use request::Piece;
 
 use crate::assume::{Part, Revoked};
 use crate::step::By;
@@ -99,17 +102,27 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// A text of the request with its `{token.NAME}` filled in.
+    /// A text of the request with its `{token.NAME}` filled in. What a token says is not looked
+    /// through again.
     #[must_use]
     pub fn fill_in(&self, text: &str, token: &dyn Fn(&Token) -> String) -> String {
-        let mut filled = text.to_owned();
-        for placed in &self.placed {
-            let place = request::placeholder(&placed.name);
-            if filled.contains(&place) {
-                filled = filled.replace(&place, &token(placed));
+        let mut filled = String::with_capacity(text.len());
+        for piece in request::pieces(text, &self.placed) {
+            match piece {
+                Piece::Text(text) => filled.push_str(text),
+                Piece::Token(placed) => filled.push_str(&token(placed)),
             }
         }
         filled
+    }
+
+    /// How long that would be.
+    fn filled_len(&self, text: &str, token: &dyn Fn(&Token) -> usize) -> usize {
+        let len = |piece| match piece {
+            Piece::Text(text) => text.len(),
+            Piece::Token(placed) => token(placed),
+        };
+        request::pieces(text, &self.placed).map(len).sum()
     }
 
     /// The scheme of `authorization`: a token that is bound to a key comes with a proof.

@@ -3,9 +3,8 @@
 //! `render/src/envoy/listener.rs` writes.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use postern_document::{CertificateSource, Document, PathTemplate, Route, Segment, host_of};
+use postern_document::{CertificateSource, Document};
 use postern_jose::xfcc;
 use postern_request::tokens::WholeRequest;
 use postern_request::{HeaderView, address, path};
@@ -159,34 +158,6 @@ pub(crate) fn client(
     peer: Option<IpAddr>,
 ) -> Option<IpAddr> {
     address::behind_proxies(headers, hops).or(peer.map(|peer| peer.to_canonical()))
-}
-
-/// The route that Envoy picks where the document's matcher refuses to: it compares texts, one
-/// route after the other.
-pub(crate) fn by_text<'d>(document: &'d Document, asked: Asked<'_>) -> Option<&'d Arc<Route>> {
-    let host = host_of(asked.authority);
-    let hosts = document.virtual_hosts();
-    let host = hosts.iter().find(|known| known.host.matches(&host))?;
-    let mut routes = host.routes.iter().filter_map(|index| document.routes.get(*index));
-    routes.find(|route| {
-        let methods = &route.methods;
-        (methods.is_empty() || methods.iter().any(|known| known == asked.method))
-            && fits(&route.path, asked.path)
-    })
-}
-
-fn fits(template: &PathTemplate, path: &str) -> bool {
-    let Some(path) = path.strip_prefix('/') else { return false };
-    let mut texts = path.split('/');
-    for segment in template.segments() {
-        match (segment, texts.next()) {
-            (Segment::Rest(_), text) => return text.is_some(),
-            (Segment::Literal(known), Some(text)) if known == text => {}
-            (Segment::Param(_), Some(text)) if !text.is_empty() => {}
-            _ => return false,
-        }
-    }
-    texts.next().is_none()
 }
 
 #[cfg(test)]

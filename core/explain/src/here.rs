@@ -6,10 +6,8 @@
 
 use std::sync::Arc;
 
-use postern_document::{Document, Route, Segment, Workload, from_json};
+use postern_document::{Document, Route, Workload};
 use postern_request::path::PathProblem;
-
-use crate::envoy;
 
 /// What the edge is called by documents that do not name it.
 pub(crate) const EDGE: &str = "edge";
@@ -66,60 +64,31 @@ impl Here {
         asked: Asked<'_>,
     ) -> Result<Option<Arc<Route>>, PathProblem> {
         let Asked { authority, method, path } = asked;
-        let found = document.find_route(authority, method, path);
-        if self.is_edge() {
-            return found.map(|route| route.cloned());
-        }
-        // Fewer routes: whichever is the most specific of all is so among some of them, too.
-        match found {
-            Ok(Some(route)) if self.enforces(route) && reads_one_way(document, path) => {
-                return Ok(Some(Arc::clone(route)));
-            }
-            Ok(None) if reads_one_way(document, path) => return Ok(None),
-            _ => {}
-        }
-        let Some(own) = self.own_document(document) else { return Ok(None) };
-        let found = own.find_route(authority, method, path)?;
-        Ok(found.and_then(|found| named(document, &found.name)))
+        let found = match self.guard() {
+            None => document.find_route(authority, method, path),
+            Some(workload) => document.find_route_beside(workload, authority, method, path),
+        };
+        found.map(|route| route.cloned())
     }
 
     /// The route that Envoy picks here, which says what filters are asked. Its order is that of the
     /// document's matcher, but it knows nothing of other spellings, which the matcher refuses: it
     /// compares texts.
     pub(crate) fn route_of(&self, document: &Document, asked: Asked<'_>) -> Option<Arc<Route>> {
-        if let Ok(found) = self.find_route(document, asked) {
-            return found;
-        }
-        if self.is_edge() {
-            return envoy::by_text(document, asked).cloned();
-        }
-        let own = self.own_document(document)?;
-        let found = envoy::by_text(&own, asked)?;
-        named(document, &found.name)
+        let Asked { authority, method, path } = asked;
+        document.route_by_text(self.guard(), authority, method, path).cloned()
     }
 
-    /// The document as the filter here has it; none where nothing is enforced.
-    fn own_document(&self, document: &Document) -> Option<Document> {
-        from_json(document.filter_config_for(&self.name).as_bytes()).ok()
+    /// The workload whose routes alone are known here; none at the edge.
+    fn guard(&self) -> Option<&str> {
+        self.beside.as_ref().map(|workload| workload.name.as_str())
     }
-}
-
-fn named(document: &Document, name: &str) -> Option<Arc<Route>> {
-    document.routes.iter().find(|route| route.name == name).cloned()
-}
-
-/// Whether no two spellings of a path could mean the same: then it makes no difference to a route
-/// which others there are.
-fn reads_one_way(document: &Document, path: &str) -> bool {
-    let is_spelled = |text: &str| text.contains(['%', ';']);
-    let mut segments = document.routes.iter().flat_map(|route| route.path.segments());
-    let is_other =
-        |segment: &Segment| matches!(segment, Segment::Literal(text) if is_spelled(text));
-    !is_spelled(path) && !segments.any(is_other)
 }
 
 #[cfg(test)]
 mod tests {
+    use postern_document::from_json;
+
     use super::*;
 
     const DOCUMENT: &str = r#"{
@@ -156,6 +125,11 @@ mod tests {
         from_json(DOCUMENT.as_bytes()).unwrap()
     }
 
+    /// The document as the filter in a place has it.
+    fn own_document(here: &Here, document: &Document) -> Document {
+        from_json(document.filter_config_for(&here.name).as_bytes()).unwrap()
+    }
+
     /// What a filter finds in one place is what its own part of the document says.
     #[test]
     fn routes_are_found_as_the_filter_of_a_place_finds_them() {
@@ -164,7 +138,7 @@ mod tests {
         let places = [Here::edge(&document), beside("pay"), beside("buy")];
         let mut seen = std::collections::BTreeSet::new();
         for here in &places {
-            let own = here.own_document(&document).unwrap();
+            let own = own_document(here, &document);
             for path in ["/a/7", "/a/", "/a/x:y", "/a/x%3Ay", "/a/x:y;z", "/a/b/c", "/b", "/c"] {
                 for (method, authority) in [("GET", "a.test"), ("PUT", "a.test"), ("GET", "b.test")]
                 {

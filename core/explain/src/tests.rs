@@ -135,6 +135,35 @@ fn envoy_reads_the_path_before_anybody_decides() {
     }
 }
 
+#[test]
+fn what_later_envoys_read_otherwise_is_told() {
+    let document = DOCUMENT.replacen('{', r#"{"matrix_parameters": "allow","#, 1);
+    let document = postern_document::from_json(document.as_bytes()).unwrap();
+    let told = |target: &str| {
+        let assume = Assumptions::at(NOW);
+        let explanation = explain(&document, &get(target), &assume, &mut SoftVerifier);
+        let told = explanation.uncertain.iter().find(|text| text.contains("CVE-2026-73551"));
+        (refusal(&explanation), told.cloned())
+    };
+    let ambiguous = (By::Bundle, 400, "path_ambiguous");
+    for (target, refused, expected) in [
+        ("/x/..;a=1/open?b=/x/..;", ambiguous, Some("later ones read /open")),
+        ("/.;/open", ambiguous, Some("later ones read /open")),
+        ("/x/..;%00/open", (By::Envoy, 400, ""), Some("later ones read /open")),
+        // Both leave it as it is.
+        ("/x/%2e%2e;a=1/open", ambiguous, None),
+        ("/x/../nowhere?a=/x/..;", (By::Bundle, 404, "no_route"), None),
+        // Both refuse it.
+        ("/x/..;a/%2Fopen", (By::Envoy, 400, ""), None),
+        ("/x/..;a/open?#", (By::Envoy, 400, ""), None),
+    ] {
+        let (found, text) = told(target);
+        assert_eq!(found, refused, "{target}");
+        let text = text.as_deref().and_then(|text| text.rsplit_once("; "));
+        assert_eq!(text.map(|(_, text)| text), expected, "{target}");
+    }
+}
+
 fn forwarded_route(explanation: &Explanation) -> Option<&str> {
     match &explanation.outcome {
         Outcome::Forwarded(forwarded) => Some(&forwarded.route),

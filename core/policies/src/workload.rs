@@ -165,17 +165,15 @@ impl Resources {
     /// The policies that are for a workload, in Istio's order.
     #[must_use]
     pub fn authorization_for(&self, mesh: &Mesh, to: &Workload) -> Vec<&AuthorizationPolicy> {
-        let all = self.authorization().iter();
-        all.filter(|policy| attaches(&policy.meta, &policy.selection, mesh, to)).collect()
+        self.authorization().iter().filter(|policy| policy.is_for(mesh, to)).collect()
     }
 
     /// Whose tokens a workload knows, those of its own namespace first (`getConfigsForWorkload`).
     #[must_use]
     pub fn request_for(&self, mesh: &Mesh, to: &Workload) -> Vec<&RequestAuthentication> {
         let all = self.request().iter();
-        let mut attached: Vec<&RequestAuthentication> = all
-            .filter(|resource| attaches(&resource.meta, &resource.selection, mesh, to))
-            .collect();
+        let mut attached: Vec<&RequestAuthentication> =
+            all.filter(|resource| resource.is_for(mesh, to)).collect();
         attached.sort_by_key(|resource| resource.meta.namespace != to.namespace);
         attached
     }
@@ -189,6 +187,22 @@ impl Resources {
         let all = self.peer().iter();
         all.filter(|resource| in_reach(&resource.meta) && has_labels(to, &resource.labels))
             .collect()
+    }
+}
+
+impl AuthorizationPolicy {
+    /// Whether it is for a workload.
+    #[must_use]
+    pub fn is_for(&self, mesh: &Mesh, to: &Workload) -> bool {
+        attaches(&self.meta, &self.selection, mesh, to)
+    }
+}
+
+impl RequestAuthentication {
+    /// Whether it is for a workload.
+    #[must_use]
+    pub fn is_for(&self, mesh: &Mesh, to: &Workload) -> bool {
+        attaches(&self.meta, &self.selection, mesh, to)
     }
 }
 

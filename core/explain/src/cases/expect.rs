@@ -53,12 +53,8 @@ pub(super) fn read(node: &Node, document: &Document, problems: &mut Problems) ->
         by: fields.read("by", problems, by),
         at: fields.read("at", problems, |node, problems| at(node, document, problems)),
         route,
-        service: fields.read("service", problems, |node, problems| {
-            let services: BTreeSet<&str> =
-                document.routes.iter().map(|route| route.service_name()).collect();
-            let services: Vec<&str> = services.into_iter().collect();
-            known_text("service with a route", &services, node, problems)
-        }),
+        service: fields
+            .read("service", problems, |node, problems| service(node, document, problems)),
         version,
         target: fields.text("path", problems),
         headers: fields.read("headers", problems, wanted_headers).unwrap_or_default(),
@@ -100,12 +96,26 @@ fn by(node: &Node, problems: &mut Problems) -> Option<By> {
 
 fn route(node: &Node, document: &Document, problems: &mut Problems) -> Option<Option<String>> {
     let name = text(node, problems)?;
-    let routes: Vec<&str> = document.routes.iter().map(|route| route.name.as_str()).collect();
-    if name == NO_ROUTE && !routes.contains(&NO_ROUTE) {
+    if document.route(&name).is_some() {
+        return Some(Some(name));
+    }
+    if name == NO_ROUTE {
         return Some(None);
     }
+    let routes: Vec<&str> = document.routes.iter().map(|route| route.name.as_str()).collect();
     check_name(&name, node.at, "route", &routes, problems);
     Some(Some(name))
+}
+
+fn service(node: &Node, document: &Document, problems: &mut Problems) -> Option<String> {
+    let name = text(node, problems)?;
+    let services = || document.routes.iter().map(|route| route.service_name());
+    if !services().any(|service| service == name) {
+        let known: BTreeSet<&str> = services().collect();
+        let known: Vec<&str> = known.into_iter().collect();
+        check_name(&name, node.at, "service with a route", &known, problems);
+    }
+    Some(name)
 }
 
 /// A version: of the route's service, where the route is named.

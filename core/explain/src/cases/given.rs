@@ -10,6 +10,8 @@ use super::Given;
 use super::fields::{Fields, expected};
 use crate::assume::{Part, Revoked};
 
+/// Most names that a message lists.
+const MOST_TOLD: usize = 20;
 const FIELDS: [&str; 6] = ["failed", "open", "used_up", "revoked", "enforced", "fault"];
 
 /// Reads `given`.
@@ -111,7 +113,12 @@ pub(super) fn check_name(
     let message = if known.is_empty() {
         format!("the document has no {what}")
     } else {
-        format!("the document has no {what} `{name}`; known: {}", known.join(", "))
+        let first: Vec<&str> = known.iter().take(MOST_TOLD).copied().collect();
+        let more = match known.len().saturating_sub(MOST_TOLD) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("the document has no {what} `{name}`; known: {}{more}", first.join(", "))
     };
     problems.report(at, message);
 }

@@ -11,6 +11,9 @@ use super::fields::{Fields, members};
 
 const FIELDS: [&str; 6] = ["text", "id", "subject", "client_id", "scopes", "tier"];
 
+/// Most keys of a file.
+const MAX_KEYS: usize = 1000;
+
 /// An API key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiKey {
@@ -34,6 +37,11 @@ pub(super) fn read(
     problems: &mut Problems,
 ) -> Vec<(String, Arc<ApiKey>)> {
     let Some(members) = members(node, problems) else { return Vec::new() };
+    if members.len() > MAX_KEYS {
+        let message = format!("at most {MAX_KEYS} keys in a file: write another file");
+        problems.report(node.at, message);
+        return Vec::new();
+    }
     let read = members.iter().filter_map(|(name, _, node)| {
         let key = problems.within(name, |problems| key(node, document, problems))?;
         Some((name.clone(), Arc::new(key)))

@@ -58,6 +58,11 @@ impl Proof {
         self.other_key
     }
 
+    /// What it says of its own.
+    pub(super) fn said(&self) -> impl Iterator<Item = &(String, Value)> {
+        self.claims.iter().chain(&self.header)
+    }
+
     /// Its header, as JSON.
     #[must_use]
     pub fn header(&self, proven: &Proven<'_>) -> String {

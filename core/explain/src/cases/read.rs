@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use postern_document::yaml::{Kind, Node, Problems, parse};
-use postern_document::{Document, Problem, Source};
+use postern_document::{Document, Position, Problem, Source};
 use postern_request::UnixMillis;
 
 use super::fields::{Fields, expected, items, members, text, texts};
 use super::request::{Chosen, Defaults, Named};
+use super::room::{MAX_NAME, Room, is_enough};
 use super::{Case, CaseFile, Given, expect, given, key, request, time, token};
 
 const FIELDS: [&str; 5] = ["version", "defaults", "tokens", "keys", "cases"];
@@ -18,8 +19,6 @@ const OF_CASE: [&str; 6] = ["name", "each", "request", "given", "expect", "repla
 /// What `each` may go through.
 const OF_EACH: [&str; 8] =
     ["method", "scheme", "host", "path", "token", "api_key", "peer", "workload"];
-/// Most cases of one file, those that `each` makes included.
-const MAX_CASES: usize = 10_000;
 /// When cases are judged that do not say it: 2026-01-01T00:00:00Z.
 const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
 
@@ -31,9 +30,11 @@ pub fn read(document: &Document, sources: &[Source]) -> Result<Vec<CaseFile>, Ve
     let names = sources.iter().map(|source| source.name.clone()).collect();
     let mut problems = Problems::new(names);
     let mut files = Vec::with_capacity(sources.len());
+    let mut room = Room::new();
     for (place, source) in sources.iter().enumerate() {
+        room.next_file();
         let node = parse(&source.text, place, &mut problems);
-        let cases = node.and_then(|node| file(&node, document, &mut problems));
+        let cases = node.and_then(|node| file(&node, document, &mut room, &mut problems));
         files.push(CaseFile { name: source.name.clone(), cases: cases.unwrap_or_default() });
     }
     if problems.is_empty() { Ok(files) } else { Err(problems.into_sorted()) }
@@ -47,7 +48,12 @@ struct Shared<'d> {
     named: Named<'d>,
 }
 
-fn file(node: &Node, document: &Document, problems: &mut Problems) -> Option<Vec<Case>> {
+fn file(
+    node: &Node,
+    document: &Document,
+    room: &mut Room,
+    problems: &mut Problems,
+) -> Option<Vec<Case>> {
     let fields = Fields::open(node, &FIELDS, problems)?;
     match fields.get("version").map(|node| &node.kind) {
         Some(Kind::Whole(1)) => {}
@@ -55,7 +61,7 @@ fn file(node: &Node, document: &Document, problems: &mut Problems) -> Option<Vec
     }
     let (defaults, now) = defaults(&fields, document, problems);
     let tokens =
-        fields.read("tokens", problems, |node, problems| Some(token::read(node, problems)));
+        fields.read("tokens", problems, |node, problems| Some(token::read(node, room, problems)));
     let keys =
         fields.read("keys", problems, |node, problems| Some(key::read(node, document, problems)));
     let named = Named {
@@ -68,7 +74,7 @@ fn file(node: &Node, document: &Document, problems: &mut Problems) -> Option<Vec
         problems.report(fields.at, "`cases` is missing");
         return None;
     };
-    problems.within("cases", |problems| cases(node, &shared, problems))
+    problems.within("cases", |problems| cases(node, &shared, room, problems))
 }
 
 fn defaults(
@@ -116,75 +122,100 @@ fn instant(node: &Node, problems: &mut Problems) -> Option<UnixMillis> {
     instant
 }
 
-fn cases(node: &Node, shared: &Shared<'_>, problems: &mut Problems) -> Option<Vec<Case>> {
-    let mut read = Vec::new();
-    let mut names = BTreeSet::new();
+fn cases(
+    node: &Node,
+    shared: &Shared<'_>,
+    room: &mut Room,
+    problems: &mut Problems,
+) -> Option<Vec<Case>> {
+    let mut reading = Reading { shared, room, names: BTreeSet::new(), read: Vec::new() };
     let items = items(node, problems)?;
     if items.is_empty() {
         problems.report(node.at, "there is no case here");
     }
     for (index, node) in items.iter().enumerate() {
-        problems.at_index(index, |problems| {
-            read.extend(case(node, shared, &mut names, problems).unwrap_or_default());
-        });
-        if read.len() > MAX_CASES {
-            problems.report(node.at, format!("at most {MAX_CASES} cases in a file"));
+        // What comes behind the end of the room, and behind more than anybody reads, is not read.
+        let go_on = problems.at_index(index, |problems| reading.entry(node, problems));
+        if go_on.is_none() || is_enough(problems) {
             break;
         }
     }
-    Some(read)
+    Some(reading.read)
 }
 
-/// The cases of one entry: one for each combination of its `each`.
-fn case(
-    node: &Node,
-    shared: &Shared<'_>,
-    names: &mut BTreeSet<String>,
-    problems: &mut Problems,
-) -> Option<Vec<Case>> {
-    let fields = Fields::open(node, &OF_CASE, problems)?;
-    let name = fields.required("name", problems).unwrap_or_default();
-    let given = fields.read("given", problems, |node, problems| {
-        given::read(node, shared.now, shared.document, problems)
-    });
-    let expect = fields
-        .read("expect", problems, |node, problems| expect::read(node, shared.document, problems));
-    if !fields.has("expect") {
-        problems.report(node.at, "`expect` is missing");
-    }
-    let not_replayed = fields.read("replay", problems, replay);
-    let given = given.unwrap_or_else(|| Given { now: shared.now, ..Given::default() });
-    let expect = expect.unwrap_or_default();
-    let all = match fields.get("each") {
-        Some(_) => fields.read("each", problems, each)?,
-        None => vec![Chosen::new()],
-    };
-    let read = all.iter().filter_map(|chosen| {
-        let name = full_name(&name, chosen);
-        if !names.insert(name.clone()) {
-            problems.report(node.at, format!("there is another case `{name}`"));
+/// The cases of a file, while they are read.
+struct Reading<'r, 'd> {
+    shared: &'r Shared<'d>,
+    room: &'r mut Room,
+    names: BTreeSet<String>,
+    read: Vec<Case>,
+}
+
+impl Reading<'_, '_> {
+    /// The cases of one entry: one for each combination of its `each`. None where there is no room
+    /// for them.
+    fn entry(&mut self, node: &Node, problems: &mut Problems) -> Option<()> {
+        let Some(fields) = Fields::open(node, &OF_CASE, problems) else { return Some(()) };
+        let (shared, document) = (self.shared, self.shared.document);
+        let name = fields.required("name", problems).unwrap_or_default();
+        if name.len() > MAX_NAME {
+            let message = format!("a name has at most {MAX_NAME} bytes");
+            problems.report(fields.place("name"), message);
+            return Some(());
         }
-        let request = problems.within("request", |problems| {
-            let (node, at) = (fields.get("request"), fields.place("request"));
-            request::read(node, at, chosen, &shared.defaults, &shared.named, problems)
-        })?;
-        Some(Case {
-            name,
-            line: node.at.line,
-            request,
-            given: given.clone(),
-            expect: expect.clone(),
-            not_replayed: not_replayed.clone(),
-        })
-    });
-    Some(read.collect())
+        let given = fields.read("given", problems, |node, problems| {
+            given::read(node, shared.now, document, problems)
+        });
+        let expect = fields
+            .read("expect", problems, |node, problems| expect::read(node, document, problems));
+        if !fields.has("expect") {
+            problems.report(node.at, "`expect` is missing");
+        }
+        let not_replayed = fields.read("replay", problems, replay);
+        let given = given.unwrap_or_else(|| Given { now: shared.now, ..Given::default() });
+        let expect = expect.unwrap_or_default();
+        let each = match fields.get("each") {
+            Some(_) => match fields.read("each", problems, Each::read) {
+                Some(each) => each,
+                None => return Some(()),
+            },
+            None => Each::default(),
+        };
+        self.room.take_cases(each.count(), node.at, problems)?;
+        for at in 0..each.count() {
+            let chosen = each.combination(at);
+            let name = full_name(&name, &chosen);
+            if !self.names.insert(name.clone()) {
+                problems.report(node.at, format!("there is another case `{name}`"));
+            }
+            let request = problems.within("request", |problems| {
+                let (node, at) = (fields.get("request"), fields.place("request"));
+                request::read(node, at, &chosen, &shared.defaults, &shared.named, problems)
+            });
+            if is_enough(problems) {
+                break;
+            }
+            let Some(request) = request else { continue };
+            let case = Case {
+                name,
+                line: node.at.line,
+                request,
+                given: given.clone(),
+                expect: expect.clone(),
+                not_replayed: not_replayed.clone(),
+            };
+            self.room.take_case(&case, node.at, problems)?;
+            self.read.push(case);
+        }
+        Some(())
+    }
 }
 
-fn full_name(name: &str, chosen: &Chosen) -> String {
+fn full_name(name: &str, chosen: &Chosen<'_>) -> String {
     if chosen.is_empty() {
         return name.to_owned();
     }
-    let words: Vec<&str> = chosen.iter().map(|(_, text, _)| text.as_str()).collect();
+    let words: Vec<&str> = chosen.iter().map(|(_, text, _)| *text).collect();
     format!("{name} [{}]", words.join(" "))
 }
 
@@ -193,37 +224,48 @@ fn replay(node: &Node, problems: &mut Problems) -> Option<String> {
     Fields::open(node, &["skip"], problems)?.required("skip", problems)
 }
 
-/// Every combination, in the order of the fields and of their values.
-fn each(node: &Node, problems: &mut Problems) -> Option<Vec<Chosen>> {
-    let mut all = vec![Chosen::new()];
-    for (field, at, node) in members(node, problems)? {
-        if !OF_EACH.contains(&field.as_str()) {
-            let message = format!("`each` goes through {}", OF_EACH.join(", "));
-            problems.report(*at, message);
-            continue;
-        }
-        let values = problems.within(field, |problems| {
-            let values = texts(node, problems)?;
-            if values.is_empty() {
-                return expected("one or more values", node, problems);
+/// What `each` goes through: fields, each with its values.
+#[derive(Default)]
+struct Each<'n> {
+    fields: Vec<(&'n str, Vec<(String, Position)>)>,
+}
+
+impl<'n> Each<'n> {
+    fn read(node: &'n Node, problems: &mut Problems) -> Option<Self> {
+        let mut each = Self::default();
+        for (field, at, node) in members(node, problems)? {
+            if !OF_EACH.contains(&field.as_str()) {
+                let message = format!("`each` goes through {}", OF_EACH.join(", "));
+                problems.report(*at, message);
+                continue;
             }
-            Some(values)
-        });
-        let values = values?;
-        if all.len().saturating_mul(values.len()) > MAX_CASES {
-            problems.report(*at, format!("at most {MAX_CASES} cases in a file"));
-            return None;
+            let values = problems.within(field, |problems| {
+                let values = texts(node, problems)?;
+                if values.is_empty() {
+                    return expected("one or more values", node, problems);
+                }
+                Some(values)
+            });
+            each.fields.push((field.as_str(), values?));
         }
-        all = all
-            .iter()
-            .flat_map(|chosen| {
-                values.iter().map(move |(text, at)| {
-                    let mut chosen = chosen.clone();
-                    chosen.push((field.clone(), text.clone(), *at));
-                    chosen
-                })
-            })
-            .collect();
+        Some(each)
     }
-    Some(all)
+
+    /// How many combinations there are.
+    fn count(&self) -> usize {
+        self.fields.iter().fold(1, |count, (_, values)| count.saturating_mul(values.len()))
+    }
+
+    /// One of them, in the order of the fields and of their values: the last field is the fastest.
+    fn combination(&self, at: usize) -> Chosen<'_> {
+        let mut left = at;
+        let mut chosen = Chosen::with_capacity(self.fields.len());
+        for (field, values) in self.fields.iter().rev() {
+            let at = left.checked_rem(values.len()).unwrap_or_default();
+            left = left.checked_div(values.len()).unwrap_or_default();
+            chosen.extend(values.get(at).map(|(text, at)| (*field, text.as_str(), *at)));
+        }
+        chosen.reverse();
+        chosen
+    }
 }

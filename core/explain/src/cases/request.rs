@@ -1,5 +1,6 @@
 //! The request of a case.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -47,18 +48,39 @@ pub(super) struct Defaults {
 }
 
 /// What `each` has chosen for a case: the field, and the text in it.
-pub(super) type Chosen = Vec<(String, String, Position)>;
+pub(super) type Chosen<'c> = Vec<(&'c str, &'c str, Position)>;
 
-/// How a text names a token.
-pub(super) fn placeholder(token: &str) -> String {
-    ["{token.", token, "}"].concat()
+/// How a text begins to name a token; `}` is the end of that.
+const PLACE: &str = "{token.";
+
+/// A piece of a text that may name tokens.
+pub(super) enum Piece<'t> {
+    Text(&'t str),
+    Token(&'t Token),
+}
+
+/// The pieces of a text, in order: what names none of the tokens is text.
+pub(super) fn pieces<'t>(
+    text: &'t str,
+    tokens: &'t [Arc<Token>],
+) -> impl Iterator<Item = Piece<'t>> {
+    let (first, others) = text.split_once(PLACE).map_or((text, None), |(a, b)| (a, Some(b)));
+    let others = others.into_iter().flat_map(|others| others.split(PLACE));
+    let named = others.flat_map(move |piece| {
+        let named = piece.split_once('}').and_then(|(name, behind)| {
+            let token = tokens.iter().find(|token| token.name == name)?;
+            Some([Piece::Token(token), Piece::Text(behind)])
+        });
+        named.unwrap_or([Piece::Text(PLACE), Piece::Text(piece)])
+    });
+    std::iter::once(Piece::Text(first)).chain(named)
 }
 
 /// Reads `request`, and lets `chosen` fields go before its own.
 pub(super) fn read(
     node: Option<&Node>,
     at: Position,
-    chosen: &Chosen,
+    chosen: &Chosen<'_>,
     defaults: &Defaults,
     named: &Named<'_>,
     problems: &mut Problems,
@@ -110,46 +132,40 @@ fn placed(
     at: Position,
     problems: &mut Problems,
 ) -> Vec<Arc<Token>> {
-    let texts = || {
-        let values = sent.headers.iter().map(|(_, value)| value.as_str());
-        values.chain([sent.path.as_str()])
-    };
-    let names = texts().flat_map(|text| {
-        let after = text.split("{token.").skip(1);
+    let values = sent.headers.iter().map(|(_, value)| value.as_str());
+    let names = values.chain([sent.path.as_str()]).flat_map(|text| {
+        let after = text.split(PLACE).skip(1);
         after.filter_map(|rest| rest.split_once('}')).map(|(name, _)| name)
     });
+    let mut names: BTreeSet<&str> = names.collect();
+    let is_named = |token: &&Arc<Token>| names.remove(token.name.as_str());
+    let placed = tokens.iter().filter(is_named).cloned().collect();
     for name in names {
-        if !tokens.iter().any(|token| token.name == name) {
-            problems.report(at, format!("there is no token `{name}`"));
-        }
+        problems.report(at, format!("there is no token `{name}`"));
     }
-    let is_named = |token: &&Arc<Token>| {
-        let place = placeholder(&token.name);
-        texts().any(|text| text.contains(&place))
-    };
-    tokens.iter().filter(is_named).cloned().collect()
+    placed
 }
 
 /// The fields of one request, those that `each` has chosen first.
 struct Reader<'r> {
     fields: Option<Fields<'r>>,
     at: Position,
-    chosen: &'r Chosen,
+    chosen: &'r Chosen<'r>,
 }
 
 impl<'r> Reader<'r> {
     fn place(&self, name: &str) -> Position {
-        let chosen = self.chosen.iter().find(|(field, ..)| field == name).map(|(.., at)| *at);
+        let chosen = self.chosen.iter().find(|(field, ..)| *field == name).map(|(.., at)| *at);
         let own = || self.fields.as_ref().map_or(self.at, |fields| fields.place(name));
         chosen.unwrap_or_else(own)
     }
 
     fn text(&self, name: &str, problems: &mut Problems) -> Option<String> {
-        if let Some((_, text, at)) = self.chosen.iter().find(|(field, ..)| field == name) {
+        if let Some((_, text, at)) = self.chosen.iter().find(|(field, ..)| *field == name) {
             if self.fields.as_ref().is_some_and(|fields| fields.has(name)) {
                 problems.report(*at, format!("`{name}` is in `each` and in `request`"));
             }
-            return Some(text.clone());
+            return Some((*text).to_owned());
         }
         self.fields.as_ref()?.text(name, problems)
     }

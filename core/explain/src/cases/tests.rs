@@ -3,6 +3,8 @@ use postern_jose::{Key, SignatureVerifier, VerifyError};
 
 use super::*;
 
+mod bounds;
+
 const DOCUMENT: &str = "\
 version: 1
 issuer: https://issuer.example.test

@@ -8,10 +8,18 @@ use postern_jose::base64url;
 use postern_request::json::Value;
 
 use super::fields::{Fields, expected, json, members, text};
+use super::room::Room;
 use super::time;
 
 /// How long a token is good that does not say it.
 const LIFE_SECS: i64 = 600;
+/// Most tokens of a file.
+const MAX_TOKENS: usize = 1000;
+/// Most claims that one of them says itself, or parameters of its header.
+const MAX_MEMBERS: usize = 100;
+const TOO_MANY: &str = "more than 100 of them, which no issuer writes: name fewer";
+/// Most tokens that one is like, one after the other.
+const MAX_LIKE: usize = 16;
 const FIELDS: [&str; 20] = [
     "like",
     "issuer",
@@ -81,6 +89,16 @@ impl Token {
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         self.layer.claims.iter().find(|(name, _)| name == "iss")?.1.as_str()
+    }
+
+    /// What it leaves out.
+    pub(super) fn without(&self) -> &[String] {
+        &self.layer.without
+    }
+
+    /// What it says, or what those say that it is like.
+    pub(super) fn said(&self) -> impl Iterator<Item = &(String, Value)> {
+        self.layer.claims.iter().chain(&self.layer.header)
     }
 
     /// Its header, as JSON.
@@ -180,22 +198,33 @@ impl Layer {
 /// An entry that is read and not resolved yet.
 struct Entry {
     name: String,
+    at: Position,
     like: Option<(String, Position)>,
     layer: Layer,
 }
 
 /// Reads `tokens`.
-pub(super) fn read(node: &Node, problems: &mut Problems) -> Vec<Token> {
+pub(super) fn read(node: &Node, room: &mut Room, problems: &mut Problems) -> Vec<Token> {
     let Some(members) = members(node, problems) else { return Vec::new() };
+    if members.len() > MAX_TOKENS {
+        let message = format!("at most {MAX_TOKENS} tokens in a file: write another file");
+        problems.report(node.at, message);
+        return Vec::new();
+    }
     let entries: Vec<Entry> = members
         .iter()
         .filter_map(|(name, _, node)| problems.within(name, |problems| entry(name, node, problems)))
         .collect();
-    let resolved = entries.iter().filter_map(|entry| {
-        let layer = resolve(entry, &entries, problems)?;
-        Some(Token { name: entry.name.clone(), layer })
-    });
-    resolved.collect()
+    let mut tokens = Vec::with_capacity(entries.len());
+    for entry in &entries {
+        let Some(layer) = resolve(entry, &entries, problems) else { continue };
+        let token = Token { name: entry.name.clone(), layer };
+        if room.take_token(&token, entry.at, problems).is_none() {
+            break;
+        }
+        tokens.push(token);
+    }
+    tokens
 }
 
 /// The entry over all that it is like, directly or not.
@@ -213,6 +242,11 @@ fn resolve(entry: &Entry, entries: &[Entry], problems: &mut Problems) -> Option<
             problems.report_as(*at, &path, format!("there is no token `{name}`"));
             return None;
         };
+        if seen.len() > MAX_LIKE + 1 {
+            let message = format!("it is like more than {MAX_LIKE} tokens, one like the other");
+            problems.report_as(*at, &path, message);
+            return None;
+        }
         layer = layer.over(&next.layer);
         like = &next.like;
     }
@@ -228,6 +262,10 @@ fn entry(name: &str, node: &Node, problems: &mut Problems) -> Option<Entry> {
     }
     layer.header = fields.read("header", problems, values).unwrap_or_default();
     let without = fields.texts("without", problems).unwrap_or_default();
+    if without.len() > MAX_MEMBERS {
+        problems.report(fields.place("without"), TOO_MANY);
+        return None;
+    }
     layer.without = without.into_iter().map(|(name, _)| name).collect();
     layer.expires_in = fields.read("expires_in", problems, span);
     layer.starts_in = fields.read("starts_in", problems, span);
@@ -235,7 +273,7 @@ fn entry(name: &str, node: &Node, problems: &mut Problems) -> Option<Entry> {
     layer.proof_key = fields.flag("proof_key", problems);
     layer.wrong = fields.read("signature", problems, signature);
     layer.text = fields.read("text", problems, text);
-    Some(Entry { name: name.to_owned(), like, layer })
+    Some(Entry { name: name.to_owned(), at: node.at, like, layer })
 }
 
 /// The claims that have fields of their own.
@@ -272,6 +310,10 @@ fn named_claims(fields: &Fields<'_>, problems: &mut Problems) -> Vec<(String, Va
 /// Claims or header parameters: names, and whatever they say.
 pub(super) fn values(node: &Node, problems: &mut Problems) -> Option<Vec<(String, Value)>> {
     let members = members(node, problems)?;
+    if members.len() > MAX_MEMBERS {
+        problems.report(node.at, TOO_MANY);
+        return None;
+    }
     Some(members.iter().map(|(name, _, node)| (name.clone(), json(node))).collect())
 }
 
@@ -304,85 +346,4 @@ pub(super) fn certificate(node: &Node, problems: &mut Problems) -> Option<[u8; 3
 }
 
 #[cfg(test)]
-mod tests {
-    use postern_document::yaml::parse;
-
-    use super::*;
-
-    const MADE: Made<'_> = Made {
-        now_secs: 1000,
-        token_id: "id",
-        thumbprint: "print",
-        algorithm: "RS256",
-        key_id: Some("k"),
-    };
-
-    fn tokens(text: &str) -> Result<Vec<Token>, Vec<String>> {
-        let mut problems = Problems::new(vec!["a.yaml".to_owned()]);
-        let node = parse(text, 0, &mut problems).unwrap();
-        let tokens = read(&node, &mut problems);
-        let found = problems.into_sorted();
-        if found.is_empty() {
-            return Ok(tokens);
-        }
-        Err(found.iter().map(ToString::to_string).collect())
-    }
-
-    #[test]
-    fn a_token_says_what_the_one_it_is_like_says_and_more() {
-        let read = tokens(
-            "late: {like: alice, expires_in: -1m, claims: {tenant: blue, exact: 7}}\n\
-             alice: {issuer: i, subject: alice, audiences: [a, b], scopes: [x, y], tier: gold}\n\
-             bare: {like: late, without: [tenant, sub], proof_key: true}\n",
-        )
-        .unwrap();
-        assert_eq!(read[1].issuer(), Some("i"));
-        assert_eq!(
-            read[1].claims(&MADE),
-            r#"{"jti":"id","iat":1000,"exp":1600,"iss":"i","sub":"alice","tier":"gold","aud":["a","b"],"scope":"x y"}"#
-        );
-        assert!(read[0].claims(&MADE).contains(r#""exp":940"#), "{}", read[0].claims(&MADE));
-        let bare = read[2].claims(&MADE);
-        assert!(bare.contains(r#""cnf":{"jkt":"print"}"#) && bare.contains(r#""exact":7"#));
-        assert!(!bare.contains("sub\"") && !bare.contains("tenant"), "{bare}");
-        assert_eq!(read[1].header(&MADE), r#"{"alg":"RS256","typ":"at+jwt","kid":"k"}"#);
-    }
-
-    #[test]
-    fn a_claim_that_is_said_anew_is_there_again() {
-        let read = tokens(
-            "none: {subject: a, without: [tenant]}\nagain: {like: none, claims: {tenant: t}}\n",
-        )
-        .unwrap();
-        assert!(read[1].claims(&MADE).contains(r#""tenant":"t""#));
-    }
-
-    #[test]
-    fn every_problem_is_reported_with_its_line() {
-        let found = tokens(
-            "a: {like: b}\n\
-             b: {like: a}\n\
-             c: {like: nobody}\n\
-             d: {subjct: x}\n\
-             e: {expires_in: soon}\n\
-             f: {certificate: 9f86}\n\
-             g: {signature: bad}\n\
-             h: {scopes: read}\n",
-        )
-        .unwrap_err();
-        for (line, word) in [
-            (1, "like itself"),
-            (2, "like itself"),
-            (3, "no token `nobody`"),
-            (4, "did you mean `subject`"),
-            (5, "whole seconds"),
-            (6, "64 hexadecimal"),
-            (7, "good or wrong"),
-            (8, "expected a list"),
-        ] {
-            let place = format!("a.yaml:{line}:");
-            let is_there = |text: &String| text.starts_with(&place) && text.contains(word);
-            assert!(found.iter().any(is_there), "no `{word}` in line {line}: {found:#?}");
-        }
-    }
-}
+mod tests;

@@ -18,13 +18,8 @@ pub(super) fn look<'r>(
 ) {
     let among = Among { resources, mesh, workloads };
     for policy in resources.authorization() {
-        let selected: Vec<&Workload> = workloads
-            .iter()
-            .filter(|workload| {
-                let policies = resources.authorization_for(mesh, workload);
-                policies.iter().any(|other| std::ptr::eq(*other, policy))
-            })
-            .collect();
+        let selected: Vec<&Workload> =
+            workloads.iter().filter(|workload| policy.is_for(mesh, workload)).collect();
         let mut concerns = among.reach(&policy.meta, &policy.selection, selected.is_empty());
         concerns.extend(of_policy(policy, mesh));
         for concern in concerns {
@@ -37,10 +32,7 @@ pub(super) fn look<'r>(
         }
     }
     for resource in resources.request() {
-        let nobody = !workloads.iter().any(|workload| {
-            let known = resources.request_for(mesh, workload);
-            known.iter().any(|other| std::ptr::eq(*other, resource))
-        });
+        let nobody = !workloads.iter().any(|workload| resource.is_for(mesh, workload));
         for concern in among.reach(&resource.meta, &resource.selection, nobody) {
             push(found, "RequestAuthentication", &resource.meta, resource.meta.line, concern);
         }

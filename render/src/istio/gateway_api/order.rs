@@ -15,6 +15,7 @@
 
 use postern_document::{PathTemplate, Route, Segment};
 
+use crate::path_tree::PathTree;
 use crate::routing::{PathMatch, path_match, regex};
 
 /// The longest text that the Gateway API takes for a path.
@@ -106,11 +107,6 @@ impl Candidate<'_> {
         matches!(self.form, PathForm::Regex(_))
     }
 
-    /// Whether some request is for both.
-    fn meets(&self, other: &Self) -> bool {
-        self.shares_method(other) && meet(self.path.segments(), other.path.segments())
-    }
-
     fn shares_method(&self, other: &Self) -> bool {
         self.methods.is_empty()
             || other.methods.is_empty()
@@ -135,11 +131,12 @@ pub(super) fn forms<'d>(
     routes: impl IntoIterator<Item = &'d Route>,
 ) -> Result<Vec<Candidate<'d>>, OutOfOrder<'d>> {
     let mut candidates = reachable(routes);
-    while lower(&mut candidates) {}
-    pad(&mut candidates);
+    let paths = PathTree::of(candidates.iter().map(|candidate| candidate.path));
+    while lower(&mut candidates, &paths) {}
+    pad(&mut candidates, &paths);
     // The finished rules once more, with nothing in mind but the sort.
     for (at, candidate) in candidates.iter().enumerate() {
-        if let Some(robbed) = taken_from(&candidates, at) {
+        if let Some(robbed) = taken_from(&candidates, &paths, at) {
             return Err(OutOfOrder { route: robbed.name, other: candidate.name });
         }
     }
@@ -151,16 +148,18 @@ pub(super) fn forms<'d>(
 fn reachable<'d>(routes: impl IntoIterator<Item = &'d Route>) -> Vec<Candidate<'d>> {
     let mut candidates: Vec<Candidate<'d>> = Vec::new();
     let mut seen: Vec<&'d Route> = Vec::new();
+    let mut paths = PathTree::default();
     for (index, route) in routes.into_iter().enumerate() {
-        let hides = |earlier: &&&Route| covers(earlier.path.segments(), route.path.segments());
+        let hiding = paths.covering(route.path.segments()).into_iter();
         let mut methods: Vec<&str> = route.methods.iter().map(String::as_str).collect();
         let mut is_hidden = false;
-        for earlier in seen.iter().filter(hides) {
+        for earlier in hiding.filter_map(|at| seen.get(at)) {
             methods.retain(|method| !earlier.methods.iter().any(|taken| taken == method));
             let nothing_left = methods.is_empty() && !route.methods.is_empty();
             is_hidden |= earlier.methods.is_empty() || nothing_left;
         }
         seen.push(route);
+        paths.insert(&route.path, index);
         if !is_hidden {
             let (name, path) = (route.name.as_str(), &route.path);
             let form = PathForm::tightest(path);
@@ -172,13 +171,13 @@ fn reachable<'d>(routes: impl IntoIterator<Item = &'d Route>) -> Vec<Candidate<'
 
 /// Makes regular expressions of what would be tried too early. Says whether there was any: what
 /// has been lowered may now stand behind others that it stood before.
-fn lower(candidates: &mut [Candidate<'_>]) -> bool {
+fn lower(candidates: &mut [Candidate<'_>], paths: &PathTree<'_>) -> bool {
     let mut lowered = false;
     for at in 0..candidates.len() {
         if candidates.get(at).is_none_or(Candidate::is_regex) {
             continue;
         }
-        let too_early = taken_from(candidates, at).is_some();
+        let too_early = taken_from(candidates, paths, at).is_some();
         if let (true, Some(candidate)) = (too_early, candidates.get_mut(at)) {
             candidate.form = PathForm::Regex(regex(candidate.path));
             lowered = true;
@@ -188,36 +187,44 @@ fn lower(candidates: &mut [Candidate<'_>]) -> bool {
 }
 
 /// A route that this one could take requests from, as both are written now.
-fn taken_from<'c, 'd>(candidates: &'c [Candidate<'d>], at: usize) -> Option<&'c Candidate<'d>> {
+fn taken_from<'c, 'd>(
+    candidates: &'c [Candidate<'d>],
+    paths: &PathTree<'_>,
+    at: usize,
+) -> Option<&'c Candidate<'d>> {
     let candidate = candidates.get(at)?;
-    let (key, too_much) = (candidate.key(), candidate.too_much());
-    let others = candidates.iter().enumerate().filter(|(other_at, other)| {
-        *other_at != at && other.key() <= key && other.shares_method(candidate)
-    });
-    let mut robbed = others.filter(|(other_at, other)| {
-        let segments = other.path.segments();
-        let is_first = *other_at < at && meet(candidate.path.segments(), segments);
-        is_first || too_much.is_some_and(|path| meet(path, segments))
-    });
-    robbed.next().map(|(_, other)| other)
+    let key = candidate.key();
+    let mut robbed = paths.meeting(candidate.path.segments());
+    robbed.retain(|other| *other < at);
+    if let Some(path) = candidate.too_much() {
+        robbed.extend(paths.meeting(path).into_iter().filter(|other| *other != at));
+        robbed.sort_unstable();
+    }
+    let mut robbed = robbed.into_iter().filter_map(|other| candidates.get(other));
+    robbed.find(|other| other.key() <= key && other.shares_method(candidate))
 }
 
 /// Makes regular expressions longer than all of those that they have to stand before.
-fn pad(candidates: &mut [Candidate<'_>]) {
+fn pad(candidates: &mut [Candidate<'_>], paths: &PathTree<'_>) {
     for at in (0..candidates.len()).rev() {
-        let Some((before, later)) = candidates.split_at_mut_checked(at + 1) else { continue };
-        let Some(candidate) = before.last_mut().filter(|candidate| candidate.is_regex()) else {
+        let Some(candidate) = candidates.get(at).filter(|candidate| candidate.is_regex()) else {
             continue;
         };
         let key = candidate.key();
-        let behind = later.iter().filter(|other| other.is_regex() && other.key() >= key);
-        let wanted = behind.filter(|other| other.meets(candidate)).map(|other| {
+        let later =
+            paths.meeting(candidate.path.segments()).into_iter().filter(|other| *other > at);
+        let behind = later.filter_map(|other| candidates.get(other)).filter(|other| {
+            other.is_regex() && other.key() >= key && other.shares_method(candidate)
+        });
+        let wanted = behind.map(|other| {
             let other = other.key();
             // Of two that are equally long, the one that names a method is the first.
             let is_first = key.names_method && !other.names_method;
             if is_first { other.length } else { other.length + 1 }
         });
-        if let (Some(wanted), PathForm::Regex(regex)) = (wanted.max(), &mut candidate.form) {
+        let wanted = wanted.max();
+        let form = candidates.get_mut(at).map(|candidate| &mut candidate.form);
+        if let (Some(wanted), Some(PathForm::Regex(regex))) = (wanted, form) {
             lengthen(regex, wanted);
         }
     }
@@ -231,36 +238,6 @@ fn lengthen(regex: &mut String, wanted: usize) {
         regex.push_str("(?:");
         regex.extend(core::iter::repeat_n('|', branches));
         regex.push(')');
-    }
-}
-
-/// Whether some path is matched by both. The empty segment is what follows a last slash.
-fn meet(a: &[Segment], b: &[Segment]) -> bool {
-    let (Some((first, a)), Some((other, b))) = (a.split_first(), b.split_first()) else {
-        return a.is_empty() && b.is_empty();
-    };
-    match (first, other) {
-        (Segment::Rest(_), _) | (_, Segment::Rest(_)) => true,
-        (Segment::Literal(text), Segment::Literal(other)) => text == other && meet(a, b),
-        (Segment::Literal(text), Segment::Param(_))
-        | (Segment::Param(_), Segment::Literal(text)) => !text.is_empty() && meet(a, b),
-        (Segment::Param(_), Segment::Param(_)) => meet(a, b),
-    }
-}
-
-/// Whether every path that `narrow` matches is matched by `wide` too.
-fn covers(wide: &[Segment], narrow: &[Segment]) -> bool {
-    let (Some((first, wide)), Some((other, narrow))) = (wide.split_first(), narrow.split_first())
-    else {
-        return wide.is_empty() && narrow.is_empty();
-    };
-    match (first, other) {
-        (Segment::Rest(_), _) => true,
-        (_, Segment::Rest(_)) => false,
-        (Segment::Literal(text), Segment::Literal(other)) => text == other && covers(wide, narrow),
-        (Segment::Literal(_), Segment::Param(_)) => false,
-        (Segment::Param(_), Segment::Literal(text)) => !text.is_empty() && covers(wide, narrow),
-        (Segment::Param(_), Segment::Param(_)) => covers(wide, narrow),
     }
 }
 

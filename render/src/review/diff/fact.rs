@@ -2,7 +2,7 @@
 //! compared by these, and a written review keeps its own.
 
 use core::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -148,7 +148,8 @@ fn any_of(
         (None, None) => return ChangeKind::Changed,
     };
     let within = |few: &[String], many: &[String]| {
-        few.iter().all(|one| many.iter().any(|known| takes(known, one)))
+        let same: BTreeSet<&String> = many.iter().collect();
+        few.iter().all(|one| same.contains(one) || many.iter().any(|known| takes(known, one)))
     };
     if !within(new, old) {
         ChangeKind::Opened
@@ -160,7 +161,10 @@ fn any_of(
 }
 
 fn all_of(old: &[String], new: &[String]) -> ChangeKind {
-    let within = |few: &[String], many: &[String]| few.iter().all(|one| many.contains(one));
+    let within = |few: &[String], many: &[String]| {
+        let many: BTreeSet<&String> = many.iter().collect();
+        few.iter().all(|one| many.contains(one))
+    };
     if !within(old, new) {
         ChangeKind::Opened
     } else if !within(new, old) {

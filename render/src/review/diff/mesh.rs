@@ -179,19 +179,20 @@ impl Known {
 fn findings(known: &[Known], review: &Review) -> Vec<Noted> {
     // What is about the document alone, the document's own changes tell.
     let of_mesh = |finding: &&Finding| finding.subject.contains(' ');
+    let mut severities: BTreeMap<[&str; 3], &str> = BTreeMap::new();
+    for known in known {
+        let Known { id, subject, text, severity } = known;
+        severities.entry([id, subject, text]).or_insert(severity);
+    }
     let mut noted_all = Vec::new();
     for finding in review.findings.iter().filter(of_mesh) {
         if finding.severity > Severity::Medium {
             continue;
         }
         let word = finding.severity.as_str();
-        let same = known.iter().find(|known| {
-            known.id == finding.id && known.subject == finding.subject && known.text == finding.text
-        });
+        let same = severities.get(&[finding.id, finding.subject.as_str(), finding.text.as_str()]);
         let was = match same {
-            Some(known) if graver(word, &known.severity) => {
-                format!("{} {}", known.id, known.severity)
-            }
+            Some(severity) if graver(word, severity) => format!("{} {severity}", finding.id),
             Some(_) => continue,
             None => format!("no {}", finding.id),
         };

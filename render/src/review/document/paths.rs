@@ -2,8 +2,11 @@
 //! and hosts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use postern_document::{Auth, Document, HostPattern, PathTemplate, Route, Segment};
+use postern_document::{Auth, Document, HostPattern, Route};
+use postern_request::normalize::{Normalization, normalize};
+use postern_request::path::without_query;
 
 use super::super::ask::{Caller, Oracle};
 use super::super::catalogue::{HOLE_BELOW, METHOD_HOLE, PATH_TRICK};
@@ -11,13 +14,15 @@ use super::super::model::{Finding, Severity};
 use super::super::witness::{METHODS, Target, spellings};
 use super::super::{place, witness};
 use super::asks_less;
+use crate::path_tree::PathTree;
 
 pub(super) fn look(document: &Document, oracle: &Oracle<'_>, found: &mut Vec<Finding>) {
+    let paths = PathTree::of(document.routes.iter().map(|route| &route.path));
     for wide in &document.routes {
         if wide.auth == Auth::None {
             continue;
         }
-        below(document, wide, found);
+        below(document, wide, &paths, found);
         if let Some(target) = witness::first(document, wide) {
             methods(document, wide, &target, oracle, found);
             tricks(document, wide, &target, oracle, found);
@@ -26,12 +31,11 @@ pub(super) fn look(document: &Document, oracle: &Oracle<'_>, found: &mut Vec<Fin
 }
 
 /// Routes within this one that ask less.
-fn below(document: &Document, wide: &Route, found: &mut Vec<Finding>) {
-    for narrow in &document.routes {
-        let may_be_below = narrow.name != wide.name
-            && covers(&wide.path, &narrow.path)
-            && hosts_meet(wide, narrow)
-            && methods_meet(wide, narrow);
+fn below(document: &Document, wide: &Route, paths: &PathTree<'_>, found: &mut Vec<Finding>) {
+    let within = paths.covered_by(wide.path.segments()).into_iter();
+    for narrow in within.filter_map(|place| document.routes.get(place)) {
+        let may_be_below =
+            narrow.name != wide.name && hosts_meet(wide, narrow) && methods_meet(wide, narrow);
         if !may_be_below || !asks_less(narrow, wide) {
             continue;
         }
@@ -83,8 +87,7 @@ fn methods(
     for method in METHODS.iter().filter(|method| !route.methods.iter().any(|m| m == *method)) {
         let other = document.find_route(&target.host, method, &target.path).ok().flatten();
         // Who lists a method has thought of it.
-        let by_chance =
-            |other: &&std::sync::Arc<Route>| other.methods.is_empty() && is_weaker(other, route);
+        let by_chance = |other: &&Arc<Route>| other.methods.is_empty() && is_weaker(other, route);
         let Some(other) = other.filter(by_chance) else { continue };
         let Some(shown) = passes(oracle, other, &target.with_method(method)) else { continue };
         let (methods, _) =
@@ -127,15 +130,13 @@ fn tricks(
     let hosts = other_hosts(route, target).into_iter();
     let hosts = hosts.map(|host| (Target { host, ..target.clone() }, "another host with"));
     for (target, what) in paths.chain(hosts) {
-        // Whose rules hold there, it says of whoever asks.
-        let answer = oracle.ask(route, Caller::Nobody, &target);
-        let other = document.routes.iter().find(|other| answer.route.as_ref() == Some(&other.name));
-        let goes_past = |other: &&std::sync::Arc<Route>| {
+        let goes_past = |other: &&Arc<Route>| {
             other.name != route.name
                 && other.service_name() == route.service_name()
                 && is_weaker(other, route)
         };
-        let Some(other) = other.filter(goes_past) else { continue };
+        // Nearly all belong to nobody or to the route itself: only the others are asked about.
+        let Some(other) = found_by(document, &target).filter(goes_past) else { continue };
         let Some(shown) = passes(oracle, other, &target) else { continue };
         // One spelling shows it; the others of the same route show nothing more.
         if others.insert(other.name.clone()) {
@@ -150,6 +151,12 @@ fn tricks(
             found.push(Finding::new(&PATH_TRICK, subject, text).at(at).shown_by(shown));
         }
     }
+}
+
+/// The route that requests belong to, as far as they are not refused for their path.
+fn found_by<'d>(document: &'d Document, target: &Target) -> Option<&'d Arc<Route>> {
+    let path = normalize(without_query(&target.path), Normalization::ENVOY).ok()?;
+    document.find_route(&target.host, &target.method, &path).ok().flatten()
 }
 
 /// Hosts that are none of a route's, or are not told from them by everybody: a name that nobody
@@ -181,44 +188,4 @@ fn hosts_meet(wide: &Route, narrow: &Route) -> bool {
 /// A route's hosts; where it names none, that is any.
 fn hosts(route: &Route) -> Vec<HostPattern> {
     if route.hosts.is_empty() { vec![HostPattern::Any] } else { route.hosts.clone() }
-}
-
-/// Whether every path of `narrow` is one of `wide`, if no narrower route takes it.
-fn covers(wide: &PathTemplate, narrow: &PathTemplate) -> bool {
-    let mut theirs = narrow.segments().iter();
-    for segment in wide.segments() {
-        let fits = match (segment, theirs.next()) {
-            (Segment::Rest(_), Some(_)) => return true,
-            (Segment::Literal(a), Some(Segment::Literal(b))) => a == b,
-            (Segment::Param(_), Some(Segment::Param(_))) => true,
-            (Segment::Param(_), Some(Segment::Literal(text))) => !text.is_empty(),
-            _ => false,
-        };
-        if !fits {
-            return false;
-        }
-    }
-    theirs.next().is_none()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_covers_what_lies_within_it() {
-        let read = |text: &str| PathTemplate::parse(text).unwrap();
-        for (wide, narrow, expected) in [
-            ("/{rest=**}", "/a", true),
-            ("/a/{rest=**}", "/a/b/{c}", true),
-            ("/a/{rest=**}", "/a", false),
-            ("/a/{b}", "/a/c", true),
-            ("/a/{b}", "/a/", false),
-            ("/a/{b}", "/a/c/d", false),
-            ("/a/c", "/a/{b}", false),
-            ("/a/{b}", "/a/{rest=**}", false),
-        ] {
-            assert_eq!(covers(&read(wide), &read(narrow)), expected, "{wide} {narrow}");
-        }
-    }
 }

@@ -1,5 +1,7 @@
 //! What holds for the whole document: failures, tokens, keys, limits.
 
+use std::collections::BTreeSet;
+
 use postern_document::{
     CertificateSource, Document, Limit, LimitMode, OnFailure, StoreFailure, TokenPlace,
 };
@@ -108,12 +110,10 @@ fn limits(document: &Document) -> Vec<Finding> {
 
 /// Limits that some route names.
 fn used(document: &Document) -> impl Iterator<Item = &Limit> {
-    let is_used = move |limit: &&Limit| {
-        document.routes.iter().any(|route| {
-            let applied =
-                route.local_limits.iter().chain(&route.exact_limits).chain(&route.leased_limits);
-            applied.into_iter().any(|applied| applied.limit.name == limit.name)
-        })
-    };
-    document.limits.iter().map(|limit| &**limit).filter(is_used)
+    let applied = document.routes.iter().flat_map(|route| {
+        route.local_limits.iter().chain(&route.exact_limits).chain(&route.leased_limits)
+    });
+    let names: BTreeSet<&str> = applied.map(|applied| applied.limit.name.as_str()).collect();
+    let limits = document.limits.iter().map(|limit| &**limit);
+    limits.filter(move |limit| names.contains(limit.name.as_str()))
 }

@@ -100,7 +100,7 @@ impl View<'_> {
 
     /// What becomes of an example here; none where the workload is not known here.
     pub(in crate::review) fn judge(&self, example: &Example) -> Option<Judged> {
-        let known = self.workloads.iter().find(|known| known.name() == example.workload)?;
+        let known = self.workloads.iter().find(|known| known.workload.name == example.workload)?;
         let verdict = self.verdict(known, example);
         let passes = match verdict.decision {
             Decision::Denied(_) => Passes::No,

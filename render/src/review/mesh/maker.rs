@@ -94,11 +94,11 @@ impl<'v, 'a> Maker<'v, 'a> {
             }
         }
         found.limit(MOST_PAIRS);
-        for deny in &denies {
+        'pairs: for deny in &denies {
             for allow in allows.iter().filter(|allow| deny.may_meet(allow)) {
                 if found.is_full() {
                     found.complete = false;
-                    break;
+                    break 'pairs;
                 }
                 self.pair(allow, deny, &mut found);
             }
@@ -228,6 +228,10 @@ impl<'v, 'a> Maker<'v, 'a> {
     }
 
     fn push(&self, who: &Who, draft: &Draft, found: &mut Found) {
+        if found.is_full() {
+            found.complete = false;
+            return;
+        }
         let ports: Vec<u16> = match draft.port {
             Some(port) => vec![port],
             None => self.known.ports().into_iter().map(|port| port.number).collect(),

@@ -8,6 +8,7 @@ use postern_policies::{
     mutual_tls,
 };
 use postern_request::headers;
+use postern_request::peers::PeerPattern;
 
 use super::super::catalogue::PAST_THE_GATEWAY;
 use super::super::model::{Finding, MeshRow};
@@ -161,9 +162,7 @@ fn denied(by: &DeniedBy<'_>) -> String {
 
 /// Whom the mesh lets reach a route's service; empty where no workload of it is known.
 pub(super) fn of_route(view: &View<'_>, reached: &[Reached<'_>], route: &str) -> Vec<String> {
-    let Some(route) = view.document.routes.iter().find(|known| known.name == route) else {
-        return Vec::new();
-    };
+    let Some(route) = view.document.route(route) else { return Vec::new() };
     let runs = |reached: &&Reached<'_>| {
         let known = reached.known;
         !known.is_gateway() && known.services.iter().any(|name| name == route.service_name())
@@ -221,10 +220,8 @@ pub(super) fn look(
 fn past_the_gateway(view: &View<'_>, reached: &Reached<'_>, found: &mut Vec<Finding>) {
     let known = reached.known;
     let mut past: Vec<(RuleOf<'_>, Past)> = Vec::new();
-    for example in &reached.examples {
-        if may_come(view, known, example) {
-            continue;
-        }
+    let direct = Direct::of(view, reached);
+    for example in reached.examples.iter().filter(|example| !direct.may_come(example)) {
         let verdict = view.verdict(known, example);
         let Decision::Allowed(AllowedBy::Rule(rule)) = verdict.decision else { continue };
         let is_it = |(other, _): &(RuleOf<'_>, Past)| {
@@ -264,20 +261,42 @@ fn past_the_gateway(view: &View<'_>, reached: &Reached<'_>, found: &mut Vec<Find
     }
 }
 
-/// Whether the document has nothing against it that somebody comes to a workload directly: the
-/// gateway, the callers of `peers`, whoever the bundle judges there, and whom a policy names for a
-/// port that is none of the document's.
-fn may_come(view: &View<'_>, known: &Known, example: &Example) -> bool {
-    if example.who == Who::Gateway || plugins::judges(view, known, example.port) {
-        return true;
+/// Whom the document lets come to a workload directly.
+struct Direct<'v> {
+    known: &'v Known,
+    /// Ports on which the bundle judges whoever comes.
+    judged: BTreeSet<u16>,
+    /// The callers of all routes there.
+    peers: Vec<&'v PeerPattern>,
+}
+
+impl<'v> Direct<'v> {
+    fn of(view: &'v View<'_>, reached: &Reached<'v>) -> Self {
+        let known = reached.known;
+        let ports: BTreeSet<u16> = reached.examples.iter().map(|example| example.port).collect();
+        Self {
+            known,
+            judged: ports.into_iter().filter(|port| plugins::judges(view, known, *port)).collect(),
+            peers: routes(view, known).flat_map(|route| &route.peers).collect(),
+        }
     }
-    let is_ours = known.served.is_empty() || known.served.contains(&example.port);
-    if matches!(example.who, Who::Named(_)) && !is_ours {
-        return true;
+
+    /// Whether the document has nothing against it that somebody comes: the gateway, the callers of
+    /// `peers`, whoever the bundle judges there, and whom a policy names for a port that is none of
+    /// the document's.
+    fn may_come(&self, example: &Example) -> bool {
+        if example.who == Who::Gateway || self.judged.contains(&example.port) {
+            return true;
+        }
+        let served = &self.known.served;
+        let is_ours = served.is_empty() || served.contains(&example.port);
+        if matches!(example.who, Who::Named(_)) && !is_ours {
+            return true;
+        }
+        let Some(principal) = example.principal() else { return false };
+        let id = format!("spiffe://{principal}");
+        self.peers.iter().any(|peer| peer.matches(&id))
     }
-    let Some(principal) = example.principal() else { return false };
-    let id = format!("spiffe://{principal}");
-    routes(view, known).any(|route| route.peers.iter().any(|peer| peer.matches(&id)))
 }
 
 /// Names, and how many more there are.

@@ -1,5 +1,7 @@
 //! What was rendered, and what is there: other documents, other data planes, drift.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use postern_document::yaml::{Problems, parse_all};
 use serde_json::Value;
 
@@ -74,8 +76,12 @@ fn compare(
     input: &Input<'_>,
     found: &mut Vec<Finding>,
 ) {
+    let mut by_subject: BTreeMap<String, &Resource> = BTreeMap::new();
+    for resource in ours {
+        by_subject.entry(resource.subject()).or_insert(resource);
+    }
     for one in rendered {
-        let there = ours.iter().find(|resource| resource.subject() == one.subject);
+        let there = by_subject.get(&one.subject);
         let text = match there {
             None => "the document renders to it, and it is not there",
             // What came of another document differs for that reason.
@@ -88,9 +94,10 @@ fn compare(
         let place = there.map(|there| there.place.clone());
         found.push(Finding::new(&DRIFT, one.subject.clone(), text).at(place));
     }
+    let known: BTreeSet<&str> = rendered.iter().map(|one| one.subject.as_str()).collect();
     for resource in ours {
         let subject = resource.subject();
-        if !rendered.iter().any(|one| one.subject == subject) {
+        if !known.contains(subject.as_str()) {
             let text = "the document does not render to it";
             found.push(Finding::new(&DRIFT, subject, text).at(Some(resource.place.clone())));
         }

@@ -170,7 +170,7 @@ fn denied_by_claim(
         return;
     }
     for known in &view.workloads {
-        if !policies(view, known).iter().any(|other| std::ptr::eq(*other, policy)) {
+        if !policy.is_for(&view.mesh, &known.workload) {
             continue;
         }
         let who = if known.is_gateway() { Who::Outside } else { Who::Gateway };

@@ -5,10 +5,10 @@
 //! matters to few servers, and would condemn every rule that has letters.
 
 use postern_policies::{Action, Attribute, AuthorizationPolicy, Decision, Protocol, Rule};
-use postern_request::normalize::normalize;
+use postern_request::normalize::{Normalization, normalize};
 
 use super::super::catalogue::POLICY_PATH_TRICK;
-use super::super::model::Finding;
+use super::super::model::{Finding, Severity};
 use super::callers::Who;
 use super::examples::Example;
 use super::known::Known;
@@ -48,8 +48,7 @@ fn tricks(
     known: &Known,
     found: &mut Vec<Finding>,
 ) {
-    let all = view.resources.authorization_for(&view.mesh, &known.workload);
-    if !all.iter().any(|other| std::ptr::eq(*other, policy)) {
+    if !policy.is_for(&view.mesh, &known.workload) {
         return;
     }
     let Some(plain) = named_path(policy, rule) else { return };
@@ -63,21 +62,42 @@ fn tricks(
         if passes(view, known, &mut example, &plain).is_some() {
             continue;
         }
-        let spelled = same_to_servers(&plain).into_iter().find_map(|spelling| {
-            let path = normalize(&spelling, view.reads_paths).ok()?;
-            let told = passes(view, known, &mut example, &path)?;
-            Some(format!("{spelling}: {told}"))
+        let ways = [
+            (Severity::High, same_to_servers(&plain)),
+            (Severity::Medium, same_without_parameters(&plain)),
+        ];
+        let spelled = ways.into_iter().find_map(|(severity, spellings)| {
+            let mut spellings = spellings.into_iter();
+            let shown = spellings.find_map(|one| goes_past(view, known, &mut example, &one))?;
+            Some((severity, shown))
         });
-        if let Some(shown) = spelled {
+        if let Some((severity, shown)) = spelled {
             let text = format!(
                 "on {}, which reads paths by {}, another spelling of {plain} goes past it",
                 known.name(),
                 view.normalization
             );
-            found.push(of_rule(&POLICY_PATH_TRICK, policy, index, text).shown_by(shown));
+            let finding = of_rule(&POLICY_PATH_TRICK, policy, index, text).shown_by(shown);
+            found.push(finding.graded(severity));
             return;
         }
     }
+}
+
+/// What is said of a request by another spelling, where it passes as some Envoy reads it: which of
+/// them read dots with parameters as dots is not for the mesh to say.
+fn goes_past(
+    view: &View<'_>,
+    known: &Known,
+    example: &mut Example,
+    spelling: &str,
+) -> Option<String> {
+    [false, true].into_iter().find_map(|dot_parameters| {
+        let rules = Normalization { dot_parameters, ..view.reads_paths };
+        let path = normalize(spelling, rules).ok()?;
+        let told = passes(view, known, example, &path)?;
+        Some(format!("{spelling}: {told}"))
+    })
 }
 
 /// What is said of a request for a path, where it passes and nobody is asked.
@@ -105,8 +125,8 @@ fn named_path(policy: &AuthorizationPolicy, rule: &Rule) -> Option<String> {
     plain.starts_with('/').then_some(plain)
 }
 
-/// Spellings that servers take for the same path: slashes, dots and escapes that they resolve,
-/// parameters that they cut off, a slash at the end.
+/// Spellings that servers take for the same path: slashes, dots and escapes that they resolve, a
+/// slash at the end.
 fn same_to_servers(path: &str) -> Vec<String> {
     let mut all = vec![
         format!("/{path}"),
@@ -115,7 +135,6 @@ fn same_to_servers(path: &str) -> Vec<String> {
         path.replace('/', "\\").replacen('\\', "/", 1),
         path.replace('/', "%2f").replacen("%2f", "/", 1),
         path.replace('/', "%5c").replacen("%5c", "/", 1),
-        format!("{path};x=1"),
         format!("{path}/"),
     ];
     if let Some(rest) = path.strip_prefix('/')
@@ -126,4 +145,11 @@ fn same_to_servers(path: &str) -> Vec<String> {
     }
     all.retain(|other| other != path);
     all
+}
+
+/// The same for servers that cut parameters off before they resolve dots, which is what servlet
+/// containers do and few others. Envoys that take parameters off dots do so before they decode:
+/// the escaped dots are a name to all of them.
+fn same_without_parameters(path: &str) -> Vec<String> {
+    vec![format!("{path};x=1"), format!("/x/..;x=1{path}"), format!("/x/%2e%2e;x=1{path}")]
 }
