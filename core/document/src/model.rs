@@ -25,7 +25,7 @@ use crate::host::HostPattern;
 use crate::lookup::Lookup;
 use crate::matcher::{Matcher, VirtualHost};
 #[cfg(feature = "messages")]
-use crate::raw::RawDocument;
+use crate::raw::{RawDocument, RawOwner};
 use crate::template::PathTemplate;
 use crate::value::HeaderRules;
 
@@ -172,6 +172,11 @@ impl Document {
     #[must_use]
     pub fn workload(&self, name: &str) -> Option<&Arc<Workload>> {
         self.workloads.iter().find(|workload| workload.name == name)
+    }
+
+    /// Owners of fragments by name, with what each may speak for.
+    pub fn owners(&self) -> impl Iterator<Item = (&str, &RawOwner)> {
+        self.raw.owners.0.iter().map(|(name, _, owner)| (name.as_str(), owner))
     }
 
     /// The workload that is the gateway; none where the document does not name it.

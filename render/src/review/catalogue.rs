@@ -132,6 +132,8 @@ checks! {
         "Put the route into the document, or bind it to another gateway.";
     OTHER_MESH_CONFIG = "PR231" "other-mesh-config" Medium
         "Merge what is missing into the MeshConfig that counts.";
+    FOREIGN_DESTINATION = "PR232" "foreign-destination" High
+        "Delete it, or put what it is for into the document.";
 }
 
 #[cfg(test)]

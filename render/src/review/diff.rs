@@ -59,7 +59,10 @@ pub(super) fn changes(
         Before::Document(document, policies) => {
             let mut noted = of_documents(document, input);
             match policies {
-                Some(policies) => noted.extend(mesh::changes(input, document, policies, review)),
+                Some(policies) => {
+                    let of_mesh = mesh::changes(input, document, policies, review, &mut unknown);
+                    noted.extend(of_mesh);
+                }
                 None if input.policies.is_some() => unknown.push(NO_OLD_MESH.to_owned()),
                 None => {}
             }

@@ -5,6 +5,7 @@
 
 mod bypass;
 mod duration;
+mod istiod;
 mod mesh_config;
 mod without;
 mod workloads;
@@ -35,6 +36,9 @@ pub(super) struct Inventory {
     pub(super) resources: Vec<Resource>,
     /// MeshConfig, wherever it was found.
     configs: Vec<Found>,
+    /// Files with MeshConfig in them that are no resources: what else stands there is the values
+    /// of istiod's chart.
+    values: Vec<Value>,
 }
 
 /// A resource of any kind.
@@ -69,6 +73,7 @@ impl Policies {
                 };
                 let place = Place { file: source.name.clone(), line: node.at.line };
                 inventory.configs.push(Found::bare(config, place));
+                inventory.values.push(value);
                 bare.push(node.at.line);
             }
             rest.push(Source {
@@ -111,16 +116,16 @@ impl Policies {
     pub fn mesh(&self, document: &Document) -> Mesh {
         let configs = self.inventory.configs(&document.mesh.root_namespace);
         let config = configs.counts().map(|found| found.config.clone()).unwrap_or_default();
-        let mut trust_domains = config.trust_domains;
-        if trust_domains.is_empty() {
-            trust_domains.push(document.mesh.trust_domain.clone());
-        }
+        let own = config.trust_domain.unwrap_or_else(|| document.mesh.trust_domain.clone());
+        let trust_domains = core::iter::once(own).chain(config.aliases).collect();
         let root = config.root_namespace;
         let provider =
             |known: Provider| postern_policies::Provider { name: known.name, grpc: known.grpc };
         Mesh {
             root_namespace: root.unwrap_or_else(|| document.mesh.root_namespace.clone()),
             trust_domains,
+            foreign_domains: config.foreign_domains,
+            any_trust_domain: self.inventory.takes_any_trust_domain(),
             providers: config.providers.map(|all| all.into_iter().map(provider).collect()),
             several_providers: self.inventory.takes_several_providers(),
             ..Mesh::default()

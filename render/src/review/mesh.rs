@@ -1,15 +1,18 @@
 //! What the mesh's own policies make of the document's services, and what they leave open.
 
 mod addresses;
+mod around;
 mod beside;
 mod callers;
 mod concerns;
 mod config;
+mod destinations;
 mod draft;
 mod enforced;
 mod examples;
 mod known;
 mod maker;
+mod patches;
 mod plugins;
 mod providers;
 mod reach;
@@ -24,7 +27,7 @@ use super::Input;
 use super::inventory::Policies;
 use super::model::{Finding, MeshRow, Place, Row};
 
-pub(super) use examples::Passes;
+pub(super) use examples::Judged;
 pub(super) use view::View;
 
 /// The line of a resource; none where it was read from nowhere.
@@ -51,6 +54,7 @@ pub(super) fn look(input: &Input<'_>, policies: &Policies, matrix: &mut [Row]) -
     plugins::look(&view, &mut findings);
     enforced::look(&view, &mut findings);
     beside::look(&view, input, &mut findings);
+    destinations::look(&view, &mut findings);
     config::look(&view, &mut findings);
     rendering::look(&view, input, &mut findings, &mut unknown);
     let reached = reach::ask(&view);

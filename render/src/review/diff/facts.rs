@@ -20,6 +20,7 @@ pub(in crate::review) fn of(document: &Document) -> Vec<Fact> {
     whole(document, &mut facts);
     parts_away(document, &mut facts);
     feed(document, &mut facts);
+    owners(document, &mut facts);
     mesh(document, &mut facts);
     credentials::say(document, &mut facts);
     services::say(document, &mut facts);
@@ -56,7 +57,7 @@ impl Facts {
 }
 
 /// What tells two texts apart and shows neither.
-fn fingerprint(text: &str) -> String {
+pub(super) fn fingerprint(text: &str) -> String {
     let (_, hash) = key::hashed("review", text);
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -158,9 +159,34 @@ fn feed_peer(peer: &FeedPeer) -> impl Iterator<Item = String> {
     peer.workloads.iter().map(move |workload| format!("{who} for {workload}"))
 }
 
+/// Whose files may add routes, and for what.
+fn owners(document: &Document, facts: &mut Facts) {
+    let names = document.owners().map(|(name, _)| name.to_owned());
+    facts.say("owners", "", Says::any_of(names));
+    let patterns = |all: Vec<String>| Says::Patterns((!all.is_empty()).then_some(all));
+    for (name, may) in document.owners() {
+        let owner = format!("owners.{name}");
+        let paths = may.paths.iter().map(|prefix| format!("{}*", prefix.value)).collect();
+        facts.say(&owner, ".paths", patterns(paths));
+        let hosts = may.hosts.iter().map(|host| host.value.clone()).collect();
+        facts.say(&owner, ".hosts", patterns(hosts));
+        let workloads = may.workloads.iter().map(|workload| workload.value.clone());
+        facts.say(&owner, ".workloads", Says::any_of(workloads));
+    }
+}
+
 fn mesh(document: &Document, facts: &mut Facts) {
     let mesh = &document.mesh;
     facts.say("mesh", ".trust_domain", Says::Root(mesh.trust_domain.clone()));
+    // Every workload lets it in.
+    let gateway = document.gateway().map_or_else(
+        || "as the options say".to_owned(),
+        |gateway| format!("{}/{}", gateway.namespace, gateway.service_account),
+    );
+    facts.say("mesh", ".gateway", Says::Root(gateway));
+    // Whom none of these policies is for, policies of the rendering protect no more.
+    let names = document.workloads.iter().map(|workload| workload.name.clone());
+    facts.say("workloads", "", Says::all_of(names));
     facts.say("mesh", ".root_namespace", Says::Plain(mesh.root_namespace.clone()));
     for workload in &document.workloads {
         let owner = format!("workloads.{}", workload.name);
@@ -170,8 +196,9 @@ fn mesh(document: &Document, facts: &mut Facts) {
         let selector = format!("{} {}", workload.namespace, labels.join(","));
         facts.say(&owner, ".labels", Says::Root(selector));
         facts.say(&owner, ".service_account", Says::Root(workload.service_account.clone()));
+        // Where the gateway and peers are let in; without a list, everywhere.
         let ports: Vec<String> = workload.ports.iter().map(ToString::to_string).collect();
-        facts.say(&owner, ".ports", Says::Plain(ports.join(", ")));
+        facts.say(&owner, ".ports", Says::any_of_or_all(&ports));
         facts.say(&owner, ".gateway", Says::Plain(workload.gateway.to_string()));
     }
     let filter = document.rate_limit_filter.as_ref();

@@ -1,5 +1,8 @@
 //! What the mesh lets through after a change, and did not before: the requests that either state
-//! of it has a reason to ask, asked of both; how strict mutual TLS is; and findings that are new.
+//! of it has a reason to ask, asked of both; how strict mutual TLS is; what holds around all
+//! policies; and findings that are new.
+
+mod around;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,22 +11,24 @@ use postern_policies::MtlsMode;
 use serde_json::Value;
 
 use super::super::inventory::Policies;
-use super::super::mesh::{self, Passes, View};
+use super::super::mesh::{self, Judged, View};
 use super::super::model::{ChangeKind, Finding, Review, Severity};
 use super::super::{Input, NoReview};
-use super::{Noted, way};
+use super::{Noted, fact, way};
 
 pub(super) fn changes(
     input: &Input<'_>,
     document: &Document,
     policies: &Policies,
     review: &Review,
+    unknown: &mut Vec<String>,
 ) -> Vec<Noted> {
     let Some(now) = input.policies else { return Vec::new() };
     let before = Input { document, policies: Some(policies), before: None, ..input.clone() };
     let (old, new) = (View::new(&before, policies), View::new(input, now));
     let mut noted = transports(&old, &new);
-    noted.extend(asked(&old, &new));
+    noted.extend(fact::compare(&around::facts(&old), &around::facts(&new)));
+    noted.extend(asked(&old, &new, unknown));
     let known = mesh::look(&before, policies, &mut []).findings;
     noted.extend(findings(&known.iter().map(Known::of).collect::<Vec<Known>>(), review));
     noted
@@ -89,11 +94,16 @@ fn transports(old: &View<'_>, new: &View<'_>) -> Vec<Noted> {
 /// What is told of together: which way it is, what is called, by whom, what was and what is.
 type SameAnswers = (ChangeKind, String, String, String, String);
 
-fn asked(old: &View<'_>, new: &View<'_>) -> Vec<Noted> {
+fn asked(old: &View<'_>, new: &View<'_>, unknown: &mut Vec<String>) -> Vec<Noted> {
+    // What was left out of the new ones, the review itself says.
+    let ((of_new, _), (of_old, left_out)) = (new.examples(), old.examples());
+    unknown.extend(left_out.into_iter().map(|subject| {
+        format!("{subject}: before the change, its policies were about more than was asked")
+    }));
     let (known_before, known_now) = (ports(old), ports(new));
     let mut folded: BTreeMap<SameAnswers, (String, usize)> = BTreeMap::new();
     let mut seen = BTreeSet::new();
-    for example in new.examples().into_iter().chain(old.examples()) {
+    for example in of_new.into_iter().chain(of_old) {
         if !seen.insert(example.key()) {
             continue;
         }
@@ -112,16 +122,12 @@ fn asked(old: &View<'_>, new: &View<'_>) -> Vec<Noted> {
         let is = new.judge(&example).filter(|_| !went);
         let gone = || "no such port".to_owned();
         let (kind, was, is) = match (was, is) {
-            (Some(was), Some(is)) if was.passes == is.passes => continue,
-            (Some(was), Some(is)) => {
-                let kind =
-                    if was.passes < is.passes { ChangeKind::Opened } else { ChangeKind::Closed };
-                (kind, was.text, is.text)
-            }
-            (None, Some(is)) if is.passes != Passes::No => (ChangeKind::Opened, gone(), is.text),
-            (Some(was), None) if was.passes != Passes::No => {
-                (ChangeKind::Changed, was.text, gone())
-            }
+            (Some(was), Some(is)) => match way_of(&was, &is) {
+                Some(kind) => (kind, was.text, is.text),
+                None => continue,
+            },
+            (None, Some(is)) if is.passes.may_pass() => (ChangeKind::Opened, gone(), is.text),
+            (Some(was), None) if was.passes.may_pass() => (ChangeKind::Changed, was.text, gone()),
             (None | Some(_), None | Some(_)) => continue,
         };
         let owner = subject(&example.workload, example.port);
@@ -137,6 +143,18 @@ fn asked(old: &View<'_>, new: &View<'_>) -> Vec<Noted> {
         Noted { caller, request, ..noted(kind, owner, &was, &is) }
     };
     folded.into_iter().map(told).collect()
+}
+
+/// Which way it goes; none where nothing but the names of rules differs. Where a provider is not
+/// asked any more, or another one in its place, somebody gets in whom it refused.
+fn way_of(was: &Judged, is: &Judged) -> Option<ChangeKind> {
+    match was.passes.cmp(&is.passes) {
+        core::cmp::Ordering::Less => Some(ChangeKind::Opened),
+        core::cmp::Ordering::Greater => Some(ChangeKind::Closed),
+        core::cmp::Ordering::Equal if was.asked == is.asked => None,
+        core::cmp::Ordering::Equal if was.asked.is_subset(&is.asked) => Some(ChangeKind::Closed),
+        core::cmp::Ordering::Equal => Some(ChangeKind::Opened),
+    }
 }
 
 /// The ports that are known of workloads with sidecars; 0 where none is.

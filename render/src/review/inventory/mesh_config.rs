@@ -13,8 +13,13 @@ use crate::review::model::Place;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::review) struct MeshConfig {
     pub(in crate::review) root_namespace: Option<String>,
-    /// The trust domain, then its aliases; empty where it names none.
-    pub(in crate::review) trust_domains: Vec<String>,
+    /// `trustDomain`
+    pub(in crate::review) trust_domain: Option<String>,
+    /// `trustDomainAliases`: names of the same trust domain.
+    pub(in crate::review) aliases: Vec<String>,
+    /// `caCertificates[].trustDomains`: others whose certificates workloads take, too
+    /// (`pilot/pkg/networking/plugin/authn/util.go`, `TrustDomainsForValidation`).
+    pub(in crate::review) foreign_domains: Vec<String>,
     /// `pathNormalization.normalization`
     pub(in crate::review) normalization: Option<String>,
     /// Authorizers; none where it has no list at all.
@@ -26,6 +31,8 @@ pub(in crate::review) struct MeshConfig {
 pub(in crate::review) struct Provider {
     pub(in crate::review) name: String,
     pub(in crate::review) grpc: bool,
+    /// Where it is asked: a service and its port, and what stands in front of paths.
+    pub(in crate::review) asked: String,
     pub(in crate::review) fail_open: bool,
     /// How long it may take, in milliseconds; none where that has no end.
     pub(in crate::review) timeout_ms: Option<u64>,
@@ -105,7 +112,8 @@ impl Inventory {
 }
 
 /// Members by which MeshConfig is told from other files.
-const TOLD_BY: [&str; 6] = [
+const TOLD_BY: [&str; 7] = [
+    "caCertificates",
     "extensionProviders",
     "pathNormalization",
     "rootNamespace",
@@ -145,22 +153,34 @@ pub(super) fn of_resource(resource: &Resource) -> Option<Found> {
             let mut problems = Problems::new(Vec::new());
             let node = parse_all(mesh, 0, &mut problems).into_iter().next()?;
             let mut config = read(&value(&node));
-            // This is all that istiod reads: where it lists no providers, there are none.
+            // This is all that istiod reads: where it lists no providers, there are none, and
+            // where it names no trust domain, that is the default (`pkg/config/mesh/mesh.go`).
             config.providers.get_or_insert_with(Vec::new);
+            config.trust_domain.get_or_insert_with(|| DEFAULT_TRUST_DOMAIN.to_owned());
             Some(found(Origin::Cluster, config))
         }
         _ => None,
     }
 }
 
+const DEFAULT_TRUST_DOMAIN: &str = "cluster.local";
+
 fn read(config: &Value) -> MeshConfig {
     let own = |name: &str| text(config, name).filter(|text| !text.is_empty()).map(str::to_owned);
-    let aliases = list(config, "/trustDomainAliases").iter().filter_map(Value::as_str);
-    let domain = own("/trustDomain");
+    // istiod leaves empty ones out.
+    let domains = |all: &[Value]| -> Vec<String> {
+        let named = all.iter().filter_map(Value::as_str).filter(|name| !name.is_empty());
+        named.map(str::to_owned).collect()
+    };
+    let certificates = list(config, "/caCertificates").iter();
     let providers = config.get("extensionProviders").and_then(Value::as_array);
     MeshConfig {
         root_namespace: own("/rootNamespace"),
-        trust_domains: domain.into_iter().chain(aliases.map(str::to_owned)).collect(),
+        trust_domain: own("/trustDomain"),
+        aliases: domains(list(config, "/trustDomainAliases")),
+        foreign_domains: certificates
+            .flat_map(|certificate| domains(list(certificate, "/trustDomains")))
+            .collect(),
         normalization: own("/pathNormalization/normalization"),
         providers: providers.map(|all| all.iter().filter_map(provider).collect()),
     }
@@ -171,9 +191,12 @@ fn provider(value: &Value) -> Option<Provider> {
     let kinds = [("envoyExtAuthzGrpc", true), ("envoyExtAuthzHttp", false)];
     let (settings, grpc) =
         kinds.iter().find_map(|(kind, grpc)| Some((value.get(*kind)?, *grpc)))?;
+    let of = |name: &str| text(settings, name).unwrap_or_default();
+    let port = settings.get("port").map_or_else(String::new, ToString::to_string);
     Some(Provider {
         name: text(value, "/name")?.to_owned(),
         grpc,
+        asked: format!("{}:{port}{}", of("/service"), of("/pathPrefix")),
         fail_open: settings.get("failOpen").and_then(Value::as_bool).unwrap_or(false),
         // Envoy reads 0 as no end.
         timeout_ms: text(settings, "/timeout").and_then(millis).filter(|millis| *millis > 0),
@@ -221,6 +244,7 @@ mod tests {
             let providers = configs.counts().unwrap().config.providers.clone().unwrap();
             assert_eq!(providers.len(), 1, "{text}");
             assert!(providers[0].grpc && !providers[0].fail_open, "{text}");
+            assert_eq!(providers[0].asked, "s:1", "{text}");
             assert_eq!(providers[0].timeout_ms, None);
         }
     }
@@ -241,6 +265,41 @@ mod tests {
         }
         let revision = Some("ConfigMap r/istio-canary".to_owned());
         assert_eq!(read(&map("r/istio-canary", "")), (revision, Vec::new(), 0));
+    }
+
+    #[test]
+    fn trust_domains_are_those_of_the_mesh_and_of_its_certificates() {
+        let document = postern_document::load(
+            &[postern_document::Source {
+                name: "gateway.yaml".to_owned(),
+                text: "version: 1\nmesh: {trust_domain: own.test}\n\
+                       services: {a: {upstream: 'a:80'}}\n\
+                       routes: [{name: a, match: {path: /a}, service: a, auth: none}]\n"
+                    .to_owned(),
+            }],
+            &|_| Err(String::new()),
+        )
+        .unwrap();
+        let mesh = |text: &str| {
+            let mesh = load(text).mesh(&document);
+            (mesh.trust_domains.join(" "), mesh.foreign_domains.join(" "), mesh.any_trust_domain)
+        };
+        let told = |own: &str, foreign: &str| (own.to_owned(), foreign.to_owned(), false);
+        let foreign = "caCertificates: [{pem: a, trustDomains: [b, '']}, {pem: c}, \
+                       {spiffeBundleUrl: d, trustDomains: [e]}]\n";
+        for (text, expected) in [
+            (foreign.to_owned(), told("own.test", "b e")),
+            // An alias is no trust domain of its own.
+            ("trustDomainAliases: [old]\n".to_owned(), told("own.test old", "")),
+            (
+                format!("trustDomain: td\ntrustDomainAliases: [old]\n{foreign}"),
+                told("td old", "b e"),
+            ),
+            (map("istio-system/istio", ""), told("cluster.local", "")),
+            ("rootNamespace: r\ncaCertificates: [{pem: a}]\n".to_owned(), told("own.test", "")),
+        ] {
+            assert_eq!(mesh(&text), expected, "{text}");
+        }
     }
 
     #[test]

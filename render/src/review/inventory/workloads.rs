@@ -16,6 +16,8 @@ pub(in crate::review) struct Workload {
     pub(in crate::review) name: String,
     pub(in crate::review) labels: BTreeMap<String, String>,
     pub(in crate::review) ports: Vec<ContainerPort>,
+    /// The service account that its certificates name.
+    pub(in crate::review) account: String,
     /// How connections come past a sidecar.
     pub(in crate::review) bypass: Bypass,
     pub(in crate::review) place: Place,
@@ -98,18 +100,6 @@ impl Inventory {
         let all = self.of(&["Service"]).map(service);
         all.filter(|service| !service.selector.is_empty()).collect()
     }
-
-    /// Whether istiod is started so that it takes several CUSTOM providers.
-    pub(in crate::review) fn takes_several_providers(&self) -> bool {
-        let env = |container: &Value| {
-            list(container, "/env").iter().any(|variable| {
-                text(variable, "/name") == Some("PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS")
-                    && text(variable, "/value") == Some("true")
-            })
-        };
-        let mut all = self.of(&["Deployment"]);
-        all.any(|resource| resource.list("/spec/template/spec/containers").iter().any(env))
-    }
 }
 
 fn workload(resource: &Resource) -> Workload {
@@ -135,6 +125,11 @@ fn workload(resource: &Resource) -> Workload {
         name: resource.name.clone(),
         labels: resource.labels(&format!("{meta}/labels")),
         ports,
+        // Kubernetes gives each namespace one of this name.
+        account: resource
+            .text(&format!("{spec}/serviceAccountName"))
+            .unwrap_or("default")
+            .to_owned(),
         bypass: Bypass::of(resource, meta, spec),
         place: resource.place.clone(),
     }

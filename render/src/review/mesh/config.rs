@@ -23,6 +23,7 @@ fn differences(other: &MeshConfig, counts: &MeshConfig) -> Vec<String> {
     let mut all = Vec::new();
     for (what, here, there) in [
         ("the root namespace", &other.root_namespace, &counts.root_namespace),
+        ("the trust domain", &other.trust_domain, &counts.trust_domain),
         ("normalization", &other.normalization, &counts.normalization),
     ] {
         if let Some(here) = here
@@ -32,8 +33,13 @@ fn differences(other: &MeshConfig, counts: &MeshConfig) -> Vec<String> {
             all.push(format!("{what} is {here} here, and {there} there"));
         }
     }
-    if !other.trust_domains.is_empty() && other.trust_domains != counts.trust_domains {
-        all.push("trust domains are others there".to_owned());
+    for (what, here, there) in [
+        ("aliases of the trust domain", &other.aliases, &counts.aliases),
+        ("further trust domains", &other.foreign_domains, &counts.foreign_domains),
+    ] {
+        if !here.is_empty() && here != there {
+            all.push(format!("{what} are others there"));
+        }
     }
     for provider in other.providers.iter().flatten() {
         let mut known = counts.providers.iter().flatten();
@@ -50,6 +56,7 @@ fn differences(other: &MeshConfig, counts: &MeshConfig) -> Vec<String> {
 
 fn told(provider: &Provider) -> String {
     let how = if provider.grpc { "asked by gRPC" } else { "asked by HTTP" };
+    let how = format!("{how} at {}", provider.asked);
     let open = if provider.fail_open { ", open while it is away" } else { "" };
     let timeout = match provider.timeout_ms {
         Some(millis) => format!("for {millis} ms"),

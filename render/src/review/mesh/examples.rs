@@ -1,7 +1,7 @@
 //! Requests that policies are about, and what becomes of them. What one state of a mesh has a reason
 //! to ask, another state can be asked too: that is what `--diff` does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use postern_policies::{
     Decision, MtlsMode, Peer, Protocol, Request, Verdict, evaluate, mutual_tls,
@@ -32,6 +32,8 @@ pub(in crate::review) struct Example {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::review) struct Judged {
     pub(in crate::review) passes: Passes,
+    /// Whose word that takes: providers, each once.
+    pub(in crate::review) asked: BTreeSet<String>,
     /// Such as `refused: no rule allows it`. Names rules, and so may differ where nothing else
     /// does.
     pub(in crate::review) text: String,
@@ -44,6 +46,13 @@ pub(in crate::review) enum Passes {
     /// If a provider says so.
     IfAsked,
     Yes,
+}
+
+impl Passes {
+    /// Whether it can get through at all.
+    pub(in crate::review) const fn may_pass(self) -> bool {
+        !matches!(self, Self::No)
+    }
 }
 
 impl Example {
@@ -93,9 +102,16 @@ impl Example {
 }
 
 impl View<'_> {
-    /// What this state of the mesh has a reason to ask of the document's workloads, each once.
-    pub(in crate::review) fn examples(&self) -> Vec<Example> {
-        self.ours().flat_map(|known| Maker::new(self, known).all().0).collect()
+    /// What this state of the mesh has a reason to ask of the document's workloads, each once, and
+    /// the workloads whose policies are about more than that.
+    pub(in crate::review) fn examples(&self) -> (Vec<Example>, Vec<String>) {
+        let (mut all, mut left_out) = (Vec::new(), Vec::new());
+        for known in self.ours() {
+            let (examples, complete) = Maker::new(self, known).all();
+            all.extend(examples);
+            left_out.extend((!complete).then(|| known.subject()));
+        }
+        (all, left_out)
     }
 
     /// What becomes of an example here; none where the workload is not known here.
@@ -107,7 +123,13 @@ impl View<'_> {
             Decision::Allowed(_) => Passes::Yes,
             _ => Passes::IfAsked,
         };
-        Some(Judged { passes, text: reach::told(&verdict.decision) })
+        let asked = match &verdict.decision {
+            Decision::AskProvider(asked) => {
+                asked.iter().map(|asked| asked.provider.to_owned()).collect()
+            }
+            _ => BTreeSet::new(),
+        };
+        Some(Judged { passes, asked, text: reach::told(&verdict.decision) })
     }
 
     /// What ports of the document's workloads ask for of mutual TLS, by workload and port. Gateways

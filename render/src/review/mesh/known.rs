@@ -26,6 +26,8 @@ pub(super) struct Known {
     pub(super) served: BTreeSet<u16>,
     /// By which of the document's workloads it is meant.
     pub(super) named: Option<String>,
+    /// The service account that its certificates name; none where no manifest says.
+    pub(super) account: Option<String>,
     /// How connections may come past its sidecar.
     pub(super) bypass: Bypass,
     /// The ports that its containers name.
@@ -45,6 +47,7 @@ impl Known {
             services: Vec::new(),
             served: BTreeSet::new(),
             named: None,
+            account: None,
             bypass,
             names: BTreeMap::new(),
             unnamed: BTreeSet::new(),
@@ -187,6 +190,7 @@ fn found(one: &inventory::Workload, services: &[inventory::Service]) -> Known {
         ports: Vec::new(),
     };
     let mut known = Known::new(workload, Some(one.place.clone()), one.bypass.clone());
+    known.account = Some(one.account.clone());
     for port in &one.ports {
         known.say(port.number, Spoken::Detected);
         known.names.extend(port.name.iter().map(|name| (name.clone(), port.number)));
@@ -212,7 +216,7 @@ fn selects(service: &inventory::Service, workload: &postern_policies::Workload) 
     service.namespace == workload.namespace && covers(&workload.labels, &service.selector)
 }
 
-fn covers(labels: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
+pub(super) fn covers(labels: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
     wanted.iter().all(|(name, value)| labels.get(name) == Some(value))
 }
 

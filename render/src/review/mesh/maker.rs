@@ -217,7 +217,11 @@ impl<'v, 'a> Maker<'v, 'a> {
     /// Whom an alternative is about.
     fn callers(&self, alternative: &Alternative<'_>) -> Vec<Who> {
         let Alternative { namespace, tests, .. } = alternative;
-        let named = callers::named(tests, namespace, &self.view.stranger);
+        let strangers = self.view.strangers();
+        let named: Vec<String> = strangers
+            .iter()
+            .flat_map(|stranger| callers::named(tests, namespace, stranger))
+            .collect();
         if !named.is_empty() {
             return named.iter().map(|name| self.view.who(name)).collect();
         }

@@ -69,6 +69,11 @@ fn ours<'v>(view: &'v View<'_>) -> impl Iterator<Item = &'v Resource> {
     view.inventory.of(&KINDS).filter(is_ours)
 }
 
+/// Our plugins that do not say which document they came of.
+pub(super) fn of_no_document<'v>(view: &'v View<'_>) -> impl Iterator<Item = &'v Resource> {
+    ours(view).filter(|plugin| plugin.annotation(DOCUMENT).is_none())
+}
+
 /// Whether the bundle runs on a port of a workload, in front of the policies there.
 pub(super) fn guards(view: &View<'_>, known: &Known, port: u16) -> bool {
     selecting(view, known).any(|plugin| idle(plugin, known, port).is_none())

@@ -43,7 +43,7 @@ pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>) {
     }
 }
 
-fn is_used(view: &View<'_>, name: &str) -> bool {
+pub(super) fn is_used(view: &View<'_>, name: &str) -> bool {
     let mut all = view.resources.authorization().iter();
     all.any(|policy| matches!(&policy.action, Action::Custom { provider } if provider == name))
 }

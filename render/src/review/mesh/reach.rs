@@ -215,6 +215,23 @@ pub(super) fn look(
             past_the_gateway(view, one, found);
         }
     }
+    by_its_name(view, found);
+}
+
+/// PR222, too: others that have the gateway's name, and so its way in. Policies cannot tell them
+/// apart.
+fn by_its_name(view: &View<'_>, found: &mut Vec<Finding>) {
+    for known in view.workloads.iter().filter(|known| !known.is_gateway()) {
+        let Some(account) = &known.account else { continue };
+        if view.principal_of(&known.workload.namespace, account) == view.gateway {
+            let text = format!(
+                "it has the gateway's service account `{account}`: whatever lets the gateway in \
+                 lets it in, past the document"
+            );
+            let finding = Finding::new(&PAST_THE_GATEWAY, known.subject(), text);
+            found.push(finding.at(known.place.clone()));
+        }
+    }
 }
 
 fn past_the_gateway(view: &View<'_>, reached: &Reached<'_>, found: &mut Vec<Finding>) {

@@ -9,7 +9,7 @@ use super::super::Input;
 use super::super::catalogue::{DRIFT, OTHER_DOCUMENT, PATCH_VERSION};
 use super::super::inventory::{Resource, text, value};
 use super::super::model::Finding;
-use super::plugins::DOCUMENT;
+use super::plugins::{DOCUMENT, of_no_document};
 use super::version::matches;
 use super::view::View;
 use crate::istio;
@@ -21,6 +21,9 @@ pub(super) fn look(
     unknown: &mut Vec<String>,
 ) {
     patches(view, input, found, unknown);
+    unknown.extend(of_no_document(view).map(|plugin| {
+        format!("{}: by which document it judges, for it lacks `{DOCUMENT}`", plugin.subject())
+    }));
     let ours: Vec<&Resource> = view
         .inventory
         .resources

@@ -16,6 +16,11 @@ use crate::istio::Api;
 const GATEWAY_NAMESPACE: &str = "istio-system";
 const GATEWAY_ACCOUNT: &str = "istio-ingressgateway-service-account";
 
+/// A trust domain that is nobody's.
+const STRANGE_DOMAIN: &str = "postern-review.invalid";
+/// Most further trust domains whose workloads are tried as callers.
+const MOST_DOMAINS: usize = 8;
+
 /// All that is known.
 pub(in crate::review) struct View<'a> {
     pub(super) document: &'a Document,
@@ -118,6 +123,23 @@ impl<'a> View<'a> {
             Who::Gateway => Some(self.gateway.clone()),
             Who::Named(name) => Some(name.clone()),
         }
+    }
+
+    /// The name in certificates of a service account of the mesh's own.
+    pub(super) fn principal_of(&self, namespace: &str, account: &str) -> String {
+        let domain = self.mesh.trust_domains.first().map_or("", String::as_str);
+        format!("{domain}/ns/{namespace}/sa/{account}")
+    }
+
+    /// Workloads that no policy names: of the mesh, and of each further trust domain whose
+    /// certificates workloads take.
+    pub(super) fn strangers(&self) -> Vec<String> {
+        let (_, rest) = self.stranger.split_once('/').unwrap_or_default();
+        let any = self.mesh.any_trust_domain.then_some(STRANGE_DOMAIN);
+        let foreign = self.mesh.foreign_domains.iter().map(String::as_str);
+        let foreign = foreign.take(MOST_DOMAINS).chain(any);
+        let foreign = foreign.map(|domain| format!("{domain}/{rest}"));
+        core::iter::once(self.stranger.clone()).chain(foreign).collect()
     }
 
     /// The workloads of the document, the gateway included.

@@ -269,7 +269,7 @@ fn the_matrix_says_who_gets_through() {
 fn what_is_accepted_is_told_apart() {
     let text = with(&[route("a", "/a", "auth: none")]);
     let (document, options) = (document(&text), IstioOptions::default());
-    let entries = "- {id: PR101, severity: high, subject: routes.a, because: it is a home page}\n";
+    let entries = "- {id: PR101, subject: routes.a, severity: high, because: it is a home page}\n";
     let accepted = read_accepted(&source(entries)).unwrap();
     let input = Input { accepted: &accepted, ..input(&document, &options) };
     let review = review(&input).unwrap();

@@ -449,7 +449,37 @@ const LOOSER: &[Edit] = &[
         "  peers:\n  - {name: second, credential_sha256: '0b00000000000000000000000000000000000000000000000000000000000002', workloads: [edge]}\n",
     ),
     edit("workload of a feed peer", &[], "workloads: [edge]}", "workloads: [edge, other]}"),
+    edit(
+        "header of a claim of one more issuer",
+        &[],
+        "      audiences: [shop]\n      jwks: {inline",
+        "      audiences: [shop]\n      claim_headers: {x-tenant: org}\n      jwks: {inline",
+    ),
+    edit(
+        "endpoints without names",
+        &[(
+            "upstream: 'slow.shop.svc.cluster.local:8080'",
+            "endpoints: [{address: 10.0.0.1, port: 8080, service_account: slow}]",
+        )],
+        ", service_account: slow}]",
+        "}]",
+    ),
+    edit(
+        "owner",
+        &[],
+        "trusted_proxies: 1",
+        "owners: {team: {paths: [/team/], hosts: [a.example.test]}}\ntrusted_proxies: 1",
+    ),
+    edit("hosts of an owner", OWNER, "hosts: [a.example.test]}}", "hosts: ['*.example.test']}}"),
+    edit("any host of an owner", OWNER, ", hosts: [a.example.test]}}", "}}"),
+    edit("paths of an owner", OWNER, "paths: [/team/]", "paths: [/]"),
 ];
+
+/// Somebody whose files may add routes.
+const OWNER: &[(&str, &str)] = &[(
+    "trusted_proxies: 1",
+    "owners: {team: {paths: [/team/], hosts: [a.example.test]}}\ntrusted_proxies: 1",
+)];
 
 /// The same of the other document.
 const LOOSER_IN_MESH: &[Edit] = &[
@@ -476,6 +506,19 @@ const LOOSER_IN_MESH: &[Edit] = &[
         "guard: edge",
     ),
     edit("descriptor", &[], "[{remote_address: true}], ", ""),
+    edit(
+        "port of a workload",
+        &[],
+        "ports: [8080]}\ncredentials",
+        "ports: [8080, 9090]}\ncredentials",
+    ),
+    edit("workload", SPARE, SPARE_WORKLOAD, "workloads:\n"),
+    edit(
+        "workload of an owner",
+        &[("rate_limit_filter", "owners: {team: {paths: [/team/]}}\nrate_limit_filter")],
+        "paths: [/team/]}}",
+        "paths: [/team/], workloads: [pay]}}",
+    ),
     edit("rate limit filter fails open", &[], "on_failure: deny", "on_failure: allow"),
     edit(
         "shorter wait for the rate limit service",
@@ -496,6 +539,13 @@ const LOOSER_IN_MESH: &[Edit] = &[
         "version: 1\nfailures: {ext_authz: allow}\n",
     ),
 ];
+
+const SPARE_WORKLOAD: &str = "workloads:\n  spare: {namespace: shop, labels: {app: spare}, \
+                              service_account: spare, ports: [9090]}\n";
+/// A workload that lets in only whom the document says.
+const SPARE: &[(&str, &str)] = &[("\nworkloads:\n", SPARE_BEHIND_A_LINE)];
+const SPARE_BEHIND_A_LINE: &str = "\nworkloads:\n  spare: {namespace: shop, labels: {app: spare}, \
+                                   service_account: spare, ports: [9090]}\n";
 
 /// What was trusted or asked for is something else: some get in who did not.
 const MOVED: &[Edit] = &[
@@ -552,6 +602,7 @@ const MOVED_IN_MESH: &[Edit] = &[
         "mesh: {trust_domain: other.test}\nrate_limit_filter",
     ),
     edit("another peer", &[], "ns/shop/sa/web'", "ns/shop/sa/evil'"),
+    edit("a gateway that the document does not name", &[], "edge: {gateway: true, ", "edge: {"),
 ];
 
 /// What lets nobody in, and keeps nobody out.

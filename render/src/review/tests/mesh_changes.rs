@@ -170,6 +170,96 @@ fn a_port_that_is_new_is_told() {
     assert!(changes.iter().any(of_port), "{changes:#?}");
 }
 
+/// The good mesh with MeshConfig.
+fn configured(more: &str) -> String {
+    format!("{}---\ntrustDomain: cluster.local\n{more}", good())
+}
+
+const ISTIOD: &str = "---\napiVersion: apps/v1\nkind: Deployment\n\
+                      metadata: {namespace: istio-system, name: istiod}\nspec: {template: {spec: \
+                      {containers: [{name: discovery, env: [{name: \
+                      PILOT_SKIP_VALIDATE_TRUST_DOMAIN, value: 'true'}]}]}}}\n";
+
+#[test]
+fn trust_domains_that_are_taken_besides_open() {
+    let plain = configured("");
+    for more in [
+        configured("caCertificates: [{pem: a, trustDomains: [other.test]}]\n"),
+        configured("trustDomainAliases: [old.test]\n"),
+        format!("{plain}{ISTIOD}"),
+    ] {
+        let there = changed(&plain, &more);
+        let domains = |change: &Change| {
+            change.kind == ChangeKind::Opened && change.subject == "MeshConfig trust domains"
+        };
+        assert!(there.iter().any(domains), "{more}: {there:#?}");
+        let back = changed(&more, &plain);
+        assert!(!opens(&back) && !back.is_empty(), "{more}, back: {back:#?}");
+    }
+    let without = format!("{plain}{}", ISTIOD.replace("'true'", "'false'"));
+    assert_eq!(changed(&plain, &without), []);
+}
+
+/// A mesh in which somebody is asked about the shop.
+fn asking(provider: &str, service: &str) -> String {
+    let rule = format!(
+        "action: CUSTOM\n  provider: {{name: {provider}}}\n  rules: [{{to: [{{operation: \
+         {{ports: ['8080']}}}}]}}]"
+    );
+    let of = |name: &str, service: &str| {
+        format!(
+            "- {{name: {name}, envoyExtAuthzGrpc: {{service: {service}, port: 1, timeout: 1s}}}}\n"
+        )
+    };
+    let (first, second) = (of("first", service), of("second", "s.second"));
+    format!("{}---\nextensionProviders:\n{first}{second}", with(&rule))
+}
+
+#[test]
+fn another_judge_opens_whichever_came_first() {
+    let before = asking("first", "s.first");
+    for after in [asking("first", "s.evil"), asking("second", "s.first")] {
+        let (there, back) = (changed(&before, &after), changed(&after, &before));
+        assert!(opens(&there), "{there:#?}");
+        assert!(opens(&back), "{back:#?}");
+    }
+    assert_eq!(changed(&before, &before), []);
+    // Of a provider that nobody names, nothing is said.
+    let other = before.replace("s.second", "s.other");
+    assert_eq!(changed(&before, &other), []);
+}
+
+/// A mesh in which the shop takes tokens.
+fn issuing(rules: &str, policy: &str) -> String {
+    format!(
+        "{}---\napiVersion: security.istio.io/v1\nkind: RequestAuthentication\n\
+         metadata: {{namespace: default, name: jwt}}\nspec: {{jwtRules: [{rules}]}}\n",
+        with(policy)
+    )
+}
+
+#[test]
+fn issuers_that_policies_rest_on_are_compared() {
+    let asks = "rules: [{from: [{source: {requestPrincipals: ['*']}}]}]";
+    let (one, two) = ("{issuer: i, jwksUri: 'https://i.test/a'}", "{issuer: j}");
+    let before = issuing(one, asks);
+    let (there, back) = {
+        let after = issuing(&format!("{one}, {two}"), asks);
+        (changed(&before, &after), changed(&after, &before))
+    };
+    assert!(opens(&there), "{there:#?}");
+    assert!(!opens(&back), "{back:#?}");
+    for moved in ["https://evil.test/a", "https://i.test/a?key=hunter2"] {
+        let after = issuing(&one.replace("https://i.test/a", moved), asks);
+        let there = changed(&before, &after);
+        assert!(opens(&there) && !format!("{there:?}").contains("hunter2"), "{there:#?}");
+    }
+    // Where no policy asks what a token says, nobody gets in by one.
+    let silent = "rules: [{to: [{operation: {methods: [PUT]}}]}]";
+    let (before, after) = (issuing(one, silent), issuing(&format!("{one}, {two}"), silent));
+    assert_eq!(changed(&before, &after), []);
+}
+
 #[test]
 fn what_was_not_compared_is_said() {
     let (document, mesh) = (shop(), policies(&good()));

@@ -219,6 +219,46 @@ fn rules_that_others_take() {
 }
 
 #[test]
+fn values_that_others_take() {
+    let found = |wide: &str, narrow: &str| {
+        let rules = format!(
+            "{{to: [{{operation: {{ports: ['8080']}}}}], {wide}}}, {{to: [{{operation: {{ports: \
+             ['8080']}}}}], {narrow}}}"
+        );
+        has(
+            &found_in(&(good() + &rule("ALLOW", &rules))),
+            "PR208 low AuthorizationPolicy default/p rule 1",
+        )
+    };
+    let from = |field: &str, value: &str| format!("from: [{{source: {{{field}: ['{value}']}}}}]");
+    let when = |key: &str, field: &str, value: &str| {
+        format!("when: [{{key: '{key}', {field}: ['{value}']}}]")
+    };
+    let ip = |value: &str| from("ipBlocks", value);
+    let principal = |value: &str| from("principals", value);
+    let header = |field: &str, value: &str| when("request.headers[a]", field, value);
+    let claim = |value: &str| when("request.auth.claims[a]", "values", value);
+    for (wide, narrow, expected) in [
+        (ip("10.0.0.0/8"), ip("10.1.0.0/16"), true),
+        (ip("10.1.0.0/16"), ip("10.0.0.0/8"), false),
+        (principal("*"), principal("cluster.local/ns/a/sa/b"), true),
+        (principal("cluster.local/ns/a/sa/*"), principal("cluster.local/ns/a/sa/b"), true),
+        (principal("cluster.local/ns/a/sa/*"), principal("cluster.local/ns/b/sa/*"), false),
+        (from("namespaces", "*"), from("namespaces", "a"), true),
+        (from("namespaces", "a"), from("namespaces", "b"), false),
+        // Who excludes more lets in less.
+        (header("notValues", "ab*"), header("notValues", "a*"), true),
+        (header("notValues", "a*"), header("notValues", "ab*"), false),
+        (header("values", "a*"), header("values", "ab"), true),
+        // No `*` matches a line break, which a claim may have.
+        (claim("*"), claim("a"), true),
+        (claim("*"), claim("a*"), false),
+    ] {
+        assert_eq!(found(&wide, &narrow), expected, "{wide} {narrow}");
+    }
+}
+
+#[test]
 fn providers() {
     let custom = |name: &str, provider: &str| {
         policy(
@@ -346,7 +386,7 @@ fn what_was_rendered_is_compared_with_the_document() {
         told(&reviewed_with(&texts, &IstioOptions::default()))
     };
     let same = found(&|text| text);
-    for id in ["PR220", "PR221", "PR223", "PR227", "PR228", "PR230", "PR231"] {
+    for id in ["PR220", "PR221", "PR223", "PR227", "PR228", "PR230", "PR231", "PR232"] {
         assert!(!has(&same, id), "{id}: {same:#?}");
     }
     let edited = found(&|text| text.replace("FAIL_CLOSE", "FAIL_OPEN"));

@@ -1,5 +1,7 @@
 //! Whom a document believes: issuers and their keys, API keys, and where tokens may stand.
 
+use std::collections::BTreeSet;
+
 use postern_document::{
     ApiKey, CertificateSource, Document, JwksSource, JwtIssuer, Limit, TokenPlace,
 };
@@ -19,8 +21,12 @@ pub(super) fn say(document: &Document, facts: &mut Facts) {
     facts.say(jwt, ".issuers", Says::any_of(names));
     // Whatever the bundle writes it takes away where callers send it; what no issuer names any
     // more, callers may say of themselves.
-    let written = document.claim_headers().map(str::to_owned);
-    facts.say(jwt, ".claim_headers", Says::all_of(written));
+    let written: BTreeSet<&str> = document.claim_headers().collect();
+    facts.say(jwt, ".claim_headers", Says::all_of(written.iter().map(ToString::to_string)));
+    // Of what some tokens say already, each further issuer's may say more.
+    for header in written {
+        facts.say(jwt, &claim_header(header), Says::any_of(Vec::new()));
+    }
     for one in &document.issuers {
         issuer(one, facts);
     }
@@ -30,6 +36,10 @@ pub(super) fn say(document: &Document, facts: &mut Facts) {
     for key in &document.api_keys {
         api_key(key, &used, facts);
     }
+}
+
+fn claim_header(header: &str) -> String {
+    format!(".claim_headers.{header}")
 }
 
 fn place(place: &TokenPlace) -> String {
@@ -59,13 +69,14 @@ fn bound(document: &Document, facts: &mut Facts) {
 fn issuer(one: &JwtIssuer, facts: &mut Facts) {
     let issuer = &one.issuer;
     let owner = format!("credentials.jwt.issuers[{}]", issuer.issuer);
+    for (header, claim) in &issuer.rules.claim_headers {
+        let (member, says) = (claim_header(header), Says::any_of([claim.clone()]));
+        facts.say_instead_of(&owner, &member, ("credentials.jwt", &member), says);
+    }
     let mut say = |member: &str, says| facts.say(&owner, member, says);
     say(".audiences", Says::any_of_or_all(&issuer.audiences));
     say(".leeway", Says::amount(issuer.leeway_secs, format!("{}s", issuer.leeway_secs)));
     say(".required_claims", Says::all_of(issuer.rules.required.iter().cloned()));
-    for (header, claim) in &issuer.rules.claim_headers {
-        say(&format!(".claim_headers.{header}"), Says::Root(claim.clone()));
-    }
     let kept = |place: &usize| or_none(issuer.rules.kept.get(*place).map(String::as_str));
     let state: Vec<String> =
         one.claim_state.iter().map(|(name, place)| format!("{name}: {}", kept(place))).collect();

@@ -21,6 +21,13 @@ fn reached(service: &Service, owner: &str, facts: &mut Facts) {
     let upstreams = service.upstreams();
     let places = upstreams.iter().map(|upstream| format!("{}:{}", upstream.host, upstream.port));
     facts.say(owner, ".upstream", Says::any_of(places));
+    // Without names for their certificates, endpoints are spoken to in plain text.
+    if !service.endpoints.is_empty() {
+        let names = service.endpoints.iter().map(|endpoint| endpoint.service_account.clone());
+        let names: Option<Vec<String>> = names.collect();
+        let says = names.map_or(Says::AnyOf(None), Says::any_of);
+        facts.say(owner, ".endpoints.service_account", says);
+    }
     let told = if service.tls { "TLS" } else { "plain text" };
     facts.say(owner, ".tls", Says::amount(u64::from(!service.tls), told));
 }

@@ -1,4 +1,5 @@
-//! What holds requests to the document, and what others have put beside it: PR223, PR227 to PR230.
+//! What holds requests to the document, and what others have put beside it: PR223, PR227 to PR230,
+//! PR232.
 
 use super::*;
 
@@ -159,6 +160,120 @@ fn patches_of_others() {
 }
 
 #[test]
+fn patches_of_others_behind_the_bundle() {
+    let patch = |apply_to: &str, context: &str, matched: &str, done: &str| {
+        resource(
+            "EnvoyFilter",
+            "istio-system/theirs",
+            &format!(
+                "{{configPatches: [{{applyTo: {apply_to}, match: {{context: {context}{matched}}}, \
+                 patch: {{{done}}}}}]}}"
+            ),
+        )
+    };
+    let route = |done: &str| patch("HTTP_ROUTE", "GATEWAY", "", done);
+    let id = |severity: &str| format!("PR228 {severity} EnvoyFilter istio-system/theirs");
+    let harmless = route("operation: MERGE, value: {route: {timeout: 5s}}");
+    let header = |name: &str| {
+        format!(
+            "operation: MERGE, value: {{request_headers_to_add: [{{header: {{key: {name}, value: \
+             a}}}}]}}"
+        )
+    };
+    for (severity, bad) in [
+        ("critical", route(&header("X-Postern-Subject"))),
+        (
+            "critical",
+            patch(
+                "ROUTE_CONFIGURATION",
+                "GATEWAY",
+                "",
+                "operation: MERGE, value: {virtual_hosts: [{request_headers_to_add: [{header: \
+                 {key: x-postern-scope-admin, value: 'true'}}]}]}",
+            ),
+        ),
+        ("high", route("operation: MERGE, value: {route: {cluster: evil}}")),
+        ("high", route("operation: MERGE, value: {route: {prefix_rewrite: /admin}}")),
+        ("high", route("operation: INSERT_FIRST, value: {match: {prefix: /}}")),
+        ("high", route("operation: REMOVE")),
+        ("high", patch("VIRTUAL_HOST", "ANY", "", "operation: ADD, value: {name: a}")),
+        (
+            "medium",
+            patch(
+                "CLUSTER",
+                "SIDECAR_OUTBOUND",
+                ", cluster: {service: postern.postern-system.svc.cluster.local}",
+                "operation: MERGE, value: {load_assignment: {endpoints: []}}",
+            ),
+        ),
+    ] {
+        added(&id(severity), &bad, &harmless);
+    }
+    for harmless in [
+        harmless.clone(),
+        route(&header("x-request-start")),
+        patch("HTTP_ROUTE", "SIDECAR_OUTBOUND", "", "operation: REMOVE"),
+        patch("CLUSTER", "ANY", "", "operation: MERGE, value: {connect_timeout: 1s}"),
+        patch("CLUSTER", "ANY", "", "operation: ADD, value: {name: a, type: STATIC}"),
+    ] {
+        assert!(!has(&found_in(&(good() + &harmless)), "PR228"), "{harmless}");
+    }
+}
+
+#[test]
+fn where_others_say_that_a_service_is() {
+    let entry = |spec: &str| resource("ServiceEntry", "other/theirs", spec);
+    let rule = |spec: &str| resource("DestinationRule", "other/theirs", spec);
+    let host = "shop.default.svc.cluster.local";
+    let at = |more: &str| {
+        entry(&format!("{{hosts: [{host}], endpoints: [{{address: 192.0.2.1}}]{more}}}"))
+    };
+    for bad in [at(""), at(", exportTo: ['*']"), at(", exportTo: [istio-system]")] {
+        added("PR232 high ServiceEntry other/theirs", &bad, &at(", exportTo: ['.']"));
+        let by_name = entry(&format!("{{hosts: [{host}], resolution: DNS}}"));
+        added("PR232 high ServiceEntry other/theirs", &bad, &by_name);
+    }
+    let plain = |host: &str, mode: &str| {
+        rule(&format!("{{host: '{host}', trafficPolicy: {{tls: {{mode: {mode}}}}}}}"))
+    };
+    let by_port = format!(
+        "{{host: {host}, trafficPolicy: {{portLevelSettings: [{{port: {{number: 8080}}, tls: \
+         {{mode: SIMPLE, insecureSkipVerify: true}}}}]}}}}"
+    );
+    let id = "PR232 high DestinationRule other/theirs";
+    for bad in [plain(host, "DISABLE"), plain("*.local", "SIMPLE"), rule(&by_port)] {
+        for harmless in [
+            plain("other.default.svc.cluster.local", "DISABLE"),
+            // What the mesh does anyhow.
+            plain("*.local", "ISTIO_MUTUAL"),
+            rule(&format!("{{host: {host}, trafficPolicy: {{connectionPool: {{}}}}}}")),
+        ] {
+            added(id, &bad, &harmless);
+        }
+    }
+    // A service with a certificate of its own is no part of the mesh.
+    let secure = document(&gateway(&format!("routes:\n{}", route("a", "/a", READ))).replace(
+        "{upstream: shop.default.svc.cluster.local:8080}",
+        "{upstream: \
+                      'api.partner.test:443', tls: true}",
+    ));
+    let mutual = plain("api.partner.test", "ISTIO_MUTUAL");
+    assert!(has(&found_of(&secure, &(good() + &mutual)), id));
+}
+
+#[test]
+fn a_namespace_that_asks_for_no_sidecars() {
+    let namespace = |labels: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: default, labels: {{{labels}}}}}\n"
+        )
+    };
+    let wanted = namespace("istio-injection: enabled");
+    added("PR229 critical Workload default/shop", &namespace("istio-injection: disabled"), &wanted);
+    added("PR229 high Workload default/shop", &namespace("team: a"), &wanted);
+}
+
+#[test]
 fn pods_that_are_reached_past_their_sidecars() {
     let annotated = |ports: &str| {
         good().replace(
@@ -204,6 +319,16 @@ fn routes_of_others_on_our_gateway() {
     ] {
         added("PR230 high VirtualService istio-system/theirs", &foreign, &harmless);
     }
+    // What else listens on the same pods, the bundle judges by the same document.
+    let beside = |labels: &str| {
+        resource(
+            "Gateway",
+            "default/beside",
+            &format!("{{selector: {{istio: {labels}}}, servers: [{{hosts: ['*']}}]}}"),
+        ) + &service("default/theirs", "beside")
+    };
+    let elsewhere = beside("egressgateway");
+    added("PR230 high VirtualService default/theirs", &beside("ingressgateway"), &elsewhere);
     let wide = resource("Gateway", "istio-system/postern", "{servers: [{hosts: ['*']}]}");
     let elsewhere = service("default/theirs", "istio-system/postern");
     added("PR230 high VirtualService default/theirs", &(wide + &elsewhere), &elsewhere);

@@ -67,6 +67,53 @@ fn a_finding_says_who_gets_in_by_which_rule() {
 }
 
 #[test]
+fn whoever_has_the_gateways_name_has_its_way_in() {
+    let pods = |account: &str| {
+        resource(
+            "Deployment",
+            "istio-system/job",
+            &format!(
+                "{{template: {{metadata: {{labels: {{app: job}}}}, spec: {{{account}containers: \
+                 [{{name: c}}]}}}}}}"
+            ),
+        )
+    };
+    let same = pods("serviceAccountName: gateway, ");
+    let id = "PR222 high Workload istio-system/job";
+    added(id, &same, &pods("serviceAccountName: job, "));
+    added(id, &same, &pods(""));
+    // The same name in another namespace is another one.
+    let elsewhere = same.replace("namespace: istio-system", "namespace: default");
+    assert!(!has(&found_in(&(good() + &elsewhere)), "PR222"));
+}
+
+#[test]
+fn callers_of_other_trust_domains_are_tried() {
+    let found = |rule: &str, config: &str| {
+        let (mesh, config) = (good() + rule, format!("trustDomain: cluster.local\n{config}"));
+        let texts = [("mesh.yaml", mesh.as_str()), ("config.yaml", config.as_str())];
+        told(&reviewed_with(&texts, &IstioOptions::default()))
+    };
+    let (past, foreign) = (
+        "PR222 high Workload default/shop",
+        "caCertificates: [{pem: a, trustDomains: [b.test]}]\n",
+    );
+    // In the mesh's own trust domain this is the gateway alone.
+    let rule = allow("{principals: ['*/ns/istio-system/sa/gateway']}", "");
+    assert!(!has(&found(&rule, ""), past), "{:#?}", found(&rule, ""));
+    assert!(has(&found(&rule, foreign), past), "{:#?}", found(&rule, foreign));
+    let exact = allow(&format!("{{principals: ['{GATEWAY}']}}"), "");
+    assert!(!has(&found(&exact, foreign), past), "{:#?}", found(&exact, foreign));
+    let istiod = resource(
+        "Deployment",
+        "istio-system/istiod",
+        "{template: {spec: {containers: [{name: discovery, env: [{name: \
+         PILOT_SKIP_VALIDATE_TRUST_DOMAIN, value: 'true'}]}]}}}",
+    );
+    assert!(has(&found(&(rule + &istiod), ""), past));
+}
+
+#[test]
 fn addresses_that_policies_tell_apart_are_tried() {
     let mesh = |denied: &str| {
         rule("ALLOW", "{}")
