@@ -1,6 +1,7 @@
 //! The mesh as a review sees it: which workloads there are, and which of them are the document's.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use postern_document::Document;
 use postern_policies::{Mesh, Resources};
@@ -8,7 +9,9 @@ use postern_request::normalize::Normalization;
 
 use super::super::Input;
 use super::super::inventory::{Configs, Inventory, MeshConfig, Policies};
+use super::allowance::Budget;
 use super::callers::{self, Who};
+use super::kinds::Kinds;
 use super::known::{self, GATEWAY_NAME, Known};
 use crate::istio::Api;
 
@@ -26,9 +29,13 @@ pub(in crate::review) struct View<'a> {
     pub(super) document: &'a Document,
     pub(super) resources: &'a Resources,
     pub(super) inventory: &'a Inventory,
-    pub(super) mesh: Mesh,
+    pub(super) mesh: Rc<Mesh>,
     /// Sorted by namespace and name.
     pub(super) workloads: Vec<Known>,
+    /// What workloads have in common.
+    pub(super) kinds: Kinds<'a>,
+    /// How much may be asked.
+    pub(in crate::review) budget: Budget,
     pub(super) reads_paths: Normalization,
     /// The gateway's name in certificates.
     pub(super) gateway: String,
@@ -47,17 +54,19 @@ impl<'a> View<'a> {
         let document = input.document;
         let configs = policies.inventory.configs(&document.mesh.root_namespace);
         let config = configs.counts().map(|found| found.config.clone()).unwrap_or_default();
-        let mesh = policies.mesh(document);
+        let mesh = Rc::new(policies.mesh(document));
         let trust_domain = mesh.trust_domains.first().cloned().unwrap_or_default();
         let word = input.normalization.map(str::to_owned).or(config.normalization);
         let word = word.unwrap_or_else(|| "BASE".to_owned());
         let reads_paths = MeshConfig::reads_paths(&word).unwrap_or(Normalization::ENVOY);
         let gateway = gateway(input);
         let principal = format!("{trust_domain}/ns/{}/sa/{}", gateway.namespace, gateway.account);
-        Self {
+        let mut view = Self {
             document,
             resources: &policies.resources,
             inventory: &policies.inventory,
+            kinds: Kinds::none(&policies.resources, &mesh),
+            budget: Budget::new(0),
             mesh,
             workloads: known::all(document, &policies.inventory, &gateway),
             reads_paths,
@@ -66,7 +75,9 @@ impl<'a> View<'a> {
             gateway_namespace: gateway.namespace,
             configs,
             normalization: word,
-        }
+        };
+        view.sort_out();
+        view
     }
 
     /// What is not known, and what is taken for granted instead.
@@ -143,7 +154,7 @@ impl<'a> View<'a> {
     }
 
     /// The workloads of the document, the gateway included.
-    pub(super) fn ours(&self) -> impl Iterator<Item = &Known> {
+    pub(in crate::review) fn ours(&self) -> impl Iterator<Item = &Known> {
         self.workloads.iter().filter(|known| known.is_ours)
     }
 }
