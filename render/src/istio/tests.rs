@@ -493,11 +493,11 @@ fn what_cannot_be_expressed_is_an_error_with_a_name() {
         ))
     };
     let good = "a.b.svc.cluster.local:80";
-    assert!(render(&with(good, "/a|b", "r"), &options(30)).is_ok());
+    assert!(render(&with(good, "/a<b", "r"), &options(30)).is_ok());
     for (upstream, path, name, expected) in [
         ("short:80", "/", "r", "route `r`, service `a`: Istio cannot route to `short`"),
         ("under_score.test:80", "/", "r", "`under_score.test`: this is no DNS name"),
-        (good, "/a|b/{id}", "r", "route `r`: path `/a|b/{id}` cannot stand in"),
+        (good, "/a<b/{id}", "r", "route `r`: path `/a<b/{id}` cannot stand in"),
         (good, "/", NO_ROUTE, "route `postern-no-route`: this name"),
     ] {
         let error = render(&with(upstream, path, name), &options(30)).unwrap_err().to_string();
