@@ -18,6 +18,7 @@ mod known;
 mod maker;
 mod patches;
 mod plugins;
+mod principals;
 mod providers;
 mod reach;
 mod rendering;
@@ -47,7 +48,7 @@ pub(super) struct Looked {
     pub(super) unknown: Vec<String>,
 }
 
-/// Looks at the mesh, and says in the matrix whom it lets reach each route's service.
+/// Looks at the mesh, and says in the matrix whom it lets come with the requests of each route.
 pub(super) fn look(input: &Input<'_>, view: &View<'_>, matrix: &mut [Row]) -> Looked {
     let mut findings = Vec::new();
     let mut unknown = view.unknown();
@@ -64,9 +65,7 @@ pub(super) fn look(input: &Input<'_>, view: &View<'_>, matrix: &mut [Row]) -> Lo
     rendering::look(view, input, &mut findings, &mut unknown);
     let reached = reach::ask(view);
     reach::look(view, &reached, &mut findings, &mut unknown);
-    for row in matrix.iter_mut() {
-        row.principals = reach::of_route(view, &reached, &row.route);
-    }
+    principals::tell(view, &reached, matrix, &mut unknown);
     unknown.extend(view.budget.unknown());
     Looked { rows: reach::rows(view, &reached), findings: few::fold(findings), unknown }
 }

@@ -12,6 +12,8 @@ use super::super::catalogue::Check;
 const ASKING: u64 = 6_000_000;
 /// For asking one state of a mesh what another one has a reason to ask.
 const CROSSING: u64 = 4_000_000;
+/// For asking who may come with the requests of each route.
+const NAMING: u64 = 8_000_000;
 /// For looking at single rules.
 const CHECKS: u64 = 2_000_000;
 /// For comparing rules with each other, in pairs.
@@ -54,6 +56,11 @@ impl Allowance {
         Self::new(self.left.get() / 2)
     }
 
+    /// The same for one workload of several, which has something of its own in any case.
+    fn part(&self) -> Self {
+        Self::new((self.left.get() / 2).max(LEAST))
+    }
+
     /// Takes what was used of another one.
     pub(super) fn settle(&self, other: &Self) {
         self.spend(other.used());
@@ -69,6 +76,7 @@ impl Allowance {
 pub(in crate::review) struct Budget {
     asking: Allowance,
     crossing: Allowance,
+    naming: Allowance,
     pub(super) checks: Allowance,
     pairs: Allowance,
     /// Kinds of workloads that are still to be asked.
@@ -82,6 +90,7 @@ impl Budget {
         Self {
             asking: Allowance::new(ASKING),
             crossing: Allowance::new(CROSSING),
+            naming: Allowance::new(NAMING),
             checks: Allowance::new(CHECKS),
             pairs: Allowance::new(PAIRS),
             waiting: Cell::new(u64::try_from(waiting).unwrap_or(u64::MAX)),
@@ -99,12 +108,22 @@ impl Budget {
 
     /// What the next workload may take, for asking both states of a mesh.
     pub(in crate::review) fn crossing(&self) -> Allowance {
-        Allowance::new((self.crossing.left.get() / 2).max(LEAST))
+        self.crossing.part()
     }
 
     /// Takes back what was not needed of that.
     pub(in crate::review) fn settle_crossing(&self, share: &Allowance) {
         self.crossing.settle(share);
+    }
+
+    /// What the next workload may take, for asking who may come with the requests of its routes.
+    pub(super) fn naming(&self) -> Allowance {
+        self.naming.part()
+    }
+
+    /// Takes back what was not needed of that.
+    pub(super) fn settle_naming(&self, share: &Allowance) {
+        self.naming.settle(share);
     }
 
     /// Takes back what was not needed.
@@ -176,6 +195,18 @@ mod tests {
         // The last one may take all that there is.
         let alone = Budget::new(1).share();
         assert_eq!(alone.map(|share| share.most), [ASKING / 2; 2]);
+    }
+
+    #[test]
+    fn routes_of_one_workload_leave_something_to_those_of_others() {
+        let budget = Budget::new(1);
+        for _ in 0..100 {
+            let share = budget.naming();
+            assert!(share.most >= LEAST && share.most <= NAMING / 2);
+            share.spend(u64::MAX);
+            budget.settle_naming(&share);
+        }
+        assert!(!budget.checks.is_spent() && budget.crossing().most > LEAST);
     }
 
     #[test]

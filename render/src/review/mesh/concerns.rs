@@ -1,7 +1,7 @@
 //! The findings of `postern-policies`, graded.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use postern_policies::{Action, AuthorizationPolicy, Concern, Meta, RuleOf, findings};
 
@@ -22,6 +22,8 @@ use super::{at, enforced, plugins};
 
 pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>, unknown: &mut Vec<String>) {
     let workloads: Vec<_> = view.workloads.iter().map(|known| known.workload.clone()).collect();
+    let namespaces: BTreeSet<&str> =
+        workloads.iter().map(|workload| workload.namespace.as_str()).collect();
     let (mut few, forgeries) = (Few::default(), RefCell::default());
     for finding in findings(view.resources, &view.mesh, &workloads) {
         let of = finding.of;
@@ -35,11 +37,31 @@ pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>, unknown: &mut Vec<
         {
             continue;
         }
+        if finding.concern == Concern::SelectsNothing
+            && let Some((kind, meta)) = of
+            && is_for_pods_that_nobody_described(view, kind, meta, &namespaces)
+        {
+            unknown.push(format!(
+                "{kind} {meta}: whether there are pods that it is for; no manifest has a workload \
+                 of its namespace"
+            ));
+            continue;
+        }
         let subject = of.map(|(kind, meta)| format!("{kind} {meta}"));
         let place = of.and_then(|(_, meta)| at(&meta.file, finding.line));
         let known = Said { view, meta: of.map(|(_, meta)| meta), subject, forgeries: &forgeries };
         found.extend(known.graded(&finding.concern).map(|finding| finding.at(place)));
     }
+}
+
+/// The suite's pods are the same for every document, and seldom beside its rendering.
+fn is_for_pods_that_nobody_described(
+    view: &View<'_>,
+    kind: &str,
+    meta: &Meta,
+    namespaces: &BTreeSet<&str>,
+) -> bool {
+    !namespaces.contains(meta.namespace.as_str()) && view.is_rendered(kind, meta)
 }
 
 /// What a concern is about.

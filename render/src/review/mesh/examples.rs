@@ -12,6 +12,7 @@ use postern_policies::{Decision, Http, MtlsMode, Parts, Peer, Protocol, mutual_t
 
 use super::addresses::ANYWHERE;
 use super::callers::Who;
+use super::draft::{NOBODYS_METHOD, PATH};
 use super::known::Known;
 use super::reach;
 use super::view::View;
@@ -91,6 +92,15 @@ impl Example {
             line.push_str(" with a token");
         }
         line + &self.whence()
+    }
+
+    /// The same for findings, where what was made up does not look like somebody's.
+    pub(super) fn told(&self) -> String {
+        let http = &self.made.http;
+        let is_made_up =
+            self.protocol == Protocol::Http && (http.method == NOBODYS_METHOD || http.path == PATH);
+        let note = if is_made_up { " (made up: no policy names it)" } else { "" };
+        format!("{}{note}", self.line())
     }
 
     fn whence(&self) -> String {

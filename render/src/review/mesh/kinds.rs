@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use postern_policies::{
-    Action, Attribute, AuthorizationPolicy, Decision, Judge, JwtRule, Mesh, Protocol, Resources,
-    Rule, RuleOf, Workload,
+    Action, Attribute, AuthorizationPolicy, Decision, Http, Judge, JwtRule, Mesh, Parts, Protocol,
+    Resources, Rule, RuleOf, Workload,
 };
 
 use super::addresses::told_apart;
@@ -67,10 +67,10 @@ impl<'a> Kind<'a> {
         })
     }
 
-    /// What becomes of a request, where a protocol is spoken.
-    fn decide(&self, example: &Example, spoken: Protocol, work: &Allowance) -> Decision<'a> {
+    /// What becomes of a request.
+    fn decide(&self, request: Parts<'_>, work: &Allowance) -> Decision<'a> {
         let before = self.judge.work();
-        let decision = self.judge.decide(example.parts(spoken));
+        let decision = self.judge.decide(request);
         work.spend(1 + self.judge.work() - before);
         decision
     }
@@ -175,7 +175,7 @@ impl<'a> View<'a> {
                 break;
             }
             let spoken = known.speaks(example.port, example.protocol);
-            decisions.push(kind.decide(example, spoken, deciding));
+            decisions.push(kind.decide(example.parts(spoken), deciding));
         }
         let is_all = complete && decisions.len() == examples.len();
         examples.truncate(decisions.len());
@@ -201,7 +201,19 @@ impl<'a> View<'a> {
         work: &Allowance,
     ) -> Decision<'a> {
         let spoken = known.speaks(example.port, example.protocol);
-        self.kind(known).decide(example, spoken, work)
+        self.kind(known).decide(example.parts(spoken), work)
+    }
+
+    /// What becomes of a request over HTTP that is like an example, and asks for something else.
+    pub(super) fn decide_instead(
+        &self,
+        known: &Known,
+        example: &Example,
+        http: &Http,
+        work: &Allowance,
+    ) -> Decision<'a> {
+        let like = example.parts(Protocol::Http);
+        self.kind(known).decide(Parts { http: Some(http), ..like }, work)
     }
 
     /// Whether a rule matches an example, whatever others say.

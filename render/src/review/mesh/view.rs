@@ -1,18 +1,19 @@
 //! The mesh as a review sees it: which workloads there are, and which of them are the document's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 
 use postern_document::Document;
-use postern_policies::{Mesh, Resources};
+use postern_policies::{Mesh, Meta, Pattern, Resources, Rule};
 use postern_request::normalize::Normalization;
 
 use super::super::Input;
-use super::super::inventory::{Configs, Inventory, MeshConfig, Policies};
+use super::super::inventory::{Configs, Inventory, MeshConfig, Policies, Resource};
 use super::allowance::Budget;
 use super::callers::{self, Who};
 use super::kinds::Kinds;
 use super::known::{self, GATEWAY_NAME, Known};
+use super::plugins::DOCUMENT;
 use crate::istio::Api;
 
 /// Istio's own gateway, where neither document nor options say otherwise.
@@ -47,6 +48,10 @@ pub(in crate::review) struct View<'a> {
     pub(super) configs: Configs<'a>,
     /// How the normalisation of paths is called that was taken.
     pub(super) normalization: String,
+    /// What was rendered from a document, as `Kind namespace/name`.
+    rendered: BTreeSet<String>,
+    /// What policies call callers.
+    named: HashSet<&'a str>,
 }
 
 impl<'a> View<'a> {
@@ -61,6 +66,8 @@ impl<'a> View<'a> {
         let reads_paths = MeshConfig::reads_paths(&word).unwrap_or(Normalization::ENVOY);
         let gateway = gateway(input);
         let principal = format!("{trust_domain}/ns/{}/sa/{}", gateway.namespace, gateway.account);
+        let resources = policies.inventory.resources.iter();
+        let rendered = resources.filter(|resource| resource.annotation(DOCUMENT).is_some());
         let mut view = Self {
             document,
             resources: &policies.resources,
@@ -75,6 +82,8 @@ impl<'a> View<'a> {
             gateway_namespace: gateway.namespace,
             configs,
             normalization: word,
+            rendered: rendered.map(Resource::subject).collect(),
+            named: named(&policies.resources),
         };
         view.sort_out();
         view
@@ -115,6 +124,11 @@ impl<'a> View<'a> {
         unknown
     }
 
+    /// Whether a policy was rendered from a document, so that nobody writes it by hand.
+    pub(super) fn is_rendered(&self, kind: &str, meta: &Meta) -> bool {
+        self.rendered.contains(&format!("{kind} {meta}"))
+    }
+
     /// Who goes by a principal.
     pub(super) fn who(&self, principal: &str) -> Who {
         if principal == self.gateway {
@@ -124,6 +138,15 @@ impl<'a> View<'a> {
         } else {
             Who::Named(principal.to_owned())
         }
+    }
+
+    /// How findings call somebody: who was made up, by whom that stands for.
+    pub(super) fn told(&self, who: &Who) -> String {
+        let Who::Named(name) = who else { return who.told() };
+        if self.named.contains(name.as_str()) {
+            return name.clone();
+        }
+        callers::stands_for(name, &self.stranger).unwrap_or_else(|| name.clone())
     }
 
     /// The principal by which somebody goes.
@@ -157,6 +180,13 @@ impl<'a> View<'a> {
     pub(in crate::review) fn ours(&self) -> impl Iterator<Item = &Known> {
         self.workloads.iter().filter(|known| known.is_ours)
     }
+}
+
+/// What policies call callers, as it is written.
+fn named(resources: &Resources) -> HashSet<&str> {
+    let rules = resources.authorization().iter().flat_map(|policy| &policy.rules);
+    let tests = rules.flat_map(Rule::tests).filter(|test| test.attribute.is_from_certificate());
+    tests.flat_map(|test| &test.values).map(Pattern::as_str).collect()
 }
 
 /// The gateway of document and options.

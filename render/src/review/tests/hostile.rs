@@ -9,10 +9,13 @@ use super::*;
 const LONG: Duration = Duration::from_secs(60);
 
 fn shop() -> Document {
+    with_routes(&route("a", "/a", READ))
+}
+
+fn with_routes(routes: &str) -> Document {
     document(&gateway(&format!(
         "workloads:\n  edge: {{gateway: true, namespace: istio-system, labels: {{istio: \
-         ingressgateway}}, service_account: gateway}}\nroutes:\n{}",
-        route("a", "/a", READ)
+         ingressgateway}}, service_account: gateway}}\nroutes:\n{routes}"
     )))
 }
 
@@ -73,11 +76,15 @@ fn policies(text: &str) -> Policies {
 }
 
 fn reviewed(mesh: &str, before: Option<&str>) -> Review {
-    let (document, mesh, old) = (shop(), policies(mesh), before.map(policies));
+    reviewed_of(&shop(), mesh, before)
+}
+
+fn reviewed_of(document: &Document, mesh: &str, before: Option<&str>) -> Review {
+    let (mesh, old) = (policies(mesh), before.map(policies));
     let options = IstioOptions::default();
-    let before = old.as_ref().map(|old| Before::Document(&document, Some(old)));
+    let before = old.as_ref().map(|old| Before::Document(document, Some(old)));
     let started = Instant::now();
-    let input = Input { policies: Some(&mesh), before, ..input(&document, &options) };
+    let input = Input { policies: Some(&mesh), before, ..input(document, &options) };
     let review = review(&input).unwrap();
     assert!(started.elapsed() < LONG, "{:?}", started.elapsed());
     review
@@ -88,6 +95,7 @@ fn says(review: &Review, what: &str) -> bool {
 }
 
 const CUT: &str = "more than was asked";
+const NOT_OF_ALL: &str = "who may come with the requests of each route was not asked for all";
 
 #[test]
 fn workloads_that_are_alike_are_asked_once_and_told_each() {
@@ -106,6 +114,7 @@ fn workloads_that_are_alike_are_asked_once_and_told_each() {
     for pod in ["default/shop-0", "default/shop-1", "default/shop-2"] {
         assert_eq!(of(&three, pod), known, "{pod}");
     }
+    assert_eq!(one.rows[0].principals, three.rows[0].principals);
     assert!(!says(&three, CUT), "{:#?}", three.unknown);
 }
 
@@ -151,6 +160,28 @@ fn what_is_too_much_to_ask_is_said_and_leaves_others_their_turn() {
         let row = review.mesh.iter().find(|row| row.workload == pod).unwrap();
         assert!(!row.reach.is_empty(), "{pod}");
     }
+}
+
+#[test]
+fn callers_of_many_routes_are_told_apart_as_far_as_there_is_time() {
+    let of = |review: &Review, wanted: &str| {
+        let row = review.rows.iter().find(|row| row.route == wanted);
+        row.map(|row| row.principals.clone()).unwrap_or_default()
+    };
+    let mesh = pods(2, 1) + &rules("ALLOW", 500, caller);
+    let few = with_routes(&(route("a", "/a", READ) + &route("q", "/q7", READ)));
+    let review = reviewed_of(&few, &mesh, None);
+    assert!(!says(&review, NOT_OF_ALL), "{:#?}", review.unknown);
+    assert_eq!(of(&review, "a"), [""; 0]);
+    assert_eq!(of(&review, "q"), ["cluster.local/ns/a/sa/s7"]);
+    let all = (0..300).map(|at| route(&format!("r{at}"), &format!("/r{at}"), READ));
+    let review = reviewed_of(&with_routes(&all.collect::<String>()), &mesh, None);
+    for pod in ["default/shop-0", "default/shop-1"] {
+        assert!(says(&review, &format!("{pod}: {NOT_OF_ALL}")), "{:#?}", review.unknown);
+    }
+    // What is not known to be refused, may come.
+    let last = of(&review, "r299");
+    assert_eq!((last.len(), last.last().map(String::as_str)), (25, Some("and 476 more")));
 }
 
 #[test]
