@@ -245,7 +245,7 @@ fn found<'v>(view: &'v View<'_>, hosts: &BTreeSet<String>, http: &Http) -> BTree
     hosts.iter().filter_map(at).collect()
 }
 
-/// Whatever is taken for HTTP is judged as such; only where nothing is, as a connection.
+/// Whether it is a request, and no connection.
 fn is_http(example: &Example) -> bool {
     example.protocol == Protocol::Http
 }
