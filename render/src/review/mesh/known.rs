@@ -146,7 +146,7 @@ impl Known {
     }
 
     /// The number of the port that a Service goes to.
-    fn number(&self, target: &Target) -> Option<u16> {
+    fn number_of(&self, target: &Target) -> Option<u16> {
         match target {
             Target::Number(number) => Some(*number),
             Target::Name(name) => self.names.get(name).copied(),
@@ -216,7 +216,7 @@ fn found(one: &inventory::Workload, services: &[inventory::Service]) -> Known {
         services.iter().filter(|service| selects(service, &known.workload)).collect();
     for service in in_front {
         for port in &service.ports {
-            match known.number(&port.target) {
+            match known.number_of(&port.target) {
                 Some(number) => known.say(number, port.spoken),
                 None => {
                     let (service, number) = (service.subject(), port.number);
@@ -286,7 +286,7 @@ fn by_host(service: &Service, services: &[inventory::Service], all: &mut [Known]
     let port = front.ports.iter().find(|port| port.number == service.port);
     for known in all.iter_mut().filter(|known| selects(front, &known.workload)) {
         known.is_ours = true;
-        if let Some(target) = port.and_then(|port| known.number(&port.target)) {
+        if let Some(target) = port.and_then(|port| known.number_of(&port.target)) {
             known.serve(target);
         }
         known.run(&service.name);

@@ -192,9 +192,9 @@ struct Past {
 
 /// PR222: workloads of the document that take calls past the gateway, although they have ALLOW
 /// policies. Those without any are PR213.
-pub(super) fn look(
-    view: &View<'_>,
-    reached: &[Reached<'_, '_>],
+pub(super) fn look<'a>(
+    view: &View<'a>,
+    reached: &[Reached<'_, 'a>],
     found: &mut Vec<Finding>,
     unknown: &mut Vec<String>,
 ) {

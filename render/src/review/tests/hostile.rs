@@ -1,12 +1,7 @@
-//! Policies that are written to make a review long, or to hide behind its bounds.
-
-use std::time::{Duration, Instant};
+//! Policies that are written to make a review long, or to hide behind its bounds. How much work it
+//! is, `allowance` bounds; these are the shapes that took minutes, or hours, before.
 
 use super::*;
-
-/// What takes minutes where the same is done over and over again, and seconds otherwise, without
-/// optimisation and on a machine with other things to do.
-const LONG: Duration = Duration::from_secs(60);
 
 fn shop() -> Document {
     with_routes(&route("a", "/a", READ))
@@ -83,11 +78,8 @@ fn reviewed_of(document: &Document, mesh: &str, before: Option<&str>) -> Review 
     let (mesh, old) = (policies(mesh), before.map(policies));
     let options = IstioOptions::default();
     let before = old.as_ref().map(|old| Before::Document(document, Some(old)));
-    let started = Instant::now();
     let input = Input { policies: Some(&mesh), before, ..input(document, &options) };
-    let review = review(&input).unwrap();
-    assert!(started.elapsed() < LONG, "{:?}", started.elapsed());
-    review
+    review(&input).unwrap()
 }
 
 fn says(review: &Review, what: &str) -> bool {
