@@ -146,6 +146,7 @@ impl Problems {
     }
 
     /// How many were reported.
+    #[cfg(feature = "yaml")]
     #[must_use]
     pub const fn len(&self) -> usize {
         self.found.len()
