@@ -4,8 +4,8 @@
 //! Only this crate ever sees a private key in the clear. Rules of the protocol live in
 //! `postern-oauth`, which does no I/O; here they meet the store, the clock and AWS-LC.
 //!
-//! Deliberately absent: users and passwords, consent, refresh tokens, revocation. Metadata
-//! names nothing of them either.
+//! Deliberately absent: HTML (`postern-identity-pages`), and calls to others, which the server
+//! makes behind [`ports`]. Metadata names only what is served.
 
 use std::sync::Arc;
 
@@ -17,7 +17,10 @@ mod der;
 mod error;
 mod http;
 mod keys;
+mod login;
 mod metrics;
+mod oauth;
+pub mod ports;
 mod random;
 mod seal;
 mod signing_key;
@@ -27,7 +30,11 @@ mod verifier;
 pub use error::IdentityError;
 pub use http::{IdentityService, router};
 pub use keys::{KeyRing, MAX_PUBLISHED_KEYS, refresh_every};
+pub use login::{
+    Caller, DirectLogin, DirectSession, LoggedIn, LoginError, Outcome, OutsidePerson, Screen,
+};
 pub use metrics::IdentityMetrics;
+pub use oauth::{Authorized, ConsentAsk, TokenAnswer};
 pub use seal::{KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey};
 pub use tokens::{
     AccessTokenRequest, DEFAULT_LIFETIME_SECS, IssuedToken, MAX_LIFETIME_SECS, TokenIssuer,

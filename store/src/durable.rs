@@ -11,12 +11,20 @@ use postern_request::UnixMillis;
 
 use crate::{BoxFuture, StoreError};
 
+pub mod audit;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+pub mod factors;
+pub mod grants;
 pub mod memory;
 pub mod revocations;
+pub mod users;
 
+pub use audit::{AuditEntry, AuditHead, AuditRecord, AuditStore, NO_AUDIT, audit_hash};
+pub use factors::{FactorKind, FactorRecord, FactorStore};
+pub use grants::{ConsentRecord, FamilyRecord, GrantStore};
 pub use revocations::{FeedIdentity, NewRevocation, RevocationRecord, RevocationStore};
+pub use users::{PasswordHash, Profile, UserChange, UserRecord, UserStore};
 
 /// Most records that one page of a list holds; a greater limit is taken for this one.
 pub const MAX_PAGE: u32 = 100;
@@ -194,4 +202,24 @@ pub trait DurableStore: RevocationStore {
         id: &'a str,
         revoked_at: UnixMillis,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
+}
+
+/// All that the authorization server keeps.
+///
+/// A part that needs less takes less: `Arc<dyn IdentityStore>` is an `Arc<dyn DurableStore>`
+/// wherever one is wanted, and an `Arc<dyn RevocationStore>`, an `Arc<dyn UserStore>` and so on.
+/// The compiler makes the one of the other; there is nothing to call.
+pub trait IdentityStore: DurableStore + UserStore + FactorStore + GrantStore + AuditStore {}
+
+impl<T: DurableStore + UserStore + FactorStore + GrantStore + AuditStore> IdentityStore for T {}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    // Without this there would have to be a method for each part.
+    const _: fn(Arc<dyn IdentityStore>) -> Arc<dyn DurableStore> = |store| store;
+    const _: fn(Arc<dyn IdentityStore>) -> Arc<dyn UserStore> = |store| store;
 }

@@ -4,6 +4,11 @@ mod auth;
 mod enforce;
 mod feed;
 mod limits;
+#[cfg(feature = "messages")]
+mod login;
+mod mfa;
+#[cfg(feature = "messages")]
+mod oauth;
 mod service;
 mod tokens;
 #[cfg(feature = "messages")]
@@ -34,8 +39,22 @@ pub use enforce::Enforce;
 pub use feed::{Feed, FeedIdentity, FeedPeer, ForwardedCert};
 pub(crate) use limits::ClaimSource;
 pub use limits::{Allowance, AppliedLimit, Limit, LimitMode, Skip};
+#[cfg(feature = "messages")]
+pub use login::{
+    Breached, BreachedSource, Colours, Fingerprint, FingerprintPart, Login, LoginAt, LoginLimits,
+    OnChange, OutsideProvider, OutsideUsers, Pages, PasskeyRules, PasswordRules, Role, RoleClaim,
+    SessionRules,
+};
+pub use mfa::Mfa;
+#[cfg(feature = "messages")]
+pub use oauth::{
+    DeviceRules, OAuth, OAuthGrant, ProtectedResource, RefreshRules, Registration,
+    RegistrationMode, SigningAlgorithm,
+};
 pub use service::{Retries, Service};
-pub use tokens::{BoundTokens, CertificateSource, Dpop, JwksSource, JwtIssuer, KeysBy, TokenPlace};
+pub use tokens::{
+    BoundTokens, CertificateSource, Dpop, JwksSource, JwtIssuer, KeysBy, SessionCookie, TokenPlace,
+};
 #[cfg(feature = "messages")]
 pub use traffic::{
     CanaryPick, DescriptorEntry, Endpoint, Fault, FaultAbort, FaultDelay, Hash, HashAlgorithm,

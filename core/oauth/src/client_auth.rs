@@ -6,33 +6,10 @@ use postern_request::headers::Single;
 use zeroize::Zeroizing;
 
 use crate::form::{self, Form, MAX_BODY_BYTES};
-use crate::{ErrorCode, OAuthError, Secret};
+use crate::{AuthMethod, ErrorCode, OAuthError, Secret};
 
 /// Longest client id, in bytes.
 const MAX_CLIENT_ID_BYTES: usize = 255;
-
-/// Where the client put its credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ClientAuthMethod {
-    /// `client_secret_basic`: the authorization header.
-    Basic,
-    /// `client_secret_post`: the body.
-    Post,
-    /// `none`: an id and no secret.
-    None,
-}
-
-impl ClientAuthMethod {
-    /// As metadata spells it (RFC 7591 §2).
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Basic => "client_secret_basic",
-            Self::Post => "client_secret_post",
-            Self::None => "none",
-        }
-    }
-}
 
 /// Who the client says it is; nothing of it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +18,8 @@ pub struct ClientAuthentication {
     pub client_id: String,
     /// What it presented as its secret.
     pub secret: Option<Secret>,
-    /// Where it presented it.
-    pub method: ClientAuthMethod,
+    /// How it proves it.
+    pub method: AuthMethod,
 }
 
 impl ClientAuthentication {
@@ -64,7 +41,7 @@ impl ClientAuthentication {
                 Self {
                     client_id: client_id.as_str().to_owned(),
                     secret: Some(Secret::new(secret.as_str().to_owned())),
-                    method: ClientAuthMethod::Basic,
+                    method: AuthMethod::Basic,
                 }
             }
             Single::Absent => {
@@ -72,8 +49,8 @@ impl ClientAuthentication {
                 Self {
                     client_id: in_body.ok_or(OAuthError::invalid_client())?.to_owned(),
                     method: match secret {
-                        Some(_) => ClientAuthMethod::Post,
-                        None => ClientAuthMethod::None,
+                        Some(_) => AuthMethod::Post,
+                        None => AuthMethod::None,
                     },
                     secret,
                 }
@@ -124,7 +101,7 @@ mod tests {
 
     #[test]
     fn one_way_of_authenticating_and_never_two() {
-        use ClientAuthMethod::{Basic, None as Nothing, Post};
+        use AuthMethod::{Basic, None as Nothing, Post};
         let basic = header("web:s3cret");
         let post = "client_id=web&client_secret=s3cret";
         for (authorization, body, expected) in [

@@ -2,7 +2,7 @@
 
 use postern_request::json::Value;
 
-use crate::{ClientAuthMethod, GrantType};
+use crate::{AuthMethod, GrantType};
 
 /// Where tokens are asked for.
 pub const TOKEN_PATH: &str = "/oauth2/token";
@@ -43,14 +43,14 @@ impl ServerMetadata {
     fn common(&self) -> Vec<(String, Value)> {
         let endpoint =
             |path: &str| Value::String(format!("{}{path}", self.issuer.trim_end_matches('/')));
-        let methods = [ClientAuthMethod::Basic, ClientAuthMethod::Post];
+        let methods = [AuthMethod::Basic, AuthMethod::Post];
         [
             ("issuer", Value::String(self.issuer.clone())),
             ("token_endpoint", endpoint(TOKEN_PATH)),
             ("jwks_uri", endpoint(JWKS_PATH)),
             ("response_types_supported", texts([])),
-            ("grant_types_supported", texts(GrantType::ALL.map(GrantType::as_str))),
-            ("token_endpoint_auth_methods_supported", texts(methods.map(ClientAuthMethod::as_str))),
+            ("grant_types_supported", texts(GrantType::SERVED.map(GrantType::as_str))),
+            ("token_endpoint_auth_methods_supported", texts(methods.map(AuthMethod::as_str))),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))

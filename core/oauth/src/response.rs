@@ -7,6 +7,26 @@ use crate::{ScopeSet, Secret};
 /// Headers that keep an answer out of every cache.
 pub const NO_STORE: [(&str, &str); 2] = [("cache-control", "no-store"), ("pragma", "no-cache")];
 
+/// How a token is presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenType {
+    /// Whoever has it may use it (RFC 6750).
+    Bearer,
+    /// With a proof of possession (RFC 9449 §5).
+    Dpop,
+}
+
+impl TokenType {
+    /// As `token_type` spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+        }
+    }
+}
+
 /// An issued token, for the client that asked for it.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenResponse<'a> {
@@ -26,7 +46,9 @@ impl TokenResponse<'_> {
         let mut body = String::with_capacity(token.len() + 160);
         body.push_str("{\"access_token\":");
         json::write_string(&mut body, token);
-        body.push_str(",\"token_type\":\"Bearer\",\"expires_in\":");
+        body.push_str(",\"token_type\":\"");
+        body.push_str(TokenType::Bearer.as_str());
+        body.push_str("\",\"expires_in\":");
         body.push_str(&self.expires_in_secs.to_string());
         if !self.scopes.is_empty() {
             body.push_str(",\"scope\":");

@@ -63,12 +63,13 @@ impl TokenRequest {
             ErrorCode::InvalidRequest,
             "The parameter grant_type is missing",
         ))?;
-        let grant_type = GrantType::parse(grant_type).ok_or(OAuthError::new(
-            ErrorCode::UnsupportedGrantType,
-            "The grant type is not supported",
-        ))?;
+        let grant_type = GrantType::parse(grant_type).ok_or(unsupported_grant_type())?;
         let client = ClientAuthentication::parse(authorization, &form)?;
         let grant = match grant_type {
+            GrantType::AuthorizationCode
+            | GrantType::RefreshToken
+            | GrantType::DeviceCode
+            | GrantType::TokenExchange => return Err(unsupported_grant_type()),
             GrantType::ClientCredentials => {
                 let scope = form.get("scope").map(ScopeSet::parse).transpose();
                 let scope = scope.map_err(|_| invalid_scope("A scope is malformed"))?;
@@ -143,6 +144,10 @@ impl ClientCredentials {
     }
 }
 
+const fn unsupported_grant_type() -> OAuthError {
+    OAuthError::new(ErrorCode::UnsupportedGrantType, "The grant type is not supported")
+}
+
 const fn invalid_scope(description: &'static str) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidScope, description)
 }
@@ -190,6 +195,14 @@ mod tests {
             ),
             (
                 GRANT.replace("client_credentials", "CLIENT_CREDENTIALS"),
+                Some(ErrorCode::UnsupportedGrantType),
+            ),
+            (
+                GRANT.replace("client_credentials", "authorization_code"),
+                Some(ErrorCode::UnsupportedGrantType),
+            ),
+            (
+                GRANT.replace("client_credentials", "refresh_token"),
                 Some(ErrorCode::UnsupportedGrantType),
             ),
             (GRANT.replace("client_credentials", ""), Some(ErrorCode::InvalidRequest)),
