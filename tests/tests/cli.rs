@@ -421,3 +421,32 @@ async fn after_a_rotation_old_tokens_hold(gateway: &mut Gateway, durable: &Durab
     assert_ne!(ids[0], ids[1], "{set}");
     gateway.send(&Call::get("/content/items").bearer(old)).await.expect(200);
 }
+
+/// Whether a bound token counts is up to the document; what it is bound to, a request shows.
+#[tokio::test]
+async fn inspection_knows_which_documents_take_bound_tokens() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let durable = Durable::new(folder.path());
+    server::run(durable.arguments(&["migrate", "up"])).await.expect_success();
+    server::run(durable.arguments_with_key(&["keys", "rotate"])).await.expect_success();
+    let bound = include_str!("../fixtures/tokens-bound.yaml");
+    let unbound = include_str!("../fixtures/tokens.yaml");
+    let confirmation = json!({"x5t#S256": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"});
+    let token = keys::Token::of("alice").claim("cnf", confirmation).sign();
+    for (name, text, accepted) in [("bound", bound, true), ("unbound", unbound, false)] {
+        let document = folder.path().join(format!("{name}.yaml"));
+        let text = text.replace("$KIND", "asked").replace("$ASKED", "true");
+        let text =
+            text.replace("version: 1\n", "version: 1\nissuer: https://gateway.example.test\n");
+        let text = documents::fill_in(&text, ports::local(9), "https://gateway.example.test");
+        fs::write(&document, text).expect("a document");
+        let document = document.display().to_string();
+        let words = ["token", "inspect", "--json", "--document", &document, &token];
+        let finished = server::run(durable.arguments_with_key(&words)).await;
+        let told = &finished.stdout;
+        let told: Value =
+            serde_json::from_str(told).unwrap_or_else(|error| panic!("{error}: {finished}"));
+        assert_eq!(told["gateway"]["accepts"], accepted, "{name}: {told}");
+        assert_eq!(told["gateway"]["with_proof"] == true, accepted, "{name}: {told}");
+    }
+}

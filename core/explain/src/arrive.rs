@@ -98,6 +98,9 @@ impl Walk<'_, '_> {
         let read = match read {
             Ok(read) => read,
             Err(rejected) => {
+                if rejected == Rejected::Fragment {
+                    self.assumed("an Envoy of one's own; Istio's proxies cut off what follows #");
+                }
                 let (denial, text) =
                     (failure::of_envoy(ErrorCode::BadRequest), rejected.to_string());
                 return Err(self.answer(Stage::Normalize, 400, denial, Vec::new(), text));

@@ -10,20 +10,22 @@ pub(crate) const HIDDEN: &str = "(not shown)";
 
 /// Query parameters in which credentials stand by convention, wherever a document takes them from:
 /// a token where nobody looks for one is a token all the same.
-const PARAMETERS: [&str; 14] = [
-    "access_token",
+const PARAMETERS: [&str; 8] =
+    ["auth", "authorization", "code", "key", "otp", "sid", "sig", "ticket"];
+
+/// The same, also at the end of a name: `id_token`, `X-Amz-Signature`.
+const ENDS: [&str; 12] = [
+    "api-key",
     "api_key",
     "apikey",
-    "client_assertion",
-    "client_secret",
-    "code",
-    "id_token",
-    "key",
+    "assertion",
+    "credential",
+    "jwt",
+    "passwd",
     "password",
-    "refresh_token",
-    "sig",
+    "secret",
+    "session",
     "signature",
-    "ticket",
     "token",
 ];
 
@@ -34,16 +36,37 @@ pub(crate) fn target(document: &Document, target: &str) -> String {
     [path, "?", &pairs.join("&")].concat()
 }
 
+/// Some read `;` as `&`. What follows a credential may be the rest of it.
 fn shown<'p>(document: &Document, pair: &'p str) -> Cow<'p, str> {
-    let (name, value) = pair.split_once('=').unwrap_or(("", pair));
-    let names = |place: &TokenPlace| matches!(place, TokenPlace::Query(known) if known == name);
-    let is_place = document.token_places.iter().any(names)
-        || PARAMETERS.iter().any(|known| known.eq_ignore_ascii_case(name));
-    if !value.is_empty() && (is_place || is_credential(value)) {
-        let mark = if name.is_empty() { "" } else { "=" };
-        return Cow::Owned([name, mark, HIDDEN].concat());
+    let mut at = 0;
+    for piece in pair.split(';') {
+        let rest = pair.get(at..).unwrap_or_default();
+        let (name, value) = match piece.split_once('=') {
+            Some((name, _)) => (name, rest.get(name.len() + 1..).unwrap_or_default()),
+            None => ("", rest),
+        };
+        if !value.is_empty() && (names_one(document, name) || is_credential(value)) {
+            let before = pair.get(..at + name.len()).unwrap_or_default();
+            let mark = if name.is_empty() { "" } else { "=" };
+            return Cow::Owned([before, mark, HIDDEN].concat());
+        }
+        at += piece.len() + 1;
     }
     Cow::Borrowed(pair)
+}
+
+/// Whether credentials stand under a name. In other letters, or behind an escape, it is no place
+/// for the document, and what stands there is one all the same.
+fn names_one(document: &Document, name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_it = |place: &TokenPlace| match place {
+        TokenPlace::Query(known) => known.eq_ignore_ascii_case(&name),
+        _ => false,
+    };
+    name.contains('%')
+        || document.token_places.iter().any(is_it)
+        || PARAMETERS.contains(&name.as_str())
+        || ENDS.iter().any(|end| name.ends_with(end))
 }
 
 /// Whether a text looks like a token, or like one of our API keys.
@@ -76,6 +99,11 @@ mod tests {
             ("/a?at=x&b=c", "/a?at=(not shown)&b=c"),
             ("/a?access_token=x", "/a?access_token=(not shown)"),
             ("/a?Token=x", "/a?Token=(not shown)"),
+            ("/a?AT=x", "/a?AT=(not shown)"),
+            ("/a?%61t=x", "/a?%61t=(not shown)"),
+            ("/a?b;at=x", "/a?b;at=(not shown)"),
+            ("/a?b=c;at=x;y&d=e", "/a?b=c;at=(not shown)&d=e"),
+            ("/a?X-Amz-Signature=x", "/a?X-Amz-Signature=(not shown)"),
             ("/a?b=eyJh.e.s", "/a?b=(not shown)"),
             ("/a?eyJh.e.s", "/a?(not shown)"),
             ("/a?b=pk_k1_x", "/a?b=(not shown)"),

@@ -134,6 +134,8 @@ checks! {
         "Merge what is missing into the MeshConfig that counts.";
     FOREIGN_DESTINATION = "PR232" "foreign-destination" High
         "Delete it, or put what it is for into the document.";
+    IDENTITY_REWRITTEN = "PR233" "identity-rewritten" Critical
+        "Have it write another header, or `claim_headers` of the document write this one.";
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod fact;
 mod facts;
 mod kept;
 mod mesh;
+mod moved;
 mod written;
 
 use std::collections::BTreeMap;
@@ -78,8 +79,10 @@ const NO_OLD_MESH: &str = "what the mesh let through before was not given (`--po
 
 fn of_documents(before: &Document, input: &Input<'_>) -> Vec<Noted> {
     let after = input.document;
-    let mut noted = asked::changes(before, after, input.now);
-    noted.extend(fact::compare(&facts::of(before), &facts::of(after)));
+    let (mut noted, moved) = asked::changes(before, after, input.now);
+    let (old, new) = (facts::of(before), facts::of(after));
+    noted.extend(fact::compare(&old, &new));
+    noted.extend(moved.changes(&old, &new));
     noted.extend(something_else(&noted, &before.digest, &after.digest));
     noted
 }

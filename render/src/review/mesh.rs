@@ -10,6 +10,7 @@ mod destinations;
 mod draft;
 mod enforced;
 mod examples;
+mod identity;
 mod known;
 mod maker;
 mod patches;
@@ -55,6 +56,7 @@ pub(super) fn look(input: &Input<'_>, policies: &Policies, matrix: &mut [Row]) -
     enforced::look(&view, &mut findings);
     beside::look(&view, input, &mut findings);
     destinations::look(&view, &mut findings);
+    identity::look(&view, &mut findings);
     config::look(&view, &mut findings);
     rendering::look(&view, input, &mut findings, &mut unknown);
     let reached = reach::ask(&view);

@@ -2,6 +2,8 @@
 
 use postern_document::{Document, HostPattern, Route, Segment};
 
+use crate::path_tree::PathTree;
+
 /// Methods that a route without a list is tried with. The last one is nobody's, so that what is
 /// found for it holds for every method that somebody may think of.
 pub(super) const METHODS: [&str; 8] =
@@ -9,7 +11,8 @@ pub(super) const METHODS: [&str; 8] =
 
 /// What parameters are filled with. The further ones are for paths where another route has just
 /// that literal.
-const FILLERS: [&str; 3] = ["x", "postern-1", "q9"];
+const FILLERS: [&str; 3] = [FILLER, "postern-1", "q9"];
+const FILLER: &str = "x";
 
 /// The host of routes that take all hosts.
 const ANY_HOST: &str = "api.example.test";
@@ -93,18 +96,109 @@ fn hosts(route: &Route) -> Vec<String> {
 
 fn path(route: &Route, filler: &str) -> String {
     let mut path = String::new();
-    for segment in route.path.segments() {
-        path.push('/');
-        match segment {
-            Segment::Literal(text) => path.push_str(text),
-            Segment::Param(_) => path.push_str(filler),
-            Segment::Rest(_) => {
-                path.push_str(filler);
-                path.push_str("/y");
-            }
+    route.path.segments().iter().for_each(|segment| push(&mut path, segment, filler));
+    path
+}
+
+fn push(path: &mut String, segment: &Segment, filler: &str) {
+    path.push('/');
+    match segment {
+        Segment::Literal(text) => path.push_str(text),
+        Segment::Param(_) => path.push_str(filler),
+        Segment::Rest(_) => {
+            path.push_str(filler);
+            path.push_str("/y");
         }
     }
-    path
+}
+
+/// Most requests of a route that are looked for where others cross its path.
+const MOST_CROSSINGS: usize = 64;
+
+/// Requests of a route that another route would take if this one did not, and that are not like the
+/// route's other requests: of `/a/b/{x}`, where there is `/a/{x}/c`, that is `/a/b/c`.
+pub(super) fn crossings(document: &Document, route: &Route, paths: &PathTree<'_>) -> Vec<Target> {
+    let mut all: Vec<Target> = Vec::new();
+    let others = paths.meeting(route.path.segments()).into_iter();
+    for other in others.filter_map(|place| document.routes.get(place)) {
+        let Some(path) = crossing(route.path.segments(), other.path.segments()) else { continue };
+        for (host, method) in in_both(route, other) {
+            let found = document.find_route(&host, &method, &path).ok().flatten();
+            if found.is_some_and(|found| found.name == route.name) {
+                all.push(Target { method, host, path: path.clone() });
+            }
+        }
+        if all.len() >= MOST_CROSSINGS {
+            break;
+        }
+    }
+    all
+}
+
+/// Hosts and methods that two routes take; of methods that nobody lists the first and the last.
+fn in_both(route: &Route, other: &Route) -> Vec<(String, String)> {
+    let takes_host = |of: &Route, host: &str| {
+        of.hosts.is_empty() || of.hosts.iter().any(|pattern| pattern.matches(host))
+    };
+    let takes_method =
+        |of: &Route, method: &str| of.methods.is_empty() || of.methods.iter().any(|m| m == method);
+    let mut of_both: Vec<String> = hosts(route);
+    of_both.extend(hosts(other));
+    of_both.retain(|host| takes_host(route, host) && takes_host(other, host));
+    of_both.sort_unstable();
+    of_both.dedup();
+    let mut methods: Vec<&str> =
+        route.methods.iter().chain(&other.methods).map(String::as_str).collect();
+    if methods.is_empty() {
+        methods.extend(METHODS.first().into_iter().chain(METHODS.last()));
+    }
+    methods.retain(|method| takes_method(route, method) && takes_method(other, method));
+    methods.sort_unstable();
+    methods.dedup();
+    let pair = |host: &String| {
+        let methods = methods.iter();
+        methods.map(|method| (host.clone(), (*method).to_owned())).collect::<Vec<_>>()
+    };
+    of_both.iter().flat_map(pair).collect()
+}
+
+/// A path of both; none where they have none, or where the other one has all of this one's.
+fn crossing(own: &[Segment], other: &[Segment]) -> Option<String> {
+    let (mut own, mut other) = (own, other);
+    let (mut path, mut has_more) = (String::new(), false);
+    loop {
+        let ((first, own_rest), (second, other_rest)) =
+            match (own.split_first(), other.split_first()) {
+                (None, None) => return has_more.then_some(path),
+                (Some(first), Some(second)) => (first, second),
+                _ => return None,
+            };
+        let segment = match (first, second) {
+            (_, Segment::Rest(_)) => {
+                own.iter().for_each(|segment| push(&mut path, segment, FILLER));
+                return has_more.then_some(path);
+            }
+            (Segment::Rest(_), _) => {
+                other.iter().for_each(|segment| push(&mut path, segment, FILLER));
+                return Some(path);
+            }
+            (Segment::Literal(text), Segment::Literal(named)) if text != named => return None,
+            // No parameter is empty.
+            (Segment::Literal(text), Segment::Param(_))
+            | (Segment::Param(_), Segment::Literal(text))
+                if text.is_empty() =>
+            {
+                return None;
+            }
+            (Segment::Param(_), Segment::Literal(_)) => {
+                has_more = true;
+                second
+            }
+            _ => first,
+        };
+        push(&mut path, segment, FILLER);
+        (own, other) = (own_rest, other_rest);
+    }
 }
 
 /// Other spellings of a path that some server takes for the same one: what proxies and frameworks
@@ -157,7 +251,35 @@ fn escaped(path: &str, again: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use postern_document::PathTemplate;
+
     use super::*;
+
+    #[test]
+    fn paths_that_cross_have_one_in_common() {
+        let read = |text: &str| PathTemplate::parse(text).unwrap();
+        for (own, other, expected) in [
+            ("/a/b/{x}", "/a/{x}/c", Some("/a/b/c")),
+            ("/a/{x}/c", "/a/b/{x}", Some("/a/b/c")),
+            ("/a/b/{x=**}", "/a/{x}/c", Some("/a/b/c")),
+            ("/{x}/b", "/a/{x=**}", Some("/a/b")),
+            ("/a/{x}", "/a/b", Some("/a/b")),
+            ("/{x=**}", "/a/{y}", Some("/a/x")),
+            // The other one has all of them.
+            ("/a/b", "/a/{x}", None),
+            ("/a/{x}", "/a/{y}", None),
+            ("/a/{x}", "/{x=**}", None),
+            // They have none in common.
+            ("/a/{x}", "/b/{x}", None),
+            ("/a/{x}", "/a/", None),
+            ("/a/", "/a/{x}", None),
+            ("/a", "/a/{x=**}", None),
+        ] {
+            let (own, other) = (read(own), read(other));
+            let met = crossing(own.segments(), other.segments());
+            assert_eq!(met.as_deref(), expected, "{own} {other}");
+        }
+    }
 
     #[test]
     fn a_path_has_many_spellings_and_none_is_itself() {

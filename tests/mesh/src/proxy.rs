@@ -56,6 +56,10 @@ impl Proxy {
                     "extensions.bootstrap.internal_listener.v3.InternalListener",
                 )},
             }],
+            "layered_runtime": {"layers": [
+                {"name": "istio", "static_layer": runtime()},
+                {"name": "admin", "admin_layer": {}},
+            ]},
             "dynamic_resources": dynamic_resources(),
             "static_resources": {"clusters": [
                 cluster("xds-grpc", control_plane.xds(), Some(files.tls())),
@@ -249,6 +253,15 @@ impl Files {
 }
 
 /// As pilot-agent writes it.
+/// What Istio's own bootstrap switches (`pkg/bootstrap/config.go`, `extractRuntimeFlags`).
+fn runtime() -> Value {
+    json!({
+        "overload.global_downstream_max_connections": "2147483647",
+        "re2.max_program_size.error_level": "32768",
+        "envoy.reloadable_features.http_reject_path_with_fragment": false,
+    })
+}
+
 fn dynamic_resources() -> Value {
     let by_ads = || json!({"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"});
     json!({

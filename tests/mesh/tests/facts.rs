@@ -1,11 +1,14 @@
 //! What the rendering relies on and Istio's documentation does not promise, asked of Istio itself.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use postern_e2e::keys::{self, Token};
+use postern_e2e::raw::Answer;
 use postern_mesh::caller::{send, until_status};
-use postern_mesh::mesh::Mesh;
+use postern_mesh::mesh::{HOST, Mesh};
+use postern_mesh::raw::{self, Tls};
 use serde_json::{Value, json};
 
 /// An EnvoyFilter of the gateway with one patch.
@@ -177,4 +180,21 @@ async fn headers_are_taken_away_before_any_filter_where_envoy_is_told_so() {
     let answer = send(forged).await.expect(200);
     assert_eq!(answer.upstream_header("x-postern-scope-admin"), None, "{answer}");
     assert_eq!(answer.upstream_header("x-other"), Some("stays".into()), "{answer}");
+}
+
+/// Istio has its proxies take what Envoy by itself refuses.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fragment_is_cut_off_before_anybody_judges_the_path() {
+    let mesh = Mesh::start().await;
+    let outside = mesh.outside();
+    until_status(200, || outside.get("/content/open/a")).await;
+    let (to, tls) = (mesh.entrance(), Tls::from_outside(HOST));
+    for (path, status) in [("/content/open/a#b", 200), ("/content/a#/../open/b", 401)] {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n\r\n");
+        let from = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let received = raw::exchange(from, to, Some(tls.clone()), request.into_bytes()).await;
+        let answer = Answer::of(&received);
+        assert_eq!(answer.status, Some(status), "{path}: {}", answer.text);
+        assert!(!answer.text.contains('#'), "{path}: {}", answer.text);
+    }
 }

@@ -168,10 +168,7 @@ fn of_rule(rule: &Value, found: &mut BTreeSet<String>) {
 fn of_request(sent: &Sent, found: &mut BTreeSet<String>) {
     found.insert(format!("from {}", sent.from.name()));
     found.insert(if sent.is_http() { "to HTTP" } else { "to TCP" }.to_owned());
-    let name = |line: &String| line.split(':').next().unwrap_or_default().to_owned();
-    let names: Vec<String> = sent.headers.iter().map(name).collect();
-    let distinct: BTreeSet<&String> = names.iter().collect();
-    found.extend((distinct.len() < names.len()).then(|| "a repeated header".to_owned()));
+    found.extend(repeats_a_header(sent).then(|| "a repeated header".to_owned()));
     found.extend(sent.tokens.iter().map(|placed| format!("token {}", placed.token.name())));
     let in_parameter = |placed: &super::Placed| matches!(placed.place, super::Place::Param(_));
     let told = [
@@ -180,6 +177,13 @@ fn of_request(sent: &Sent, found: &mut BTreeSet<String>) {
         (sent.tokens.iter().any(in_parameter), "a token in a parameter"),
     ];
     found.extend(told.into_iter().filter(|(holds, _)| *holds).map(|(_, text)| text.to_owned()));
+}
+
+/// Whether a request has a header several times.
+pub(super) fn repeats_a_header(sent: &Sent) -> bool {
+    let name = |line: &String| line.split(':').next().unwrap_or_default().to_owned();
+    let distinct: BTreeSet<String> = sent.headers.iter().map(name).collect();
+    distinct.len() < sent.headers.len()
 }
 
 fn of_answer(answer: &Answer, found: &mut BTreeSet<String>) {

@@ -11,8 +11,10 @@ use postern_request::path::without_query;
 
 use super::super::ask::{Caller, Oracle, guard, others, parts};
 use super::super::model::ChangeKind;
-use super::super::witness::{self, METHODS, Target, spellings};
+use super::super::witness::{self, METHODS, Target, crossings, spellings};
+use super::moved::Moved;
 use super::{Noted, way};
+use crate::path_tree::PathTree;
 
 /// A host that no document has a reason to name.
 const STRANGE_HOST: &str = "postern-review.invalid";
@@ -32,7 +34,8 @@ struct Probe {
 /// asks, what was answered and what is.
 type SameAnswers = (ChangeKind, String, String, String, String);
 
-pub(super) fn changes(before: &Document, after: &Document, now: UnixMillis) -> Vec<Noted> {
+/// What is answered otherwise, and which requests belong to another route than before.
+pub(super) fn changes(before: &Document, after: &Document, now: UnixMillis) -> (Vec<Noted>, Moved) {
     let (old, new) = (Oracle::new(before, now), Oracle::new(after, now));
     let alike = Alike::new(before, after);
     let mut all = probes(after, &new, &alike);
@@ -41,6 +44,7 @@ pub(super) fn changes(before: &Document, after: &Document, now: UnixMillis) -> V
     all.sort_by_key(|probe| !probe.lacks_something);
     let mut folded: BTreeMap<SameAnswers, (String, usize)> = BTreeMap::new();
     let mut seen = BTreeSet::new();
+    let mut moved = Moved::default();
     for probe in all {
         // A route of both documents is probed twice; one that asks for other things, by other
         // callers.
@@ -51,6 +55,7 @@ pub(super) fn changes(before: &Document, after: &Document, now: UnixMillis) -> V
         let part = probe.part.as_ref();
         let was = old.judge(&probe.request, probe.workload.as_deref(), part);
         let is = new.judge(&probe.request, probe.workload.as_deref(), part);
+        moved.note(was.route.as_deref(), is.route.as_deref(), &probe.line);
         if was.allowed == is.allowed && was.text == is.text {
             continue;
         }
@@ -59,17 +64,16 @@ pub(super) fn changes(before: &Document, after: &Document, now: UnixMillis) -> V
         let (_, more) = folded.entry(key).or_insert_with(|| (probe.line, 0));
         *more += 1;
     }
-    folded
-        .into_iter()
-        .map(|((kind, route, caller, before, after), (line, count))| {
+    let told =
+        |((kind, route, caller, before, after), (line, count)): (SameAnswers, (String, usize))| {
             let request = match count {
                 1 => line,
                 count => format!("{line} and {} more", count - 1),
             };
             let (owner, member) = (format!("routes.{route}"), String::new());
             Noted { kind, owner, member, caller, request, before, after }
-        })
-        .collect()
+        };
+    (folded.into_iter().map(told).collect(), moved)
 }
 
 /// What tells two requests of one line apart.
@@ -79,6 +83,7 @@ fn shown(request: &Request) -> String {
 
 fn probes(document: &Document, oracle: &Oracle<'_>, alike: &Alike<'_>) -> Vec<Probe> {
     let mut all = Vec::new();
+    let paths = PathTree::of(document.routes.iter().map(|route| &route.path));
     for route in &document.routes {
         let Some(first) = witness::first(document, route) else { continue };
         if !(alike.around && alike.is_answered_alike(&first)) {
@@ -87,7 +92,10 @@ fn probes(document: &Document, oracle: &Oracle<'_>, alike: &Alike<'_>) -> Vec<Pr
         if alike.matching {
             continue;
         }
-        for target in further(document, route) {
+        // Where another route begins to take what was this one's, the examples may not show it.
+        let is_same = alike.routes.contains(route.name.as_str());
+        let beside = if is_same { Vec::new() } else { crossings(document, route, &paths) };
+        for target in further(document, route).into_iter().chain(beside) {
             if target != first && !alike.is_answered_alike(&target) {
                 let callers = Caller::of(route).into_iter();
                 all.extend(callers.map(|caller| Probe::new(oracle, route, caller, &target)));

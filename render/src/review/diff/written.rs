@@ -10,6 +10,7 @@ use super::super::model::Review;
 use super::super::{Input, NoReview};
 use super::fact::{self, Fact};
 use super::kept::Asked;
+use super::moved::Moved;
 use super::{Noted, mesh, something_else, way};
 
 pub(super) fn changes(
@@ -26,8 +27,9 @@ pub(super) fn changes(
     let digest = digest.ok_or_else(|| NoReview("`document` is missing".to_owned()))?;
     let facts: Vec<Fact> = list(&value, "facts", Fact::read)?;
     let old: Vec<Asked> = list(&value, "asked", |one| Asked::read(one, input.now))?;
-    let mut noted = asked(&old, &facts, input, review);
+    let (mut noted, moved) = asked(&old, &facts, input, review);
     noted.extend(fact::compare(&facts, &review.kept.facts));
+    noted.extend(moved.changes(&facts, &review.kept.facts));
     noted.extend(something_else(&noted, digest, &review.digest));
     if input.policies.is_some() {
         noted.extend(mesh::of_written(&value, review, unknown)?);
@@ -49,11 +51,12 @@ fn list<T>(
     all.iter().enumerate().map(one).collect()
 }
 
-fn asked(old: &[Asked], facts: &[Fact], input: &Input<'_>, review: &Review) -> Vec<Noted> {
+fn asked(old: &[Asked], facts: &[Fact], input: &Input<'_>, review: &Review) -> (Vec<Noted>, Moved) {
     let oracle = Oracle::new(input.document, input.now);
-    let mut noted = Vec::new();
+    let (mut noted, mut moved) = (Vec::new(), Moved::default());
     for one in old {
         let is = oracle.judge(&one.request, one.workload.as_deref(), None);
+        moved.note(Some(one.route.as_str()), is.route.as_deref(), &one.line);
         if is.allowed != one.allowed || is.text != one.answer {
             let was = (one.allowed, one.answer.as_str());
             noted.push(note(one, was, (is.allowed, is.text.as_str())));
@@ -67,7 +70,7 @@ fn asked(old: &[Asked], facts: &[Fact], input: &Input<'_>, review: &Review) -> V
             noted.push(note(one, (false, "no such route"), is));
         }
     }
-    noted
+    (noted, moved)
 }
 
 fn note(asked: &Asked, was: (bool, &str), is: (bool, &str)) -> Noted {

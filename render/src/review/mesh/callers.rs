@@ -2,6 +2,8 @@
 
 use postern_policies::{Attribute, Resources, Rule, Test};
 
+use super::draft::MOST;
+
 /// Who calls a workload.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::review) enum Who {
@@ -29,8 +31,6 @@ impl Who {
 
 /// How often another stranger is thought of.
 const CANDIDATES: u64 = 64;
-/// Most values of one test that callers are made of.
-const MOST: usize = 32;
 
 /// A workload that no policy names: no value about certificates matches it, so that only what is
 /// for everybody lets it in. Who writes policies cannot guess it, because it depends on them.

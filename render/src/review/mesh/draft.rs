@@ -11,7 +11,7 @@ use super::callers::like;
 use super::token::ISSUER;
 
 /// Most values of one test that are tried.
-const MOST: usize = 32;
+pub(super) const MOST: usize = 256;
 /// What no policy has a reason to name.
 const PATH: &str = "/postern-review";
 const HOST: &str = "postern-review.example.test";
@@ -67,19 +67,28 @@ impl Draft {
     /// excludes; where no method is named, also one that nobody would.
     pub(super) fn all_of(tests: &[&Test]) -> Vec<Self> {
         let base = Self::of(tests);
-        let with = |attribute: &Attribute, text: &str| {
-            let mut other = base.clone();
-            other.set(attribute, text);
-            other
-        };
         let mut all = vec![base.clone()];
-        for test in tests {
-            all.extend(Choices::of(test).others.iter().map(|text| with(&test.attribute, text)));
-        }
+        all.extend(base.further(tests));
         if !tests.iter().any(|test| test.attribute == Attribute::Method) {
-            all.push(with(&Attribute::Method, NOBODYS_METHOD));
+            all.push(base.with(&Attribute::Method, NOBODYS_METHOD));
         }
         all
+    }
+
+    /// One for each further value of each test, and for each value that a test excludes.
+    pub(super) fn further(&self, tests: &[&Test]) -> Vec<Self> {
+        let mut all = Vec::new();
+        for test in tests {
+            let others = Choices::of(test).others;
+            all.extend(others.iter().map(|text| self.with(&test.attribute, text)));
+        }
+        all
+    }
+
+    fn with(&self, attribute: &Attribute, text: &str) -> Self {
+        let mut other = self.clone();
+        other.set(attribute, text);
+        other
     }
 
     fn set(&mut self, attribute: &Attribute, text: &str) {
@@ -173,7 +182,7 @@ impl Choices {
             let first = beside(attribute, test).into_iter().find(|text| !is_excluded(text));
             return Self { first, others: excluded };
         }
-        taken.sort_by_key(&is_excluded);
+        taken.sort_by_cached_key(&is_excluded);
         let mut taken = taken.into_iter();
         let first = taken.next();
         Self { first, others: taken.chain(excluded).collect() }

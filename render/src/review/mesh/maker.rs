@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use postern_document::Route;
-use postern_policies::{Action, Attribute, AuthorizationPolicy, JwtRule, Peer, Request, Test};
+use postern_policies::{
+    Action, Attribute, AuthorizationPolicy, JwtRule, Peer, Request, Rule, Test,
+};
 use serde_json::Map;
 
 use super::addresses::told_apart;
 use super::callers::{self, Who, like};
-use super::draft::Draft;
+use super::draft::{self, Draft};
 use super::examples::Example;
 use super::known::Known;
 use super::reach;
@@ -22,7 +24,9 @@ use crate::review::witness;
 const MOST: usize = 8192;
 const MOST_OF_RULE: usize = 2048;
 const MOST_OF_ROUTES: usize = 4096;
-const MOST_PAIRS: usize = 2048;
+const MOST_PAIRS: usize = 4096;
+/// Of so many callers and operations of one rule, each is tried with one of the others alone.
+const MANY: usize = 1024;
 
 /// One of the alternatives of a rule: what is asked of callers, of operations, and besides.
 struct Alternative<'r> {
@@ -103,7 +107,14 @@ impl<'v, 'a> Maker<'v, 'a> {
                 self.pair(allow, deny, &mut found);
             }
         }
-        (found.all, found.complete && self.all_addresses)
+        (found.all, found.complete && self.all_addresses && self.all_values())
+    }
+
+    /// Whether every value of every test is tried.
+    fn all_values(&self) -> bool {
+        let rules = self.policies.iter().flat_map(|policy| &policy.rules);
+        let most = |test: &Test| test.values.len().max(test.not_values.len());
+        rules.flat_map(Rule::tests).all(|test| most(test) <= draft::MOST)
     }
 
     /// What one rule is about.
@@ -176,9 +187,12 @@ impl<'v, 'a> Maker<'v, 'a> {
         let mut drafts = Draft::all_of(tests);
         let base = drafts.first().cloned().unwrap_or_else(Draft::new);
         drafts.extend(self.everywhere(tests, base));
-        for who in self.callers(alternative) {
-            for draft in &drafts {
-                self.push(&who, draft, found);
+        let callers = self.callers(alternative);
+        let is_many = callers.len().saturating_mul(drafts.len()) > MANY;
+        for (place, who) in callers.iter().enumerate() {
+            let few = if is_many && place > 0 { 1 } else { drafts.len() };
+            for draft in drafts.iter().take(few) {
+                self.push(who, draft, found);
             }
         }
     }
@@ -189,9 +203,12 @@ impl<'v, 'a> Maker<'v, 'a> {
         let turned: Vec<&Test> = other.tests.iter().chain(&one.tests).copied().collect();
         let mut callers = self.callers(one);
         callers.extend(self.callers(other));
+        let mut drafts = vec![Draft::of(&both), Draft::of(&turned)];
+        // What the other one leaves out is let in by the first one alone.
+        drafts.extend(Draft::of(&both).further(&other.tests));
         for who in callers {
-            for draft in [Draft::of(&both), Draft::of(&turned)] {
-                self.push(&who, &draft, found);
+            for draft in &drafts {
+                self.push(&who, draft, found);
             }
         }
     }

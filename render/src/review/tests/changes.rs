@@ -76,6 +76,66 @@ fn what_holds_while_the_server_is_away_is_a_change() {
     assert!(!kinds(&changed(&allow, &deny)).contains(&ChangeKind::Opened));
 }
 
+/// Whether a fact about a route is told to open, and with a request.
+fn opens(changes: &[Change], subject: &str, before: &str, after: &str) -> bool {
+    changes.iter().any(|change| {
+        change.kind == ChangeKind::Opened
+            && (change.subject.as_str(), change.before.as_str(), change.after.as_str())
+                == (subject, before, after)
+            && change.request.contains("https://")
+    })
+}
+
+#[test]
+fn a_route_by_another_name_hides_nothing() {
+    let before = text(READ, "10/1m", "");
+    let renamed = before.replace("name: a,", "name: b,");
+    assert_eq!(kinds(&changed(&before, &renamed)), [ChangeKind::Changed], "it is the same");
+    let after = renamed.replace("limits: [few, per-user]", "limits: [few]");
+    let changes = changed(&before, &after);
+    assert!(opens(&changes, "routes.b.limits", "few, per-user", "few"), "{changes:#?}");
+    assert_eq!(kinds(&changed(&after, &before)), [ChangeKind::Closed]);
+}
+
+#[test]
+fn requests_that_come_to_a_narrower_route_lose_nothing_unseen() {
+    let wide = gateway(&format!("routes:\n{}", route("a", "/a/{rest=**}", READ)));
+    let narrow = format!("- {{name: b, match: {{path: /a/b}}, service: shop, {READ}}}\n");
+    let changes = changed(&wide, &format!("{wide}{narrow}"));
+    assert!(opens(&changes, "routes.b.limits", "few", "nothing"), "{changes:#?}");
+}
+
+/// Whoever had what the narrower route asked for is refused by the wider one: that is not all.
+#[test]
+fn requests_that_fall_to_a_wider_route_open_for_its_callers() {
+    let wide = gateway(&format!("routes:\n{}", route("a", "/a/{rest=**}", READ)));
+    let admin = "auth: {any: [jwt], scopes: [admin]}";
+    let before = format!("{wide}{}", route("b", "/a/b", admin));
+    let changes = changed(&before, &wide);
+    assert!(opens(&changes, "routes.a.auth.scopes", "admin", "read"), "{changes:#?}");
+    let options = IstioOptions::default();
+    let written = to_json(&review(&input(&document(&before), &options)).unwrap());
+    let changes = compared(&written, &document(&wide), NOW).unwrap();
+    assert!(opens(&changes, "routes.a.auth.scopes", "admin", "read"), "{changes:#?}");
+}
+
+#[test]
+fn what_only_paths_that_cross_show_opens() {
+    let open = route("open", "/a/{x}/c", "auth: none");
+    let one = |narrow: &str| gateway(&format!("routes:\n{}{open}", route("narrow", narrow, READ)));
+    let without = gateway(&format!("routes:\n{open}"));
+    for narrow in ["/a/b/{y}", "/a/b/{y=**}", "/{z}/b/c/{y=**}"] {
+        let changes = changed(&one(narrow), &without);
+        let meets = narrow != "/{z}/b/c/{y=**}";
+        let is_told = changes.iter().any(|change| {
+            change.kind == ChangeKind::Opened
+                && change.caller == "nobody"
+                && change.request.contains("/a/b/c")
+        });
+        assert_eq!(is_told, meets, "{narrow}: {changes:#?}");
+    }
+}
+
 /// What becomes of comparing a document with a review that was written at some time.
 fn compared(old: &str, document: &Document, now: UnixMillis) -> Result<Vec<Change>, NoReview> {
     let options = IstioOptions::default();

@@ -369,7 +369,13 @@ const LOOSER: &[Edit] = &[
         "route below",
         &[],
         "- name: keyed",
-        "- name: below\n  match: {path: /items/public, hosts: [api.example.test]}\n  service: shop\n  auth: none\n  limits: [per-ip]\n- name: keyed",
+        "- name: below\n  match: {path: /items/public, methods: [GET], hosts: [api.example.test]}\n  service: shop\n  auth: none\n  limits: [per-ip, {limit: all, weight: 5}]\n  enforce: 50%\n- name: keyed",
+    ),
+    edit(
+        "route below without a limit",
+        &[],
+        "- name: keyed",
+        "- name: below\n  match: {path: /items/new, methods: [POST], hosts: [api.example.test]}\n  service: shop\n  auth: {any: [jwt], scopes: [items.write], proof: dpop}\n  limits: [slots]\n- name: keyed",
     ),
     edit("limit away", &[], "limits: [per-user, slots]", "limits: [slots]"),
     edit("more in the same time", &[], "rate: 100/1h", "rate: 200/1h"),
@@ -669,6 +675,12 @@ const HARMLESS: &[Edit] = &[
     ),
     edit("the same in another unit", &[], "burst: 50", "algorithm: gcra, burst: 50"),
     edit("value of a header", &[], "x-zone: inner", "x-zone: other"),
+    edit(
+        "a header that is taken away instead of set",
+        &[("set: {x-zone: inner}", "set: {x-zone: inner, x-role: guest}")],
+        "remove: [x-internal], set: {x-zone: inner, x-role: guest}",
+        "remove: [x-internal, x-role], set: {x-zone: inner}",
+    ),
     edit("another version of HTTP", &[], "tls: true", "tls: true, http2: true"),
     edit(
         "port of https",

@@ -139,6 +139,39 @@ fn a_denial_that_goes_opens_and_one_that_comes_does_not() {
 }
 
 #[test]
+fn the_last_of_many_values_opens() {
+    let many = |count: usize, of: &str, before: &str| {
+        let all: Vec<String> = (0..count).map(|at| format!("{before}{at}")).collect();
+        with(&format!("rules: [{{{}}}]", of.replace("ALL", &all.join(", "))))
+    };
+    let callers = "from: [{source: {principals: [ALL]}}]";
+    let paths = "from: [{source: {namespaces: [evil]}}], to: [{operation: {paths: [ALL]}}]";
+    let headers = "when: [{key: 'request.headers[x-a]', values: [ALL]}]";
+    for (of, text) in [(callers, "cluster.local/ns/e/sa/e"), (paths, "/p"), (headers, "v")] {
+        let (few, more) = (many(40, of, text), many(41, of, text));
+        let there = changed(&few, &more);
+        assert!(opens(&there), "{of}: {there:#?}");
+        let back = changed(&more, &few);
+        assert!(!opens(&back) && !back.is_empty(), "{of}, back: {back:#?}");
+    }
+    let too_many = reviewed_with(&many(300, headers, "v"), None).unknown;
+    let is_told = |line: &String| line.contains("more than was asked");
+    assert!(too_many.iter().any(is_told), "{too_many:#?}");
+}
+
+#[test]
+fn what_a_denial_leaves_out_opens_where_another_policy_lets_it_in() {
+    let asking = "    when: [{key: 'request.headers[x-a]', values: ['1']}]\n    to: [{";
+    let denying = |paths: &str| {
+        let rule = format!("{{to: [{{operation: {{methods: [GET], notPaths: [{paths}]}}}}]}}");
+        with(&format!("action: DENY\n  rules: [{rule}]")).replace("    to: [{", asking)
+    };
+    let there = changed(&denying("/x"), &denying("/x, /y"));
+    assert!(opens(&there), "{there:#?}");
+    assert!(!opens(&changed(&denying("/x, /y"), &denying("/x"))));
+}
+
+#[test]
 fn a_plugin_that_goes_opens() {
     let (before, rest) = DEPLOYED.split_once("apiVersion: extensions").unwrap();
     let (_, after) = rest.split_once("---\n").unwrap();

@@ -3,7 +3,7 @@
 
 use postern_document::{Document, JwksSource};
 use postern_identity::{AwsLcVerifier, KeyRing};
-use postern_jose::{Claims, ClaimsRules, CompactJws, TokenError, verify};
+use postern_jose::{Claims, ClaimsRules, CompactJws, TokenError, verify, verify_bound};
 use postern_request::UnixMillis;
 use serde_json::{Value, json};
 
@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judgement {
     /// It counts.
-    Accepted,
+    Accepted {
+        /// Only beside a proof of what it is bound to, which this command cannot see.
+        with_proof: bool,
+    },
     /// It does not.
     Refused {
         /// The check that failed.
@@ -38,8 +41,14 @@ pub fn judge(document: &Document, ring: &KeyRing, token: &str, now: UnixMillis) 
         }
     };
     let mut verifier = AwsLcVerifier::new();
-    match verify(token, &document.issuers, keys_of, &mut verifier, now) {
-        Ok(_) => Judgement::Accepted,
+    let (issuers, verifier) = (&document.issuers, &mut verifier);
+    let verified = if document.bound.are_taken() {
+        verify_bound(token, issuers, keys_of, verifier, now)
+    } else {
+        verify(token, issuers, keys_of, verifier, now)
+    };
+    match verified {
+        Ok(token) => Judgement::Accepted { with_proof: token.claims.confirmation.is_bound() },
         Err(TokenError::KeysMissing) => Judgement::Unknown,
         Err(error) => Judgement::Refused { error, because: because(document, token, error) },
     }
@@ -77,7 +86,8 @@ impl Judgement {
     /// For programs.
     pub fn to_json(&self) -> Value {
         match self {
-            Self::Accepted => json!({"accepts": true}),
+            Self::Accepted { with_proof: false } => json!({"accepts": true}),
+            Self::Accepted { with_proof: true } => json!({"accepts": true, "with_proof": true}),
             Self::Refused { error, because } => {
                 let denial = error.to_denial();
                 json!({
@@ -95,7 +105,11 @@ impl Judgement {
     /// For people, in one line.
     pub fn to_line(&self) -> String {
         match self {
-            Self::Accepted => "the gateway takes it, as far as a route takes its scopes".to_owned(),
+            Self::Accepted { with_proof } => {
+                let proof =
+                    if *with_proof { "with a proof of what it is bound to, and " } else { "" };
+                format!("the gateway takes it, {proof}as far as a route takes its scopes")
+            }
             Self::Refused { error, because } => {
                 let denial = error.to_denial();
                 let (status, code) = (denial.code.status(), denial.code.as_str());

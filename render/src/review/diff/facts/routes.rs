@@ -131,6 +131,12 @@ fn headers(route: &Route, owner: &str, facts: &mut Facts) {
             let member = format!(".transform.{side}.{name}");
             facts.say(owner, &member, Says::Plain(fingerprint(&format!("{value:?}"))));
         }
+        // What was set and is only taken away now is on the list before and after.
+        let is_set = |name: &str| set.iter().any(|(known, _)| known == name);
+        for name in remove.iter().filter(|name| !is_set(name.as_str())) {
+            let member = format!(".transform.{side}.{name}");
+            facts.say(owner, &member, Says::Plain("taken away".to_owned()));
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! What holds requests to the document, and what others have put beside it: PR223, PR227 to PR230,
-//! PR232.
+//! PR232, PR233.
 
 use super::*;
 
@@ -217,6 +217,27 @@ fn patches_of_others_behind_the_bundle() {
         patch("CLUSTER", "ANY", "", "operation: ADD, value: {name: a, type: STATIC}"),
     ] {
         assert!(!has(&found_in(&(good() + &harmless)), "PR228"), "{harmless}");
+    }
+}
+
+#[test]
+fn identity_headers_that_others_write_behind_the_bundle() {
+    let asks = |namespace: &str, more: &str| {
+        resource(
+            "RequestAuthentication",
+            &format!("{namespace}/theirs"),
+            &format!("{{jwtRules: [{{issuer: 'https://other.test', {more}}}]}}"),
+        )
+    };
+    let claim = |header: &str| format!("outputClaimToHeaders: [{{header: {header}, claim: sub}}]");
+    let payload = |header: &str| format!("outputPayloadToHeader: {header}");
+    for namespace in ["istio-system", "default"] {
+        let id = format!("PR233 critical RequestAuthentication {namespace}/theirs");
+        let harmless = asks(namespace, &claim("x-theirs"));
+        for bad in [claim("X-Postern-Subject"), payload("x-postern-scope-read")] {
+            added(&id, &asks(namespace, &bad), &harmless);
+            added(&id, &asks(namespace, &bad), &asks("elsewhere", &bad));
+        }
     }
 }
 
