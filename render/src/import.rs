@@ -21,6 +21,7 @@ mod inventory;
 mod layer;
 mod method;
 mod node;
+mod order;
 mod path;
 mod place;
 mod rate_limit;
@@ -38,7 +39,7 @@ use postern_document::yaml::Problems;
 use postern_document::{Problem, Source, load};
 use postern_policies::Resources;
 
-use crate::yaml::to_yaml;
+use crate::yaml::to_yaml_in_order;
 use inventory::Inventory;
 use layer::{World, origin_of};
 use report::{Origin, Report};
@@ -109,10 +110,7 @@ pub fn import(sources: &[Source], options: &ImportOptions) -> Result<Import, Imp
     let mut report = Report::default();
     let mut problems = Problems::new(sources.iter().map(|source| source.name.clone()).collect());
     let inventory = Inventory::read(sources, &mut problems, &mut report);
-    if !problems.is_empty() {
-        return Err(ImportError::Unreadable(problems.into_sorted()));
-    }
-    let resources = Resources::load(&inventory.resources).map_err(ImportError::Unreadable)?;
+    let resources = readable(problems.into_sorted(), Resources::load(&inventory.resources))?;
     let limits = rate_limit::read(&inventory.rate_limits, &mut report);
     let limits = limits.map_err(ImportError::Unreadable)?;
     remark_on(&resources, &mut report);
@@ -142,7 +140,8 @@ pub fn import(sources: &[Source], options: &ImportOptions) -> Result<Import, Imp
             trust_domain: &options.trust_domain,
             root_namespace: &options.root_namespace,
         };
-        format!("{HEAD}{}", to_yaml(&parts.document(&mut report)))
+        let document = parts.document(&mut report);
+        format!("{HEAD}{}", to_yaml_in_order(&document, order::MEMBERS))
     });
     if let Some(text) = &document {
         let source = Source { name: "the document".to_owned(), text: text.clone() };
@@ -150,6 +149,23 @@ pub fn import(sources: &[Source], options: &ImportOptions) -> Result<Import, Imp
         load(&[source], &read_file).map_err(ImportError::Refused)?;
     }
     Ok(Import { document, remarks: report.into_remarks() })
+}
+
+/// The policies, if nothing is wrong with any file. What is no YAML is told by both.
+fn readable(
+    mut problems: Vec<Problem>,
+    read: Result<Resources, Vec<Problem>>,
+) -> Result<Resources, ImportError> {
+    match read {
+        Ok(resources) if problems.is_empty() => return Ok(resources),
+        Ok(_) => {}
+        Err(found) => {
+            let new: Vec<Problem> =
+                found.into_iter().filter(|problem| !problems.contains(problem)).collect();
+            problems.extend(new);
+        }
+    }
+    Err(ImportError::Unreadable(problems))
 }
 
 /// What holds whatever the document says, and what policies may mean otherwise than they read.

@@ -26,6 +26,7 @@ mod options;
 mod order;
 mod packed;
 mod peer_authentication;
+mod place;
 mod placed;
 mod plugin;
 mod policy_path;
@@ -46,7 +47,7 @@ pub use self::api::Api;
 pub use self::options::{IstioOptions, RequestAuth};
 pub use self::resource::WRITTEN_BY;
 pub use self::version::VERSIONS;
-pub use self::warnings::warnings;
+pub use self::warnings::{notes, warnings};
 
 use self::api::Attach;
 use self::destinations::Destinations;
@@ -77,9 +78,9 @@ pub enum RenderError {
         minor: u32,
     },
     /// Options: a value that Istio or Kubernetes would refuse.
-    #[error("option `{option}`: {problem}")]
+    #[error("{}: {problem}", place::flag(.option))]
     BadOption {
-        /// The option's name.
+        /// The option's name, as [`IstioOptions`] has it.
         option: &'static str,
         /// What is wrong with it.
         problem: String,
@@ -136,7 +137,7 @@ pub enum RenderError {
         problem: &'static str,
     },
     /// Document: something that this API of the mesh has no words for.
-    #[error("{owner}: {what} cannot be said in the API `{api}`")]
+    #[error("{owner}: {what} cannot be said in the API `{api}`{instead}")]
     NotInThisApi {
         /// The route, service or issuer.
         owner: String,
@@ -144,6 +145,8 @@ pub enum RenderError {
         what: String,
         /// The API.
         api: &'static str,
+        /// What to write instead, with what comes in front of it; empty where there is nothing.
+        instead: &'static str,
     },
     /// Document: two routes that the mesh would try in the other order.
     #[error(

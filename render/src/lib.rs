@@ -7,6 +7,7 @@ pub mod envoy;
 mod feed;
 pub mod import;
 pub mod istio;
+mod manifests;
 mod path_tree;
 mod places;
 mod rate_limit;

@@ -19,6 +19,7 @@ mod matrix;
 mod mesh;
 mod model;
 mod place;
+mod text;
 mod traffic;
 mod witness;
 
@@ -29,9 +30,11 @@ pub use accept::{Accepted, Day, fingerprint, read as read_accepted};
 pub use catalogue::{ALL as CHECKS, Check};
 pub use html::to_html;
 pub use inventory::Policies;
+pub(crate) use inventory::{is_mesh_config, without_documents};
 pub use json::to_json;
 pub use markdown::to_markdown;
 pub use model::{Answered, Change, ChangeKind, Finding, MeshRow, Place, Review, Row, Severity};
+pub use text::{at_least, opened, to_text};
 
 use crate::istio::IstioOptions;
 

@@ -14,10 +14,17 @@ const RESERVED: [&str; 9] = ["y", "yes", "n", "no", "on", "off", "true", "false"
 
 /// A value as a YAML document, without a leading `---`, with a final line break.
 pub(crate) fn to_yaml(value: &Value) -> String {
+    to_yaml_in_order(value, &[])
+}
+
+/// The same with these members of mappings first, in this order, and the others behind them.
+pub(crate) fn to_yaml_in_order(value: &Value, order: &[&str]) -> String {
     let mut out = String::new();
     match value {
-        Value::Object(members) if !members.is_empty() => mapping(&mut out, members, 0, false),
-        Value::Array(items) if !items.is_empty() => sequence(&mut out, items, 0, false),
+        Value::Object(members) if !members.is_empty() => {
+            mapping(&mut out, members, order, 0, false);
+        }
+        Value::Array(items) if !items.is_empty() => sequence(&mut out, items, order, 0, false),
         scalar_or_empty => {
             scalar(&mut out, scalar_or_empty);
             out.push('\n');
@@ -27,11 +34,18 @@ pub(crate) fn to_yaml(value: &Value) -> String {
 }
 
 /// `inline` says that the first member goes on behind a `- `.
-fn mapping(out: &mut String, members: &Map<String, Value>, indent: usize, mut inline: bool) {
+fn mapping(
+    out: &mut String,
+    members: &Map<String, Value>,
+    order: &[&str],
+    indent: usize,
+    mut inline: bool,
+) {
     // The map is sorted unless some other crate of the build asks serde_json to keep the order
     // of insertion; what is compared in reviews must not depend on that.
     let mut members: Vec<(&String, &Value)> = members.iter().collect();
-    members.sort_unstable_by_key(|(a, _)| *a);
+    let place = |name: &str| order.iter().position(|known| *known == name).unwrap_or(order.len());
+    members.sort_unstable_by_key(|(name, _)| (place(name), *name));
     for (name, value) in members {
         if !core::mem::take(&mut inline) {
             pad(out, indent);
@@ -41,11 +55,11 @@ fn mapping(out: &mut String, members: &Map<String, Value>, indent: usize, mut in
         match value {
             Value::Object(members) if !members.is_empty() => {
                 out.push('\n');
-                mapping(out, members, indent + STEP, false);
+                mapping(out, members, order, indent + STEP, false);
             }
             Value::Array(items) if !items.is_empty() => {
                 out.push('\n');
-                sequence(out, items, indent + STEP, false);
+                sequence(out, items, order, indent + STEP, false);
             }
             scalar_or_empty => {
                 out.push(' ');
@@ -57,7 +71,7 @@ fn mapping(out: &mut String, members: &Map<String, Value>, indent: usize, mut in
 }
 
 /// `inline` says that the first item goes on behind another `- `.
-fn sequence(out: &mut String, items: &[Value], indent: usize, mut inline: bool) {
+fn sequence(out: &mut String, items: &[Value], order: &[&str], indent: usize, mut inline: bool) {
     for item in items {
         if !core::mem::take(&mut inline) {
             pad(out, indent);
@@ -65,9 +79,11 @@ fn sequence(out: &mut String, items: &[Value], indent: usize, mut inline: bool) 
         out.push_str("- ");
         match item {
             Value::Object(members) if !members.is_empty() => {
-                mapping(out, members, indent + STEP, true);
+                mapping(out, members, order, indent + STEP, true);
             }
-            Value::Array(items) if !items.is_empty() => sequence(out, items, indent + STEP, true),
+            Value::Array(items) if !items.is_empty() => {
+                sequence(out, items, order, indent + STEP, true);
+            }
             scalar_or_empty => {
                 scalar(out, scalar_or_empty);
                 out.push('\n');
@@ -216,6 +232,13 @@ mod tests {
             let written = to_yaml(&json!(text));
             assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn members_stand_in_the_order_that_is_asked_for_and_then_by_name() {
+        let value = json!({"b": 1, "a": [{"z": 1, "y": 2, "x": 3}], "c": {"x": 1, "b": 2}});
+        let expected = "c:\n  b: 2\n  x: 1\na:\n  - \"y\": 2\n    x: 3\n    z: 1\nb: 1\n";
+        assert_eq!(to_yaml_in_order(&value, &["c", "a", "y"]), expected);
     }
 
     #[test]

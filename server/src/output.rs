@@ -30,6 +30,11 @@ pub fn bytes(bytes: &[u8]) -> Result<()> {
     }
 }
 
+/// Whether somebody looks at a command's answer as it comes.
+pub fn is_looked_at() -> bool {
+    io::stdout().is_terminal()
+}
+
 /// A remark beside the answer, which stays fit for a pipe.
 pub fn remark(text: impl AsRef<str>) {
     // Without standard error there is nobody to tell.
@@ -39,6 +44,11 @@ pub fn remark(text: impl AsRef<str>) {
 /// A remark on something that is hardly meant.
 pub fn warn(text: impl AsRef<str>) {
     remark(format!("warning: {}", text.as_ref()));
+}
+
+/// A remark on something that is meant, and needs to be known.
+pub fn note(text: impl AsRef<str>) {
+    remark(format!("note: {}", text.as_ref()));
 }
 
 /// An error with everything that led to it.

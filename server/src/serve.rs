@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use clap::ValueEnum as _;
 use postern_telemetry::{Drain, logs};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -49,7 +50,7 @@ pub async fn run(arguments: Serve) -> Result<ExitCode> {
     parts.started();
     tracing::info!(
         document = digest,
-        roles = ?arguments.roles,
+        roles = spelled(&arguments.roles),
         grpc = %arguments.grpc_address,
         grpc_tls = arguments.grpc_tls_cert.is_some(),
         public = %arguments.public_address,
@@ -110,4 +111,20 @@ impl Listeners {
 /// Whether a role is among those to run.
 fn has(roles: &[Role], role: Role) -> bool {
     roles.contains(&role)
+}
+
+/// Roles as the command line takes them.
+fn spelled(roles: &[Role]) -> String {
+    let values = roles.iter().filter_map(Role::to_possible_value);
+    values.map(|value| value.get_name().to_owned()).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_logged_as_they_are_asked_for() {
+        assert_eq!(spelled(&[Role::Decide, Role::Message]), "decide,message");
+    }
 }

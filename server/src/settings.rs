@@ -14,23 +14,40 @@ use postern_store_sql::{SqlError, SqlStore};
 
 use crate::cli::KeyFile;
 
-/// A store's address: `env:NAME` is looked up, everything else stands for itself.
+/// A store's address: `env:NAME` is looked up, everything else stands for itself. `of` is where it
+/// was named: an option, or a field.
 ///
 /// # Errors
 /// When the variable is not set. Its value is never repeated.
-pub fn resolve(address: &str) -> Result<String> {
+pub fn resolve(of: &str, address: &str) -> Result<String> {
     let Some(name) = address.strip_prefix("env:") else {
         return Ok(address.to_owned());
     };
     // Whoever wrote an address here instead of a name may have written a password.
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-        bail!("after `env:` comes the name of an environment variable");
+        bail!("{of}: after `env:` comes the name of an environment variable");
     }
     match std::env::var(name) {
         Ok(value) if !value.is_empty() => Ok(value),
-        Ok(_) | Err(VarError::NotPresent) => bail!("the environment variable {name} is not set"),
-        Err(VarError::NotUnicode(_)) => bail!("the environment variable {name} is not UTF-8"),
+        Ok(_) | Err(VarError::NotPresent) => {
+            bail!("{of}: the environment variable {name} is not set")
+        }
+        Err(VarError::NotUnicode(_)) => bail!("{of}: the environment variable {name} is not UTF-8"),
     }
+}
+
+/// The address of the store that the option `--NAME` gives, or else the document's field
+/// `stores.NAME`; none where neither names one.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn store(name: &str, given: Option<&str>, written: Option<&str>) -> Result<Option<String>> {
+    let (of, address) = match (given, written) {
+        (Some(address), _) => (format!("--{name}"), address),
+        (None, Some(address)) => (format!("`stores.{name}` of the document"), address),
+        (None, None) => return Ok(None),
+    };
+    resolve(&of, address).map(Some)
 }
 
 /// A duration such as `15m`, in seconds.
@@ -77,12 +94,12 @@ pub fn trimmed_option(option: &str, text: Option<&str>) -> Result<Option<String>
     text.map(|text| trimmed(option, text)).transpose()
 }
 
-/// The durable store, its migrations applied.
+/// The durable store of the option `--durable`, its migrations applied.
 ///
 /// # Errors
 /// When it cannot be opened, or a migration is pending.
 pub async fn durable(address: &str) -> Result<Arc<dyn DurableStore>> {
-    open_durable(&resolve(address)?).await
+    open_durable(&resolve("--durable", address)?).await
 }
 
 /// As [`durable`], by an address that is resolved.
@@ -200,8 +217,26 @@ mod tests {
         ] {
             assert_eq!(shown(address), expected);
         }
-        let error = resolve("env:postgres://u:hush@db/gate").unwrap_err();
+        let error = resolve("--durable", "env:postgres://u:hush@db/gate").unwrap_err();
         assert!(!format!("{error:?}").contains("hush"), "{error:?}");
+    }
+
+    #[test]
+    fn a_variable_that_is_not_set_is_told_with_who_asked_for_it() {
+        let nowhere = Some("env:POSTERN_NO_SUCH_VARIABLE");
+        let field = "`stores.volatile` of the document";
+        for (given, written, of) in [
+            (nowhere, None, "--volatile"),
+            (nowhere, nowhere, "--volatile"),
+            (None, nowhere, field),
+        ] {
+            let error = store("volatile", given, written).unwrap_err().to_string();
+            let expected =
+                format!("{of}: the environment variable POSTERN_NO_SUCH_VARIABLE is not set");
+            assert_eq!(error, expected);
+        }
+        assert_eq!(store("volatile", None, None).unwrap(), None);
+        assert_eq!(store("volatile", Some("memory"), nowhere).unwrap().as_deref(), Some("memory"));
     }
 
     #[test]

@@ -247,8 +247,17 @@ async fn a_folder_that_is_not_current_is_told_of_and_brought_up_to_date() {
     let full = "tests/fixtures/istio.yaml";
     let told = server::run(with(full, &["--check"])).await.expect_code(1);
     assert!(told.contains("plugin.yaml: missing"), "{told}");
+    let end = format!("{out} is not what the document renders to: run the same command without");
+    assert!(told.contains(&end), "{told}");
     server::run(with(full, &[])).await.expect_success();
-    server::run(with(full, &["--check"])).await.expect_success();
+    let current = server::run(with(full, &["--check"])).await;
+    assert!(!current.stderr.contains("is not what"), "{current}");
+    current.expect_success();
+    for (more, is_noted) in [(&["--check"][..], true), (&["--check", "--no-notes"], false)] {
+        let told = server::run(with(full, more)).await;
+        assert_eq!(told.stderr.contains("\nnote: "), is_noted, "{told}");
+        assert!(told.stderr.contains("warning: "), "{told}");
+    }
 
     let plugin = folder.path().join("plugin.yaml");
     let mut text = fs::read_to_string(&plugin).expect("a manifest");

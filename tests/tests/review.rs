@@ -46,6 +46,30 @@ async fn the_exit_code_says_whether_somebody_has_to_look() {
 }
 
 #[tokio::test]
+async fn a_review_in_a_file_says_why_it_fails() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("review.md").display().to_string();
+    let told = run(["review", OPENED, "--out", &file]).await.expect_code(3);
+    let expected = "1 high (PR101 routes.write): exit code 3 by --fail-on high\n";
+    assert!(told.contains(expected), "{told}");
+    let open = ["review", OPENED, "--diff", QUIET, "--fail-on", "never", "--fail-on-open"];
+    let told = run([&open[..], &["--out", &file]].concat()).await.expect_code(3);
+    assert!(told.contains(" open (routes.write"), "{told}");
+    assert!(told.contains(": exit code 3 by --fail-on-open\n"), "{told}");
+    let quiet = run(["review", QUIET, "--out", &file]).await;
+    assert!(quiet.code == Some(0) && !quiet.stderr.contains("exit code"), "{quiet}");
+}
+
+#[tokio::test]
+async fn text_is_for_a_terminal_and_has_no_tables() {
+    let page = run(["review", OPENED]).await.expect_code(3);
+    assert!(page.starts_with("# Access review\n"), "{page}");
+    let text = run(["review", OPENED, "--format", "text"]).await.expect_code(3);
+    assert!(text.starts_with("high PR101 routes.write, "), "{text}");
+    assert!(text.contains("opened.yaml:") && !text.contains('|'), "{text}");
+}
+
+#[tokio::test]
 async fn what_is_accepted_does_not_fail_until_its_day() {
     let accepted = ["review", OPENED, "--accept", ACCEPT, "--today"];
     run([&accepted[..], &["2026-12-31"]].concat()).await.expect_success();

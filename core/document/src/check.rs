@@ -134,6 +134,9 @@ pub(crate) fn document(
         files: problems.files().to_vec(),
         #[cfg(feature = "messages")]
         raw,
+        // Whoever reads files knows them.
+        #[cfg(feature = "messages")]
+        silent_owners: Vec::new(),
     })
 }
 
@@ -178,7 +181,7 @@ fn check_stores(raw: Option<&RawStores>, problems: &mut Problems) -> Stores {
     let mut check = |field: &Option<crate::raw::Text>, name: &str, prefixes: &[&str]| {
         let text = field.as_ref()?;
         let known = prefixes.iter().any(|prefix| {
-            if prefix.ends_with(':') || prefix.ends_with('/') {
+            if goes_on(prefix) {
                 text.len() > prefix.len() && text.starts_with(prefix)
             } else {
                 text.as_str() == *prefix
@@ -186,7 +189,7 @@ fn check_stores(raw: Option<&RawStores>, problems: &mut Problems) -> Stores {
         });
         if !known {
             // The text itself stays out of the message: it may hold a password.
-            let message = told!("expected one of {}…", prefixes.join("…, "));
+            let message = told!("expected one of {}", shown(prefixes).join(", "));
             problems.report_as(text.at, &told!("stores.{name}"), message);
         }
         Some(text.value.clone())
@@ -217,6 +220,17 @@ fn check_stores(raw: Option<&RawStores>, problems: &mut Problems) -> Stores {
     Stores { volatile, durable, replicas }
 }
 
+/// Whether an address that begins so has more behind it.
+fn goes_on(prefix: &str) -> bool {
+    prefix.ends_with(':') || prefix.ends_with('/')
+}
+
+/// How addresses that begin so are written.
+fn shown(prefixes: &[&str]) -> Vec<String> {
+    let dots = |prefix: &str| if goes_on(prefix) { "…" } else { "" };
+    prefixes.iter().map(|prefix| format!("{prefix}{}", dots(prefix))).collect()
+}
+
 fn check_owners(raw: &RawDocument, problems: &mut Problems) {
     for (name, at, owner) in &raw.owners.0 {
         if owner.paths.is_empty() && owner.hosts.is_empty() {
@@ -229,9 +243,10 @@ fn check_owners(raw: &RawDocument, problems: &mut Problems) {
                 problems.report_as(prefix.at, &told!("owners.{name}.paths"), message);
             }
         }
-        for host in &owner.hosts {
+        for (at, host) in owner.hosts.iter().enumerate() {
             if let Err(message) = crate::host::HostPattern::parse(host) {
-                problems.report_as(host.at, &told!("owners.{name}.hosts"), message);
+                let message = told!("`{}`: {message}", host.escape_debug());
+                problems.report_as(host.at, &told!("owners.{name}.hosts[{at}]"), message);
             }
         }
         #[cfg(feature = "messages")]

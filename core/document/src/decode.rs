@@ -25,6 +25,8 @@ pub use share::Share;
 pub(crate) trait Decode: Sized {
     /// Whether it is looked at; else it is as if it were absent, whatever stands there.
     const IS_READ: bool = true;
+    /// Whether it is a word, and never a secret: messages may repeat it.
+    const IS_WORD: bool = false;
 
     /// Reads it; on a problem reports it and returns none.
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self>;
@@ -55,6 +57,11 @@ pub(crate) trait Decode: Sized {
         None
     }
 
+    /// What may be written, where that is a few words; empty otherwise.
+    fn forms() -> String {
+        String::new()
+    }
+
     /// Whether it is known by a name among its like in a list.
     fn goes_by(&self, _name: &str) -> bool {
         false
@@ -64,7 +71,18 @@ pub(crate) trait Decode: Sized {
     fn schema() -> Value;
 }
 
+/// Fields as others call them, ours, and how that is written.
+const OF_OTHERS: [(&str, &str, &str); 3] = [
+    ("jwks_uri", "jwks", "jwks: {uri: …}"),
+    ("jwksUri", "jwks", "jwks: {uri: …}"),
+    ("jwks_url", "jwks", "jwks: {uri: …}"),
+];
+
 fn hint(name: &str, known: &[&str]) -> String {
+    let mut of_others = OF_OTHERS.iter().filter(|(_, ours, _)| known.contains(ours));
+    if let Some((.., written)) = of_others.find(|(theirs, ..)| *theirs == name) {
+        return format!("write `{written}`");
+    }
     match closest(name, known) {
         Some(known) => format!("did you mean `{known}`?"),
         None => format!("known here: {}", known.join(", ")),
@@ -104,11 +122,34 @@ impl<'n> Fields<'n> {
         match found {
             Some((_, _, value)) => problems.within(name, |problems| T::decode(value, problems)),
             None => T::absent().or_else(|| {
-                problems.report(self.node.at, told!("`{name}` is missing"));
+                problems.report(self.node.at, told!("`{name}` is missing{}", what::<T>()));
                 None
             }),
         }
     }
+}
+
+/// What is to be written, behind a colon.
+fn what<T: Decode>() -> String {
+    let forms = T::forms();
+    if forms.is_empty() { forms } else { format!(": {forms}") }
+}
+
+/// The words of a choice: `local, exact or leased`.
+pub(crate) fn one_of(words: &[&str]) -> String {
+    match words {
+        [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => words.concat(),
+    }
+}
+
+/// Which of these words is meant, where something else stands that is close to it.
+pub(crate) fn meant(node: &Node, words: &[&str]) -> String {
+    let word = match &node.kind {
+        Kind::Text(text) => closest(text, words),
+        _ => None,
+    };
+    word.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default()
 }
 
 /// The known name that a typing error most likely meant.
@@ -222,6 +263,8 @@ macro_rules! choice {
         }
 
         impl $crate::decode::Decode for $name {
+            const IS_WORD: bool = true;
+
             fn decode(
                 node: &$crate::node::Node,
                 problems: &mut $crate::problem::Problems,
@@ -230,8 +273,12 @@ macro_rules! choice {
                     $( $crate::node::Kind::Text(text) if text == $word => Some(Self::$variant), )*
                     _ => {
                         let words: &[&str] = &[$($word),*];
-                        let words = words.join(", ");
-                        problems.report(node.at, $crate::problem::told!("expected one of {words}"));
+                        let message = $crate::problem::told!(
+                            "expected one of {}{}",
+                            words.join(", "),
+                            $crate::decode::meant(node, words)
+                        );
+                        problems.report(node.at, message);
                         None
                     }
                 }
@@ -239,6 +286,10 @@ macro_rules! choice {
 
             fn encode(&self) -> Option<postern_request::json::Value> {
                 Some(postern_request::json::Value::String(self.as_str().to_owned()))
+            }
+
+            fn forms() -> String {
+                $crate::decode::one_of(&[$($word),*])
             }
 
             fn schema() -> postern_request::json::Value {
@@ -259,5 +310,27 @@ mod tests {
         assert_eq!(closest("audience", &known), Some("audiences"));
         assert_eq!(closest("Issuer", &known), Some("issuer"));
         assert_eq!(closest("quota", &known), None);
+    }
+
+    #[test]
+    fn fields_as_others_call_them_get_ours() {
+        assert_eq!(hint("jwks_uri", &["issuer", "jwks"]), "write `jwks: {uri: …}`");
+        assert_eq!(hint("jwks_uri", &["issuer"]), "known here: issuer");
+    }
+
+    #[test]
+    fn words_are_listed_as_people_do() {
+        assert_eq!(one_of(&["local", "exact", "leased"]), "local, exact or leased");
+        assert_eq!(one_of(&["api"]), "api");
+    }
+
+    #[test]
+    fn what_is_nearly_a_word_is_taken_for_it() {
+        let meant = |text: &str| {
+            let node = Node { at: Position::default(), kind: Kind::Text(text.to_owned()) };
+            meant(&node, &["local", "exact"])
+        };
+        assert_eq!(meant("locla"), "; did you mean `local`?");
+        assert_eq!(meant("hush-hush"), "");
     }
 }

@@ -28,6 +28,10 @@ mod model;
 mod narrow;
 mod node;
 #[cfg(feature = "messages")]
+mod notes;
+#[cfg(feature = "yaml")]
+mod parts;
+#[cfg(feature = "messages")]
 mod place;
 mod problem;
 pub mod raw;

@@ -6,8 +6,12 @@ use crate::check;
 use crate::decode::Decode as _;
 #[cfg(feature = "messages")]
 use crate::digest;
+#[cfg(feature = "yaml")]
+use crate::fragments::Fragments;
 use crate::model::Document;
 use crate::node::Node;
+#[cfg(feature = "yaml")]
+use crate::parts::Parts;
 use crate::problem::told;
 use crate::problem::{Position, Problem, Problems};
 use crate::raw::RawDocument;
@@ -21,7 +25,8 @@ pub struct Source {
     pub text: String,
 }
 
-/// Loads a document from YAML: the main file, and fragments (files with `owner`) beside it.
+/// Loads a document from YAML: the main file (the one with `version`), and fragments (files with
+/// `owner`) beside it.
 ///
 /// `read_file` fetches what the document refers to (`jwks: {file: …}`); its error is reported
 /// with the reference.
@@ -35,34 +40,46 @@ pub fn load(
 ) -> Result<Document, Vec<Problem>> {
     let names = sources.iter().map(|source| source.name.clone()).collect();
     let mut problems = Problems::new(names);
-    let mut document: Option<RawDocument> = None;
-    let mut fragments = Vec::new();
-    let mut mains = 0;
+    let mut nodes = Vec::with_capacity(sources.len());
     for (file, source) in sources.iter().enumerate() {
-        let Some(node) = crate::node::yaml::parse(&source.text, file, &mut problems) else {
-            continue;
-        };
-        if is_fragment(&node) {
-            fragments.extend(crate::raw::RawFragment::decode(&node, &mut problems));
-            continue;
-        }
-        mains += 1;
-        if mains > 1 {
-            let message = "a second main file; a fragment begins with `owner`";
-            problems.report(node.at, message);
-        } else {
-            document = RawDocument::decode(&node, &mut problems);
-        }
+        nodes.extend(crate::node::yaml::parse(&source.text, file, &mut problems));
     }
+    let all_read = nodes.len() == sources.len();
+    let parts = crate::parts::sort(nodes, all_read, &mut problems);
+    let document = parts.main.as_ref().and_then(|node| RawDocument::decode(node, &mut problems));
+    let fragments = Fragments::decode(&parts, &mut problems);
     let Some(mut document) = document else {
-        if mains == 0 && problems.is_empty() {
-            problems.report(Position::default(), "no main file: one with `version` and `routes`");
+        if parts.main.is_none() && all_read {
+            report_no_main(&parts, &mut problems);
         }
         return Err(problems.into_sorted());
     };
-    crate::fragments::join(&mut document, fragments, &mut problems);
+    let silent = silent_owners(&document, &fragments);
+    fragments.join(&mut document, &mut problems);
     resolve_files(&mut document, read_file, &mut problems);
-    finish(document, None, problems)
+    let document = finish(document, None, problems)?;
+    Ok(Document { silent_owners: silent, ..document })
+}
+
+#[cfg(feature = "yaml")]
+fn report_no_main(parts: &Parts, problems: &mut Problems) {
+    // Where there is no fragment either, what stands there instead was said.
+    if parts.fragments.is_empty() && !problems.is_empty() {
+        return;
+    }
+    let file = parts.fragments.first().map_or(0, |node| node.at.file);
+    let message = match problems.files() {
+        [_] => "a fragment alone: name the folder that it stands in beside the main file",
+        _ => "no main file: one with `version` and `routes`",
+    };
+    problems.report(Position { file, line: 0 }, message);
+}
+
+/// Owners without a fragment: who checks the main file alone sees little of what they may say.
+#[cfg(feature = "yaml")]
+fn silent_owners(document: &RawDocument, fragments: &Fragments) -> Vec<String> {
+    let names = document.owners.names().into_iter();
+    names.filter(|name| !fragments.are_of(name)).map(str::to_owned).collect()
 }
 
 /// Loads what [`Document::to_json`] or [`Document::filter_config`] wrote.
@@ -121,12 +138,6 @@ impl Document {
     pub fn to_json(&self) -> String {
         canonical(&self.raw)
     }
-}
-
-#[cfg(feature = "yaml")]
-fn is_fragment(node: &Node) -> bool {
-    use crate::node::Kind;
-    matches!(&node.kind, Kind::Map(members) if members.iter().any(|(name, ..)| name == "owner"))
 }
 
 /// Puts the content of key files in place of their names, so that the digest covers it.

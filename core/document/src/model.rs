@@ -127,6 +127,9 @@ pub struct Document {
     pub(crate) lookup: Lookup,
     #[cfg(feature = "messages")]
     pub(crate) raw: RawDocument,
+    /// Owners without a fragment among the files.
+    #[cfg(feature = "messages")]
+    pub(crate) silent_owners: Vec<String>,
 }
 
 impl Document {

@@ -71,6 +71,15 @@ impl Problems {
         &self.files
     }
 
+    /// A place, for a problem of another one: files are named, because there may be several.
+    pub(crate) fn at(&self, place: Position) -> String {
+        let file = self.files.get(place.file).map_or("", String::as_str);
+        match place.line {
+            0 => format!("in {file}"),
+            line => format!("at {file}:{line}"),
+        }
+    }
+
     /// Reports a problem at a place in the text and the current path.
     pub fn report(&mut self, at: Position, message: impl Into<String>) {
         if cfg!(feature = "messages") {

@@ -141,6 +141,11 @@ impl Segment {
 }
 
 fn read_segment(text: &str) -> Result<Segment, String> {
+    // No URL has these in a path (RFC 3986 §3.3), so that nothing else can be meant. Filters read
+    // what was checked before.
+    if cfg!(feature = "messages") && text.contains(['[', ']', '^', '|', '\\']) {
+        return Err("paths are no regular expressions: write {id} for one segment".to_owned());
+    }
     match text {
         "*" => return Ok(Segment::Param(String::new())),
         "**" => return Ok(Segment::Rest(String::new())),
@@ -166,6 +171,9 @@ fn read_segment(text: &str) -> Result<Segment, String> {
         // How other routers spell a parameter; here it would match these characters alone.
         let name = if name.is_empty() { "id" } else { name };
         return Err(told!("for a parameter, write {{{name}}} instead of {text}"));
+    }
+    if cfg!(feature = "messages") && text.contains('?') {
+        return Err("a path has no query: a route takes requests with any".to_owned());
     }
     if text.contains(['{', '}', '*', '?', '#']) {
         return Err("a segment is either plain text or one {parameter}".to_owned());
@@ -225,6 +233,22 @@ mod tests {
         assert!(PathTemplate::parse("/v1/users:delete").is_ok());
         let hint = PathTemplate::parse("/a/:id").unwrap_err();
         assert!(hint.contains("write {id}"), "{hint}");
+    }
+
+    #[test]
+    fn regular_expressions_are_no_paths() {
+        for regex in
+            ["/shipments/[0-9]+", "/a/(b|c)", "/^a$", "/a/{id:[0-9]+}", r"/a/\d+", "/a/[^/]+"]
+        {
+            let hint = PathTemplate::parse(regex).unwrap_err();
+            assert!(hint.contains("no regular expressions: write {id}"), "{regex}: {hint}");
+        }
+        // These may be meant as they stand.
+        for literal in ["/a+b", "/users('7')", "/$metadata", "/a/(b)"] {
+            assert!(PathTemplate::parse(literal).is_ok(), "{literal}");
+        }
+        let query = PathTemplate::parse("/a?b=c").unwrap_err();
+        assert!(query.contains("a path has no query"), "{query}");
     }
 
     #[test]

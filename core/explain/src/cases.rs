@@ -16,6 +16,7 @@ mod key;
 mod made;
 mod proof;
 mod read;
+mod reason;
 mod request;
 mod room;
 mod run;

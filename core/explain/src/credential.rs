@@ -10,6 +10,7 @@ use postern_jose::{
 use postern_request::{Denial, ShownToken, headers};
 
 use crate::assume::Part;
+use crate::claims::unreadable;
 use crate::request::{Request, Shown};
 use crate::step::{By, Stage, Verdict};
 use crate::walk::Walk;
@@ -221,6 +222,9 @@ impl Walk<'_, '_> {
             (TokenError::NotYet, Some(claims)) => {
                 let start = claims.not_before.unwrap_or_default();
                 format!("begins in {}", span(start.saturating_sub(now)))
+            }
+            (TokenError::Claims, _) => {
+                unreadable(self.document, token).unwrap_or_else(|| error.to_string())
             }
             _ => error.to_string(),
         }

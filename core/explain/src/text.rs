@@ -91,8 +91,8 @@ fn is_same(one: &Step, other: &Step) -> bool {
         && one.text == other.text
 }
 
-/// A stage in a word.
-const fn word(stage: Stage) -> &'static str {
+/// A stage in a word, for people.
+pub(crate) const fn word(stage: Stage) -> &'static str {
     match stage {
         Stage::Address => "address",
         Stage::Normalize | Stage::Path => "path",

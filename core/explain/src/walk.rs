@@ -14,6 +14,7 @@ use crate::gatekeeper::Admitted;
 use crate::here::Here;
 use crate::mesh::Phase;
 use crate::message::Message;
+use crate::nearest::nearest;
 use crate::outcome::{Explanation, Forwarded, LimitNote, Outcome, Refusal, Share};
 use crate::request::{Request, Shown};
 use crate::rule::{Effect, Rule};
@@ -222,7 +223,10 @@ impl<'a, 'v> Walk<'a, 'v> {
             Ok(None) => {
                 let denial = Denial::new(ErrorCode::NotFound, "no_route");
                 let host = secret::authority(&incoming.authority);
-                let text = format!("none for {} {host}{path}", incoming.method);
+                let Incoming { authority, method, .. } = incoming;
+                let near = nearest(self.document, authority, method, path);
+                let near = near.map_or_else(String::new, |near| format!("; {near}"));
+                let text = format!("none for {method} {host}{path}{near}");
                 return Err(self.refuse(Stage::Route, by, denial, text));
             }
             Err(problem) => {

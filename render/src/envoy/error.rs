@@ -52,3 +52,20 @@ pub enum RenderError {
         problem: String,
     },
 }
+
+impl RenderError {
+    /// The path of the document that the error is about, as problems write paths; none where it is
+    /// about none, or about more than one.
+    #[must_use]
+    pub fn path(&self) -> Option<String> {
+        match self {
+            Self::Workload { workload, .. } => Some(format!("workloads.{workload}")),
+            Self::Service { service, .. } => Some(format!("services.{service}")),
+            Self::Version { service, version, .. } => {
+                Some(format!("services.{service}.versions.{version}"))
+            }
+            Self::Peers { route } => Some(format!("routes.{route}")),
+            Self::ClusterName { .. } | Self::FilterConfig { .. } => None,
+        }
+    }
+}

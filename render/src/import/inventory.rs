@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use postern_document::Source;
-use postern_document::yaml::{Node, Problems, parse_all};
+use postern_document::yaml::{Kind, Node, Problems, parse_all};
+use postern_document::{Position, Source};
 
 use super::node::{below, items, member, pairs, port, text};
 use super::report::{Origin, Report};
 use super::virtual_service::{self, VirtualService};
+use crate::manifests::{TEMPLATE, template};
+use crate::review::{is_mesh_config, without_documents};
 
 /// Everything that was found.
 #[derive(Debug, Default)]
@@ -68,15 +70,30 @@ impl Inventory {
     pub(super) fn read(sources: &[Source], problems: &mut Problems, report: &mut Report) -> Self {
         let mut inventory = Self::default();
         for (file, source) in sources.iter().enumerate() {
+            if let Some(line) = template(source) {
+                problems.report(Position { file, line }, TEMPLATE);
+                continue;
+            }
             let nodes = parse_all(&source.text, file, problems);
             if nodes.iter().any(is_rate_limit) {
                 inventory.rate_limits.push(source.clone());
                 continue;
             }
-            inventory.resources.push(source.clone());
+            let mut none = Vec::new();
             for node in &nodes {
-                inventory.add(node, &source.name, report);
+                if is_mesh_config(node) {
+                    keep_mesh_config(node, &source.name, report);
+                    none.push(node.at.line);
+                } else if is_no_resource(node) {
+                    problems.report(node.at, NO_RESOURCE);
+                    none.push(node.at.line);
+                } else {
+                    inventory.add(node, &source.name, report);
+                }
             }
+            let text = without_documents(&source.text, &none);
+            let name = source.name.clone();
+            inventory.resources.push(Source { name, text });
         }
         inventory.remark(report);
         inventory
@@ -142,6 +159,22 @@ impl Inventory {
             report.note(&origin, "says nothing about who may call what", "nothing to do");
         }
     }
+}
+
+const NO_RESOURCE: &str = "neither a resource (`apiVersion`, `kind`) nor MeshConfig: leave it out; \
+                           for Helm values, give what `helm template` prints";
+
+/// A mapping that does not say what it is.
+fn is_no_resource(node: &Node) -> bool {
+    let says = |name: &str| text(member(node, name)).is_some_and(|text| !text.is_empty());
+    matches!(node.kind, Kind::Map(_)) && !(says("apiVersion") && says("kind"))
+}
+
+fn keep_mesh_config(node: &Node, file: &str, report: &mut Report) {
+    let (file, subject) = (file.to_owned(), "MeshConfig".to_owned());
+    let origin = Origin { file, line: node.at.line, subject, field: String::new() };
+    let why = "it says how the mesh is run, and stays as it is there";
+    report.note(&origin, why, "keep it; give its trust domain as --trust-domain");
 }
 
 /// A document of envoyproxy/ratelimit is no resource, and names a domain.

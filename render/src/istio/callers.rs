@@ -139,6 +139,18 @@ fn to_the_server(rendering: &Rendering<'_>) -> Result<Vec<Value>, RenderError> {
     Ok(policies.collect())
 }
 
+/// Namespaces with workloads, other than the gateway, whose Envoys ask the server.
+pub(super) fn namespaces_that_ask<'r>(rendering: &'r Rendering<'_>) -> BTreeSet<&'r str> {
+    let asks = |placed: &&Placed<'_>| {
+        let text = rendering.document.filter_config_for(&placed.workload);
+        // What cannot be read, the rendering has told.
+        let narrowed = from_json(text.as_bytes());
+        narrowed.is_ok_and(|narrowed| !asked(rendering, placed, &narrowed).is_empty())
+    };
+    let beside = rendering.guards().filter(|placed| placed.context == Context::SidecarInbound);
+    beside.filter(asks).map(|placed| placed.namespace.as_str()).collect()
+}
+
 /// What the Envoys of a place ask of which role.
 fn asked(
     rendering: &Rendering<'_>,

@@ -247,18 +247,21 @@ impl Destinations {
             host.subsets.insert(part.name.clone(), part.settings);
             return Ok(Destination { host: name, port: part.port, subset: Some(part.name) });
         }
-        let not_in_this_api = |what: String| RenderError::NotInThisApi {
+        let not_in_this_api = |what: String, instead| RenderError::NotInThisApi {
             owner: owner.to_owned(),
             what,
             api: Api::Gateway.as_str(),
+            instead,
         };
         if part.settings.get("labels").is_some() {
-            return Err(not_in_this_api("a version by its labels alone".to_owned()));
+            let what = "a version by its labels alone".to_owned();
+            return Err(not_in_this_api(what, "; give the version an `upstream` of its own"));
         }
         let policy = part.settings.get("trafficPolicy").cloned().unwrap_or_default();
         match host.ports_policies.get(&part.port) {
             Some((other, there)) if *there != policy => {
-                return Err(not_in_this_api(format!("other settings than {other} has for {name}")));
+                let what = format!("other settings than {other} has for {name}");
+                return Err(not_in_this_api(what, ""));
             }
             Some(_) => {}
             None => {

@@ -101,6 +101,7 @@ fn not_here(route: &str, what: impl Into<String>) -> RenderError {
         owner: format!("route `{route}`"),
         what: what.into(),
         api: Api::Gateway.as_str(),
+        instead: "",
     }
 }
 

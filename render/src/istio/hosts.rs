@@ -92,7 +92,7 @@ pub(super) fn served<'d>(rendering: &Rendering<'d>) -> Result<Vec<ServedHost<'d>
                 route: route.map_or_else(String::new, |route| route.name.clone()),
                 host: host.host.to_string(),
                 problem: if domains.is_empty() {
-                    "is not among the hosts that the gateway serves (option `hosts`)"
+                    "is not among the hosts that the gateway serves (`--host`)"
                 } else {
                     "is no DNS name"
                 },

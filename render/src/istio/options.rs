@@ -167,13 +167,14 @@ impl IstioOptions {
             self.wasm_url.len() > scheme.len() && self.wasm_url.starts_with(*scheme)
         };
         if !schemes.iter().any(has_scheme) {
-            return Err(bad("wasm_url", "expected an oci, https, http or file URL"));
+            return Err(bad("wasm_url", "write an oci, https, http or file URL"));
         }
         let is_hash = |hash: &String| {
             hash.len() == 64 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
         };
         if self.wasm_sha256.as_ref().is_some_and(|hash| !is_hash(hash)) {
-            return Err(bad("wasm_sha256", "expected 64 lower-case hexadecimal digits"));
+            let problem = "write 64 lower-case hexadecimal digits, without `sha256:`";
+            return Err(bad("wasm_sha256", problem));
         }
         if self.wasm_pull_secret.as_ref().is_some_and(|name| !is_dns_name(name)) {
             return Err(bad("wasm_pull_secret", "this is no Secret's name"));

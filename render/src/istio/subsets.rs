@@ -131,6 +131,7 @@ fn consistent_hash(hash: &Hash, owner: &str) -> Result<Value, RenderError> {
                 owner: owner.to_owned(),
                 what: format!("a Maglev table of {} places", hash.ring),
                 api: Api::Istio.as_str(),
+                instead: "",
             });
         }
         HashAlgorithm::Maglev => set(&mut value, "maglev", json!({"tableSize": hash.ring})),

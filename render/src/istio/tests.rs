@@ -71,6 +71,7 @@ fn options(minor: u32) -> IstioOptions {
 /// Options of which there is nothing to warn.
 fn quiet() -> IstioOptions {
     IstioOptions {
+        wasm_url: "oci://mirror.example.test/bundle:1".to_owned(),
         wasm_sha256: Some(HASH.to_owned()),
         gateway_namespace: Some("gateways".to_owned()),
         ..options(30)
@@ -385,6 +386,25 @@ fn what_works_on_one_machine_only_is_warned_of() {
     assert!(unpinned.iter().any(|warning| warning.contains("--wasm-sha256")), "{unpinned:?}");
 }
 
+#[test]
+fn a_module_that_nobody_could_fetch_is_warned_of() {
+    let told = |options: &IstioOptions| -> Vec<String> {
+        let all = warnings(&document(), options).into_iter();
+        all.filter(|warning| warning.contains("the filter module")).collect()
+    };
+    let named = IstioOptions { wasm_sha256: None, ..quiet() };
+    let pinned = IstioOptions { wasm_sha256: Some(HASH.to_owned()), ..options(30) };
+    assert_eq!(told(&quiet()), [""; 0]);
+    for (options, url, hash) in
+        [(options(30), true, true), (pinned, true, false), (named, false, true)]
+    {
+        let found = told(&options);
+        let [one] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!(one.contains("--wasm-url"), url, "{one}");
+        assert_eq!(one.contains("--wasm-sha256"), hash, "{one}");
+    }
+}
+
 /// Envoy's answers to requests that it cannot read belong to no route: an `ext_proc` that is on for
 /// them would hold them up until the connection is gone.
 #[test]
@@ -493,11 +513,11 @@ fn what_cannot_be_expressed_is_an_error_with_a_name() {
         ))
     };
     let good = "a.b.svc.cluster.local:80";
-    assert!(render(&with(good, "/a|b", "r"), &options(30)).is_ok());
+    assert!(render(&with(good, "/a<b", "r"), &options(30)).is_ok());
     for (upstream, path, name, expected) in [
         ("short:80", "/", "r", "route `r`, service `a`: Istio cannot route to `short`"),
         ("under_score.test:80", "/", "r", "`under_score.test`: this is no DNS name"),
-        (good, "/a|b/{id}", "r", "route `r`: path `/a|b/{id}` cannot stand in"),
+        (good, "/a<b/{id}", "r", "route `r`: path `/a<b/{id}` cannot stand in"),
         (good, "/", NO_ROUTE, "route `postern-no-route`: this name"),
     ] {
         let error = render(&with(upstream, path, name), &options(30)).unwrap_err().to_string();

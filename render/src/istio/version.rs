@@ -91,7 +91,7 @@ mod tests {
         }
         for from in [27, 30, 31] {
             let error = IstioVersion::new((1, 29), Some(from)).unwrap_err().to_string();
-            assert!(error.contains("data_plane_from") && error.contains(&from.to_string()));
+            assert!(error.contains("--data-plane-from") && error.contains(&from.to_string()));
         }
     }
 }

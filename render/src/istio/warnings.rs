@@ -15,13 +15,7 @@ use crate::traffic::never_left_out;
 #[must_use]
 pub fn warnings(document: &Document, options: &IstioOptions) -> Vec<String> {
     let mut warnings = Vec::new();
-    if options.wasm_sha256.is_none() {
-        warnings.push(
-            "the filter module is not pinned: whoever can move its tag decides what runs in the \
-             gateway; name its hash with --wasm-sha256"
-                .to_owned(),
-        );
-    }
+    warnings.extend(module(options));
     let local = document
         .services
         .iter()
@@ -61,6 +55,57 @@ pub fn warnings(document: &Document, options: &IstioOptions) -> Vec<String> {
         of_places(&rendering, &mut warnings);
     }
     warnings
+}
+
+/// What is wrong with where the filter module comes from.
+fn module(options: &IstioOptions) -> Option<String> {
+    let is_pinned = options.wasm_sha256.is_some();
+    let url = &options.wasm_url;
+    if *url == IstioOptions::default().wasm_url {
+        let pin = if is_pinned { "" } else { ", and its hash with --wasm-sha256" };
+        return Some(format!(
+            "the filter module's address is an example, `{url}`: no gateway could fetch it, and \
+             every request would be refused; name yours with --wasm-url{pin}"
+        ));
+    }
+    (!is_pinned).then(|| {
+        "the filter module is not pinned: whoever can move its tag decides what runs in the \
+         gateway; name its hash with --wasm-sha256"
+            .to_owned()
+    })
+}
+
+/// What is rendered as it is meant, and reaches further than the document, or needs something
+/// beside it; one text each.
+#[must_use]
+pub fn notes(document: &Document, options: &IstioOptions) -> Vec<String> {
+    // What cannot be rendered has an error of its own.
+    let Ok(rendering) = Rendering::of(document, options) else { return Vec::new() };
+    let mut notes = Vec::new();
+    let asking = callers::namespaces_that_ask(&rendering);
+    if !asking.is_empty() {
+        notes.push(format!(
+            "label {} with postern.dev/calls=true: workloads there ask the server, and its \
+             NetworkPolicies let no others through",
+            namespaces(&asking)
+        ));
+    }
+    let closed = callers::closed(&rendering);
+    if !closed.is_empty() {
+        notes.push(format!(
+            "`postern-default-deny` speaks for all workloads of {}, also for those that the \
+             document does not name; --no-default-deny leaves it out",
+            namespaces(&closed)
+        ));
+    }
+    notes
+}
+
+/// `the namespace a`, `the namespaces a, b`
+fn namespaces(names: &BTreeSet<&str>) -> String {
+    let all: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let noun = if all.len() == 1 { "namespace" } else { "namespaces" };
+    format!("the {noun} {}", all.join(", "))
 }
 
 /// What a route says, and does not mean in a mesh.
@@ -128,14 +173,6 @@ fn of_places(rendering: &Rendering<'_>, warnings: &mut Vec<String>) {
     let closed = callers::closed(rendering);
     let guarded = rendering.guards().filter(|placed| placed.context == Context::SidecarInbound);
     warnings.extend(guarded.filter_map(|placed| half_open(placed, &closed)));
-    if options.default_deny {
-        for namespace in closed {
-            warnings.push(format!(
-                "`postern-default-deny` speaks for all workloads of the namespace `{namespace}`, \
-                 also for those that the document does not name; --no-default-deny leaves it out"
-            ));
-        }
-    }
 }
 
 /// A guarded workload that one policy alone keeps closed.
@@ -153,19 +190,27 @@ fn half_open(placed: &Placed<'_>, closed: &BTreeSet<&str>) -> Option<String> {
     ))
 }
 
-/// What goes by labels in the root namespace is for every namespace.
+/// Labels that Istio's own charts give to ingress gateways, wherever they are.
+const OF_THE_CHARTS: [(&str, &str); 2] =
+    [("istio", "ingressgateway"), ("app", "istio-ingressgateway")];
+
+/// What goes by labels in the root namespace is for every namespace, and so for gateways of others
+/// that have no other labels.
 fn in_the_root_namespace(rendering: &Rendering<'_>) -> Option<String> {
     let gateway = &rendering.gateway;
     let Attach::Labels(labels) = &gateway.attach else { return None };
-    if gateway.namespace != rendering.document.mesh.root_namespace {
+    let is_shared = |(name, value): (&String, &String)| {
+        OF_THE_CHARTS.contains(&(name.as_str(), value.as_str()))
+    };
+    if gateway.namespace != rendering.document.mesh.root_namespace || !labels.iter().all(is_shared)
+    {
         return None;
     }
     let labels: Vec<String> =
         labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     Some(format!(
-        "`{}` is the mesh's root namespace, where what is written for the gateway's pods holds for \
-         pods with {} in every namespace: filter, policies and patches reach gateways of others \
-         that have these labels; give this gateway labels of its own, or a namespace of its own",
+        "`{}` is the mesh's root namespace, and what is written for {} there holds in every \
+         namespace: give this gateway labels of its own, or a namespace of its own",
         gateway.namespace,
         labels.join(",")
     ))

@@ -13,7 +13,7 @@ mod workloads;
 use std::collections::BTreeMap;
 
 use postern_document::yaml::{Kind, Node, Problems, parse_all};
-use postern_document::{Document, Problem, Source};
+use postern_document::{Document, Position, Problem, Source};
 use postern_policies::{Mesh, Resources};
 use serde_json::{Map, Number, Value};
 
@@ -22,6 +22,17 @@ pub(super) use mesh_config::{Configs, Found, MeshConfig, Provider};
 pub(super) use workloads::{Service, Spoken, Target, Workload};
 
 use super::model::Place;
+use crate::manifests::{TEMPLATE, template};
+
+/// Whether a document is MeshConfig that is no resource: itself, or the values of istiod's chart.
+pub(crate) fn is_mesh_config(node: &Node) -> bool {
+    mesh_config::bare(&value(node)).is_some()
+}
+
+/// The same text without the documents that begin on these lines, every other line where it was.
+pub(crate) fn without_documents(text: &str, begin: &[usize]) -> String {
+    without::documents(text, begin)
+}
 
 /// Everything that was found in a folder of manifests.
 #[derive(Debug, Clone, Default)]
@@ -64,6 +75,10 @@ impl Policies {
         let mut inventory = Inventory::default();
         let mut rest = Vec::with_capacity(sources.len());
         for (file, source) in sources.iter().enumerate() {
+            if let Some(line) = template(source) {
+                problems.report(Position { file, line }, TEMPLATE);
+                continue;
+            }
             let mut bare = Vec::new();
             for node in &parse_all(&source.text, file, &mut problems) {
                 let value = value(node);
@@ -268,6 +283,14 @@ mod tests {
             assert_eq!(lines, [line], "{text}");
             assert!(found.inventory.configs("istio-system").counts().is_some(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_template_is_told_once_and_as_what_it_is() {
+        let text = "kind: Deployment\n{{- if .Values.on }}\na: {{ b }}\n".to_owned();
+        let problems = Policies::load(&[Source { name: "f.yaml".to_owned(), text }]).unwrap_err();
+        let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+        assert!(problem.line == 2 && problem.message.contains("template"), "{problem}");
     }
 
     #[test]

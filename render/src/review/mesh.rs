@@ -15,6 +15,7 @@ mod known;
 mod maker;
 mod patches;
 mod plugins;
+mod principals;
 mod providers;
 mod reach;
 mod rendering;
@@ -43,12 +44,12 @@ pub(super) struct Looked {
     pub(super) unknown: Vec<String>,
 }
 
-/// Looks at the mesh, and says in the matrix whom it lets reach each route's service.
+/// Looks at the mesh, and says in the matrix whom it lets come with the requests of each route.
 pub(super) fn look(input: &Input<'_>, policies: &Policies, matrix: &mut [Row]) -> Looked {
     let view = View::new(input, policies);
     let mut findings = Vec::new();
     let mut unknown = view.unknown();
-    concerns::look(&view, &mut findings);
+    concerns::look(&view, &mut findings, &mut unknown);
     rules::look(&view, &mut findings);
     spellings::look(&view, &mut findings);
     providers::look(&view, &mut findings);
@@ -61,8 +62,6 @@ pub(super) fn look(input: &Input<'_>, policies: &Policies, matrix: &mut [Row]) -
     rendering::look(&view, input, &mut findings, &mut unknown);
     let reached = reach::ask(&view);
     reach::look(&view, &reached, &mut findings, &mut unknown);
-    for row in matrix.iter_mut() {
-        row.principals = reach::of_route(&view, &reached, &row.route);
-    }
+    principals::tell(&view, &reached, matrix, &mut unknown);
     Looked { rows: reach::rows(&view, &reached), findings, unknown }
 }

@@ -157,7 +157,8 @@ pub struct Row {
     pub rules: Vec<String>,
     /// Workloads that may call it.
     pub peers: Vec<String>,
-    /// Whom the mesh lets reach its service, by its policies; none where no policies were given.
+    /// Whom the mesh lets come with its requests to its service, by its policies; none where no
+    /// policies were given.
     pub principals: Vec<String>,
     /// Its limits.
     pub limits: Vec<String>,

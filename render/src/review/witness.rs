@@ -82,7 +82,8 @@ fn methods(route: &Route) -> Vec<&str> {
     route.methods.iter().map(String::as_str).collect()
 }
 
-fn hosts(route: &Route) -> Vec<String> {
+/// A host for each of the hosts of a route.
+pub(super) fn hosts(route: &Route) -> Vec<String> {
     let one = |host: &HostPattern| match host {
         HostPattern::Exact(name) => name.clone(),
         HostPattern::Suffix(suffix) => format!("x{suffix}"),

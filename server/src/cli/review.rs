@@ -11,9 +11,9 @@ use super::render::InMesh;
 pub struct Review {
     /// The document: a file, or a folder of fragments.
     pub document: PathBuf,
-    /// How the review is written.
-    #[arg(long, value_enum, default_value_t = ReviewFormat::Md)]
-    pub format: ReviewFormat,
+    /// How the review is written; md by default, on a terminal text.
+    #[arg(long, value_enum)]
+    pub format: Option<ReviewFormat>,
     /// Write it to a file; to standard output by default.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -52,6 +52,8 @@ pub struct Review {
 /// How a review is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReviewFormat {
+    /// For a terminal: findings and counts, without the matrix.
+    Text,
     /// Markdown, for a pull request.
     Md,
     /// One page for a browser.

@@ -57,7 +57,8 @@ fn of_limit(of: &LimitCount) -> Result<Wanted> {
         credential: of.credential.map(Into::into),
     };
     let count = counts::of_limit(&document, &meant)?;
-    let address = of.volatile.as_deref().or(document.stores.volatile.as_deref());
+    let written = document.stores.volatile.as_deref();
+    let address = settings::store("volatile", of.volatile.as_deref(), written)?;
     Ok(Wanted { count, store: open(address)?, json: of.json })
 }
 
@@ -71,12 +72,13 @@ fn of_descriptor(of: &DescriptorCount) -> Result<Wanted> {
         }
     };
     let count = counts::of_descriptor(&configuration.current(), &of.domain, &of.entries)?;
-    Ok(Wanted { count, store: open(Some(&of.volatile))?, json: of.json })
+    let address = settings::store("volatile", Some(&of.volatile), None)?;
+    Ok(Wanted { count, store: open(address)?, json: of.json })
 }
 
 /// Opens the store that the servers share. Whoever asks it waits until it is connected.
-fn open(address: Option<&str>) -> Result<Arc<RedisStore>> {
-    let address = settings::resolve(address.unwrap_or("memory"))?;
+fn open(address: Option<String>) -> Result<Arc<RedisStore>> {
+    let address = address.unwrap_or_else(|| "memory".to_owned());
     if address == "memory" {
         bail!(
             "what a server counts in memory only that server knows: ask its admin API \

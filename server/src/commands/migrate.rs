@@ -17,16 +17,16 @@ use crate::{output, settings};
 pub async fn run(arguments: &Migrate) -> Result<ExitCode> {
     match &arguments.action {
         MigrateAction::Up { durable, name } => {
-            let address = settings::resolve(&durable.durable)?;
+            let address = settings::resolve("--durable", &durable.durable)?;
             let store = open(&address).await?;
             let applied = store.migrator().up(name.as_deref(), now()).await;
             report("applied", &applied.map_err(|error| settings::naming(error, &address))?)?;
         }
         MigrateAction::Down { durable, count, yes } => {
-            down(&settings::resolve(&durable.durable)?, *count, *yes).await?;
+            down(&settings::resolve("--durable", &durable.durable)?, *count, *yes).await?;
         }
         MigrateAction::Status { durable, json } => {
-            show(&status(&settings::resolve(&durable.durable)?).await?, *json)?;
+            show(&status(&settings::resolve("--durable", &durable.durable)?).await?, *json)?;
         }
     }
     Ok(ExitCode::SUCCESS)

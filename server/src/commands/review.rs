@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use postern_document::{Problem, Source};
 use postern_render::review::{
-    Accepted, Before, Input, Policies, Severity, read_accepted, review, to_html, to_json,
-    to_markdown,
+    self, Accepted, Before, Input, Policies, Severity, read_accepted, to_html, to_json,
+    to_markdown, to_text,
 };
 use postern_request::UnixMillis;
 
@@ -54,8 +54,9 @@ pub fn run(arguments: &Review) -> Result<ExitCode> {
             Old::Review(text) => Before::Review(text),
         }),
     };
-    let review = review(&input)?;
-    let text = match arguments.format {
+    let review = review::review(&input)?;
+    let text = match format(arguments, output::is_looked_at()) {
+        ReviewFormat::Text => to_text(&review),
         ReviewFormat::Md => to_markdown(&review),
         ReviewFormat::Html => to_html(&review),
         ReviewFormat::Json => to_json(&review),
@@ -67,11 +68,33 @@ pub fn run(arguments: &Review) -> Result<ExitCode> {
         }
         None => output::bytes(text.as_bytes())?,
     }
-    let found = grave(arguments.fail_on).is_some_and(|severity| review.has_at_least(severity));
-    if found || arguments.fail_on_open && review.opens() {
-        return Ok(ExitCode::from(FOUND));
+    Ok(judged(arguments, &review))
+}
+
+/// How a review is written where nobody says so: for who looks at it, or for a pull request.
+fn format(arguments: &Review, is_looked_at: bool) -> ReviewFormat {
+    let usual =
+        if is_looked_at && arguments.out.is_none() { ReviewFormat::Text } else { ReviewFormat::Md };
+    arguments.format.unwrap_or(usual)
+}
+
+/// The exit code, and why it is not 0.
+fn judged(arguments: &Review, found: &review::Review) -> ExitCode {
+    let mut why = Vec::new();
+    if let Some(severity) = grave(arguments.fail_on)
+        && let Some(told) = review::at_least(found, severity)
+    {
+        why.push(format!("{told}: exit code {FOUND} by --fail-on {}", severity.as_str()));
     }
-    Ok(ExitCode::SUCCESS)
+    if arguments.fail_on_open
+        && let Some(told) = review::opened(found)
+    {
+        why.push(format!("{told}: exit code {FOUND} by --fail-on-open"));
+    }
+    for line in &why {
+        output::remark(line);
+    }
+    if why.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) }
 }
 
 const fn grave(fail_on: FailOn) -> Option<Severity> {
@@ -149,7 +172,26 @@ const fn days(year: u64, month: u64, day: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::cli::{Cli, Command};
+
+    #[test]
+    fn whoever_looks_gets_text_and_everything_else_markdown() {
+        let asked = |words: &[&str], is_looked_at: bool| {
+            let all = ["postern", "review", "a.yaml"];
+            match Cli::try_parse_from(all.iter().chain(words)).unwrap().command {
+                Command::Review(arguments) => format(&arguments, is_looked_at),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(asked(&[], true), ReviewFormat::Text);
+        assert_eq!(asked(&[], false), ReviewFormat::Md);
+        assert_eq!(asked(&["--out", "b.md"], true), ReviewFormat::Md);
+        assert_eq!(asked(&["--format", "html"], true), ReviewFormat::Html);
+        assert_eq!(asked(&["--format", "text"], false), ReviewFormat::Text);
+    }
 
     #[test]
     fn days_are_read_as_they_are_written() {

@@ -1,10 +1,11 @@
 //! The rate limit service, where a configuration is named.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use postern_document::Document;
-use postern_rate_limit::{Configuration, Metrics, Parts, RateLimiter, Settings};
+use postern_rate_limit::{Configuration, Metrics, Parts, Problem, RateLimiter, Settings};
 use postern_store::limiter::{Limiter, WhenStoreFails};
 use postern_telemetry::MetricsRegistry;
 
@@ -17,7 +18,7 @@ pub type RateLimits = (Arc<RateLimiter>, Arc<Configuration>);
 /// Reads the configuration and keeps it current; none where none is named.
 ///
 /// # Errors
-/// When it has problems, which are printed, or a metric cannot be registered.
+/// When it has problems, which are all in the error, or a metric cannot be registered.
 pub fn build(
     arguments: &RateLimit,
     document: &Document,
@@ -27,12 +28,7 @@ pub fn build(
     let Some(place) = &arguments.rate_limit_config else { return Ok(None) };
     let configuration = match Configuration::load(place, arguments.rate_limit_merge_domains) {
         Ok(configuration) => Arc::new(configuration),
-        Err(problems) => {
-            for problem in &problems {
-                output::warn(problem.to_string());
-            }
-            bail!("{}: {} problems; nothing is served", place.display(), problems.len());
-        }
+        Err(problems) => bail!("{}", refusal(place, &problems)),
     };
     let metrics = Metrics::new(registry)?;
     tokio::spawn(Arc::clone(&configuration).keep_current(metrics.clone()));
@@ -52,4 +48,40 @@ pub fn build(
     let limiter = Arc::clone(limiter);
     let limiter = RateLimiter::new(Parts { configuration, limiter, settings, metrics });
     Ok(Some((Arc::new(limiter), rules)))
+}
+
+/// Why nothing is served; each problem begins with its file.
+fn refusal(place: &Path, problems: &[Problem]) -> String {
+    let option = "--rate-limit-config";
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    if let [only] = lines.as_slice() {
+        return format!("{option} {only}");
+    }
+    let count = output::count(problems.len(), "problem");
+    format!("{option} {} has {count}:\n{}", place.display(), lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(place: &Path) -> String {
+        refusal(place, &Configuration::load(place, false).err().unwrap())
+    }
+
+    #[test]
+    fn what_is_refused_is_one_error_with_its_option() {
+        let nowhere = told(Path::new("/no/such/limits.yaml"));
+        assert!(nowhere.starts_with("--rate-limit-config /no/such/limits.yaml: "), "{nowhere}");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("limits.yaml");
+        std::fs::write(&file, "domain: a\ndescriptors:\n- {kye: b}\n- {kye: c}\n").unwrap();
+        let several = told(&file);
+        let mut lines = several.lines();
+        let first = lines.next().unwrap();
+        let name = file.display().to_string();
+        assert!(first.starts_with(&format!("--rate-limit-config {name} has ")), "{several}");
+        assert!(first.ends_with(" problems:"), "{several}");
+        assert!(lines.all(|line| line.starts_with(&name)), "{several}");
+    }
 }

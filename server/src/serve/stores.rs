@@ -26,8 +26,9 @@ pub fn volatile(
     document: &Document,
     health: &Arc<HealthChecks>,
 ) -> Result<Volatile> {
-    let address = arguments.volatile.as_deref().or(document.stores.volatile.as_deref());
-    let address = settings::resolve(address.unwrap_or("memory"))?;
+    let written = document.stores.volatile.as_deref();
+    let address = settings::store("volatile", arguments.volatile.as_deref(), written)?;
+    let address = address.unwrap_or_else(|| "memory".to_owned());
     if address == "memory" {
         return Ok((Arc::new(MemoryStore::default()), None));
     }
@@ -54,9 +55,9 @@ pub async fn durable(
     document: &Document,
     health: &Arc<HealthChecks>,
 ) -> Result<Option<Arc<dyn DurableStore>>> {
-    let address = arguments.durable.as_deref().or(document.stores.durable.as_deref());
+    let written = document.stores.durable.as_deref();
+    let address = settings::store("durable", arguments.durable.as_deref(), written)?;
     let Some(address) = address else { return Ok(None) };
-    let address = settings::resolve(address)?;
     let replicas = document.stores.replicas;
     // The document's check sees this only where the address stands in the document.
     if replicas > 1 && settings::is_sqlite(&address) {

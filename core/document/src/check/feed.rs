@@ -72,12 +72,20 @@ fn check_peer(raw: &RawFeedPeer, path: &str, problems: &mut Problems) -> Option<
     Some(FeedPeer { identity: identity?, workloads })
 }
 
+/// How an id is written: the one that was meant, where only its scheme is missing.
+fn shown(text: &str) -> String {
+    let id = format!("spiffe://{text}");
+    if is_id(&id) {
+        return format!("written {id}");
+    }
+    "for example spiffe://cluster.local/ns/shop/sa/gateway".to_owned()
+}
+
 fn check_identity(raw: &RawFeedPeer, path: &str, problems: &mut Problems) -> Option<FeedIdentity> {
     match (&raw.spiffe, &raw.name, &raw.credential_sha256) {
         (Some(spiffe), None, None) => {
             if !is_id(spiffe) {
-                let message =
-                    "expected a SPIFFE id, for example spiffe://cluster.local/ns/shop/sa/gateway";
+                let message = told!("expected a SPIFFE id, {}", shown(spiffe));
                 problems.report_as(spiffe.at, &told!("{path}.spiffe"), message);
             }
             Some(FeedIdentity::Spiffe(spiffe.value.clone()))

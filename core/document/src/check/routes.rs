@@ -10,6 +10,7 @@ mod peers;
 #[cfg(feature = "messages")]
 mod traffic;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use postern_request::principal::Credential;
@@ -163,34 +164,46 @@ fn check_match(
 ) -> (Vec<HostPattern>, Vec<String>, bool) {
     let mut hosts = Vec::new();
     let mut all_read = true;
-    for host in &raw.matches.hosts {
+    for (at, host) in raw.matches.hosts.iter().enumerate() {
         match HostPattern::parse(host) {
             Ok(pattern) => hosts.push(pattern),
             Err(message) => {
                 all_read = false;
-                problems.report_as(host.at, &told!("{path}.match.hosts"), message);
+                let message = told!("`{}`: {message}", host.escape_debug());
+                problems.report_as(host.at, &told!("{path}.match.hosts[{at}]"), message);
             }
         }
     }
     let mut methods: Vec<String> = Vec::new();
-    for method in &raw.matches.methods {
+    for (at, method) in raw.matches.methods.iter().enumerate() {
         let known = !method.is_empty()
             && method.len() <= 32
             && method.bytes().all(|b| b.is_ascii_uppercase());
-        let message = if !known {
-            "write methods in capitals, for example GET"
+        let message: Cow<'static, str> = if !known {
+            told!(
+                "`{}`: write methods in capitals, for example {}",
+                method.escape_debug(),
+                capitals(method)
+            )
+            .into()
         } else if method.as_str() == "CONNECT" || method.as_str() == "TRACE" {
-            "CONNECT and TRACE do not pass this gateway"
+            "CONNECT and TRACE do not pass this gateway".into()
         } else if methods.contains(&method.value) {
-            "this method is there twice"
+            "this method is there twice".into()
         } else {
             methods.push(method.value.clone());
             continue;
         };
         all_read = false;
-        problems.report_as(method.at, &told!("{path}.match.methods"), message);
+        problems.report_as(method.at, &told!("{path}.match.methods[{at}]"), message);
     }
     (hosts, methods, all_read)
+}
+
+/// The method that was meant, or one to show what they look like.
+fn capitals(method: &str) -> String {
+    let is_name = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if is_name { method.to_ascii_uppercase() } else { "GET".to_owned() }
 }
 
 fn check_service(

@@ -46,7 +46,8 @@ fn one_bad_field_does_not_hide_the_others() {
     let limits = r#""limits": {"l": {"key": ["moon"], "mode": "local", "rate": "0/1m"}},"#;
     let route = r#"{"name": "x", "match": {"path": "/x"}, "service": "gone", "auth": "jwt"}"#;
     let found = problems(limits, &[OPEN, route]);
-    for start in ["limits.l.rate: ", "limits.l.key: ", "routes[1].auth: ", "routes.x.service: "] {
+    for start in ["limits.l.rate: ", "limits.l.key[0]: ", "routes[1].auth: ", "routes.x.service: "]
+    {
         assert!(found.iter().any(|problem| problem.starts_with(start)), "no {start} in {found:?}");
     }
     assert_eq!(found.len(), 4, "{found:?}");
@@ -95,11 +96,13 @@ fn every_route_that_another_one_hides_is_found() {
     ];
     let found = problems("", &routes.each_ref().map(String::as_str));
     let hidden = |name: &str, by: &str| {
-        format!("routes.{name}.match: hidden by route `{by}` at line 0: same path, host and method")
+        format!(
+            "routes.{name}.match: hidden by route `{by}` in configuration: same path, host and method"
+        )
     };
     let expected = [
         hidden("a", "d"),
-        "routes.b.name: there is a route `b` already, at line 0".to_owned(),
+        "routes.b.name: there is a route `b` already, in configuration".to_owned(),
         hidden("f", "h"),
         hidden("g", "d"),
         hidden("g", "a"),
@@ -117,6 +120,54 @@ fn databases_are_named_by_their_scheme() {
         let found = problems(&store(bad), &[OPEN]).join("\n");
         assert!(found.contains(word) && !found.contains("hush"), "{found}");
     }
+}
+
+#[test]
+fn addresses_are_shown_as_they_are_written() {
+    let found = problems(r#""stores": {"volatile": "http://hush"},"#, &[OPEN]);
+    let [only] = found.as_slice() else { panic!("{found:?}") };
+    assert!(only.contains("expected one of memory, redis://…, rediss://…,"), "{only}");
+    assert!(only.ends_with("env:…") && !only.contains("hush"), "{only}");
+}
+
+#[test]
+fn what_is_wrong_is_repeated_with_its_place_in_the_list() {
+    let on = |matches: &str| {
+        format!(
+            r#"{{"name": "r", "match": {{"path": "/r", {matches}}}, "service": "postern",
+                "auth": "none"}}"#
+        )
+    };
+    for (matches, expected) in [
+        (
+            r#""methods": ["GET", "post"]"#,
+            "methods[1]: `post`: write methods in capitals, for example POST",
+        ),
+        (r#""methods": ["*"]"#, "methods[0]: `*`: write methods in capitals, for example GET"),
+        (r#""methods": ["GET", "GET"]"#, "methods[1]: this method is there twice"),
+        (
+            r#""hosts": ["a.test", "B.test"]"#,
+            "hosts[1]: `B.test`: write a host in lower case, without a port: api.example.test or *.example.test",
+        ),
+    ] {
+        assert_eq!(problems("", &[&on(matches)]), [format!("routes.r.match.{expected}")]);
+    }
+    let found = problems("", &[&on(r#""methods": "GET""#)]);
+    assert_eq!(found, ["routes[0].match.methods: expected a list, found text: write [GET]"]);
+}
+
+#[test]
+fn what_is_missing_is_shown() {
+    let limits = r#""limits": {"l": {"key": ["ip"], "rate": "5/1m"}},"#;
+    let route = r#"{"name": "r", "match": {"path": "/r"}, "service": "postern"}"#;
+    let expected = [
+        "limits.l: `mode` is missing: local, exact or leased",
+        "routes[0]: `auth` is missing: {any: [jwt]}, or none for everybody",
+    ];
+    assert_eq!(problems(limits, &[route]), expected);
+    let wrong = limits.replace(r#""rate""#, r#""mode": "locla", "rate""#);
+    let expected = "limits.l.mode: expected one of local, exact, leased; did you mean `local`?";
+    assert_eq!(problems(&wrong, &[OPEN]), [expected]);
 }
 
 #[test]

@@ -64,7 +64,26 @@ fn expected<T>(what: &str, node: &Node, problems: &mut Problems) -> Option<T> {
     None
 }
 
+/// How a list is written of the one word that stands there instead.
+fn as_list<T: Decode>(node: &Node) -> String {
+    let word = match &node.kind {
+        Kind::Text(text) if T::IS_WORD => Some(in_list(text)),
+        Kind::Whole(number) if T::IS_WORD => Some(number.to_string()),
+        _ => None,
+    };
+    word.map(|word| format!(": write [{word}]")).unwrap_or_default()
+}
+
+/// A text as it stands between brackets, in quotes where YAML would read something else.
+fn in_list(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./@".contains(&byte);
+    let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'/');
+    if begins && text.bytes().all(is_plain) { text.to_owned() } else { format!("{text:?}") }
+}
+
 impl Decode for Text {
+    const IS_WORD: bool = true;
+
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         match &node.kind {
             Kind::Text(text) => Some(Self { value: text.clone(), at: node.at }),
@@ -245,7 +264,11 @@ impl<T: Decode> Decode for Option<T> {
 impl<T: Decode> Decode for Vec<T> {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         let Kind::List(items) = &node.kind else {
-            return expected("a list", node, problems);
+            problems.report(
+                node.at,
+                told!("expected a list, found {}{}", node.kind.describe(), as_list::<T>(node)),
+            );
+            return None;
         };
         // Items that cannot be read are reported and left out, so that the rest is checked too.
         let read = items.iter().enumerate().filter_map(|(index, item)| {
@@ -280,5 +303,39 @@ impl<T: Decode> Decode for Vec<T> {
 
     fn schema() -> Value {
         schema::list_of(T::schema())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told<T: Decode>(kind: Kind) -> String {
+        let mut problems = Problems::new(vec!["f".to_owned()]);
+        let node = Node { at: Position::default(), kind };
+        assert!(Vec::<T>::decode(&node, &mut problems).is_none());
+        problems.into_sorted().remove(0).message
+    }
+
+    #[test]
+    fn one_word_is_shown_as_a_list() {
+        for (text, expected) in [
+            ("GET", "[GET]"),
+            ("/payments/", "[/payments/]"),
+            ("*.example.test", "[\"*.example.test\"]"),
+            ("a, b", "[\"a, b\"]"),
+            ("", "[\"\"]"),
+        ] {
+            let told = told::<Text>(Kind::Text(text.to_owned()));
+            assert_eq!(told, format!("expected a list, found text: write {expected}"));
+        }
+        assert_eq!(told::<Text>(Kind::Whole(7)), "expected a list, found a number: write [7]");
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_shown() {
+        let key = Kind::Text("pk_a_hush".to_owned());
+        assert_eq!(told::<crate::raw::RawApiKey>(key), "expected a list, found text");
+        assert_eq!(told::<Text>(Kind::Null), "expected a list, found nothing");
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::check::read_upstream;
 use crate::host;
-use crate::problem::Problems;
+use crate::problem::{Position, Problems};
 use crate::raw::{RawDocument, RawFragment, RawGuard, RawOwner, RawRoute, RawService};
 
 /// A service, and whose it is.
@@ -11,16 +11,18 @@ pub(super) struct Owned {
     pub(super) name: String,
     /// None for those of the main file.
     pub(super) owner: Option<String>,
+    at: Position,
     workload: Option<String>,
     is_guarded: bool,
     places: Vec<(String, u16)>,
 }
 
 impl Owned {
-    fn of(name: &str, owner: Option<&str>, raw: &RawService) -> Self {
+    fn of(name: &str, at: Position, owner: Option<&str>, raw: &RawService) -> Self {
         Self {
             name: name.to_owned(),
             owner: owner.map(str::to_owned),
+            at,
             workload: raw.workload.get().map(|workload| workload.value.clone()),
             is_guarded: raw.guard.get() == Some(&RawGuard::Workload),
             places: places(raw),
@@ -35,31 +37,34 @@ impl Owned {
 
 /// The services of all files.
 pub(super) fn owned(document: &RawDocument, fragments: &[RawFragment]) -> Vec<Owned> {
-    let of_main = document.services.0.iter().map(|(name, _, raw)| Owned::of(name, None, raw));
+    let of_main = document.services.0.iter();
+    let of_main = of_main.map(|(name, at, raw)| Owned::of(name, *at, None, raw));
     let mut all: Vec<Owned> = of_main.collect();
     for fragment in fragments {
         let owner = Some(fragment.owner.as_str());
         let services = fragment.services.0.iter();
-        all.extend(services.map(|(name, _, raw)| Owned::of(name, owner, raw)));
+        all.extend(services.map(|(name, at, raw)| Owned::of(name, *at, owner, raw)));
     }
     all
 }
 
+/// Which service of an owner's fragment is checked.
+pub(super) struct Mine<'a> {
+    pub(super) owner: &'a str,
+    pub(super) rights: &'a RawOwner,
+    pub(super) name: &'a str,
+}
+
 /// Checks a service of an owner's fragment.
-pub(super) fn check(
-    owner: &str,
-    rights: &RawOwner,
-    raw: &RawService,
-    all: &[Owned],
-    problems: &mut Problems,
-) {
+pub(super) fn check(mine: &Mine<'_>, raw: &RawService, all: &[Owned], problems: &mut Problems) {
+    let Mine { owner, rights, name } = *mine;
     if let Some(workload) = raw.workload.get().filter(|workload| !lists(rights, workload)) {
         let message = format!(
             "`{owner}` may not speak for the workload `{}`; the main file says which it may, by \
              `owners.{owner}.workloads`",
             workload.value
         );
-        problems.report(workload.at, message);
+        problems.report_as(workload.at, &format!("services.{name}.workload"), message);
     }
     let places = places(raw);
     let is_others = |known: &&Owned| known.owner.as_deref() != Some(owner);
@@ -67,12 +72,12 @@ pub(super) fn check(
     let mut others = all.iter().filter(is_others).filter(is_there);
     if let Some(other) = others.find(|known| !known.is_open_to(rights)) {
         let message = format!(
-            "`{}` of another file is asked at the same address, and `{owner}` may not speak for \
-             its workload: go to that service, or ask for the workload in \
-             `owners.{owner}.workloads`",
-            other.name
+            "`{}` {} is asked at the same address, and `{owner}` may not speak for its workload: \
+             go to that service, or ask for the workload in `owners.{owner}.workloads`",
+            other.name,
+            problems.at(other.at)
         );
-        problems.report(raw.at, message);
+        problems.report_as(raw.at, &format!("services.{name}"), message);
     }
 }
 
@@ -92,7 +97,8 @@ pub(super) fn check_route(
              for which it may, by `owners.{owner}.workloads`",
             service.name
         );
-        problems.report(route.service.at, message);
+        let path = format!("routes.{}.service", route.name.value);
+        problems.report_as(route.service.at, &path, message);
     }
 }
 
@@ -156,8 +162,8 @@ routes:
         let guarded = "upstream: 'pay.shop.svc:8080', workload: pay, guard: workload";
         assert_eq!(problems("pay", guarded, "mine"), [""; 0]);
         for (owned, mine, expected) in [
-            ("", guarded, &["the workload `pay`", "`pay` of another file"][..]),
-            ("web", guarded, &["the workload `pay`", "`pay` of another file"]),
+            ("", guarded, &["the workload `pay`", "`pay` at main.yaml:9 is asked"][..]),
+            ("web", guarded, &["the workload `pay`", "`pay` at main.yaml:9 is asked"]),
             ("", "upstream: 'web:80', workload: web", &["the workload `web`"]),
         ] {
             let mut found = problems(owned, mine, "mine");

@@ -6,6 +6,7 @@
 mod anchors;
 mod flow;
 mod kubernetes;
+mod unquoted;
 
 use std::collections::BTreeSet;
 
@@ -28,6 +29,7 @@ pub fn parse(text: &str, file: usize, problems: &mut Problems) -> Option<Node> {
         return None;
     }
     let mut reader = Reader {
+        text,
         events: Parser::new_from_str(text),
         at: start,
         problems,
@@ -54,6 +56,7 @@ pub fn parse_all(text: &str, file: usize, problems: &mut Problems) -> Vec<Node> 
     }
     let text = flow::indented(text);
     let mut reader = Reader {
+        text: &text,
         events: Parser::new_from_str(&text),
         at: start,
         problems,
@@ -73,6 +76,7 @@ pub fn parse_all(text: &str, file: usize, problems: &mut Problems) -> Vec<Node> 
 }
 
 struct Reader<'p, I> {
+    text: &'p str,
     events: I,
     at: Position,
     problems: &'p mut Problems,
@@ -96,7 +100,8 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'_, I>
             }
             Err(error) => {
                 self.at.line = error.marker().line();
-                self.fail(format!("not YAML: {}", error.info()));
+                let hint = unquoted::hint(self.text, self.at.line, error.info());
+                self.fail(format!("not YAML: {}{hint}", error.info()));
                 None
             }
         }

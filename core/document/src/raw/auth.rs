@@ -79,6 +79,10 @@ impl Decode for RawAuth {
         }))
     }
 
+    fn forms() -> String {
+        "{any: [jwt]}, or none for everybody".to_owned()
+    }
+
     fn encode(&self) -> Option<Value> {
         match self {
             Self::None => Some(Value::String("none".to_owned())),

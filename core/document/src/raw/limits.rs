@@ -140,6 +140,8 @@ pub struct RawLimitUse {
 }
 
 impl Decode for RawLimitUse {
+    const IS_WORD: bool = true;
+
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         match &node.kind {
             Kind::Map(_) => {

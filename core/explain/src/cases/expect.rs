@@ -9,6 +9,7 @@ use postern_request::{ErrorCode, headers};
 use super::Expected;
 use super::fields::{Fields, expected, members, text};
 use super::given::{check_name, names};
+use super::reason;
 use crate::here::Here;
 use crate::step::By;
 
@@ -49,7 +50,7 @@ pub(super) fn read(node: &Node, document: &Document, problems: &mut Problems) ->
         allowed: allowed.unwrap_or_default(),
         status,
         error: fields.read("error", problems, error),
-        reason: fields.text("reason", problems),
+        reason: fields.read("reason", problems, reason::read),
         by: fields.read("by", problems, by),
         at: fields.read("at", problems, |node, problems| at(node, document, problems)),
         route,

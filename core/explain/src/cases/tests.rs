@@ -120,6 +120,9 @@ fn what_is_otherwise_is_said_and_covers_nothing() {
     assert_eq!(report.coverage.covered(), 0);
     let text = report.to_text(true);
     assert!(text.contains("a.yaml:21: routes.orders.auth.any[jwt] passed"), "{text}");
+    // Steps are called as `explain` calls them.
+    assert!(text.contains(" limit ") && !text.contains("limits_"), "{text}");
+    assert!(!text.contains(" normalize "), "{text}");
     assert!(text.ends_with("4 cases, 0 passed, 4 failed; routes 0 of 2, rules 0 of 7\n"), "{text}");
 }
 
@@ -173,6 +176,10 @@ fn every_problem_of_a_case_is_reported() {
         (
             "{name: a, request: {path: /a}, expect: {status: 401, error: INVALID}}",
             "no error `INVALID`",
+        ),
+        (
+            "{name: a, request: {path: /a}, expect: {status: 401, reason: expired}}",
+            "no reason `expired`; known: token_expired",
         ),
         ("{name: a, request: {path: /a}, expect: {status: 401, by: me}}", "expected one of envoy"),
         ("{name: a, request: {path: /a}, expect: {status: 401, route: b}}", "no route `b`"),

@@ -4,6 +4,7 @@ use super::coverage::Coverage;
 use super::run::{CaseReport, Report};
 use crate::outcome::Explanation;
 use crate::step::Verdict;
+use crate::text::word;
 
 impl Report {
     /// What failed and why, what was not covered where that is asked for, and a summary.
@@ -74,9 +75,9 @@ fn trace(explanation: &Explanation, lines: &mut Vec<String>) {
         let place = step.place.as_ref();
         let place = place.map(|place| format!("  {}:{}", place.file, place.line));
         lines.push(format!(
-            "    {mark} {:<10} {:<16} {}{}",
+            "    {mark} {:<10} {:<10} {}{}",
             step.by.as_str(),
-            step.stage.as_str(),
+            word(step.stage),
             step.text,
             place.unwrap_or_default()
         ));

@@ -37,6 +37,25 @@ fn claims_that_are_given_count_as_verified_and_say_so() {
 }
 
 #[test]
+fn a_claim_that_cannot_be_read_is_named_with_its_form() {
+    for (claims, expected) in [
+        (alice(r#","scope":["read","list"]"#), "`scope` must be one text, with a space between"),
+        (alice("").replace(r#""sub":"alice","#, ""), "`sub` is missing: text"),
+        (alice("").replace(r#""alice""#, "7"), "`sub` must be text"),
+        (alice(r#","nbf":"soon""#), "`nbf` must be a number of seconds"),
+        (alice("").replace(r#""gate""#, "7"), "`aud` must be text, or a list of texts"),
+        (alice(r#","sub":"bob""#), "its payload is not one JSON object"),
+        ("[]".to_owned(), "its payload is not one JSON object"),
+    ] {
+        let explanation = usual(&get("/read/7").claiming(&claims));
+        assert_eq!(refusal(&explanation), (By::Bundle, 401, "token_claims"), "{claims}");
+        let step = explanation.steps.iter().find(|step| step.text.contains(expected));
+        assert!(step.is_some(), "{expected}: {:?}", explanation.steps);
+        assert!(!explanation.steps.iter().any(|step| step.text.contains("bob")));
+    }
+}
+
+#[test]
 fn given_claims_never_make_up_for_a_credential_that_is_sent_too() {
     let request = get("/read/7").claiming(&alice("")).with("authorization", "Bearer a.b.c");
     assert_eq!(refusal(&usual(&request)), (By::Bundle, 401, "token_unusable"));

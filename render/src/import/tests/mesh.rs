@@ -256,3 +256,56 @@ fn each_workload_keeps_its_own_audiences() {
         ["shop.test/pay/** -> pay optional aud=pay", "shop.test/** -> web optional aud=web"];
     assert_eq!(routes(&imported(&files)), expected);
 }
+
+#[test]
+fn members_stand_where_the_page_about_documents_has_them() {
+    let rules = "{rules: [{from: [{source: {requestPrincipals: ['https://idp.test/*'], principals: \
+                 [cluster.local/ns/a/sa/b]}}], to: [{operation: {methods: [GET], paths: [/a]}}]}], \
+                 selector: {matchLabels: {app: pay}}}";
+    let made = imported(&(WORKLOADS.to_owned() + TOKENS + &policy("p", rules)));
+    let text = made.document.as_deref().unwrap();
+    let order = |words: &[&str]| {
+        let places: Vec<usize> = words
+            .iter()
+            .map(|word| text.find(word).unwrap_or_else(|| panic!("{word}\n{text}")))
+            .collect();
+        assert!(places.is_sorted(), "{words:?} {places:?}\n{text}");
+    };
+    order(&[
+        "\nversion: 1",
+        "\ncredentials:",
+        "\nworkloads:",
+        "\nmesh:",
+        "\nservices:",
+        "\nroutes:",
+    ]);
+    order(&["- issuer: ", "      audiences:", "      jwks:"]);
+    order(&["  - name: ", "    match:", "      path: ", "      methods:"]);
+    order(&["    match:", "    service: ", "    auth:", "      any:", "    peers:"]);
+    order(&["    upstream: ", "    workload: ", "    guard: "]);
+}
+
+#[test]
+fn mesh_config_is_passed_over_and_what_is_nothing_is_told_with_a_way_out() {
+    let open = policy("p", "{selector: {matchLabels: {app: pay}}, rules: [{}]}");
+    let config = "---\ntrustDomain: other.test\naccessLogFile: /dev/stdout\n";
+    let made = imported(&(WORKLOADS.to_owned() + &open + config));
+    let line = (WORKLOADS.to_owned() + &open).lines().count() + 2;
+    let note = format!("f.yaml:{line}: MeshConfig: all of it: note");
+    assert!(told(&made).contains(&note), "{note}\n{}", told(&made));
+    assert_eq!(made.document, imported(&(WORKLOADS.to_owned() + &open)).document);
+
+    let refused = |text: &str| {
+        let error = import(&[source("f.yaml", text)], &ImportOptions::default()).unwrap_err();
+        error.to_string()
+    };
+    let values = refused("replicas: 2\n");
+    assert!(values.contains("f.yaml:1: neither a resource") && values.contains("helm template"));
+    let template = refused("kind: Service\nmetadata: {name: {{ .Values.name }}}\n");
+    assert!(template.contains("f.yaml:2: this looks like a template"), "{template}");
+    assert_eq!(template.lines().count(), 2, "{template}");
+    // One run tells all.
+    let bad = policy("q", "{acton: DENY}");
+    let both = refused(&format!("replicas: 2\n{bad}"));
+    assert!(both.contains("neither a resource") && both.contains("acton"), "{both}");
+}

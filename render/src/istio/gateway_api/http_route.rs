@@ -81,7 +81,7 @@ fn bindings<'l>(
         let listener = pattern.as_ref().and_then(|pattern| listener(listeners, pattern));
         let Some(listener) = listener else {
             let route = host.routes.first().map_or_else(String::new, |route| route.name.clone());
-            let problem = "is not among the hosts that the gateway serves (option `hosts`)";
+            let problem = "is not among the hosts that the gateway serves (`--host`)";
             return Err(RenderError::RouteHost { route, host: domain.clone(), problem });
         };
         by_listener.entry(&listener.name).or_default().push(domain.clone());

@@ -485,8 +485,12 @@ fn what_this_api_has_no_words_for_is_refused_by_name() {
         let error = try_rendered(&document, &options()).unwrap_err();
         let RenderError::NotInThisApi { api, .. } = &error else { panic!("{error}") };
         assert_eq!(*api, "gateway");
+        let is_version = owner.starts_with("version");
+        let place = if is_version { "services.shop.versions.v1" } else { "routes.a" };
+        assert_eq!(error.path().as_deref(), Some(place));
         let error = error.to_string();
         assert!(error.contains(owner) && error.contains(what), "{error}");
+        assert_eq!(error.contains("give the version an `upstream`"), is_version, "{error}");
     }
 }
 

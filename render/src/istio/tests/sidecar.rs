@@ -241,6 +241,13 @@ fn a_gateway_whose_labels_speak_for_every_namespace_is_warned_of() {
     assert!(told(&root, Api::Istio));
     assert!(!told(&root, Api::Gateway), "bound to a Gateway of its own namespace");
     assert!(!told(&document(), Api::Istio));
+    let labelled = |label: &str| {
+        let labels = BTreeMap::from([("istio".to_owned(), label.to_owned())]);
+        let options = IstioOptions { gateway_selector: Some(labels), ..options(30) };
+        warnings(&root, &options).iter().any(|warning| warning.contains("root namespace"))
+    };
+    assert!(labelled("ingressgateway"));
+    assert!(!labelled("shop-edge"), "labels of its own, as the warning says");
 }
 
 /// Calls inside the mesh get the headers too; how hosts are compared there is Istio's.
@@ -290,8 +297,25 @@ fn what_holds_at_the_gateway_alone_is_warned_of() {
         let found = warnings(&document, &pinned);
         let told = found.iter().any(|warning| warning.contains("nobody from outside"));
         assert_eq!(told, is_told, "{found:?}");
-        assert!(found.iter().any(|warning| warning.contains("namespace `shop`")), "{found:?}");
     }
+}
+
+#[test]
+fn what_is_meant_and_reaches_further_is_noted_once_for_all_namespaces() {
+    let default = options(30);
+    let moved = TEXT
+        .replace(r#""web": {"namespace": "shop""#, r#""web": {"namespace": "front""#)
+        .replace("web.shop.svc", "web.front.svc");
+    let two = load(&moved);
+    let found = notes(&two, &default);
+    let [calls, deny] = found.as_slice() else { panic!("{found:?}") };
+    // The gateway asks for the other one.
+    assert!(calls.contains("the namespace `shop` with postern.dev/calls=true"), "{calls}");
+    assert!(deny.contains("workloads of the namespaces `front`, `shop`,"), "{deny}");
+    assert!(!warnings(&two, &default).iter().any(|one| found.contains(one)));
+    let shared = notes(&document(), &IstioOptions { default_deny: false, ..options(30) });
+    assert!(!shared.iter().any(|note| note.contains("default-deny")), "{shared:?}");
+    assert_eq!(notes(&super::document(), &default), [""; 0], "nobody but the gateway");
 }
 
 /// Istio appends the gateway's certificate to the header, and nobody says which element is whose.

@@ -1,15 +1,16 @@
 //! Requests that get another answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use postern_document::{Document, HostPattern, Route};
+use postern_document::{Auth, Document, HostPattern, Route};
 use postern_explain::{Part, Request};
 use postern_request::UnixMillis;
 use postern_request::normalize::{Normalization, normalize};
 use postern_request::path::without_query;
 
-use super::super::ask::{Caller, Oracle, guard, others, parts};
+use super::super::ask::{Answer, Caller, Oracle, guard, others, parts};
 use super::super::model::ChangeKind;
 use super::super::witness::{self, METHODS, Target, crossings, spellings};
 use super::moved::Moved;
@@ -28,6 +29,8 @@ struct Probe {
     workload: Option<String>,
     part: Option<Part>,
     lacks_something: bool,
+    /// Made of what the later document takes.
+    is_new: bool,
 }
 
 /// What requests that are told of together have in common: which way it is, what is concerned, who
@@ -39,7 +42,9 @@ pub(super) fn changes(before: &Document, after: &Document, now: UnixMillis) -> (
     let (old, new) = (Oracle::new(before, now), Oracle::new(after, now));
     let alike = Alike::new(before, after);
     let mut all = probes(after, &new, &alike);
+    all.iter_mut().for_each(|probe| probe.is_new = true);
     all.extend(probes(before, &old, &alike));
+    tell_apart(&mut all, before, after);
     // Of two callers who show the same, the one is told of who says what is missing.
     all.sort_by_key(|probe| !probe.lacks_something);
     let mut folded: BTreeMap<SameAnswers, (String, usize)> = BTreeMap::new();
@@ -59,6 +64,13 @@ pub(super) fn changes(before: &Document, after: &Document, now: UnixMillis) -> (
         if was.allowed == is.allowed && was.text == is.text {
             continue;
         }
+        if part.is_some() {
+            let workload = probe.workload.as_deref();
+            let usually = |oracle: &Oracle<'_>| oracle.judge(&probe.request, workload, None);
+            if follows([&usually(&old), &usually(&new)], [&was, &is]) {
+                continue;
+            }
+        }
         let kind = way(was.allowed, is.allowed);
         let key = (kind, probe.route, probe.caller, was.text, is.text);
         let (_, more) = folded.entry(key).or_insert_with(|| (probe.line, 0));
@@ -74,6 +86,54 @@ pub(super) fn changes(before: &Document, after: &Document, now: UnixMillis) -> (
             Noted { kind, owner, member, caller, request, before, after }
         };
     (folded.into_iter().map(told).collect(), moved)
+}
+
+/// Whether what a part's absence changes is only what has changed while it is there, too: the same,
+/// or another refusal of whoever got in before, or gets in now.
+fn follows([was, is]: [&Answer; 2], [was_away, is_away]: [&Answer; 2]) -> bool {
+    let same = (was.allowed, &was.text, is.allowed, &is.text)
+        == (was_away.allowed, &was_away.text, is_away.allowed, &is_away.text);
+    same || was.allowed != is.allowed && !was_away.allowed && !is_away.allowed
+}
+
+/// Two callers of one name who show different things get names of their own: what is good by one
+/// document is not what is good by the other.
+fn tell_apart(probes: &mut [Probe], before: &Document, after: &Document) {
+    let mut shown_by: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+    for probe in probes.iter() {
+        let mut hasher = DefaultHasher::new();
+        shown(&probe.request).hash(&mut hasher);
+        shown_by.entry(probe.key()).or_default().insert(hasher.finish());
+    }
+    for probe in probes.iter_mut().filter(|probe| !probe.lacks_something) {
+        if shown_by.get(&probe.key()).is_none_or(|all| all.len() < 2) {
+            continue;
+        }
+        let when = if probe.is_new { "from now on" } else { "until now" };
+        let [old, new] = [before, after].map(|document| scopes(document, &probe.route));
+        let own = if probe.is_new { new } else { old };
+        let scopes = match own {
+            [] => String::new(),
+            _ if old == new => String::new(),
+            own => format!(" ({})", own.join(" ")),
+        };
+        let caller = &probe.caller;
+        probe.caller = if let Some(rest) = caller.strip_prefix("a good token") {
+            format!("a token good {when}{scopes}{rest}")
+        } else if let Some(rest) = caller.strip_prefix("a good API key") {
+            format!("an API key good {when}{scopes}{rest}")
+        } else {
+            format!("{caller} (good {when})")
+        };
+    }
+}
+
+/// The scopes that a route of a document asks for.
+fn scopes<'d>(document: &'d Document, route: &str) -> &'d [String] {
+    match document.route(route).map(|route| &route.auth) {
+        Some(Auth::Rules { scopes, .. }) => scopes,
+        Some(Auth::None) | None => &[],
+    }
 }
 
 /// What tells two requests of one line apart.
@@ -143,7 +203,14 @@ impl Probe {
             workload: guard(route).map(str::to_owned),
             part: None,
             lacks_something: caller.lacks_something(),
+            is_new: false,
         }
+    }
+
+    /// How reports tell it from others, but for what is shown.
+    fn key(&self) -> String {
+        let Self { route, caller, line, part, .. } = self;
+        format!("{route} {caller} {line} {part:?}")
     }
 }
 

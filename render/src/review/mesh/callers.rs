@@ -29,6 +29,29 @@ impl Who {
     }
 }
 
+/// A caller who was made up for a policy that takes more than one, such as all of a namespace: whom
+/// it stands for. None where a policy names this very one, or somebody else altogether.
+pub(super) fn stands_for(name: &str, stranger: &str) -> Option<String> {
+    let parts = |text: &str| -> Option<[String; 3]> {
+        let all: Vec<&str> = text.split('/').collect();
+        let &[domain, "ns", namespace, "sa", account] = all.as_slice() else { return None };
+        Some([domain, namespace, account].map(str::to_owned))
+    };
+    let [domain, namespace, account] = parts(name)?;
+    let [own_domain, own_namespace, own_account] = parts(stranger)?;
+    match (namespace == own_namespace, account == own_account) {
+        (false, true) => {
+            Some(format!("anybody in the namespace {namespace} (tried as sa/{account})"))
+        }
+        (true, false) => Some(format!("anybody called {account} (tried in ns/{namespace})")),
+        (true, true) if domain != own_domain => {
+            let tried = format!("tried as ns/{namespace}/sa/{account}");
+            Some(format!("anybody of the trust domain {domain} ({tried})"))
+        }
+        _ => None,
+    }
+}
+
 /// How often another stranger is thought of.
 const CANDIDATES: u64 = 64;
 
@@ -250,6 +273,26 @@ mod tests {
             ("*b", "cluster.local/ns/somewhere/sa/b"),
         ] {
             assert_eq!(complete(pattern, FILL), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn whoever_was_made_up_is_told_by_whom_it_stands_for() {
+        for (name, expected) in [
+            (
+                "cluster.local/ns/office/sa/somebody",
+                Some("anybody in the namespace office (tried as sa/somebody)"),
+            ),
+            ("cluster.local/ns/somewhere/sa/b", Some("anybody called b (tried in ns/somewhere)")),
+            (
+                "b.test/ns/somewhere/sa/somebody",
+                Some("anybody of the trust domain b.test (tried as ns/somewhere/sa/somebody)"),
+            ),
+            ("cluster.local/ns/office/sa/b", None),
+            (FILL, None),
+            ("office", None),
+        ] {
+            assert_eq!(stands_for(name, FILL).as_deref(), expected, "{name}");
         }
     }
 

@@ -16,15 +16,31 @@ use super::reach::told;
 use super::view::View;
 use super::{at, enforced, plugins};
 
-pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>) {
+pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>, unknown: &mut Vec<String>) {
     let workloads: Vec<_> = view.workloads.iter().map(|known| known.workload.clone()).collect();
     for finding in findings(view.resources, &view.mesh, &workloads) {
         let of = finding.of;
+        if finding.concern == Concern::SelectsNothing
+            && let Some((kind, meta)) = of
+            && is_for_pods_that_nobody_described(view, kind, meta)
+        {
+            unknown.push(format!(
+                "{kind} {meta}: whether there are pods that it is for; no manifest has a workload \
+                 of its namespace"
+            ));
+            continue;
+        }
         let subject = of.map(|(kind, meta)| format!("{kind} {meta}"));
         let place = of.and_then(|(_, meta)| at(&meta.file, finding.line));
         let known = Said { view, meta: of.map(|(_, meta)| meta), subject };
         found.extend(known.graded(&finding.concern).map(|finding| finding.at(place)));
     }
+}
+
+/// The suite's pods are the same for every document, and seldom beside its rendering.
+fn is_for_pods_that_nobody_described(view: &View<'_>, kind: &str, meta: &Meta) -> bool {
+    let mut namespaces = view.workloads.iter().map(|known| &known.workload.namespace);
+    view.is_rendered(kind, meta) && !namespaces.any(|namespace| *namespace == meta.namespace)
 }
 
 /// What a concern is about.

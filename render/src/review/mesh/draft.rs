@@ -13,13 +13,13 @@ use super::token::ISSUER;
 /// Most values of one test that are tried.
 pub(super) const MOST: usize = 256;
 /// What no policy has a reason to name.
-const PATH: &str = "/postern-review";
+pub(super) const PATH: &str = "/postern-review";
 const HOST: &str = "postern-review.example.test";
 /// The same, where what comes first is excluded.
 const PATHS: [&str; 2] = [PATH, "/x9"];
 const HOSTS: [&str; 2] = [HOST, "x9.example.test"];
 /// The last of the methods is nobody's.
-const NOBODYS_METHOD: &str = "PURGE";
+pub(super) const NOBODYS_METHOD: &str = "PURGE";
 /// What stands for the rest of a pattern; the second where the first is excluded.
 const FILLERS: [&str; 2] = ["x", "postern-review"];
 

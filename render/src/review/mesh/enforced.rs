@@ -117,14 +117,30 @@ fn unasked(view: &View<'_>, known: &Known, routes: &[&Arc<Route>], found: &mut V
     } else {
         (Severity::Medium, "so the bundle refuses them")
     };
-    let more = match missed.len() {
-        1 => String::new(),
-        count => format!(" and {} more routes", count - 1),
-    };
+    let more = and_more(missed.len() - 1);
     let text = format!(
         "{first}{more}: the server has to be asked, and no CUSTOM policy of provider `{NAME}` is \
          about it, {effect}"
     );
     let finding = Finding::new(&SERVER_NOT_ASKED, known.subject(), text).graded(severity);
     found.push(finding.at(known.place.clone()));
+}
+
+/// How many routes besides the first one.
+fn and_more(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => " and 1 more route".to_owned(),
+        _ => format!(" and {count} more routes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::and_more;
+
+    #[test]
+    fn one_more_is_no_plural() {
+        assert_eq!([0, 1, 2].map(and_more), ["", " and 1 more route", " and 2 more routes"]);
+    }
 }

@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use postern_policies::{
-    Decision, MtlsMode, Peer, Protocol, Request, Verdict, evaluate, mutual_tls,
+    Decision, Http, MtlsMode, Peer, Protocol, Request, Verdict, evaluate, mutual_tls,
 };
 
 use super::addresses::ANYWHERE;
 use super::callers::Who;
+use super::draft::{NOBODYS_METHOD, PATH};
 use super::known::Known;
 use super::maker::Maker;
 use super::reach;
@@ -78,6 +79,14 @@ impl Example {
             line.push_str(" with a token");
         }
         line + &self.whence()
+    }
+
+    /// The same for findings, where what was made up does not look like somebody's.
+    pub(super) fn told(&self) -> String {
+        let http = self.request.http.as_ref().filter(|_| self.protocol == Protocol::Http);
+        let is_made_up = |http: &Http| http.method == NOBODYS_METHOD || http.path == PATH;
+        let note = if http.is_some_and(is_made_up) { " (made up: no policy names it)" } else { "" };
+        format!("{}{note}", self.line())
     }
 
     fn whence(&self) -> String {

@@ -26,12 +26,12 @@ const MOST_SHOWN: usize = 3;
 
 /// What was asked of a workload, and what became of it.
 pub(super) struct Reached<'v> {
-    known: &'v Known,
-    examples: Vec<Example>,
+    pub(super) known: &'v Known,
+    pub(super) examples: Vec<Example>,
     /// Whether that was all that its policies are about.
     complete: bool,
     /// By port and caller: the first that gets through, or else the first, and whether it does.
-    lines: BTreeMap<(u16, Who), (bool, String)>,
+    pub(super) lines: BTreeMap<(u16, Who), (bool, String)>,
 }
 
 /// Asks about all workloads that are the document's.
@@ -65,10 +65,13 @@ pub(super) fn routes<'v>(view: &'v View<'_>, known: &'v Known) -> impl Iterator<
     })
 }
 
+/// Who a good caller is.
+pub(super) const SOMEBODY: &str = "somebody";
+
 /// The headers that the bundle writes for a good caller of a route, which anybody can write who
 /// comes past it.
 pub(super) fn identity(route: &Route) -> Vec<(String, String)> {
-    let mut all = vec![(headers::SUBJECT.to_owned(), "somebody".to_owned())];
+    let mut all = vec![(headers::SUBJECT.to_owned(), SOMEBODY.to_owned())];
     if let Auth::Rules { scopes, .. } = &route.auth {
         all.push((headers::SCOPES.to_owned(), scopes.join(" ")));
         for scope in scopes {
@@ -160,28 +163,8 @@ fn denied(by: &DeniedBy<'_>) -> String {
     }
 }
 
-/// Whom the mesh lets reach a route's service; empty where no workload of it is known.
-pub(super) fn of_route(view: &View<'_>, reached: &[Reached<'_>], route: &str) -> Vec<String> {
-    let Some(route) = view.document.route(route) else { return Vec::new() };
-    let runs = |reached: &&Reached<'_>| {
-        let known = reached.known;
-        !known.is_gateway() && known.services.iter().any(|name| name == route.service_name())
-    };
-    let mut all = Vec::new();
-    for reached in reached.iter().filter(runs) {
-        let port = service_port(reached.known, route);
-        for (who, (passes, _)) in lines(reached, port) {
-            let told = who.told();
-            if *passes && !all.contains(&told) {
-                all.push(told);
-            }
-        }
-    }
-    all
-}
-
 /// The port by which a route's service is reached: the first that speaks HTTP.
-fn service_port(known: &Known, route: &Route) -> u16 {
+pub(super) fn service_port(known: &Known, route: &Route) -> u16 {
     let ports = known.ports();
     let own = route.service.as_ref().map_or(0, |service| service.port);
     let named = ports.iter().find(|port| port.number == own);
@@ -251,11 +234,11 @@ fn past_the_gateway(view: &View<'_>, reached: &Reached<'_>, found: &mut Vec<Find
         let Some((_, past)) = past.get_mut(at) else { continue };
         past.callers.insert(match &example.who {
             Who::Outside => "whoever comes in plain text".to_owned(),
-            who => who.told(),
+            who => view.told(who),
         });
         past.ports.extend((example.port != 0).then_some(example.port));
         if past.shown.len() < MOST_SHOWN {
-            let (line, caller) = (example.line(), example.who.told());
+            let (line, caller) = (example.told(), view.told(&example.who));
             past.shown.push(format!("{line}, {caller}: {}", told(&verdict.decision)));
         }
     }

@@ -130,8 +130,8 @@ fn patches(
     found: &mut Vec<Finding>,
     unknown: &mut Vec<String>,
 ) {
-    let (major, minor) = input.options.istio_version;
-    let oldest = input.options.data_plane_from.unwrap_or(minor.saturating_sub(1)).min(minor);
+    let (major, control) = input.options.istio_version;
+    let oldest = input.options.data_plane_from.unwrap_or(control.saturating_sub(1)).min(control);
     let is_ours = |filter: &&Resource| filter.annotation(DOCUMENT).is_some();
     for filter in view.inventory.of(&["EnvoyFilter"]).filter(is_ours) {
         let versions: Vec<Option<&str>> = filter
@@ -139,7 +139,7 @@ fn patches(
             .iter()
             .map(|patch| text(patch, "/match/proxy/proxyVersion"))
             .collect();
-        for minor in oldest..=minor {
+        for minor in oldest..=control {
             let version = format!("{major}.{minor}.0");
             let mut is_unclear = false;
             let mut is_patched = |pattern: &Option<&str>| match pattern {
@@ -157,7 +157,15 @@ fn patches(
                     .push(format!("{}: whether its patches are for {version}", filter.subject()));
                 continue;
             }
-            let text = format!("none of its patches is for data planes of {major}.{minor}");
+            let from = if minor < control {
+                format!(" --data-plane-from {major}.{minor}")
+            } else {
+                String::new()
+            };
+            let text = format!(
+                "none of its patches is for data planes of {major}.{minor}: render with \
+                 --istio-version {major}.{control}{from}"
+            );
             let finding = Finding::new(&PATCH_VERSION, filter.subject(), text);
             found.push(finding.at(Some(filter.place.clone())));
         }

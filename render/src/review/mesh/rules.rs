@@ -27,10 +27,14 @@ pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>) {
         }
     }
     for policy in view.resources.authorization().iter().filter(|policy| !policy.dry_run) {
+        // Nobody deletes a rule of what is rendered, and there it does no harm.
+        let is_rendered = view.is_rendered("AuthorizationPolicy", &policy.meta);
         for (index, rule) in policy.rules.iter().enumerate() {
             wide_principal(policy, index, rule, found);
             denied_by_claim(view, policy, index, rule, found);
-            shadowed(view, policy, index, rule, found);
+            if !is_rendered {
+                shadowed(view, policy, index, rule, found);
+            }
         }
     }
 }

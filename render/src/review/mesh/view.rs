@@ -1,15 +1,16 @@
 //! The mesh as a review sees it: which workloads there are, and which of them are the document's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use postern_document::Document;
-use postern_policies::{Mesh, Resources};
+use postern_policies::{Mesh, Meta, Resources, Rule};
 use postern_request::normalize::Normalization;
 
 use super::super::Input;
-use super::super::inventory::{Configs, Inventory, MeshConfig, Policies};
+use super::super::inventory::{Configs, Inventory, MeshConfig, Policies, Resource};
 use super::callers::{self, Who};
 use super::known::{self, GATEWAY_NAME, Known};
+use super::plugins::DOCUMENT;
 use crate::istio::Api;
 
 /// Istio's own gateway, where neither document nor options say otherwise.
@@ -40,6 +41,8 @@ pub(in crate::review) struct View<'a> {
     pub(super) configs: Configs<'a>,
     /// How the normalisation of paths is called that was taken.
     pub(super) normalization: String,
+    /// What was rendered from a document, as `Kind namespace/name`.
+    rendered: BTreeSet<String>,
 }
 
 impl<'a> View<'a> {
@@ -54,6 +57,8 @@ impl<'a> View<'a> {
         let reads_paths = MeshConfig::reads_paths(&word).unwrap_or(Normalization::ENVOY);
         let gateway = gateway(input);
         let principal = format!("{trust_domain}/ns/{}/sa/{}", gateway.namespace, gateway.account);
+        let resources = policies.inventory.resources.iter();
+        let rendered = resources.filter(|resource| resource.annotation(DOCUMENT).is_some());
         Self {
             document,
             resources: &policies.resources,
@@ -66,6 +71,7 @@ impl<'a> View<'a> {
             gateway_namespace: gateway.namespace,
             configs,
             normalization: word,
+            rendered: rendered.map(Resource::subject).collect(),
         }
     }
 
@@ -104,6 +110,11 @@ impl<'a> View<'a> {
         unknown
     }
 
+    /// Whether a policy was rendered from a document, so that nobody writes it by hand.
+    pub(super) fn is_rendered(&self, kind: &str, meta: &Meta) -> bool {
+        self.rendered.contains(&format!("{kind} {meta}"))
+    }
+
     /// Who goes by a principal.
     pub(super) fn who(&self, principal: &str) -> Who {
         if principal == self.gateway {
@@ -113,6 +124,17 @@ impl<'a> View<'a> {
         } else {
             Who::Named(principal.to_owned())
         }
+    }
+
+    /// How findings call somebody: who was made up, by whom that stands for.
+    pub(super) fn told(&self, who: &Who) -> String {
+        let Who::Named(name) = who else { return who.told() };
+        let rules = self.resources.authorization().iter().flat_map(|policy| &policy.rules);
+        let mut values = rules.flat_map(Rule::tests).flat_map(|test| &test.values);
+        if values.any(|value| value.as_str() == name) {
+            return name.clone();
+        }
+        callers::stands_for(name, &self.stranger).unwrap_or_else(|| name.clone())
     }
 
     /// The principal by which somebody goes.

@@ -235,3 +235,58 @@ fn a_host_of_the_examples_hides_no_other_host() {
     };
     assert!(changes.iter().any(asked), "{changes:#?}");
 }
+
+#[test]
+fn what_is_good_by_one_document_is_told_from_what_is_good_by_the_other() {
+    let of = |scopes: &str, service: &str| {
+        let routes = format!(
+            "  other: {{upstream: 'other.test:80'}}\nroutes:\n- {{name: a, match: {{path: /a}}, \
+             service: {service}, auth: {{any: [jwt, api_key]{scopes}}}}}\n"
+        );
+        gateway(&routes)
+            .replace("credentials:\n", "credentials:\n  api_key: {}\n")
+            .replace("limits:\n  few: {key: [ip], mode: local, rate: 10/1m}\n", "")
+    };
+    let rows = |before: &str, after: &str| -> Vec<(ChangeKind, String)> {
+        let changes = changed(&of(before, "shop"), &of(after, "shop")).into_iter();
+        let asked = changes.filter(|change| change.request.starts_with("GET "));
+        asked.map(|change| (change.kind, change.caller)).collect()
+    };
+    let row = |kind: ChangeKind, caller: &str| (kind, caller.to_owned());
+    let renamed = rows(", scopes: [write]", ", scopes: [read]");
+    for (kind, expected) in [
+        (ChangeKind::Opened, "a token good from now on (read)"),
+        (ChangeKind::Closed, "a token good until now (write)"),
+        (ChangeKind::Opened, "an API key good from now on (read)"),
+        (ChangeKind::Closed, "an API key good until now (write)"),
+    ] {
+        assert!(renamed.contains(&row(kind, expected)), "{expected}: {renamed:#?}");
+    }
+    let mut once = renamed.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), renamed.len(), "{renamed:#?}");
+    assert!(!renamed.iter().any(|(_, caller)| caller.starts_with("a good")), "{renamed:#?}");
+    // What is good by both has one name.
+    let moved = changed(&of("", "shop"), &of("", "other"));
+    assert!(moved.iter().any(|change| change.caller == "a good token"), "{moved:#?}");
+}
+
+#[test]
+fn what_a_part_away_only_repeats_is_left_out() {
+    let of = |scope: &str, more: &str| {
+        gateway(&format!(
+            "  all: {{key: [claim.sub], mode: exact, rate: 9/1m, when_store_fails: {more}}}\n\
+             routes:\n- {{name: a, match: {{path: /a}}, service: shop, limits: [all], auth: {{any: \
+             [jwt], scopes: [{scope}]}}}}\n"
+        ))
+    };
+    let away = |before: &str, after: &str| -> Vec<String> {
+        let callers = changed(before, after).into_iter().map(|change| change.caller);
+        callers.filter(|caller| caller.ends_with(" away")).collect()
+    };
+    assert_eq!(away(&of("write", "deny"), &of("read", "deny")), [""; 0]);
+    assert_eq!(away(&of("write", "allow"), &of("read", "allow")), [""; 0]);
+    let opened = away(&of("read", "deny"), &of("read", "allow"));
+    assert!(!opened.is_empty(), "{opened:#?}");
+}

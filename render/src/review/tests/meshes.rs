@@ -4,6 +4,7 @@ use super::*;
 
 mod enforced;
 mod holes;
+mod rendered;
 
 /// A document whose one service runs in `default`, behind a gateway that it names.
 fn shop() -> Document {
@@ -359,10 +360,21 @@ fn patches_for_other_data_planes() {
             ),
         )
     };
-    let ours = |version| {
+    let ours = |version: &str| {
         patch(version).replace("name: f}", "name: f, annotations: {postern.dev/document: d}}")
     };
     added("PR219 high EnvoyFilter", &ours(r"^1\.30\."), &ours(r"^1\.(29|30)\."));
+    let text = |version: &str| {
+        let mesh = good() + &ours(version);
+        let review = reviewed_with(&[("mesh.yaml", &mesh)], &IstioOptions::default());
+        let found = review.findings.iter().find(|finding| finding.id == "PR219");
+        found.map(|finding| finding.text.clone()).unwrap_or_default()
+    };
+    let old = text(r"^1\.30\.");
+    let both = "1.29: render with --istio-version 1.30 --data-plane-from 1.29";
+    assert!(old.ends_with(both), "{old}");
+    let new = text(r"^1\.29\.");
+    assert!(new.ends_with("1.30: render with --istio-version 1.30"), "{new}");
     // Whom others' patches are for, is theirs.
     added("PR219 high EnvoyFilter", &ours(r"^1\.30\."), &patch(r"^1\.30\."));
 }
@@ -446,4 +458,45 @@ fn the_mesh_says_who_reaches_a_service() {
     let review = reviewed_with(&[("mesh.yaml", &open)], &IstioOptions::default());
     let expected = ["in plain text", "any workload of the mesh", "the gateway"];
     assert_eq!(review.rows[0].principals, expected);
+}
+
+/// Whom the matrix names for each route of a document whose shop takes two kinds of calls.
+fn named(rules: &str) -> Vec<(String, Vec<String>)> {
+    let routes = route("read", "/invoices/{id}", READ)
+        .replace("'/invoices/{id}'", "'/invoices/{id}', methods: [GET]")
+        + &route("refund", "/refunds", READ).replace("'/refunds'", "'/refunds', methods: [POST]")
+        + &route("rest", "/all/{rest=**}", READ);
+    let document = document(&gateway(&format!(
+        "workloads:\n  edge: {{gateway: true, namespace: istio-system, labels: {{istio: \
+         ingressgateway}}, service_account: gateway}}\nroutes:\n{routes}"
+    )));
+    let mesh = good() + &policy("default/more", &format!("{{rules: [{rules}]}}"));
+    let review = reviewed_of(&document, &[("mesh.yaml", &mesh)], &IstioOptions::default());
+    review.rows.into_iter().map(|row| (row.route, row.principals)).collect()
+}
+
+#[test]
+fn whom_a_policy_lets_in_for_one_route_is_not_told_of_another() {
+    const CALLER: &str = "cluster.local/ns/freight/sa/shipments";
+    let rule = |operation: &str, more: &str| {
+        format!(
+            "{{from: [{{source: {{principals: ['{CALLER}']}}}}], to: [{{operation: \
+             {{{operation}}}}}]{more}}}"
+        )
+    };
+    let may = |rules: &str| -> Vec<String> {
+        let all = named(rules);
+        assert!(all.iter().all(|(_, who)| who.contains(&"the gateway".to_owned())), "{all:?}");
+        let of_it = all.into_iter().filter(|(_, who)| who.contains(&CALLER.to_owned()));
+        of_it.map(|(route, _)| route).collect()
+    };
+    assert_eq!(may(&rule("methods: [GET], paths: ['/invoices/*']", "")), ["read"]);
+    assert_eq!(may(&rule("methods: [POST]", "")), ["refund", "rest"]);
+    // What is a part of a route is the route's, and other hosts are no other routes.
+    assert_eq!(may(&rule("paths: ['/all/a/b']", "")), ["rest"]);
+    assert_eq!(may(&rule("hosts: [shop.internal], paths: ['/refunds']", "")), ["refund"]);
+    // Who writes the header comes; who asks for something else by it does not.
+    let when = ", when: [{key: 'request.headers[x-team]', values: [a]}]";
+    assert_eq!(may(&rule("paths: ['/refunds']", when)), ["refund"]);
+    assert_eq!(may(&rule("paths: ['/nothing']", "")), [""; 0]);
 }

@@ -36,6 +36,9 @@ pub struct RenderIstio {
     /// Writes nothing: says which files differ from those in the folder, and fails if any does.
     #[arg(long)]
     pub check: bool,
+    /// Leaves out the notes on what is rendered as it is meant; warnings stay.
+    #[arg(long)]
+    pub no_notes: bool,
     /// Where things are in the mesh.
     #[command(flatten)]
     pub mesh: InMesh,

@@ -96,6 +96,9 @@ fn split(url: &str, host: Option<&str>) -> Result<(String, String, String)> {
         }
         return Ok(("https".to_owned(), host.to_owned(), url.to_owned()));
     }
+    if url.starts_with('/') {
+        bail!("a path alone is not a URL: name its host with --host");
+    }
     let expected = "this is not a URL such as https://api.example.test/payments";
     let (scheme, rest) = url.split_once("://").context(expected)?;
     let scheme = scheme.to_ascii_lowercase();
@@ -135,7 +138,7 @@ fn claims_of(
         Some(path) => std::fs::read_to_string(path)
             .with_context(|| format!("--claims: cannot read {path}"))?,
     };
-    let claims: Value = serde_json::from_str(&text).context("--claims")?;
+    let claims: Value = serde_json::from_str(&text).context("--claims: not JSON")?;
     let Value::Object(mut claims) = claims else {
         bail!("--claims: write an object, for example {{\"sub\": \"alice\"}}");
     };
@@ -193,6 +196,8 @@ mod tests {
         for bad in ["", "/a", "a.test/b", "ftp://a/b", "https:///b", "https://u@a.test/"] {
             assert!(split(bad, None).is_err(), "{bad}");
         }
+        let told = split("/a", None).unwrap_err().to_string();
+        assert!(told.contains("--host"), "{told}");
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crate::{documents, output};
 pub(super) fn run(arguments: &RenderEnvoy) -> Result<ExitCode> {
     let document = documents::load_checked(&arguments.document)?;
     let options = options(arguments)?;
-    let files = envoy::render(&document, &options)?;
+    let files = envoy::render(&document, &options)
+        .map_err(|error| super::placed(&document, error.path(), error))?;
     for warning in envoy::warnings(&document, &options) {
         output::warn(warning);
     }

@@ -12,9 +12,15 @@ use crate::{documents, output};
 pub(super) fn run(arguments: &RenderIstio) -> Result<ExitCode> {
     let document = documents::load_checked(&arguments.document)?;
     let options = arguments.mesh.options();
-    let files = istio::render(&document, &options)?;
+    let files = istio::render(&document, &options)
+        .map_err(|error| super::placed(&document, error.path(), error))?;
     for warning in istio::warnings(&document, &options) {
         output::warn(warning);
+    }
+    if !arguments.no_notes {
+        for note in istio::notes(&document, &options) {
+            output::note(note);
+        }
     }
     let files: Vec<(String, String)> =
         files.into_iter().map(|file| (file.name, file.content)).collect();
@@ -43,5 +49,10 @@ fn check(arguments: &RenderIstio, files: &[(String, String)]) -> Result<ExitCode
         output::remark(format!("{} is current", arguments.out.display()));
         return Ok(ExitCode::SUCCESS);
     }
+    output::remark(format!(
+        "{} is not what the document renders to: run the same command without --check, and commit \
+         what it writes",
+        arguments.out.display()
+    ));
     Ok(ExitCode::FAILURE)
 }

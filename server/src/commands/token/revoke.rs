@@ -102,7 +102,7 @@ async fn tell(
     now: UnixMillis,
 ) -> Result<()> {
     let Some(address) = &arguments.volatile else { return Ok(()) };
-    let address = settings::resolve(address)?;
+    let address = settings::resolve("--volatile", address)?;
     if address == "memory" {
         return Ok(());
     }

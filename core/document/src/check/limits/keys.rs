@@ -3,11 +3,24 @@
 use postern_limits::key::KeyPart;
 use postern_request::headers::is_lowercase_name;
 
+use crate::decode::closest;
 use crate::model::{ClaimSource, JwtIssuer};
 use crate::problem::{Problems, told};
 use crate::raw::RawLimit;
 
 const MAX_KEY_PARTS: usize = 8;
+/// What has no name of somebody else's in it.
+const KNOWN: [&str; 9] = [
+    "ip",
+    "claim.sub",
+    "claim.client_id",
+    "claim.tier",
+    "api_key",
+    "method",
+    "host",
+    "service",
+    "route",
+];
 
 pub(super) fn check(
     raw: &RawLimit,
@@ -22,15 +35,11 @@ pub(super) fn check(
     }
     let mut parts: Vec<KeyPart> = Vec::with_capacity(raw.key.len());
     let mut claims = Vec::new();
-    for text in &raw.key {
+    for (at, text) in raw.key.iter().enumerate() {
         let message = match KeyPart::parse(text) {
-            None => {
-                "expected ip, claim.NAME, api_key, header.NAME, path.NAME, method, host, service \
-                 or route"
-                    .to_owned()
-            }
+            None => told!("`{}`: {}", text.escape_debug(), meant(text)),
             Some(KeyPart::Header(name)) if !is_lowercase_name(&name) => {
-                "write the header's name in lower case".to_owned()
+                told!("`{}`: write the header's name in lower case", text.escape_debug())
             }
             Some(part) if parts.contains(&part) => "this part is there twice".to_owned(),
             Some(part) => {
@@ -47,9 +56,21 @@ pub(super) fn check(
                     .to_owned()
             }
         };
-        problems.report_as(text.at, &path, message);
+        problems.report_as(text.at, &told!("{path}[{at}]"), message);
     }
     (parts, claims)
+}
+
+/// What is meant by what is no part of a key.
+fn meant(text: &str) -> String {
+    let claim = format!("claim.{text}");
+    let claim = KNOWN.into_iter().find(|known| *known == claim);
+    match claim.or_else(|| closest(text, &KNOWN)) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None => "expected ip, claim.NAME, api_key, header.NAME, path.NAME, method, host, service \
+                 or route"
+            .to_owned(),
+    }
 }
 
 /// Where a claim is found in the tokens of each issuer whose tokens have it.
@@ -65,4 +86,22 @@ fn sources(part: &KeyPart, issuers: &[JwtIssuer]) -> Vec<ClaimSource> {
         })
     };
     issuers.iter().filter_map(source).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_and_typing_errors_are_recognised() {
+        for (text, expected) in [
+            ("sub", "did you mean `claim.sub`?"),
+            ("client_id", "did you mean `claim.client_id`?"),
+            ("apikey", "did you mean `api_key`?"),
+            ("Method", "did you mean `method`?"),
+        ] {
+            assert_eq!(meant(text), expected, "{text}");
+        }
+        assert!(meant("moon").starts_with("expected ip, claim.NAME"), "{}", meant("moon"));
+    }
 }

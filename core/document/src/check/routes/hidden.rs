@@ -38,17 +38,19 @@ impl Earlier {
         problems: &mut Problems,
     ) {
         for other in self.by_name.like(&self.checked, &checked) {
-            let (name, line) = (&other.route.name, other.at.line);
-            let message = told!("there is a route `{name}` already, at line {line}");
+            let name = &other.route.name;
+            let message = told!("there is a route `{name}` already, {}", problems.at(other.at));
             problems.report_as(raw.name.at, &told!("{path}.name"), message);
         }
         for other in self.by_shape.like(&self.checked, &checked) {
             if !hides(other, &checked) {
                 continue;
             }
-            let (name, line) = (&other.route.name, other.at.line);
-            let message =
-                told!("hidden by route `{name}` at line {line}: same path, host and method");
+            let message = told!(
+                "hidden by route `{}` {}: same path, host and method",
+                other.route.name,
+                problems.at(other.at)
+            );
             problems.report_as(raw.matches.at, &told!("{path}.match"), message);
         }
         self.checked.push(checked);

@@ -29,7 +29,8 @@ pub(super) fn check(
         problems.report_as(beyond.at, &path, told!("at most {MAX_PEERS} peers are looked at"));
     }
     let mut peers: Vec<PeerPattern> = Vec::with_capacity(listed.len());
-    for text in listed {
+    for (at, text) in listed.iter().enumerate() {
+        let path = told!("{path}[{at}]");
         let Some(peer) = read(context, text, &path, problems) else { continue };
         if peers.contains(&peer) {
             problems.report_as(text.at, &path, "this peer is there twice");
@@ -52,6 +53,7 @@ fn read(
     match PeerPattern::parse(text) {
         Ok(peer) => Some(peer),
         Err(message) => {
+            let message = told!("`{}`: {message}", text.escape_debug());
             problems.report_as(text.at, path, message);
             None
         }
@@ -65,6 +67,16 @@ fn of_workload(
     path: &str,
     problems: &mut Problems,
 ) -> Option<PeerPattern> {
+    // No workload has a name with a slash; Istio's policies write ids like this.
+    if name.contains('/') {
+        let id = format!("spiffe://{}", name.value);
+        let message = match PeerPattern::parse(&id) {
+            Ok(_) => format!("write {id}"),
+            Err(message) => format!("`{}`: {message}", name.escape_debug()),
+        };
+        problems.report_as(name.at, path, message);
+        return None;
+    }
     let Some(workload) = context.workloads.iter().find(|known| known.name == name.value) else {
         let known = context.raw.workloads.get();
         if !known.is_some_and(|known| known.has(name)) {

@@ -73,7 +73,12 @@ fn who_may_ask_is_named_once_and_clearly() {
         (peer(&format!("{spiffe}, \"name\": \"a\"")), first, "either"),
         (peer(&format!("{}, {named}", r#""spiffe": "spiffe://mesh/a""#)), first, "either"),
         (peer(r#""spiffe": [], "workloads": ["edge"]"#), "feed.peers[0].spiffe", "expected text"),
-        (peer(&spiffe.replace("mesh/", "mesh?")), "feed.peers[0].spiffe", "SPIFFE id"),
+        (peer(&spiffe.replace("mesh/", "mesh?")), "feed.peers[0].spiffe", "SPIFFE id, for example"),
+        (
+            peer(&spiffe.replace("spiffe://", "")),
+            "feed.peers[0].spiffe",
+            "expected a SPIFFE id, written spiffe://mesh/a",
+        ),
         (peer(&named.replace("\"a\"", "\"A\"")), "feed.peers[0].name", "lower-case"),
         (peer(&named.replace("0f", "0")), "feed.peers[0].credential_sha256", "64"),
         (peer(r#""spiffe": "spiffe://mesh/a""#), "feed.peers[0].workloads", "name the workloads"),

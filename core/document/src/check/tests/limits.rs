@@ -288,13 +288,14 @@ fn a_route_has_what_its_limits_count_by() {
         load(&by(part), &[&route(both, r#""l""#)]).unwrap();
     }
     load(&tiers, &[&route(both, r#""l""#)]).unwrap();
-    let place = "limits.l.key";
+    let place = "limits.l.key[0]";
     assert_problem(&by("claim.other"), OPEN, place, "claim_headers");
     for bad in ["moon", "claim", "header.X-Upper"] {
-        assert_problem(&by(bad), OPEN, place, "");
+        assert_problem(&by(bad), OPEN, place, &format!("`{bad}`: "));
     }
+    assert_problem(&by("sub"), OPEN, place, "did you mean `claim.sub`?");
     let twice = r#""limits": {"l": {"key": ["ip", "ip"], "mode": "local", "rate": "5/1m"}},"#;
-    assert_problem(twice, OPEN, place, "twice");
+    assert_problem(twice, OPEN, "limits.l.key[1]", "twice");
     // Which claims there are cannot be said before `credentials` is mended.
     let broken = by("claim.tenant").replace("[\"x\"]", "[]");
     let found = problems(&broken, &[OPEN]);

@@ -143,17 +143,19 @@ fn peers_are_for_routes_that_workloads_enforce() {
     only("", &[&own], place, "`guard: workload`");
     let many: Vec<String> = (0..65).map(|at| format!(r#""spiffe://mesh/{at}""#)).collect();
     let (twice, too_many) = (format!("{web}, {web}"), many.join(", "));
-    for (peers, word) in [
-        ("", "nobody"),
-        (r#""egde""#, "did you mean `edge`"),
-        (r#""spiffe://mesh/*/a""#, "SPIFFE id"),
-        (r#""https://mesh/a""#, "SPIFFE id"),
-        (r#""spiffe://*""#, "SPIFFE id"),
-        (twice.as_str(), "twice"),
-        (r#""edge", "spiffe://cluster.local/ns/istio-system/sa/gateway""#, "twice"),
-        (too_many.as_str(), "at most 64"),
+    for (peers, at, word) in [
+        ("", "", "nobody"),
+        (r#""egde""#, "[0]", "did you mean `edge`"),
+        (r#""spiffe://mesh/*/a""#, "[0]", "`spiffe://mesh/*/a`: expected a SPIFFE id"),
+        (r#""https://mesh/a""#, "[0]", "SPIFFE id"),
+        (r#""spiffe://*""#, "[0]", "SPIFFE id"),
+        (r#""edge", "mesh/ns/a/sa/b""#, "[1]", "write spiffe://mesh/ns/a/sa/b"),
+        (r#""mesh//b""#, "[0]", "`mesh//b`: expected a SPIFFE id"),
+        (twice.as_str(), "[1]", "twice"),
+        (r#""edge", "spiffe://cluster.local/ns/istio-system/sa/gateway""#, "[1]", "twice"),
+        (too_many.as_str(), "", "at most 64"),
     ] {
-        only(&guarded, &[&with(peers)], place, word);
+        only(&guarded, &[&with(peers)], &format!("{place}{at}"), word);
     }
     assert!(load(&guarded, &[&with(&many[..64].join(", "))]).is_ok());
     // The service's own problem is not told as the route's.

@@ -64,6 +64,9 @@ fn a_finding_says_who_gets_in_by_which_rule() {
     assert_eq!(past.len(), 1, "{past:#?}");
     assert!(past[0].text.contains("port 8080") && past[0].text.contains("default/p rule 0"));
     assert!(past[0].evidence[0].starts_with("DELETE /admin/"), "{past:#?}");
+    let anybody = "anybody in the namespace evil (tried as sa/stranger)";
+    assert!(past[0].text.contains(anybody), "{past:#?}");
+    assert!(past[0].evidence.iter().all(|line| line.contains(anybody)), "{past:#?}");
 }
 
 #[test]
