@@ -40,16 +40,14 @@ mod tests {
     use postern_request::UnixMillis;
 
     fn record() -> ClientRecord {
+        let (id, name) = ("web".to_owned(), "Web".to_owned());
+        let kind = durable::ClientKind::Confidential;
         ClientRecord {
-            client_id: "web".to_owned(),
-            name: "Web".to_owned(),
-            kind: durable::ClientKind::Confidential,
             secret_sha256: Some(random::sha256(b"s3cret")),
             grant_types: vec!["client_credentials".to_owned(), "urn:later".to_owned()],
             scopes: vec!["read".to_owned()],
             access_token_lifetime_secs: 60,
-            is_active: true,
-            created_at: UnixMillis(1),
+            ..ClientRecord::new(id, name, kind, UnixMillis(1))
         }
     }
 

@@ -8,8 +8,12 @@
 //!
 //! Values are bytes that only their writer reads. `now` is the moment of the call; a store with a
 //! clock of its own goes by that one.
+//!
+//! Every implementation passes the suite in `contract`.
 
 mod code;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod family;
 mod key;
 mod session;
@@ -92,7 +96,8 @@ pub trait FlowStore: Send + Sync {
     ) -> BoxFuture<'_, Result<Standing, StoreError>>;
 
     /// Exchanges the current token of a family for the next one, and keeps the answer for those
-    /// who ask again within the time of grace. What has happened meanwhile is judged anew.
+    /// who ask again within the time of grace. What has happened meanwhile is judged anew. Of
+    /// tokens that were spent within that time, the last one is known at least.
     fn turn<'a>(
         &'a self,
         turn: Turn<'a>,
@@ -132,8 +137,9 @@ pub trait FlowStore: Send + Sync {
     ) -> BoxFuture<'a, Result<Option<SessionRecord>, StoreError>>;
 
     /// Another authentication within a session: moments, methods and a new secret, so that the
-    /// cookie from before is no good any more. False where there is no such session; it is not
-    /// begun again then.
+    /// cookie from before is no good any more. All becomes as it is in `session`, but for when it
+    /// began, and it was not used earlier than what stands there. False where there is no such
+    /// session, or it is another user's; it is not begun again then.
     fn renew_session<'a>(
         &'a self,
         session: &'a SessionRecord,

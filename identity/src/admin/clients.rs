@@ -48,16 +48,13 @@ pub async fn create_client(
         return Err(IdentityError::Invalid { what: "access token lifetime", reason });
     }
     let secret = random::secret()?;
+    let client_id = random::uuid()?;
     let record = ClientRecord {
-        client_id: random::uuid()?,
-        name: new.name,
-        kind: ClientKind::Confidential,
         secret_sha256: Some(random::sha256(secret.expose().as_bytes())),
         grant_types: new.grant_types.iter().map(|grant| grant.as_str().to_owned()).collect(),
         scopes: new.scopes.names().to_vec(),
         access_token_lifetime_secs: new.access_token_lifetime_secs,
-        is_active: true,
-        created_at: now,
+        ..ClientRecord::new(client_id, new.name, ClientKind::Confidential, now)
     };
     store.insert_client(record.clone()).await?;
     Ok(CreatedClient { record, secret })

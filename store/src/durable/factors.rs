@@ -68,7 +68,8 @@ pub struct FactorRecord {
 /// As with [`super::DurableStore`]. Where an entry for the audit log comes along, both are written
 /// or none is; it is written where something was changed.
 pub trait FactorStore: Send + Sync {
-    /// Keeps a new factor; [`StoreError::Conflict`] when its id or its credential is taken.
+    /// Keeps a new factor; [`StoreError::Conflict`] when its id or its credential is taken. It
+    /// fails where there is no such user.
     fn insert_factor<'a>(
         &'a self,
         factor: FactorRecord,

@@ -68,7 +68,8 @@ pub trait GrantStore: Send + Sync {
         client_id: &'a str,
     ) -> BoxFuture<'a, Result<Option<ConsentRecord>, StoreError>>;
 
-    /// Keeps what a user lets a client do, in place of what was kept before.
+    /// Keeps what a user lets a client do, in place of what was kept before. It fails where there
+    /// is no such client.
     fn put_consent<'a>(
         &'a self,
         consent: ConsentRecord,
@@ -89,7 +90,7 @@ pub trait GrantStore: Send + Sync {
         user_id: &'a str,
     ) -> BoxFuture<'a, Result<Vec<ConsentRecord>, StoreError>>;
 
-    /// Keeps a new family.
+    /// Keeps a new family; [`StoreError::Conflict`] when its id is taken.
     fn insert_family(&self, family: FamilyRecord) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// The family with this id, whatever became of it.

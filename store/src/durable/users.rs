@@ -17,6 +17,12 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
+/// What an e-mail is found by: no two users have the same.
+#[must_use]
+pub fn email_key(email: &str) -> String {
+    email.to_lowercase()
+}
+
 /// What people are told of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Profile {
@@ -131,7 +137,7 @@ pub trait UserStore: Send + Sync {
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// Says that an outside provider's subject is this user, from the entry's moment on;
-    /// [`StoreError::Conflict`] when it is somebody already.
+    /// [`StoreError::Conflict`] when it is somebody already. It fails where there is no such user.
     fn link_identity<'a>(
         &'a self,
         provider: &'a str,
