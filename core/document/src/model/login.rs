@@ -4,6 +4,9 @@ use postern_limits::Rate;
 
 use super::OnFailure;
 
+pub use crate::raw::{
+    RawFingerprintPart as FingerprintPart, RawOnChange as OnChange, RawOutsideUsers as OutsideUsers,
+};
 pub use postern_request::login::LoginAt;
 
 /// How people log in.
@@ -96,37 +99,12 @@ pub struct SessionRules {
 }
 
 /// What a browser must go on showing of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
     /// What is looked at; nothing where it is empty.
     pub parts: Vec<FingerprintPart>,
     /// What happens when that changes.
     pub on_change: OnChange,
-}
-
-/// What a browser shows of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FingerprintPart {
-    /// `user-agent`
-    UserAgent,
-    /// `accept-language`
-    AcceptLanguage,
-    /// The network that its address is in.
-    IpPrefix,
-    /// `sec-ch-ua-platform`
-    ClientHint,
-}
-
-/// What happens to a session whose browser is another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnChange {
-    /// It ends.
-    End,
-    /// A second factor is asked for.
-    AskMfa,
-    /// It is written down, and no more.
-    #[default]
-    Log,
 }
 
 /// How often log-in may be tried.
@@ -163,18 +141,6 @@ pub struct OutsideProvider {
     pub role_claim: Option<RoleClaim>,
     /// Only people whose e-mail ends so; all where it is empty.
     pub domains: Vec<String>,
-}
-
-/// What becomes of people whom an outside provider vouches for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OutsideUsers {
-    /// They become users.
-    Create,
-    /// They are the users with their verified e-mail.
-    Link,
-    /// They are nobody here, and have a session.
-    #[default]
-    None,
 }
 
 /// The claim of an outside provider that says what somebody is here.

@@ -2,6 +2,11 @@
 
 use super::CertificateSource;
 
+pub use crate::raw::{
+    RawOAuthGrant as OAuthGrant, RawRegistrationMode as RegistrationMode,
+    RawSigningAlgorithm as SigningAlgorithm,
+};
+
 /// The authorization server; nothing of it is served without this.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OAuth {
@@ -35,45 +40,6 @@ pub struct OAuth {
     pub cors_origins: Vec<String>,
 }
 
-/// A way to get tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum OAuthGrant {
-    /// A user agrees in a browser.
-    AuthorizationCode,
-    /// Going on with what was granted before.
-    RefreshToken,
-    /// A client speaks for itself.
-    ClientCredentials,
-    /// A user agrees on another device.
-    DeviceCode,
-    /// Another token for one that is there.
-    TokenExchange,
-}
-
-/// What tokens are signed with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SigningAlgorithm {
-    /// RSA, which every client knows.
-    #[default]
-    Rs256,
-    /// ECDSA on P-256.
-    Es256,
-    /// Ed25519.
-    EdDsa,
-}
-
-impl SigningAlgorithm {
-    /// As `alg` spells it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Rs256 => "RS256",
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-        }
-    }
-}
-
 /// How long refresh tokens live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefreshRules {
@@ -103,18 +69,6 @@ pub struct Registration {
     pub scopes: Vec<String>,
     /// After how long without use it is deleted, in milliseconds.
     pub unused_for_ms: u64,
-}
-
-/// Who may register a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum RegistrationMode {
-    /// Operators.
-    #[default]
-    Off,
-    /// Everybody.
-    Open,
-    /// Those with a token that allows it.
-    Token,
 }
 
 /// Log-in on another device.
