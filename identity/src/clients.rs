@@ -1,7 +1,8 @@
 //! Client records in the protocol's terms.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use postern_oauth::{Client, ClientKind, GrantType, ScopeSet, Secret};
+use postern_jose::Algorithm;
+use postern_oauth::{AuthMethod, Client, ClientKind, GrantType, ScopeSet, Secret};
 use postern_store::StoreError;
 use postern_store::durable::{self, ClientRecord};
 
@@ -12,15 +13,28 @@ use crate::random;
 pub(crate) fn client_of(record: &ClientRecord) -> Result<Client, StoreError> {
     let scopes = ScopeSet::from_names(record.scopes.iter().map(String::as_str))
         .map_err(|_| StoreError::Corrupt("scopes of a client".to_owned()))?;
+    let (kind, auth_method) = match record.kind {
+        durable::ClientKind::Public => (ClientKind::Public, AuthMethod::None),
+        durable::ClientKind::Confidential => (ClientKind::Confidential, AuthMethod::Basic),
+    };
     Ok(Client {
         client_id: record.client_id.clone(),
-        kind: match record.kind {
-            durable::ClientKind::Public => ClientKind::Public,
-            durable::ClientKind::Confidential => ClientKind::Confidential,
-        },
+        kind,
+        auth_method,
         grant_types: record.grant_types.iter().filter_map(|name| GrantType::parse(name)).collect(),
+        redirect_uris: Vec::new(),
+        post_logout_redirect_uris: Vec::new(),
         scopes,
+        resources: Vec::new(),
+        require_pkce: true,
+        require_consent: true,
+        require_par: false,
+        bind_dpop: false,
         access_token_lifetime_secs: record.access_token_lifetime_secs,
+        refresh_token_lifetime_secs: 0,
+        id_token_alg: Algorithm::Rs256,
+        may_introspect: false,
+        may_act_for: Vec::new(),
         is_active: record.is_active,
     })
 }

@@ -12,8 +12,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, get, post};
 use postern_oauth::{
-    ErrorCode, IssueAccessToken, JWKS_PATH, MAX_BODY_BYTES, NO_STORE, OAuthError, ServerMetadata,
-    TOKEN_PATH, TokenRequest, TokenResponse,
+    ErrorCode, Evidence, Grant, IssueAccessToken, JWKS_PATH, MAX_BODY_BYTES, NO_STORE, OAuthError,
+    Proof, ServerMetadata, ServerRules, TOKEN_PATH, TokenRequest, TokenResponse, TokenType,
+    authenticate,
 };
 use postern_request::denial::RenderedDenial;
 use postern_request::headers::{CORRELATION_ID, REQUEST_ID, Single};
@@ -56,21 +57,40 @@ impl IdentityService {
             single(headers, &AUTHORIZATION),
             single(headers, &CONTENT_TYPE),
             body,
+            None,
         )?;
         let record =
             self.store.find_client(request.client_id()).await.map_err(|e| store_failed(&e))?;
         let client =
             record.as_ref().map(clients::client_of).transpose().map_err(|e| store_failed(&e))?;
-        let secret_matches = clients::secret_matches(record.as_ref(), request.secret());
-        let decision = request.decide(client.as_ref(), secret_matches);
+        let secret = match request.client().proof() {
+            Proof::Secret(secret) => Some(secret),
+            _ => None,
+        };
+        let secret_matches = clients::secret_matches(record.as_ref(), secret);
+        let evidence = Evidence { secret_matches, ..Evidence::default() };
+        let decision =
+            authenticate(request.client(), client.as_ref(), &evidence).and_then(|client| {
+                match request.grant() {
+                    Grant::ClientCredentials(own) => own.decide(client, None, None, &self.rules()),
+                    Grant::Code(_) | Grant::Refresh(_) => Err(OAuthError::unsupported_grant_type()),
+                }
+            });
         let proven = !matches!(&decision, Err(e) if e.code == ErrorCode::InvalidClient);
         self.metrics.authentication(AuthenticationMethod::ClientCredentials, proven);
-        let issue = decision?;
+        let issue = decision?.access;
         let scopes = issue.scopes.clone();
         let expires_in_secs = issue.lifetime_secs;
         let issued = self.issue(issue).await?;
-        let answer =
-            TokenResponse { access_token: &issued.token, expires_in_secs, scopes: &scopes };
+        let answer = TokenResponse {
+            access_token: &issued.token,
+            token_type: TokenType::Bearer,
+            expires_in_secs,
+            scopes: &scopes,
+            refresh_token: None,
+            id_token: None,
+            issued_token_type: None,
+        };
         Ok(answer.body())
     }
 
@@ -82,6 +102,7 @@ impl IdentityService {
             subject: issue.subject,
             client_id: issue.client_id,
             scopes: issue.scopes,
+            audiences: issue.audiences,
             lifetime_secs: issue.lifetime_secs,
             ..AccessTokenRequest::default()
         };
@@ -105,12 +126,9 @@ impl IdentityService {
         }
     }
 
-    fn metadata(&self) -> ServerMetadata {
+    fn rules(&self) -> ServerRules {
         let algorithms = self.issuer.ring().algorithms((self.clock)());
-        ServerMetadata {
-            issuer: self.issuer.issuer().to_owned(),
-            signing_algorithms: algorithms.into_iter().map(|one| one.as_str()).collect(),
-        }
+        ServerRules { algorithms, ..ServerRules::bare(self.issuer.issuer().to_owned()) }
     }
 }
 
@@ -172,11 +190,11 @@ async fn jwks(State(service): State<Arc<IdentityService>>) -> Response {
 }
 
 async fn authorization_server(State(service): State<Arc<IdentityService>>) -> Response {
-    public_json(service.metadata().authorization_server())
+    public_json(ServerMetadata { rules: &service.rules() }.authorization_server())
 }
 
 async fn openid_configuration(State(service): State<Arc<IdentityService>>) -> Response {
-    public_json(service.metadata().openid_configuration())
+    public_json(ServerMetadata { rules: &service.rules() }.openid_configuration())
 }
 
 async fn not_found(State(service): State<Arc<IdentityService>>, headers: HeaderMap) -> Response {

@@ -1,6 +1,8 @@
 //! Clients (RFC 6749 §2), as far as a grant looks at them.
 
-use crate::ScopeSet;
+use postern_jose::Algorithm;
+
+use crate::{OAuthError, RedirectUri, ScopeSet};
 
 /// How a client may ask for tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,8 +28,9 @@ impl GrantType {
         Self::DeviceCode,
         Self::TokenExchange,
     ];
-    /// Those that the token endpoint serves; metadata names no others.
-    pub const SERVED: [Self; 1] = [Self::ClientCredentials];
+    /// Those that the token endpoint can read; metadata names no others, whatever a document says.
+    pub const SERVED: [Self; 3] =
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
 
     /// As `grant_type` spells it.
     #[must_use]
@@ -94,6 +97,12 @@ impl AuthMethod {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.as_str() == text)
     }
+
+    /// Whether it is by the certificate of the connection.
+    #[must_use]
+    pub const fn is_by_certificate(self) -> bool {
+        matches!(self, Self::TlsClientAuth | Self::SelfSignedTls)
+    }
 }
 
 /// Whether a client can keep a secret (RFC 6749 §2.1).
@@ -113,14 +122,53 @@ pub struct Client {
     pub client_id: String,
     /// Public or confidential.
     pub kind: ClientKind,
+    /// How it proves who it is.
+    pub auth_method: AuthMethod,
     /// How it may ask for tokens.
     pub grant_types: Vec<GrantType>,
+    /// Where it may be answered.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// Where a browser may go after log-out, letter by letter.
+    pub post_logout_redirect_uris: Vec<String>,
     /// What it may ask for at most.
     pub scopes: ScopeSet,
-    /// How long its access tokens live, in seconds.
+    /// Where it may use tokens (RFC 8707), of those that the document names; all of them where
+    /// this is empty.
+    pub resources: Vec<String>,
+    /// Whether it must use PKCE; a public client always must.
+    pub require_pkce: bool,
+    /// Whether users are asked before it gets anything.
+    pub require_consent: bool,
+    /// Whether it must push its authorization requests (RFC 9126 §6).
+    pub require_par: bool,
+    /// Whether its tokens are always bound to a key (RFC 9449 §5.2).
+    pub bind_dpop: bool,
+    /// How long its access tokens live at most, in seconds.
     pub access_token_lifetime_secs: u64,
+    /// How long its refresh tokens live unused, in seconds, where that is less than others'.
+    pub refresh_token_lifetime_secs: u64,
+    /// What its ID tokens are signed with.
+    pub id_token_alg: Algorithm,
+    /// Whether it may ask about tokens of others (RFC 7662).
+    pub may_introspect: bool,
+    /// Clients for whose users it may act (RFC 8693); `*` for all.
+    pub may_act_for: Vec<String>,
     /// Whether it may do anything at all.
     pub is_active: bool,
+}
+
+impl Client {
+    /// Whether it may use a grant.
+    ///
+    /// # Errors
+    /// `unauthorized_client`
+    pub fn check_grant(&self, grant: GrantType) -> Result<(), OAuthError> {
+        if self.grant_types.contains(&grant) {
+            Ok(())
+        } else {
+            Err(OAuthError::unauthorized_client())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -144,7 +192,17 @@ mod tests {
     }
 
     #[test]
-    fn no_other_grant_is_served() {
-        assert_eq!(GrantType::SERVED.map(GrantType::as_str), ["client_credentials"]);
+    fn a_client_uses_the_grants_of_its_registration_alone() {
+        let client = Client {
+            grant_types: vec![GrantType::RefreshToken],
+            ..crate::fixtures::confidential()
+        };
+        for grant in GrantType::ALL {
+            let expected = match grant {
+                GrantType::RefreshToken => Ok(()),
+                _ => Err(OAuthError::unauthorized_client()),
+            };
+            assert_eq!(client.check_grant(grant), expected, "{grant:?}");
+        }
     }
 }
