@@ -85,8 +85,9 @@ pub fn review(input: &Input<'_>) -> Result<Review, NoReview> {
     let (mut rows, mut unknown) = matrix::rows(input.document, &oracle);
     let mut findings = document::findings(input.document, &oracle);
     let mut mesh = Vec::new();
-    if let Some(policies) = input.policies {
-        let looked = mesh::look(input, policies, &mut rows);
+    let view = input.policies.map(|policies| mesh::View::new(input, policies));
+    if let Some(view) = &view {
+        let looked = mesh::look(input, view, &mut rows);
         mesh = looked.rows;
         findings.extend(looked.findings);
         unknown.extend(looked.unknown);
@@ -101,7 +102,7 @@ pub fn review(input: &Input<'_>) -> Result<Review, NoReview> {
         ..Review::default()
     };
     if let Some(before) = input.before {
-        let compared = diff::changes(input, before, &review)?;
+        let compared = diff::changes(input, view.as_ref(), before, &review)?;
         review.changes = Some(compared.changes);
         review.unknown.extend(compared.unknown);
     }

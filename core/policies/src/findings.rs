@@ -45,6 +45,12 @@ pub enum Concern {
         /// The whole rule cannot, because there is no other part that could.
         whole: bool,
     },
+    /// A rule has so many values that they were not all compared with each other: whether parts of
+    /// it never match is not known.
+    NotCompared {
+        /// Which rule.
+        rule: usize,
+    },
     /// A rule asks for HTTP and is for a port with something else. An ALLOW rule is left out
     /// there; any other matches as if it did not ask, which is more than is written.
     HttpOnTcp {

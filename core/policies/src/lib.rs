@@ -1,8 +1,8 @@
 //! Istio's security policies: AuthorizationPolicy, PeerAuthentication and RequestAuthentication.
 //!
 //! Texts become [`Resources`], all problems of all files in one run. [`evaluate()`] says what a
-//! workload's proxy makes of a request by them, and why; [`mutual_tls()`] what a port asks for;
-//! [`findings()`] what a reviewer should look at.
+//! workload's proxy makes of a request by them, and why, a [`Judge`] what it makes of many;
+//! [`mutual_tls()`] what a port asks for; [`findings()`] what a reviewer should look at.
 //!
 //! The rules are those that istiod turns into Envoy's configuration, and Envoy's own where that
 //! leaves something open. They were read from Istio's source, of which comments name the files and
@@ -31,13 +31,13 @@ mod resources;
 mod verdict;
 mod workload;
 
-pub use evaluate::evaluate;
+pub use evaluate::{Judge, evaluate};
 pub use findings::{Concern, Finding, findings};
 pub use mtls::{Mtls, mutual_tls};
 pub use pattern::Pattern;
 pub use postern_document::{Problem, Source};
 pub use postern_request::json::Value;
-pub use request::{Http, Metadata, Peer, Proof, Request, Token, TokenPlace};
+pub use request::{Http, Metadata, Parts, Peer, Proof, Request, Token, TokenPlace};
 pub use resources::{
     Action, Attribute, AuthorizationPolicy, ClaimHeader, JwtRule, Meta, MtlsMode,
     PeerAuthentication, RequestAuthentication, Resources, Rule, Selection, Skipped, Target,

@@ -22,24 +22,11 @@ pub fn mutual_tls<'r>(
     workload: &Workload,
     port: u16,
 ) -> Mtls<'r> {
-    let levels = Levels::of(resources, mesh, workload);
-    let mut found = Mtls { mode: MtlsMode::Permissive, by: None };
-    for level in [&levels.mesh, &levels.namespace, &levels.workload] {
-        let Some(oldest) = level.first().copied() else { continue };
-        if let Some(mode) = oldest.mode {
-            found = Mtls { mode, by: Some(oldest) };
-        }
-    }
-    // Only what is said of the workload itself can name ports.
-    let oldest = levels.workload.first().copied();
-    let for_port = oldest.and_then(|oldest| oldest.ports.get(&port).copied().flatten());
-    if let Some(mode) = for_port {
-        found = Mtls { mode, by: oldest };
-    }
-    found
+    Levels::of(resources, mesh, workload).on(port)
 }
 
 /// What is said of a workload on each level, the oldest first.
+#[derive(Debug)]
 pub(crate) struct Levels<'r> {
     pub(crate) mesh: Vec<&'r PeerAuthentication>,
     pub(crate) namespace: Vec<&'r PeerAuthentication>,
@@ -61,5 +48,23 @@ impl<'r> Levels<'r> {
             level.push(resource);
         }
         levels
+    }
+
+    /// What a port asks for.
+    pub(crate) fn on(&self, port: u16) -> Mtls<'r> {
+        let mut found = Mtls { mode: MtlsMode::Permissive, by: None };
+        for level in [&self.mesh, &self.namespace, &self.workload] {
+            let Some(oldest) = level.first().copied() else { continue };
+            if let Some(mode) = oldest.mode {
+                found = Mtls { mode, by: Some(oldest) };
+            }
+        }
+        // Only what is said of the workload itself can name ports.
+        let oldest = self.workload.first().copied();
+        let for_port = oldest.and_then(|oldest| oldest.ports.get(&port).copied().flatten());
+        if let Some(mode) = for_port {
+            found = Mtls { mode, by: oldest };
+        }
+        found
     }
 }

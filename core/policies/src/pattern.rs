@@ -9,9 +9,7 @@ mod text;
 use crate::resources::Attribute;
 
 pub(crate) use block::Block;
-pub(crate) use identity::{
-    Namespace, SCHEME, ServiceAccount, Subject, TrustDomain, in_all_domains,
-};
+pub(crate) use identity::{Namespace, SCHEME, ServiceAccount, Subject, TrustDomain, is_principal};
 pub(crate) use template::Template;
 pub(crate) use text::Text;
 

@@ -22,6 +22,37 @@ pub struct Request {
     pub metadata: Vec<Metadata>,
 }
 
+/// A request, or connection, whose parts belong to somebody else: for who asks about many that
+/// have them in common. Each part is as in [`Request`].
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'q> {
+    /// Who calls.
+    pub peer: &'q Peer,
+    /// The workload's address that was called.
+    pub destination_ip: Option<IpAddr>,
+    /// The workload's port that was called.
+    pub port: u16,
+    /// The name that the caller asked for in its TLS handshake.
+    pub sni: Option<&'q str>,
+    /// What is asked for.
+    pub http: Option<&'q Http>,
+    /// What Envoy filters know of it.
+    pub metadata: &'q [Metadata],
+}
+
+impl<'q> From<&'q Request> for Parts<'q> {
+    fn from(request: &'q Request) -> Self {
+        Self {
+            peer: &request.peer,
+            destination_ip: request.destination_ip,
+            port: request.port,
+            sni: request.sni.as_deref(),
+            http: request.http.as_ref(),
+            metadata: &request.metadata,
+        }
+    }
+}
+
 /// The other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Peer {

@@ -4,6 +4,7 @@ use crate::*;
 
 mod addresses;
 mod examples;
+mod judging;
 mod matching;
 mod order;
 mod properties;
@@ -134,8 +135,16 @@ fn word(text: &str, request: &Request) -> &'static str {
     word_in(&Mesh::default(), text, request)
 }
 
+/// What becomes of a request to `httpbin`, whoever is asked.
+fn decided<'r>(resources: &'r Resources, mesh: &Mesh, request: &Request) -> Decision<'r> {
+    let decision = evaluate(resources, mesh, &httpbin(), request).decision;
+    let judge = Judge::new(resources, mesh, &httpbin());
+    assert_eq!(judge.decide(request.into()), decision, "{request:?}");
+    decision
+}
+
 fn word_in(mesh: &Mesh, text: &str, request: &Request) -> &'static str {
-    match evaluate(&load(text), mesh, &httpbin(), request).decision {
+    match decided(&load(text), mesh, request) {
         Decision::Allowed(AllowedBy::NoPolicy) => "open",
         Decision::Allowed(AllowedBy::Rule(_)) => "allowed",
         Decision::AskProvider(_) => "ask",

@@ -74,6 +74,7 @@ fn in_place(place: &Place, edge: Option<&Layer>, layer: &Layer, report: &mut Rep
         without: Vec::new(),
         is_pinned: false,
     };
+    remark_taken(place, &whole, report);
     let mut cells = vec![whole];
     for layer in &layers {
         let Some(ground) = &layer.ground else {
@@ -98,6 +99,23 @@ fn in_place(place: &Place, edge: Option<&Layer>, layer: &Layer, report: &mut Rep
         }
     }
     carved
+}
+
+/// A place whose requests all go to routes before it, as far as the document can tell them apart,
+/// comes to nothing.
+fn remark_taken(place: &Place, whole: &Cell, report: &mut Report) {
+    let Some(left) = carve(whole.clone(), &place.others) else { return };
+    if let Some(first) = left.first()
+        && left.iter().all(|cell| cell.access == Access::Closed)
+    {
+        let why = format!(
+            "{}, which comes first, takes `{}`, or the document cannot tell the two apart",
+            first.origin.field,
+            place.key.path.to_template()
+        );
+        let advice = "where it takes less, write the route by hand";
+        report.left_out(&place.origin.below("match"), why, advice);
+    }
 }
 
 /// Rules are alternatives, and the most specific route decides alone: it takes over what wider ones

@@ -159,6 +159,21 @@ impl Path {
         self.meet(other).as_ref() == Some(other)
     }
 
+    /// Whether some of it may begin with a text, which need not end where a segment does.
+    pub(super) fn may_begin_with(&self, text: &str) -> bool {
+        let mut begins = String::new();
+        for part in &self.0 {
+            begins.push('/');
+            match part {
+                Part::Literal(literal) => begins.push_str(literal),
+                Part::One | Part::Rest => {
+                    return begins.starts_with(text) || text.starts_with(&begins);
+                }
+            }
+        }
+        begins.starts_with(text)
+    }
+
     /// As the document writes it.
     pub(super) fn to_template(&self) -> String {
         let mut text = String::new();
@@ -233,6 +248,25 @@ mod tests {
             ("/a//b", "/{rest=**}"),
         ] {
             assert_eq!(Path::around(pattern).to_template(), path, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_path_begins_as_its_segments_do() {
+        for (path, text, expected) in [
+            ("/b", "/a", false),
+            ("/ab", "/a", true),
+            ("/a", "/a", true),
+            ("/a", "/ab", false),
+            ("/b/*", "/a", false),
+            ("/ab/*", "/a", true),
+            ("/a/*", "/a/b", true),
+            ("/a/*", "/ab", false),
+            ("/a/{*}", "/a/b", true),
+            ("/*", "/a", true),
+            ("/b", "", true),
+        ] {
+            assert_eq!(Path::around(path).may_begin_with(text), expected, "{path} {text}");
         }
     }
 

@@ -10,7 +10,7 @@ use super::layer::{Layer, Proxy, World};
 use super::path::Path;
 use super::report::{Origin, Report};
 use super::target::{self, Target};
-use super::virtual_service::{Entry, VirtualService};
+use super::virtual_service::{Entry, Match, VirtualService};
 
 const BY_HAND: &str = "write its routes by hand";
 
@@ -188,6 +188,16 @@ fn has(labels: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> 
     !wanted.is_empty() && wanted.iter().all(|(name, value)| labels.get(name) == Some(value))
 }
 
+/// Those of earlier routes' requests that a path may be one of: the region around a prefix within a
+/// segment is wider than the prefix.
+fn taking<'r>(
+    earlier: &'r [(Option<&str>, Region)],
+    path: &Path,
+) -> impl Iterator<Item = &'r Region> {
+    let may_take = move |begins: &Option<&str>| begins.is_none_or(|text| path.may_begin_with(text));
+    earlier.iter().filter(move |(begins, _)| may_take(begins)).map(|(_, region)| region)
+}
+
 /// The order of VirtualServices' routes: the first one that matches counts.
 struct Order<'a> {
     inventory: &'a Inventory,
@@ -206,8 +216,9 @@ impl Order<'_> {
             let Some(target) = self.target(entry, report) else { continue };
             let before = routes.entries.get(..index).unwrap_or_default();
             for host in &routes.hosts {
-                let mut others = self.more_specific(host.as_deref());
-                others.extend(before.iter().flat_map(|other| self.region(other, host, target)));
+                let narrower = self.more_specific(host.as_deref());
+                let earlier = before.iter().flat_map(|other| self.regions(other, host, target));
+                let earlier: Vec<(Option<&str>, Region)> = earlier.collect();
                 for one in &entry.matches {
                     places.extend(one.paths.iter().map(|path| Place {
                         key: Key {
@@ -219,7 +230,7 @@ impl Order<'_> {
                         origin: entry.origin.clone(),
                         target,
                         edge,
-                        others: others.clone(),
+                        others: narrower.iter().chain(taking(&earlier, path)).cloned().collect(),
                     }));
                 }
             }
@@ -238,8 +249,13 @@ impl Order<'_> {
         found
     }
 
-    /// What an earlier route takes, if that goes elsewhere.
-    fn region(&self, entry: &Entry, host: &Option<String>, target: usize) -> Vec<Region> {
+    /// What an earlier route takes, if that goes elsewhere, and with what those paths begin.
+    fn regions<'e>(
+        &self,
+        entry: &'e Entry,
+        host: &Option<String>,
+        target: usize,
+    ) -> Vec<(Option<&'e str>, Region)> {
         let to = entry.to.as_ref().and_then(|to| target::of(self.targets, to));
         if to == Some(target) {
             return Vec::new();
@@ -253,10 +269,11 @@ impl Order<'_> {
             not_methods: Vec::new(),
             effect: Effect::Close,
         };
-        let matches = entry.matches.iter();
-        matches
-            .map(|one| region(vec![one.around.clone()], one.method.iter().cloned().collect()))
-            .collect()
+        let one = |one: &'e Match| {
+            let methods = one.method.iter().cloned().collect();
+            (one.begins.as_deref(), region(vec![one.around.clone()], methods))
+        };
+        entry.matches.iter().map(one).collect()
     }
 
     /// Hosts that have a VirtualService of their own: Envoy looks for their routes there alone.

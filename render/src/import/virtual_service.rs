@@ -39,6 +39,8 @@ pub(super) struct Match {
     pub(super) paths: Vec<Path>,
     /// All of its paths, or more.
     pub(super) around: Path,
+    /// With what all of its paths begin, where that is known.
+    pub(super) begins: Option<String>,
     /// Its method; none is all.
     pub(super) method: Option<String>,
 }
@@ -129,7 +131,7 @@ fn entry(node: &Node, origin: Origin, namespace: &str, report: &mut Report) -> E
     }
     if nodes.is_empty() {
         let (paths, around) = (vec![Path::everything()], Path::everything());
-        matches.push(Match { paths, around, method: None });
+        matches.push(Match { paths, around, begins: None, method: None });
     }
     Entry { origin, matches, to, timeout }
 }
@@ -191,8 +193,8 @@ fn service_of(host: &str, namespace: &str) -> Option<(String, String)> {
 }
 
 fn read_match(node: &Node, origin: &Origin, report: &mut Report) -> Match {
-    let mut read =
-        Match { paths: vec![Path::everything()], around: Path::everything(), method: None };
+    let (paths, around) = (vec![Path::everything()], Path::everything());
+    let mut read = Match { paths, around, begins: None, method: None };
     let mut is_whole = true;
     for (name, at, value) in members(Some(node)) {
         let of = Origin { line: at.line, ..origin.below(name) };
@@ -222,6 +224,10 @@ fn read_match(node: &Node, origin: &Origin, report: &mut Report) -> Match {
     if !is_whole {
         read.paths.clear();
     }
+    // Other spellings are taken as well.
+    if member(node, "ignoreUriCase").is_some() {
+        (read.around, read.begins) = (Path::everything(), None);
+    }
     read
 }
 
@@ -237,6 +243,8 @@ fn read_uri(node: &Node, read: &mut Match) -> Option<(bool, &'static str)> {
     };
     let Within { paths, less } = Path::within(&pattern);
     read.around = Path::around(&pattern);
+    // What is escaped may be read in several ways.
+    read.begins = Some(pattern.trim_end_matches('*').to_owned()).filter(|text| !text.contains('%'));
     read.paths = paths;
     less.map(|why| (!read.paths.is_empty(), why))
 }

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use postern_document::Document;
 
 use super::ask::Oracle;
+use super::mesh::View;
 use super::model::{Change, ChangeKind, Review};
 use super::{Before, Input, NoReview};
 
@@ -52,6 +53,7 @@ pub(super) fn kept(document: &Document, oracle: &Oracle<'_>) -> Kept {
 /// All changes.
 pub(super) fn changes(
     input: &Input<'_>,
+    view: Option<&View<'_>>,
     before: Before<'_>,
     review: &Review,
 ) -> Result<Compared, NoReview> {
@@ -61,10 +63,13 @@ pub(super) fn changes(
             let mut noted = of_documents(document, input);
             match policies {
                 Some(policies) => {
-                    let of_mesh = mesh::changes(input, document, policies, review, &mut unknown);
-                    noted.extend(of_mesh);
+                    let old =
+                        Input { document, policies: Some(policies), before: None, ..input.clone() };
+                    let changes =
+                        view.map(|new| mesh::changes(&old, policies, new, review, &mut unknown));
+                    noted.extend(changes.unwrap_or_default());
                 }
-                None if input.policies.is_some() => unknown.push(NO_OLD_MESH.to_owned()),
+                None if view.is_some() => unknown.push(NO_OLD_MESH.to_owned()),
                 None => {}
             }
             noted

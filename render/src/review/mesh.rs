@@ -1,6 +1,7 @@
 //! What the mesh's own policies make of the document's services, and what they leave open.
 
 mod addresses;
+mod allowance;
 mod around;
 mod beside;
 mod callers;
@@ -10,7 +11,9 @@ mod destinations;
 mod draft;
 mod enforced;
 mod examples;
+mod few;
 mod identity;
+mod kinds;
 mod known;
 mod maker;
 mod patches;
@@ -26,10 +29,11 @@ mod version;
 mod view;
 
 use super::Input;
-use super::inventory::Policies;
 use super::model::{Finding, MeshRow, Place, Row};
 
-pub(super) use examples::Judged;
+pub(super) use allowance::Allowance;
+pub(super) use examples::{Each, Example, Judged};
+pub(super) use known::Known;
 pub(super) use view::View;
 
 /// The line of a resource; none where it was read from nowhere.
@@ -45,23 +49,23 @@ pub(super) struct Looked {
 }
 
 /// Looks at the mesh, and says in the matrix whom it lets come with the requests of each route.
-pub(super) fn look(input: &Input<'_>, policies: &Policies, matrix: &mut [Row]) -> Looked {
-    let view = View::new(input, policies);
+pub(super) fn look(input: &Input<'_>, view: &View<'_>, matrix: &mut [Row]) -> Looked {
     let mut findings = Vec::new();
     let mut unknown = view.unknown();
-    concerns::look(&view, &mut findings, &mut unknown);
-    rules::look(&view, &mut findings);
-    spellings::look(&view, &mut findings);
-    providers::look(&view, &mut findings);
-    plugins::look(&view, &mut findings);
-    enforced::look(&view, &mut findings);
-    beside::look(&view, input, &mut findings);
-    destinations::look(&view, &mut findings);
-    identity::look(&view, &mut findings);
-    config::look(&view, &mut findings);
-    rendering::look(&view, input, &mut findings, &mut unknown);
-    let reached = reach::ask(&view);
-    reach::look(&view, &reached, &mut findings, &mut unknown);
-    principals::tell(&view, &reached, matrix, &mut unknown);
-    Looked { rows: reach::rows(&view, &reached), findings, unknown }
+    concerns::look(view, &mut findings, &mut unknown);
+    rules::look(view, &mut findings);
+    spellings::look(view, &mut findings);
+    providers::look(view, &mut findings);
+    plugins::look(view, &mut findings);
+    enforced::look(view, &mut findings);
+    beside::look(view, input, &mut findings);
+    destinations::look(view, &mut findings);
+    identity::look(view, &mut findings);
+    config::look(view, &mut findings);
+    rendering::look(view, input, &mut findings, &mut unknown);
+    let reached = reach::ask(view);
+    reach::look(view, &reached, &mut findings, &mut unknown);
+    principals::tell(view, &reached, matrix, &mut unknown);
+    unknown.extend(view.budget.unknown());
+    Looked { rows: reach::rows(view, &reached), findings: few::fold(findings), unknown }
 }

@@ -7,6 +7,7 @@ use super::*;
 
 mod changes;
 mod documents;
+mod hostile;
 mod loosenings;
 mod mesh_changes;
 mod meshes;

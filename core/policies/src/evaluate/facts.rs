@@ -1,32 +1,82 @@
 //! What is known of a request when a policy looks at it.
 
+use core::cell::{Cell, OnceCell};
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use postern_request::json::Value;
 use postern_request::path::without_query;
 
-use crate::pattern::{Form, Pattern, SCHEME, Text, in_all_domains};
-use crate::request::{Http, Request};
+use crate::pattern::{Form, Pattern, SCHEME, Text, is_principal};
+use crate::request::{Http, Parts};
 use crate::resources::Attribute;
 use crate::workload::Mesh;
 
+/// From so many headers on, an index is worth its making.
+const MANY_HEADERS: usize = 16;
+
 /// A request, together with what filters before have made of it.
 pub(crate) struct Facts<'q> {
-    pub(crate) request: &'q Request,
+    pub(crate) request: Parts<'q>,
     pub(crate) mesh: &'q Mesh,
     /// The caller's name by the certificate that the proxy has seen.
     pub(crate) principal: Option<&'q str>,
-    /// The headers as they are by now.
-    pub(crate) headers: &'q [(String, String)],
     /// What a verified token says.
     pub(crate) claims: Option<&'q Value>,
+    /// The headers as they are by now.
+    headers: &'q [(String, String)],
+    /// Their values, by name in lower case, where there are many.
+    by_name: OnceCell<HashMap<String, Vec<&'q str>>>,
+    /// The name that the caller shows, with its scheme.
+    uri: Option<String>,
+    /// The authority in lower case.
+    host: Option<String>,
+    /// How many values were compared, by what each costs.
+    work: Cell<u64>,
 }
 
 impl<'q> Facts<'q> {
-    pub(crate) fn new(request: &'q Request, mesh: &'q Mesh) -> Self {
+    pub(crate) fn new(request: Parts<'q>, mesh: &'q Mesh) -> Self {
         let principal = request.peer.principal.as_deref();
-        let headers = request.http.as_ref().map_or(&[][..], |http| http.headers.as_slice());
-        Self { request, mesh, principal, headers, claims: None }
+        Self {
+            request,
+            mesh,
+            principal,
+            claims: None,
+            headers: request.http.map_or(&[][..], |http| http.headers.as_slice()),
+            by_name: OnceCell::new(),
+            uri: principal.map(|name| format!("{SCHEME}{name}")),
+            host: request.http.map(|http| http.host.to_ascii_lowercase()),
+            work: Cell::new(0),
+        }
+    }
+
+    /// Takes the headers as they are from now on.
+    pub(crate) fn see(&mut self, headers: &'q [(String, String)]) {
+        self.headers = headers;
+        self.by_name = OnceCell::new();
+    }
+
+    /// The values of many headers, by name.
+    fn index(&self) -> &HashMap<String, Vec<&'q str>> {
+        self.by_name.get_or_init(|| {
+            self.count(2 * self.headers.len());
+            let mut all: HashMap<String, Vec<&'q str>> = HashMap::new();
+            for (name, value) in self.headers {
+                all.entry(name.to_ascii_lowercase()).or_default().push(value);
+            }
+            all
+        })
+    }
+
+    /// What was done so far; a value that is compared with a text is 1.
+    pub(crate) fn work(&self) -> u64 {
+        self.work.get()
+    }
+
+    pub(super) fn count(&self, work: usize) {
+        let work = u64::try_from(work).unwrap_or(u64::MAX);
+        self.work.set(self.work.get().saturating_add(work));
     }
 
     pub(crate) const fn is_http(&self) -> bool {
@@ -43,8 +93,53 @@ impl<'q> Facts<'q> {
         !is_address || self.ip(attribute).is_some()
     }
 
-    /// Whether a value of a policy matches.
-    pub(crate) fn matches(&self, attribute: &Attribute, pattern: &Pattern) -> bool {
+    /// The first value of a policy that matches.
+    pub(crate) fn first<'t>(
+        &self,
+        attribute: &Attribute,
+        patterns: &'t [Pattern],
+    ) -> Option<&'t Pattern> {
+        if patterns.is_empty() {
+            return None;
+        }
+        // What takes looking for is looked for once.
+        match attribute {
+            Attribute::Header(name) => {
+                let values = self.header(name);
+                self.find(patterns, |text| values.iter().any(|value| text.matches_present(value)))
+            }
+            Attribute::Audience => self.find_claim(patterns, &["aud"]),
+            Attribute::Presenter => self.find_claim(patterns, &["azp"]),
+            Attribute::Claim(names) => {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                self.find_claim(patterns, &names)
+            }
+            _ => patterns.iter().find(|pattern| self.matches(attribute, pattern)),
+        }
+    }
+
+    fn find<'t>(
+        &self,
+        patterns: &'t [Pattern],
+        matches: impl Fn(&Text) -> bool,
+    ) -> Option<&'t Pattern> {
+        patterns.iter().find(|pattern| {
+            self.count(1);
+            matches!(pattern.form(), Form::Text(text) if matches(text))
+        })
+    }
+
+    fn find_claim<'t>(&self, patterns: &'t [Pattern], names: &[&str]) -> Option<&'t Pattern> {
+        let claim = self.claim(names);
+        self.find(patterns, |text| match claim {
+            Some(Value::Array(items)) => items.iter().any(|item| matches_value(item, text)),
+            Some(value) => matches_value(value, text),
+            None => false,
+        })
+    }
+
+    fn matches(&self, attribute: &Attribute, pattern: &Pattern) -> bool {
+        self.count(self.cost(attribute, pattern.form()));
         match pattern.form() {
             Form::Text(text) => self.matches_text(attribute, pattern.as_str(), text),
             Form::Item(text) => {
@@ -56,10 +151,10 @@ impl<'q> Facts<'q> {
             }
             Form::Block(block) => self.ip(attribute).is_some_and(|ip| block.contains(ip)),
             Form::Port(port) => self.request.port == *port,
-            Form::Namespace(namespace) => self.by_name(|uri| namespace.matches(uri)),
-            Form::ServiceAccount(account) => self.by_name(|uri| account.matches(uri)),
+            Form::Namespace(namespace) => self.by_uri(|uri| namespace.matches(uri)),
+            Form::ServiceAccount(account) => self.by_uri(|uri| account.matches(uri)),
             Form::TrustDomain(domain) => {
-                self.by_name(|uri| domain.matches(uri, &self.mesh.trust_domains))
+                self.by_uri(|uri| domain.matches(uri, &self.mesh.trust_domains))
             }
             Form::Subject(subject) => {
                 let is = |name, text| self.claim(&[name]).is_some_and(|v| matches_value(v, text));
@@ -68,31 +163,39 @@ impl<'q> Facts<'q> {
         }
     }
 
+    /// What it takes to compare a value.
+    fn cost(&self, attribute: &Attribute, form: &Form) -> usize {
+        match form {
+            Form::Text(text) if *attribute == Attribute::Principal => match text {
+                Text::Any | Text::Exact(_) => 1,
+                Text::Prefix(_) | Text::Suffix(_) => 1 + self.mesh.trust_domains.len(),
+            },
+            Form::Text(_) | Form::Block(_) | Form::Port(_) | Form::TrustDomain(_) => 1,
+            Form::Template(_) => 2 + self.http().map_or(0, |http| http.path.len()) / 8,
+            Form::Namespace(_) | Form::Subject(_) | Form::Item(_) => 4,
+            Form::ServiceAccount(_) => 8,
+        }
+    }
+
+    /// Attributes that take looking for are none of these: see [`Self::first`].
     fn matches_text(&self, attribute: &Attribute, written: &str, text: &Text) -> bool {
         match attribute {
             Attribute::Principal => self.principal(written, text),
             Attribute::Method => self.http().is_some_and(|http| text.matches_present(&http.method)),
-            Attribute::Host => self
-                .http()
-                .is_some_and(|http| text.matches_present(&http.host.to_ascii_lowercase())),
+            Attribute::Host => self.host.as_ref().is_some_and(|host| text.matches_present(host)),
             Attribute::Path => {
                 self.http().is_some_and(|http| text.matches(without_query(&http.path)))
             }
-            Attribute::Header(name) => {
-                self.header(name).iter().any(|value| text.matches_present(value))
-            }
-            Attribute::Sni => text.matches(self.request.sni.as_deref().unwrap_or_default()),
-            Attribute::Audience => self.claim_matches(&["aud"], text),
-            Attribute::Presenter => self.claim_matches(&["azp"], text),
-            Attribute::Claim(names) => {
-                let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                self.claim_matches(&names, text)
-            }
+            Attribute::Sni => text.matches(self.request.sni.unwrap_or_default()),
             Attribute::Metadata { .. } => {
                 self.metadata(attribute).is_some_and(|value| matches_value(value, text))
             }
+            Attribute::Header(_)
+            | Attribute::Audience
+            | Attribute::Presenter
+            | Attribute::Claim(_)
             // These have forms of their own.
-            Attribute::RequestPrincipal
+            | Attribute::RequestPrincipal
             | Attribute::Namespace
             | Attribute::ServiceAccount
             | Attribute::TrustDomain
@@ -103,12 +206,12 @@ impl<'q> Facts<'q> {
         }
     }
 
-    fn http(&self) -> Option<&'q Http> {
-        self.request.http.as_ref()
+    const fn http(&self) -> Option<&'q Http> {
+        self.request.http
     }
 
-    fn by_name(&self, matches: impl Fn(&str) -> bool) -> bool {
-        self.principal.is_some_and(|name| matches(&format!("{SCHEME}{name}")))
+    fn by_uri(&self, matches: impl Fn(&str) -> bool) -> bool {
+        self.principal.is_some() && self.uri.as_deref().is_some_and(matches)
     }
 
     /// A principal of the mesh's trust domain is one of all its domains.
@@ -117,14 +220,12 @@ impl<'q> Facts<'q> {
         match text {
             // The expression `.+` on the whole name, `spiffe://` included.
             Text::Any => true,
-            _ => in_all_domains(written, &self.mesh.trust_domains)
-                .iter()
-                .any(|written| Text::read(written).matches_present(name)),
+            _ => is_principal(written, text, name, &self.mesh.trust_domains),
         }
     }
 
     fn ip(&self, attribute: &Attribute) -> Option<IpAddr> {
-        let peer = &self.request.peer;
+        let peer = self.request.peer;
         match attribute {
             Attribute::SourceIp => peer.ip,
             Attribute::RemoteIp => peer.remote_ip.or(peer.ip),
@@ -141,19 +242,17 @@ impl<'q> Facts<'q> {
             ":method" => vec![http.method.as_str()],
             ":path" => vec![http.path.as_str()],
             ":authority" | "host" => vec![http.host.as_str()],
+            _ if self.headers.len() >= MANY_HEADERS => {
+                self.index().get(name).cloned().unwrap_or_default()
+            }
             _ => values(self.headers, name).collect(),
         }
     }
 
     fn claim(&self, names: &[&str]) -> Option<&'q Value> {
-        names.iter().try_fold(self.claims?, |value, name| value.get(name))
-    }
-
-    /// A claim that is the text, or a list that the text is in.
-    fn claim_matches(&self, names: &[&str], text: &Text) -> bool {
-        self.claim(names).is_some_and(|value| match value {
-            Value::Array(items) => items.iter().any(|item| matches_value(item, text)),
-            value => matches_value(value, text),
+        names.iter().try_fold(self.claims?, |value, name| {
+            self.count(value.as_object().map_or(0, <[_]>::len) / 8);
+            value.get(name)
         })
     }
 

@@ -62,8 +62,7 @@ impl Facts<'_> {
             return Held::Unknown(vec![asked(test)]);
         }
         let found = |patterns: &[Pattern], attribute: &Attribute| {
-            let pattern = patterns.iter().find(|pattern| self.matches(attribute, pattern));
-            pattern.map(|pattern| pattern.as_str().to_owned())
+            self.first(attribute, patterns).map(|pattern| pattern.as_str().to_owned())
         };
         if let Some(value) = found(&test.not_values, &test.attribute) {
             return Held::No(vec![Reason { place: test.not_place(), value: Some(value) }]);
@@ -76,6 +75,56 @@ impl Facts<'_> {
         let reason = vec![Reason { place, value }];
         if holds { Held::Yes(reason) } else { Held::No(reason) }
     }
+
+    /// Whether a rule matches; none where nobody can tell. The same as [`Self::rule`] says, without
+    /// a word of why.
+    pub(super) fn takes(&self, action: &Action, rule: &Rule) -> Option<bool> {
+        self.count(1);
+        let leaves_out = !self.is_http() && *action == Action::Allow;
+        if leaves_out && rule.tests().any(|test| test.attribute.is_http()) {
+            return Some(false);
+        }
+        let sides = [&rule.from, &rule.to].into_iter().map(|side| self.takes_one(side));
+        all_hold(sides.chain(core::iter::once_with(|| self.takes_all(&rule.when))))
+    }
+
+    fn takes_one(&self, alternatives: &[Vec<Test>]) -> Option<bool> {
+        let mut is_open = false;
+        for tests in alternatives {
+            match self.takes_all(tests) {
+                Some(true) => return Some(true),
+                Some(false) => {}
+                None => is_open = true,
+            }
+        }
+        (!is_open).then_some(alternatives.is_empty())
+    }
+
+    fn takes_all(&self, tests: &[Test]) -> Option<bool> {
+        let counts = |test: &&Test| self.is_http() || !test.attribute.is_http();
+        all_hold(tests.iter().filter(counts).map(|test| self.holds(test)))
+    }
+
+    /// Whether a test holds; none where nobody can tell.
+    pub(super) fn holds(&self, test: &Test) -> Option<bool> {
+        self.knows(&test.attribute).then(|| {
+            let has = |patterns: &[Pattern]| self.first(&test.attribute, patterns).is_some();
+            !has(&test.not_values) && (test.values.is_empty() || has(&test.values))
+        })
+    }
+}
+
+/// Whether all parts hold. One that does not settles it, whatever is open.
+fn all_hold(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut is_open = false;
+    for part in parts {
+        match part {
+            Some(true) => {}
+            Some(false) => return Some(false),
+            None => is_open = true,
+        }
+    }
+    (!is_open).then_some(true)
 }
 
 /// What comes of parts that must all hold. One that does not settles it, whatever is open.

@@ -34,9 +34,17 @@ enum Status<'r> {
     Bad(BadToken<'r>),
 }
 
+/// All rules, in the order in which they are tried.
+pub(super) fn rules<'r>(resources: &[&'r RequestAuthentication]) -> Vec<&'r JwtRule> {
+    let mut rules: Vec<&'r JwtRule> =
+        resources.iter().flat_map(|resource| &resource.rules).collect();
+    rules.sort_by(|a, b| a.issuer.cmp(&b.issuer));
+    rules
+}
+
 /// Looks for tokens and verifies them; also says which one does not hold.
 pub(super) fn authenticate<'r>(
-    resources: &[&'r RequestAuthentication],
+    rules: &[&'r JwtRule],
     http: &Http,
 ) -> (Authenticated, Option<BadToken<'r>>) {
     let headers = http.rewritten.as_ref().unwrap_or(&http.headers).clone();
@@ -44,13 +52,9 @@ pub(super) fn authenticate<'r>(
     let filled = |name| values(&headers, name).any(|value| !value.is_empty());
     let is_preflight =
         http.method == "OPTIONS" && filled("origin") && filled("access-control-request-method");
-    let mut rules: Vec<&'r JwtRule> = Vec::new();
-    if !is_preflight {
-        rules.extend(resources.iter().flat_map(|resource| &resource.rules));
-        rules.sort_by(|a, b| a.issuer.cmp(&b.issuer));
-    }
+    let rules = if is_preflight { &[][..] } else { rules };
     let mut state = State { headers, tokens: http.tokens.iter().collect(), claims: None };
-    let bad = state.require(&rules).err();
+    let bad = state.require(rules).err();
     let State { headers, claims, .. } = state;
     (Authenticated { headers, claims }, bad)
 }

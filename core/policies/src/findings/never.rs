@@ -1,5 +1,6 @@
 //! Parts of rules that can never match: the cases that can be told without trying.
 
+use core::cell::Cell;
 use std::collections::BTreeSet;
 
 use super::senseless::{of_port, of_subject, of_text};
@@ -12,6 +13,20 @@ pub(super) struct Known<'m> {
     pub(super) mesh: &'m Mesh,
     /// The ports of all workloads that it is for; none where some are not known.
     pub(super) ports: Option<BTreeSet<u16>>,
+    /// How many pairs of values may still be compared, in all policies together.
+    pub(super) pairs: &'m Cell<usize>,
+    /// Whether that was too few for this rule.
+    pub(super) is_cut: Cell<bool>,
+}
+
+impl Known<'_> {
+    /// Whether so many pairs of values may be compared.
+    fn may_compare(&self, ones: &[Pattern], others: &[Pattern]) -> bool {
+        let left = self.pairs.get().checked_sub(ones.len().saturating_mul(others.len()));
+        self.pairs.set(left.unwrap_or_else(|| self.pairs.get()));
+        self.is_cut.set(self.is_cut.get() || left.is_none());
+        left.is_some()
+    }
 }
 
 /// A part that can never match.
@@ -27,8 +42,7 @@ pub(super) fn dead_parts(rule: &Rule, known: &Known<'_>) -> Vec<Dead> {
     let mut dead = Vec::new();
     for (index, test) in rule.when.iter().enumerate() {
         let mut others = rule.when.iter().take(index);
-        let why =
-            alone(test, known).or_else(|| others.find_map(|other| apart(other, test, known.mesh)));
+        let why = alone(test, known).or_else(|| others.find_map(|other| apart(other, test, known)));
         dead.extend(why.map(|why| Dead { place: format!("when[{index}]"), why, whole: true }));
     }
     for (name, sides) in [("from", &rule.from), ("to", &rule.to)] {
@@ -47,7 +61,7 @@ pub(super) fn dead_parts(rule: &Rule, known: &Known<'_>) -> Vec<Dead> {
 fn side(tests: &[Test], when: &[Test], known: &Known<'_>) -> Option<String> {
     tests.iter().enumerate().find_map(|(index, test)| {
         let mut others = tests.iter().skip(index + 1).chain(when);
-        alone(test, known).or_else(|| others.find_map(|other| apart(test, other, known.mesh)))
+        alone(test, known).or_else(|| others.find_map(|other| apart(test, other, known)))
     })
 }
 
@@ -59,11 +73,16 @@ fn alone(test: &Test, known: &Known<'_>) -> Option<String> {
         let any = test.not_values.iter().any(|pattern| *pattern.form() == Form::Text(Text::Any));
         return (always && any).then(|| format!("{} excludes everything", test.not_place()));
     }
+    let not_values = if known.may_compare(&test.values, &test.not_values) {
+        test.not_values.as_slice()
+    } else {
+        &[]
+    };
     let mut last = None;
     for value in &test.values {
         let why = senseless(attribute, value, known).map(str::to_owned).or_else(|| {
             let excludes = |not: &Pattern| covers(attribute, not, value, known.mesh);
-            let excluded = test.not_values.iter().any(excludes);
+            let excluded = not_values.iter().any(excludes);
             excluded.then(|| format!("{} excludes it", test.not_place()))
         })?;
         last = Some(format!("{} `{}`: {why}", test.place(), value.as_str().escape_debug()));
@@ -72,13 +91,14 @@ fn alone(test: &Test, known: &Known<'_>) -> Option<String> {
 }
 
 /// Why two tests never hold together.
-fn apart(a: &Test, b: &Test, mesh: &Mesh) -> Option<String> {
+fn apart(a: &Test, b: &Test, known: &Known<'_>) -> Option<String> {
     let and = || Some(format!("{} and {} exclude each other", a.place(), b.place()));
     if a.attribute == b.attribute {
         let excluded = |of: &Test, by: &Test| {
             !of.values.is_empty()
+                && known.may_compare(&of.values, &by.not_values)
                 && of.values.iter().all(|value| {
-                    by.not_values.iter().any(|not| covers(&of.attribute, not, value, mesh))
+                    by.not_values.iter().any(|not| covers(&of.attribute, not, value, known.mesh))
                 })
         };
         if excluded(a, b) {
@@ -87,19 +107,22 @@ fn apart(a: &Test, b: &Test, mesh: &Mesh) -> Option<String> {
         if excluded(b, a) {
             return Some(format!("{} excludes {}", a.not_place(), b.place()));
         }
-        let meet = a.values.iter().any(|a| b.values.iter().any(|b| meets(a, b)));
         let both = !a.values.is_empty() && !b.values.is_empty();
-        return if both && !meet && has_one_value(&a.attribute) { and() } else { None };
+        if !both || !has_one_value(&a.attribute) || !known.may_compare(&a.values, &b.values) {
+            return None;
+        }
+        let meet = a.values.iter().any(|a| b.values.iter().any(|b| meets(a, b)));
+        return if meet { None } else { and() };
     }
     match (&a.attribute, &b.attribute) {
-        (Attribute::Principal, Attribute::Namespace) => outside(a, b).then(and).flatten(),
-        (Attribute::Namespace, Attribute::Principal) => outside(b, a).then(and).flatten(),
+        (Attribute::Principal, Attribute::Namespace) => outside(a, b, known).then(and).flatten(),
+        (Attribute::Namespace, Attribute::Principal) => outside(b, a, known).then(and).flatten(),
         _ => None,
     }
 }
 
 /// Whether all principals are in other namespaces.
-fn outside(principals: &Test, namespaces: &Test) -> bool {
+fn outside(principals: &Test, namespaces: &Test, known: &Known<'_>) -> bool {
     let in_one = |principal: &Pattern| {
         match principal.form() {
         Form::Text(Text::Exact(name)) => namespaces.values.iter().any(|namespace| {
@@ -110,6 +133,7 @@ fn outside(principals: &Test, namespaces: &Test) -> bool {
     };
     !principals.values.is_empty()
         && !namespaces.values.is_empty()
+        && known.may_compare(&principals.values, &namespaces.values)
         && !principals.values.iter().any(in_one)
 }
 

@@ -48,7 +48,7 @@ fn with_line_breaks(a: &Text, b: &Text) -> bool {
 }
 
 /// Principals that are written in full may move to other trust domains, and which those are is
-/// the mesh's affair: see [`super::in_all_domains`].
+/// the mesh's affair: see [`super::is_principal`].
 fn principals(wide: &Pattern, a: &Text, narrow: &Pattern, b: &Text) -> bool {
     match (moves(&wide.text), moves(&narrow.text)) {
         _ if *a == Text::Any => true,

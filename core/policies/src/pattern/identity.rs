@@ -57,6 +57,10 @@ impl ServiceAccount {
 
     pub(crate) fn matches(&self, uri: &str) -> bool {
         let Some(rest) = uri.strip_prefix(SCHEME) else { return false };
+        // Nearly all callers are told apart by this.
+        if !rest.contains(self.name.as_str()) {
+            return false;
+        }
         let namespace = format!("/ns/{}/", self.namespace);
         let account = format!("sa/{}", self.name);
         // Each place where the namespace may stand, behind a trust domain.
@@ -151,28 +155,35 @@ impl Subject {
     }
 }
 
-/// A principal in all trust domains of the mesh, if it is in one of them or in `cluster.local`,
-/// which stands for the mesh's own (`pilot/pkg/security/trustdomain/bundle.go`).
-pub(crate) fn in_all_domains(principal: &str, domains: &[String]) -> Vec<String> {
-    let as_written = || vec![principal.to_owned()];
-    let Some((domain, rest)) = principal.split_once('/') else { return as_written() };
+/// Whether a name is what a principal stands for in a mesh: a principal of one of its trust domains,
+/// or of `cluster.local`, which stands for the mesh's own, is one of all of them
+/// (`pilot/pkg/security/trustdomain/bundle.go`). `text` is how the principal itself is read.
+pub(crate) fn is_principal(principal: &str, text: &Text, name: &str, domains: &[String]) -> bool {
+    let Some((domain, rest)) = principal.split_once('/') else { return text.matches_present(name) };
+    // Wherever it moves, its end stays: nearly all callers are told apart by this.
+    if matches!(text, Text::Exact(_)) && !name.ends_with(rest) {
+        return false;
+    }
     // `DOMAIN/ns/NAMESPACE/sa/NAME`, or the domain is not looked at.
     let is_whole = principal.split('/').count() == 5;
-    if !is_whole || domain == "*" {
-        return as_written();
+    let moves = domain == "cluster.local" || domains.iter().any(|one| alike(domain, one));
+    if !is_whole || domain == "*" || !moves {
+        return text.matches_present(name);
     }
-    if domain != "cluster.local" && !domains.iter().any(|one| alike(domain, one)) {
-        return as_written();
-    }
-    let mut principals = Vec::new();
-    for one in domains {
+    domains.iter().any(|one| {
         let fits = domain.strip_prefix('*').is_some_and(|suffix| one.ends_with(suffix));
-        let moved = if fits { principal.to_owned() } else { format!("{one}/{rest}") };
-        if !principals.contains(&moved) {
-            principals.push(moved);
+        if fits {
+            return text.matches_present(name);
         }
-    }
-    principals
+        if one.starts_with('*') {
+            return Text::read(&format!("{one}/{rest}")).matches_present(name);
+        }
+        let own = name.strip_prefix(one.as_str()).and_then(|own| own.strip_prefix('/'));
+        own.is_some_and(|own| match rest.strip_suffix('*') {
+            Some(prefix) => own.starts_with(prefix),
+            None => own == rest,
+        })
+    })
 }
 
 /// Equal, or one is a pattern for the other.

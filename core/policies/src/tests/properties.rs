@@ -92,8 +92,7 @@ const KNOWN: &str = "---\napiVersion: security.istio.io/v1\nkind: RequestAuthent
 
 fn passes(texts: &[String], request: &Request) -> bool {
     let resources = load(&(KNOWN.to_owned() + &texts.concat()));
-    let verdict = evaluate(&resources, &Mesh::default(), &httpbin(), request);
-    verdict.decision.may_pass()
+    decided(&resources, &Mesh::default(), request).may_pass()
 }
 
 /// An attribute, a rule that asks whether it is like `VALUE`, and a request in which it is a text.
@@ -195,12 +194,27 @@ proptest! {
         let decide = |ip: Option<&str>| {
             let mut request = request.clone();
             request.peer.ip = ip.map(|ip| ip.parse().unwrap());
-            evaluate(&resources, &Mesh::default(), &httpbin(), &request).decision
+            decided(&resources, &Mesh::default(), &request)
         };
         let (without, with) = (decide(None), decide(Some(ip)));
         prop_assert!(!matches!(with, Decision::Unknown(_)));
         if !matches!(without, Decision::Unknown(_)) {
             prop_assert_eq!(without.may_pass(), with.may_pass());
+        }
+    }
+
+    /// A judge says of each rule what the trace of a verdict does.
+    #[test]
+    fn a_rule_matches_for_a_judge_where_it_does_in_the_trace(
+        policies in policies(), request in requests(),
+    ) {
+        let resources = load(&(KNOWN.to_owned() + &all(&policies).concat()));
+        let mesh = Mesh::default();
+        let judge = Judge::new(&resources, &mesh, &httpbin());
+        for step in judge.evaluate(Parts::from(&request)).trace {
+            let Some(rule) = step.rule else { continue };
+            let rule = RuleOf { policy: step.policy, rule };
+            prop_assert_eq!(judge.matches(rule, Parts::from(&request)), step.outcome.matched());
         }
     }
 

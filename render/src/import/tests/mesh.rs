@@ -70,6 +70,43 @@ fn what_goes_elsewhere_is_not_let_in_by_a_wider_route() {
     assert_eq!(routes(&import), ["shop.test/pay/a -> pay open"]);
 }
 
+/// Two routes, to `pay` and then to `web`.
+fn two(first: &str, second: &str) -> Import {
+    let http = format!(
+        "  - match: [{first}]\n    route: [{{destination: {{host: pay}}}}]\n  - match: [{second}]\n    \
+         route: [{{destination: {{host: web}}}}]\n"
+    );
+    imported(&(routed(&http) + TOKENS + &open("pay") + &open("web")))
+}
+
+#[test]
+fn a_prefix_takes_nothing_of_a_path_that_begins_otherwise() {
+    let prefix = |text: &str| format!("{{uri: {{prefix: {text}}}}}");
+    for second in [prefix("/b"), prefix("/b/"), "{uri: {exact: /b}}".to_owned()] {
+        let import = two(&prefix("/a"), &second);
+        let found = routes(&import);
+        assert!(found.iter().any(|route| route.starts_with("shop.test/b")), "{second}: {found:?}");
+        let of_second = "http[1].match: left out";
+        assert!(!told(&import).contains(of_second), "{}", told(&import));
+    }
+}
+
+#[test]
+fn a_route_that_another_one_takes_wholly_is_told() {
+    for (first, second) in [
+        ("{uri: {prefix: /a}}", "{uri: {prefix: /ab}}"),
+        ("{uri: {prefix: /a}}", "{uri: {prefix: /}}"),
+        ("{uri: {prefix: /a/}}", "{uri: {exact: /a/b}}"),
+        ("{uri: {exact: /a}, ignoreUriCase: true}", "{uri: {exact: /A}}"),
+    ] {
+        let import = two(first, second);
+        let found = routes(&import);
+        let open = |route: &String| route.contains("-> web") && !route.contains("nobody");
+        assert!(!found.iter().any(open), "{first} {second}: {found:?}");
+        assert!(told(&import).contains("http[1].match: left out"), "{}", told(&import));
+    }
+}
+
 #[test]
 fn what_the_document_cannot_route_takes_its_requests_along() {
     for (first, field) in [

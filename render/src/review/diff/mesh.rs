@@ -3,33 +3,33 @@
 //! policies; and findings that are new.
 
 mod around;
+mod asked;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use postern_document::Document;
 use postern_policies::MtlsMode;
 use serde_json::Value;
 
 use super::super::inventory::Policies;
-use super::super::mesh::{self, Judged, View};
+use super::super::mesh::{self, View};
 use super::super::model::{ChangeKind, Finding, Review, Severity};
 use super::super::{Input, NoReview};
 use super::{Noted, fact, way};
+use asked::asked;
 
+/// `before` is what is reviewed, with the document and the policies as they were.
 pub(super) fn changes(
-    input: &Input<'_>,
-    document: &Document,
+    before: &Input<'_>,
     policies: &Policies,
+    new: &View<'_>,
     review: &Review,
     unknown: &mut Vec<String>,
 ) -> Vec<Noted> {
-    let Some(now) = input.policies else { return Vec::new() };
-    let before = Input { document, policies: Some(policies), before: None, ..input.clone() };
-    let (old, new) = (View::new(&before, policies), View::new(input, now));
-    let mut noted = transports(&old, &new);
-    noted.extend(fact::compare(&around::facts(&old), &around::facts(&new)));
-    noted.extend(asked(&old, &new, unknown));
-    let known = mesh::look(&before, policies, &mut []).findings;
+    let old = View::new(before, policies);
+    let mut noted = transports(&old, new);
+    noted.extend(fact::compare(&around::facts(&old), &around::facts(new)));
+    noted.extend(asked(&old, new, unknown));
+    let known = mesh::look(before, &old, &mut []).findings;
     let known: Vec<Known> = known.iter().map(Known::of).collect();
     noted.extend(findings(&known, review, &ASKED));
     noted
@@ -90,83 +90,6 @@ fn transports(old: &View<'_>, new: &View<'_>) -> Vec<Noted> {
         }
     };
     after.iter().filter_map(compare).collect()
-}
-
-/// What is told of together: which way it is, what is called, by whom, what was and what is.
-type SameAnswers = (ChangeKind, String, String, String, String);
-
-fn asked(old: &View<'_>, new: &View<'_>, unknown: &mut Vec<String>) -> Vec<Noted> {
-    // What was left out of the new ones, the review itself says.
-    let ((of_new, _), (of_old, left_out)) = (new.examples(), old.examples());
-    unknown.extend(left_out.into_iter().map(|subject| {
-        format!("{subject}: before the change, its policies were about more than was asked")
-    }));
-    let (known_before, known_now) = (ports(old), ports(new));
-    let mut folded: BTreeMap<SameAnswers, (String, usize)> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    for example in of_new.into_iter().chain(of_old) {
-        if !seen.insert(example.key()) {
-            continue;
-        }
-        // A port that manifests name on one side alone. What nobody names may be there all the
-        // same: policies are asked about it.
-        let has = |known: &Ports| {
-            let ports = known.get(&example.workload);
-            ports.is_none_or(|ports| ports.contains(&0) || ports.contains(&example.port))
-        };
-        let (came, went) = match (has(&known_before), has(&known_now)) {
-            (false, true) => (true, false),
-            (true, false) => (false, true),
-            _ => (false, false),
-        };
-        let was = old.judge(&example).filter(|_| !came);
-        let is = new.judge(&example).filter(|_| !went);
-        let gone = || "no such port".to_owned();
-        let (kind, was, is) = match (was, is) {
-            (Some(was), Some(is)) => match way_of(&was, &is) {
-                Some(kind) => (kind, was.text, is.text),
-                None => continue,
-            },
-            (None, Some(is)) if is.passes.may_pass() => (ChangeKind::Opened, gone(), is.text),
-            (Some(was), None) if was.passes.may_pass() => (ChangeKind::Changed, was.text, gone()),
-            (None | Some(_), None | Some(_)) => continue,
-        };
-        let owner = subject(&example.workload, example.port);
-        let key = (kind, owner, example.who.told(), was, is);
-        let (_, count) = folded.entry(key).or_insert_with(|| (example.line(), 0));
-        *count += 1;
-    }
-    let told = |((kind, owner, caller, was, is), (line, count)): (SameAnswers, (String, usize))| {
-        let request = match count {
-            1 => line,
-            count => format!("{line} and {} more", count - 1),
-        };
-        Noted { caller, request, ..noted(kind, owner, &was, &is) }
-    };
-    folded.into_iter().map(told).collect()
-}
-
-/// Which way it goes; none where nothing but the names of rules differs. Where a provider is not
-/// asked any more, or another one in its place, somebody gets in whom it refused.
-fn way_of(was: &Judged, is: &Judged) -> Option<ChangeKind> {
-    match was.passes.cmp(&is.passes) {
-        core::cmp::Ordering::Less => Some(ChangeKind::Opened),
-        core::cmp::Ordering::Greater => Some(ChangeKind::Closed),
-        core::cmp::Ordering::Equal if was.asked == is.asked => None,
-        core::cmp::Ordering::Equal if was.asked.is_subset(&is.asked) => Some(ChangeKind::Closed),
-        core::cmp::Ordering::Equal => Some(ChangeKind::Opened),
-    }
-}
-
-/// The ports that are known of workloads with sidecars; 0 where none is.
-type Ports = BTreeMap<String, BTreeSet<u16>>;
-
-fn ports(view: &View<'_>) -> Ports {
-    let mut all = Ports::new();
-    for (workload, port) in view.transports().into_keys() {
-        all.entry(workload).or_default().insert(port);
-    }
-    all
 }
 
 /// A finding of an earlier review, as far as it tells it from others.

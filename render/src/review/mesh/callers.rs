@@ -83,7 +83,17 @@ pub(super) fn stranger(resources: &Resources, trust_domain: &str) -> String {
         named.iter().filter(|(attribute, text)| is_meant(attribute, text, name)).count()
     };
     // Where a value takes everybody, so does the stranger that the fewest others take.
-    (0..CANDIDATES).map(candidate).min_by_key(meant).unwrap_or_default()
+    let mut best: Option<(usize, String)> = None;
+    for name in (0..CANDIDATES).map(candidate) {
+        let count = meant(&name);
+        if best.as_ref().is_none_or(|(least, _)| count < *least) {
+            best = Some((count, name));
+        }
+        if count == 0 {
+            break;
+        }
+    }
+    best.map(|(_, name)| name).unwrap_or_default()
 }
 
 /// Eight letters.

@@ -1,6 +1,9 @@
 //! The findings of `postern-policies`, graded.
 
-use postern_policies::{Action, AuthorizationPolicy, Concern, Meta, findings};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use postern_policies::{Action, AuthorizationPolicy, Concern, Meta, RuleOf, findings};
 
 use super::super::catalogue::{
     ALLOWS_EVERYTHING, CLAIM_BEFORE_VERIFIED, DRY_RUN, HEADER_BEFORE_VERIFIED, HOST_WITHOUT_PORT,
@@ -10,6 +13,7 @@ use super::super::catalogue::{
 use super::super::document::writes;
 use super::super::model::{Finding, Severity};
 use super::callers::Who;
+use super::few::Few;
 use super::known::Known;
 use super::maker::Maker;
 use super::reach::told;
@@ -18,11 +22,24 @@ use super::{at, enforced, plugins};
 
 pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>, unknown: &mut Vec<String>) {
     let workloads: Vec<_> = view.workloads.iter().map(|known| known.workload.clone()).collect();
+    let namespaces: BTreeSet<&str> =
+        workloads.iter().map(|workload| workload.namespace.as_str()).collect();
+    let (mut few, forgeries) = (Few::default(), RefCell::default());
     for finding in findings(view.resources, &view.mesh, &workloads) {
         let of = finding.of;
+        if let (Some((kind, meta)), Concern::NotCompared { rule }) = (of, &finding.concern) {
+            let line = format!("{kind} {meta} rule {rule}: whether parts of it never match");
+            unknown.push(format!("{line}: its values are too many to be compared"));
+        }
+        if let Some(key) = of_many(&finding.concern)
+            && let Some((_, meta)) = of
+            && !few.may_tell((std::ptr::from_ref(meta).addr(), key))
+        {
+            continue;
+        }
         if finding.concern == Concern::SelectsNothing
             && let Some((kind, meta)) = of
-            && is_for_pods_that_nobody_described(view, kind, meta)
+            && is_for_pods_that_nobody_described(view, kind, meta, &namespaces)
         {
             unknown.push(format!(
                 "{kind} {meta}: whether there are pods that it is for; no manifest has a workload \
@@ -32,15 +49,19 @@ pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>, unknown: &mut Vec<
         }
         let subject = of.map(|(kind, meta)| format!("{kind} {meta}"));
         let place = of.and_then(|(_, meta)| at(&meta.file, finding.line));
-        let known = Said { view, meta: of.map(|(_, meta)| meta), subject };
+        let known = Said { view, meta: of.map(|(_, meta)| meta), subject, forgeries: &forgeries };
         found.extend(known.graded(&finding.concern).map(|finding| finding.at(place)));
     }
 }
 
 /// The suite's pods are the same for every document, and seldom beside its rendering.
-fn is_for_pods_that_nobody_described(view: &View<'_>, kind: &str, meta: &Meta) -> bool {
-    let mut namespaces = view.workloads.iter().map(|known| &known.workload.namespace);
-    view.is_rendered(kind, meta) && !namespaces.any(|namespace| *namespace == meta.namespace)
+fn is_for_pods_that_nobody_described(
+    view: &View<'_>,
+    kind: &str,
+    meta: &Meta,
+    namespaces: &BTreeSet<&str>,
+) -> bool {
+    !namespaces.contains(meta.namespace.as_str()) && view.is_rendered(kind, meta)
 }
 
 /// What a concern is about.
@@ -48,6 +69,22 @@ struct Said<'v, 'a> {
     view: &'v View<'a>,
     meta: Option<&'v Meta>,
     subject: Option<String>,
+    forgeries: &'v RefCell<Forgeries>,
+}
+
+/// By policy, rule and kind of workload, what shows that a header can be forged.
+type Forgeries = BTreeMap<(usize, usize, usize), Option<String>>;
+
+/// Which concern it is, of those of which there is one for each workload or port, and about which
+/// rule.
+const fn of_many(concern: &Concern) -> Option<(u8, usize)> {
+    match concern {
+        Concern::HttpOnTcp { rule, .. } => Some((0, *rule)),
+        Concern::TokenNotVerified { rule, .. } => Some((1, *rule)),
+        Concern::TrustsHeader { rule, .. } => Some((2, *rule)),
+        Concern::NotTheOldest { .. } => Some((3, 0)),
+        _ => None,
+    }
 }
 
 impl Said<'_, '_> {
@@ -85,6 +122,8 @@ impl Said<'_, '_> {
                 let text = format!("{what}: {place}: {why}");
                 Finding::new(&MATCHES_NOTHING, of(rule), text).graded(by_action())
             }
+            // That is not known.
+            Concern::NotCompared { .. } => return None,
             Concern::HttpOnTcp { rule, place, workload, port } => {
                 let effect =
                     if self.denies() { "matches more there" } else { "has no effect there" };
@@ -157,7 +196,15 @@ impl Said<'_, '_> {
         let known = self.view.workloads.iter().find(|known| known.workload.name == workload)?;
         let mut policies = self.view.resources.authorization().iter();
         let policy = policies.find(|policy| self.meta.is_some_and(|meta| *meta == policy.meta))?;
-        let shown = forged(self.view, known, policy, rule)?;
+        let key = (std::ptr::from_ref(policy).addr(), rule, known.kind);
+        let what = || format!("{subject} on {workload}");
+        let made_out = self.forgeries.borrow().get(&key).cloned();
+        let shown = made_out.unwrap_or_else(|| {
+            let may = self.view.budget.may(&PLUGIN_MISSING, what);
+            let shown = may.then(|| forged(self.view, known, policy, rule)).flatten();
+            self.forgeries.borrow_mut().insert(key, shown.clone());
+            shown
+        })?;
         let text = format!("it relies on `{header}`, and the bundle does not run on {workload}");
         Some(Finding::new(&PLUGIN_MISSING, subject, text).shown_by(shown))
     }
@@ -178,15 +225,11 @@ fn forged(
         if through_gateway || plugins::guards(view, known, example.port) {
             return None;
         }
-        let verdict = view.verdict(known, example);
-        let is_it = |step: &&postern_policies::Step<'_>| {
-            std::ptr::eq(step.policy, policy) && step.rule == Some(rule)
-        };
-        let matched = verdict.trace.iter().find(is_it).is_some_and(|step| step.outcome.matched());
+        let decision = view.decide(known, example);
+        let matched = view.matches(known, example, RuleOf { policy, rule });
         // An ALLOW rule lets in what it matches, a DENY rule what it does not.
         let lets_in = matched == (policy.action == Action::Allow);
-        let decision = &verdict.decision;
         (lets_in && decision.may_pass())
-            .then(|| format!("{}, {}: {}", example.line(), example.who.told(), told(decision)))
+            .then(|| format!("{}, {}: {}", example.line(), example.who.told(), told(&decision)))
     })
 }

@@ -1,5 +1,7 @@
 //! PR232: what others say of where a service of the document is, and how it is spoken to.
 
+mod endpoints;
+
 use serde_json::Value;
 
 use super::super::catalogue::FOREIGN_DESTINATION;
@@ -9,6 +11,7 @@ use super::beside::is_foreign;
 use super::view::View;
 
 pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>) {
+    endpoints::look(view, found);
     let kinds = ["DestinationRule", "ServiceEntry"];
     for resource in view.inventory.of(&kinds).filter(|one| is_foreign(one)) {
         if !is_exported(view, resource) {

@@ -1,14 +1,20 @@
 //! What a request is made of, and what the tests of a rule make of it.
 
+use core::hash::{Hash, Hasher};
+use std::collections::hash_map::DefaultHasher;
 use std::net::IpAddr;
+use std::rc::Rc;
 
-use postern_policies::{Attribute, Http, Test};
+use postern_policies::{Attribute, Http, JwtRule, Pattern, Test};
+use postern_request::path::without_query;
 use serde_json::{Map, Value, json};
 
 use super::super::witness::METHODS;
 use super::addresses::{ANYWHERE, inside, is_within, outside};
+use super::allowance::Allowance;
 use super::callers::like;
-use super::token::ISSUER;
+use super::examples::Made;
+use super::token::{ISSUER, token};
 
 /// Most values of one test that are tried.
 pub(super) const MOST: usize = 256;
@@ -22,6 +28,10 @@ const HOSTS: [&str; 2] = [HOST, "x9.example.test"];
 pub(super) const NOBODYS_METHOD: &str = "PURGE";
 /// What stands for the rest of a pattern; the second where the first is excluded.
 const FILLERS: [&str; 2] = ["x", "postern-review"];
+
+/// What follows the path of a request whose `:path` has to end like this: it leaves the path itself
+/// to those who compare that.
+const BEHIND: char = '?';
 
 /// A request that has no caller yet.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,11 +63,11 @@ impl Draft {
     }
 
     /// What all of the tests take, as far as one can tell by looking at them one by one.
-    pub(super) fn of(tests: &[&Test]) -> Self {
+    pub(super) fn of<'t>(asks: impl IntoIterator<Item = &'t Rc<Asks<'t>>>) -> Self {
         let mut draft = Self::new();
-        for test in tests {
-            if let Some(first) = Choices::of(test).first {
-                draft.set(&test.attribute, &first);
+        for ask in asks {
+            if let Some(first) = &ask.first {
+                draft.set(&ask.test.attribute, first);
             }
         }
         draft
@@ -65,24 +75,46 @@ impl Draft {
 
     /// The same, then one for each further value of each test, and for each value that a test
     /// excludes; where no method is named, also one that nobody would.
-    pub(super) fn all_of(tests: &[&Test]) -> Vec<Self> {
-        let base = Self::of(tests);
+    pub(super) fn all_of(asks: &[Rc<Asks<'_>>], work: &Allowance) -> Vec<Self> {
+        let base = Self::of(asks);
         let mut all = vec![base.clone()];
-        all.extend(base.further(tests));
-        if !tests.iter().any(|test| test.attribute == Attribute::Method) {
+        all.extend(base.further(asks, work));
+        if !asks.iter().any(|ask| ask.test.attribute == Attribute::Method) {
             all.push(base.with(&Attribute::Method, NOBODYS_METHOD));
         }
         all
     }
 
     /// One for each further value of each test, and for each value that a test excludes.
-    pub(super) fn further(&self, tests: &[&Test]) -> Vec<Self> {
+    pub(super) fn further(&self, asks: &[Rc<Asks<'_>>], work: &Allowance) -> Vec<Self> {
         let mut all = Vec::new();
-        for test in tests {
-            let others = Choices::of(test).others;
-            all.extend(others.iter().map(|text| self.with(&test.attribute, text)));
+        for ask in asks {
+            for text in &ask.others {
+                if !work.spend_on(self.size()) {
+                    return all;
+                }
+                all.push(self.with(&ask.test.attribute, text));
+            }
         }
         all
+    }
+
+    /// How much it is to make another one of it.
+    pub(super) fn size(&self) -> usize {
+        4 + self.http.headers.len() / 2 + 4 * self.claims.len()
+    }
+
+    /// What is asked for, with the token that it takes where these are known.
+    pub(super) fn made(self, issuers: &[&JwtRule]) -> Made {
+        let mut http = self.http;
+        http.tokens = token(issuers, &self.claims).into_iter().collect();
+        let mut hasher = DefaultHasher::new();
+        (&http.method, &http.path, &http.host, &http.headers).hash(&mut hasher);
+        for (name, value) in &self.claims {
+            (name, value.to_string()).hash(&mut hasher);
+        }
+        let hash = hasher.finish();
+        Made { destination_ip: self.destination_ip, sni: self.sni, http, hash }
     }
 
     fn with(&self, attribute: &Attribute, text: &str) -> Self {
@@ -126,7 +158,13 @@ impl Draft {
     fn set_header(&mut self, name: &str, text: &str) {
         match name {
             ":method" => text.clone_into(&mut self.http.method),
-            ":path" => text.clone_into(&mut self.http.path),
+            ":path" => match text.strip_prefix(BEHIND) {
+                Some(_) => {
+                    let path = without_query(&self.http.path);
+                    self.http.path = format!("{path}{text}");
+                }
+                None => text.clone_into(&mut self.http.path),
+            },
             ":authority" | "host" => text.clone_into(&mut self.http.host),
             _ => {
                 self.http.headers.retain(|(known, _)| known != name);
@@ -149,43 +187,86 @@ fn nest(claims: &mut Map<String, Value>, names: &[String], text: &str) {
     }
 }
 
-/// What a test can be given.
-struct Choices {
+/// A test, and what it can be given.
+#[derive(Debug)]
+pub(super) struct Asks<'t> {
+    pub(super) test: &'t Test,
     /// What it takes; none where it is content with nothing.
     first: Option<String>,
     /// What else it takes, and what it excludes.
     others: Vec<String>,
 }
 
-impl Choices {
-    fn of(test: &Test) -> Self {
+impl<'t> Asks<'t> {
+    pub(super) fn of(test: &'t Test, work: &Allowance) -> Self {
         let attribute = &test.attribute;
-        let none = Self { first: None, others: Vec::new() };
+        let none = Self { test, first: None, others: Vec::new() };
         if attribute.is_from_certificate() || matches!(attribute, Attribute::Metadata { .. }) {
             return none;
         }
-        let is_excluded =
-            |text: &String| test.not_values.iter().any(|not| takes(attribute, not.as_str(), text));
-        let sample = |pattern: &postern_policies::Pattern| {
+        let values = test.values.len().min(MOST);
+        if !work.spend_on((2 + values).saturating_mul(2 + test.not_values.len())) {
+            return none;
+        }
+        let excluded = Excluded::by(test);
+        let sample = |pattern: &Pattern| {
             let samples = samples(attribute, pattern.as_str());
-            let good = samples.iter().find(|text| !is_excluded(text));
+            let good = samples.iter().find(|text| !excluded.has(text));
             good.or(samples.first()).cloned()
         };
         let mut taken: Vec<String> = test.values.iter().take(MOST).filter_map(sample).collect();
-        let excluded: Vec<String> = test
+        let others: Vec<String> = test
             .not_values
             .iter()
             .take(MOST)
             .filter_map(|not| samples(attribute, not.as_str()).into_iter().next())
             .collect();
         if test.values.is_empty() {
-            let first = beside(attribute, test).into_iter().find(|text| !is_excluded(text));
-            return Self { first, others: excluded };
+            let first = beside(attribute, test).into_iter().find(|text| !excluded.has(text));
+            return Self { test, first, others };
         }
-        taken.sort_by_cached_key(&is_excluded);
+        taken.sort_by_cached_key(|text| excluded.has(text));
         let mut taken = taken.into_iter();
         let first = taken.next();
-        Self { first, others: taken.chain(excluded).collect() }
+        Self { test, first, others: taken.chain(others).collect() }
+    }
+}
+
+/// What a test excludes.
+struct Excluded<'t> {
+    attribute: &'t Attribute,
+    /// As patterns whose stars stand for anything.
+    patterns: Vec<String>,
+}
+
+impl<'t> Excluded<'t> {
+    fn by(test: &'t Test) -> Self {
+        let plain = |not: &Pattern| match test.attribute {
+            Attribute::SourceIp | Attribute::RemoteIp | Attribute::DestinationIp => {
+                not.as_str().to_owned()
+            }
+            Attribute::Port => not.as_str().trim_start_matches('0').to_owned(),
+            Attribute::Host => not.as_str().to_ascii_lowercase(),
+            _ => not.as_str().replace("{**}", "*").replace("{*}", "*"),
+        };
+        Self { attribute: &test.attribute, patterns: test.not_values.iter().map(plain).collect() }
+    }
+
+    /// Whether it takes a text, as far as the form of its values tells.
+    fn has(&self, text: &str) -> bool {
+        let mut patterns = self.patterns.iter();
+        match self.attribute {
+            Attribute::SourceIp | Attribute::RemoteIp | Attribute::DestinationIp => {
+                let ip: Option<IpAddr> = text.parse().ok();
+                ip.is_some_and(|ip| patterns.any(|pattern| is_within(pattern, ip)))
+            }
+            Attribute::Port => patterns.any(|pattern| pattern == text.trim_start_matches('0')),
+            Attribute::Host => {
+                let text = text.to_ascii_lowercase();
+                patterns.any(|pattern| like(pattern, &text))
+            }
+            _ => patterns.any(|pattern| like(pattern, text)),
+        }
     }
 }
 
@@ -205,18 +286,6 @@ fn beside(attribute: &Attribute, test: &Test) -> Vec<String> {
     }
 }
 
-/// Whether a value takes a text, as far as its form tells.
-fn takes(attribute: &Attribute, pattern: &str, text: &str) -> bool {
-    match attribute {
-        Attribute::SourceIp | Attribute::RemoteIp | Attribute::DestinationIp => {
-            text.parse().is_ok_and(|ip| is_within(pattern, ip))
-        }
-        Attribute::Port => pattern.trim_start_matches('0') == text.trim_start_matches('0'),
-        Attribute::Host => like(&pattern.to_ascii_lowercase(), &text.to_ascii_lowercase()),
-        _ => like(&pattern.replace("{**}", "*").replace("{*}", "*"), text),
-    }
-}
-
 /// Texts that a value takes.
 fn samples(attribute: &Attribute, pattern: &str) -> Vec<String> {
     match attribute {
@@ -227,6 +296,10 @@ fn samples(attribute: &Attribute, pattern: &str) -> Vec<String> {
             let fitting = METHODS.iter().filter(|method| like(pattern, method));
             fitting.map(|method| (*method).to_owned()).collect()
         }
+        Attribute::Header(name) if name == ":path" => match pattern.strip_prefix('*') {
+            Some(suffix) => vec![format!("{BEHIND}{suffix}"), format!("{BEHIND}x{suffix}")],
+            None => FILLERS.map(|filler| fill(pattern, PATH, filler)).to_vec(),
+        },
         Attribute::Path => FILLERS.map(|filler| fill(pattern, PATH, filler)).to_vec(),
         Attribute::Host => {
             let ends_in_port = pattern.ends_with(":*");
@@ -277,6 +350,19 @@ mod tests {
         }
         assert_eq!(samples(&Attribute::Host, "a.test:*")[0], "a.test:443");
         assert_eq!(samples(&Attribute::Method, "P*"), ["POST", "PUT", "PATCH", "PURGE"]);
+    }
+
+    #[test]
+    fn what_a_path_header_ends_with_stands_behind_the_path() {
+        let header = Attribute::Header(":path".to_owned());
+        for (pattern, expected) in
+            [("*x=1", "/a?x=1"), ("*", "/a?"), ("/b?x=1", "/b?x=1"), ("/b*", "/bx")]
+        {
+            let mut draft = Draft::new();
+            draft.set(&Attribute::Path, "/a");
+            draft.set(&header, &samples(&header, pattern)[0]);
+            assert_eq!(draft.http.path, expected, "{pattern}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use postern_document::{OnFailure, Route};
-use postern_policies::{Action, Step};
+use postern_policies::{Action, RuleOf};
 
 use super::super::catalogue::{PLUGIN_MISSING, SERVER_NOT_ASKED};
 use super::super::model::{Finding, Severity};
@@ -98,11 +98,19 @@ fn unasked(view: &View<'_>, known: &Known, routes: &[&Arc<Route>], found: &mut V
     let maker = Maker::new(view, known);
     let who = if known.is_gateway() { Who::Outside } else { Who::Gateway };
     let ports = ports(known);
+    let policies = view.kind(known).all_policies().iter().copied();
+    let asking: Vec<RuleOf<'_>> = policies
+        .filter(|policy| asks_us(&policy.action))
+        .flat_map(|policy| (0..policy.rules.len()).map(move |rule| RuleOf { policy, rule }))
+        .collect();
     let mut missed: Vec<String> = Vec::new();
     for route in routes.iter().filter(|route| route.needs_ext_authz()) {
+        let what = || format!("routes.{} on {}", route.name, known.name());
+        if !view.budget.may(&SERVER_NOT_ASKED, what) {
+            continue;
+        }
         let asked = |example: &super::examples::Example| {
-            let is_it = |step: &Step<'_>| asks_us(&step.policy.action) && step.outcome.matched();
-            view.verdict(known, example).trace.iter().any(is_it)
+            asking.iter().any(|rule| view.matches(known, example, *rule))
         };
         let examples = maker.of_route(route, &who);
         let mut examples = examples.iter().filter(|example| ports.contains(&example.port));

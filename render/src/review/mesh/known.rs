@@ -15,7 +15,7 @@ pub(super) const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
 
 /// A workload, and what it is to the document.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub(in crate::review) struct Known {
     pub(super) workload: postern_policies::Workload,
     pub(super) place: Option<Place>,
     /// The document names it, or a service of the document is run by it.
@@ -30,6 +30,8 @@ pub(super) struct Known {
     pub(super) account: Option<String>,
     /// How connections may come past its sidecar.
     pub(super) bypass: Bypass,
+    /// What has this in common with others, by number: see [`super::kinds`].
+    pub(super) kind: usize,
     /// The ports that its containers name.
     names: BTreeMap<String, u16>,
     /// Ports of services in front of it that go by names which none of its containers has.
@@ -49,6 +51,7 @@ impl Known {
             named: None,
             account: None,
             bypass,
+            kind: usize::MAX,
             names: BTreeMap::new(),
             unnamed: BTreeSet::new(),
             detected: BTreeSet::new(),
@@ -56,8 +59,22 @@ impl Known {
     }
 
     /// `Workload namespace/name`, as findings call it.
-    pub(super) fn subject(&self) -> String {
+    pub(in crate::review) fn subject(&self) -> String {
         format!("Workload {}", self.name())
+    }
+
+    /// `namespace/name`
+    pub(in crate::review) fn called(&self) -> &str {
+        &self.workload.name
+    }
+
+    /// Its number among kinds of workloads.
+    pub(in crate::review) const fn number(&self) -> usize {
+        self.kind
+    }
+
+    pub(in crate::review) const fn is_of_document(&self) -> bool {
+        self.is_ours
     }
 
     /// `namespace/name`, by which `postern-policies` calls it too.
@@ -65,12 +82,12 @@ impl Known {
         self.workload.name.clone()
     }
 
-    pub(super) fn is_gateway(&self) -> bool {
+    pub(in crate::review) fn is_gateway(&self) -> bool {
         self.workload.proxy == Proxy::Gateway
     }
 
     /// Its ports; where none is known, one that no policy names.
-    pub(super) fn ports(&self) -> Vec<Port> {
+    pub(in crate::review) fn ports(&self) -> Vec<Port> {
         if self.workload.ports.is_empty() {
             return vec![Port { number: 0, protocol: Protocol::Http }];
         }
@@ -129,7 +146,7 @@ impl Known {
     }
 
     /// The number of the port that a Service goes to.
-    fn number(&self, target: &Target) -> Option<u16> {
+    fn number_of(&self, target: &Target) -> Option<u16> {
         match target {
             Target::Number(number) => Some(*number),
             Target::Name(name) => self.names.get(name).copied(),
@@ -199,7 +216,7 @@ fn found(one: &inventory::Workload, services: &[inventory::Service]) -> Known {
         services.iter().filter(|service| selects(service, &known.workload)).collect();
     for service in in_front {
         for port in &service.ports {
-            match known.number(&port.target) {
+            match known.number_of(&port.target) {
                 Some(number) => known.say(number, port.spoken),
                 None => {
                     let (service, number) = (service.subject(), port.number);
@@ -269,7 +286,7 @@ fn by_host(service: &Service, services: &[inventory::Service], all: &mut [Known]
     let port = front.ports.iter().find(|port| port.number == service.port);
     for known in all.iter_mut().filter(|known| selects(front, &known.workload)) {
         known.is_ours = true;
-        if let Some(target) = port.and_then(|port| known.number(&port.target)) {
+        if let Some(target) = port.and_then(|port| known.number_of(&port.target)) {
             known.serve(target);
         }
         known.run(&service.name);

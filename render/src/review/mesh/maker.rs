@@ -1,23 +1,24 @@
 //! Makes requests: of what each rule names, of what it just does not, and of the document's routes.
 
-use std::collections::BTreeSet;
+mod operations;
+
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use postern_document::Route;
-use postern_policies::{
-    Action, Attribute, AuthorizationPolicy, JwtRule, Peer, Request, Rule, Test,
-};
+use postern_policies::{Action, Attribute, AuthorizationPolicy, Peer, Rule, Test};
 use serde_json::Map;
 
-use super::addresses::told_apart;
-use super::callers::{self, Who, like};
-use super::draft::{self, Draft};
-use super::examples::Example;
+use super::allowance::Allowance;
+use super::callers::{self, Who};
+use super::draft::{self, Asks, Draft};
+use super::examples::{Each, Example, Made};
+use super::kinds::Kind;
 use super::known::Known;
 use super::reach;
-use super::token::token;
 use super::view::View;
 use crate::review::witness;
+use operations::Operations;
 
 /// Most requests that follow from the rules of one workload, from one of them, from the routes of
 /// one workload, and from two rules together.
@@ -27,55 +28,47 @@ const MOST_OF_ROUTES: usize = 4096;
 const MOST_PAIRS: usize = 4096;
 /// Of so many callers and operations of one rule, each is tried with one of the others alone.
 const MANY: usize = 1024;
+/// What it takes to make an example, and to find a name for a caller, in comparisons of values.
+const EXAMPLE: usize = 4;
+const CALLER: usize = 32;
 
-/// One of the alternatives of a rule: what is asked of callers, of operations, and besides.
+/// One of the alternatives of a rule: what is asked of callers, of operations, and besides. What
+/// several have in common is there once.
 struct Alternative<'r> {
-    namespace: &'r str,
-    tests: Vec<&'r Test>,
-    /// What it names of [`Alternative::TOLD_APART`], as patterns.
-    named: [Vec<String>; 3],
+    asks: Vec<Rc<Asks<'r>>>,
+    callers: Rc<[Who]>,
+    operations: Rc<Operations>,
 }
 
-impl<'r> Alternative<'r> {
-    /// Attributes by whose values one can see that two have nothing in common.
-    const TOLD_APART: [Attribute; 3] = [Attribute::Path, Attribute::Method, Attribute::Port];
-
-    fn new(namespace: &'r str, tests: Vec<&'r Test>) -> Self {
-        let plain = |text: &str| text.replace("{**}", "*").replace("{*}", "*");
-        let named = Self::TOLD_APART.map(|wanted| {
-            let tests = tests.iter().filter(|test| test.attribute == wanted);
-            tests.flat_map(|test| &test.values).map(|value| plain(value.as_str())).collect()
-        });
-        Self { namespace, tests, named }
-    }
-
-    /// Whether a request may be of both.
-    fn may_meet(&self, other: &Self) -> bool {
-        self.named.iter().zip(&other.named).all(|(a, b)| {
-            let meet = |a: &String| b.iter().any(|b| like(a, b) || like(b, a));
-            a.is_empty() || b.is_empty() || a.iter().any(meet)
-        })
-    }
+/// A draft that is ready to be sent by somebody, from somewhere.
+struct Ready {
+    made: Rc<Made>,
+    ip: IpAddr,
+    remote_ip: Option<IpAddr>,
+    /// The port that a rule names.
+    port: Option<u16>,
 }
 
-/// Makes examples for one workload.
+/// A side of a rule that asks nothing.
+static NOTHING: [Vec<Test>; 1] = [Vec::new()];
+
+/// Makes examples for one workload, and for all of its kind.
 pub(super) struct Maker<'v, 'a> {
     view: &'v View<'a>,
     known: &'v Known,
-    policies: Vec<&'v AuthorizationPolicy>,
-    issuers: Vec<&'v JwtRule>,
-    addresses: Vec<IpAddr>,
-    all_addresses: bool,
+    kind: &'v Kind<'a>,
+    work: &'v Allowance,
 }
 
 impl<'v, 'a> Maker<'v, 'a> {
+    /// For a check.
     pub(super) fn new(view: &'v View<'a>, known: &'v Known) -> Self {
-        let mut policies = view.resources.authorization_for(&view.mesh, &known.workload);
-        policies.retain(|policy| !policy.dry_run);
-        let (addresses, all_addresses) = told_apart(&policies);
-        let authentication = view.resources.request_for(&view.mesh, &known.workload);
-        let issuers = authentication.into_iter().flat_map(|resource| &resource.rules).collect();
-        Self { view, known, policies, issuers, addresses, all_addresses }
+        Self::within(view, known, &view.budget.checks)
+    }
+
+    /// With work to do of its own.
+    pub(super) fn within(view: &'v View<'a>, known: &'v Known, work: &'v Allowance) -> Self {
+        Self { view, known, kind: view.kind(known), work }
     }
 
     /// What the routes and all rules for the workload are about, each once, and whether that is
@@ -85,9 +78,9 @@ impl<'v, 'a> Maker<'v, 'a> {
         self.routes(&mut found);
         found.limit(MOST);
         let (mut denies, mut allows) = (Vec::new(), Vec::new());
-        for policy in &self.policies {
+        for policy in &self.kind.policies {
             for rule in 0..policy.rules.len() {
-                for alternative in alternatives(policy, rule) {
+                for alternative in self.alternatives(policy, rule, &mut found) {
                     self.examples(&alternative, &mut found);
                     match policy.action {
                         Action::Deny | Action::Custom { .. } => denies.push(alternative),
@@ -99,20 +92,23 @@ impl<'v, 'a> Maker<'v, 'a> {
         }
         found.limit(MOST_PAIRS);
         'pairs: for deny in &denies {
-            for allow in allows.iter().filter(|allow| deny.may_meet(allow)) {
-                if found.is_full() {
+            for allow in &allows {
+                if found.is_full() || self.work.is_spent() {
                     found.complete = false;
                     break 'pairs;
                 }
-                self.pair(allow, deny, &mut found);
+                if deny.operations.may_meet(&allow.operations, self.work) {
+                    self.pair(allow, deny, &mut found);
+                }
             }
         }
-        (found.all, found.complete && self.all_addresses && self.all_values())
+        let is_all = found.complete && !self.work.is_spent();
+        (found.each.all, is_all && self.kind.all_addresses && self.all_values())
     }
 
     /// Whether every value of every test is tried.
     fn all_values(&self) -> bool {
-        let rules = self.policies.iter().flat_map(|policy| &policy.rules);
+        let rules = self.kind.policies.iter().flat_map(|policy| &policy.rules);
         let most = |test: &Test| test.values.len().max(test.not_values.len());
         rules.flat_map(Rule::tests).all(|test| most(test) <= draft::MOST)
     }
@@ -120,23 +116,24 @@ impl<'v, 'a> Maker<'v, 'a> {
     /// What one rule is about.
     pub(super) fn of_rule(&self, policy: &AuthorizationPolicy, rule: usize) -> Vec<Example> {
         let mut found = Found::new(MOST_OF_RULE);
-        for alternative in alternatives(policy, rule) {
+        for alternative in self.alternatives(policy, rule, &mut found) {
             self.examples(&alternative, &mut found);
         }
-        found.all
+        found.each.all
     }
 
     /// What a rule asks of operations and besides, by a caller of one's own choice who brings no
     /// token: from each address that policies tell apart.
     pub(super) fn by(&self, who: &Who, policy: &AuthorizationPolicy, rule: usize) -> Vec<Example> {
         let Some(rule) = policy.rules.get(rule) else { return Vec::new() };
-        let tests: Vec<&Test> = rule.to.first().into_iter().flatten().chain(&rule.when).collect();
+        let tests = rule.to.first().into_iter().flatten().chain(&rule.when);
+        let asks = self.asks(tests);
         let mut found = Found::new(MOST_OF_RULE);
-        let base = Draft { claims: Map::new(), ..Draft::of(&tests) };
-        for draft in self.everywhere(&tests, base) {
+        let base = Draft { claims: Map::new(), ..Draft::of(&asks) };
+        for draft in self.everywhere(&asks, base) {
             self.push(who, &draft, &mut found);
         }
-        found.all
+        found.each.all
     }
 
     /// A request of a route, by a caller of one's own choice, from each address that policies tell
@@ -146,10 +143,10 @@ impl<'v, 'a> Maker<'v, 'a> {
         for draft in self.drafts(route) {
             self.push(who, &draft, &mut found);
         }
-        found.all
+        found.each.all
     }
 
-    fn drafts(&self, route: &Route) -> Vec<Draft> {
+    fn drafts(&self, route: &Route) -> Vec<Ready> {
         let Some(target) = witness::first(self.view.document, route) else { return Vec::new() };
         let mut draft = Draft::new();
         (draft.http.method, draft.http.path, draft.http.host) =
@@ -173,7 +170,7 @@ impl<'v, 'a> Maker<'v, 'a> {
                 self.push(who, draft, found);
             }
         }
-        if found.all.is_empty() {
+        if found.each.all.is_empty() {
             for who in self.anybody() {
                 for draft in self.everywhere(&[], Draft::new()) {
                     self.push(&who, &draft, found);
@@ -183,11 +180,16 @@ impl<'v, 'a> Maker<'v, 'a> {
     }
 
     fn examples(&self, alternative: &Alternative<'_>, found: &mut Found) {
-        let tests = &alternative.tests;
-        let mut drafts = Draft::all_of(tests);
+        if found.is_full() || self.work.is_spent() {
+            found.complete = false;
+            return;
+        }
+        let Alternative { asks, callers, .. } = alternative;
+        self.spend_on_drafts(asks.len());
+        let drafts = self.drafting(found, |half| Draft::all_of(asks, half));
         let base = drafts.first().cloned().unwrap_or_else(Draft::new);
-        drafts.extend(self.everywhere(tests, base));
-        let callers = self.callers(alternative);
+        let mut drafts: Vec<Ready> = drafts.into_iter().map(|draft| self.ready(draft)).collect();
+        drafts.extend(self.everywhere(asks, base));
         let is_many = callers.len().saturating_mul(drafts.len()) > MANY;
         for (place, who) in callers.iter().enumerate() {
             let few = if is_many && place > 0 { 1 } else { drafts.len() };
@@ -199,28 +201,49 @@ impl<'v, 'a> Maker<'v, 'a> {
 
     /// What two rules are both about.
     fn pair(&self, one: &Alternative<'_>, other: &Alternative<'_>, found: &mut Found) {
-        let both: Vec<&Test> = one.tests.iter().chain(&other.tests).copied().collect();
-        let turned: Vec<&Test> = other.tests.iter().chain(&one.tests).copied().collect();
-        let mut callers = self.callers(one);
-        callers.extend(self.callers(other));
-        let mut drafts = vec![Draft::of(&both), Draft::of(&turned)];
+        self.spend_on_drafts(one.asks.len() + other.asks.len());
+        let both = Draft::of(one.asks.iter().chain(&other.asks));
+        let turned = Draft::of(other.asks.iter().chain(&one.asks));
         // What the other one leaves out is let in by the first one alone.
-        drafts.extend(Draft::of(&both).further(&other.tests));
-        for who in callers {
+        let further = self.drafting(found, |half| both.further(&other.asks, half));
+        let drafts = [both, turned].into_iter().chain(further);
+        let drafts: Vec<Ready> = drafts.map(|draft| self.ready(draft)).collect();
+        for who in one.callers.iter().chain(&*other.callers) {
             for draft in &drafts {
-                self.push(&who, draft, found);
+                self.push(who, draft, found);
             }
         }
     }
 
+    /// Makes drafts of half of the work that is left: they are still to be sent.
+    fn drafting(
+        &self,
+        found: &mut Found,
+        make: impl FnOnce(&Allowance) -> Vec<Draft>,
+    ) -> Vec<Draft> {
+        let half = self.work.half();
+        let drafts = make(&half);
+        found.complete &= !half.is_spent();
+        self.work.settle(&half);
+        drafts
+    }
+
+    /// Each header that is set is looked for among those that are.
+    fn spend_on_drafts(&self, asks: usize) {
+        self.work.spend_on(2 * asks + asks * asks / 8);
+    }
+
     /// The same from each address, where no test of it is about addresses.
-    fn everywhere(&self, tests: &[&Test], draft: Draft) -> Vec<Draft> {
-        let of_address =
-            |test: &&Test| matches!(test.attribute, Attribute::SourceIp | Attribute::RemoteIp);
-        if tests.iter().any(of_address) {
-            return vec![draft];
+    fn everywhere(&self, asks: &[Rc<Asks<'_>>], draft: Draft) -> Vec<Ready> {
+        let of_address = |ask: &Rc<Asks<'_>>| {
+            matches!(ask.test.attribute, Attribute::SourceIp | Attribute::RemoteIp)
+        };
+        if asks.iter().any(of_address) {
+            return vec![self.ready(draft)];
         }
-        self.addresses.iter().map(|ip| Draft { ip: *ip, ..draft.clone() }).collect()
+        let Ready { made, remote_ip, port, .. } = self.ready(draft);
+        let from = |ip: &IpAddr| Ready { made: Rc::clone(&made), ip: *ip, remote_ip, port };
+        self.kind.addresses.iter().map(from).collect()
     }
 
     /// Everybody whom no policy has to name.
@@ -231,10 +254,13 @@ impl<'v, 'a> Maker<'v, 'a> {
         vec![Who::Outside, Who::Stranger, Who::Gateway]
     }
 
-    /// Whom an alternative is about.
-    fn callers(&self, alternative: &Alternative<'_>) -> Vec<Who> {
-        let Alternative { namespace, tests, .. } = alternative;
+    /// Whom tests are about, in a policy of a namespace.
+    fn callers(&self, tests: &[&Test], namespace: &str) -> Rc<[Who]> {
         let strangers = self.view.strangers();
+        let values: usize = tests.iter().map(|test| test.values.len().min(draft::MOST)).sum();
+        if !self.work.spend_on(CALLER * strangers.len() * (1 + values)) {
+            return Rc::default();
+        }
         let named: Vec<String> = strangers
             .iter()
             .flat_map(|stranger| callers::named(tests, namespace, stranger))
@@ -244,95 +270,112 @@ impl<'v, 'a> Maker<'v, 'a> {
         }
         let mut all = self.anybody();
         let excluded = callers::excluded(tests, &self.view.stranger);
+        self.work.spend_on(CALLER * excluded.len());
         all.extend(excluded.iter().map(|name| self.view.who(name)));
+        all.into()
+    }
+
+    /// Tests, with what each can be given.
+    fn asks<'r>(&self, tests: impl IntoIterator<Item = &'r Test>) -> Vec<Rc<Asks<'r>>> {
+        tests.into_iter().map(|test| Rc::new(Asks::of(test, self.work))).collect()
+    }
+
+    /// Each of `from` with each of `to`, and `when` with all.
+    fn alternatives<'r>(
+        &self,
+        policy: &'r AuthorizationPolicy,
+        rule: usize,
+        found: &mut Found,
+    ) -> Vec<Alternative<'r>> {
+        let Some(rule) = policy.rules.get(rule) else { return Vec::new() };
+        if found.is_full() || self.work.is_spent() {
+            found.complete = false;
+            return Vec::new();
+        }
+        let when = self.asks(&rule.when);
+        let sides = |side: &'r [Vec<Test>]| if side.is_empty() { NOTHING.as_slice() } else { side };
+        let mut tos = Vec::new();
+        for to in sides(&rule.to) {
+            let asks = self.asks(to);
+            let all: Vec<Rc<Asks<'r>>> = asks.iter().chain(&when).cloned().collect();
+            tos.push((asks, Rc::new(Operations::of(&all))));
+        }
+        let mut all = Vec::new();
+        for from in sides(&rule.from) {
+            let tests: Vec<&Test> = from.iter().chain(&rule.when).collect();
+            let callers = self.callers(&tests, &policy.meta.namespace);
+            let asks = self.asks(from);
+            for (to, operations) in &tos {
+                if all.len() == MOST_OF_RULE || self.work.is_spent() {
+                    found.complete = false;
+                    return all;
+                }
+                let asks: Vec<_> = asks.iter().chain(to).chain(&when).cloned().collect();
+                self.work.spend_on(asks.len());
+                let (callers, operations) = (Rc::clone(&callers), Rc::clone(operations));
+                all.push(Alternative { asks, callers, operations });
+            }
+        }
         all
     }
 
-    fn push(&self, who: &Who, draft: &Draft, found: &mut Found) {
-        if found.is_full() {
+    fn ready(&self, draft: Draft) -> Ready {
+        self.work.spend_on(draft.size());
+        let Draft { ip, remote_ip, port, .. } = draft;
+        Ready { made: Rc::new(draft.made(&self.kind.issuers)), ip, remote_ip, port }
+    }
+
+    fn push(&self, who: &Who, ready: &Ready, found: &mut Found) {
+        if found.is_full() || self.work.is_spent() {
             found.complete = false;
             return;
         }
-        let ports: Vec<u16> = match draft.port {
+        let ports: Vec<u16> = match ready.port {
             Some(port) => vec![port],
             None => self.known.ports().into_iter().map(|port| port.number).collect(),
         };
-        let mut http = draft.http.clone();
-        http.tokens = token(&self.issuers, &draft.claims).into_iter().collect();
-        let peer = Peer {
+        let peer = Rc::new(Peer {
             principal: self.view.principal(who),
-            ip: Some(draft.ip),
-            remote_ip: draft.remote_ip,
-        };
+            ip: Some(ready.ip),
+            remote_ip: ready.remote_ip,
+        });
         for port in ports {
-            let request = Request {
-                peer: peer.clone(),
-                destination_ip: draft.destination_ip,
-                port,
-                sni: draft.sni.clone(),
-                http: Some(http.clone()),
-                ..Request::default()
-            };
             for protocol in self.known.spoken(port) {
-                found.push(Example {
-                    workload: self.known.name(),
-                    port,
-                    who: who.clone(),
-                    protocol,
-                    request: request.clone(),
-                });
+                self.work.spend_on(EXAMPLE);
+                let (who, peer, made) = (who.clone(), Rc::clone(&peer), Rc::clone(&ready.made));
+                found.push(Example { port, who, protocol, peer, made });
             }
         }
     }
-}
-
-/// Each of `from` with each of `to`, and `when` with all.
-fn alternatives(policy: &AuthorizationPolicy, rule: usize) -> Vec<Alternative<'_>> {
-    let Some(rule) = policy.rules.get(rule) else { return Vec::new() };
-    let namespace = policy.meta.namespace.as_str();
-    let mut all = Vec::new();
-    for from in 0..rule.from.len().max(1) {
-        for to in 0..rule.to.len().max(1) {
-            if all.len() == MOST_OF_RULE {
-                return all;
-            }
-            let from = rule.from.get(from).into_iter().flatten();
-            let to = rule.to.get(to).into_iter().flatten();
-            let tests = from.chain(to).chain(&rule.when).collect();
-            all.push(Alternative::new(namespace, tests));
-        }
-    }
-    all
 }
 
 /// Examples, each once, and not too many.
 struct Found {
-    all: Vec<Example>,
-    seen: BTreeSet<String>,
+    each: Each<Example>,
     /// How many there may be.
     most: usize,
     complete: bool,
 }
 
 impl Found {
-    const fn new(most: usize) -> Self {
-        Self { all: Vec::new(), seen: BTreeSet::new(), most, complete: true }
+    fn new(most: usize) -> Self {
+        Self { each: Each::new(), most, complete: true }
     }
 
     /// Lets so many more come.
     const fn limit(&mut self, more: usize) {
-        self.most = self.all.len() + more;
+        self.most = self.each.all.len() + more;
     }
 
     const fn is_full(&self) -> bool {
-        self.all.len() >= self.most
+        self.each.all.len() >= self.most
     }
 
     fn push(&mut self, example: Example) {
         if self.is_full() {
             self.complete = false;
-        } else if self.seen.insert(example.key()) {
-            self.all.push(example);
+        } else {
+            self.each.push(example);
         }
     }
 }

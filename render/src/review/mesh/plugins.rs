@@ -76,7 +76,8 @@ pub(super) fn of_no_document<'v>(view: &'v View<'_>) -> impl Iterator<Item = &'v
 
 /// Whether the bundle runs on a port of a workload, in front of the policies there.
 pub(super) fn guards(view: &View<'_>, known: &Known, port: u16) -> bool {
-    selecting(view, known).any(|plugin| idle(plugin, known, port).is_none())
+    let runs = || selecting(view, known).any(|plugin| idle(plugin, known, port).is_none());
+    view.kind(known).guards(port, runs)
 }
 
 /// Whether the document's rules are held on a port of a workload that guards itself.
@@ -101,7 +102,10 @@ pub(super) fn why_not(view: &View<'_>, known: &Known, port: u16) -> String {
 }
 
 /// Plugins of ours that are for a workload.
-fn selecting<'v>(view: &'v View<'_>, known: &'v Known) -> impl Iterator<Item = &'v Resource> {
+pub(super) fn selecting<'v>(
+    view: &'v View<'_>,
+    known: &'v Known,
+) -> impl Iterator<Item = &'v Resource> {
     ours(view).filter(|plugin| selects(view, plugin, known))
 }
 

@@ -1,7 +1,10 @@
 //! Whom the mesh lets come with the requests of each route, found by asking for its own methods,
 //! hosts and paths: what a policy allows of another route of the same workload is not its.
 
-use std::collections::{BTreeMap, BTreeSet};
+use core::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::rc::Rc;
 
 use postern_document::Route;
 use postern_policies::{Http, Protocol};
@@ -11,37 +14,54 @@ use postern_request::path::without_query;
 
 use super::super::model::Row;
 use super::super::witness::{self, Target};
+use super::allowance::Allowance;
 use super::callers::Who;
-use super::examples::Example;
+use super::examples::{Example, Made};
+use super::kinds::Once;
 use super::reach::{self, Reached, identity};
 use super::view::View;
 
 /// Most callers of a route that a report names.
 const MOST_CALLERS: usize = 24;
-/// How many rules are looked at for the routes of one workload, counted once for each request.
-const MOST_LOOKED_AT: usize = 4_000_000;
+/// What it takes to look at a caller, to look for a route, and to make a request, in comparisons of
+/// values.
+const CALLER: usize = 4;
+const FINDING: usize = 16;
+const MAKING: usize = 8;
+
+/// Somebody, and how reports call them.
+#[derive(Clone)]
+struct Caller<'v> {
+    who: &'v Who,
+    name: Rc<str>,
+}
 
 /// Says in the matrix who may come; nobody where no workload of the service is known.
 pub(super) fn tell(
     view: &View<'_>,
-    reached: &[Reached<'_>],
+    reached: &[Reached<'_, '_>],
     matrix: &mut [Row],
     unknown: &mut Vec<String>,
 ) {
-    let mut all: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    let mut names: BTreeMap<&Who, String> = BTreeMap::new();
+    if matrix.is_empty() {
+        return;
+    }
+    let mut all: BTreeMap<&str, Vec<Rc<[Caller<'_>]>>> = BTreeMap::new();
+    let mut targets: BTreeMap<&str, Vec<Target>> = BTreeMap::new();
+    let mut cut = Once::default();
     for one in reached.iter().filter(|one| !one.known.is_gateway()) {
-        let mut asked = Asked::new(view, one);
-        for route in reach::routes(view, one.known) {
-            let told = all.entry(route.name.as_str()).or_default();
-            for who in asked.callers(route) {
-                let name = names.entry(who).or_insert_with(|| view.told(who));
-                if !told.contains(name) {
-                    told.push(name.clone());
-                }
+        let is_cut = *cut.of(one.known, || {
+            let asking = Asking::new(view, one);
+            for route in reach::routes(view, one.known) {
+                let name = route.name.as_str();
+                let find = || witness::all(view.document, route);
+                let callers = asking.callers(route, targets.entry(name).or_insert_with(find));
+                all.entry(name).or_default().push(callers);
             }
-        }
-        if asked.is_cut {
+            view.budget.settle_naming(&asking.work);
+            asking.is_cut.get()
+        });
+        if is_cut {
             unknown.push(format!(
                 "{}: who may come with the requests of each route was not asked for all of them; \
                  of the rest, the matrix names whoever reaches the workload",
@@ -49,46 +69,66 @@ pub(super) fn tell(
             ));
         }
     }
+    // Where it was not asked, many routes have the same ones.
+    let mut known: BTreeMap<Vec<usize>, Vec<String>> = BTreeMap::new();
     for row in matrix {
-        let mut told = all.remove(row.route.as_str()).unwrap_or_default();
-        if told.len() > MOST_CALLERS {
-            let more = told.len() - MOST_CALLERS;
-            told.truncate(MOST_CALLERS);
-            told.push(format!("and {more} more"));
-        }
-        row.principals = told;
+        let lists = all.get(row.route.as_str()).map_or(&[][..], Vec::as_slice);
+        let key = lists.iter().map(|list| Rc::as_ptr(list).cast::<()>().addr()).collect();
+        row.principals.clone_from(known.entry(key).or_insert_with(|| named(lists)));
     }
 }
 
-/// Asks one workload about routes.
-struct Asked<'v, 'a> {
-    view: &'v View<'a>,
-    reached: &'v Reached<'v>,
-    /// By port and caller, a request of each kind: alike in all but method, host and path.
-    kinds: BTreeMap<(u16, &'v Who), Vec<&'v Example>>,
-    /// Requests that rules are about and that are of a route, by its name.
-    own: BTreeMap<&'v str, Vec<&'v Example>>,
-    /// How much one request costs, and how much may be spent yet.
-    cost: usize,
-    left: usize,
-    is_cut: bool,
+/// Names, each once, and how many more there are.
+fn named(lists: &[Rc<[Caller<'_>]>]) -> Vec<String> {
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    let mut told = Vec::new();
+    for caller in lists.iter().flat_map(|list| list.iter()) {
+        if seen.insert(&caller.name) && told.len() < MOST_CALLERS {
+            told.push(caller.name.to_string());
+        }
+    }
+    if seen.len() > told.len() {
+        told.push(format!("and {} more", seen.len() - told.len()));
+    }
+    told
 }
 
-impl<'v, 'a> Asked<'v, 'a> {
-    fn new(view: &'v View<'a>, reached: &'v Reached<'v>) -> Self {
-        let policies = view.resources.authorization_for(&view.mesh, &reached.known.workload);
-        let rules: usize = policies.iter().map(|policy| policy.rules.len()).sum();
-        let mut asked = Self {
+/// Asks workloads of one kind about routes.
+struct Asking<'v, 'a> {
+    view: &'v View<'a>,
+    reached: &'v Reached<'v, 'v>,
+    /// By port, who gets through with anything.
+    passing: BTreeMap<u16, Rc<[Caller<'v>]>>,
+    /// By port and caller, a request of each form: alike in all but method and path.
+    forms: BTreeMap<(u16, &'v Who), Vec<&'v Example>>,
+    /// By route, port and caller, where a request that rules are about is of a route, and passes.
+    own: BTreeSet<(&'v str, u16, &'v Who)>,
+    work: Allowance,
+    /// Whether there was too little of it. What is not known to be refused, may come.
+    is_cut: Cell<bool>,
+}
+
+impl<'v, 'a> Asking<'v, 'a> {
+    fn new(view: &'v View<'a>, reached: &'v Reached<'v, 'v>) -> Self {
+        let mut asking = Self {
             view,
             reached,
-            kinds: kinds(reached),
-            own: BTreeMap::new(),
-            cost: rules + 1,
-            left: MOST_LOOKED_AT,
-            is_cut: false,
+            passing: passing(view, reached),
+            forms: BTreeMap::new(),
+            own: BTreeSet::new(),
+            work: view.budget.naming(),
+            is_cut: Cell::new(false),
         };
-        asked.find_routes();
-        asked
+        asking.find_routes();
+        asking.find_forms();
+        asking
+    }
+
+    /// Takes some of the work that may be done; false where it is not there.
+    fn spend_on(&self, things: usize) -> bool {
+        let is_there = self.work.spend_on(things);
+        self.is_cut.set(self.is_cut.get() || !is_there);
+        is_there
     }
 
     /// Which routes the requests are of that rules are about. Past the gateway a service takes any
@@ -98,71 +138,98 @@ impl<'v, 'a> Asked<'v, 'a> {
         let hosts: BTreeSet<String> =
             reach::routes(view, reached.known).flat_map(witness::hosts).collect();
         let mut known: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
-        for example in reached.examples.iter().filter(|example| counts(reached, example)) {
-            let Some(http) = &example.request.http else { continue };
+        for (example, decision) in reached.asked.each() {
+            if !is_http(example) || !decision.may_pass() {
+                continue;
+            }
+            let http = &example.made.http;
             let key = (http.method.as_str(), http.path.as_str());
-            if !known.contains_key(&key) {
-                if self.left < hosts.len() {
-                    // What is not known to be refused, may come.
-                    (self.left, self.is_cut) = (0, true);
-                    return;
-                }
-                self.left -= hosts.len();
+            if !known.contains_key(&key) && !self.spend_on(FINDING * (1 + hosts.len())) {
+                return;
             }
             let routes = known.entry(key).or_insert_with(|| found(view, &hosts, http));
-            for route in routes.iter() {
-                self.own.entry(*route).or_default().push(example);
+            if !self.spend_on(CALLER * routes.len()) {
+                return;
+            }
+            self.own.extend(routes.iter().map(|route| (*route, example.port, &example.who)));
+        }
+    }
+
+    fn find_forms(&mut self) {
+        let reached = self.reached;
+        let mut numbers: HashMap<Form<'v>, usize> = HashMap::new();
+        let mut of_made: HashMap<usize, usize> = HashMap::new();
+        let mut seen = BTreeSet::new();
+        for example in reached.asked.examples.iter().filter(|example| is_http(example)) {
+            let made = Rc::as_ptr(&example.made).addr();
+            let number = if let Some(number) = of_made.get(&made) {
+                *number
+            } else {
+                if !self.spend_on(MAKING + example.made.http.headers.len()) {
+                    return;
+                }
+                let next = numbers.len();
+                let number = *numbers.entry(form(&example.made)).or_insert(next);
+                of_made.insert(made, number);
+                number
+            };
+            let (port, who, peer) = (example.port, &example.who, &example.peer);
+            if seen.insert((port, who, peer.ip, peer.remote_ip, number)) {
+                self.forms.entry((port, who)).or_default().push(example);
             }
         }
     }
 
     /// Who may come with a request of a route.
-    fn callers(&mut self, route: &Route) -> Vec<&'v Who> {
-        let reached = self.reached;
-        let port = reach::service_port(reached.known, route);
-        let targets = witness::all(self.view.document, route);
-        let of_port = reached.lines.iter().filter(|((number, _), _)| *number == port);
-        let passing = of_port.filter(|(_, (passes, _))| *passes).map(|((_, who), _)| who);
-        passing.filter(|&who| self.may_come(route, port, who, &targets)).collect()
+    fn callers(&self, route: &Route, targets: &[Target]) -> Rc<[Caller<'v>]> {
+        let known = self.reached.known;
+        let port = reach::service_port(known, route);
+        let Some(passing) = self.passing.get(&port) else { return Rc::default() };
+        // A connection is of no route; and of a route that no request was found for, nobody can be
+        // told apart.
+        let tells_routes = known.spoken(port).contains(&Protocol::Http) && !targets.is_empty();
+        if !tells_routes || !self.spend_on(CALLER * passing.len()) {
+            return Rc::clone(passing);
+        }
+        let may_come = |caller: &&Caller<'v>| self.may_come(route, port, caller.who, targets);
+        passing.iter().filter(may_come).cloned().collect()
     }
 
-    fn may_come(&mut self, route: &Route, port: u16, who: &'v Who, targets: &[Target]) -> bool {
-        let own = self.own.get(route.name.as_str()).cloned().unwrap_or_default();
-        let of_who = |example: &&&Example| example.port == port && example.who == *who;
-        for example in own.iter().filter(of_who) {
-            if self.passes(example) {
-                return true;
-            }
-        }
-        // Of a route that no request was found for, nobody can be told apart.
-        if targets.is_empty() {
+    fn may_come(&self, route: &Route, port: u16, who: &Who, targets: &[Target]) -> bool {
+        if self.own.contains(&(route.name.as_str(), port, who)) {
             return true;
         }
-        let kinds = self.kinds.get(&(port, who)).cloned().unwrap_or_default();
-        for kind in kinds {
-            for target in targets {
-                let mut hosts = vec![target.host.as_str()];
-                hosts.extend(kind.request.http.as_ref().map(|http| http.host.as_str()));
-                hosts.dedup();
-                for host in hosts {
-                    if self.passes(&turned(kind, route, target, host)) {
-                        return true;
-                    }
-                }
-            }
-        }
-        false
+        let forms = self.forms.get(&(port, who)).map_or(&[][..], Vec::as_slice);
+        let passes = |example: &Example, target: &Target| {
+            let (own, meant) = (example.made.http.host.as_str(), target.host.as_str());
+            let other = Some(own).filter(|own| *own != meant);
+            let mut hosts = core::iter::once(meant).chain(other);
+            hosts.any(|host| self.passes(example, route, target, host))
+        };
+        forms.iter().any(|example| targets.iter().any(|target| passes(example, target)))
     }
 
-    /// Whether a request gets through; where there is no time left to ask, it may.
-    fn passes(&mut self, example: &Example) -> bool {
-        if self.left < self.cost {
-            self.is_cut = true;
+    /// Whether a request gets through; where nothing is left to ask it, it may.
+    fn passes(&self, example: &Example, route: &Route, target: &Target, host: &str) -> bool {
+        let http = turned(&example.made.http, route, target, host);
+        if !self.spend_on(MAKING + http.headers.len()) {
             return true;
         }
-        self.left -= self.cost;
-        self.view.verdict(self.reached.known, example).decision.may_pass()
+        let known = self.reached.known;
+        self.view.decide_instead(known, example, &http, &self.work).may_pass()
     }
+}
+
+/// By port, who gets through with anything.
+fn passing<'v>(view: &View<'_>, reached: &'v Reached<'_, '_>) -> BTreeMap<u16, Rc<[Caller<'v>]>> {
+    let mut all: BTreeMap<u16, Vec<Caller<'v>>> = BTreeMap::new();
+    for ((port, who), (passes, _)) in reached.lines.iter() {
+        if *passes {
+            let name = Rc::from(view.told(who));
+            all.entry(*port).or_default().push(Caller { who, name });
+        }
+    }
+    all.into_iter().map(|(port, callers)| (port, callers.into())).collect()
 }
 
 /// The routes that a method and a path are of, at any of the hosts.
@@ -178,33 +245,21 @@ fn found<'v>(view: &'v View<'_>, hosts: &BTreeSet<String>, http: &Http) -> BTree
     hosts.iter().filter_map(at).collect()
 }
 
-/// Whatever is taken for HTTP is judged as such; only where nothing is, as a connection.
-fn counts(reached: &Reached<'_>, example: &Example) -> bool {
-    let spoken = reached.known.spoken(example.port);
-    example.protocol == Protocol::Http || !spoken.contains(&Protocol::Http)
+/// Whether it is a request, and no connection.
+fn is_http(example: &Example) -> bool {
+    example.protocol == Protocol::Http
 }
 
-fn kinds<'v>(reached: &'v Reached<'v>) -> BTreeMap<(u16, &'v Who), Vec<&'v Example>> {
-    let mut seen = BTreeSet::new();
-    let mut kinds: BTreeMap<(u16, &Who), Vec<&Example>> = BTreeMap::new();
-    for example in reached.examples.iter().filter(|example| counts(reached, example)) {
-        if seen.insert(kind(example)) {
-            kinds.entry((example.port, &example.who)).or_default().push(example);
-        }
-    }
-    kinds
-}
+/// What is the same of two requests of one form.
+type Form<'v> = (Option<IpAddr>, Option<&'v str>, &'v [(String, String)], &'v str, String);
 
-/// What is the same of two requests of one kind.
-fn kind(example: &Example) -> String {
-    let request = &example.request;
-    let http = request.http.as_ref();
-    let headers = http.map(asked_for).unwrap_or_default();
-    let (tokens, host) = (http.map(|http| &http.tokens), http.map(|http| &http.host));
-    format!(
-        "{} {:?} {:?} {:?} {headers:?} {tokens:?} {host:?}",
-        example.port, request.peer, request.destination_ip, request.sni
-    )
+fn form(made: &Made) -> Form<'_> {
+    let http = &made.http;
+    let tokens = match http.tokens.as_slice() {
+        [] => String::new(),
+        tokens => format!("{tokens:?}"),
+    };
+    (made.destination_ip, made.sni.as_deref(), asked_for(http), http.host.as_str(), tokens)
 }
 
 /// The headers that a rule is about: what was made for a route has those of its callers instead.
@@ -214,17 +269,18 @@ fn asked_for(http: &Http) -> &[(String, String)] {
     if http.headers.iter().any(of_route) { &[] } else { &http.headers }
 }
 
-/// A request of that kind to a route.
-fn turned(example: &Example, route: &Route, target: &Target, host: &str) -> Example {
-    let mut turned = example.clone();
-    if let Some(http) = &mut turned.request.http {
-        let own = asked_for(http).to_vec();
-        http.method.clone_from(&target.method);
-        http.path.clone_from(&target.path);
-        host.clone_into(&mut http.host);
-        http.headers = identity(route);
-        http.headers.retain(|(name, _)| own.iter().all(|(known, _)| known != name));
-        http.headers.extend(own);
+/// A request of that form to a route.
+fn turned(like: &Http, route: &Route, target: &Target, host: &str) -> Http {
+    let own = asked_for(like);
+    let mut headers = identity(route);
+    headers.retain(|(name, _)| own.iter().all(|(known, _)| known != name));
+    headers.extend_from_slice(own);
+    Http {
+        method: target.method.clone(),
+        path: target.path.clone(),
+        host: host.to_owned(),
+        headers,
+        rewritten: like.rewritten.clone(),
+        tokens: like.tokens.clone(),
     }
-    turned
 }

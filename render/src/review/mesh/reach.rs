@@ -1,6 +1,7 @@
 //! Who gets through to which workload, found by asking the policies.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use postern_document::{Auth, Route};
 use postern_policies::{
@@ -13,48 +14,54 @@ use postern_request::peers::PeerPattern;
 use super::super::catalogue::PAST_THE_GATEWAY;
 use super::super::model::{Finding, MeshRow};
 use super::callers::Who;
-use super::examples::Example;
+use super::examples::{Asked, Example};
+use super::kinds::Once;
 use super::known::Known;
-use super::maker::Maker;
 use super::view::View;
 use super::{at, plugins};
 
 /// Most callers of a port that a report names.
 const MOST_CALLERS: usize = 24;
+/// Most ports of a workload that a report has a row for.
+const MOST_PORTS: usize = 128;
 /// Most requests that show one finding.
 const MOST_SHOWN: usize = 3;
 
+/// By port and caller: the first that gets through, or else the first, and whether it does.
+type Lines = BTreeMap<(u16, Who), (bool, String)>;
+
 /// What was asked of a workload, and what became of it.
-pub(super) struct Reached<'v> {
+pub(super) struct Reached<'v, 'a> {
     pub(super) known: &'v Known,
-    pub(super) examples: Vec<Example>,
-    /// Whether that was all that its policies are about.
-    complete: bool,
-    /// By port and caller: the first that gets through, or else the first, and whether it does.
-    pub(super) lines: BTreeMap<(u16, Who), (bool, String)>,
+    pub(super) asked: Rc<Asked<'a>>,
+    pub(super) lines: Rc<Lines>,
 }
 
 /// Asks about all workloads that are the document's.
-pub(super) fn ask<'v>(view: &'v View<'_>) -> Vec<Reached<'v>> {
-    view.ours().map(|known| of_workload(view, known)).collect()
+pub(super) fn ask<'v, 'a>(view: &'v View<'a>) -> Vec<Reached<'v, 'a>> {
+    let mut lines = Once::default();
+    let one = |known: &'v Known| {
+        let asked = view.asked(known);
+        let lines = Rc::clone(lines.of(known, || Rc::new(lines_of(&asked))));
+        Reached { known, asked, lines }
+    };
+    view.ours().map(one).collect()
 }
 
-fn of_workload<'v>(view: &'v View<'_>, known: &'v Known) -> Reached<'v> {
-    let (examples, complete) = Maker::new(view, known).all();
-    let mut lines: BTreeMap<(u16, Who), (bool, String)> = BTreeMap::new();
-    for example in &examples {
+fn lines_of(asked: &Asked<'_>) -> Lines {
+    let mut lines = Lines::new();
+    for (example, decision) in asked.each() {
         let key = (example.port, example.who.clone());
         if lines.get(&key).is_some_and(|(passes, _)| *passes) {
             continue;
         }
-        let verdict = view.verdict(known, example);
-        let passes = verdict.decision.may_pass();
+        let passes = decision.may_pass();
         if passes || !lines.contains_key(&key) {
-            let text = format!("{} ({})", told(&verdict.decision), example.line());
+            let text = format!("{} ({})", told(decision), example.line());
             lines.insert(key, (passes, text));
         }
     }
-    Reached { known, examples, complete, lines }
+    lines
 }
 
 /// The document's routes whose requests come to a workload: to the gateway all of them.
@@ -82,17 +89,17 @@ pub(super) fn identity(route: &Route) -> Vec<(String, String)> {
 }
 
 /// A row for each port of each workload that is the document's.
-pub(super) fn rows(view: &View<'_>, reached: &[Reached<'_>]) -> Vec<MeshRow> {
+pub(super) fn rows(view: &View<'_>, reached: &[Reached<'_, '_>]) -> Vec<MeshRow> {
     reached.iter().flat_map(|reached| rows_of(view, reached)).collect()
 }
 
-fn rows_of(view: &View<'_>, reached: &Reached<'_>) -> Vec<MeshRow> {
+fn rows_of(view: &View<'_>, reached: &Reached<'_, '_>) -> Vec<MeshRow> {
     let known = reached.known;
     let workload = &known.workload;
     let policies: Vec<String> = view
-        .resources
-        .authorization_for(&view.mesh, workload)
-        .into_iter()
+        .kind(known)
+        .all_policies()
+        .iter()
         .map(|policy| {
             let dry = if policy.dry_run { " (dry run)" } else { "" };
             format!("{} {}{dry}", policy.action.as_str(), policy.meta)
@@ -110,14 +117,16 @@ fn rows_of(view: &View<'_>, reached: &Reached<'_>) -> Vec<MeshRow> {
         policies: policies.clone(),
         reach: lines(reached, port).map(|(who, (_, text))| (who.told(), text.clone())).collect(),
     };
-    known.ports().into_iter().map(|port| row(port.number)).collect()
+    known.ports().into_iter().take(MOST_PORTS).map(|port| row(port.number)).collect()
 }
 
 fn lines<'r>(
-    reached: &'r Reached<'_>,
+    reached: &'r Reached<'_, '_>,
     port: u16,
 ) -> impl Iterator<Item = (&'r Who, &'r (bool, String))> {
-    let of_port = reached.lines.iter().filter(move |((number, _), _)| *number == port);
+    // Nobody comes before who comes from outside.
+    let from_there = reached.lines.range((port, Who::Outside)..);
+    let of_port = from_there.take_while(move |((number, _), _)| *number == port);
     of_port.map(|((_, who), line)| (who, line)).take(MOST_CALLERS)
 }
 
@@ -183,19 +192,25 @@ struct Past {
 
 /// PR222: workloads of the document that take calls past the gateway, although they have ALLOW
 /// policies. Those without any are PR213.
-pub(super) fn look(
-    view: &View<'_>,
-    reached: &[Reached<'_>],
+pub(super) fn look<'a>(
+    view: &View<'a>,
+    reached: &[Reached<'_, 'a>],
     found: &mut Vec<Finding>,
     unknown: &mut Vec<String>,
 ) {
+    let mut past = Once::default();
     for one in reached {
-        if !one.complete {
+        if let Some(more) = one.asked.left_out() {
+            unknown.push(format!("{}: its policies are about {more}", one.known.subject()));
+        }
+        let ports = one.known.ports().len();
+        if ports > MOST_PORTS {
             let subject = one.known.subject();
-            unknown.push(format!("{subject}: its policies are about more than was asked"));
+            unknown.push(format!("{subject}: {MOST_PORTS} of its {ports} ports have a row"));
         }
         if !one.known.is_gateway() && !one.known.services.is_empty() {
-            past_the_gateway(view, one, found);
+            let past = past.of(one.known, || past_the_gateway(view, one));
+            tell_past(one.known, past, found);
         }
     }
     by_its_name(view, found);
@@ -217,18 +232,19 @@ fn by_its_name(view: &View<'_>, found: &mut Vec<Finding>) {
     }
 }
 
-fn past_the_gateway(view: &View<'_>, reached: &Reached<'_>, found: &mut Vec<Finding>) {
-    let known = reached.known;
-    let mut past: Vec<(RuleOf<'_>, Past)> = Vec::new();
+/// What gets past the gateway to workloads of one kind, by rule.
+fn past_the_gateway<'a>(view: &View<'a>, reached: &Reached<'_, 'a>) -> Vec<(RuleOf<'a>, Past)> {
+    let mut past: Vec<(RuleOf<'a>, Past)> = Vec::new();
+    let mut places: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     let direct = Direct::of(view, reached);
-    for example in reached.examples.iter().filter(|example| !direct.may_come(example)) {
-        let verdict = view.verdict(known, example);
-        let Decision::Allowed(AllowedBy::Rule(rule)) = verdict.decision else { continue };
-        let is_it = |(other, _): &(RuleOf<'_>, Past)| {
-            std::ptr::eq(other.policy, rule.policy) && other.rule == rule.rule
-        };
-        let at = past.iter().position(is_it).unwrap_or_else(|| {
-            past.push((rule, Past::default()));
+    for (example, decision) in reached.asked.each() {
+        let Decision::Allowed(AllowedBy::Rule(rule)) = decision else { continue };
+        if direct.may_come(example) {
+            continue;
+        }
+        let key = (std::ptr::from_ref(rule.policy).addr(), rule.rule);
+        let at = *places.entry(key).or_insert_with(|| {
+            past.push((*rule, Past::default()));
             past.len() - 1
         });
         let Some((_, past)) = past.get_mut(at) else { continue };
@@ -239,9 +255,13 @@ fn past_the_gateway(view: &View<'_>, reached: &Reached<'_>, found: &mut Vec<Find
         past.ports.extend((example.port != 0).then_some(example.port));
         if past.shown.len() < MOST_SHOWN {
             let (line, caller) = (example.told(), view.told(&example.who));
-            past.shown.push(format!("{line}, {caller}: {}", told(&verdict.decision)));
+            past.shown.push(format!("{line}, {caller}: {}", told(decision)));
         }
     }
+    past
+}
+
+fn tell_past(known: &Known, past: &[(RuleOf<'_>, Past)], found: &mut Vec<Finding>) {
     for (rule, past) in past {
         let ports: Vec<String> = past.ports.iter().map(ToString::to_string).collect();
         let ports = match ports.len() {
@@ -256,7 +276,7 @@ fn past_the_gateway(view: &View<'_>, reached: &Reached<'_>, found: &mut Vec<Find
         );
         let place = at(&rule.policy.meta.file, line_of(rule.policy, rule.rule));
         let mut finding = Finding::new(&PAST_THE_GATEWAY, known.subject(), text).at(place);
-        finding.evidence = past.shown;
+        finding.evidence.clone_from(&past.shown);
         found.push(finding);
     }
 }
@@ -271,9 +291,10 @@ struct Direct<'v> {
 }
 
 impl<'v> Direct<'v> {
-    fn of(view: &'v View<'_>, reached: &Reached<'v>) -> Self {
+    fn of(view: &'v View<'_>, reached: &Reached<'v, '_>) -> Self {
         let known = reached.known;
-        let ports: BTreeSet<u16> = reached.examples.iter().map(|example| example.port).collect();
+        let ports: BTreeSet<u16> =
+            reached.asked.examples.iter().map(|example| example.port).collect();
         Self {
             known,
             judged: ports.into_iter().filter(|port| plugins::judges(view, known, *port)).collect(),

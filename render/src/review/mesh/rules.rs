@@ -2,7 +2,7 @@
 
 use postern_policies::{
     Action, AllowedBy, Attribute, AuthorizationPolicy, Decision, MtlsMode, Pattern, Rule, Test,
-    Verdict, mutual_tls,
+    mutual_tls,
 };
 
 use super::super::catalogue::{
@@ -13,17 +13,20 @@ use super::super::model::{Finding, Severity};
 use super::at;
 use super::callers::Who;
 use super::examples::Example;
+use super::few::Few;
+use super::kinds::Once;
 use super::known::Known;
 use super::maker::Maker;
 use super::reach::told;
 use super::view::View;
 
 pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>) {
+    let (mut opened, mut plain) = (Once::default(), Few::default());
     for known in &view.workloads {
         default_allow(view, known, found);
-        missing_selector(view, known, found);
+        missing_selector(known, opened.of(known, || opened_ports(view, known)), found);
         for port in known.ports() {
-            principals_in_plain_text(view, known, port.number, found);
+            principals_in_plain_text(view, known, port.number, &mut plain, found);
         }
     }
     for policy in view.resources.authorization().iter().filter(|policy| !policy.dry_run) {
@@ -52,10 +55,8 @@ pub(super) fn of_rule(
 }
 
 /// Policies for a workload that count.
-fn policies<'v>(view: &'v View<'_>, known: &Known) -> Vec<&'v AuthorizationPolicy> {
-    let mut all = view.resources.authorization_for(&view.mesh, &known.workload);
-    all.retain(|policy| !policy.dry_run);
-    all
+fn policies<'v, 'a>(view: &'v View<'a>, known: &Known) -> &'v [&'a AuthorizationPolicy] {
+    &view.kind(known).policies
 }
 
 /// PR213: a workload of the document without any ALLOW policy.
@@ -68,34 +69,50 @@ fn default_allow(view: &View<'_>, known: &Known, found: &mut Vec<Finding>) {
 }
 
 /// PR202: a policy without a selector that opens a port which none of its rules names.
-fn missing_selector(view: &View<'_>, known: &Known, found: &mut Vec<Finding>) {
+fn missing_selector(
+    known: &Known,
+    opened: &[(&AuthorizationPolicy, usize, u16)],
+    found: &mut Vec<Finding>,
+) {
+    for (policy, index, number) in opened {
+        let text = format!(
+            "it opens {} of {} to any workload of the mesh, and names neither",
+            port(*number),
+            known.name()
+        );
+        found.push(of_rule(&MISSING_SELECTOR, policy, *index, text));
+    }
+}
+
+/// Rules of policies without a selector that open ports to any workload, and these.
+fn opened_ports<'a>(view: &View<'a>, known: &Known) -> Vec<(&'a AuthorizationPolicy, usize, u16)> {
+    let mut opened = Vec::new();
     if known.is_gateway() {
-        return;
+        return opened;
     }
     let maker = Maker::new(view, known);
-    for policy in policies(view, known) {
+    for policy in policies(view, known).iter().copied() {
         if policy.action != Action::Allow || !policy.selection.is_for_all() {
             continue;
         }
         for (index, rule) in policy.rules.iter().enumerate() {
-            if rule.tests().any(|test| test.attribute == Attribute::Port) {
+            let what = || format!("{} rule {index} on {}", policy.meta, known.name());
+            if rule.tests().any(|test| test.attribute == Attribute::Port)
+                || !view.budget.may(&MISSING_SELECTOR, what)
+            {
                 continue;
             }
             let mut seen = Vec::new();
             for example in maker.of_rule(policy, index) {
                 let is_new = example.who == Who::Stranger && !seen.contains(&example.port);
-                if is_new && is_allowed_by(&view.verdict(known, &example), policy, index) {
+                if is_new && is_allowed_by(&view.decide(known, &example), policy, index) {
                     seen.push(example.port);
-                    let text = format!(
-                        "it opens {} of {} to any workload of the mesh, and names neither",
-                        port(example.port),
-                        known.name()
-                    );
-                    found.push(of_rule(&MISSING_SELECTOR, policy, index, text));
+                    opened.push((policy, index, example.port));
                 }
             }
         }
     }
+    opened
 }
 
 /// `port 80`, or what is said of one that is not known.
@@ -105,16 +122,22 @@ fn port(number: u16) -> String {
 
 /// Whether it is this rule that lets a request in.
 pub(super) fn is_allowed_by(
-    verdict: &Verdict<'_>,
+    decision: &Decision<'_>,
     policy: &AuthorizationPolicy,
     rule: usize,
 ) -> bool {
-    matches!(&verdict.decision, Decision::Allowed(AllowedBy::Rule(by))
+    matches!(decision, Decision::Allowed(AllowedBy::Rule(by))
         if std::ptr::eq(by.policy, policy) && by.rule == rule)
 }
 
 /// PR204: rules about certificates where callers need none.
-fn principals_in_plain_text(view: &View<'_>, known: &Known, on: u16, found: &mut Vec<Finding>) {
+fn principals_in_plain_text(
+    view: &View<'_>,
+    known: &Known,
+    on: u16,
+    few: &mut Few<(usize, usize)>,
+    found: &mut Vec<Finding>,
+) {
     let mtls = mutual_tls(view.resources, &view.mesh, &known.workload, on);
     if known.is_gateway() || mtls.mode == MtlsMode::Strict {
         return;
@@ -128,7 +151,8 @@ fn principals_in_plain_text(view: &View<'_>, known: &Known, on: u16, found: &mut
                 Action::Allow => tests.any(|test| test.values.is_empty()),
                 Action::Audit | Action::Custom { .. } => false,
             };
-            if goes_wrong {
+            let key = (std::ptr::from_ref(*policy).addr(), index);
+            if goes_wrong && few.may_tell(key) {
                 let effect = if policy.action == Action::Deny {
                     "whoever comes in plain text is not denied"
                 } else {
@@ -173,20 +197,27 @@ fn denied_by_claim(
     if policy.action != Action::Deny || !rule.tests().any(asks) {
         return;
     }
+    let mut passing = Once::default();
     for known in &view.workloads {
+        let what = || format!("{} rule {index} on {}", policy.meta, known.name());
         if !policy.is_for(&view.mesh, &known.workload) {
             continue;
         }
-        let who = if known.is_gateway() { Who::Outside } else { Who::Gateway };
-        let examples = Maker::new(view, known).by(&who, policy, index);
-        let shown = examples.iter().find_map(|example: &Example| {
-            let decision = view.verdict(known, example).decision;
-            decision.may_pass().then(|| format!("{}: {}", example.line(), told(&decision)))
+        let shown = passing.of(known, || {
+            if !view.budget.may(&CLAIM_BEFORE_VERIFIED, what) {
+                return None;
+            }
+            let who = if known.is_gateway() { Who::Outside } else { Who::Gateway };
+            let examples = Maker::new(view, known).by(&who, policy, index);
+            examples.iter().find_map(|example: &Example| {
+                let decision = view.decide(known, example);
+                decision.may_pass().then(|| format!("{}: {}", example.line(), told(&decision)))
+            })
         });
         if let Some(shown) = shown {
             let text = format!("whoever brings no token to {} is not denied", known.name());
             let finding = of_rule(&CLAIM_BEFORE_VERIFIED, policy, index, text);
-            found.push(finding.graded(Severity::High).shown_by(shown));
+            found.push(finding.graded(Severity::High).shown_by(shown.clone()));
         }
     }
 }
@@ -199,6 +230,7 @@ fn shadowed(
     rule: &Rule,
     found: &mut Vec<Finding>,
 ) {
+    let values = values_of(rule);
     for other in view.resources.authorization() {
         let reaches = other.meta.namespace == policy.meta.namespace
             && (other.selection.is_for_all() || other.selection == policy.selection);
@@ -207,16 +239,24 @@ fn shadowed(
         }
         for (place, wide) in other.rules.iter().enumerate() {
             let is_itself = std::ptr::eq(other, policy) && place == index;
+            let what = || format!("{} rule {index}", policy.meta);
+            let counts = [values, values_of(wide)];
+            if is_itself || !view.budget.may_compare(&SHADOWED_RULE, counts, what) {
+                continue;
+            }
             // Of two that are the same, the later one is superfluous.
-            let both = covers(rule, wide);
             let is_later = (&policy.meta.name, index) > (&other.meta.name, place);
-            if !is_itself && covers(wide, rule) && (!both || is_later) {
+            if covers(wide, rule) && (is_later || !covers(rule, wide)) {
                 let text = format!("{} rule {place} takes all of its requests", other.meta);
                 found.push(of_rule(&SHADOWED_RULE, policy, index, text));
                 return;
             }
         }
     }
+}
+
+fn values_of(rule: &Rule) -> usize {
+    rule.tests().map(|test| test.values.len() + test.not_values.len()).sum()
 }
 
 /// Whether whatever `narrow` matches, `wide` does too, as far as can be told without trying.

@@ -11,6 +11,7 @@ use super::super::catalogue::POLICY_PATH_TRICK;
 use super::super::model::{Finding, Severity};
 use super::callers::Who;
 use super::examples::Example;
+use super::kinds::Once;
 use super::known::Known;
 use super::maker::Maker;
 use super::plugins;
@@ -22,8 +23,15 @@ pub(super) fn look(view: &View<'_>, found: &mut Vec<Finding>) {
     for policy in view.resources.authorization().iter().filter(|policy| !policy.dry_run) {
         for (index, rule) in policy.rules.iter().enumerate() {
             if names_what_is_kept_out(policy, rule) {
+                let mut tricked = Once::default();
                 for known in &view.workloads {
-                    tricks(view, policy, index, rule, known, found);
+                    if !policy.is_for(&view.mesh, &known.workload) {
+                        continue;
+                    }
+                    let tricked = tricked.of(known, || tricks(view, policy, index, rule, known));
+                    if let Some(tricked) = tricked {
+                        found.push(tricked.told(view, policy, index, known));
+                    }
                 }
             }
         }
@@ -40,24 +48,50 @@ fn names_what_is_kept_out(policy: &AuthorizationPolicy, rule: &Rule) -> bool {
     }
 }
 
+/// A path by whose spelling requests get through.
+struct Tricked {
+    plain: String,
+    severity: Severity,
+    shown: String,
+}
+
+impl Tricked {
+    fn told(
+        &self,
+        view: &View<'_>,
+        policy: &AuthorizationPolicy,
+        index: usize,
+        known: &Known,
+    ) -> Finding {
+        let text = format!(
+            "on {}, which reads paths by {}, another spelling of {} goes past it",
+            known.name(),
+            view.normalization,
+            self.plain
+        );
+        let finding = of_rule(&POLICY_PATH_TRICK, policy, index, text);
+        finding.shown_by(self.shown.clone()).graded(self.severity)
+    }
+}
+
 fn tricks(
     view: &View<'_>,
     policy: &AuthorizationPolicy,
     index: usize,
     rule: &Rule,
     known: &Known,
-    found: &mut Vec<Finding>,
-) {
-    if !policy.is_for(&view.mesh, &known.workload) {
-        return;
-    }
-    let Some(plain) = named_path(policy, rule) else { return };
+) -> Option<Tricked> {
+    let plain = named_path(policy, rule)?;
     let who = if known.is_gateway() { Who::Outside } else { Who::Gateway };
     for mut example in Maker::new(view, known).by(&who, policy, index) {
         // The bundle refuses every spelling but one.
         let is_http = example.protocol == Protocol::Http;
         if !is_http || plugins::guards(view, known, example.port) {
             continue;
+        }
+        let what = || format!("{} rule {index} on {}", policy.meta, known.name());
+        if !view.budget.may(&POLICY_PATH_TRICK, what) {
+            return None;
         }
         if passes(view, known, &mut example, &plain).is_some() {
             continue;
@@ -72,16 +106,10 @@ fn tricks(
             Some((severity, shown))
         });
         if let Some((severity, shown)) = spelled {
-            let text = format!(
-                "on {}, which reads paths by {}, another spelling of {plain} goes past it",
-                known.name(),
-                view.normalization
-            );
-            let finding = of_rule(&POLICY_PATH_TRICK, policy, index, text).shown_by(shown);
-            found.push(finding.graded(severity));
-            return;
+            return Some(Tricked { plain, severity, shown });
         }
     }
+    None
 }
 
 /// What is said of a request by another spelling, where it passes as some Envoy reads it: which of
@@ -102,10 +130,10 @@ fn goes_past(
 
 /// What is said of a request for a path, where it passes and nobody is asked.
 fn passes(view: &View<'_>, known: &Known, example: &mut Example, path: &str) -> Option<String> {
-    if let Some(http) = &mut example.request.http {
-        path.clone_into(&mut http.path);
-    }
-    let decision = view.verdict(known, example).decision;
+    // Each spelling takes some making.
+    view.budget.checks.spend_on(8 + path.len() / 4);
+    example.set_path(path);
+    let decision = view.decide(known, example);
     matches!(decision, Decision::Allowed(_)).then(|| told(&decision))
 }
 

@@ -1,14 +1,17 @@
 //! The mesh as a review sees it: which workloads there are, and which of them are the document's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::rc::Rc;
 
 use postern_document::Document;
-use postern_policies::{Mesh, Meta, Resources, Rule};
+use postern_policies::{Mesh, Meta, Pattern, Resources, Rule};
 use postern_request::normalize::Normalization;
 
 use super::super::Input;
 use super::super::inventory::{Configs, Inventory, MeshConfig, Policies, Resource};
+use super::allowance::Budget;
 use super::callers::{self, Who};
+use super::kinds::Kinds;
 use super::known::{self, GATEWAY_NAME, Known};
 use super::plugins::DOCUMENT;
 use crate::istio::Api;
@@ -27,9 +30,13 @@ pub(in crate::review) struct View<'a> {
     pub(super) document: &'a Document,
     pub(super) resources: &'a Resources,
     pub(super) inventory: &'a Inventory,
-    pub(super) mesh: Mesh,
+    pub(super) mesh: Rc<Mesh>,
     /// Sorted by namespace and name.
     pub(super) workloads: Vec<Known>,
+    /// What workloads have in common.
+    pub(super) kinds: Kinds<'a>,
+    /// How much may be asked.
+    pub(in crate::review) budget: Budget,
     pub(super) reads_paths: Normalization,
     /// The gateway's name in certificates.
     pub(super) gateway: String,
@@ -43,6 +50,8 @@ pub(in crate::review) struct View<'a> {
     pub(super) normalization: String,
     /// What was rendered from a document, as `Kind namespace/name`.
     rendered: BTreeSet<String>,
+    /// What policies call callers.
+    named: HashSet<&'a str>,
 }
 
 impl<'a> View<'a> {
@@ -50,7 +59,7 @@ impl<'a> View<'a> {
         let document = input.document;
         let configs = policies.inventory.configs(&document.mesh.root_namespace);
         let config = configs.counts().map(|found| found.config.clone()).unwrap_or_default();
-        let mesh = policies.mesh(document);
+        let mesh = Rc::new(policies.mesh(document));
         let trust_domain = mesh.trust_domains.first().cloned().unwrap_or_default();
         let word = input.normalization.map(str::to_owned).or(config.normalization);
         let word = word.unwrap_or_else(|| "BASE".to_owned());
@@ -59,10 +68,12 @@ impl<'a> View<'a> {
         let principal = format!("{trust_domain}/ns/{}/sa/{}", gateway.namespace, gateway.account);
         let resources = policies.inventory.resources.iter();
         let rendered = resources.filter(|resource| resource.annotation(DOCUMENT).is_some());
-        Self {
+        let mut view = Self {
             document,
             resources: &policies.resources,
             inventory: &policies.inventory,
+            kinds: Kinds::none(&policies.resources, &mesh),
+            budget: Budget::new(0),
             mesh,
             workloads: known::all(document, &policies.inventory, &gateway),
             reads_paths,
@@ -72,7 +83,10 @@ impl<'a> View<'a> {
             configs,
             normalization: word,
             rendered: rendered.map(Resource::subject).collect(),
-        }
+            named: named(&policies.resources),
+        };
+        view.sort_out();
+        view
     }
 
     /// What is not known, and what is taken for granted instead.
@@ -129,9 +143,7 @@ impl<'a> View<'a> {
     /// How findings call somebody: who was made up, by whom that stands for.
     pub(super) fn told(&self, who: &Who) -> String {
         let Who::Named(name) = who else { return who.told() };
-        let rules = self.resources.authorization().iter().flat_map(|policy| &policy.rules);
-        let mut values = rules.flat_map(Rule::tests).flat_map(|test| &test.values);
-        if values.any(|value| value.as_str() == name) {
+        if self.named.contains(name.as_str()) {
             return name.clone();
         }
         callers::stands_for(name, &self.stranger).unwrap_or_else(|| name.clone())
@@ -165,9 +177,16 @@ impl<'a> View<'a> {
     }
 
     /// The workloads of the document, the gateway included.
-    pub(super) fn ours(&self) -> impl Iterator<Item = &Known> {
+    pub(in crate::review) fn ours(&self) -> impl Iterator<Item = &Known> {
         self.workloads.iter().filter(|known| known.is_ours)
     }
+}
+
+/// What policies call callers, as it is written.
+fn named(resources: &Resources) -> HashSet<&str> {
+    let rules = resources.authorization().iter().flat_map(|policy| &policy.rules);
+    let tests = rules.flat_map(Rule::tests).filter(|test| test.attribute.is_from_certificate());
+    tests.flat_map(|test| &test.values).map(Pattern::as_str).collect()
 }
 
 /// The gateway of document and options.

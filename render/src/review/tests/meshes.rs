@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod endpoints;
 mod enforced;
 mod holes;
 mod rendered;

@@ -74,17 +74,36 @@ fn trust_domains_of_a_mesh_stand_for_each_other() {
 #[test]
 fn principals_move_with_the_trust_domain() {
     let domains = ["new".to_owned(), "old-td".to_owned()];
-    for (principal, expected) in [
-        ("new/ns/a/sa/b", vec!["new/ns/a/sa/b", "old-td/ns/a/sa/b"]),
-        ("cluster.local/ns/a/sa/b", vec!["new/ns/a/sa/b", "old-td/ns/a/sa/b"]),
-        ("other/ns/a/sa/b", vec!["other/ns/a/sa/b"]),
-        ("*/ns/a/sa/b", vec!["*/ns/a/sa/b"]),
-        ("*-td/ns/a/sa/b", vec!["new/ns/a/sa/b", "*-td/ns/a/sa/b"]),
-        ("new/*", vec!["new/*"]),
-        ("*", vec!["*"]),
+    let [new, old, other, own] =
+        ["new", "old-td", "other", "cluster.local"].map(|domain| format!("{domain}/ns/a/sa/b"));
+    for (principal, names) in [
+        ("new/ns/a/sa/b", vec![&new, &old]),
+        ("new/ns/a/sa/*", vec![&new, &old]),
+        ("new/ns/a/sa/c", vec![]),
+        ("cluster.local/ns/a/sa/b", vec![&new, &old]),
+        ("other/ns/a/sa/b", vec![&other]),
+        ("*/ns/a/sa/b", vec![&new, &old, &other, &own]),
+        ("*-td/ns/a/sa/b", vec![&new, &old]),
+        ("new/*", vec![&new]),
+        ("*", vec![&new, &old, &other, &own]),
     ] {
-        assert_eq!(in_all_domains(principal, &domains), expected, "{principal}");
+        let text = Text::read(principal);
+        for name in [&new, &old, &other, &own] {
+            let expected = names.contains(&name);
+            let matches = is_principal(principal, &text, name, &domains);
+            assert_eq!(matches, expected, "{principal} {name}");
+        }
     }
+    assert!(!is_principal(
+        "new/ns/a/sa/b",
+        &Text::read("new/ns/a/sa/b"),
+        "newer/ns/a/sa/b",
+        &domains
+    ));
+    // A domain that begins with a star is a pattern once it is written out.
+    let starred = ["*td".to_owned()];
+    assert!(is_principal("cluster.local/ns/a/sa/b", &Text::Any, "x-td/ns/a/sa/b", &starred));
+    assert!(!is_principal("cluster.local/ns/a/sa/b", &Text::Any, "x-td/ns/a/sa/c", &starred));
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn a_bundle_that_never_runs_is_none() {
 }
 
 /// A document whose service guards itself.
-fn guarded() -> Document {
+pub(super) fn guarded() -> Document {
     document(
         &gateway(&format!(
             "workloads:\n  edge: {{gateway: true, namespace: istio-system, labels: {{istio: \
@@ -50,7 +50,7 @@ fn beside_the_shop(ports: &str) -> String {
     resource("WasmPlugin", "default/postern-shop", &spec.replace("mode: CLIENT", &matched))
 }
 
-fn found_of(document: &Document, mesh: &str) -> Vec<String> {
+pub(super) fn found_of(document: &Document, mesh: &str) -> Vec<String> {
     told(&reviewed_of(document, &[("mesh.yaml", mesh)], &IstioOptions::default()))
 }
 
