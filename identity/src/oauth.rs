@@ -1,6 +1,37 @@
 //! Granting tokens: what is asked of it, and what comes of it.
+//!
+//! Rules are `postern-oauth`'s. Here they meet what is kept, in the order that loses nothing: what
+//! could be used twice is used up before anything is decided, what has to be ended later is kept
+//! before anybody gets it, and tokens are signed last.
 
-use postern_oauth::{Acr, AuthorizeFault, ScopeSet, Secret, TokenType};
+mod authorize;
+mod code;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod issue;
+mod kept;
+mod locations;
+mod logout;
+mod proof;
+mod refresh;
+mod retry;
+mod rules;
+mod service;
+#[cfg(test)]
+mod tests;
+mod token;
+mod userinfo;
+
+use postern_oauth::{Acr, AuthorizeFault, ScopeSet, Secret, TokenResponse, TokenType};
+use postern_request::json::{self, Value};
+
+pub(crate) use locations::{confirm_location, consent_location, login_location, logout_location};
+pub use rules::OAuthRules;
+pub(crate) use service::store_failed;
+pub use service::{CurrentOAuthRules, OAuthParts, OAuthService};
+use token::Shown;
+pub use token::TokenCall;
+pub use userinfo::UserinfoCall;
 
 /// What came of a request at the authorization endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,4 +88,38 @@ pub struct TokenAnswer {
     pub scope: ScopeSet,
     /// How it is presented.
     pub token_type: TokenType,
+}
+
+impl TokenAnswer {
+    /// As JSON (RFC 6749 §5.1).
+    #[must_use]
+    pub fn body(&self) -> String {
+        let answer = TokenResponse {
+            access_token: &self.access_token,
+            token_type: self.token_type,
+            expires_in_secs: self.expires_in_secs,
+            scopes: &self.scope,
+            refresh_token: self.refresh_token.as_ref(),
+            id_token: self.id_token.as_ref(),
+            issued_token_type: None,
+        };
+        answer.body()
+    }
+
+    /// Reads what [`TokenAnswer::body`] wrote; none for everything else.
+    fn read(body: &str) -> Option<Self> {
+        let body = json::parse(body.as_bytes()).ok()?;
+        let text = |name: &str| body.get(name).and_then(Value::as_str);
+        let secret = |name: &str| text(name).map(|text| Secret::new(text.to_owned()));
+        let types = [TokenType::Bearer, TokenType::Dpop];
+        let Value::Integer(expires_in) = body.get("expires_in")? else { return None };
+        Some(Self {
+            access_token: secret("access_token")?,
+            refresh_token: secret("refresh_token"),
+            id_token: secret("id_token"),
+            expires_in_secs: u64::try_from(*expires_in).ok()?,
+            scope: ScopeSet::parse(text("scope").unwrap_or_default()).ok()?,
+            token_type: types.into_iter().find(|one| text("token_type") == Some(one.as_str()))?,
+        })
+    }
 }
