@@ -1,6 +1,9 @@
 //! What keeps somebody from logging in, for pages and answers; the log is told more.
 
+use postern_request::RateLimitStatus;
 use postern_store::StoreError;
+
+use crate::IdentityError;
 
 /// Why a log-in went no further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +20,8 @@ pub enum LoginError {
     Limited {
         /// When there is room again, in seconds.
         retry_after_secs: u64,
+        /// Where the caller stands, for the limit headers.
+        status: Option<RateLimitStatus>,
     },
     /// Ours, and it passes: more passwords wait to be hashed than can be.
     #[error("too many log-ins at once")]
@@ -36,4 +41,17 @@ pub enum LoginError {
     /// Ours; a retry does not help.
     #[error("the log-in failed")]
     Internal,
+}
+
+/// What operators are told goes to the log; people are told that it failed.
+impl From<IdentityError> for LoginError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Store(error) => Self::Store(error),
+            other => {
+                tracing::error!(error = %other, "a log-in failed");
+                Self::Internal
+            }
+        }
+    }
 }
