@@ -12,10 +12,14 @@ use std::sync::Arc;
 use postern_request::UnixMillis;
 
 pub mod admin;
+mod audit;
+mod claims;
 mod clients;
 mod der;
+mod ending;
 mod error;
 mod http;
+mod id_token;
 mod keys;
 mod login;
 mod metrics;
@@ -23,22 +27,36 @@ mod oauth;
 pub mod ports;
 mod random;
 mod seal;
+mod sign;
 mod signing_key;
 mod tokens;
+mod vault;
 mod verifier;
 
+pub use ending::{Ending, retry_ends};
 pub use error::IdentityError;
-pub use http::{IdentityService, router};
+pub use http::{
+    AuthApi, Bearer, Browsers, Cookies, CurrentPages, Identity, OwnTokens, Pages, PagesConfig,
+    PagesParts, Tokens, Told, auth_router, pages_router, router,
+};
 pub use keys::{KeyRing, MAX_PUBLISHED_KEYS, refresh_every};
 pub use login::{
-    Caller, DirectLogin, DirectSession, LoggedIn, LoginError, Outcome, OutsidePerson, Screen,
+    ADMIN_SCOPE, Argon2Parameters, Authenticated, BrowserVerdict, Caller, CurrentLoginRules,
+    DirectLogin, DirectSession, Enrolled, FLOW_LIFE_MS, Factor, FactorService, FactorSummary, Flow,
+    Hasher, Known, LOGIN_CLIENT_ID, LoggedIn, LoginError, LoginLimiter, LoginParts, LoginRules,
+    LoginService, MAX_PASSWORD_CHARS, Outcome, OutsidePerson, Person, Screen, Taken, TotpEnrolment,
+    Verdict, Verified, hashing_threads,
 };
-pub use metrics::IdentityMetrics;
-pub use oauth::{Authorized, ConsentAsk, TokenAnswer};
+pub use metrics::{IdentityMetrics, LoginMetrics, OAuthMetrics};
+pub use oauth::{
+    Authorized, ConsentAsk, CurrentOAuthRules, OAuthParts, OAuthRules, OAuthService, TokenAnswer,
+    TokenCall, UserinfoCall,
+};
 pub use seal::{KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey};
 pub use tokens::{
     AccessTokenRequest, DEFAULT_LIFETIME_SECS, IssuedToken, MAX_LIFETIME_SECS, TokenIssuer,
 };
+pub use vault::{Purpose, Vault};
 pub use verifier::AwsLcVerifier;
 
 /// Where the time comes from: the system's clock in the server, a number in tests.

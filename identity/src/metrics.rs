@@ -1,10 +1,13 @@
 //! What is counted.
 
+mod login;
 mod oauth;
 
 use postern_oauth::AuthMethod;
 use prometheus::{IntCounterVec, Opts, Registry};
 
+pub use login::LoginMetrics;
+pub(crate) use login::{Means, OTHER_ROLE, PasswordRefused, SessionEvent};
 pub use oauth::OAuthMetrics;
 pub(crate) use oauth::{GrantOutcome, RefreshOutcome};
 

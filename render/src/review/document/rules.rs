@@ -121,9 +121,8 @@ pub(in crate::review) fn asks_less(narrow: &Route, wide: &Route) -> bool {
     else {
         return true;
     };
-    let age = |mfa: &Option<Mfa>| {
-        mfa.map_or(u64::MAX, |mfa| mfa.within_secs.unwrap_or(u64::MAX - 1))
-    };
+    let age =
+        |mfa: &Option<Mfa>| mfa.map_or(u64::MAX, |mfa| mfa.within_secs.unwrap_or(u64::MAX - 1));
     let subset = |few: &[String], many: &[String]| few.iter().all(|one| many.contains(one));
     // An empty list of these takes all of them.
     let wider = |few: &[String], many: &[String]| {
