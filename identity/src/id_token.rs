@@ -159,7 +159,6 @@ mod tests {
         let long_after = UnixMillis(NOW.0 + 365 * 86_400_000);
         let hint = issuer.inspect_hint(token.expose(), long_after).unwrap();
         assert_eq!((hint.subject.as_str(), hint.client_id.as_str()), ("alice", "spa"));
-        assert_eq!(hint.session_id.as_deref(), Some("s-1"));
         assert_eq!(other.inspect_hint(token.expose(), NOW), None);
     }
 

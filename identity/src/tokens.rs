@@ -188,11 +188,8 @@ impl TokenIssuer {
         let mut verifier = self.verifier.clone();
         let held =
             verify(token, &[self.ours(u64::MAX)], |_| Some(&keys), &mut verifier, now).ok()?;
-        let (_, payload) = token.rsplit_once('.')?.0.split_once('.')?;
-        let payload = json::parse(&base64url::decode(payload)?).ok()?;
-        let session_id = payload.get("sid").and_then(Value::as_str).map(str::to_owned);
         let client_id = held.claims.audiences.into_iter().next()?;
-        Some(Hint { subject: held.claims.principal.subject, client_id, session_id })
+        Some(Hint { subject: held.claims.principal.subject, client_id })
     }
 
     fn ours(&self, leeway_secs: u64) -> Issuer {

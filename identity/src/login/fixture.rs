@@ -67,7 +67,7 @@ pub(crate) fn rules() -> LoginRules {
             remembered_ms: 30 * 24 * hour,
             cookie_domain: None,
         },
-        fingerprint: Fingerprint::default(),
+        fingerprint: Fingerprint { parts: Vec::new(), on_change: postern_document::OnChange::Log },
         limits: LoginLimits { pair: rate(5), email: rate(20), ip: rate(100) },
         outside: Vec::new(),
         hosts: Vec::new(),

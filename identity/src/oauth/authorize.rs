@@ -243,10 +243,10 @@ impl OAuthService {
         now: UnixMillis,
     ) -> Result<Authorized, OAuthError> {
         // A kept request is answered once, and not before now: logging in may take several ways.
-        if let Some(request_uri) = &asked.request_uri {
-            if !self.use_up(request_uri, now).await? {
-                return Ok(Authorized::Fault(AuthorizeFault::UnknownRequest));
-            }
+        if let Some(request_uri) = &asked.request_uri
+            && !self.use_up(request_uri, now).await?
+        {
+            return Ok(Authorized::Fault(AuthorizeFault::UnknownRequest));
         }
         let code = random::secret().map_err(|error| failed(&error))?;
         let key = FlowKey::of(FlowKind::Code, code.expose().as_bytes());

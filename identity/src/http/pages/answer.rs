@@ -101,7 +101,7 @@ pub(super) fn problem_of(error: &LoginError, wrong: Problem) -> Option<Problem> 
         LoginError::Limited { retry_after_secs, .. } => Some(Problem::Limited(*retry_after_secs)),
         LoginError::Busy => Some(Problem::Busy),
         LoginError::Blocked => Some(Problem::Blocked),
-        LoginError::PasswordPolicy(word) => Some(Problem::Password(*word)),
+        LoginError::PasswordPolicy(word) => Some(Problem::Password(word)),
         LoginError::Expired => Some(Problem::Expired),
         LoginError::Store(StoreError::Unavailable(_)) => Some(Problem::Unavailable),
         LoginError::MfaRequired(_) | LoginError::Store(_) | LoginError::Internal => None,

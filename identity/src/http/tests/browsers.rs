@@ -34,7 +34,8 @@ async fn a_browser_is_sent_where_it_has_to_go() {
     let location = known.header("location");
     assert!(location.starts_with("https://app.example/callback?code="), "{location}");
 
-    let asked = get(&router, &target.replace("client_id=spa", "client_id=web"), "session=good");
+    let of_web = target.replace("client_id=spa", "client_id=web");
+    let asked = get(&router, &of_web, "session=good");
     let asked = asked.await;
     assert_eq!(asked.status, 303);
     assert!(asked.header("location").starts_with("/login/consent?response_type=code"));
