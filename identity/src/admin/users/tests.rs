@@ -78,7 +78,7 @@ async fn whoever_is_switched_off_is_logged_out_and_stays_out() {
     world.password(&cookie, &user.email, password, NOW).await.unwrap();
     let off = UserEdit { is_active: Some(false), ..UserEdit::default() };
     change(&world, &user.id, off).await.unwrap();
-    assert_eq!(world.revocations.names(RevocationKind::Subject), [user.id.clone()]);
+    assert_eq!(world.revocations.names(RevocationKind::Subject), std::slice::from_ref(&user.id));
     assert!(world.login.sessions_of(&user.id, later(1)).await.unwrap().is_empty());
     let cookie = world.begin(postern_oauth::Acr::OneFactor).await;
     let refused = world.password(&cookie, &user.email, password, later(1)).await;
@@ -122,7 +122,7 @@ async fn lost_factors_are_taken_away_with_all_sessions() {
     let count = reset_factors(&*world.store, &world.ending, &user.id, "cli:root", NOW).await;
     assert_eq!(count.unwrap(), 1);
     assert!(world.store.factors_of(&user.id).await.unwrap().is_empty());
-    assert_eq!(world.revocations.names(RevocationKind::Subject), [user.id.clone()]);
+    assert_eq!(world.revocations.names(RevocationKind::Subject), std::slice::from_ref(&user.id));
     let again = reset_factors(&*world.store, &world.ending, &user.id, "cli:root", NOW).await;
     assert_eq!(again.unwrap(), 0);
 }

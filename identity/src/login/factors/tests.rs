@@ -50,7 +50,8 @@ async fn an_application_counts_once_it_has_shown_a_code() {
     {
         assert_eq!(service.confirm_totp(user, factor, code, NOW).await, Ok(false), "{user} {code}");
     }
-    let spaced = format!("{} {}", &good[..3], &good[3..]);
+    let (first, last) = good.split_at(3);
+    let spaced = format!("{first} {last}");
     assert_eq!(service.confirm_totp("u1", &begun.factor_id, &spaced, NOW).await, Ok(true));
     assert!(service.known("u1").await.unwrap().totp);
     assert_eq!(service.verify("u1", &good, NOW).await, Ok(Verified::Wrong), "it was used");
