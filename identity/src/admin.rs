@@ -4,11 +4,15 @@
 mod api_keys;
 mod clients;
 mod keys;
+mod users;
 
 pub use api_keys::{CreatedApiKey, NewApiKey, create_api_key};
-pub use clients::{CreatedClient, NewClient, create_client};
+pub use clients::{CreatedClient, NewClient, NewPublicClient, create_client, create_public_client};
 pub use keys::{
     ACTIVATION_DELAY_MS, KeyState, KeySummary, Rotation, list_keys, retire_key, rotate_keys,
+};
+pub use users::{
+    CreatedUser, NewPassword, NewUser, UserEdit, UserWork, change_user, create_user, reset_factors,
 };
 
 use postern_request::headers::is_identity_value;

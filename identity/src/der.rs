@@ -1,10 +1,12 @@
 //! The little DER (X.690) that taking key pairs apart needs.
 
 const INTEGER: u8 = 0x02;
+#[cfg(test)]
 const OCTET_STRING: u8 = 0x04;
 const SEQUENCE: u8 = 0x30;
 
 /// The `RSAPrivateKey` (RFC 8017, A.1.2) within a `PrivateKeyInfo` (RFC 5208 §5).
+#[cfg(test)]
 pub(crate) fn pkcs1_of_pkcs8(pkcs8: &[u8]) -> Option<&[u8]> {
     let mut info = Reader(Reader(pkcs8).element(SEQUENCE)?);
     info.element(INTEGER)?;

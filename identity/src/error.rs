@@ -24,6 +24,15 @@ pub enum IdentityError {
         /// Which signing key.
         kid: String,
     },
+    /// The operator's: as with [`IdentityError::Unseal`], for what users have.
+    #[error(
+        "{what} cannot be opened: it was sealed with another key-encryption key, or its record \
+         was changed"
+    )]
+    Opened {
+        /// What it is.
+        what: &'static str,
+    },
     /// The operator's: nothing to sign with.
     #[error("no signing key may sign now: run `postern keys rotate`")]
     NoSigningKey,

@@ -3,18 +3,21 @@
 //! A key is published from the moment it is made and signs only after a while, when every
 //! verifier can have it; it is published on until the last token that it can have signed is
 //! over. See [`crate::admin`] for how long that is.
+//!
+//! Each algorithm has a key of its own that signs: clients choose by which one their ID tokens
+//! are signed, and a new key of one algorithm does not stop that of another.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use jsonwebtoken::EncodingKey;
 use postern_jose::{Algorithm, Key, KeySet};
 use postern_request::UnixMillis;
 use postern_store::durable::{DurableStore, SigningKeyRecord};
 use tokio::time::MissedTickBehavior;
 
 use crate::seal::KeyEncryptionKey;
+use crate::sign::SigningPair;
 use crate::{Clock, IdentityError, signing_key};
 
 /// Most keys that are published at once; verifiers read no more than twice as many.
@@ -30,22 +33,15 @@ pub struct KeyRing {
 struct RingKey {
     record: SigningKeyRecord,
     public: Key,
-    private: Option<Arc<EncodingKey>>,
-}
-
-/// What signs a token.
-pub(crate) struct Signer {
-    pub(crate) kid: String,
-    pub(crate) algorithm: Algorithm,
-    pub(crate) key: Arc<EncodingKey>,
+    private: Option<Arc<SigningPair>>,
 }
 
 impl KeyRing {
     /// Reads the keys. Without a key-encryption key tokens can be checked and not made.
     ///
     /// # Errors
-    /// The store's, and [`IdentityError::Unseal`] when the key that should sign cannot be
-    /// opened. Having no key at all is not an error: the first one may still be made.
+    /// The store's, and [`IdentityError::Unseal`] when a key that should sign cannot be opened.
+    /// Having no key at all is not an error: the first one may still be made.
     pub async fn load(
         store: Arc<dyn DurableStore>,
         kek: Option<KeyEncryptionKey>,
@@ -62,7 +58,8 @@ impl KeyRing {
     /// As [`KeyRing::load`].
     pub async fn refresh(&self, now: UnixMillis) -> Result<(), IdentityError> {
         let records = self.store.list_signing_keys().await?;
-        let signs = active(&records, now).map(|record| record.kid.clone());
+        let signs = signing(&records, now);
+        let signs: Vec<String> = signs.into_iter().map(|record| record.kid.clone()).collect();
         let before = self.keys.load_full();
         let mut keys = Vec::with_capacity(records.len());
         for record in records.into_iter().filter(|record| is_published(record, now)) {
@@ -75,7 +72,7 @@ impl KeyRing {
             };
             match opened {
                 Ok((public, private)) => keys.push(RingKey { record, public, private }),
-                Err(error) if signs.as_ref() == Some(&record.kid) => return Err(error),
+                Err(error) if signs.contains(&record.kid) => return Err(error),
                 // It does not sign yet, or not any more: no reason to stop.
                 Err(error) => tracing::warn!(kid = record.kid, %error, "signing key left out"),
             }
@@ -87,7 +84,7 @@ impl KeyRing {
     fn read(
         &self,
         record: &SigningKeyRecord,
-    ) -> Result<(Key, Option<Arc<EncodingKey>>), IdentityError> {
+    ) -> Result<(Key, Option<Arc<SigningPair>>), IdentityError> {
         let bad = |reason| IdentityError::SigningKey { kid: record.kid.clone(), reason };
         let algorithm =
             Algorithm::parse(&record.algorithm).ok_or_else(|| bad("its algorithm is unknown"))?;
@@ -96,28 +93,47 @@ impl KeyRing {
             .ok_or_else(|| bad("its public half does not fit its record"))?;
         let Some(kek) = &self.kek else { return Ok((public, None)) };
         let private = kek.open(&record.kid, &record.private_sealed)?;
-        let private = signing_key::encoding_key(algorithm, &private)
+        let private = SigningPair::open(algorithm, &record.kid, &private)
             .ok_or_else(|| bad("its private half is not a key of its algorithm"))?;
         Ok((public, Some(Arc::new(private))))
     }
 
-    /// What signs now.
-    pub(crate) fn signer(&self, now: UnixMillis) -> Result<Signer, IdentityError> {
+    /// What signs now: by this algorithm, or without one, the key that may since last.
+    ///
+    /// # Errors
+    /// [`IdentityError::NoSigningKey`], and [`IdentityError::SigningKey`] where the key is sealed.
+    pub(crate) fn signer(
+        &self,
+        algorithm: Option<Algorithm>,
+        now: UnixMillis,
+    ) -> Result<Arc<SigningPair>, IdentityError> {
         let keys = self.keys.load();
-        let kid = active(keys.iter().map(|key| &key.record), now)
+        let fits =
+            |key: &&RingKey| algorithm.is_none_or(|algorithm| key.public.algorithm == algorithm);
+        let kid = active(keys.iter().filter(fits).map(|key| &key.record), now)
             .map(|record| record.kid.as_str())
             .ok_or(IdentityError::NoSigningKey)?;
         let key = keys.iter().find(|key| key.record.kid == kid);
-        let private = key.and_then(|key| key.private.as_ref().map(|private| (key, private)));
-        let (key, private) = private.ok_or_else(|| IdentityError::SigningKey {
+        key.and_then(|key| key.private.clone()).ok_or_else(|| IdentityError::SigningKey {
             kid: kid.to_owned(),
             reason: "it is sealed, and no key-encryption key was given",
-        })?;
-        Ok(Signer {
-            kid: kid.to_owned(),
-            algorithm: key.public.algorithm,
-            key: Arc::clone(private),
         })
+    }
+
+    /// As [`KeyRing::signer`], and where no key of this algorithm signs, any that does: an
+    /// operator who has made none yet still issues tokens.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn signer_by_preference(
+        &self,
+        algorithm: Option<Algorithm>,
+        now: UnixMillis,
+    ) -> Result<Arc<SigningPair>, IdentityError> {
+        match self.signer(algorithm, now) {
+            Err(IdentityError::NoSigningKey) if algorithm.is_some() => self.signer(None, now),
+            other => other,
+        }
     }
 
     /// The JWK Set (RFC 7517 §5) of what is published.
@@ -137,10 +153,23 @@ impl KeyRing {
         KeySet { keys: published.map(|key| key.public.clone()).collect(), skipped: Vec::new() }
     }
 
-    /// The algorithms of what is published, none twice.
+    /// The algorithms of what is published, none twice; a superseded key's among them.
     #[must_use]
     pub fn algorithms(&self, now: UnixMillis) -> Vec<Algorithm> {
         let mut all: Vec<_> = self.key_set(now).keys.iter().map(|key| key.algorithm).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// The algorithms that something signs with now, none twice.
+    #[must_use]
+    pub(crate) fn signing_algorithms(&self, now: UnixMillis) -> Vec<Algorithm> {
+        let keys = self.keys.load();
+        let opened = keys.iter().filter(|key| key.private.is_some());
+        let signs =
+            opened.filter(|key| is_published(&key.record, now) && key.record.activates_at <= now);
+        let mut all: Vec<_> = signs.map(|key| key.public.algorithm).collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -163,6 +192,15 @@ pub(crate) fn active<'a>(
         .max_by(|a, b| {
             (a.activates_at, a.created_at, &a.kid).cmp(&(b.activates_at, b.created_at, &b.kid))
         })
+}
+
+/// The keys that sign: of each algorithm the one that [`active`] chooses.
+pub(crate) fn signing(records: &[SigningKeyRecord], now: UnixMillis) -> Vec<&SigningKeyRecord> {
+    let mut algorithms: Vec<&str> = records.iter().map(|one| one.algorithm.as_str()).collect();
+    algorithms.sort_unstable();
+    algorithms.dedup();
+    let of = |algorithm: &str| active(records.iter().filter(|one| one.algorithm == algorithm), now);
+    algorithms.into_iter().filter_map(of).collect()
 }
 
 /// Keeps a ring up to date for as long as it is polled: spawn it, and abort it at the end. So

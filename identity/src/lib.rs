@@ -4,34 +4,59 @@
 //! Only this crate ever sees a private key in the clear. Rules of the protocol live in
 //! `postern-oauth`, which does no I/O; here they meet the store, the clock and AWS-LC.
 //!
-//! Deliberately absent: users and passwords, consent, refresh tokens, revocation. Metadata
-//! names nothing of them either.
+//! Deliberately absent: HTML (`postern-identity-pages`), and calls to others, which the server
+//! makes behind [`ports`]. Metadata names only what is served.
 
 use std::sync::Arc;
 
 use postern_request::UnixMillis;
 
 pub mod admin;
+mod audit;
+mod claims;
 mod clients;
 mod der;
+mod ending;
 mod error;
 mod http;
+mod id_token;
 mod keys;
+mod login;
 mod metrics;
+mod oauth;
+pub mod ports;
 mod random;
 mod seal;
+mod sign;
 mod signing_key;
 mod tokens;
+mod vault;
 mod verifier;
 
+pub use ending::{Ending, retry_ends};
 pub use error::IdentityError;
-pub use http::{IdentityService, router};
+pub use http::{
+    AuthApi, Bearer, Browsers, Cookies, CurrentPages, Identity, OwnTokens, Pages, PagesConfig,
+    PagesParts, Tokens, Told, auth_router, pages_router, router,
+};
 pub use keys::{KeyRing, MAX_PUBLISHED_KEYS, refresh_every};
-pub use metrics::IdentityMetrics;
+pub use login::{
+    ADMIN_SCOPE, Argon2Parameters, Authenticated, BrowserVerdict, Caller, CurrentLoginRules,
+    DirectLogin, DirectSession, Enrolled, FLOW_LIFE_MS, Factor, FactorService, FactorSummary, Flow,
+    Hasher, Known, LOGIN_CLIENT_ID, LoggedIn, LoginError, LoginLimiter, LoginParts, LoginRules,
+    LoginService, MAX_PASSWORD_CHARS, Outcome, OutsidePerson, Person, Screen, Taken, TotpEnrolment,
+    Verdict, Verified, hashing_threads,
+};
+pub use metrics::{IdentityMetrics, LoginMetrics, OAuthMetrics};
+pub use oauth::{
+    Authorized, ConsentAsk, CurrentOAuthRules, OAuthParts, OAuthRules, OAuthService, TokenAnswer,
+    TokenCall, UserinfoCall,
+};
 pub use seal::{KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey};
 pub use tokens::{
     AccessTokenRequest, DEFAULT_LIFETIME_SECS, IssuedToken, MAX_LIFETIME_SECS, TokenIssuer,
 };
+pub use vault::{Purpose, Vault};
 pub use verifier::AwsLcVerifier;
 
 /// Where the time comes from: the system's clock in the server, a number in tests.

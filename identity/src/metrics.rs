@@ -1,6 +1,15 @@
 //! What is counted.
 
+mod login;
+mod oauth;
+
+use postern_oauth::AuthMethod;
 use prometheus::{IntCounterVec, Opts, Registry};
+
+pub use login::LoginMetrics;
+pub(crate) use login::{Means, OTHER_ROLE, PasswordRefused, SessionEvent};
+pub use oauth::OAuthMetrics;
+pub(crate) use oauth::{GrantOutcome, RefreshOutcome};
 
 /// Where a label's value is not known for this kind of caller.
 const UNKNOWN: &str = "unknown";
@@ -8,14 +17,17 @@ const UNKNOWN: &str = "unknown";
 /// How somebody proved who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AuthenticationMethod {
-    /// A client, with its secret.
-    ClientCredentials,
+    /// A client, in the way that it is registered for.
+    Client(AuthMethod),
+    /// Somebody who goes on with a refresh token.
+    Refresh,
 }
 
 impl AuthenticationMethod {
     const fn as_str(self) -> &'static str {
         match self {
-            Self::ClientCredentials => "client_credentials",
+            Self::Client(method) => method.as_str(),
+            Self::Refresh => "refresh",
         }
     }
 }

@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::IdentityError;
 
-fn bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>, IdentityError> {
+/// Random bytes, wiped when they go.
+pub(crate) fn bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>, IdentityError> {
     let mut bytes = Zeroizing::new([0; N]);
     rand::fill(bytes.as_mut_slice()).map_err(|_| IdentityError::Crypto)?;
     Ok(bytes)

@@ -93,15 +93,7 @@ impl KeyEncryptionKey {
     /// # Errors
     /// [`IdentityError::Crypto`].
     pub(crate) fn seal(&self, kid: &str, private: &[u8]) -> Result<Sealed, IdentityError> {
-        // Room for the tag from the start: a buffer that grows leaves the clear text behind.
-        let mut sealed = Vec::with_capacity(private.len() + TAG_BYTES);
-        sealed.extend_from_slice(private);
-        let nonce = self
-            .cipher()?
-            .seal_in_place_append_tag(Aad::from(purpose(kid)), &mut sealed)
-            .map_err(|_| IdentityError::Crypto)?;
-        let nonce: &[u8; NONCE_LEN] = nonce.as_ref();
-        Ok(Sealed([&[VERSION], nonce.as_slice(), sealed.as_slice()].concat()))
+        seal_with(self.0.as_slice(), &purpose(kid), private)
     }
 
     /// Opens what [`KeyEncryptionKey::seal`] made.
@@ -113,27 +105,55 @@ impl KeyEncryptionKey {
         kid: &str,
         sealed: &Sealed,
     ) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
-        let failed = || IdentityError::Unseal { kid: kid.to_owned() };
-        let (version, rest) = sealed.0.split_first().ok_or_else(failed)?;
-        let (nonce, sealed) = rest.split_at_checked(NONCE_LEN).ok_or_else(failed)?;
-        if *version != VERSION {
-            return Err(failed());
-        }
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| failed())?;
-        let mut buffer = Zeroizing::new(sealed.to_vec());
-        let length = self
-            .cipher()?
-            .open_in_place(nonce, Aad::from(purpose(kid)), buffer.as_mut_slice())
-            .map_err(|_| failed())?
-            .len();
-        buffer.truncate(length);
-        Ok(buffer)
+        open_with(self.0.as_slice(), &purpose(kid), sealed)
+            .ok_or_else(|| IdentityError::Unseal { kid: kid.to_owned() })
     }
+}
 
-    /// Made anew each time: keys are sealed and opened a few times a year.
-    fn cipher(&self) -> Result<RandomizedNonceKey, IdentityError> {
-        RandomizedNonceKey::new(&AES_256_GCM, self.0.as_slice()).map_err(|_| IdentityError::Crypto)
+/// Seals bytes by AES-256-GCM under a random nonce. `bound_to` is not kept: whoever opens them has
+/// to know it.
+///
+/// # Errors
+/// [`IdentityError::Crypto`].
+pub(crate) fn seal_with(
+    key: &[u8],
+    bound_to: &[u8],
+    clear: &[u8],
+) -> Result<Sealed, IdentityError> {
+    // Room for the tag from the start: a buffer that grows leaves the clear text behind.
+    let mut sealed = Vec::with_capacity(clear.len() + TAG_BYTES);
+    sealed.extend_from_slice(clear);
+    let nonce = cipher(key)
+        .ok_or(IdentityError::Crypto)?
+        .seal_in_place_append_tag(Aad::from(bound_to), &mut sealed)
+        .map_err(|_| IdentityError::Crypto)?;
+    let nonce: &[u8; NONCE_LEN] = nonce.as_ref();
+    Ok(Sealed([&[VERSION], nonce.as_slice(), sealed.as_slice()].concat()))
+}
+
+/// Opens what [`seal_with`] made; none for another key, something else that it was bound to, and
+/// bytes that were changed, which AES-GCM cannot tell apart.
+pub(crate) fn open_with(
+    key: &[u8],
+    bound_to: &[u8],
+    sealed: &Sealed,
+) -> Option<Zeroizing<Vec<u8>>> {
+    let (version, rest) = sealed.0.split_first()?;
+    let (nonce, sealed) = rest.split_at_checked(NONCE_LEN)?;
+    if *version != VERSION {
+        return None;
     }
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let mut buffer = Zeroizing::new(sealed.to_vec());
+    let length =
+        cipher(key)?.open_in_place(nonce, Aad::from(bound_to), buffer.as_mut_slice()).ok()?.len();
+    buffer.truncate(length);
+    Some(buffer)
+}
+
+/// Made anew each time: that takes no longer than the rest of it.
+fn cipher(key: &[u8]) -> Option<RandomizedNonceKey> {
+    RandomizedNonceKey::new(&AES_256_GCM, key).ok()
 }
 
 const FORMS: &str = "it must hold 32 random bytes, as they are, in hexadecimal or in base64 \

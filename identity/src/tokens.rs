@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use jsonwebtoken::Header;
-use postern_jose::{ClaimsRules, Issuer, TokenError, VerifiedToken, verify};
-use postern_oauth::{ScopeSet, Secret};
+use postern_jose::{
+    Algorithm, ClaimsRules, Confirmation, Issuer, TokenError, VerifiedToken, base64url, verify,
+    verify_bound,
+};
+use postern_oauth::{Acr, Hint, ScopeSet, Secret};
 use postern_request::UnixMillis;
 use postern_request::headers::is_identity_value;
-use serde::Serialize;
+use postern_request::json::{self, Value};
 
+use crate::claims::Claims;
+use crate::sign::TokenKind;
 use crate::{AwsLcVerifier, IdentityError, KeyRing, random};
 
 /// How long a client's access tokens live when nobody says otherwise, in seconds.
@@ -40,6 +44,19 @@ pub struct AccessTokenRequest {
     pub session: Option<String>,
     /// `deviceId`
     pub device: Option<String>,
+    /// `clientFingerprint`
+    pub fingerprint: Option<String>,
+    /// `cnf`: what its holder must prove to possess.
+    pub confirmation: Confirmation,
+    /// `auth_time`, in seconds: when its subject has authenticated (RFC 9068 §2.2.1).
+    pub auth_time: Option<u64>,
+    /// `acr`: how well.
+    pub acr: Option<Acr>,
+    /// `amr`: how (RFC 8176).
+    pub amr: Vec<String>,
+    /// What it is signed with, where a key of ours signs with that; without one, by the key that
+    /// may sign since last.
+    pub algorithm: Option<Algorithm>,
 }
 
 /// A token that was made.
@@ -58,36 +75,6 @@ pub struct TokenIssuer {
     issuer: String,
     ring: Arc<KeyRing>,
     verifier: AwsLcVerifier,
-}
-
-/// The claims, in the order of the contract.
-#[derive(Serialize)]
-struct Claims<'a> {
-    iss: &'a str,
-    sub: &'a str,
-    aud: Audience<'a>,
-    iat: u64,
-    exp: u64,
-    jti: &'a str,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    scope: String,
-    client_id: &'a str,
-    #[serde(rename = "sessionId", skip_serializing_if = "Option::is_none")]
-    session: Option<&'a str>,
-    #[serde(rename = "deviceId", skip_serializing_if = "Option::is_none")]
-    device: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    role: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tier: Option<&'a str>,
-}
-
-/// RFC 7519 §4.1.3: one audience may stand alone.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Audience<'a> {
-    One(&'a str),
-    Several(&'a [String]),
 }
 
 impl TokenIssuer {
@@ -109,8 +96,8 @@ impl TokenIssuer {
         &self.ring
     }
 
-    /// Makes a token. An RSA signature takes about a millisecond, so callers on an async
-    /// runtime hand this to a blocking thread.
+    /// Makes a token. An RSA signature takes a third of a millisecond: less than a thread of its
+    /// own would cost, and long enough that callers make one a request and no more.
     ///
     /// # Errors
     /// [`IdentityError::Invalid`] when a reader would refuse what it should say, and the
@@ -121,57 +108,125 @@ impl TokenIssuer {
         now: UnixMillis,
     ) -> Result<IssuedToken, IdentityError> {
         check(request)?;
-        let signer = self.ring.signer(now)?;
+        let signer = self.ring.signer_by_preference(request.algorithm, now)?;
         let token_id = random::uuid()?;
         let issued_at = now.as_secs();
         let expires_at = issued_at.saturating_add(request.lifetime_secs);
-        let claims = Claims {
-            iss: &self.issuer,
-            sub: &request.subject,
-            aud: match request.audiences.as_slice() {
-                [] => Audience::One(&self.issuer),
-                [one] => Audience::One(one),
-                several => Audience::Several(several),
-            },
-            iat: issued_at,
-            exp: expires_at,
-            jti: &token_id,
-            scope: request.scopes.to_string(),
-            client_id: &request.client_id,
-            session: request.session.as_deref(),
-            device: request.device.as_deref(),
-            role: request.role.as_deref(),
-            tier: request.tier.as_deref(),
-        };
-        let algorithm = signer.algorithm.as_str().parse().map_err(|_| IdentityError::Crypto)?;
-        let mut header = Header::new(algorithm);
-        header.typ = Some("at+jwt".to_owned());
-        header.kid = Some(signer.kid);
-        let token = jsonwebtoken::encode(&header, &claims, &signer.key)
-            .map_err(|_| IdentityError::Crypto)?;
-        Ok(IssuedToken {
-            token: Secret::new(token),
-            token_id,
-            expires_at: UnixMillis(expires_at.saturating_mul(1000)),
-        })
+        let claims = self.claims(request, &token_id, issued_at, expires_at);
+        let token = signer.sign(TokenKind::Access, claims.as_bytes())?;
+        Ok(IssuedToken { token, token_id, expires_at: UnixMillis(expires_at.saturating_mul(1000)) })
     }
 
-    /// Checks a token of this issuer: signature, time and form. Audience and scopes are for
-    /// whoever the token is shown to.
+    /// The claims, in the order of the contract.
+    fn claims(
+        &self,
+        request: &AccessTokenRequest,
+        token_id: &str,
+        issued_at: u64,
+        expires_at: u64,
+    ) -> String {
+        let mut claims = Claims::new();
+        claims.text("iss", &self.issuer).text("sub", &request.subject);
+        // RFC 7519 §4.1.3: one audience may stand alone.
+        match request.audiences.as_slice() {
+            [] => claims.text("aud", &self.issuer),
+            [one] => claims.text("aud", one),
+            several => claims.texts("aud", several),
+        };
+        claims.number("iat", issued_at).number("exp", expires_at).text("jti", token_id);
+        if !request.scopes.is_empty() {
+            claims.text("scope", &request.scopes.to_string());
+        }
+        claims
+            .text("client_id", &request.client_id)
+            .text_if("sessionId", request.session.as_deref())
+            .text_if("deviceId", request.device.as_deref())
+            .text_if("clientFingerprint", request.fingerprint.as_deref())
+            .text_if("role", request.role.as_deref())
+            .text_if("tier", request.tier.as_deref());
+        if let Some(confirmation) = confirmation(&request.confirmation) {
+            claims.json("cnf", &confirmation);
+        }
+        claims
+            .number_if("auth_time", request.auth_time)
+            .text_if("acr", request.acr.map(Acr::as_str))
+            .texts_if("amr", &request.amr)
+            .finish()
+    }
+
+    /// Checks a bearer token of this issuer: signature, time and form. Audience and scopes are
+    /// for whoever the token is shown to.
     ///
     /// # Errors
     /// The first check that failed; for operators and logs.
     pub fn inspect(&self, token: &str, now: UnixMillis) -> Result<VerifiedToken, TokenError> {
-        let issuer = Issuer {
-            issuer: self.issuer.clone(),
-            audiences: Vec::new(),
-            leeway_secs: 0,
-            rules: ClaimsRules::default(),
-        };
+        require_access_token(token)?;
         let keys = self.ring.key_set(now);
         let mut verifier = self.verifier.clone();
-        verify(token, &[issuer], |_| Some(&keys), &mut verifier, now)
+        verify(token, &[self.ours(0)], |_| Some(&keys), &mut verifier, now)
     }
+
+    /// As [`TokenIssuer::inspect`], and lets tokens through that are bound to something: whoever
+    /// calls this asks [`VerifiedToken::confirm`], or only says what the token is.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn inspect_bound(&self, token: &str, now: UnixMillis) -> Result<VerifiedToken, TokenError> {
+        require_access_token(token)?;
+        let keys = self.ring.key_set(now);
+        let mut verifier = self.verifier.clone();
+        verify_bound(token, &[self.ours(0)], |_| Some(&keys), &mut verifier, now)
+    }
+
+    /// Whom an ID token of ours was made for, however long ago: a hint, which opens nothing
+    /// (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2). None for every other text.
+    pub(crate) fn inspect_hint(&self, token: &str, now: UnixMillis) -> Option<Hint> {
+        if !token_type(token)?.eq_ignore_ascii_case(ID_TOKEN_TYPE) {
+            return None;
+        }
+        let keys = self.ring.key_set(now);
+        let mut verifier = self.verifier.clone();
+        let held =
+            verify(token, &[self.ours(u64::MAX)], |_| Some(&keys), &mut verifier, now).ok()?;
+        let client_id = held.claims.audiences.into_iter().next()?;
+        Some(Hint { subject: held.claims.principal.subject, client_id })
+    }
+
+    fn ours(&self, leeway_secs: u64) -> Issuer {
+        Issuer {
+            issuer: self.issuer.clone(),
+            audiences: Vec::new(),
+            leeway_secs,
+            rules: ClaimsRules::default(),
+        }
+    }
+}
+
+const ID_TOKEN_TYPE: &str = "JWT";
+
+/// RFC 9068 §4: what we sign as an ID token must not pass for an access token, though both hold.
+fn require_access_token(token: &str) -> Result<(), TokenError> {
+    let is_access_token = |typ: String| typ.eq_ignore_ascii_case("at+jwt");
+    if token_type(token).is_some_and(is_access_token) { Ok(()) } else { Err(TokenError::Type) }
+}
+
+/// `typ` of a token's header; none where it cannot be read, which [`verify`] finds out too.
+fn token_type(token: &str) -> Option<String> {
+    let (header, _) = token.split_once('.')?;
+    let header = json::parse(&base64url::decode(header)?).ok()?;
+    header.get("typ").and_then(Value::as_str).map(str::to_owned)
+}
+
+/// `cnf` (RFC 7800); none for a bearer token.
+fn confirmation(bound: &Confirmation) -> Option<String> {
+    if !bound.is_bound() {
+        return None;
+    }
+    let hash = |hash: [u8; 32]| base64url::encode(&hash);
+    let mut claims = Claims::new();
+    claims.text_if("x5t#S256", bound.certificate.map(hash).as_deref());
+    claims.text_if("jkt", bound.key.map(hash).as_deref());
+    Some(claims.finish())
 }
 
 /// What readers refuse is not signed in the first place.
@@ -181,11 +236,13 @@ fn check(request: &AccessTokenRequest) -> Result<(), IdentityError> {
         ("tier", &request.tier),
         ("session", &request.session),
         ("device", &request.device),
+        ("fingerprint", &request.fingerprint),
     ];
     let texts = [("subject", Some(&request.subject)), ("client id", Some(&request.client_id))]
         .into_iter()
         .chain(optional.map(|(what, text)| (what, text.as_ref())))
-        .chain(request.audiences.iter().map(|audience| ("audience", Some(audience))));
+        .chain(request.audiences.iter().map(|audience| ("audience", Some(audience))))
+        .chain(request.amr.iter().map(|method| ("authentication method", Some(method))));
     for (what, text) in texts {
         let is_fine = |text: &String| {
             !text.is_empty() && text.len() <= MAX_CLAIM_BYTES && is_identity_value(text)
@@ -203,4 +260,4 @@ fn check(request: &AccessTokenRequest) -> Result<(), IdentityError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

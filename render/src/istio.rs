@@ -40,7 +40,7 @@ mod virtual_service;
 mod warnings;
 mod workload_entry;
 
-use postern_document::Document;
+use postern_document::{CertificateSource, Document};
 use serde_json::{Value, json};
 
 pub use self::api::Api;
@@ -202,6 +202,7 @@ pub fn render(
 ) -> Result<Vec<RenderedFile>, RenderError> {
     let rendering = Rendering::of(document, options)?;
     check_route_names(document)?;
+    check_mutual_tls(document, options)?;
     guarded::check(&rendering)?;
     feed_peers::check(&rendering)?;
     let mut files = Vec::new();
@@ -301,6 +302,20 @@ fn policies(rendering: &Rendering<'_>) -> Result<Vec<Value>, RenderError> {
     policies.extend(admission::resources(rendering));
     policies.extend(callers::resources(rendering)?);
     Ok(policies)
+}
+
+/// What a gateway of the mesh does with certificates is Istio's to say, by how it ends TLS.
+fn check_mutual_tls(document: &Document, options: &IstioOptions) -> Result<(), RenderError> {
+    let seen = document.oauth.as_ref().and_then(|oauth| oauth.mutual_tls);
+    if seen != Some(CertificateSource::Connection) {
+        return Ok(());
+    }
+    Err(RenderError::NotInThisApi {
+        owner: "`oauth`".to_owned(),
+        what: "`mutual_tls: connection`".to_owned(),
+        api: options.api.as_str(),
+        instead: "; write `forwarded`, and let what ends TLS write `x-forwarded-client-cert`",
+    })
 }
 
 /// Route names tell routes apart in EnvoyFilter patches.

@@ -13,6 +13,7 @@ mod places;
 mod rate_limit;
 pub mod review;
 mod routing;
+mod security_headers;
 mod settlement;
 mod traffic;
 mod yaml;

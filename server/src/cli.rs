@@ -7,6 +7,7 @@ mod rate_limit;
 mod render;
 mod review;
 mod test;
+mod user;
 mod values;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ pub use rate_limit::{RateLimit, RateLimitFailure};
 pub use render::{Render, RenderEnvoy, RenderIstio, RenderTarget};
 pub use review::{FailOn, Review, ReviewFormat};
 pub use test::Test;
+pub use user::{User, UserAction, UserCreate};
 use values::listen_address;
 
 /// Turns Envoy and Istio sidecars into a complete API gateway.
@@ -56,6 +58,8 @@ pub enum Command {
     Keys(Keys),
     /// OAuth clients.
     Client(Client),
+    /// People who log in.
+    User(User),
     /// API keys.
     Apikey(Apikey),
     /// Access tokens.
@@ -181,7 +185,7 @@ pub enum KeysAction {
         /// The encryption key.
         #[command(flatten)]
         key_file: KeyFile,
-        /// RS256 or ES256.
+        /// RS256, ES256 or EdDSA.
         #[arg(long, default_value = "RS256")]
         algorithm: String,
     },
@@ -207,7 +211,7 @@ pub struct Client {
 /// Actions of `client`.
 #[derive(Debug, Subcommand)]
 pub enum ClientAction {
-    /// Create a confidential client; its secret is shown once.
+    /// Create a client; the secret of a confidential one is shown once.
     Create {
         /// The durable store.
         #[command(flatten)]
@@ -221,6 +225,16 @@ pub enum ClientAction {
         /// Lifetime of its access tokens, for example 1h.
         #[arg(long, default_value = "1h")]
         lifetime: String,
+        /// It runs where it can keep no secret, such as in a browser: people log in for it, and it
+        /// gets tokens by authorization codes with PKCE.
+        #[arg(long, requires = "redirect_uris")]
+        public: bool,
+        /// Where codes of a public client are sent; as often as there are such places.
+        #[arg(long = "redirect-uri", value_name = "URI", requires = "public")]
+        redirect_uris: Vec<String>,
+        /// People are not asked before a public client gets what they may do.
+        #[arg(long, requires = "public")]
+        no_consent: bool,
         /// Print JSON.
         #[arg(long)]
         json: bool,

@@ -13,6 +13,7 @@ pub mod render;
 pub mod review;
 pub mod test;
 pub mod token;
+pub mod user;
 
 use std::future::Future;
 use std::process::ExitCode;

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Migrate(arguments) => commands::blocking(commands::migrate::run(&arguments)),
         Command::Keys(arguments) => commands::blocking(commands::keys::run(&arguments)),
         Command::Client(arguments) => commands::blocking(commands::client::run(&arguments)),
+        Command::User(arguments) => commands::blocking(commands::user::run(&arguments)),
         Command::Apikey(arguments) => commands::blocking(commands::apikey::run(&arguments)),
         Command::Token(arguments) => commands::blocking(commands::token::run(&arguments)),
         Command::Limits(arguments) => commands::blocking(commands::limits::run(&arguments)),

@@ -68,9 +68,26 @@ pub async fn commit(
     reason: Option<String>,
     now: UnixMillis,
 ) -> Result<u64, StoreError> {
-    let new = NewRevocation { revocation: revocation.clone(), created_at: now, reason };
-    let seqs = store.revoke(vec![new]).await?;
-    Ok(seqs.first().copied().unwrap_or_default())
+    commit_all(store, std::slice::from_ref(revocation), reason.as_deref(), now).await
+}
+
+/// Commits several, all or none; the greatest of their numbers.
+///
+/// # Errors
+/// As [`commit`].
+pub async fn commit_all(
+    store: &(impl RevocationStore + ?Sized),
+    revocations: &[Revocation],
+    reason: Option<&str>,
+    now: UnixMillis,
+) -> Result<u64, StoreError> {
+    let new = revocations.iter().map(|revocation| NewRevocation {
+        revocation: revocation.clone(),
+        created_at: now,
+        reason: reason.map(str::to_owned),
+    });
+    let seqs = store.revoke(new.collect()).await?;
+    Ok(seqs.into_iter().max().unwrap_or_default())
 }
 
 #[cfg(test)]

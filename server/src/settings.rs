@@ -8,6 +8,7 @@ use anyhow::{Context as _, Error, Result, bail};
 use postern_document::parse_duration_ms;
 use postern_identity::{IdentityError, KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey};
 use postern_oauth::ScopeSet;
+use postern_store::IdentityStore;
 use postern_store::durable::DurableStore;
 use postern_store::durable::memory::MemoryDurableStore;
 use postern_store_sql::{SqlError, SqlStore};
@@ -99,6 +100,15 @@ pub fn trimmed_option(option: &str, text: Option<&str>) -> Result<Option<String>
 /// # Errors
 /// When it cannot be opened, or a migration is pending.
 pub async fn durable(address: &str) -> Result<Arc<dyn DurableStore>> {
+    let store = identity_store(address).await?;
+    Ok(store)
+}
+
+/// As [`durable`], with users and all else that the authorization server keeps.
+///
+/// # Errors
+/// As [`durable`].
+pub async fn identity_store(address: &str) -> Result<Arc<dyn IdentityStore>> {
     open_durable(&resolve("--durable", address)?).await
 }
 
@@ -106,7 +116,7 @@ pub async fn durable(address: &str) -> Result<Arc<dyn DurableStore>> {
 ///
 /// # Errors
 /// As [`durable`].
-pub async fn open_durable(address: &str) -> Result<Arc<dyn DurableStore>> {
+pub async fn open_durable(address: &str) -> Result<Arc<dyn IdentityStore>> {
     if address == "memory" {
         return Ok(Arc::new(MemoryDurableStore::new()));
     }

@@ -1,5 +1,7 @@
 //! A store that is away, for the tests of those who ask one.
 
+mod flows;
+
 use postern_circuit::Circuit;
 use postern_request::UnixMillis;
 

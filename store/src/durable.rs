@@ -11,12 +11,24 @@ use postern_request::UnixMillis;
 
 use crate::{BoxFuture, StoreError};
 
+pub mod api_keys;
+pub mod audit;
+pub mod clients;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+pub mod factors;
+pub mod grants;
 pub mod memory;
 pub mod revocations;
+pub mod users;
 
+pub use api_keys::ApiKeyRecord;
+pub use audit::{AuditEntry, AuditHead, AuditRecord, AuditStore, NO_AUDIT, audit_hash};
+pub use clients::{ClientKind, ClientOrigin, ClientRecord};
+pub use factors::{FactorKind, FactorRecord, FactorStore};
+pub use grants::{ConsentRecord, FamilyRecord, GrantStore};
 pub use revocations::{FeedIdentity, NewRevocation, RevocationRecord, RevocationStore};
+pub use users::{PasswordHash, Profile, UserChange, UserRecord, UserStore, email_key};
 
 /// Most records that one page of a list holds; a greater limit is taken for this one.
 pub const MAX_PAGE: u32 = 100;
@@ -60,84 +72,14 @@ pub struct SigningKeyRecord {
     pub retires_at: Option<UnixMillis>,
 }
 
-/// Whether a client can keep a secret (RFC 6749 §2.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClientKind {
-    /// It cannot.
-    Public,
-    /// It can.
-    Confidential,
-}
-
-impl ClientKind {
-    /// As it is stored.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Confidential => "confidential",
-        }
-    }
-
-    /// Reads what [`ClientKind::as_str`] wrote.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Public, Self::Confidential].into_iter().find(|kind| kind.as_str() == text)
-    }
-}
-
-/// An OAuth client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientRecord {
-    /// `client_id`
-    pub client_id: String,
-    /// What people call it.
-    pub name: String,
-    /// Public or confidential.
-    pub kind: ClientKind,
-    /// Of the client's secret; none for public clients.
-    pub secret_sha256: Option<SecretHash>,
-    /// `grant_types`; names without spaces.
-    pub grant_types: Vec<String>,
-    /// What it may ask for; names without spaces.
-    pub scopes: Vec<String>,
-    /// How long its access tokens live, in seconds.
-    pub access_token_lifetime_secs: u64,
-    /// Whether it may do anything at all.
-    pub is_active: bool,
-    /// When it was registered.
-    pub created_at: UnixMillis,
-}
-
-/// An API key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiKeyRecord {
-    /// The public part of the key, by which it is found.
-    pub id: String,
-    /// Of the whole key.
-    pub sha256: SecretHash,
-    /// Who it stands for.
-    pub subject: String,
-    /// The client that it belongs to.
-    pub client_id: Option<String>,
-    /// What it allows; names without spaces.
-    pub scopes: Vec<String>,
-    /// For limits.
-    pub tier: Option<String>,
-    /// From when on it is not valid any more.
-    pub expires_at: Option<UnixMillis>,
-    /// When it was made.
-    pub created_at: UnixMillis,
-    /// When it was revoked.
-    pub revoked_at: Option<UnixMillis>,
-}
-
 /// What must survive a restart.
 ///
 /// # Errors
 /// Every method: [`StoreError::Unavailable`] when the store cannot be asked (a retry may help),
 /// [`StoreError::Corrupt`] when it holds what nobody here wrote, and where something is
-/// inserted [`StoreError::Conflict`] when its id is taken; nothing is changed then.
+/// inserted [`StoreError::Conflict`] when its id is taken; nothing is changed then. Where an entry
+/// for the audit log comes along, both are written or none is; it is written where something was
+/// changed.
 pub trait DurableStore: RevocationStore {
     /// Asks the store for nothing, to learn whether it answers.
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;
@@ -147,6 +89,15 @@ pub trait DurableStore: RevocationStore {
 
     /// Keeps a new signing key.
     fn insert_signing_key(&self, key: SigningKeyRecord) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Keeps a new signing key only while `newest` is the newest of its algorithm, retired or not,
+    /// or while there is none where it is none; whether it was kept. So replicas that rotate at
+    /// once make one. The newest was made last; of several, it is the one with the last `kid`.
+    fn insert_signing_key_after<'a>(
+        &'a self,
+        key: SigningKeyRecord,
+        newest: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// Says from when on a signing key is not published any more; whether there is such a key.
     fn set_signing_key_retirement<'a>(
@@ -171,6 +122,38 @@ pub trait DurableStore: RevocationStore {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<ClientRecord>, StoreError>>;
 
+    /// Puts a client in the place of the one with its id; whether there is one. When it was
+    /// registered stays.
+    fn change_client<'a>(
+        &'a self,
+        client: ClientRecord,
+        audit: &'a AuditEntry,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Deletes a client and everybody's consents to it; whether there was one. Families of its
+    /// refresh tokens stay to be ended.
+    fn delete_client<'a>(
+        &'a self,
+        client_id: &'a str,
+        audit: &'a AuditEntry,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Says that a client that has registered itself is in use: it is not deleted before this
+    /// moment, nor before what stood there. False where there is none, or it is an operator's.
+    fn keep_client<'a>(
+        &'a self,
+        client_id: &'a str,
+        expires_unused_at: UnixMillis,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Deletes up to `limit` clients that have registered themselves, and whose time without use
+    /// was over before a moment, with the consents to them; how many.
+    fn delete_unused_clients(
+        &self,
+        before: UnixMillis,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<u64, StoreError>>;
+
     /// Keeps a new API key.
     fn insert_api_key(&self, key: ApiKeyRecord) -> BoxFuture<'_, Result<(), StoreError>>;
 
@@ -187,6 +170,21 @@ pub trait DurableStore: RevocationStore {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<ApiKeyRecord>, StoreError>>;
 
+    /// Changes an API key: its name, scopes, tier, limits, expiry and successor become those of
+    /// `key`; whether there is one. All else stays, above all its revocation.
+    fn change_api_key<'a>(
+        &'a self,
+        key: ApiKeyRecord,
+        audit: &'a AuditEntry,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Says when API keys were used last, never earlier than what stands there, and how often
+    /// since that was said last. Ids that are none are passed over.
+    fn touch_api_keys<'a>(
+        &'a self,
+        used: &'a [(String, UnixMillis, u64)],
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
     /// Revokes an API key for good; whether there is such a key. One that was revoked before
     /// keeps its time.
     fn revoke_api_key<'a>(
@@ -194,4 +192,24 @@ pub trait DurableStore: RevocationStore {
         id: &'a str,
         revoked_at: UnixMillis,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
+}
+
+/// All that the authorization server keeps.
+///
+/// A part that needs less takes less: `Arc<dyn IdentityStore>` is an `Arc<dyn DurableStore>`
+/// wherever one is wanted, and an `Arc<dyn RevocationStore>`, an `Arc<dyn UserStore>` and so on.
+/// The compiler makes the one of the other; there is nothing to call.
+pub trait IdentityStore: DurableStore + UserStore + FactorStore + GrantStore + AuditStore {}
+
+impl<T: DurableStore + UserStore + FactorStore + GrantStore + AuditStore> IdentityStore for T {}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    // Without this there would have to be a method for each part.
+    const _: fn(Arc<dyn IdentityStore>) -> Arc<dyn DurableStore> = |store| store;
+    const _: fn(Arc<dyn IdentityStore>) -> Arc<dyn UserStore> = |store| store;
 }

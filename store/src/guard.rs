@@ -17,7 +17,7 @@ use crate::volatile::{
 };
 use crate::{BoxFuture, StoreError};
 
-mod breaker;
+pub(crate) mod breaker;
 use breaker::{Breaker, is_away};
 
 /// Longest time that a decision waits for the store.

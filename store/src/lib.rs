@@ -1,8 +1,9 @@
 //! What the server keeps, as ports: volatile state (limits and their leases, circuits, what was
-//! seen), durable records (clients, keys, revocations), and the bus that tells replicas of new
-//! revocations. Each port has one contract suite that every implementation passes. In front of the
-//! volatile one stand a guard, so that it costs no request more than its budget, and the limiter,
-//! which answers when it does not.
+//! seen), what logging in and granting keep for a while (codes, refresh tokens, sessions), durable
+//! records (clients, keys, users, revocations, the audit log), and the bus that tells replicas of
+//! new revocations. Each port has one contract suite that every implementation passes. In front of
+//! what is volatile stands a guard, so that it costs no request more than its budget, and in front
+//! of limits the limiter too, which answers when the store does not.
 //!
 //! Deliberately absent: Redis and SQL (crates of their own). Only `server` knows which
 //! implementation is behind a port.
@@ -12,6 +13,8 @@ pub mod away;
 pub mod bus;
 pub mod busy_keys;
 pub mod durable;
+pub mod flow_guard;
+pub mod flows;
 pub mod guard;
 #[cfg(test)]
 mod hanging;
@@ -21,9 +24,12 @@ pub mod volatile;
 
 pub use bus::{LocalBus, RevocationBus, Wakeup, Wakeups};
 pub use busy_keys::BusyKeys;
+pub use durable::IdentityStore;
+pub use flow_guard::FlowGuard;
+pub use flows::{FlowKey, FlowKind, FlowStore};
 pub use guard::Guarded;
 pub use limiter::{Asked, Decided, Limiter, WhenStoreFails};
-pub use memory::MemoryStore;
+pub use memory::{MemoryFlowStore, MemoryStore};
 pub use volatile::{
     CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LendAsk, LimitAsk, LimitKey, ReplayKey,
     Take, TakeBack, VolatileStore,

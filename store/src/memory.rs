@@ -1,8 +1,9 @@
 //! Limits, circuits and what was seen, in memory: for one replica, and for a share of a limit
-//! while the shared store is away.
+//! while the shared store is away. What logging in keeps for a while is a store of its own.
 
 mod circuits;
 mod decision;
+mod flows;
 mod keys;
 mod leases;
 mod replays;
@@ -19,6 +20,9 @@ use crate::volatile::{
     TakeBack, VolatileStore,
 };
 use crate::{BoxFuture, StoreError};
+
+pub use flows::MemoryFlowStore;
+
 use circuits::Circuits;
 use replays::Replays;
 use shards::Shards;

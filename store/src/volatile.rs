@@ -99,7 +99,7 @@ fn half_of(digest: &[u8; 32]) -> [u8; 16] {
 }
 
 /// Without formatting: every decision in Redis names its keys.
-fn to_hex(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {

@@ -2,6 +2,7 @@
 //! keep, and what only several replicas and a server of its own can bring about.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use postern_e2e::postgres::{PASSWORD, Postgres};
@@ -10,7 +11,8 @@ use postern_request::UnixMillis;
 use postern_revocation::{Revocation, RevocationKind};
 use postern_store::StoreError;
 use postern_store::durable::{
-    DurableStore as _, NewRevocation, RevocationRecord, RevocationStore as _, contract,
+    AuditEntry, AuditStore as _, ClientKind, ClientRecord, DurableStore as _, NO_AUDIT,
+    NewRevocation, RevocationRecord, RevocationStore as _, contract,
 };
 use postern_store_sql::{MIGRATIONS, MigrationState, SqlError, SqlStore};
 
@@ -38,6 +40,93 @@ async fn postgresql_keeps_the_durable_contract() {
     contract::run(&store).await;
     let shown = format!("{store:?}");
     assert!(!shown.contains(PASSWORD), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgresql_keeps_it_when_many_come_at_once() {
+    let postgres = Postgres::start().await;
+    let store = migrated(&postgres.database("gate").await).await;
+    contract::parallel(Arc::new(store)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_that_record_at_once_make_one_chain() {
+    const EACH: u64 = 40;
+    let postgres = Postgres::start().await;
+    let url = postgres.database("gate").await;
+    let reader = migrated(&url).await;
+    let client =
+        |id: &str| ClientRecord::new(id.to_owned(), "C".to_owned(), ClientKind::Public, NOW);
+    // Two rows that all of them change, in both orders: whoever has the head waits for nobody.
+    for id in ["a", "b"] {
+        reader.insert_client(client(id)).await.unwrap();
+    }
+    let mut writers = Vec::new();
+    for replica in 0..3 {
+        let store = SqlStore::open_migrated(&url).await.unwrap();
+        writers.push(tokio::spawn(async move {
+            for at in 0..EACH {
+                let order = if (at + replica) % 2 == 0 { ["a", "b"] } else { ["b", "a"] };
+                for id in order {
+                    let said = AuditEntry {
+                        at: NOW,
+                        actor: "admin".to_owned(),
+                        action: "client.changed".to_owned(),
+                        target: id.to_owned(),
+                        detail: format!("{{\"replica\":{replica}}}"),
+                    };
+                    assert!(store.change_client(client(id), &said).await.unwrap());
+                }
+            }
+        }));
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let records = reader.audit_since(0, 1_000).await.unwrap();
+    assert_eq!(u64::try_from(records.len()).unwrap(), 3 * EACH * 2);
+    let (mut previous, mut seq) = (NO_AUDIT, 0);
+    for record in &records {
+        assert!(record.seq == seq + 1 && record.follows(&previous), "{record:?}");
+        (previous, seq) = (record.hash, record.seq);
+    }
+    let head = reader.audit_head().await.unwrap().unwrap();
+    assert_eq!((head.seq, head.hash), (seq, previous));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_text_of_postgresql_holds_is_recorded_all_the_same() {
+    let postgres = Postgres::start().await;
+    let store = migrated(&postgres.database("gate").await).await;
+    let said = AuditEntry {
+        at: NOW,
+        actor: "system".to_owned(),
+        action: "login.failed".to_owned(),
+        target: "a\0b".to_owned(),
+        detail: "{}".to_owned(),
+    };
+    assert_eq!(store.append_audit(&said).await, Ok(1));
+    let record = store.audit_since(0, 1).await.unwrap().remove(0);
+    assert!(record.follows(&NO_AUDIT) && record.entry.target == "a\u{fffd}b", "{record:?}");
+    assert!(store.list_clients(Some("a\0"), 5).await.unwrap().is_empty());
+}
+
+/// What the migrations' own tests put into every table of SQLite.
+const ROWS: &str = include_str!("../../store/sql/src/migrate/rows.sql");
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn migrations_go_down_and_up_whatever_was_kept() {
+    let postgres = Postgres::start().await;
+    let store = SqlStore::open(&postgres.database("gate").await).await.unwrap();
+    let migrator = store.migrator();
+    let names: Vec<_> = MIGRATIONS.iter().map(|migration| migration.name).collect();
+    for _ in 0..2 {
+        assert_eq!(migrator.up(None, NOW).await.unwrap(), names);
+        postgres.sql("gate", ROWS).await;
+        for name in names.iter().rev() {
+            assert_eq!(migrator.down(1, NOW).await.unwrap(), [*name]);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,7 +161,7 @@ async fn migrations_go_up_once_and_down_again() {
     assert_eq!(failed.state, MigrationState::Failed);
     assert!(failed.error.as_ref().is_some_and(|text| text.contains("feed_identity")), "{failed:?}");
     postgres.sql("gate", "DROP TABLE feed_identity").await;
-    assert_eq!(other.up(None, NOW).await.unwrap(), ["0002_revocations"]);
+    assert_eq!(other.up(None, NOW).await.unwrap(), names[1..]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

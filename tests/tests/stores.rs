@@ -1,9 +1,10 @@
-//! The store against real servers, in every way that it reaches them: the same contract that the
-//! one in memory keeps.
+//! The store against real servers, in every way that it reaches them: the same contracts that the
+//! ones in memory keep.
 #![allow(clippy::expect_used, reason = "tests")]
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use postern_e2e::redis::cluster::RedisCluster;
@@ -11,8 +12,9 @@ use postern_e2e::redis::sentinel::WatchedRedis;
 use postern_e2e::redis::{Redis, is_skipped};
 use postern_e2e::{env, ports, process, wait};
 use postern_request::UnixMillis;
+use postern_store::flows::contract as flows;
 use postern_store::volatile::contract;
-use postern_store::{ReplayKey, StoreError, VolatileStore as _};
+use postern_store::{FlowStore, ReplayKey, StoreError, VolatileStore as _};
 use postern_store_redis::RedisStore;
 use tokio::time::timeout;
 
@@ -36,10 +38,22 @@ async fn keeps_the_contract(url: &str) {
     contract::run(&connected(url).await, now(), FIRST).await;
 }
 
+async fn keeps_flows(store: RedisStore) {
+    flows::run(&store, &now).await;
+    let store: Arc<dyn FlowStore> = Arc::new(store);
+    flows::parallel(store, &now).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_keeps_the_volatile_contract() {
     let redis = Redis::start().await;
     keeps_the_contract(&redis.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_keeps_the_contract_of_flows() {
+    let redis = Redis::start().await;
+    keeps_flows(connected(&redis.url()).await).await;
 }
 
 /// What the operations page asks for, and nothing else.
@@ -64,7 +78,9 @@ async fn a_user_with_the_documented_rights_alone_is_enough() {
     let mut redis = Redis::down_with(&options);
     redis.bring_up().await;
     let url = |user: &str| format!("redis://{user}@127.0.0.1:{}", redis.port());
-    keeps_the_contract(&url("limits:p%40ss%3Aw%2Frd")).await;
+    let allowed = url("limits:p%40ss%3Aw%2Frd");
+    keeps_the_contract(&allowed).await;
+    flows::run(&connected(&allowed).await, &now).await;
 
     let stranger = RedisStore::new(&url("limits:wrong")).expect("a store");
     let connecting = timeout(Duration::from_secs(1), stranger.keep_connected()).await;
@@ -143,6 +159,8 @@ async fn whom_sentinels_name_keeps_it_and_so_does_whom_they_name_next() {
     redis.until_taken_over().await;
     wait::until("answer of the new master", LONGEST, || store.ping()).await;
     contract::run(&store, now(), SECOND).await;
+    // It is asked for scripts that it has never been told of.
+    keeps_flows(store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -153,10 +171,12 @@ async fn a_cluster_keeps_it_and_keeps_it_with_one_master_less() {
     let mut cluster = RedisCluster::start(3).await;
     let store = connected(&cluster.url()).await;
     contract::run(&store, now(), FIRST).await;
+    keeps_flows(connected(&cluster.url()).await).await;
     cluster.kill_master(1);
     cluster.until_taken_over(1).await;
     wait::until("answer of every master", LONGEST, || every_part(&store)).await;
     contract::run(&store, now(), SECOND).await;
+    flows::run(&store, &now).await;
 }
 
 /// That so many keys can be written that each of three masters has some.
@@ -165,4 +185,28 @@ async fn every_part(store: &RedisStore) -> Result<(), StoreError> {
         store.remember_once(ReplayKey([number; 32]), 1, now()).await?;
     }
     Ok(())
+}
+
+/// What was kept is gone with the last of it: nobody has to clean up after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_stays_in_redis_that_has_no_end() {
+    if is_skipped() {
+        return;
+    }
+    let redis = Redis::start().await;
+    flows::run(&connected(&redis.url()).await, &now).await;
+    let mut connection = redis::Client::open(redis.url())
+        .expect("a client")
+        .get_multiplexed_async_connection()
+        .await
+        .expect("a connection");
+    let keys: Vec<String> =
+        redis::cmd("KEYS").arg("postern:*").query_async(&mut connection).await.expect("the keys");
+    assert!(keys.len() > 100, "{keys:?}");
+    for key in keys {
+        let left: i64 =
+            redis::cmd("PTTL").arg(&key).query_async(&mut connection).await.expect("its end");
+        // -2: it has ended meanwhile.
+        assert!(left >= 0 || left == -2, "{key} has no end");
+    }
 }

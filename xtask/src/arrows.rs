@@ -62,6 +62,8 @@ const SERVICES: &[&str] = &[
     "postern-feed",
     "postern-identity",
 ];
+/// What pages look like: pure, and known to nobody but those who send them.
+const PAGES: &[&str] = &["postern-identity-pages"];
 const RENDER: &[&str] = &["postern-render"];
 const SERVER: &str = "postern-server";
 const TRIVIAL_FILTER: &str = "postern-trivial-filter";
@@ -94,6 +96,7 @@ const BY_TESTS: &[&[&str]] = &[
     STORE_ADAPTERS,
     TELEMETRY,
     SERVICES,
+    PAGES,
     RENDER,
     TESTS,
 ];
@@ -150,7 +153,16 @@ const TABLE: &[Row] = &[
     ),
     row("postern-rate-limit", &[CORE, TOOLS, STORE, TELEMETRY], SERVICE_RULE),
     row("postern-feed", &[CORE, PROTO, STORE, TELEMETRY], SERVICE_RULE),
-    row("postern-identity", &[CORE, STORE, TELEMETRY], SERVICE_RULE),
+    row(
+        "postern-identity",
+        &[CORE, STORE, TELEMETRY, PAGES],
+        "identity sends its pages, and else is a service as others are",
+    ),
+    row(
+        "postern-identity-pages",
+        &[REQUEST],
+        "identity/pages makes HTML of what it is handed, and knows nothing of ours but request",
+    ),
     row("postern-render", &[CORE, TOOLS], "render depends on core alone"),
     row(
         SERVER,
@@ -267,10 +279,11 @@ fn third_party_rule(package: &str, edge: &Edge) -> Option<&'static str> {
         return (!allowed).then_some("only filters/host knows proxy-wasm (and the bench's filter)");
     }
     // Tests of pure code may use whatever they like.
-    let pure =
-        [CORE, TOOLS, STAGES, FILTER_HOST, BUNDLE].iter().any(|group| group.contains(&package));
+    let pure = [CORE, TOOLS, STAGES, FILTER_HOST, BUNDLE, PAGES]
+        .iter()
+        .any(|group| group.contains(&package));
     (pure && edge.kind != "dev" && OUTSIDE.contains(&edge.to))
-        .then_some("core and filters know no runtime, network or store")
+        .then_some("core, filters and pages know no runtime, network or store")
 }
 
 fn packages(metadata: &Value) -> Result<&Vec<Value>> {

@@ -4,12 +4,19 @@ mod credentials;
 mod feed;
 mod issuers;
 mod limits;
+#[cfg(feature = "messages")]
+mod login;
+#[cfg(feature = "messages")]
+mod oauth;
 mod routes;
 mod services;
+mod session;
 mod tokens;
 #[cfg(feature = "messages")]
 mod traffic;
 mod transforms;
+#[cfg(feature = "messages")]
+mod urls;
 #[cfg(feature = "messages")]
 mod workloads;
 
@@ -21,6 +28,8 @@ pub(crate) use self::services::read_upstream;
 #[cfg(feature = "messages")]
 use crate::lookup::Lookup;
 use crate::matcher::{Entry, Matcher};
+#[cfg(feature = "messages")]
+use crate::model::TokenPlace;
 use crate::model::{
     Auth, Document, Failures, OnFailure, Proof, Revocation, SecurityHeaders, Stores,
 };
@@ -56,12 +65,26 @@ pub(crate) fn document(
     let jwt = credentials.and_then(|credentials| credentials.jwt.as_ref());
     let token_places = tokens::check_places(jwt, problems);
     let bound = tokens::check_bound(jwt, problems);
+    let session = session::cookie(&raw, &token_places, problems);
+    let advertise = check_advertise(&raw, problems);
+    #[cfg(feature = "messages")]
+    let (oauth, login) = (oauth::check(&raw, problems), login::check(&raw, problems));
+    #[cfg(feature = "messages")]
+    if origin.is_whole {
+        session::check_origin(&raw, problems);
+    }
+    // Where nothing that ends up in a configuration may come from.
+    #[cfg(feature = "messages")]
+    let secret_places: Vec<TokenPlace> = {
+        let of_session = session.iter().map(|cookie| TokenPlace::Cookie(cookie.name.clone()));
+        token_places.iter().cloned().chain(of_session).collect()
+    };
     #[cfg(feature = "messages")]
     let (workloads, mesh) = (workloads::check(&raw, problems), workloads::mesh(&raw, problems));
     let context = services::Context {
         raw: &raw,
         #[cfg(feature = "messages")]
-        token_places: &token_places,
+        token_places: &secret_places,
         #[cfg(feature = "messages")]
         workloads: &workloads,
     };
@@ -80,7 +103,7 @@ pub(crate) fn document(
         transforms: &transforms,
         raw: &raw,
         #[cfg(feature = "messages")]
-        token_places: &token_places,
+        token_places: &secret_places,
         #[cfg(feature = "messages")]
         workloads: &workloads,
         #[cfg(feature = "messages")]
@@ -118,6 +141,12 @@ pub(crate) fn document(
         bound,
         issuers,
         api_keys,
+        session,
+        advertise,
+        #[cfg(feature = "messages")]
+        oauth,
+        #[cfg(feature = "messages")]
+        login,
         services,
         limits,
         routes,
@@ -138,6 +167,12 @@ pub(crate) fn document(
         #[cfg(feature = "messages")]
         silent_owners: Vec::new(),
     })
+}
+
+/// The host of an http or https URL, as hosts of requests are compared.
+#[cfg(feature = "messages")]
+pub(crate) fn host_of_url(url: &str) -> Option<String> {
+    urls::Web::parse(url).map(|web| crate::host::host_of(web.authority))
 }
 
 fn check_issuer(raw: &RawDocument, problems: &mut Problems) -> Option<String> {
@@ -162,6 +197,17 @@ fn is_issuer_url(issuer: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
     });
     (secure || local) && !issuer.contains(['?', '#', ' '])
+}
+
+/// Whether refusals say where the authorization server is (RFC 9728 §5.1).
+fn check_advertise(raw: &RawDocument, problems: &mut Problems) -> bool {
+    let jwt = raw.credentials.as_ref().and_then(|credentials| credentials.jwt.as_ref());
+    let Some(jwt) = jwt.filter(|jwt| jwt.advertise == Some(true)) else { return false };
+    if raw.issuer.is_none() {
+        let message = "without an `issuer` at the top of the document there is nothing to name";
+        problems.report_as(jwt.at, "credentials.jwt.advertise", message);
+    }
+    true
 }
 
 fn check_trusted_proxies(raw: &RawDocument, problems: &mut Problems) -> u8 {
@@ -284,6 +330,8 @@ fn check_failures(
         |auth: &Auth| auth.token().is_some_and(|token| token.proof == Some(Proof::Dpop));
     let first = routes.iter().find_map(|route| match &route.auth {
         auth if auth.accepts(Credential::ApiKey) => Some(("API keys", route)),
+        auth if auth.accepts(Credential::Session) => Some(("sessions", route)),
+        auth if auth.mfa().is_some() => Some(("second factors", route)),
         auth if asks_for_proofs(auth) => Some(("proofs", route)),
         _ => None,
     });

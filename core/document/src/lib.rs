@@ -50,14 +50,17 @@ pub use matcher::{Matcher, VirtualHost};
 pub use model::{
     Allowance, ApiKey, AppliedLimit, Auth, BoundTokens, CertificateSource, ClaimRule, Document,
     Dpop, Enforce, Failures, Feed, FeedIdentity, FeedPeer, ForwardedCert, JwksSource, JwtIssuer,
-    KeysBy, Limit, LimitMode, OnFailure, Proof, Retries, Revocation, Route, SecurityHeaders,
-    Service, Skip, StoreFailure, Stores, TokenPlace, TokenRules, Transform,
+    KeysBy, Limit, LimitMode, Mfa, OnFailure, Proof, Retries, Revocation, Route, SecurityHeaders,
+    Service, SessionCookie, Skip, StoreFailure, Stores, TokenPlace, TokenRules, Transform,
 };
 #[cfg(feature = "messages")]
 pub use model::{
-    CanaryPick, DescriptorEntry, Endpoint, Fault, FaultAbort, FaultDelay, Guard, Hash,
-    HashAlgorithm, HashBy, HeaderValue, Keepalive, Mesh, Outliers, Pool, RateLimitFilter, Upstream,
-    Version, Workload,
+    Breached, BreachedSource, CanaryPick, Colours, DescriptorEntry, DeviceRules, Endpoint, Fault,
+    FaultAbort, FaultDelay, Fingerprint, FingerprintPart, Guard, Hash, HashAlgorithm, HashBy,
+    HeaderValue, Keepalive, Login, LoginAt, LoginLimits, Mesh, OAuth, OAuthGrant, OnChange,
+    Outliers, OutsideProvider, OutsideUsers, Pages, PasskeyRules, PasswordRules, Pool,
+    ProtectedResource, RateLimitFilter, RefreshRules, Registration, RegistrationMode, Role,
+    RoleClaim, SessionRules, SigningAlgorithm, Upstream, Version, Workload,
 };
 #[cfg(feature = "messages")]
 pub use place::Place;

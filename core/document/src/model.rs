@@ -4,6 +4,11 @@ mod auth;
 mod enforce;
 mod feed;
 mod limits;
+#[cfg(feature = "messages")]
+mod login;
+mod mfa;
+#[cfg(feature = "messages")]
+mod oauth;
 mod service;
 mod tokens;
 #[cfg(feature = "messages")]
@@ -34,8 +39,22 @@ pub use enforce::Enforce;
 pub use feed::{Feed, FeedIdentity, FeedPeer, ForwardedCert};
 pub(crate) use limits::ClaimSource;
 pub use limits::{Allowance, AppliedLimit, Limit, LimitMode, Skip};
+#[cfg(feature = "messages")]
+pub use login::{
+    Breached, BreachedSource, Colours, Fingerprint, FingerprintPart, Login, LoginAt, LoginLimits,
+    OnChange, OutsideProvider, OutsideUsers, Pages, PasskeyRules, PasswordRules, Role, RoleClaim,
+    SessionRules,
+};
+pub use mfa::Mfa;
+#[cfg(feature = "messages")]
+pub use oauth::{
+    DeviceRules, OAuth, OAuthGrant, ProtectedResource, RefreshRules, Registration,
+    RegistrationMode, SigningAlgorithm,
+};
 pub use service::{Retries, Service};
-pub use tokens::{BoundTokens, CertificateSource, Dpop, JwksSource, JwtIssuer, KeysBy, TokenPlace};
+pub use tokens::{
+    BoundTokens, CertificateSource, Dpop, JwksSource, JwtIssuer, KeysBy, SessionCookie, TokenPlace,
+};
 #[cfg(feature = "messages")]
 pub use traffic::{
     CanaryPick, DescriptorEntry, Endpoint, Fault, FaultAbort, FaultDelay, Hash, HashAlgorithm,
@@ -85,6 +104,16 @@ pub struct Document {
     pub issuers: Vec<JwtIssuer>,
     /// API keys that the document names.
     pub api_keys: Vec<ApiKey>,
+    /// The cookie of browsers' sessions; none where no route takes one.
+    pub session: Option<SessionCookie>,
+    /// Whether refusals name the authorization server (RFC 9728).
+    pub advertise: bool,
+    /// The authorization server; none where nothing of it is served.
+    #[cfg(feature = "messages")]
+    pub oauth: Option<OAuth>,
+    /// How people log in; none where nobody can.
+    #[cfg(feature = "messages")]
+    pub login: Option<Login>,
     /// Upstream services.
     pub services: Vec<Arc<Service>>,
     /// Limits.
@@ -285,6 +314,11 @@ pub struct Route {
     /// empty.
     #[cfg(feature = "messages")]
     pub descriptors: Vec<Vec<DescriptorEntry>>,
+    /// Security headers on its answers; the document's where it is none.
+    #[cfg(feature = "messages")]
+    pub security_headers: Option<SecurityHeaders>,
+    #[cfg(feature = "messages")]
+    pub(crate) login: Option<LoginAt>,
     pub(crate) asks_ext_authz: bool,
 }
 
@@ -300,6 +334,13 @@ impl Route {
     #[must_use]
     pub fn guarded_by(&self) -> Option<&Arc<Workload>> {
         self.service.as_ref().and_then(|service| service.guarded_by())
+    }
+
+    /// Where browsers are sent that have no session, instead of being refused.
+    #[cfg(feature = "messages")]
+    #[must_use]
+    pub const fn login(&self) -> Option<&LoginAt> {
+        self.login.as_ref()
     }
 
     /// Whether it takes requests from the other end of a connection, by the first URI in the
@@ -329,12 +370,15 @@ impl Route {
         counted_here.any(|applied| applied.limit.key.contains(&KeyPart::Ip))
     }
 
-    /// Whether the filter must see evidence of `ext_authz`: for API keys, exact limits,
-    /// circuits, proofs whose replay only the server notices, or because the route says so.
+    /// Whether the filter must see evidence of `ext_authz`: for API keys, sessions, how callers
+    /// have authenticated, exact limits, circuits, proofs whose replay only the server notices, or
+    /// because the route says so.
     #[must_use]
     pub fn needs_ext_authz(&self) -> bool {
         self.asks_ext_authz
             || self.auth.accepts(Credential::ApiKey)
+            || self.auth.accepts(Credential::Session)
+            || self.auth.mfa().is_some()
             || self.auth.token().is_some_and(|token| token.proof == Some(Proof::Dpop))
             || !self.exact_limits.is_empty()
             || self.circuit().is_some()

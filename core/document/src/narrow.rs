@@ -21,7 +21,7 @@ impl Document {
     /// document's.
     ///
     /// It lacks what a sidecar has no use for: stores, API keys, owners, who else may ask by the
-    /// feed, and how requests reach services. At the edge, routes that a workload enforces are
+    /// feed, the authorization server and log-in, and how requests reach services. At the edge, routes that a workload enforces are
     /// open: there they are checked for their path, and identity headers are taken away, no more.
     /// Beside a workload there are its own routes alone. Issuers stay everywhere, because
     /// nothing from outside may pass for one of their claims.
@@ -45,13 +45,20 @@ impl Document {
         Value::Object(members).to_string()
     }
 
-    /// Puts ids in place of workloads' names, and an address in place of endpoints.
+    /// Puts ids in place of workloads' names, an address in place of endpoints, and the name of the
+    /// session's cookie where it stands nowhere.
     fn resolve(&self, raw: &mut RawDocument) {
         for (raw, route) in raw.routes.iter_mut().zip(&self.routes) {
             let Some(peers) = raw.peers.as_mut() else { continue };
             let ids = peers.iter().zip(&route.peers);
             let ids = ids.map(|(text, peer)| At { value: peer.to_string(), at: text.at });
             *peers = ids.collect();
+        }
+        // What it is called may follow from what filters are not told.
+        let credentials = raw.credentials.as_mut();
+        let session = credentials.and_then(|credentials| credentials.session.as_mut());
+        if let (Some(session), Some(cookie)) = (session, &self.session) {
+            session.cookie = Some(At { value: cookie.name.clone(), at: session.at });
         }
         for (name, at, raw) in &mut raw.services.0 {
             let service = self.services.iter().find(|service| service.name == *name);
@@ -130,7 +137,9 @@ fn without_secrets(raw: &mut RawDocument) {
 
 /// Takes out everything that is [`Elsewhere`](crate::decode::Elsewhere).
 fn without_traffic(raw: &mut RawDocument) {
-    let RawDocument { workloads, mesh, rate_limit_filter, .. } = raw;
+    let RawDocument { workloads, mesh, rate_limit_filter, oauth, login, .. } = raw;
+    oauth.clear();
+    login.clear();
     workloads.clear();
     mesh.clear();
     rate_limit_filter.clear();
@@ -149,7 +158,12 @@ fn without_traffic(raw: &mut RawDocument) {
         service.retries = None;
     }
     for route in &mut raw.routes {
-        let RawRoute { retries, split, canary, fault, descriptors, .. } = route;
+        let RawRoute { auth, retries, split, canary, fault, descriptors, security_headers, .. } =
+            route;
+        if let RawAuth::Rules(rules) = auth {
+            rules.login.clear();
+        }
+        security_headers.clear();
         retries.clear();
         split.clear();
         canary.clear();

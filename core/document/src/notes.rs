@@ -1,5 +1,7 @@
 //! What is no problem, and hardly meant.
 
+mod identity;
+
 use std::sync::Arc;
 
 use crate::model::{Document, Route};
@@ -11,7 +13,8 @@ impl Document {
     #[must_use]
     pub fn notes(&self) -> Vec<Problem> {
         let patterns = self.routes.iter().filter_map(|route| self.like_a_pattern(route));
-        self.owners_without_fragment().into_iter().chain(patterns).collect()
+        let owners = self.owners_without_fragment().into_iter();
+        owners.chain(patterns).chain(self.identity_notes()).collect()
     }
 
     fn owners_without_fragment(&self) -> Option<Problem> {

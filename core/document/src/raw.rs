@@ -3,6 +3,8 @@
 mod auth;
 mod credentials;
 mod limits;
+mod login;
+mod oauth;
 mod traffic;
 mod workloads;
 
@@ -11,14 +13,23 @@ pub use crate::decode::{
     Text, Whole,
 };
 use crate::decode::{Named, choice, record};
-pub use auth::{RawAuth, RawAuthRules, RawCredential, RawProof};
+pub use auth::{RawAuth, RawAuthRules, RawCredential, RawLoginAt, RawProof};
 pub use credentials::{
     RawApiKey, RawApiKeys, RawBound, RawCertificateSource, RawCredentials, RawDpop, RawFetchedBy,
-    RawIssuer, RawJwks, RawJwt, RawTokenPlace,
+    RawIssuer, RawJwks, RawJwt, RawSession, RawTokenPlace,
 };
 pub use limits::{
     RawAlgorithm, RawLease, RawLimit, RawLimitUse, RawMode, RawSkip, RawStart, RawStoreFailure,
     RawWeighedLimit, RawWindows,
+};
+pub use login::{
+    RawBreached, RawFingerprintPart, RawLanguage, RawLogin, RawLoginLimits, RawLoginSession,
+    RawOnChange, RawOutside, RawOutsideUsers, RawPages, RawPasskeys, RawPasswords, RawRole,
+    RawRoleClaim,
+};
+pub use oauth::{
+    Grace, RawAccessToken, RawCode, RawDevice, RawKeySchedule, RawOAuth, RawOAuthGrant,
+    RawRefreshToken, RawRegistration, RawRegistrationMode, RawResource, RawSigningAlgorithm,
 };
 pub use traffic::{
     RawCanary, RawDescriptorEntry, RawEndpoint, RawFault, RawFaultAbort, RawFaultDelay, RawHash,
@@ -54,6 +65,10 @@ record! {
         feed = "feed": Option<RawFeed>,
         /// How callers prove who they are.
         credentials = "credentials": Option<RawCredentials>,
+        /// The authorization server; nothing of it is served without this.
+        oauth = "oauth": Elsewhere<RawOAuth>,
+        /// How people log in; nobody can without this.
+        login = "login": Elsewhere<RawLogin>,
         /// Pods and machines that run an Envoy of ours, by name.
         workloads = "workloads": Elsewhere<Named<RawWorkload>>,
         /// The mesh that they are part of.
@@ -230,6 +245,8 @@ record! {
         limits = "limits": Vec<RawLimitUse>,
         /// Header rules that apply, by name.
         transform = "transform": Vec<Text>,
+        /// Security headers on its answers; the document's by default.
+        security_headers = "security_headers": Elsewhere<RawSecurityHeaders>,
         /// How much of the traffic is held to auth and limits: 100% by default, shadow for none, or a share such as 25%.
         enforce = "enforce": Option<Text>,
         /// Ask the server's authorization even where no other field needs it.
@@ -272,6 +289,8 @@ choice! {
     pub enum RawSecurityHeaders {
         /// For answers that no browser shows as a page.
         Api = "api",
+        /// For pages: their own scripts, styles and pictures.
+        Web = "web",
         /// None: the services set their own.
         None = "none",
     }

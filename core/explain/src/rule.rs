@@ -92,7 +92,7 @@ pub fn rules_of(document: &Document) -> Vec<Rule> {
 
 fn of_route(route: &Route, rules: &mut Vec<Rule>) {
     rules.push(Rule::route(route, "", Effect::Reached));
-    if let Auth::Rules { any, scopes, optional, token } = &route.auth {
+    if let Auth::Rules { any, scopes, optional, token, .. } = &route.auth {
         for kind in any {
             rules.push(Rule::route_item(route, "auth.any", kind.as_str(), Effect::Passed));
         }

@@ -1,4 +1,10 @@
-//! How a client says who it is (RFC 6749 §2.3).
+//! How a client says who it is (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8705 §2).
+//!
+//! [`ClientAuthentication::parse`] reads what it presents, the caller fetches the [`Client`] and
+//! finds out what of [`Proof`] holds, [`authenticate`] decides.
+
+mod assertion;
+mod certificate;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,89 +12,168 @@ use postern_request::headers::Single;
 use zeroize::Zeroizing;
 
 use crate::form::{self, Form, MAX_BODY_BYTES};
-use crate::{ErrorCode, OAuthError, Secret};
+use crate::{AuthMethod, Client, ClientKind, OAuthError, Secret};
+
+pub use assertion::{ASSERTION_TYPE, AssertionFacts, MAX_ASSERTION_SECS, assertion_claims};
+pub use certificate::ShownCertificate;
 
 /// Longest client id, in bytes.
-const MAX_CLIENT_ID_BYTES: usize = 255;
-
-/// Where the client put its credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ClientAuthMethod {
-    /// `client_secret_basic`: the authorization header.
-    Basic,
-    /// `client_secret_post`: the body.
-    Post,
-    /// `none`: an id and no secret.
-    None,
-}
-
-impl ClientAuthMethod {
-    /// As metadata spells it (RFC 7591 §2).
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Basic => "client_secret_basic",
-            Self::Post => "client_secret_post",
-            Self::None => "none",
-        }
-    }
-}
+pub const MAX_CLIENT_ID_BYTES: usize = 255;
 
 /// Who the client says it is; nothing of it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientAuthentication {
     /// `client_id`
     pub client_id: String,
-    /// What it presented as its secret.
-    pub secret: Option<Secret>,
-    /// Where it presented it.
-    pub method: ClientAuthMethod,
+    presented: Presented,
+    certificate: Option<ShownCertificate>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Presented {
+    Nothing,
+    Secret(Secret),
+    Assertion(Secret),
+}
+
+/// What the caller has to look at before [`authenticate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof<'a> {
+    /// Nothing.
+    None,
+    /// Whether it is the client's secret.
+    Secret(&'a Secret),
+    /// Whether a key of the client has signed it, [`assertion_claims`], and whether it was seen
+    /// before.
+    Assertion(&'a str),
+    /// Whether it is the one that the client registered.
+    Certificate(&'a ShownCertificate),
+}
+
+/// What the caller found out about a [`Proof`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Evidence {
+    /// The secret is the client's.
+    pub secret_matches: bool,
+    /// The assertion is signed by a key of the client, says what it must, and was not seen
+    /// before.
+    pub assertion: Option<AssertionFacts>,
+    /// The certificate is the one that the client registered.
+    pub certificate_matches: bool,
 }
 
 impl ClientAuthentication {
-    /// Reads the credentials of a request.
+    /// Reads the credentials of a request. A certificate is no credential beside another one: it
+    /// may be there to bind tokens to it (RFC 8705 §3).
     ///
     /// # Errors
     /// `invalid_client` when there are none or they cannot be read, `invalid_request` when
     /// there are more than one kind (RFC 6749 §2.3).
-    pub fn parse(authorization: Single<'_>, form: &Form) -> Result<Self, OAuthError> {
-        let in_body = form.get("client_id");
-        let authentication = match authorization {
+    pub fn parse(
+        authorization: Single<'_>,
+        form: &Form,
+        certificate: Option<&ShownCertificate>,
+    ) -> Result<Self, OAuthError> {
+        let id = form.get("client_id");
+        let secret = form.get("client_secret").map(|text| Secret::new(text.to_owned()));
+        let assertion = form.get("client_assertion");
+        let header = match authorization {
             Single::Repeated => return Err(ambiguous()),
-            Single::One(value) => {
-                let (client_id, secret) = basic(value).ok_or(OAuthError::invalid_client())?;
-                let same = in_body.is_none_or(|other| other == client_id.as_str());
-                if !same || form.get("client_secret").is_some() {
+            Single::One(value) => Some(basic(value).ok_or(OAuthError::invalid_client())?),
+            Single::Absent => None,
+        };
+        let (client_id, presented) = match (header, secret, assertion) {
+            (Some((own, secret)), None, None) => {
+                if id.is_some_and(|other| other != own.as_str()) {
                     return Err(ambiguous());
                 }
-                Self {
-                    client_id: client_id.as_str().to_owned(),
-                    secret: Some(Secret::new(secret.as_str().to_owned())),
-                    method: ClientAuthMethod::Basic,
-                }
+                let secret = Secret::new(secret.as_str().to_owned());
+                (own.as_str().to_owned(), Presented::Secret(secret))
             }
-            Single::Absent => {
-                let secret = form.get("client_secret").map(|text| Secret::new(text.to_owned()));
-                Self {
-                    client_id: in_body.ok_or(OAuthError::invalid_client())?.to_owned(),
-                    method: match secret {
-                        Some(_) => ClientAuthMethod::Post,
-                        None => ClientAuthMethod::None,
-                    },
-                    secret,
+            (None, None, Some(assertion)) => {
+                if form.get("client_assertion_type") != Some(ASSERTION_TYPE) {
+                    return Err(OAuthError::invalid_client());
                 }
+                let own = assertion::subject(assertion).ok_or(OAuthError::invalid_client())?;
+                if id.is_some_and(|other| other != own) {
+                    return Err(ambiguous());
+                }
+                (own, Presented::Assertion(Secret::new(assertion.to_owned())))
             }
+            (None, secret, None) => {
+                let id = id.ok_or(OAuthError::invalid_client())?;
+                (id.to_owned(), secret.map_or(Presented::Nothing, Presented::Secret))
+            }
+            _ => return Err(ambiguous()),
         };
         let readable = |text: &str| text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
-        let fits = authentication.client_id.len() <= MAX_CLIENT_ID_BYTES
-            && readable(&authentication.client_id)
-            && authentication.secret.as_ref().is_none_or(|secret| readable(secret.expose()));
-        if fits { Ok(authentication) } else { Err(OAuthError::invalid_client()) }
+        let fits = client_id.len() <= MAX_CLIENT_ID_BYTES
+            && readable(&client_id)
+            && match &presented {
+                Presented::Nothing => true,
+                Presented::Secret(text) | Presented::Assertion(text) => readable(text.expose()),
+            };
+        if fits {
+            Ok(Self { client_id, presented, certificate: certificate.cloned() })
+        } else {
+            Err(OAuthError::invalid_client())
+        }
+    }
+
+    /// What there is to look at.
+    #[must_use]
+    pub fn proof(&self) -> Proof<'_> {
+        match (&self.presented, &self.certificate) {
+            (Presented::Secret(secret), _) => Proof::Secret(secret),
+            (Presented::Assertion(assertion), _) => Proof::Assertion(assertion.expose()),
+            (Presented::Nothing, Some(certificate)) => Proof::Certificate(certificate),
+            (Presented::Nothing, None) => Proof::None,
+        }
+    }
+
+    /// The certificate of the connection, whether it is a proof or not.
+    #[must_use]
+    pub const fn certificate(&self) -> Option<&ShownCertificate> {
+        self.certificate.as_ref()
     }
 }
 
+/// Decides who the client is, once it was looked up (none: there is no such client) and its
+/// proof looked at.
+///
+/// The method must be the registered one, so that nobody can choose a weaker one. Whether a
+/// secret comes in the header or in the body is no difference of that kind: it is one secret.
+///
+/// # Errors
+/// `invalid_client`, whatever was wrong.
+pub fn authenticate<'c>(
+    presented: &ClientAuthentication,
+    client: Option<&'c Client>,
+    evidence: &Evidence,
+) -> Result<&'c Client, OAuthError> {
+    let client = client
+        .filter(|client| client.is_active && client.client_id == presented.client_id)
+        .ok_or(OAuthError::invalid_client())?;
+    let is_confidential = client.kind == ClientKind::Confidential;
+    let is_proven = match (client.auth_method, presented.proof()) {
+        // A public client's id is all that there is; a certificate beside it proves nothing.
+        (AuthMethod::None, Proof::None | Proof::Certificate(_)) => !is_confidential,
+        (AuthMethod::Basic | AuthMethod::Post, Proof::Secret(_)) => {
+            is_confidential && evidence.secret_matches
+        }
+        (AuthMethod::PrivateKeyJwt, Proof::Assertion(_)) => {
+            is_confidential && evidence.assertion.is_some()
+        }
+        (AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTls, Proof::Certificate(_)) => {
+            is_confidential && evidence.certificate_matches
+        }
+        _ => false,
+    };
+    if is_proven { Ok(client) } else { Err(OAuthError::invalid_client()) }
+}
+
 const fn ambiguous() -> OAuthError {
-    OAuthError::new(ErrorCode::InvalidRequest, "More than one client authentication was presented")
+    OAuthError::invalid_request("More than one client authentication was presented")
 }
 
 /// Id and secret of a Basic header: each form-encoded, joined by a colon, all in base64
@@ -109,74 +194,4 @@ fn basic(header: &[u8]) -> Option<(Zeroizing<String>, Zeroizing<String>)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(header: Option<&str>, body: &str) -> Result<ClientAuthentication, ErrorCode> {
-        let form = Form::parse(body.as_bytes()).unwrap();
-        let authorization = header.map_or(Single::Absent, |text| Single::One(text.as_bytes()));
-        ClientAuthentication::parse(authorization, &form).map_err(|error| error.code)
-    }
-
-    fn header(credentials: &str) -> String {
-        format!("Basic {}", STANDARD.encode(credentials))
-    }
-
-    #[test]
-    fn one_way_of_authenticating_and_never_two() {
-        use ClientAuthMethod::{Basic, None as Nothing, Post};
-        let basic = header("web:s3cret");
-        let post = "client_id=web&client_secret=s3cret";
-        for (authorization, body, expected) in [
-            (Some(basic.as_str()), "", Ok((Basic, Some("s3cret")))),
-            (Some(basic.as_str()), "client_id=web", Ok((Basic, Some("s3cret")))),
-            (Some(basic.as_str()), "client_id=other", Err(ErrorCode::InvalidRequest)),
-            (Some(basic.as_str()), post, Err(ErrorCode::InvalidRequest)),
-            (Some("Bearer x"), post, Err(ErrorCode::InvalidClient)),
-            (None, post, Ok((Post, Some("s3cret")))),
-            (None, "client_id=web", Ok((Nothing, None))),
-            (None, "client_id=web&client_secret=", Ok((Nothing, None))),
-            (None, "client_secret=s3cret", Err(ErrorCode::InvalidClient)),
-            (None, "", Err(ErrorCode::InvalidClient)),
-            (None, "client_id=we%0Ab", Err(ErrorCode::InvalidClient)),
-            (None, "client_id=w%C3%A9b", Err(ErrorCode::InvalidClient)),
-        ] {
-            let found = parse(authorization, body);
-            let seen = found.as_ref().map(|found| {
-                assert_eq!(found.client_id, "web");
-                (found.method, found.secret.as_ref().map(Secret::expose))
-            });
-            assert_eq!(seen.map_err(|code| *code), expected, "{authorization:?} {body}");
-        }
-    }
-
-    #[test]
-    fn basic_credentials_are_form_decoded() {
-        for (credentials, expected) in [
-            ("a%3Ab:p+q%25", Some(("a:b", "p q%"))),
-            ("a:b:c", Some(("a", "b:c"))),
-            ("a", None),
-            (":b", None),
-            ("a:", None),
-            ("a:%zz", None),
-            ("a:b c", None),
-        ] {
-            let found = parse(Some(&header(credentials)), "").ok();
-            let seen = found.as_ref().map(|found| {
-                (found.client_id.as_str(), found.secret.as_ref().map_or("", Secret::expose))
-            });
-            assert_eq!(seen, expected, "{credentials}");
-        }
-        for bad in ["Basic", "Basic ", "Basic !", "Basic YTpi=", "Digest YTpi", "basic\tYTpi"] {
-            assert_eq!(parse(Some(bad), ""), Err(ErrorCode::InvalidClient), "{bad}");
-        }
-        assert!(parse(Some("bAsIc  YTpi "), "").is_ok(), "the scheme has no case");
-    }
-
-    #[test]
-    fn a_repeated_header_is_refused() {
-        let form = Form::parse(b"client_id=web").unwrap();
-        let error = ClientAuthentication::parse(Single::Repeated, &form).unwrap_err();
-        assert_eq!(error.code, ErrorCode::InvalidRequest);
-    }
-}
+mod tests;

@@ -1,73 +1,28 @@
-//! Errors of the token endpoint (RFC 6749 §5.2) and their one rendering.
+//! Errors (RFC 6749 §5.2 and the extensions' own) and their one rendering.
+
+mod code;
 
 use postern_request::denial::RenderedDenial;
 use postern_request::{UnixMillis, headers, json};
 
-/// What went wrong, and whose fault it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ErrorCode {
-    /// The client's: the request cannot be read. A retry does not help.
-    InvalidRequest,
-    /// The client's: the request is above a bound. Told as `invalid_request`.
-    RequestTooLarge,
-    /// The client's: who it is could not be shown.
-    InvalidClient,
-    /// The client's: it may not use this grant.
-    UnauthorizedClient,
-    /// The client's: no such grant here.
-    UnsupportedGrantType,
-    /// The client's: a scope that is malformed or not its own.
-    InvalidScope,
-    /// Ours; a retry does not help.
-    ServerError,
-    /// Ours, and it passes: something that the answer needs is not there at the moment.
-    TemporarilyUnavailable,
+pub use code::ErrorCode;
+
+/// What proofs of possession may be signed with, as a challenge lists it (RFC 9449 §7.1).
+const PROOF_ALGORITHMS: &str = "ES256 ES384 ES512 EdDSA RS256 RS384 RS512 PS256 PS384 PS512";
+
+/// How the client tried to show who it is, so that a 401 asks for the same (RFC 6749 §5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ChallengeScheme {
+    /// With a client's secret.
+    #[default]
+    Basic,
+    /// With a token that whoever has it may use (RFC 6750 §3).
+    Bearer,
+    /// With a token that is bound to a key (RFC 9449 §7.1).
+    Dpop,
 }
 
-impl ErrorCode {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::InvalidRequest,
-        Self::RequestTooLarge,
-        Self::InvalidClient,
-        Self::UnauthorizedClient,
-        Self::UnsupportedGrantType,
-        Self::InvalidScope,
-        Self::ServerError,
-        Self::TemporarilyUnavailable,
-    ];
-
-    /// As `error` spells it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidRequest | Self::RequestTooLarge => "invalid_request",
-            Self::InvalidClient => "invalid_client",
-            Self::UnauthorizedClient => "unauthorized_client",
-            Self::UnsupportedGrantType => "unsupported_grant_type",
-            Self::InvalidScope => "invalid_scope",
-            Self::ServerError => "server_error",
-            Self::TemporarilyUnavailable => "temporarily_unavailable",
-        }
-    }
-
-    /// The HTTP status.
-    #[must_use]
-    pub const fn status(self) -> u16 {
-        match self {
-            Self::InvalidRequest
-            | Self::UnauthorizedClient
-            | Self::UnsupportedGrantType
-            | Self::InvalidScope => 400,
-            Self::InvalidClient => 401,
-            Self::RequestTooLarge => 413,
-            Self::ServerError => 500,
-            Self::TemporarilyUnavailable => 503,
-        }
-    }
-}
-
-/// A request of the token endpoint that is turned away.
+/// A request that is turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {description}", .code.as_str())]
 pub struct OAuthError {
@@ -76,13 +31,21 @@ pub struct OAuthError {
     /// A text for people. Never holds request data, and none of the characters that RFC 6749
     /// §5.2 keeps out of `error_description`.
     pub description: &'static str,
+    /// What is asked for with a 401 or 403.
+    pub challenge: ChallengeScheme,
 }
 
 impl OAuthError {
     /// An error with its text.
     #[must_use]
     pub const fn new(code: ErrorCode, description: &'static str) -> Self {
-        Self { code, description }
+        Self { code, description, challenge: ChallengeScheme::Basic }
+    }
+
+    /// The same at an endpoint that is used with a token.
+    #[must_use]
+    pub const fn at_resource(self, challenge: ChallengeScheme) -> Self {
+        Self { challenge, ..self }
     }
 
     /// The one answer to a client that is unknown, switched off or could not prove itself:
@@ -90,6 +53,54 @@ impl OAuthError {
     #[must_use]
     pub const fn invalid_client() -> Self {
         Self::new(ErrorCode::InvalidClient, "Client authentication failed")
+    }
+
+    /// The request cannot be read.
+    #[must_use]
+    pub const fn invalid_request(description: &'static str) -> Self {
+        Self::new(ErrorCode::InvalidRequest, description)
+    }
+
+    /// The one answer to a code or token that is unknown, over, spent, or somebody else's.
+    #[must_use]
+    pub const fn invalid_grant() -> Self {
+        Self::new(
+            ErrorCode::InvalidGrant,
+            "The grant is invalid, has expired, was revoked, or is not this client's",
+        )
+    }
+
+    /// A scope that is malformed, or more than may be had.
+    #[must_use]
+    pub const fn invalid_scope(description: &'static str) -> Self {
+        Self::new(ErrorCode::InvalidScope, description)
+    }
+
+    /// A resource that is none of ours, or that was not granted.
+    #[must_use]
+    pub const fn invalid_target() -> Self {
+        Self::new(ErrorCode::InvalidTarget, "The resource is malformed, unknown or not granted")
+    }
+
+    /// The client may not do this.
+    #[must_use]
+    pub const fn unauthorized_client() -> Self {
+        Self::new(ErrorCode::UnauthorizedClient, "The client may not use this grant type")
+    }
+
+    /// No such grant here.
+    #[must_use]
+    pub const fn unsupported_grant_type() -> Self {
+        Self::new(ErrorCode::UnsupportedGrantType, "The grant type is not supported")
+    }
+
+    /// A proof of possession is missing, or does not hold.
+    #[must_use]
+    pub const fn invalid_dpop_proof() -> Self {
+        Self::new(
+            ErrorCode::InvalidDpopProof,
+            "The DPoP proof is missing, is not made for this request, or does not hold",
+        )
     }
 
     /// Something of ours failed for good; the log says what.
@@ -107,6 +118,16 @@ impl OAuthError {
         )
     }
 
+    /// The HTTP status. A proof fails like any parameter at the token endpoint (RFC 9449 §5), and
+    /// like the token that it goes with where one is used (§7.1).
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self.code {
+            ErrorCode::InvalidDpopProof if self.challenge != ChallengeScheme::Basic => 401,
+            code => code.status(),
+        }
+    }
+
     /// The one rendering: the RFC's members, and the two that every error of the suite has.
     #[must_use]
     pub fn render(&self, correlation_id: &str, now: UnixMillis) -> RenderedDenial {
@@ -116,20 +137,33 @@ impl OAuthError {
             ("pragma", "no-cache".to_owned()),
             (headers::CORRELATION_ID, correlation_id.to_owned()),
         ];
-        match self.code {
-            // RFC 9110 §15.5.2 wants a challenge with every 401; RFC 6749 §5.2 names Basic for
-            // clients that tried it. One answer for all keeps the two in step.
-            ErrorCode::InvalidClient => {
-                out.push(("www-authenticate", "Basic realm=\"postern\"".to_owned()));
-            }
-            ErrorCode::TemporarilyUnavailable => out.push(("retry-after", "1".to_owned())),
-            _ => {}
+        if let Some(challenge) = self.challenge() {
+            out.push(("www-authenticate", challenge));
         }
-        RenderedDenial {
-            status: self.code.status(),
-            headers: out,
-            body: self.body(correlation_id, now),
+        if self.code == ErrorCode::TemporarilyUnavailable {
+            out.push(("retry-after", "1".to_owned()));
         }
+        RenderedDenial { status: self.status(), headers: out, body: self.body(correlation_id, now) }
+    }
+
+    /// RFC 9110 §15.5.2 wants a challenge with every 401. RFC 6749 §5.2 names Basic for clients
+    /// that tried it; one answer for all clients keeps the two in step.
+    fn challenge(&self) -> Option<String> {
+        if !matches!(self.status(), 401 | 403) {
+            return None;
+        }
+        let mut out = match self.challenge {
+            ChallengeScheme::Basic => return Some("Basic realm=\"postern\"".to_owned()),
+            ChallengeScheme::Bearer => "Bearer realm=\"postern\"".to_owned(),
+            ChallengeScheme::Dpop => "DPoP realm=\"postern\"".to_owned(),
+        };
+        if self.code != ErrorCode::TokenMissing {
+            out.extend([", error=\"", self.code.as_str(), "\""]);
+        }
+        if self.challenge == ChallengeScheme::Dpop {
+            out.extend([", algs=\"", PROOF_ALGORITHMS, "\""]);
+        }
+        Some(out)
     }
 
     fn body(&self, correlation_id: &str, now: UnixMillis) -> String {
@@ -151,6 +185,12 @@ impl OAuthError {
 mod tests {
     use super::*;
 
+    fn header(error: OAuthError, name: &str) -> (u16, Option<String>) {
+        let rendered = error.render("id", UnixMillis(0));
+        let found = rendered.headers.iter().find(|(header, _)| *header == name);
+        (rendered.status, found.map(|(_, value)| value.clone()))
+    }
+
     #[test]
     fn an_error_is_json_with_the_rfcs_members() {
         let rendered = OAuthError::invalid_client().render("id", UnixMillis(0));
@@ -165,19 +205,53 @@ mod tests {
 
     #[test]
     fn faults_of_ours_say_whether_a_retry_helps() {
-        let header = |error: OAuthError, name: &str| {
-            let rendered = error.render("id", UnixMillis(0));
-            (rendered.status, rendered.headers.iter().any(|(header, _)| *header == name))
-        };
-        assert_eq!(header(OAuthError::server_error(), "retry-after"), (500, false));
-        assert_eq!(header(OAuthError::unavailable(), "retry-after"), (503, true));
+        assert_eq!(header(OAuthError::server_error(), "retry-after"), (500, None));
+        let unavailable = header(OAuthError::unavailable(), "retry-after");
+        assert_eq!(unavailable, (503, Some("1".to_owned())));
     }
 
     #[test]
-    fn every_code_has_a_status_and_a_word() {
-        for code in ErrorCode::ALL {
-            assert!((400..=503).contains(&code.status()), "{code:?}");
-            assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+    fn a_challenge_is_in_the_scheme_that_was_tried() {
+        use ChallengeScheme::{Basic, Bearer, Dpop};
+        use ErrorCode::{
+            InsufficientScope, InvalidClient, InvalidDpopProof, InvalidGrant, InvalidToken,
+            TokenMissing,
+        };
+        for (code, scheme, status, expected) in [
+            (InvalidClient, Basic, 401, Some("Basic realm=\"postern\"")),
+            (InvalidGrant, Basic, 400, None),
+            (InvalidGrant, Bearer, 400, None),
+            (InvalidDpopProof, Basic, 400, None),
+            (
+                InvalidDpopProof,
+                Dpop,
+                401,
+                Some(
+                    "DPoP realm=\"postern\", error=\"invalid_dpop_proof\", algs=\"ES256 ES384 \
+                     ES512 EdDSA RS256 RS384 RS512 PS256 PS384 PS512\"",
+                ),
+            ),
+            (TokenMissing, Bearer, 401, Some("Bearer realm=\"postern\"")),
+            (InvalidToken, Bearer, 401, Some("Bearer realm=\"postern\", error=\"invalid_token\"")),
+            (
+                InsufficientScope,
+                Bearer,
+                403,
+                Some("Bearer realm=\"postern\", error=\"insufficient_scope\""),
+            ),
+            (
+                InvalidToken,
+                Dpop,
+                401,
+                Some(
+                    "DPoP realm=\"postern\", error=\"invalid_token\", algs=\"ES256 ES384 ES512 \
+                     EdDSA RS256 RS384 RS512 PS256 PS384 PS512\"",
+                ),
+            ),
+        ] {
+            let error = OAuthError::new(code, "Text").at_resource(scheme);
+            let (told, challenge) = header(error, "www-authenticate");
+            assert_eq!((told, challenge.as_deref()), (status, expected), "{code:?} {scheme:?}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Bodies of `application/x-www-form-urlencoded`, read strictly and within bounds.
 
+use postern_request::headers::Single;
+use postern_request::token_places::is_unreserved;
 use zeroize::Zeroizing;
 
 use crate::{ErrorCode, OAuthError};
@@ -10,6 +12,10 @@ pub const MAX_BODY_BYTES: usize = 16_384;
 pub const MAX_PARAMETERS: usize = 64;
 /// Longest value, in bytes after decoding.
 pub const MAX_VALUE_BYTES: usize = 4096;
+
+/// Parameters that may be there more than once: the resources of RFC 8707 §2 and the audiences of
+/// RFC 8693 §2.1.
+pub const REPEATABLE: [&str; 2] = ["resource", "audience"];
 
 /// A body in its parameters. Values may be secrets, so they are wiped when the form goes.
 pub struct Form {
@@ -25,7 +31,7 @@ pub enum FormError {
     /// Not the form encoding, or not UTF-8.
     #[error("The request body is not properly form-encoded")]
     Encoding,
-    /// RFC 6749 §3.2: parameters must not be included more than once.
+    /// RFC 6749 §3.2: parameters must not be included more than once, but for [`REPEATABLE`].
     #[error("A parameter is repeated")]
     Repeated,
 }
@@ -46,8 +52,22 @@ impl From<FormError> for OAuthError {
 }
 
 impl Form {
-    /// Reads a body. Parameters that nobody asks for are kept and ignored (RFC 6749 §3.2), but
-    /// they too may not be repeated: what one reader ignores, another may honour.
+    /// Reads the body of a request that has to be a form.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn read(content_type: Single<'_>, body: &[u8]) -> Result<Self, OAuthError> {
+        if !content_type.one().is_some_and(is_form) {
+            return Err(OAuthError::invalid_request(
+                "The content type must be application/x-www-form-urlencoded",
+            ));
+        }
+        Ok(Self::parse(body)?)
+    }
+
+    /// Reads a body, or the query of a URL. Parameters that nobody asks for are kept and ignored
+    /// (RFC 6749 §3.2), but they too may not be repeated: what one reader ignores, another may
+    /// honour.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
@@ -66,7 +86,8 @@ impl Form {
             if name.len() > MAX_VALUE_BYTES || value.len() > MAX_VALUE_BYTES {
                 return Err(FormError::TooLarge);
             }
-            if parameters.iter().any(|(known, _)| *known == name) {
+            let may_repeat = REPEATABLE.contains(&name.as_str());
+            if !may_repeat && parameters.iter().any(|(known, _)| *known == name) {
                 return Err(FormError::Repeated);
             }
             parameters.push((name, value));
@@ -77,11 +98,43 @@ impl Form {
     /// A parameter's value; one without a value counts as omitted (RFC 6749 §3.2).
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    /// The values of a parameter that may be there more than once.
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.parameters
             .iter()
-            .find(|(known, _)| known.as_str() == name)
+            .filter(move |(known, value)| known.as_str() == name && !value.is_empty())
             .map(|(_, value)| value.as_str())
-            .filter(|value| !value.is_empty())
+    }
+}
+
+/// Whether a content type is the form encoding, with or without parameters.
+fn is_form(value: &[u8]) -> bool {
+    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+}
+
+/// Appends a pair, separated from what is there. Everything but unreserved characters (RFC 3986
+/// §2.3) is escaped, which every reader of queries and forms undoes alike.
+pub(crate) fn push_pair(out: &mut String, separator: &str, name: &str, value: &str) {
+    out.push_str(separator);
+    escape(out, name);
+    out.push('=');
+    escape(out, value);
+}
+
+fn escape(out: &mut String, text: &str) {
+    let digit =
+        |nibble: u8| char::from_digit(u32::from(nibble), 16).map(|d| d.to_ascii_uppercase());
+    for byte in text.bytes() {
+        if is_unreserved(byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.extend([digit(byte >> 4), digit(byte & 0xf)].into_iter().flatten());
+        }
     }
 }
 
@@ -133,6 +186,7 @@ mod tests {
             ("a=%C3%A9", Ok(Some("é"))),
             ("a=1=2", Ok(Some("1=2"))),
             ("%61=1", Ok(Some("1"))),
+            ("resource=b&resource=c&a=1", Ok(Some("1"))),
             ("a=1&a=1", Err(FormError::Repeated)),
             ("a=1&%61=2", Err(FormError::Repeated)),
             ("a=&a=1", Err(FormError::Repeated)),
@@ -146,6 +200,29 @@ mod tests {
             ("a=1\r\n", Err(FormError::Encoding)),
         ] {
             assert_eq!(get(body, "a"), expected.map(|e| e.map(str::to_owned)), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn resources_may_be_named_more_than_once() {
+        let form = Form::parse(b"resource=a&x=1&resource=&resource=b&resource=a").unwrap();
+        assert_eq!(form.all("resource").collect::<Vec<_>>(), ["a", "b", "a"]);
+        assert_eq!(form.get("resource"), Some("a"));
+        assert_eq!(form.all("audience").count(), 0);
+    }
+
+    #[test]
+    fn the_content_type_must_say_form() {
+        for (content_type, ok) in [
+            (Single::One(b"application/x-www-form-urlencoded".as_slice()), true),
+            (Single::One(b"Application/X-WWW-Form-Urlencoded; charset=UTF-8"), true),
+            (Single::One(b"application/json"), false),
+            (Single::One(b"application/x-www-form-urlencoded2"), false),
+            (Single::One(b""), false),
+            (Single::Absent, false),
+            (Single::Repeated, false),
+        ] {
+            assert_eq!(Form::read(content_type, b"a=1").is_ok(), ok, "{content_type:?}");
         }
     }
 
@@ -168,6 +245,16 @@ mod tests {
             if let Ok(form) = Form::parse(&body) {
                 prop_assert!(form.parameters.len() <= MAX_PARAMETERS);
             }
+        }
+
+        /// What is written is read back, and needs nothing but unreserved characters.
+        #[test]
+        fn pairs_are_read_as_they_are_written(name in "\\PC{1,20}", value in "\\PC{1,40}") {
+            let mut text = String::new();
+            push_pair(&mut text, "", &name, &value);
+            prop_assert!(text.bytes().all(|b| is_unreserved(b) || b == b'%' || b == b'='));
+            let form = Form::parse(text.as_bytes()).unwrap();
+            prop_assert_eq!(form.get(&name), Some(value.as_str()));
         }
 
         /// Escaping every byte and reading it again changes nothing.

@@ -1,61 +1,173 @@
-//! What clients can learn about the authorization server (RFC 8414, OpenID Connect Discovery).
+//! What clients can learn about the authorization server (RFC 8414, OpenID Connect Discovery),
+//! and about the gateway as a protected resource (RFC 9728). Only what works is named.
 
+use postern_jose::Algorithm;
 use postern_request::json::Value;
 
-use crate::{ClientAuthMethod, GrantType};
+use crate::{
+    Acr, AuthMethod, CHALLENGE_METHOD, Endpoint, GrantType, IDENTITY_SCOPES, OFFLINE_ACCESS,
+    ServerRules,
+};
 
-/// Where tokens are asked for.
-pub const TOKEN_PATH: &str = "/oauth2/token";
-/// Where the public keys are.
-pub const JWKS_PATH: &str = "/oauth2/jwks";
+/// Where RFC 8414 §3 looks.
+pub const AUTHORIZATION_SERVER_PATH: &str = "/.well-known/oauth-authorization-server";
+/// Where OpenID Connect Discovery §4 looks.
+pub const OPENID_CONFIGURATION_PATH: &str = "/.well-known/openid-configuration";
+/// Where RFC 9728 §3 looks.
+pub const PROTECTED_RESOURCE_PATH: &str = "/.well-known/oauth-protected-resource";
 
-/// The authorization server in its own words. Only what works is named, so members come with
-/// the grants that need them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerMetadata {
-    /// `iss` of its tokens: a URL without query and fragment.
-    pub issuer: String,
-    /// What its keys sign with, as `alg` spells it.
-    pub signing_algorithms: Vec<&'static str>,
+/// Claims that tokens and UserInfo can have.
+const CLAIMS: [&str; 16] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "auth_time",
+    "nonce",
+    "acr",
+    "amr",
+    "name",
+    "given_name",
+    "family_name",
+    "picture",
+    "updated_at",
+    "email",
+    "email_verified",
+];
+
+/// The authorization server in its own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerMetadata<'a> {
+    /// What the document says.
+    pub rules: &'a ServerRules,
 }
 
-impl ServerMetadata {
-    /// The document of RFC 8414 §2. There is no `authorization_endpoint` as long as no grant
-    /// needs one, and `response_types_supported`, which must be there, is empty.
+type Members = Vec<(String, Value)>;
+
+impl ServerMetadata<'_> {
+    /// The document of RFC 8414 §2.
     #[must_use]
     pub fn authorization_server(&self) -> String {
         Value::Object(self.common()).to_string()
     }
 
-    /// The document of OpenID Connect Discovery §3: the same, and the two members that its
-    /// readers insist on.
+    /// The document of OpenID Connect Discovery §3: the same, and what its readers insist on.
     #[must_use]
     pub fn openid_configuration(&self) -> String {
         let mut members = self.common();
-        members.push(("subject_types_supported".to_owned(), texts(["public"])));
-        members.push((
-            "id_token_signing_alg_values_supported".to_owned(),
-            texts(self.signing_algorithms.iter().copied()),
-        ));
+        push(&mut members, "subject_types_supported", texts(["public"]));
+        let algorithms = self.rules.algorithms.iter().map(|one| one.as_str());
+        push(&mut members, "id_token_signing_alg_values_supported", texts(algorithms));
+        if self.rules.serves(Endpoint::Authorize) {
+            push(&mut members, "claims_supported", texts(CLAIMS));
+            push(&mut members, "acr_values_supported", texts(Acr::ALL.map(Acr::as_str)));
+            // The default of each of these is to support it.
+            push(&mut members, "request_uri_parameter_supported", Value::Bool(false));
+        }
         Value::Object(members).to_string()
     }
 
-    fn common(&self) -> Vec<(String, Value)> {
-        let endpoint =
-            |path: &str| Value::String(format!("{}{path}", self.issuer.trim_end_matches('/')));
-        let methods = [ClientAuthMethod::Basic, ClientAuthMethod::Post];
-        [
-            ("issuer", Value::String(self.issuer.clone())),
-            ("token_endpoint", endpoint(TOKEN_PATH)),
-            ("jwks_uri", endpoint(JWKS_PATH)),
-            ("response_types_supported", texts([])),
-            ("grant_types_supported", texts(GrantType::ALL.map(GrantType::as_str))),
-            ("token_endpoint_auth_methods_supported", texts(methods.map(ClientAuthMethod::as_str))),
-        ]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    /// The document of RFC 9728 §2, of the gateway itself: its tokens come from here.
+    #[must_use]
+    pub fn protected_resource(&self) -> String {
+        let mut members = Members::new();
+        push(&mut members, "resource", Value::String(self.rules.issuer.clone()));
+        push(&mut members, "authorization_servers", texts([self.rules.issuer.as_str()]));
+        push(&mut members, "jwks_uri", self.url(Endpoint::Jwks));
+        if !self.rules.scopes.is_empty() {
+            let scopes = self.rules.scopes.names().iter().map(String::as_str);
+            push(&mut members, "scopes_supported", texts(scopes));
+        }
+        push(&mut members, "bearer_methods_supported", texts(["header"]));
+        push(&mut members, "dpop_signing_alg_values_supported", known_algorithms());
+        push(
+            &mut members,
+            "tls_client_certificate_bound_access_tokens",
+            Value::Bool(self.rules.mutual_tls),
+        );
+        Value::Object(members).to_string()
     }
+
+    fn common(&self) -> Members {
+        let rules = self.rules;
+        let mut members = Members::new();
+        push(&mut members, "issuer", Value::String(rules.issuer.clone()));
+        for endpoint in Endpoint::ALL.into_iter().filter(|endpoint| rules.serves(*endpoint)) {
+            push(&mut members, member_of(endpoint), self.url(endpoint));
+        }
+        let grants = GrantType::ALL.into_iter().filter(|grant| rules.grants(*grant));
+        push(&mut members, "grant_types_supported", texts(grants.map(GrantType::as_str)));
+        let has_code = rules.serves(Endpoint::Authorize);
+        // It must be there, and is empty where there is nothing to authorize.
+        let response_types = has_code.then_some("code");
+        push(&mut members, "response_types_supported", texts(response_types));
+        let methods = || texts(self.methods().map(AuthMethod::as_str));
+        push(&mut members, "token_endpoint_auth_methods_supported", methods());
+        for (endpoint, name) in [
+            (Endpoint::Revoke, "revocation_endpoint_auth_methods_supported"),
+            (Endpoint::Introspect, "introspection_endpoint_auth_methods_supported"),
+        ] {
+            if rules.serves(endpoint) {
+                push(&mut members, name, methods());
+            }
+        }
+        if has_code {
+            self.push_code(&mut members);
+        }
+        members
+    }
+
+    /// What goes with the authorization endpoint.
+    fn push_code(&self, members: &mut Members) {
+        let rules = self.rules;
+        if rules.takes(AuthMethod::PrivateKeyJwt) {
+            push(members, "token_endpoint_auth_signing_alg_values_supported", known_algorithms());
+        }
+        let may_refresh = rules.grants(GrantType::RefreshToken);
+        let identity =
+            IDENTITY_SCOPES.into_iter().filter(|name| may_refresh || *name != OFFLINE_ACCESS);
+        let scopes = identity.chain(rules.scopes.names().iter().map(String::as_str));
+        push(members, "scopes_supported", texts(scopes));
+        push(members, "response_modes_supported", texts(["query"]));
+        push(members, "code_challenge_methods_supported", texts([CHALLENGE_METHOD]));
+        push(members, "dpop_signing_alg_values_supported", known_algorithms());
+        push(members, "authorization_response_iss_parameter_supported", Value::Bool(true));
+        push(members, "require_pushed_authorization_requests", Value::Bool(rules.require_par));
+        push(members, "tls_client_certificate_bound_access_tokens", Value::Bool(rules.mutual_tls));
+    }
+
+    fn methods(&self) -> impl Iterator<Item = AuthMethod> {
+        AuthMethod::ALL.into_iter().filter(|method| self.rules.takes(*method))
+    }
+
+    fn url(&self, endpoint: Endpoint) -> Value {
+        Value::String(self.rules.url(endpoint))
+    }
+}
+
+const fn member_of(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Authorize => "authorization_endpoint",
+        Endpoint::Token => "token_endpoint",
+        Endpoint::Jwks => "jwks_uri",
+        Endpoint::Userinfo => "userinfo_endpoint",
+        Endpoint::EndSession => "end_session_endpoint",
+        Endpoint::Revoke => "revocation_endpoint",
+        Endpoint::Introspect => "introspection_endpoint",
+        Endpoint::Register => "registration_endpoint",
+        Endpoint::Par => "pushed_authorization_request_endpoint",
+        Endpoint::Device => "device_authorization_endpoint",
+    }
+}
+
+/// What clients may sign with: proofs, and assertions about themselves.
+fn known_algorithms() -> Value {
+    texts(Algorithm::ALL.map(Algorithm::as_str))
+}
+
+fn push(members: &mut Members, name: &str, value: Value) {
+    members.push((name.to_owned(), value));
 }
 
 fn texts<'a>(items: impl IntoIterator<Item = &'a str>) -> Value {
@@ -63,50 +175,4 @@ fn texts<'a>(items: impl IntoIterator<Item = &'a str>) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use postern_request::json;
-
-    fn metadata(issuer: &str) -> ServerMetadata {
-        ServerMetadata { issuer: issuer.to_owned(), signing_algorithms: vec!["RS256"] }
-    }
-
-    #[test]
-    fn only_what_works_is_named() {
-        let text = metadata("https://gate.example").authorization_server();
-        let document = json::parse(text.as_bytes()).unwrap();
-        let member = |name: &str| document.get(name).map(ToString::to_string);
-        for (name, expected) in [
-            ("issuer", Some(r#""https://gate.example""#)),
-            ("token_endpoint", Some(r#""https://gate.example/oauth2/token""#)),
-            ("jwks_uri", Some(r#""https://gate.example/oauth2/jwks""#)),
-            ("response_types_supported", Some("[]")),
-            ("grant_types_supported", Some(r#"["client_credentials"]"#)),
-            (
-                "token_endpoint_auth_methods_supported",
-                Some(r#"["client_secret_basic","client_secret_post"]"#),
-            ),
-            ("authorization_endpoint", None),
-            ("registration_endpoint", None),
-        ] {
-            assert_eq!(member(name).as_deref(), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn discovery_adds_what_its_readers_insist_on() {
-        let text = metadata("https://gate.example/").openid_configuration();
-        let document = json::parse(text.as_bytes()).unwrap();
-        let member = |name: &str| document.get(name).map(ToString::to_string);
-        assert_eq!(member("subject_types_supported").as_deref(), Some(r#"["public"]"#));
-        assert_eq!(
-            member("id_token_signing_alg_values_supported").as_deref(),
-            Some(r#"["RS256"]"#)
-        );
-        assert_eq!(
-            member("token_endpoint").as_deref(),
-            Some(r#""https://gate.example/oauth2/token""#),
-            "no double slash"
-        );
-    }
-}
+mod tests;

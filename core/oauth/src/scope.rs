@@ -7,6 +7,14 @@ pub const MAX_SCOPES: usize = 128;
 /// Longest list of scopes, written out, in bytes.
 const MAX_BYTES: usize = 4096;
 
+/// The scope that makes an authorization request one of OpenID Connect (Core §3.1.2.1).
+pub const OPENID: &str = "openid";
+/// The scope by which a grant outlives the session that it came from (Core §11).
+pub const OFFLINE_ACCESS: &str = "offline_access";
+/// Scopes that are about the user, not about what they may do: every user may give them, and
+/// they are never given but by name.
+pub const IDENTITY_SCOPES: [&str; 4] = [OPENID, "profile", "email", OFFLINE_ACCESS];
+
 /// Scopes in the order in which they were named, none twice.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ScopeSet(Vec<String>);
@@ -66,11 +74,21 @@ impl ScopeSet {
     pub fn narrow(&self, requested: Option<&Self>) -> Result<Self, ScopeError> {
         match requested {
             None => Ok(self.clone()),
-            Some(requested) if requested.0.iter().all(|name| self.contains(name)) => {
-                Ok(requested.clone())
-            }
+            Some(requested) if requested.is_within(self) => Ok(requested.clone()),
             Some(_) => Err(ScopeError::NotAllowed),
         }
+    }
+
+    /// Those that `may` lets through, in their order.
+    #[must_use]
+    pub fn filtered(&self, mut may: impl FnMut(&str) -> bool) -> Self {
+        Self(self.0.iter().filter(|name| may(name)).cloned().collect())
+    }
+
+    /// Whether `other` has all of them.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.0.iter().all(|name| other.contains(name))
     }
 
     /// Whether the set has this scope.
@@ -136,6 +154,23 @@ mod tests {
         assert!(ScopeSet::parse(&names(MAX_SCOPES)).is_ok());
         assert_eq!(ScopeSet::parse(&names(MAX_SCOPES + 1)), Err(ScopeError::TooMany));
         assert_eq!(ScopeSet::parse(&"x".repeat(MAX_BYTES)), Err(ScopeError::TooMany));
+    }
+
+    #[test]
+    fn a_set_within_another_has_nothing_else() {
+        let set = |text: &str| ScopeSet::parse(text).unwrap();
+        for (inner, outer, expected) in [
+            ("", "", true),
+            ("", "a", true),
+            ("a", "b a", true),
+            ("a b", "b a", true),
+            ("a c", "b a", false),
+            ("a", "", false),
+            ("A", "a", false),
+        ] {
+            assert_eq!(set(inner).is_within(&set(outer)), expected, "{inner} {outer}");
+        }
+        assert_eq!(set("c a b").filtered(|name| name != "a"), set("c b"));
     }
 
     #[test]

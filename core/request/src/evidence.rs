@@ -148,6 +148,7 @@ fn decode_principal(value: &Value) -> Option<Principal> {
         credential: match text("credential")?.as_str() {
             "jwt" => Credential::Jwt,
             "api_key" => Credential::ApiKey,
+            "session" => Credential::Session,
             _ => return None,
         },
         claim_headers,
@@ -222,6 +223,15 @@ mod tests {
         let bare = Evidence { shown_certificate: None, ..bare };
         assert!(!bare.encode().contains("key"), "{}", bare.encode());
         assert_eq!(Evidence::decode(bare.encode().as_bytes()), Some(bare));
+    }
+
+    #[test]
+    fn every_kind_of_credential_comes_through() {
+        for credential in [Credential::Jwt, Credential::ApiKey, Credential::Session] {
+            let principal = evidence().principal.map(|known| Principal { credential, ..known });
+            let shown = Evidence { principal, ..evidence() };
+            assert_eq!(Evidence::decode(shown.encode().as_bytes()), Some(shown));
+        }
     }
 
     #[test]

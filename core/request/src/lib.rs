@@ -15,6 +15,7 @@ pub mod evidence;
 pub mod headers;
 pub mod json;
 pub mod local_reply;
+pub mod login;
 pub mod normalize;
 pub mod path;
 pub mod peers;

@@ -5,9 +5,9 @@ use crate::headers;
 /// The caller of a request, from a verified credential.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Principal {
-    /// `sub`, or the subject that an API key stands for.
+    /// `sub`, or the subject that an API key or a session stands for.
     pub subject: String,
-    /// `iss`; empty for API keys.
+    /// `iss`, for a session that of the suite's own tokens; empty for API keys.
     pub issuer: String,
     /// `client_id`.
     pub client_id: Option<String>,
@@ -15,7 +15,7 @@ pub struct Principal {
     pub scopes: Vec<String>,
     /// `tier`.
     pub tier: Option<String>,
-    /// `sessionId`.
+    /// `sessionId`, or the session's own id.
     pub session: Option<String>,
     /// `deviceId`.
     pub device: Option<String>,
@@ -37,6 +37,8 @@ pub enum Credential {
     Jwt,
     /// An API key.
     ApiKey,
+    /// A browser's session, by its cookie.
+    Session,
 }
 
 impl Credential {
@@ -46,6 +48,7 @@ impl Credential {
         match self {
             Self::Jwt => "jwt",
             Self::ApiKey => "api_key",
+            Self::Session => "session",
         }
     }
 }

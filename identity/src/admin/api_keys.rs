@@ -52,16 +52,13 @@ pub async fn create_api_key(
     }
     let id = random::short_id()?;
     let key = Secret::new(api_key::join(&id, random::secret()?.expose()));
+    let sha256 = random::sha256(key.expose().as_bytes());
     let record = ApiKeyRecord {
-        id,
-        sha256: random::sha256(key.expose().as_bytes()),
-        subject: new.subject,
         client_id: new.client_id,
         scopes: new.scopes.names().to_vec(),
         tier: new.tier,
         expires_at: new.expires_at,
-        created_at: now,
-        revoked_at: None,
+        ..ApiKeyRecord::new(id, sha256, new.subject, now)
     };
     store.insert_api_key(record.clone()).await?;
     Ok(CreatedApiKey { record, key })

@@ -4,7 +4,7 @@ use postern_jose::Algorithm;
 use postern_request::UnixMillis;
 use postern_store::durable::{DurableStore, SigningKeyRecord};
 
-use crate::keys::{MAX_PUBLISHED_KEYS, active, is_published};
+use crate::keys::{MAX_PUBLISHED_KEYS, active, is_published, signing};
 use crate::{IdentityError, KeyEncryptionKey, MAX_LIFETIME_SECS, signing_key};
 
 /// How long a new key is published before it signs: verifiers keep a key set for up to five
@@ -73,7 +73,8 @@ pub struct KeySummary {
     pub retires_at: Option<UnixMillis>,
 }
 
-/// Makes a key that takes over from the one that signs; the first one signs at once.
+/// Makes a key that takes over from the one of its algorithm that signs, if there is one; the
+/// very first signs at once. Keys of other algorithms go on.
 ///
 /// # Errors
 /// [`IdentityError::Unseal`] when the key-encryption key is not the one that sealed the key
@@ -111,7 +112,11 @@ pub async fn rotate_keys(
     store.insert_signing_key(record.clone()).await?;
     let last_token_ms = MAX_LIFETIME_SECS * 1000 + RETIREMENT_SLACK_MS;
     let end = UnixMillis(activates_at.0.saturating_add(last_token_ms));
-    for older in records.iter().filter(|older| older.retires_at.is_none()) {
+    let superseded: Vec<&SigningKeyRecord> = records
+        .iter()
+        .filter(|older| older.retires_at.is_none() && older.algorithm == record.algorithm)
+        .collect();
+    for older in superseded {
         store.set_signing_key_retirement(&older.kid, end).await?;
     }
     let state = if activates_at <= now { KeyState::Active } else { KeyState::Pending };
@@ -127,11 +132,11 @@ pub async fn list_keys(
     now: UnixMillis,
 ) -> Result<Vec<KeySummary>, IdentityError> {
     let records = store.list_signing_keys().await?;
-    let signs = active(&records, now);
+    let signs = signing(&records, now);
     let state = |record: &SigningKeyRecord| {
         if !is_published(record, now) {
             KeyState::Retired
-        } else if signs.is_some_and(|signs| signs.kid == record.kid) {
+        } else if signs.iter().any(|signs| signs.kid == record.kid) {
             KeyState::Active
         } else if record.activates_at > now {
             KeyState::Pending
@@ -205,6 +210,18 @@ mod tests {
             let states: Vec<_> = keys.iter().map(|key| key.state).collect();
             assert_eq!(states, expected, "{at}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_key_of_another_algorithm_stops_none() {
+        let store = MemoryDurableStore::new();
+        rotate_keys(&store, &kek(), rotation(), NOW).await.unwrap();
+        let rsa = Rotation::default();
+        rotate_keys(&store, &kek(), rsa, UnixMillis(NOW.0 + 1)).await.unwrap();
+        let long_after = UnixMillis(NOW.0 + 365 * 86_400_000);
+        let keys = list_keys(&store, long_after).await.unwrap();
+        assert!(keys.iter().all(|key| key.state == KeyState::Active), "{keys:?}");
+        assert!(keys.iter().all(|key| key.retires_at.is_none()), "{keys:?}");
     }
 
     #[tokio::test]

@@ -1,18 +1,77 @@
+//! The endpoints as clients and browsers see them.
+
+mod browsers;
+mod scripts;
+
+use std::sync::Arc;
+
+use super::reply::PUBLIC_CACHE;
 use super::*;
-use crate::admin::{NewClient, Rotation, create_client, rotate_keys};
-use crate::{KeyEncryptionKey, KeyRing};
-use axum::http::{Method, Request};
-use postern_jose::Algorithm;
-use postern_oauth::{GrantType, ScopeSet};
+use crate::admin::{NewClient, create_client};
+use crate::oauth::fixture::{ISSUER, NOW, fixture as everything, with_rules};
+use crate::{KeyRing, OAuthRules, OAuthService, TokenIssuer};
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, Method, Request};
+use axum::response::Response;
+use postern_oauth::{Endpoint, GrantType, ScopeSet};
+use postern_request::UnixMillis;
+use postern_request::headers::CORRELATION_ID;
 use postern_request::json::{self, Value};
-use postern_store::durable::ClientRecord;
 use postern_store::durable::memory::MemoryDurableStore;
+use postern_store::durable::{ClientRecord, DurableStore};
+use postern_store::flows::SessionRecord;
+use postern_store::{BoxFuture, StoreError};
 use prometheus::Registry;
 use tower::ServiceExt as _;
 
-const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
-const ISSUER: &str = "http://127.0.0.1:8080";
 const FORM: &str = "application/x-www-form-urlencoded";
+const TOKEN_PATH: &str = Endpoint::Token.path();
+const JWKS_PATH: &str = Endpoint::Jwks.path();
+
+/// Whoever brings a cookie is logged in, and is told things by their name.
+struct Visitors;
+
+impl Browsers for Visitors {
+    fn session<'a>(
+        &'a self,
+        headers: &'a HeaderMap,
+        _now: UnixMillis,
+    ) -> BoxFuture<'a, Result<Option<SessionRecord>, StoreError>> {
+        let session = match headers.get("cookie").map(HeaderValue::as_bytes) {
+            Some(b"session=good") => Ok(Some(crate::oauth::fixture::session())),
+            Some(b"session=away") => Err(StoreError::Unavailable("test".to_owned())),
+            _ => Ok(None),
+        };
+        Box::pin(std::future::ready(session))
+    }
+
+    fn tell(&self, headers: &HeaderMap, told: Told, _now: UnixMillis) -> Response {
+        let status = match told {
+            Told::Fault(_) => 400,
+            Told::Error(error) => error.code.status(),
+            Told::LoggedOut => 200,
+        };
+        let mut response = reply::nothing(headers, status);
+        let told = format!("{told:?}").replace('"', "'");
+        *response.body_mut() = Body::from(format!("{{\"told\":\"{told}\"}}"));
+        response
+    }
+
+    fn forget(&self, mut response: Response) -> Response {
+        response.headers_mut().insert("set-cookie", HeaderValue::from_static("session="));
+        response
+    }
+}
+
+fn router_of(oauth: &Arc<OAuthService>) -> Router {
+    router(Arc::new(Identity {
+        oauth: Arc::clone(oauth),
+        browsers: Arc::new(Visitors),
+        clock: Arc::new(|| NOW),
+    }))
+}
 
 struct Fixture {
     store: Arc<MemoryDurableStore>,
@@ -39,40 +98,37 @@ impl Answer {
     }
 }
 
+/// A server whose document does not say anything about it.
 async fn fixture() -> Fixture {
-    let store = Arc::new(MemoryDurableStore::new());
-    let kek = KeyEncryptionKey::from_text(&"0f1e".repeat(16)).unwrap();
-    let rotation = Rotation { algorithm: Algorithm::Es256, ..Rotation::default() };
-    rotate_keys(&*store, &kek, rotation, NOW).await.unwrap();
+    let inner = with_rules(OAuthRules::of(ISSUER, None)).await;
     let new = NewClient {
         name: "Tests".to_owned(),
         scopes: ScopeSet::parse("read write").unwrap(),
         grant_types: vec![GrantType::ClientCredentials],
         access_token_lifetime_secs: 60,
     };
-    let created = create_client(&*store, new, NOW).await.unwrap();
-    let shared: Arc<dyn DurableStore> = Arc::<MemoryDurableStore>::clone(&store);
-    let ring = KeyRing::load(Arc::clone(&shared), Some(kek), NOW).await.unwrap();
-    let issuer = Arc::new(TokenIssuer::new(ISSUER.to_owned(), Arc::new(ring)));
-    let registry = Registry::new();
-    let metrics = IdentityMetrics::register(&registry).unwrap();
-    let service = IdentityService::new(shared, Arc::clone(&issuer), metrics, Arc::new(|| NOW));
+    let created = create_client(&*inner.store, new, NOW).await.unwrap();
     Fixture {
-        store,
-        issuer,
-        registry,
-        router: router(Arc::new(service)),
+        router: router_of(&inner.oauth),
+        store: inner.store,
+        issuer: inner.issuer,
+        registry: inner.registry,
         client_id: created.record.client_id,
         secret: created.secret.expose().to_owned(),
     }
 }
 
+async fn send(router: &Router, request: Request<Body>) -> Answer {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let body = if body.is_empty() { Value::Null } else { json::parse(&body).unwrap() };
+    Answer { status, headers, body }
+}
+
 impl Fixture {
     async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
-        Answer { status, headers, body: json::parse(&body).unwrap() }
+        send(&self.router, request).await
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -181,13 +237,16 @@ async fn no_signing_key_is_our_fault_and_says_no_more() {
 async fn a_sealed_signing_key_is_as_good_as_none() {
     let fixture = fixture().await;
     let shared: Arc<dyn DurableStore> = Arc::<MemoryDurableStore>::clone(&fixture.store);
-    let ring = KeyRing::load(Arc::clone(&shared), None, NOW).await.unwrap();
-    let issuer = Arc::new(TokenIssuer::new(ISSUER.to_owned(), Arc::new(ring)));
-    let metrics = IdentityMetrics::register(&Registry::new()).unwrap();
-    let service = IdentityService::new(shared, issuer, metrics, Arc::new(|| NOW));
-    let fixture = Fixture { router: router(Arc::new(service)), ..fixture };
-    let answer = fixture.token(fixture.form(&fixture.secret, "")).await;
-    assert_eq!((answer.status, answer.text("error")), (503, "temporarily_unavailable"));
+    let ring = KeyRing::load(shared, None, NOW).await.unwrap();
+    let sealed = TokenIssuer::new(ISSUER.to_owned(), Arc::new(ring));
+    let request = crate::AccessTokenRequest {
+        subject: "a".to_owned(),
+        client_id: "a".to_owned(),
+        lifetime_secs: 60,
+        ..crate::AccessTokenRequest::default()
+    };
+    let refused = sealed.issue(&request, NOW).unwrap_err();
+    assert!(matches!(refused, crate::IdentityError::SigningKey { .. }), "{refused}");
 }
 
 #[tokio::test]
@@ -208,7 +267,14 @@ async fn keys_and_metadata_are_public_and_cacheable() {
 #[tokio::test]
 async fn everything_else_is_answered_in_the_contracts_form() {
     let fixture = fixture().await;
-    for path in ["/oauth2", "/oauth2/", "/oauth2/authorize", "/oauth2/token/x"] {
+    for path in [
+        "/oauth2",
+        "/oauth2/",
+        "/oauth2/authorize",
+        "/oauth2/userinfo",
+        "/oauth2/logout",
+        "/oauth2/token/x",
+    ] {
         let answer = fixture.get(path).await;
         assert_eq!((answer.status, answer.text("error")), (404, "NOT_FOUND"), "{path}");
         assert_eq!(answer.header("x-correlation-id"), answer.text("correlation_id"));
@@ -233,7 +299,7 @@ async fn attempts_are_counted() {
     for (success, count) in [("true", 2), ("false", 1)] {
         let line = format!(
             "gateway_user_authentications_total{{country=\"unknown\",\
-             method=\"client_credentials\",success=\"{success}\",user_tier=\"unknown\"}} {count}\n"
+             method=\"client_secret_basic\",success=\"{success}\",user_tier=\"unknown\"}} {count}\n"
         );
         assert!(text.contains(&line), "{text}");
     }

@@ -15,7 +15,11 @@ fn later(millis: u64) -> UnixMillis {
 }
 
 async fn rotate(store: &MemoryDurableStore, now: UnixMillis) -> String {
-    let rotation = Rotation { algorithm: Algorithm::Es256, ..Rotation::default() };
+    rotate_to(store, Algorithm::Es256, now).await
+}
+
+async fn rotate_to(store: &MemoryDurableStore, algorithm: Algorithm, now: UnixMillis) -> String {
+    let rotation = Rotation { algorithm, ..Rotation::default() };
     rotate_keys(store, &kek("0f"), rotation, now).await.unwrap().kid
 }
 
@@ -32,20 +36,20 @@ fn kids(ring: &KeyRing, now: UnixMillis) -> Vec<String> {
 async fn a_new_key_is_published_before_it_signs() {
     let store = Arc::new(MemoryDurableStore::new());
     let ring = ring(&store, NOW).await;
-    assert!(matches!(ring.signer(NOW), Err(IdentityError::NoSigningKey)));
+    assert!(matches!(ring.signer(None, NOW), Err(IdentityError::NoSigningKey)));
     assert_eq!(ring.jwks(NOW), "{\"keys\":[]}");
 
     let first = rotate(&store, NOW).await;
     ring.refresh(NOW).await.unwrap();
-    assert_eq!(ring.signer(NOW).unwrap().kid, first, "the first one signs at once");
+    assert_eq!(ring.signer(None, NOW).unwrap().kid, first, "the first one signs at once");
 
     let second = rotate(&store, later(1)).await;
     ring.refresh(later(1)).await.unwrap();
     assert_eq!(kids(&ring, later(1)), [first.clone(), second.clone()]);
-    assert_eq!(ring.signer(later(1)).unwrap().kid, first);
+    assert_eq!(ring.signer(None, later(1)).unwrap().kid, first);
     let start = later(1 + ACTIVATION_DELAY_MS);
-    assert_eq!(ring.signer(UnixMillis(start.0 - 1)).unwrap().kid, first);
-    assert_eq!(ring.signer(start).unwrap().kid, second, "without reading the store again");
+    assert_eq!(ring.signer(None, UnixMillis(start.0 - 1)).unwrap().kid, first);
+    assert_eq!(ring.signer(None, start).unwrap().kid, second, "without reading the store again");
 
     let last_token_over = start.0 + DAY_MS;
     assert!(kids(&ring, UnixMillis(last_token_over)).contains(&first));
@@ -78,7 +82,31 @@ async fn a_retired_key_is_gone_at_the_next_reading() {
     assert!(!retire_key(&*store, &first, NOW).await.unwrap(), "nothing signs now");
     ring.refresh(NOW).await.unwrap();
     assert_eq!(kids(&ring, NOW), [second]);
-    assert!(matches!(ring.signer(NOW), Err(IdentityError::NoSigningKey)));
+    assert!(matches!(ring.signer(None, NOW), Err(IdentityError::NoSigningKey)));
+}
+
+#[tokio::test]
+async fn each_algorithm_has_a_key_that_signs() {
+    let store = Arc::new(MemoryDurableStore::new());
+    let first = rotate(&store, NOW).await;
+    let rsa = rotate_to(&store, Algorithm::Rs256, later(1)).await;
+    let second = rotate(&store, later(2)).await;
+    let ring = ring(&store, later(2)).await;
+    let signs =
+        |algorithm, at: UnixMillis| ring.signer(Some(algorithm), at).ok().map(|it| it.kid.clone());
+    assert_eq!(signs(Algorithm::Es256, later(2)), Some(first.clone()));
+    assert_eq!(signs(Algorithm::Rs256, later(2)), None, "it is published first");
+    let preferred = ring.signer_by_preference(Some(Algorithm::Rs256), later(2)).unwrap();
+    assert_eq!(preferred.kid, first, "and until then another one signs");
+
+    let all = later(2 + ACTIVATION_DELAY_MS);
+    assert_eq!(signs(Algorithm::Es256, all), Some(second));
+    assert_eq!(signs(Algorithm::Rs256, all), Some(rsa.clone()));
+    assert_eq!(signs(Algorithm::EdDsa, all), None);
+    assert_eq!(ring.signing_algorithms(all), [Algorithm::Rs256, Algorithm::Es256]);
+    // A key of another algorithm is no reason to stop: ID tokens are still signed with it.
+    assert_eq!(signs(Algorithm::Rs256, later(30 * DAY_MS)), Some(rsa));
+    assert!(!kids(&ring, later(30 * DAY_MS)).contains(&first));
 }
 
 #[tokio::test]
@@ -94,7 +122,7 @@ async fn the_wrong_key_encryption_key_is_told_plainly() {
 
     let without = KeyRing::load(Arc::<MemoryDurableStore>::clone(&store), None, NOW).await.unwrap();
     assert_eq!(kids(&without, NOW), [kid], "checking needs no key");
-    assert!(matches!(without.signer(NOW), Err(IdentityError::SigningKey { .. })));
+    assert!(matches!(without.signer(None, NOW), Err(IdentityError::SigningKey { .. })));
 }
 
 #[tokio::test]
@@ -107,10 +135,10 @@ async fn a_key_that_does_not_sign_stops_nothing() {
     store.insert_signing_key(record).await.unwrap();
     let ring = ring(&store, NOW).await;
     assert_eq!(kids(&ring, NOW), std::slice::from_ref(&kid));
-    assert_eq!(ring.signer(NOW).unwrap().kid, kid);
+    assert_eq!(ring.signer(None, NOW).unwrap().kid, kid);
     // Once it should sign, going on with the old one would hide the trouble.
     assert!(ring.refresh(later(1)).await.is_err());
-    assert_eq!(ring.signer(later(1)).unwrap().kid, kid, "the old ones stay");
+    assert_eq!(ring.signer(None, later(1)).unwrap().kid, kid, "the old ones stay");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use postern_store::durable::memory::MemoryDurableStore;
 const NOW: UnixMillis = UnixMillis(1_800_000_000_999);
 const ISSUER: &str = "http://127.0.0.1:8080";
 
-async fn issuer(algorithm: Algorithm) -> TokenIssuer {
+pub(crate) async fn issuer(algorithm: Algorithm) -> TokenIssuer {
     let store = Arc::new(MemoryDurableStore::new());
     let kek = KeyEncryptionKey::from_text(&"0f1e".repeat(16)).unwrap();
     let rotation = Rotation { algorithm, ..Rotation::default() };
@@ -70,6 +70,64 @@ async fn a_token_is_accepted_by_our_own_reader() {
         assert_eq!(check(ISSUER, over).err(), Some(TokenError::Expired));
         assert_eq!(issuer.inspect(issued.token.expose(), NOW).unwrap(), verified);
         assert_eq!(issuer.inspect(issued.token.expose(), over).err(), Some(TokenError::Expired));
+    }
+}
+
+#[tokio::test]
+async fn access_tokens_are_as_rfc_9068_wants() {
+    let issuer = issuer(Algorithm::Es256).await;
+    let request = AccessTokenRequest {
+        confirmation: Confirmation { certificate: Some([1; 32]), key: Some([2; 32]) },
+        fingerprint: Some("f-1".to_owned()),
+        device: Some("d-1".to_owned()),
+        auth_time: Some(1_799_999_000),
+        acr: Some(Acr::SeveralFactors),
+        amr: vec!["pwd".to_owned(), "otp".to_owned()],
+        ..request()
+    };
+    let issued = issuer.issue(&request, NOW).unwrap();
+    let mut parts = issued.token.expose().split('.');
+    let mut part = || base64url::decode(parts.next().unwrap()).unwrap();
+    let header: serde_json::Value = serde_json::from_slice(&part()).unwrap();
+    assert_eq!(header["typ"], "at+jwt");
+    assert_eq!(header["alg"], "ES256");
+    let claims = String::from_utf8(part()).unwrap();
+    let read: serde_json::Value = serde_json::from_str(&claims).unwrap();
+    let names: Vec<&str> = "iss sub aud iat exp jti scope client_id sessionId deviceId \
+                            clientFingerprint role tier cnf auth_time acr amr"
+        .split_whitespace()
+        .collect();
+    let places: Vec<_> =
+        names.iter().map(|name| claims.find(&format!("\"{name}\":")).unwrap()).collect();
+    assert!(places.is_sorted(), "{claims}");
+    assert_eq!(read.as_object().unwrap().len(), names.len());
+    assert_eq!(read["acr"], "urn:postern:acr:2");
+    assert_eq!(read["cnf"]["jkt"], base64url::encode(&[2; 32]));
+    assert_eq!(read["cnf"]["x5t#S256"], base64url::encode(&[1; 32]));
+
+    // A bound token is a stolen one until shown otherwise.
+    assert_eq!(issuer.inspect(issued.token.expose(), NOW).err(), Some(TokenError::Confirmation));
+    let bound = issuer.inspect_bound(issued.token.expose(), NOW).unwrap();
+    assert_eq!(bound.claims.confirmation, request.confirmation);
+}
+
+#[tokio::test]
+async fn the_algorithm_of_the_document_signs_where_it_can() {
+    let issuer = issuer(Algorithm::Es256).await;
+    for algorithm in [None, Some(Algorithm::Es256), Some(Algorithm::Rs256)] {
+        let issued = issuer.issue(&AccessTokenRequest { algorithm, ..request() }, NOW).unwrap();
+        let header = decode_header(issued.token.expose()).unwrap();
+        assert_eq!(header.alg, jsonwebtoken::Algorithm::ES256, "{algorithm:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_access_token_is_no_hint() {
+    let issuer = issuer(Algorithm::Es256).await;
+    let issued = issuer.issue(&request(), NOW).unwrap();
+    assert_eq!(issuer.inspect_hint(issued.token.expose(), NOW), None);
+    for bad in ["", ".", "..", "e30.e30.e30"] {
+        assert_eq!(issuer.inspect_hint(bad, NOW), None, "{bad}");
     }
 }
 
@@ -139,6 +197,8 @@ async fn what_readers_would_refuse_is_not_signed() {
         AccessTokenRequest { subject: "a\r\nx-admin: 1".to_owned(), ..request() },
         AccessTokenRequest { client_id: "c".repeat(2000), ..request() },
         AccessTokenRequest { role: Some(String::new()), ..request() },
+        AccessTokenRequest { fingerprint: Some(String::new()), ..request() },
+        AccessTokenRequest { amr: vec!["a\nb".to_owned()], ..request() },
         AccessTokenRequest { audiences: vec![String::new()], ..request() },
         AccessTokenRequest { lifetime_secs: 0, ..request() },
         AccessTokenRequest { lifetime_secs: MAX_LIFETIME_SECS + 1, ..request() },

@@ -1,6 +1,6 @@
 //! The listener and its connection manager.
 
-use postern_document::CertificateSource;
+use postern_document::{CertificateSource, Document};
 use serde_json::{Value, json};
 
 use super::names::{GRPC_CLUSTER, OWN};
@@ -72,15 +72,22 @@ fn connection_manager(rendering: &Rendering<'_>, routes: (&str, Value)) -> Value
         "always_set_request_id_in_response": true,
         // Neither Envoy's name nor an upstream's goes out; routes remove the header.
         "server_header_transformation": "PASS_THROUGH",
-        "local_reply_config": local_reply::render(document.security_headers),
+        "local_reply_config": local_reply::render(document),
         "access_log": access_logs(rendering),
         "http_filters": filters::render(rendering),
     });
     if let Value::Object(members) = &mut manager {
         let (name, routes) = routes;
         members.insert(name.to_owned(), routes);
-        if takes_certificates(rendering) {
-            let told = json!({"uri": true});
+        let told = if takes_certificates(rendering) {
+            Some(json!({"uri": true}))
+        } else if tells_certificates(rendering) {
+            // All that a client may be registered by; the hash is always told (RFC 8705 §2).
+            Some(json!({"subject": true, "dns": true, "uri": true}))
+        } else {
+            None
+        };
+        if let Some(told) = told {
             members.insert("set_current_client_cert_details".to_owned(), told);
         }
     }
@@ -98,13 +105,27 @@ fn access_logs(rendering: &Rendering<'_>) -> Vec<Value> {
 /// What becomes of `x-forwarded-client-cert` from outside. Where this Envoy sees who is calling,
 /// it says so itself, and nobody else.
 fn forward_client_cert(rendering: &Rendering<'_>) -> &'static str {
-    if takes_certificates(rendering) {
-        return "SANITIZE_SET";
+    if takes_certificates(rendering) || tells_certificates(rendering) {
+        "SANITIZE_SET"
+    } else if rendering.sidecar.is_none() && takes_forwarded(rendering.document) {
+        FORWARD_AS_IT_COMES
+    } else {
+        "SANITIZE"
     }
-    match rendering.document.bound.certificate {
-        Some(CertificateSource::Forwarded) if rendering.sidecar.is_none() => FORWARD_AS_IT_COMES,
-        _ => "SANITIZE",
-    }
+}
+
+/// Whether what a proxy in front says of certificates is for somebody behind this Envoy, or for
+/// its bundle.
+pub(crate) fn takes_forwarded(document: &Document) -> bool {
+    let of_clients = document.oauth.as_ref().and_then(|oauth| oauth.mutual_tls);
+    let forwarded = Some(CertificateSource::Forwarded);
+    document.bound.certificate == forwarded || of_clients == forwarded
+}
+
+/// Whether the authorization server is told of certificates that this Envoy has seen.
+fn tells_certificates(rendering: &Rendering<'_>) -> bool {
+    let of_clients = rendering.document.oauth.as_ref().and_then(|oauth| oauth.mutual_tls);
+    rendering.sidecar.is_none() && of_clients == Some(CertificateSource::Connection)
 }
 
 fn takes_certificates(rendering: &Rendering<'_>) -> bool {

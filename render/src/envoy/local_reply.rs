@@ -1,16 +1,19 @@
 //! Envoy's own answers (413, 431, 502, 503, 504, RBAC's 403 …) in the form of every other denial.
 
-use postern_document::SecurityHeaders;
+use postern_document::Document;
 use postern_request::ErrorCode;
 use postern_request::local_reply::REPLIES;
 use serde_json::{Value, json};
 
 use super::{routes, typed};
+use crate::security_headers;
 
 /// Answers that the stages have written themselves, by the marker they carry: left as they are.
 /// Everything else that Envoy answers gets the contract's JSON for its status.
-pub(crate) fn render(profile: SecurityHeaders) -> Value {
-    let mappers = REPLIES.into_iter().map(|(from, to, code)| mapper(from, to, code, profile));
+pub(crate) fn render(document: &Document) -> Value {
+    let of_all = security_headers::of(document, document.security_headers);
+    let of_all = routes::overwriting(&of_all);
+    let mappers = REPLIES.into_iter().map(|(from, to, code)| mapper(from, to, code, &of_all));
     json!({"mappers": mappers.collect::<Vec<_>>()})
 }
 
@@ -19,10 +22,10 @@ pub(crate) fn render(profile: SecurityHeaders) -> Value {
 /// seen the request, it adds one.
 const UNREAD: [u16; 5] = [400, 408, 413, 426, 431];
 
-fn mapper(from: u16, to: u16, code: ErrorCode, profile: SecurityHeaders) -> Value {
+fn mapper(from: u16, to: u16, code: ErrorCode, of_all: &[Value]) -> Value {
     let mut headers = vec![set("cache-control", "no-store")];
     if UNREAD.contains(&from) {
-        headers.extend(routes::security_headers(profile));
+        headers.extend_from_slice(of_all);
     }
     if to == 503 {
         headers.push(set("retry-after", "1"));

@@ -2,7 +2,7 @@
 
 mod per_route;
 
-use postern_document::{CanaryPick, HostPattern, Route, SecurityHeaders};
+use postern_document::{CanaryPick, HostPattern, Route};
 use postern_request::{RateLimitStatus, headers};
 use serde_json::{Value, json};
 
@@ -11,6 +11,7 @@ use super::names::{OWN, route_cluster, version_cluster};
 use super::rendering::Rendering;
 use super::{duration, route_tree, traffic};
 use crate::routing::{PathMatch, path_match};
+use crate::security_headers::{self, Header};
 use crate::traffic::header_value;
 
 pub(super) fn render(rendering: &Rendering<'_>) -> Value {
@@ -44,7 +45,10 @@ pub(super) fn render(rendering: &Rendering<'_>) -> Value {
         "ignore_port_in_host_matching": true,
         "most_specific_header_mutations_wins": true,
         "response_headers_to_remove": response_headers_to_remove(rendering),
-        "response_headers_to_add": security_headers(rendering.document.security_headers),
+        "response_headers_to_add": overwriting(&security_headers::of(
+            rendering.document,
+            rendering.document.security_headers,
+        )),
     })
 }
 
@@ -115,9 +119,11 @@ fn form(
         "typed_per_filter_config": per_filter(rendering, Some(route)),
     });
     if let Value::Object(members) = &mut rendered {
-        add_header_rules(members, "request", &route.transform.request, &[]);
+        let (request, response) = (&route.transform.request, &route.transform.response);
+        add_header_rules(members, "request", request, &[], &[]);
+        let own = overwriting(&security_headers::of_route(rendering.document, route));
         let lost = lost_limit_headers(rendering, route);
-        add_header_rules(members, "response", &route.transform.response, lost);
+        add_header_rules(members, "response", response, &own, lost);
     }
     rendered
 }
@@ -167,25 +173,7 @@ fn overwrite(name: &str, value: &str) -> Value {
     })
 }
 
-/// The contract's profile `api`. Expect-CT and HTTP/2 push are dead and left out.
-pub(crate) fn security_headers(profile: SecurityHeaders) -> Vec<Value> {
-    let headers = match profile {
-        SecurityHeaders::None => return Vec::new(),
-        SecurityHeaders::Api => [
-            ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
-            ("strict-transport-security", "max-age=31536000; includeSubDomains; preload"),
-            ("x-content-type-options", "nosniff"),
-            ("x-frame-options", "DENY"),
-            ("referrer-policy", "no-referrer"),
-            ("permissions-policy", "geolocation=(), microphone=(), camera=(), payment=()"),
-            ("cross-origin-opener-policy", "same-origin"),
-            ("cross-origin-embedder-policy", "require-corp"),
-            ("cross-origin-resource-policy", "same-origin"),
-            ("origin-agent-cluster", "?1"),
-            ("x-dns-prefetch-control", "off"),
-            ("x-permitted-cross-domain-policies", "none"),
-            ("x-xss-protection", "0"),
-        ],
-    };
+/// Headers that take the place of what is there, as Envoy writes them.
+pub(crate) fn overwriting(headers: &[Header]) -> Vec<Value> {
     headers.iter().map(|(name, value)| overwrite(name, value)).collect()
 }

@@ -1,6 +1,7 @@
 use super::*;
 
 mod feed;
+mod identity;
 mod sidecar;
 mod sources;
 mod traffic;

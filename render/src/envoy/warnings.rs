@@ -17,6 +17,7 @@ const OWN_SERVICE: &str = "postern";
 #[must_use]
 pub fn warnings(document: &Document, options: &EnvoyOptions) -> Vec<String> {
     let mut warnings: Vec<String> = certificates(document, options).into_iter().collect();
+    warnings.extend(certificates_of_clients(document, options));
     let in_the_clear = document.keys_in_clear_text();
     warnings.extend(in_the_clear.into_iter().map(|(issuer, from)| {
         format!(
@@ -34,6 +35,28 @@ pub fn warnings(document: &Document, options: &EnvoyOptions) -> Vec<String> {
         Kind::Sidecar { .. } => warnings.extend(sidecar::warnings(document, options)),
     }
     warnings
+}
+
+/// What becomes of clients that authenticate by a certificate.
+fn certificates_of_clients(document: &Document, options: &EnvoyOptions) -> Option<String> {
+    let source = document.oauth.as_ref()?.mutual_tls?;
+    if options.kind != Kind::Edge || document.bound.certificate == Some(source) {
+        return None;
+    }
+    let text = match source {
+        CertificateSource::Connection => {
+            "the rendered listener speaks plain HTTP and sees no certificate \
+             (`oauth.mutual_tls: connection`), so no client can authenticate by one: give it TLS, \
+             or write `forwarded` where something in front of it ends mutual TLS"
+        }
+        CertificateSource::Forwarded => {
+            "Envoy takes clients' certificates from `x-forwarded-client-cert` as it comes \
+             (`oauth.mutual_tls: forwarded`), so whoever reaches the listener can say that it is \
+             any client that authenticates by one: let only what ends TLS in front of Envoy reach \
+             it"
+        }
+    };
+    Some(text.to_owned())
 }
 
 /// What becomes of tokens that are bound to a certificate.

@@ -6,6 +6,7 @@ use super::*;
 
 mod allow;
 mod feed;
+mod identity;
 mod listeners;
 mod protected;
 mod routes;

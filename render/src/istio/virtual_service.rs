@@ -1,6 +1,6 @@
 //! A VirtualService for each of the document's hosts, at each Gateway that serves it.
 
-use postern_document::{CanaryPick, Fault, HeaderRules, Route};
+use postern_document::{CanaryPick, Document, Fault, HeaderRules, Route};
 use serde_json::{Map, Value, json};
 
 use super::destinations::Destinations;
@@ -9,6 +9,7 @@ use super::resource::{self, set};
 use super::{RenderError, Rendering, gateway};
 use crate::envoy::duration;
 use crate::routing::{PathMatch, path_match};
+use crate::security_headers::{self, Header};
 use crate::traffic::{Repeats, header_value, percent};
 
 /// The name of the last route, which answers what no route of the document is for.
@@ -23,7 +24,7 @@ pub(super) fn resources(
     let mut resources: Vec<Value> =
         gateways.iter().map(|gateway| gateway.resource(rendering)).collect();
     for host in hosts {
-        let routes = routes(host, destinations)?;
+        let routes = routes(rendering.document, host, destinations)?;
         for gateway in &gateways {
             let domains = gateway.part_of(host);
             if !domains.is_empty() {
@@ -55,10 +56,14 @@ fn virtual_service(
 }
 
 /// What a host's requests are matched against, in order, and what answers the rest.
-fn routes(host: &ServedHost<'_>, destinations: &Destinations) -> Result<Vec<Value>, RenderError> {
+fn routes(
+    document: &Document,
+    host: &ServedHost<'_>,
+    destinations: &Destinations,
+) -> Result<Vec<Value>, RenderError> {
     let mut routes = Vec::new();
     for route in &host.routes {
-        routes.extend(http_routes(route, destinations)?);
+        routes.extend(http_routes(document, route, destinations)?);
     }
     if !host.takes_everything {
         routes.push(json!({
@@ -72,15 +77,20 @@ fn routes(host: &ServedHost<'_>, destinations: &Destinations) -> Result<Vec<Valu
 
 /// A route, with those of its requests in front that a header sends to one version. All have the
 /// route's name: to logs and to patches they are one route.
-fn http_routes(route: &Route, destinations: &Destinations) -> Result<Vec<Value>, RenderError> {
+fn http_routes(
+    document: &Document,
+    route: &Route,
+    destinations: &Destinations,
+) -> Result<Vec<Value>, RenderError> {
     let mut rendered = Vec::with_capacity(route.canary.len() + 1);
     for pick in &route.canary {
         let destination = destinations.of_version(route, &pick.version)?.to_value();
         let matched = http_match(route, Some(pick));
-        rendered.push(http_route(route, matched, vec![json!({"destination": destination})]));
+        let to = vec![json!({"destination": destination})];
+        rendered.push(http_route(document, route, matched, to));
     }
     let own = destinations_of(route, destinations)?;
-    rendered.push(http_route(route, http_match(route, None), own));
+    rendered.push(http_route(document, route, http_match(route, None), own));
     Ok(rendered)
 }
 
@@ -97,7 +107,12 @@ fn destinations_of(route: &Route, destinations: &Destinations) -> Result<Vec<Val
     weighted.collect()
 }
 
-fn http_route(route: &Route, matched: Value, destinations: Vec<Value>) -> Value {
+fn http_route(
+    document: &Document,
+    route: &Route,
+    matched: Value,
+    destinations: Vec<Value>,
+) -> Value {
     let mut rendered = json!({
         "name": route.name,
         "timeout": duration(route.timeout_ms),
@@ -105,11 +120,15 @@ fn http_route(route: &Route, matched: Value, destinations: Vec<Value>) -> Value 
     });
     set(&mut rendered, "match", Value::Array(vec![matched]));
     set(&mut rendered, "route", Value::Array(destinations));
-    let directions =
-        [("request", &route.transform.request), ("response", &route.transform.response)];
+    let own = security_headers::of_route(document, route);
+    let none: &[Header] = &[];
+    let directions = [
+        ("request", &route.transform.request, none),
+        ("response", &route.transform.response, own.as_slice()),
+    ];
     let mut headers = json!({});
-    for (direction, rules) in directions {
-        if let Some(operations) = header_operations(rules) {
+    for (direction, rules, own) in directions {
+        if let Some(operations) = header_operations(rules, own) {
             set(&mut headers, direction, operations);
         }
     }
@@ -185,11 +204,13 @@ pub(super) fn fixed_headers(rules: &HeaderRules) -> (Vec<(String, String)>, &[St
     (fixed.map(|(name, value)| (name.clone(), value.render(|_| None))).collect(), &rules.remove)
 }
 
-fn header_operations(rules: &HeaderRules) -> Option<Value> {
+/// `own` are headers that are set besides those of the rules.
+fn header_operations(rules: &HeaderRules, own: &[Header]) -> Option<Value> {
     let (fixed, removed) = fixed_headers(rules);
+    let own = own.iter().map(|(name, value)| ((*name).to_owned(), json!(value)));
     // A percent sign begins one of Envoy's own placeholders.
     let fixed = fixed.into_iter().map(|(name, value)| (name, json!(value.replace('%', "%%"))));
-    let fixed: Map<String, Value> = fixed.collect();
+    let fixed: Map<String, Value> = own.chain(fixed).collect();
     let mut operations = json!({});
     if !fixed.is_empty() {
         set(&mut operations, "set", Value::Object(fixed));

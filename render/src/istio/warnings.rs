@@ -29,6 +29,7 @@ pub fn warnings(document: &Document, options: &IstioOptions) -> Vec<String> {
         ));
     }
     warnings.extend(certificate(document).map(str::to_owned));
+    warnings.extend(certificate_of_clients(document).map(str::to_owned));
     let in_the_clear = document.keys_in_clear_text();
     warnings.extend(in_the_clear.into_iter().map(|(issuer, from)| {
         format!(
@@ -219,6 +220,17 @@ fn in_the_root_namespace(rendering: &Rendering<'_>) -> Option<String> {
 /// Whether there is a rule that needs nobody's word.
 fn says_something_fixed(rules: &HeaderRules) -> bool {
     !rules.remove.is_empty() || rules.set.iter().any(|(_, value)| value.is_fixed())
+}
+
+/// What becomes of clients that authenticate by a certificate.
+fn certificate_of_clients(document: &Document) -> Option<&'static str> {
+    let seen = document.oauth.as_ref()?.mutual_tls;
+    let forwarded = Some(CertificateSource::Forwarded);
+    (seen == forwarded && document.bound.certificate != forwarded).then_some(
+        "the gateway takes clients' certificates from `x-forwarded-client-cert` as it comes \
+         (`oauth.mutual_tls: forwarded`), so whoever reaches the gateway can say that it is any \
+         client that authenticates by one: let only what ends TLS in front of it reach it",
+    )
 }
 
 /// How safe, or how useful, it is to look for the caller's certificate where the document says.

@@ -20,7 +20,7 @@ const DOCUMENTS: [(&str, &[Target]); 4] = [
 ];
 
 /// What holds names that authors chose; everything else holds fields.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 17] = [
     "claim_headers",
     "claim_state",
     "claims",
@@ -28,11 +28,14 @@ const TABLES: [&str; 14] = [
     "labels",
     "limits",
     "owners",
+    "roles",
+    "scopes",
     "services",
     "set",
     "split",
     "tiers",
     "transforms",
+    "values",
     "versions",
     "workloads",
 ];

@@ -110,6 +110,8 @@ pub enum CredentialKind {
     /// An API key.
     #[value(name = "api_key")]
     ApiKey,
+    /// A browser's session.
+    Session,
 }
 
 impl From<CredentialKind> for Credential {
@@ -117,6 +119,7 @@ impl From<CredentialKind> for Credential {
         match kind {
             CredentialKind::Jwt => Self::Jwt,
             CredentialKind::ApiKey => Self::ApiKey,
+            CredentialKind::Session => Self::Session,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use postern_identity::admin::{self, NewClient};
+use postern_identity::admin::{self, NewClient, NewPublicClient};
 use postern_oauth::GrantType;
 use postern_store::durable::{ClientRecord, DurableStore, MAX_PAGE};
 use serde_json::{Value, json};
@@ -18,7 +18,32 @@ use crate::{output, settings};
 /// When the store cannot be used or a value is none.
 pub async fn run(arguments: &Client) -> Result<ExitCode> {
     match &arguments.action {
-        ClientAction::Create { durable, name, scopes, lifetime, json: as_json } => {
+        ClientAction::Create {
+            durable,
+            name,
+            scopes,
+            lifetime,
+            public: true,
+            redirect_uris,
+            no_consent,
+            json: as_json,
+        } => {
+            let store = settings::durable(&durable.durable).await?;
+            let client = NewPublicClient {
+                name: settings::trimmed("--name", name)?,
+                scopes: settings::scopes("--scopes", scopes)?,
+                redirect_uris: redirect_uris.clone(),
+                require_consent: !no_consent,
+                access_token_lifetime_secs: settings::seconds(lifetime)?,
+            };
+            let record = admin::create_public_client(store.as_ref(), client, now()).await?;
+            if *as_json {
+                output::line(json!({"client_id": record.client_id}).to_string())?;
+            } else {
+                output::line(format!("client_id      {}", record.client_id))?;
+            }
+        }
+        ClientAction::Create { durable, name, scopes, lifetime, json: as_json, .. } => {
             let store = settings::durable(&durable.durable).await?;
             let client = NewClient {
                 name: settings::trimmed("--name", name)?,

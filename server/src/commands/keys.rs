@@ -44,9 +44,11 @@ pub async fn run(arguments: &Keys) -> Result<ExitCode> {
         KeysAction::Rotate { durable, key_file, algorithm } => {
             let store = settings::durable(&durable.durable).await?;
             let kek = settings::require_key(key_file)?;
-            let signs = |known: &Algorithm| matches!(known, Algorithm::Rs256 | Algorithm::Es256);
+            let signs = |known: &Algorithm| {
+                matches!(known, Algorithm::Rs256 | Algorithm::Es256 | Algorithm::EdDsa)
+            };
             let Some(algorithm) = Algorithm::parse(algorithm).filter(signs) else {
-                bail!("`{algorithm}` is not supported; choose RS256 or ES256");
+                bail!("`{algorithm}` is not supported; choose RS256, ES256 or EdDSA");
             };
             let rotation = Rotation { algorithm, ..Rotation::default() };
             let made = admin::rotate_keys(store.as_ref(), &kek, rotation, now()).await;

@@ -165,6 +165,9 @@ fn principal(
         credential,
         ..Principal::default()
     };
+    if credential == Credential::Session {
+        principal.issuer = document.issuer.clone().unwrap_or_default();
+    }
     if credential == Credential::Jwt && (subject.is_some() || !claims.is_empty()) {
         let issuer = issuer(document, meant.issuer.as_deref())?;
         principal.issuer.clone_from(&issuer.issuer.issuer);
@@ -183,18 +186,18 @@ fn credential(
     has_claims: bool,
 ) -> Result<Credential, Unclear> {
     let of_tokens = has_claims || meant.issuer.is_some();
-    let by_api_key = match (said.get(&KeyPart::ApiKey), meant.credential) {
-        (Some(Some(_)), Some(Credential::Jwt)) | (Some(None), Some(Credential::ApiKey)) => {
-            return Err(Unclear::Credential);
-        }
-        (Some(Some(_)), _) | (None, Some(Credential::ApiKey)) => true,
-        (Some(None), _) | (None, Some(Credential::Jwt)) => false,
-        (None, None) => !takes_tokens && !of_tokens,
+    let shown = match (said.get(&KeyPart::ApiKey), meant.credential) {
+        (Some(Some(_)), Some(Credential::Jwt | Credential::Session))
+        | (Some(None), Some(Credential::ApiKey)) => return Err(Unclear::Credential),
+        (Some(Some(_)), _) => Credential::ApiKey,
+        (_, Some(credential)) => credential,
+        (Some(None), None) => Credential::Jwt,
+        (None, None) if takes_tokens || of_tokens => Credential::Jwt,
+        (None, None) => Credential::ApiKey,
     };
-    match by_api_key {
-        true if of_tokens => Err(Unclear::NoToken),
-        true => Ok(Credential::ApiKey),
-        false => Ok(Credential::Jwt),
+    match shown {
+        Credential::ApiKey | Credential::Session if of_tokens => Err(Unclear::NoToken),
+        shown => Ok(shown),
     }
 }
 

@@ -93,6 +93,7 @@ impl Caller {
             (Credential::Jwt, Some(issuer)) => format!("with a token of {issuer}"),
             (Credential::Jwt, None) => "with a token".to_owned(),
             (Credential::ApiKey, _) => "with an API key".to_owned(),
+            (Credential::Session, _) => "with a session".to_owned(),
         }
     }
 }

@@ -24,6 +24,7 @@ use postern_telemetry::{Drain, MetricsRegistry, Moment};
 
 use self::keys::WantedKeys;
 use self::leased::DocumentLimits;
+pub use self::revoked::OwnRevocations;
 use self::revoked::{KnownRevocations, NothingKnown};
 
 /// The list is read no more often than this without news, however short `max_staleness` is.

@@ -6,7 +6,10 @@ use std::time::Duration;
 use postern_ext_authz::IssuerKeys;
 use postern_store::durable::DurableStore;
 use postern_store::volatile::VolatileStore;
+use postern_store::{FlowKey, FlowKind, FlowStore};
 use postern_telemetry::{Check, CheckKind, CheckResult, HealthChecks};
+
+use crate::commands::now;
 
 /// Redis: degraded over 100 ms, and degraded when away, because every limit has an answer for
 /// that.
@@ -37,6 +40,22 @@ pub fn add_database(health: &Arc<HealthChecks>, store: &Arc<dyn DurableStore>) {
         }
     });
     health.add(check.slow_after(Duration::from_secs(5)));
+}
+
+/// Log-ins, grants and sessions: degraded while they cannot be looked up. What is looked up is
+/// nobody's.
+pub fn add_sessions(health: &Arc<HealthChecks>, flows: &Arc<dyn FlowStore>) {
+    let flows = Arc::clone(flows);
+    let check = Check::new(CheckKind::Service("sessions".to_owned()), move || {
+        let flows = Arc::clone(&flows);
+        async move {
+            match flows.peek(FlowKey::of(FlowKind::Login, b"health"), now()).await {
+                Ok(_) => CheckResult::healthy(),
+                Err(error) => CheckResult::degraded(error.to_string()),
+            }
+        }
+    });
+    health.add(check);
 }
 
 /// Public keys of all issuers: degraded while one's are missing.

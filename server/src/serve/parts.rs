@@ -15,6 +15,7 @@ use postern_identity::AwsLcVerifier;
 use postern_jose::SignatureVerifier as _;
 use postern_rate_limit::RateLimiter;
 use postern_store::MemoryStore;
+use postern_store::durable::DurableStore;
 use postern_store::limiter::Limiter;
 use postern_telemetry::{
     Blocker, Drain, HealthChecks, MetricsRegistry, Readiness, Rolling, Telemetry,
@@ -53,23 +54,39 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
     let blocker = readiness.block_on("start");
     let health = Arc::new(HealthChecks::new(started, Arc::new(Rolling::new(started))));
 
-    let (volatile, redis) = stores::volatile(arguments, &document, &health)?;
-    let durable = stores::durable(arguments, &document, &health).await?;
+    let held = Arc::new(ArcSwap::from_pointee(document));
+    let document = held.load_full();
+    let volatile = stores::volatile(arguments, &document, &health)?;
+    let identity_store = stores::durable(arguments, &document, &health).await?;
+    let durable = identity_store.clone().map(|store| store as Arc<dyn DurableStore>);
     let keys = Arc::new(IssuerKeys::new(&document));
-    let identity = if has(&arguments.roles, Role::Identity) {
-        identity::build(arguments, &document, durable.clone(), &registry, &health).await?
-    } else {
-        None
-    };
+    let stand_in = Arc::new(MemoryStore::default());
+    let limiter = Arc::new(Limiter::new(Arc::clone(&volatile.decisions), Arc::clone(&stand_in)));
     let feed = feed::build(&feed::Needs {
         document: &document,
         keys: &keys,
         durable: durable.as_ref(),
-        volatile: &volatile,
-        redis: redis.as_ref(),
+        volatile: &volatile.decisions,
+        redis: volatile.redis.as_ref(),
         registry: &registry,
         drain: &drain,
     })?;
+    let identity = if has(&arguments.roles, Role::Identity) {
+        let needs = identity::Needs {
+            arguments,
+            document: &held,
+            durable: identity_store.as_ref(),
+            volatile: &volatile,
+            limiter: &limiter,
+            feed: &feed,
+            registry: &registry,
+            health: &health,
+        };
+        identity::build(&needs).await?
+    } else {
+        None
+    };
+    let stores::Volatile { decisions: volatile, redis, .. } = volatile;
     jwks::keep_fetching(&jwks::Needs {
         document: &document,
         durable: durable.as_ref(),
@@ -79,13 +96,11 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
     })?;
     health::add_keys(&health, &keys);
     let revocations = durable.clone().zip(feed.bus);
-    let stand_in = Arc::new(MemoryStore::default());
-    let limiter = Arc::new(Limiter::new(Arc::clone(&volatile), Arc::clone(&stand_in)));
     let tickets = settlement::tickets(arguments, &document)?;
     let rate_limits = rate_limit::build(&arguments.rate_limit, &document, &limiter, &registry)?;
     let (rate_limiter, rules) = rate_limits.unzip();
 
-    let document = Arc::new(ArcSwap::from_pointee(document));
+    let document = held;
     let verifier = AwsLcVerifier::new();
     let authorizer = Arc::new(Authorizer::new(AuthorizerParts {
         document: Arc::clone(&document),

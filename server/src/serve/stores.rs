@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use postern_document::Document;
 use postern_store::durable::DurableStore;
 use postern_store::volatile::VolatileStore;
-use postern_store::{Guarded, MemoryStore};
+use postern_store::{FlowGuard, FlowStore, Guarded, IdentityStore, MemoryFlowStore, MemoryStore};
 use postern_store_redis::{RedisStore, is_redis};
 use postern_telemetry::HealthChecks;
 
@@ -14,8 +14,15 @@ use super::health;
 use crate::cli::Serve;
 use crate::settings;
 
-/// The volatile store, and the Redis behind it where it is one.
-pub type Volatile = (Arc<dyn VolatileStore>, Option<Arc<RedisStore>>);
+/// The volatile store, by what it is asked for.
+pub struct Volatile {
+    /// Counts limits, circuits and proofs.
+    pub decisions: Arc<dyn VolatileStore>,
+    /// Keeps log-ins, grants and sessions.
+    pub flows: Arc<dyn FlowStore>,
+    /// The Redis behind both, where it is one.
+    pub redis: Option<Arc<RedisStore>>,
+}
 
 /// Opens the volatile store. One that does not answer is not an error.
 ///
@@ -30,7 +37,11 @@ pub fn volatile(
     let address = settings::store("volatile", arguments.volatile.as_deref(), written)?;
     let address = address.unwrap_or_else(|| "memory".to_owned());
     if address == "memory" {
-        return Ok((Arc::new(MemoryStore::default()), None));
+        return Ok(Volatile {
+            decisions: Arc::new(MemoryStore::default()),
+            flows: Arc::new(MemoryFlowStore::default()),
+            redis: None,
+        });
     }
     if !is_redis(&address) {
         bail!(
@@ -41,9 +52,10 @@ pub fn volatile(
     let redis = Arc::new(RedisStore::new(&address).context("the volatile store's address")?);
     let connecting = Arc::clone(&redis);
     tokio::spawn(async move { connecting.keep_connected().await });
-    let store: Arc<dyn VolatileStore> = Arc::new(Guarded::new(Arc::clone(&redis)));
-    health::add_redis(health, &store);
-    Ok((store, Some(redis)))
+    let decisions: Arc<dyn VolatileStore> = Arc::new(Guarded::new(Arc::clone(&redis)));
+    health::add_redis(health, &decisions);
+    let flows = Arc::new(FlowGuard::new(Arc::clone(&redis)));
+    Ok(Volatile { decisions, flows, redis: Some(redis) })
 }
 
 /// Opens the durable store, where one is named.
@@ -54,7 +66,7 @@ pub async fn durable(
     arguments: &Serve,
     document: &Document,
     health: &Arc<HealthChecks>,
-) -> Result<Option<Arc<dyn DurableStore>>> {
+) -> Result<Option<Arc<dyn IdentityStore>>> {
     let written = document.stores.durable.as_deref();
     let address = settings::store("durable", arguments.durable.as_deref(), written)?;
     let Some(address) = address else { return Ok(None) };
@@ -67,6 +79,7 @@ pub async fn durable(
         );
     }
     let store = settings::open_durable(&address).await?;
-    health::add_database(health, &store);
+    let asked: Arc<dyn DurableStore> = Arc::<dyn IdentityStore>::clone(&store);
+    health::add_database(health, &asked);
     Ok(Some(store))
 }

@@ -1,5 +1,5 @@
-//! The volatile store and the bus of revocations in Redis: one server, the one that sentinels
-//! name, or a cluster; Redis 6.2 or newer.
+//! The volatile store, the store of flows and the bus of revocations in Redis: one server, the one
+//! that sentinels name, or a cluster; Redis 6.2 or newer.
 //!
 //! One script a decision and slot, one round trip; Redis' own clock, so that servers need not
 //! agree on the time. Decisions that come at the same time go in one call. Connections are
@@ -20,6 +20,14 @@
 //! | `postern:rate:lent:{owner}:hash` | sorted set | the order of these | the same |
 //! | `postern:circuit:{service}` | hash | `state failures lastFailure recoveryTime` | an hour idle |
 //! | `postern:dpop:jti:{hash}` | string | `1` | as long as the proof could be shown again |
+//! | `postern:oauth2:code:{hash}` | string | `f` and what the code stands for; once it is used, `u` and the mark of whoever used it | the code's, ten minutes at most |
+//! | `postern:oauth2:family:{hash}` | hash | `lock current generation grant ends`, the first two hashes | until nothing was exchanged for too long, or `ends` |
+//! | `postern:oauth2:family:{hash}:spent` | hash | a spent token's secret, hashed → when, and the sealed answer; at most 8 | the time of grace |
+//! | `postern:oauth2:par:{hash}` `…oauth2:device:…` `…oauth2:user_code:…` | string | what was pushed, or is asked for | their own |
+//! | `postern:login:flow:{hash}` `…login:outside:…` `…ws:ticket:…` | string | a log-in, or a ticket | their own |
+//! | `postern:session:{hash}` | hash | `id userId createdAt lastUsed deviceId scopes` and more | until its idle end or its last |
+//! | `postern:session:of:{hash}` | sorted set | when a session of this user ends → `createdAt:id`; at most 1,000 | until the last of them ends |
+//! | `postern:apikey:{hash}` | hash | `userId clientId scopes lastUsed requestCount` | a day after its last use |
 //!
 //! Packed numbers have 7 bytes each, the highest first: texts would take Redis longer to take apart
 //! than all else that it works out.
@@ -29,17 +37,18 @@
 //! most are in flight. Scripts and their KEYS and ARGV stand in `scripts/`, the keys of the bus in
 //! `revocations`.
 //!
-//! What a flush or an eviction takes of proofs can be shown once more: give Redis a policy that
-//! evicts nothing. What a fail-over loses, since replicas come behind their master, is counted
-//! anew; leases that it loses are spent all the same. Until there is a master again its
-//! decisions fail; from then on sentinels are asked at least every 2 s, and a cluster for its
+//! What a flush or an eviction takes of proofs can be shown once more, and whose session it takes
+//! has to log in again: give Redis a policy that evicts nothing. What a fail-over loses, since
+//! replicas come behind their master, is counted anew; leases that it loses are spent all the same,
+//! and a refresh token that is later than Redis knows ends nothing. Until there is a master again
+//! its decisions fail; from then on sentinels are asked at least every 2 s, and a cluster for its
 //! masters whenever a call finds none.
 //!
 //! A user of Redis' access control needs `~postern:*` and `+ping +evalsha +script|load +time +get
-//! +set +setrange +del +pexpire +hget +hmget +hgetall +hset +hdel +zadd +zrem +zcard +zcount +zscore
-//! +zrange +zrangebyscore +zrevrangebyscore +zremrangebyscore +xadd +xtrim +xread +xrevrange`; in a
-//! cluster also `+cluster|slots +asking`, behind sentinels `+role`, and for another database than 0
-//! `+select`.
+//! +getdel +set +setrange +del +pexpire +hget +hmget +hgetall +hset +hdel +zadd +zrem +zcard +zcount
+//! +zscore +zrange +zrangebyscore +zrevrangebyscore +zremrangebyscore +xadd +xtrim +xread
+//! +xrevrange`; in a cluster also `+cluster|slots +asking`, behind sentinels `+role`, and for
+//! another database than 0 `+select`.
 
 mod address;
 mod answer;
@@ -47,6 +56,7 @@ mod batch;
 mod cluster;
 mod connection;
 mod error;
+mod flows;
 mod link;
 mod pack;
 mod revocations;

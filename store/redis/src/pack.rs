@@ -201,7 +201,7 @@ fn push_key(command: &mut Cmd, prefix: &str, key: LimitKey) {
 }
 
 /// One argument, of these parts.
-fn push_bytes(command: &mut Cmd, parts: &[&[u8]]) {
+pub(crate) fn push_bytes(command: &mut Cmd, parts: &[&[u8]]) {
     let mut argument = command.writer_for_next_arg();
     for part in parts {
         // A command's own memory takes whatever is written.

@@ -2,8 +2,10 @@
 
 use redis::{Cmd, Pipeline};
 
+use crate::flows::script::{self, FlowScripts};
+
 /// How many scripts there are.
-pub(crate) const COUNT: usize = 6;
+pub(crate) const COUNT: usize = 6 + script::COUNT;
 
 /// A script, hashed once.
 #[derive(Debug)]
@@ -13,7 +15,7 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    fn new(text: &'static str) -> Self {
+    pub(crate) fn new(text: &'static str) -> Self {
         Self { text, sha: redis::Script::new(text).get_hash().to_owned() }
     }
 
@@ -41,6 +43,7 @@ pub(crate) struct Scripts {
     pub(crate) take_back: Script,
     pub(crate) record: Script,
     pub(crate) publish: Script,
+    pub(crate) flows: FlowScripts,
 }
 
 impl Default for Scripts {
@@ -68,6 +71,7 @@ impl Default for Scripts {
             )),
             record: Script::new(include_str!("../scripts/record.lua")),
             publish: Script::new(include_str!("../scripts/publish.lua")),
+            flows: FlowScripts::default(),
         }
     }
 }
@@ -77,6 +81,7 @@ impl Scripts {
     pub(crate) fn loads(&self) -> Pipeline {
         let limits = [&self.decide, &self.give_back, &self.lend, &self.take_back];
         let scripts = limits.into_iter().chain([&self.record, &self.publish]);
+        let scripts = scripts.chain(self.flows.all());
         let mut loads = Pipeline::with_capacity(COUNT);
         for script in scripts {
             loads.add_command(script.load());

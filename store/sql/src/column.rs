@@ -42,13 +42,22 @@ pub(crate) trait Columns {
         Ok(text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect())
     }
 
+    /// What [`write_list`] wrote.
+    fn list(&self, name: &str) -> Result<Vec<String>, StoreError> {
+        serde_json::from_str(&self.text(name)?).map_err(|_| corrupt(name))
+    }
+
+    fn digest(&self, name: &str) -> Result<[u8; 32], StoreError> {
+        digest_from_hex(&self.text(name)?).ok_or_else(|| corrupt(name))
+    }
+
     fn hash(&self, name: &str) -> Result<SecretHash, StoreError> {
-        hash_from_hex(&self.text(name)?).ok_or_else(|| corrupt(name))
+        self.digest(name).map(SecretHash)
     }
 
     fn optional_hash(&self, name: &str) -> Result<Option<SecretHash>, StoreError> {
         self.optional_text(name)?
-            .map(|text| hash_from_hex(&text).ok_or_else(|| corrupt(name)))
+            .map(|text| digest_from_hex(&text).map(SecretHash).ok_or_else(|| corrupt(name)))
             .transpose()
     }
 
@@ -90,6 +99,19 @@ macro_rules! columns_of {
 columns_of!(SqliteRow);
 columns_of!(PgRow);
 
+/// What no text of PostgreSQL can hold, so nothing is named so; asked for, it would be an error.
+const NUL: char = '\0';
+
+/// Whether nothing can be there under this name.
+pub(crate) fn holds_nul(name: &str) -> bool {
+    name.contains(NUL)
+}
+
+/// What stands before the names that begin after this one: there are none between the two.
+pub(crate) fn before_nul(name: &str) -> &str {
+    name.split(NUL).next().unwrap_or_default()
+}
+
 /// The column alone: what stands in it may be secret.
 pub(crate) fn corrupt(column: &str) -> StoreError {
     StoreError::Corrupt(format!("column {column}"))
@@ -105,14 +127,23 @@ pub(crate) fn write_number(number: u64) -> i64 {
 }
 
 pub(crate) fn write_hash(hash: &SecretHash) -> String {
-    hash.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    write_digest(&hash.0)
+}
+
+pub(crate) fn write_digest(digest: &[u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A JSON array: what stands in it may hold anything, and be nothing.
+pub(crate) fn write_list(list: &[String]) -> String {
+    serde_json::Value::from(list).to_string()
 }
 
 pub(crate) fn write_bytes(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-fn hash_from_hex(text: &str) -> Option<SecretHash> {
+fn digest_from_hex(text: &str) -> Option<[u8; 32]> {
     if text.len() != 64 {
         return None;
     }
@@ -122,7 +153,7 @@ fn hash_from_hex(text: &str) -> Option<SecretHash> {
         let (high, low) = (digits.next()??, digits.next()??);
         *byte = u8::try_from(high * 16 + low).ok()?;
     }
-    Some(SecretHash(hash))
+    Some(hash)
 }
 
 #[cfg(test)]
@@ -133,10 +164,31 @@ mod tests {
     fn hashes_are_written_and_read_back() {
         let hash = SecretHash(std::array::from_fn(|at| u8::try_from(at * 8).unwrap()));
         let text = write_hash(&hash);
-        assert_eq!(hash_from_hex(&text), Some(hash));
+        assert_eq!(digest_from_hex(&text), Some(hash.0));
         for bad in ["", "zz", &"g".repeat(64), &"0".repeat(63), &"é".repeat(32)] {
-            assert_eq!(hash_from_hex(bad), None, "{bad}");
+            assert_eq!(digest_from_hex(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn lists_keep_their_order_and_what_is_empty() {
+        let list = |texts: &[&str]| -> Vec<String> { texts.iter().map(|&t| t.into()).collect() };
+        for (texts, text) in [
+            (list(&[]), "[]"),
+            (list(&[""]), r#"[""]"#),
+            (list(&["b c", "a\"\n", "é"]), r#"["b c","a\"\n","é"]"#),
+        ] {
+            assert_eq!(write_list(&texts), text);
+            assert_eq!(serde_json::from_str::<Vec<String>>(text).unwrap(), texts);
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_ends_where_no_text_of_sql_goes_on() {
+        assert_eq!(before_nul("ab"), "ab");
+        assert_eq!(before_nul("ab\0c"), "ab");
+        assert_eq!(before_nul("\0"), "");
+        assert!(holds_nul("a\0") && !holds_nul("a0"));
     }
 
     #[test]

@@ -51,6 +51,8 @@ impl Database {
 
 /// How migrations take turns on PostgreSQL: any number, as long as all versions use the same.
 const MIGRATION_LOCK: i64 = 0x0070_6f73_7465_726e;
+/// How those who rotate signing keys do.
+const ROTATION_LOCK: i64 = 0x0070_6f73_7465_7272;
 
 /// Where the two databases differ in how they begin.
 pub(crate) trait Begin {
@@ -62,6 +64,10 @@ pub(crate) trait Begin {
 
     /// A transaction that no other one of its kind runs beside.
     async fn begin_migration(&self) -> Result<Transaction<'static, Self::Database>, sqlx::Error>;
+
+    /// A transaction that rotates signing keys, which no other one of its kind runs beside: what it
+    /// reads of them stands until its commit.
+    async fn begin_rotation(&self) -> Result<Transaction<'static, Self::Database>, sqlx::Error>;
 
     /// Whether there is a table with this name. Asked for rather than made on the way: whoever
     /// serves need not be allowed to make tables.
@@ -78,6 +84,10 @@ impl Begin for SqlitePool {
     }
 
     async fn begin_migration(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.begin_write().await
+    }
+
+    async fn begin_rotation(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         self.begin_write().await
     }
 
@@ -106,6 +116,15 @@ impl Begin for PgPool {
         sqlx::query("SET LOCAL lock_timeout = '60s'").execute(&mut *transaction).await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)")
             .bind(MIGRATION_LOCK)
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction)
+    }
+
+    async fn begin_rotation(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let mut transaction = self.begin().await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(ROTATION_LOCK)
             .execute(&mut *transaction)
             .await?;
         Ok(transaction)

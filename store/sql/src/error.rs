@@ -58,6 +58,12 @@ pub enum SqlError {
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     use sqlx::Error::{ColumnDecode, ColumnIndexOutOfBounds, ColumnNotFound, Decode, TypeNotFound};
     match error {
+        // Somebody has what is to be unique, such as an e-mail.
+        sqlx::Error::Database(said) if said.is_unique_violation() => StoreError::Conflict,
+        // A retry does not bring what is spoken of; what the database says of it may be personal.
+        sqlx::Error::Database(said) if said.is_foreign_key_violation() => {
+            StoreError::Corrupt("a record of something that is not there".to_owned())
+        }
         ColumnDecode { .. }
         | ColumnIndexOutOfBounds { .. }
         | ColumnNotFound(_)

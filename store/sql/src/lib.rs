@@ -8,14 +8,20 @@
 
 mod address;
 mod api_keys;
+mod audit;
 mod clients;
 mod column;
+mod consents;
 mod database;
 mod error;
+mod factors;
+mod families;
+mod identities;
 mod migrate;
 mod revocations;
 mod signing_keys;
 mod store;
+mod users;
 
 use std::path::Path;
 use std::time::Duration;

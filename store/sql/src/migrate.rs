@@ -35,6 +35,31 @@ pub const MIGRATIONS: &[Migration] = &[
         up: include_str!("../migrations/0002_revocations.up.sql"),
         down: include_str!("../migrations/0002_revocations.down.sql"),
     },
+    Migration {
+        name: "0003_users",
+        up: include_str!("../migrations/0003_users.up.sql"),
+        down: include_str!("../migrations/0003_users.down.sql"),
+    },
+    Migration {
+        name: "0004_clients",
+        up: include_str!("../migrations/0004_clients.up.sql"),
+        down: include_str!("../migrations/0004_clients.down.sql"),
+    },
+    Migration {
+        name: "0005_grants",
+        up: include_str!("../migrations/0005_grants.up.sql"),
+        down: include_str!("../migrations/0005_grants.down.sql"),
+    },
+    Migration {
+        name: "0006_api_keys",
+        up: include_str!("../migrations/0006_api_keys.up.sql"),
+        down: include_str!("../migrations/0006_api_keys.down.sql"),
+    },
+    Migration {
+        name: "0007_audit",
+        up: include_str!("../migrations/0007_audit.up.sql"),
+        down: include_str!("../migrations/0007_audit.down.sql"),
+    },
 ];
 
 /// Where it is on record what became of each.

@@ -5,8 +5,31 @@ use postern_store::StoreError;
 use postern_store::durable::SigningKeyRecord;
 
 use crate::column::{Columns, write_bytes, write_time};
-use crate::database::{Database, on};
+use crate::database::{Begin as _, Database, on};
 use crate::error::store_error;
+
+const INSERT: &str = "INSERT INTO signing_keys \
+    (kid, algorithm, public_jwk, private_sealed, created_at, activates_at, retires_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+
+/// Inserts a key, by a pool or within a transaction of either database; how many rows that made.
+macro_rules! insert {
+    ($executor:expr, $key:expr) => {{
+        let key: SigningKeyRecord = $key;
+        sqlx::query(INSERT)
+            .bind(key.kid)
+            .bind(key.algorithm)
+            .bind(key.public_jwk)
+            .bind(write_bytes(&key.private_sealed.0))
+            .bind(write_time(key.created_at))
+            .bind(write_time(key.activates_at))
+            .bind(key.retires_at.map(write_time))
+            .execute($executor)
+            .await
+            .map_err(store_error)?
+            .rows_affected()
+    }};
+}
 
 /// Oldest first; of one age, in an order that no collation of the database changes.
 pub(crate) async fn list(database: &Database) -> Result<Vec<SigningKeyRecord>, StoreError> {
@@ -25,25 +48,34 @@ pub(crate) async fn list(database: &Database) -> Result<Vec<SigningKeyRecord>, S
 }
 
 pub(crate) async fn insert(database: &Database, key: SigningKeyRecord) -> Result<(), StoreError> {
-    let rows = on!(database, pool => {
-        let done = sqlx::query(
-            "INSERT INTO signing_keys \
-             (kid, algorithm, public_jwk, private_sealed, created_at, activates_at, retires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-        )
-        .bind(key.kid)
-        .bind(key.algorithm)
-        .bind(key.public_jwk)
-        .bind(write_bytes(&key.private_sealed.0))
-        .bind(write_time(key.created_at))
-        .bind(write_time(key.activates_at))
-        .bind(key.retires_at.map(write_time))
-        .execute(pool)
-        .await
-        .map_err(store_error)?;
-        done.rows_affected()
-    });
+    let rows = on!(database, pool => insert!(pool, key));
     if rows == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+}
+
+/// Who rotates at the same time waits at the beginning, and then sees what the first one made.
+pub(crate) async fn insert_after(
+    database: &Database,
+    key: SigningKeyRecord,
+    newest: Option<&str>,
+) -> Result<bool, StoreError> {
+    on!(database, pool => {
+        let mut transaction = pool.begin_rotation().await.map_err(store_error)?;
+        let mut known: Vec<(i64, String)> =
+            sqlx::query_as("SELECT created_at, kid FROM signing_keys WHERE algorithm = $1")
+                .bind(key.algorithm.clone())
+                .fetch_all(&mut *transaction)
+                .await
+                .map_err(store_error)?;
+        // Not by the database, whose collation may have another last one.
+        known.sort_unstable();
+        if known.last().map(|(_, kid)| kid.as_str()) != newest {
+            transaction.rollback().await.map_err(store_error)?;
+            return Ok(false);
+        }
+        let rows = insert!(&mut *transaction, key);
+        transaction.commit().await.map_err(store_error)?;
+        if rows == 1 { Ok(true) } else { Err(StoreError::Conflict) }
+    })
 }
 
 pub(crate) async fn set_retirement(

@@ -1,18 +1,18 @@
 //! [`SqlStore`] as the durable port.
 
+mod identity;
+
 use postern_request::UnixMillis;
 use postern_store::durable::{
-    ApiKeyRecord, ClientRecord, DurableStore, FeedIdentity, NewRevocation, RevocationRecord,
-    RevocationStore, SigningKeyRecord,
+    ApiKeyRecord, AuditEntry, ClientRecord, DurableStore, FeedIdentity, NewRevocation,
+    RevocationRecord, RevocationStore, SigningKeyRecord,
 };
 use postern_store::{BoxFuture, StoreError};
 
+use crate::column::holds_nul;
 use crate::database::on;
 use crate::error::store_error;
 use crate::{SqlStore, api_keys, clients, revocations, signing_keys};
-
-/// What no text of PostgreSQL can hold, so nothing is named so; asked for, it would be an error.
-const NUL: char = '\0';
 
 impl DurableStore for SqlStore {
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -33,6 +33,14 @@ impl DurableStore for SqlStore {
         Box::pin(signing_keys::insert(&self.database, key))
     }
 
+    fn insert_signing_key_after<'a>(
+        &'a self,
+        key: SigningKeyRecord,
+        newest: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(signing_keys::insert_after(&self.database, key, newest))
+    }
+
     fn set_signing_key_retirement<'a>(
         &'a self,
         kid: &'a str,
@@ -50,7 +58,7 @@ impl DurableStore for SqlStore {
         client_id: &'a str,
     ) -> BoxFuture<'a, Result<Option<ClientRecord>, StoreError>> {
         Box::pin(async move {
-            if client_id.contains(NUL) {
+            if holds_nul(client_id) {
                 return Ok(None);
             }
             clients::find(&self.database, client_id).await
@@ -65,6 +73,53 @@ impl DurableStore for SqlStore {
         Box::pin(clients::list(&self.database, after, limit))
     }
 
+    fn change_client<'a>(
+        &'a self,
+        client: ClientRecord,
+        audit: &'a AuditEntry,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            if holds_nul(&client.client_id) {
+                return Ok(false);
+            }
+            clients::change(&self.database, client, audit).await
+        })
+    }
+
+    fn delete_client<'a>(
+        &'a self,
+        client_id: &'a str,
+        audit: &'a AuditEntry,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            if holds_nul(client_id) {
+                return Ok(false);
+            }
+            clients::delete(&self.database, client_id, audit).await
+        })
+    }
+
+    fn keep_client<'a>(
+        &'a self,
+        client_id: &'a str,
+        expires_unused_at: UnixMillis,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            if holds_nul(client_id) {
+                return Ok(false);
+            }
+            clients::keep(&self.database, client_id, expires_unused_at).await
+        })
+    }
+
+    fn delete_unused_clients(
+        &self,
+        before: UnixMillis,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(clients::delete_unused(&self.database, before, limit))
+    }
+
     fn insert_api_key(&self, key: ApiKeyRecord) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(api_keys::insert(&self.database, key))
     }
@@ -74,7 +129,7 @@ impl DurableStore for SqlStore {
         id: &'a str,
     ) -> BoxFuture<'a, Result<Option<ApiKeyRecord>, StoreError>> {
         Box::pin(async move {
-            if id.contains(NUL) {
+            if holds_nul(id) {
                 return Ok(None);
             }
             api_keys::find(&self.database, id).await
@@ -89,12 +144,37 @@ impl DurableStore for SqlStore {
         Box::pin(api_keys::list(&self.database, after, limit))
     }
 
+    fn change_api_key<'a>(
+        &'a self,
+        key: ApiKeyRecord,
+        audit: &'a AuditEntry,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            if holds_nul(&key.id) {
+                return Ok(false);
+            }
+            api_keys::change(&self.database, key, audit).await
+        })
+    }
+
+    fn touch_api_keys<'a>(
+        &'a self,
+        used: &'a [(String, UnixMillis, u64)],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(api_keys::touch(&self.database, used))
+    }
+
     fn revoke_api_key<'a>(
         &'a self,
         id: &'a str,
         revoked_at: UnixMillis,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(api_keys::revoke(&self.database, id, revoked_at))
+        Box::pin(async move {
+            if holds_nul(id) {
+                return Ok(false);
+            }
+            api_keys::revoke(&self.database, id, revoked_at).await
+        })
     }
 }
 

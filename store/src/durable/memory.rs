@@ -1,6 +1,10 @@
 //! The durable port without durability: for tests, and for trying things out on one replica.
 
+mod audit;
+mod factors;
+mod grants;
 mod revocations;
+mod users;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,8 +14,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use postern_request::UnixMillis;
 
-use super::{ApiKeyRecord, ClientRecord, DurableStore, MAX_PAGE, SigningKeyRecord};
+use super::{
+    ApiKeyRecord, AuditEntry, ClientOrigin, ClientRecord, DurableStore, FactorRecord, MAX_PAGE,
+    SigningKeyRecord,
+};
 use crate::{BoxFuture, StoreError};
+
+/// Most records of one kind. What would be one more is refused: nothing durable is forgotten to
+/// make room.
+const MAX_RECORDS: usize = 200_000;
 
 /// Records in memory: gone with the process.
 #[derive(Debug, Default)]
@@ -24,6 +35,10 @@ struct Tables {
     signing_keys: BTreeMap<String, SigningKeyRecord>,
     clients: BTreeMap<String, ClientRecord>,
     api_keys: BTreeMap<String, ApiKeyRecord>,
+    users: users::Users,
+    factors: BTreeMap<String, FactorRecord>,
+    grants: grants::Grants,
+    audit: audit::Audit,
     revocations: revocations::Revocations,
 }
 
@@ -38,11 +53,34 @@ impl MemoryDurableStore {
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Changes something, and appends what is said of it where there was something to change:
+    /// both or none.
+    fn change(
+        &self,
+        audit: &AuditEntry,
+        change: impl FnOnce(&mut Tables) -> Result<bool, StoreError>,
+    ) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        // Asked before anything is changed: appending cannot fail any more then.
+        tables.audit.check_room()?;
+        let changed = change(&mut tables)?;
+        if changed {
+            tables.audit.append(audit);
+        }
+        Ok(changed)
+    }
 }
 
-fn insert<T>(table: &mut BTreeMap<String, T>, id: &str, record: T) -> Result<(), StoreError> {
-    match table.entry(id.to_owned()) {
+fn no_room() -> StoreError {
+    StoreError::Unavailable("no room to keep more in memory".to_owned())
+}
+
+fn insert<K: Ord, T>(table: &mut BTreeMap<K, T>, id: K, record: T) -> Result<(), StoreError> {
+    let is_full = table.len() >= MAX_RECORDS;
+    match table.entry(id) {
         Entry::Occupied(_) => Err(StoreError::Conflict),
+        Entry::Vacant(_) if is_full => Err(no_room()),
         Entry::Vacant(place) => {
             place.insert(record);
             Ok(())
@@ -52,12 +90,34 @@ fn insert<T>(table: &mut BTreeMap<String, T>, id: &str, record: T) -> Result<(),
 
 fn page<T: Clone>(table: &BTreeMap<String, T>, after: Option<&str>, limit: u32) -> Vec<T> {
     let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-    let limit = usize::try_from(limit.min(MAX_PAGE)).unwrap_or(usize::MAX);
     table
         .range::<str, _>((start, Bound::Unbounded))
-        .take(limit)
+        .take(page_size(limit))
         .map(|(_, record)| record.clone())
         .collect()
+}
+
+fn page_size(limit: u32) -> usize {
+    usize::try_from(limit.min(MAX_PAGE)).unwrap_or(usize::MAX)
+}
+
+impl Tables {
+    /// Deletes a client and the consents to it; whether there was one.
+    fn delete_client(&mut self, client_id: &str) -> bool {
+        self.grants.forget_client(client_id);
+        self.clients.remove(client_id).is_some()
+    }
+
+    fn unused_clients(&self, before: UnixMillis, limit: u32) -> Vec<String> {
+        let is_over = |client: &ClientRecord| {
+            client.origin.expires_unused_at().is_some_and(|end| end < before)
+        };
+        let unused = self.clients.values().filter(|client| is_over(client));
+        unused
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .map(|client| client.client_id.clone())
+            .collect()
+    }
 }
 
 impl DurableStore for MemoryDurableStore {
@@ -74,7 +134,24 @@ impl DurableStore for MemoryDurableStore {
 
     fn insert_signing_key(&self, key: SigningKeyRecord) -> BoxFuture<'_, Result<(), StoreError>> {
         let kid = key.kid.clone();
-        Box::pin(ready(insert(&mut self.tables().signing_keys, &kid, key)))
+        Box::pin(ready(insert(&mut self.tables().signing_keys, kid, key)))
+    }
+
+    fn insert_signing_key_after<'a>(
+        &'a self,
+        key: SigningKeyRecord,
+        newest: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut tables = self.tables();
+            let same = tables.signing_keys.values().filter(|kept| kept.algorithm == key.algorithm);
+            // Of several that are equally new it is the last, as it is by `kid`.
+            let stands = same.max_by_key(|kept| kept.created_at).map(|kept| kept.kid.as_str());
+            if stands != newest {
+                return Ok(false);
+            }
+            insert(&mut tables.signing_keys, key.kid.clone(), key).map(|()| true)
+        })
     }
 
     fn set_signing_key_retirement<'a>(
@@ -93,7 +170,7 @@ impl DurableStore for MemoryDurableStore {
 
     fn insert_client(&self, client: ClientRecord) -> BoxFuture<'_, Result<(), StoreError>> {
         let id = client.client_id.clone();
-        Box::pin(ready(insert(&mut self.tables().clients, &id, client)))
+        Box::pin(ready(insert(&mut self.tables().clients, id, client)))
     }
 
     fn find_client<'a>(
@@ -111,9 +188,64 @@ impl DurableStore for MemoryDurableStore {
         Box::pin(ready(Ok(page(&self.tables().clients, after, limit))))
     }
 
+    fn change_client<'a>(
+        &'a self,
+        client: ClientRecord,
+        audit: &'a AuditEntry,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            self.change(audit, |tables| {
+                let Some(kept) = tables.clients.get_mut(&client.client_id) else {
+                    return Ok(false);
+                };
+                *kept = ClientRecord { created_at: kept.created_at, ..client };
+                Ok(true)
+            })
+        })
+    }
+
+    fn delete_client<'a>(
+        &'a self,
+        client_id: &'a str,
+        audit: &'a AuditEntry,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move { self.change(audit, |tables| Ok(tables.delete_client(client_id))) })
+    }
+
+    fn keep_client<'a>(
+        &'a self,
+        client_id: &'a str,
+        expires_unused_at: UnixMillis,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut tables = self.tables();
+            let origin = tables.clients.get_mut(client_id).map(|client| &mut client.origin);
+            let Some(ClientOrigin::Registered { expires_unused_at: end }) = origin else {
+                return Ok(false);
+            };
+            *end = (*end).max(expires_unused_at);
+            Ok(true)
+        })
+    }
+
+    fn delete_unused_clients(
+        &self,
+        before: UnixMillis,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let mut tables = self.tables();
+            let unused = tables.unused_clients(before, limit);
+            for client_id in &unused {
+                tables.delete_client(client_id);
+            }
+            Ok(u64::try_from(unused.len()).unwrap_or(u64::MAX))
+        })
+    }
+
     fn insert_api_key(&self, key: ApiKeyRecord) -> BoxFuture<'_, Result<(), StoreError>> {
         let id = key.id.clone();
-        Box::pin(ready(insert(&mut self.tables().api_keys, &id, key)))
+        Box::pin(ready(insert(&mut self.tables().api_keys, id, key)))
     }
 
     fn find_api_key<'a>(
@@ -129,6 +261,40 @@ impl DurableStore for MemoryDurableStore {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<ApiKeyRecord>, StoreError>> {
         Box::pin(ready(Ok(page(&self.tables().api_keys, after, limit))))
+    }
+
+    fn change_api_key<'a>(
+        &'a self,
+        key: ApiKeyRecord,
+        audit: &'a AuditEntry,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            self.change(audit, |tables| {
+                let Some(kept) = tables.api_keys.get_mut(&key.id) else { return Ok(false) };
+                kept.name = key.name;
+                kept.scopes = key.scopes;
+                kept.tier = key.tier;
+                kept.limits = key.limits;
+                kept.expires_at = key.expires_at;
+                kept.successor = key.successor;
+                Ok(true)
+            })
+        })
+    }
+
+    fn touch_api_keys<'a>(
+        &'a self,
+        used: &'a [(String, UnixMillis, u64)],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut tables = self.tables();
+            for (id, at, requests) in used {
+                let Some(key) = tables.api_keys.get_mut(id) else { continue };
+                key.last_used_at = key.last_used_at.max(Some(*at));
+                key.request_count = key.request_count.saturating_add(*requests);
+            }
+            Ok(())
+        })
     }
 
     fn revoke_api_key<'a>(
@@ -147,18 +313,4 @@ impl DurableStore for MemoryDurableStore {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::pin::pin;
-    use std::task::{Context, Waker};
-
-    use super::*;
-    use crate::durable::contract;
-
-    #[test]
-    fn memory_keeps_the_contract() {
-        let store = MemoryDurableStore::new();
-        let mut run = pin!(contract::run(&store));
-        // Nothing here ever waits, so one poll takes the suite to its end.
-        assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
-    }
-}
+mod tests;

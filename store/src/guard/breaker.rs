@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use crate::StoreError;
 
 /// Failures in a row that open the breaker.
-pub(super) const FAILURES: u32 = 5;
+pub(crate) const FAILURES: u32 = 5;
 /// How long it stays open before one call may try.
-pub(super) const RECOVERY: Duration = Duration::from_secs(1);
+pub(crate) const RECOVERY: Duration = Duration::from_secs(1);
 
 /// One breaker, for calls of one kind: a kind that still succeeds says nothing of another that is
 /// given less time.
 #[derive(Debug)]
-pub(super) struct Breaker {
+pub(crate) struct Breaker {
     born: Instant,
     failures: AtomicU32,
     /// When a call failed last, in microseconds after `born`.
@@ -24,7 +24,7 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             born: Instant::now(),
             failures: AtomicU32::new(0),
@@ -34,12 +34,12 @@ impl Breaker {
     }
 
     /// Whether it lets nothing through at the moment.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.elapsed_ms() < self.open_until.load(Ordering::Relaxed)
     }
 
     /// Makes a call, if the breaker lets it through, and waits for it no longer than the budget.
-    pub(super) async fn guard<T, F: Future<Output = Result<T, StoreError>>>(
+    pub(crate) async fn guard<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
         budget: Duration,
         call: impl FnOnce() -> F,
@@ -101,7 +101,7 @@ impl Breaker {
 }
 
 /// Whether the store did not answer; that it refuses is an answer.
-pub(super) const fn is_away<T>(answer: &Result<T, StoreError>) -> bool {
+pub(crate) const fn is_away<T>(answer: &Result<T, StoreError>) -> bool {
     matches!(answer, Err(StoreError::Unavailable(_)))
 }
 

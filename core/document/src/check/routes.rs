@@ -18,14 +18,14 @@ use postern_request::principal::Credential;
 use self::hidden::Earlier;
 use super::credentials::is_scope;
 use super::services::may_repeat_work;
-use super::tokens;
+use super::{session, tokens};
 use crate::decode::closest;
 use crate::host::HostPattern;
 use crate::model::{
     Auth, BoundTokens, Enforce, JwtIssuer, Limit, LimitMode, OWN_SERVICE, Route, Service, Transform,
 };
 #[cfg(feature = "messages")]
-use crate::model::{Mesh, TokenPlace, Workload};
+use crate::model::{LoginAt, Mesh, SecurityHeaders, TokenPlace, Workload};
 use crate::problem::{Position, Problems, told};
 use crate::raw::{RawAuth, RawAuthRules, RawCredential, RawDocument, RawRoute, RawService, Text};
 use crate::template::PathTemplate;
@@ -99,6 +99,10 @@ fn check_route(
     let service = check_service(context, raw, path, problems);
     let peers = peers::check(context, raw, path, problems);
     let auth = check_auth(context, &raw.auth, path, problems);
+    #[cfg(feature = "messages")]
+    let login = check_login(context, &raw.auth, &auth, path, problems);
+    #[cfg(feature = "messages")]
+    let security_headers = check_security_headers(raw, path, problems);
     let enforce = raw.enforce.as_ref().map_or(Enforce::FULL, |text| {
         Enforce::parse(text).unwrap_or_else(|| {
             let message = "expected 1% to 100%, or shadow";
@@ -149,6 +153,10 @@ fn check_route(
         fault: traffic.fault,
         #[cfg(feature = "messages")]
         descriptors: traffic.descriptors,
+        #[cfg(feature = "messages")]
+        security_headers,
+        #[cfg(feature = "messages")]
+        login,
         asks_ext_authz: raw.ext_authz.unwrap_or(false),
     };
     #[cfg(feature = "messages")]
@@ -281,10 +289,42 @@ fn check_auth(context: &Context<'_>, raw: &RawAuth, path: &str, problems: &mut P
     let any = rules.any.iter().map(|credential| match credential {
         RawCredential::Jwt => Credential::Jwt,
         RawCredential::ApiKey => Credential::ApiKey,
+        RawCredential::Session => Credential::Session,
     });
     let any: Vec<Credential> = any.collect();
     let token = tokens::check_rules(context, rules, &any, &path, problems);
-    Auth::Rules { any, scopes, optional, token }
+    let mfa = session::check_mfa(rules, &any, &path, problems);
+    Auth::Rules { any, scopes, optional, token, mfa }
+}
+
+#[cfg(feature = "messages")]
+fn check_login(
+    context: &Context<'_>,
+    raw: &RawAuth,
+    auth: &Auth,
+    path: &str,
+    problems: &mut Problems,
+) -> Option<LoginAt> {
+    let (RawAuth::Rules(rules), Auth::Rules { any, .. }) = (raw, auth) else { return None };
+    session::check_login_at(context, rules, any, &format!("{path}.auth"), problems)
+}
+
+/// A route's answers have headers of their own where browsers show them as pages. Headers that are
+/// written for all answers cannot be left out of some: by then what the service said is gone.
+#[cfg(feature = "messages")]
+fn check_security_headers(
+    raw: &RawRoute,
+    path: &str,
+    problems: &mut Problems,
+) -> Option<SecurityHeaders> {
+    let profile = raw.security_headers.get().copied()?;
+    if profile == SecurityHeaders::None {
+        let message = "`none` is for all routes or for none of them: the services' own headers are \
+                       gone where the document's are written. Say it at the top of the document, or \
+                       say `api` or `web` here";
+        problems.report_as(raw.at, &format!("{path}.security_headers"), message);
+    }
+    Some(profile)
 }
 
 fn check_configured(
@@ -298,6 +338,7 @@ fn check_configured(
         let configured = credentials.is_some_and(|credentials| match credential {
             RawCredential::Jwt => credentials.jwt.is_some(),
             RawCredential::ApiKey => credentials.api_key.is_some(),
+            RawCredential::Session => credentials.session.is_some(),
         });
         if !configured {
             let name = credential.as_str();

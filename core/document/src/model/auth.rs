@@ -4,6 +4,7 @@ use postern_jose::VerifiedToken;
 use postern_request::principal::{Credential, Principal};
 use postern_request::{Denial, ErrorCode};
 
+use super::Mfa;
 pub use crate::raw::RawProof as Proof;
 
 /// Who may call a route.
@@ -19,8 +20,10 @@ pub enum Auth {
         scopes: Vec<String>,
         /// Without a credential: through, as nobody.
         optional: bool,
-        /// What a token must be besides; asks nothing of API keys.
+        /// What a token must be besides; asks nothing of API keys and sessions.
         token: TokenRules,
+        /// Only callers who have authenticated by several factors. The server judges it.
+        mfa: Option<Mfa>,
     },
 }
 
@@ -52,6 +55,15 @@ impl Auth {
         match self {
             Self::None => None,
             Self::Rules { token, .. } => Some(token),
+        }
+    }
+
+    /// What is asked of how callers have authenticated.
+    #[must_use]
+    pub const fn mfa(&self) -> Option<Mfa> {
+        match self {
+            Self::None => None,
+            Self::Rules { mfa, .. } => *mfa,
         }
     }
 
@@ -156,6 +168,7 @@ mod tests {
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             optional,
             token: TokenRules::default(),
+            mfa: None,
         };
         let principal = Principal { scopes: vec!["read".to_owned()], ..Principal::default() };
         let status = |auth: &Auth, principal| {

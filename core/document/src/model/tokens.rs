@@ -29,6 +29,13 @@ pub struct Dpop {
     pub max_age_secs: u64,
 }
 
+/// The cookie of browsers' sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionCookie {
+    /// Its name.
+    pub name: String,
+}
+
 /// An issuer and where its keys come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwtIssuer {

@@ -112,6 +112,37 @@ fn the_digest_is_of_all_fields_and_only_those_that_are_there() {
     assert_eq!(load(&pooled.to_json()).services, pooled.services);
 }
 
+/// What only the server needs, beside what filters read of it.
+const IDENTITY: &str = r#"{"version": 1, "issuer": "https://login.shop.test",
+    "credentials": {"session": {}},
+    "oauth": {"mutual_tls": "forwarded"},
+    "login": {"roles": {"user": {"scopes": ["openid"]}}, "session": {"cookie_domain": "shop.test"}},
+    "services": {"web": {"upstream": "h:1"}},
+    "routes": [
+        {"name": "login", "match": {"path": "/login"}, "service": "postern", "auth": "none",
+         "security_headers": "web"},
+        {"name": "web", "match": {"path": "/web"}, "service": "web",
+         "auth": {"any": ["session"], "mfa": "within 15m", "login": true}}]}"#;
+
+#[test]
+fn filters_get_the_cookie_and_nothing_of_log_in() {
+    let document = load(IDENTITY);
+    let config = document.filter_config();
+    let mut found = BTreeSet::new();
+    keys(&json::parse(config.as_bytes()).unwrap(), &mut found);
+    for gone in ["oauth", "login", "security_headers", "cookie_domain", "roles"] {
+        assert!(!found.contains(gone), "{gone} in {config}");
+    }
+    let of_filter = load(&config);
+    assert_eq!(of_filter.digest, document.digest);
+    assert_eq!(of_filter.session, document.session);
+    assert_eq!(of_filter.session.unwrap().name, "__Secure-postern");
+    let (whole, part) = (&document.routes[1], &of_filter.routes[1]);
+    assert_eq!(whole.auth, part.auth);
+    assert!(whole.login().is_some() && part.login().is_none());
+    assert!(part.needs_ext_authz());
+}
+
 const GUARDED: &str = r#"{"version": 1, "issuer": "https://own.test",
     "credentials": {"jwt": {"issuers": [{"issuer": "https://own.test", "audiences": ["a"],
         "jwks": {"service": "keys"}, "claim_headers": {"x-tenant": "tenant"}}]}, "api_key": {}},

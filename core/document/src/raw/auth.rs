@@ -2,7 +2,7 @@
 
 use postern_request::json::Value;
 
-use crate::decode::{Decode, Entries, Text, choice, record};
+use crate::decode::{Decode, Elsewhere, Entries, Text, choice, record};
 use crate::node::{Kind, Node};
 use crate::problem::{Position, Problems};
 use crate::schema;
@@ -24,6 +24,10 @@ record! {
         claims = "claims": Option<Entries<Vec<Text>>>,
         /// Only tokens that are bound so, and proven. Asks nothing of API keys.
         proof = "proof": Option<RawProof>,
+        /// Only callers who authenticated by several factors: required, or within 15m, for not longer ago.
+        mfa = "mfa": Option<Text>,
+        /// Send browsers without a session to log in: true, or the name of an outside provider.
+        login = "login": Elsewhere<RawLoginAt>,
     }
 }
 
@@ -34,6 +38,8 @@ choice! {
         Jwt = "jwt",
         /// An API key.
         ApiKey = "api_key",
+        /// A browser's session.
+        Session = "session",
     }
 
     /// What a token must be bound to.
@@ -51,14 +57,16 @@ pub enum RawAuth {
     /// Everybody, without any credential.
     None,
     /// Those who meet the rules.
-    Rules(RawAuthRules),
+    Rules(Box<RawAuthRules>),
 }
 
 impl Decode for RawAuth {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         match &node.kind {
             Kind::Text(text) if text == "none" => Some(Self::None),
-            Kind::Map(_) => RawAuthRules::decode(node, problems).map(Self::Rules),
+            Kind::Map(_) => {
+                RawAuthRules::decode(node, problems).map(|rules| Self::Rules(Box::new(rules)))
+            }
             _ => {
                 problems.report(node.at, "expected `none` or a mapping such as {any: [jwt]}");
                 None
@@ -67,7 +75,7 @@ impl Decode for RawAuth {
     }
 
     fn stand_in(at: Position) -> Option<Self> {
-        Some(Self::Rules(RawAuthRules {
+        Some(Self::Rules(Box::new(RawAuthRules {
             at,
             any: Vec::new(),
             scopes: Vec::new(),
@@ -76,7 +84,9 @@ impl Decode for RawAuth {
             audiences: None,
             claims: None,
             proof: None,
-        }))
+            mfa: None,
+            login: Elsewhere::absent()?,
+        })))
     }
 
     fn forms() -> String {
@@ -99,5 +109,45 @@ impl Decode for RawAuth {
 
     fn schema() -> Value {
         schema::any_of(vec![schema::one_of_words(&["none"]), RawAuthRules::schema()])
+    }
+}
+
+/// Where browsers are sent that have no session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RawLoginAt {
+    /// To the suite's own pages, or nowhere.
+    Pages(bool),
+    /// To an outside provider at once.
+    Outside(Text),
+}
+
+impl Decode for RawLoginAt {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.kind {
+            Kind::Bool(value) => Some(Self::Pages(*value)),
+            Kind::Text(name) => Some(Self::Outside(Text { value: name.clone(), at: node.at })),
+            _ => {
+                problems.report(node.at, "expected `true`, or the name of an outside provider");
+                None
+            }
+        }
+    }
+
+    fn encode(&self) -> Option<Value> {
+        match self {
+            Self::Pages(value) => value.encode(),
+            Self::Outside(name) => name.encode(),
+        }
+    }
+
+    fn place(&self, path: &[&str]) -> Option<Position> {
+        match self {
+            Self::Pages(_) => None,
+            Self::Outside(name) => name.place(path),
+        }
+    }
+
+    fn schema() -> Value {
+        schema::any_of(vec![bool::schema(), Text::schema()])
     }
 }

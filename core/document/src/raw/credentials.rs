@@ -9,6 +9,14 @@ record! {
         jwt = "jwt": Option<RawJwt>,
         /// API keys.
         api_key = "api_key": Option<RawApiKeys>,
+        /// Sessions of browsers, by a cookie.
+        session = "session": Option<RawSession>,
+    }
+
+    /// Sessions of browsers.
+    pub struct RawSession {
+        /// The cookie's name; __Host-postern by default, __Secure-postern with a cookie_domain, postern where the issuer is http.
+        cookie = "cookie": Option<Text>,
     }
 
     /// Signed tokens.
@@ -19,6 +27,8 @@ record! {
         bound = "bound": Option<RawBound>,
         /// Whose tokens are accepted.
         issuers = "issuers": Vec<RawIssuer>,
+        /// Name the authorization server in refusals (RFC 9728); false by default.
+        advertise = "advertise": Option<bool>,
     }
 
     /// Where a token may stand: exactly one of these.

@@ -34,23 +34,20 @@ pub(super) fn per_filter(rendering: &Rendering<'_>, route: Option<&Route>) -> Va
     Value::Object(filters)
 }
 
-/// Fixed values are Envoy's own business; what depends on the request is `ext_proc`'s. `lost` are
-/// headers that go besides those that the rules name.
+/// Fixed values are Envoy's own business; what depends on the request is `ext_proc`'s. `own` are
+/// headers that are written besides those of the rules, `lost` those that go besides them.
 pub(super) fn add_header_rules(
     members: &mut Map<String, Value>,
     direction: &str,
     rules: &HeaderRules,
+    own: &[Value],
     lost: &[&str],
 ) {
-    let set: Vec<Value> = rules
-        .set
-        .iter()
-        .filter(|(_, value)| value.is_fixed())
-        .map(|(name, value)| {
-            // A percent sign begins one of Envoy's own placeholders.
-            overwrite(name, &value.render(|_| None).replace('%', "%%"))
-        })
-        .collect();
+    let fixed = rules.set.iter().filter(|(_, value)| value.is_fixed()).map(|(name, value)| {
+        // A percent sign begins one of Envoy's own placeholders.
+        overwrite(name, &value.render(|_| None).replace('%', "%%"))
+    });
+    let set: Vec<Value> = own.iter().cloned().chain(fixed).collect();
     if !set.is_empty() {
         members.insert(format!("{direction}_headers_to_add"), json!(set));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use postern_document::{CertificateSource, Document};
+use postern_document::Document;
 use postern_request::headers::IDENTITY_PREFIX;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ pub(super) fn settings(document: &Document, placed: &Placed<'_>) -> Value {
             "headers_with_underscores_action": "DROP_HEADER",
         },
         "max_request_headers_kb": 60,
-        "local_reply_config": local_reply::render(document.security_headers),
+        "local_reply_config": local_reply::render(document),
         // The plugin takes them away as well. Where somebody deletes it, Istio's policies are what
         // is left, and must not believe callers; nor must a service.
         "early_header_mutation_extensions": [without_identity(document)],
@@ -46,7 +46,7 @@ fn at_the_edge(settings: &mut Value, document: &Document) {
     set(settings, "always_set_request_id_in_response", json!(true));
     // Neither Envoy's name nor an upstream's goes out; the routes remove the header.
     set(settings, "server_header_transformation", json!("PASS_THROUGH"));
-    if document.bound.certificate == Some(CertificateSource::Forwarded) {
+    if listener::takes_forwarded(document) {
         // Said only here: with anything else the mesh's own choice stands.
         set(settings, "forward_client_cert_details", json!(listener::FORWARD_AS_IT_COMES));
     }

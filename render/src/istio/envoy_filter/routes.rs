@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 use super::super::Context;
 use super::super::resource::set;
 use crate::envoy::routes;
+use crate::security_headers;
 
 pub(super) fn for_all(document: &Document, context: Context) -> Value {
+    let of_all = security_headers::of(document, document.security_headers);
     let mut settings = json!({
         "response_headers_to_remove": ["server", "x-powered-by"],
-        "response_headers_to_add": routes::security_headers(document.security_headers),
+        "response_headers_to_add": routes::overwriting(&of_all),
     });
     // A sidecar's own routes are for all hosts, and set no headers.
     if context == Context::Gateway {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use postern_document::{CanaryPick, HeaderRules, HeaderValue, HostPattern, Route};
+use postern_document::{CanaryPick, Document, HeaderRules, HeaderValue, HostPattern, Route};
 use serde_json::{Value, json};
 
 use super::super::destinations::Destinations;
@@ -15,6 +15,7 @@ use super::gateway::{Listener, listener};
 use super::order::{Candidate, MAX_BYTES, PathForm, forms};
 use super::{GROUP, not_here, pick_name};
 use crate::routing::escape;
+use crate::security_headers::{self, Header};
 
 const HTTP_ROUTE: Kind = resource::kind("gateway.networking.k8s.io/v1", "HTTPRoute");
 
@@ -137,7 +138,7 @@ fn rules(
     if let Some(method) = unknown {
         return Err(not_here(&route.name, format!("the method `{method}`")));
     }
-    let filters = filters(route)?;
+    let filters = filters(context.rendering.document, route)?;
     let mut rules = Vec::with_capacity(route.canary.len() + 1);
     for (at, pick) in route.canary.iter().enumerate() {
         let destination = context.destinations.of_version(route, &pick.version)?;
@@ -222,13 +223,16 @@ fn header_match(route: &Route, pick: &CanaryPick) -> Result<Value, RenderError> 
 }
 
 /// Fixed values; what depends on the request is `ext_proc`'s.
-fn filters(route: &Route) -> Result<Vec<Value>, RenderError> {
+fn filters(document: &Document, route: &Route) -> Result<Vec<Value>, RenderError> {
     let mut filters = Vec::new();
-    for (kind, member, rules) in [
-        ("RequestHeaderModifier", "requestHeaderModifier", &route.transform.request),
-        ("ResponseHeaderModifier", "responseHeaderModifier", &route.transform.response),
+    let own = security_headers::of_route(document, route);
+    let none: &[Header] = &[];
+    let (request, response) = (&route.transform.request, &route.transform.response);
+    for (kind, member, rules, own) in [
+        ("RequestHeaderModifier", "requestHeaderModifier", request, none),
+        ("ResponseHeaderModifier", "responseHeaderModifier", response, own.as_slice()),
     ] {
-        let modifier = modifier(route, rules)?;
+        let modifier = modifier(route, rules, own)?;
         if modifier.as_object().is_some_and(|modifier| !modifier.is_empty()) {
             let mut filter = json!({"type": kind});
             set(&mut filter, member, modifier);
@@ -238,11 +242,12 @@ fn filters(route: &Route) -> Result<Vec<Value>, RenderError> {
     Ok(filters)
 }
 
-fn modifier(route: &Route, rules: &HeaderRules) -> Result<Value, RenderError> {
+fn modifier(route: &Route, rules: &HeaderRules, own: &[Header]) -> Result<Value, RenderError> {
     let (fixed, removed) = fixed_headers(rules);
     // A percent sign begins one of Envoy's own placeholders.
     let fixed = fixed.into_iter().map(|(name, value)| (name, value.replace('%', "%%")));
-    let fixed: BTreeMap<String, String> = fixed.collect();
+    let own = own.iter().map(|(name, value)| ((*name).to_owned(), value.to_string()));
+    let fixed: BTreeMap<String, String> = own.chain(fixed).collect();
     let removed: BTreeSet<&String> = removed.iter().collect();
     if let Some((name, _)) = fixed.iter().find(|(_, value)| !is_header_value(value)) {
         return Err(not_here(&route.name, format!("this value of the header `{name}`")));

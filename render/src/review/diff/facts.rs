@@ -3,6 +3,8 @@
 
 mod credentials;
 mod limits;
+mod login;
+mod oauth;
 mod routes;
 mod services;
 
@@ -23,6 +25,8 @@ pub(in crate::review) fn of(document: &Document) -> Vec<Fact> {
     owners(document, &mut facts);
     mesh(document, &mut facts);
     credentials::say(document, &mut facts);
+    oauth::say(document, &mut facts);
+    login::say(document, &mut facts);
     services::say(document, &mut facts);
     limits::say(document, &mut facts);
     routes::say(document, &mut facts);
@@ -76,9 +80,7 @@ fn whole(document: &Document, facts: &mut Facts) {
     let matrix = document.allow_matrix_parameters;
     let word = if matrix { "allow" } else { "refuse" };
     facts.say("matrix_parameters", "", Says::amount(u64::from(matrix), word));
-    let headers = document.security_headers;
-    let without = headers == SecurityHeaders::None;
-    facts.say("security_headers", "", Says::amount(u64::from(without), headers.as_str()));
+    facts.say("security_headers", "", security_headers(document.security_headers));
     let form = format!("{:?}", document.limit_headers).to_lowercase();
     facts.say("limit_headers", "", Says::Plain(form));
     let identity: Vec<&str> =
@@ -95,6 +97,16 @@ fn whole(document: &Document, facts: &mut Facts) {
     // The fewer share a limit, the larger is each one's share.
     let share = Says::Bounds(vec![(1, stores.replicas)], stores.replicas.to_string());
     facts.say("stores", ".replicas", share);
+}
+
+/// The more a browser may do with an answer, the more it is open.
+fn security_headers(profile: SecurityHeaders) -> Says {
+    let rank = match profile {
+        SecurityHeaders::Api => 0,
+        SecurityHeaders::Web => 1,
+        SecurityHeaders::None => 2,
+    };
+    Says::amount(rank, profile.as_str())
 }
 
 const MEMORY: &str = "memory";

@@ -1,6 +1,6 @@
 //! What single routes leave open.
 
-use postern_document::{Allowance, AppliedLimit, Auth, ClaimRule, Document, Route};
+use postern_document::{Allowance, AppliedLimit, Auth, ClaimRule, Document, Mfa, Route};
 use postern_limits::key::KeyPart;
 
 use super::super::ask::{Caller, Oracle};
@@ -110,17 +110,19 @@ pub(in crate::review) fn writes(document: &Document, header: &str) -> bool {
 
 /// Whether somebody whom `wide` refuses passes by the rules of `narrow`.
 pub(in crate::review) fn asks_less(narrow: &Route, wide: &Route) -> bool {
-    let Auth::Rules { any, scopes, optional, token } = &wide.auth else {
+    let Auth::Rules { any, scopes, optional, token, mfa } = &wide.auth else {
         return false;
     };
     if narrow.enforce.percent() < wide.enforce.percent() {
         return true;
     }
-    let Auth::Rules { any: any2, scopes: scopes2, optional: optional2, token: token2 } =
+    let Auth::Rules { any: any2, scopes: scopes2, optional: optional2, token: token2, mfa: mfa2 } =
         &narrow.auth
     else {
         return true;
     };
+    let age =
+        |mfa: &Option<Mfa>| mfa.map_or(u64::MAX, |mfa| mfa.within_secs.unwrap_or(u64::MAX - 1));
     let subset = |few: &[String], many: &[String]| few.iter().all(|one| many.contains(one));
     // An empty list of these takes all of them.
     let wider = |few: &[String], many: &[String]| {
@@ -138,6 +140,7 @@ pub(in crate::review) fn asks_less(narrow: &Route, wide: &Route) -> bool {
         || !any2.iter().all(|credential| any.contains(credential))
         || !subset(scopes, scopes2)
         || wider_issuers
+        || age(mfa2) > age(mfa)
         || wider(&token2.audiences, &token.audiences)
         || !token.claims.iter().all(implied)
         || (token.proof.is_some() && token2.proof != token.proof)

@@ -7,6 +7,8 @@ pub(super) type Row = (&'static str, &'static [(&'static str, &'static str)]);
 pub(super) const ROWS: &[Row] = &[
     ("trusted_proxies", &[("/trusted_proxies", "2")]),
     ("security_headers", &[("/security_headers", r#""none""#)]),
+    ("oauth.mutual_tls", &[("/oauth/mutual_tls", r#""connection""#)]),
+    ("login.pages.logo", &[("/login/pages/logo", r#""https://cdn.example.test/logo.svg""#)]),
     ("failures.ext_authz", &[("/failures/ext_authz", r#""allow""#)]),
     ("failures.ext_proc", &[("/failures/ext_proc", r#""allow""#)]),
     ("mesh.trust_domain", &[("/mesh/trust_domain", r#""example.test""#)]),
@@ -121,6 +123,7 @@ pub(super) const ROWS: &[Row] = &[
     ("routes[].service", &[("/routes/4/service", r#""mainframe""#)]),
     ("routes[].peers", &[("/routes/2/peers", r#"["machines"]"#)]),
     ("routes[].transform", &[("/routes/1/transform", "")]),
+    ("routes[].security_headers", &[("/routes/4/security_headers", r#""web""#)]),
     ("routes[].ext_authz", &[("/routes/1/ext_authz", "false")]),
     ("routes[].timeout", &[("/routes/1/timeout", r#""11s""#)]),
     ("routes[].retries.attempts", &[("/routes/1/retries/attempts", "4")]),

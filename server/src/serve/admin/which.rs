@@ -37,7 +37,7 @@ pub enum Senseless {
     #[error("Say what is meant: `limit`, or `domain` and `entry`")]
     Nothing,
     /// No kind of credential.
-    #[error("`credential` is jwt or api_key")]
+    #[error("`credential` is jwt, api_key or session")]
     Credential,
     /// Not so many.
     #[error("`n` is a number from 1 to {}, and there is nothing else to say", MAX_TOP)]
@@ -134,7 +134,7 @@ fn parameters(uri: &Uri) -> Result<Vec<(String, String)>, Senseless> {
 }
 
 fn credential(text: &str) -> Result<Credential, Senseless> {
-    let known = [Credential::Jwt, Credential::ApiKey];
+    let known = [Credential::Jwt, Credential::ApiKey, Credential::Session];
     known.into_iter().find(|kind| kind.as_str() == text).ok_or(Senseless::Credential)
 }
 

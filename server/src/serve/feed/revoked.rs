@@ -1,14 +1,16 @@
-//! What `ext_authz` goes by: the set that Envoys are told.
+//! What `ext_authz` and the authorization server go by: the set that Envoys are told.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use postern_document::{Document, OnFailure};
 use postern_ext_authz::Revoked;
 use postern_feed::FeedState;
+use postern_identity::ports::RevokedTokens;
 use postern_jose::VerifiedToken;
 use postern_request::{Denial, ErrorCode, UnixMillis};
-use postern_revocation::Marks;
+use postern_revocation::{Marks, RevocationKind};
 
 /// What is revoked, as far as this server knows.
 pub struct KnownRevocations {
@@ -19,6 +21,16 @@ impl KnownRevocations {
     /// By what the feed knows.
     pub const fn new(state: Arc<FeedState>) -> Self {
         Self { state }
+    }
+
+    /// What holds of what is not on the list: nothing more, where the list is as fresh as the
+    /// document wants it.
+    fn fresh(&self, document: &Document) -> Result<(), Denial> {
+        let most = document.revocation.map(|rules| Duration::from_millis(rules.max_staleness_ms));
+        match most {
+            Some(most) if !self.state.is_fresh(Instant::now(), most) => unknown(document),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -35,11 +47,49 @@ impl Revoked for KnownRevocations {
         if log.is_revoked(&marks, token.claims.issued_at, now.as_secs()) {
             return Err(Denial::new(ErrorCode::TokenRevoked, "token_revoked"));
         }
-        let most = document.revocation.map(|rules| Duration::from_millis(rules.max_staleness_ms));
-        match most {
-            Some(most) if !self.state.is_fresh(Instant::now(), most) => unknown(document),
-            _ => Ok(()),
-        }
+        self.fresh(document)
+    }
+}
+
+/// The same for the authorization server, of its own issuer.
+pub struct OwnRevocations {
+    known: KnownRevocations,
+    document: Arc<ArcSwap<Document>>,
+    issuer: Arc<str>,
+}
+
+impl OwnRevocations {
+    /// By what the feed knows. The document says what holds while that is nothing or too old.
+    pub fn new(state: Arc<FeedState>, document: Arc<ArcSwap<Document>>, issuer: &str) -> Self {
+        Self { known: KnownRevocations::new(state), document, issuer: Arc::from(issuer) }
+    }
+}
+
+impl RevokedTokens for OwnRevocations {
+    fn is_revoked(&self, token: &VerifiedToken, now: UnixMillis) -> bool {
+        self.known.check(&self.document.load(), token, now).is_err()
+    }
+
+    fn is_named_revoked(
+        &self,
+        kind: RevocationKind,
+        value: &str,
+        issued_at: Option<u64>,
+        now: UnixMillis,
+    ) -> bool {
+        let document = self.document.load();
+        let Some(log) = self.known.state.log() else { return unknown(&document).is_err() };
+        let only = |wanted| (kind == wanted).then_some(value);
+        let marks = Marks::of(
+            log.key(),
+            &self.issuer,
+            only(RevocationKind::Token),
+            only(RevocationKind::Session),
+            only(RevocationKind::Subject),
+            only(RevocationKind::Client),
+            only(RevocationKind::Key),
+        );
+        log.is_revoked(&marks, issued_at, now.as_secs()) || self.known.fresh(&document).is_err()
     }
 }
 

@@ -1,4 +1,5 @@
 use postern_feed::{Ask, LeasedLimits as _, PeerIdentity};
+use postern_identity::ports::RevokedTokens as _;
 use postern_jose::{Claims, Confirmation, VerifiedToken};
 use postern_limits::key::stamp;
 use postern_limits::{Algorithm, Anchor, Rate, Spec};
@@ -134,6 +135,38 @@ async fn without_a_store_nobody_is_told_that_nothing_is_revoked() {
     ]});
     let feed = started(&document(&nothing), None);
     assert!(feed.served.is_none() && feed.state.is_none(), "there is nothing to tell");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_revoked_by_name_is_of_the_own_issuer_and_of_its_kind() {
+    let durable: Arc<dyn DurableStore> = Arc::new(MemoryDurableStore::new());
+    let named = |kind, issuer: &str, value: &str| NewRevocation {
+        revocation: Revocation::at(100, kind, issuer, value, 4_000_000_000).unwrap(),
+        created_at: UnixMillis(100_000),
+        reason: None,
+    };
+    let revoked = vec![
+        named(RevocationKind::Session, ISSUER, "s"),
+        named(RevocationKind::Subject, ISSUER, "alice"),
+        named(RevocationKind::Session, "https://other.test", "theirs"),
+    ];
+    durable.revoke(revoked).await.unwrap();
+    let document = document(&json!({}));
+    let state = started(&document, Some(&durable)).state.unwrap();
+    until(|| state.is_loaded()).await;
+    let held = Arc::new(arc_swap::ArcSwap::from_pointee(document));
+    let own = OwnRevocations::new(state, held, ISSUER);
+    for (kind, value, issued_at, expected) in [
+        (RevocationKind::Session, "s", None, true),
+        (RevocationKind::Session, "theirs", None, false),
+        (RevocationKind::Token, "s", None, false),
+        (RevocationKind::Subject, "alice", Some(50), true),
+        (RevocationKind::Subject, "alice", Some(500), false),
+    ] {
+        let is_revoked = own.is_named_revoked(kind, value, issued_at, NOW);
+        assert_eq!(is_revoked, expected, "{kind:?} {value} {issued_at:?}");
+    }
+    assert!(own.is_revoked(&token("t"), NOW), "alice's, from before");
 }
 
 /// A document with a leased limit and an exact one, and this beside them.

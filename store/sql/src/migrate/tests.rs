@@ -1,5 +1,8 @@
 use super::*;
 use crate::SqlStore;
+use postern_store::durable::{
+    ApiKeyRecord, ClientKind, ClientRecord, DurableStore as _, SecretHash,
+};
 use tempfile::TempDir;
 
 const STEPS: &[Migration] = &[
@@ -125,13 +128,67 @@ async fn serving_wants_every_migration() {
     assert!(SqlStore::open_migrated(&url).await.is_ok());
 }
 
+const ROWS: &str = include_str!("rows.sql");
+
+async fn execute(store: &SqlStore, statements: &'static str) {
+    let done =
+        on!(&store.database, pool => sqlx::raw_sql(statements).execute(pool).await.map(drop));
+    done.unwrap();
+}
+
 #[tokio::test]
-async fn every_migration_of_this_build_goes_down_again() {
+async fn every_migration_of_this_build_goes_down_again_whatever_was_kept() {
     let (_folder, store) = fresh().await;
     let migrator = store.migrator();
     let names: Vec<_> = MIGRATIONS.iter().map(|migration| migration.name).collect();
     assert!(names.is_sorted(), "migrations run in the order of their names");
-    assert_eq!(migrator.up(None, UnixMillis(5)).await.unwrap(), names);
-    assert_eq!(migrator.down(names.len(), UnixMillis(6)).await.unwrap().len(), names.len());
-    assert_eq!(tables(&store).await, ["schema_migrations"]);
+    for _ in 0..2 {
+        assert_eq!(migrator.up(None, UnixMillis(5)).await.unwrap(), names);
+        execute(&store, ROWS).await;
+        for table in tables(&store).await {
+            let count = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+            let count: i64 = on!(&store.database, pool => {
+                sqlx::query_scalar(count).fetch_one(pool).await.unwrap()
+            });
+            assert!(count > 0, "rows.sql has nothing for {table}");
+        }
+        // Step by step: each has to go with what is kept before it.
+        for name in names.iter().rev() {
+            assert_eq!(migrator.down(1, UnixMillis(6)).await.unwrap(), [*name]);
+        }
+        assert_eq!(tables(&store).await, ["schema_migrations"]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_kept_before_a_column_came_is_read_with_it() {
+    let (_folder, store) = fresh().await;
+    let migrator = store.migrator();
+    migrator.up(Some("0002_revocations"), UnixMillis(5)).await.unwrap();
+    execute(
+        &store,
+        "INSERT INTO oauth2_clients VALUES ('p', NULL, 'P', 'public', '', '', 3600, TRUE, 7);
+         INSERT INTO oauth2_clients VALUES ('c', NULL, 'C', 'confidential', '', '', 3600, TRUE, 8);
+         INSERT INTO api_keys VALUES ('k',
+         '0000000000000000000000000000000000000000000000000000000000000000', 's', NULL, '', NULL,
+         NULL, 9, NULL);",
+    )
+    .await;
+    let client = |id: &str, kind, at| {
+        ClientRecord::new(id.to_owned(), id.to_uppercase(), kind, UnixMillis(at))
+    };
+    let key = ApiKeyRecord::new("k".to_owned(), SecretHash([0; 32]), "s".to_owned(), UnixMillis(9));
+    // There and back: what the columns held goes with them, the rest stays.
+    for _ in 0..2 {
+        migrator.up(None, UnixMillis(5)).await.unwrap();
+        let clients = store.list_clients(None, 10).await.unwrap();
+        let expected =
+            [client("c", ClientKind::Confidential, 8), client("p", ClientKind::Public, 7)];
+        assert_eq!(clients, expected);
+        assert_eq!(store.find_api_key("k").await.unwrap().as_ref(), Some(&key));
+        execute(&store, "UPDATE oauth2_clients SET redirect_uris = '[\"x\"]', updated_at = 99")
+            .await;
+        execute(&store, "UPDATE api_keys SET request_count = 99").await;
+        migrator.down(5, UnixMillis(6)).await.unwrap();
+    }
 }

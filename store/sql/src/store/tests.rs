@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use postern_revocation::{Revocation, RevocationKind};
-use postern_store::durable::contract;
-use postern_store::durable::{Sealed, SecretHash};
+use postern_store::durable::{
+    AuditStore as _, NO_AUDIT, Profile, Sealed, SecretHash, UserRecord, UserStore as _, contract,
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -17,6 +20,12 @@ async fn fresh() -> (TempDir, SqlStore) {
 async fn sqlite_keeps_the_contract() {
     let (_folder, store) = fresh().await;
     contract::run(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_keeps_it_when_many_come_at_once() {
+    let (_folder, store) = fresh().await;
+    contract::parallel(Arc::new(store)).await;
 }
 
 #[tokio::test]
@@ -45,17 +54,8 @@ async fn writers_wait_for_each_other() {
         .map(|at| {
             let store = store.clone();
             tokio::spawn(async move {
-                let key = ApiKeyRecord {
-                    id: format!("k{at:02}"),
-                    sha256: SecretHash([1; 32]),
-                    subject: "s".to_owned(),
-                    client_id: None,
-                    scopes: Vec::new(),
-                    tier: None,
-                    expires_at: None,
-                    created_at: UnixMillis(1),
-                    revoked_at: None,
-                };
+                let (id, hash) = (format!("k{at:02}"), SecretHash([1; 32]));
+                let key = ApiKeyRecord::new(id, hash, "s".to_owned(), UnixMillis(1));
                 store.insert_api_key(key).await
             })
         })
@@ -160,4 +160,86 @@ async fn a_clock_that_is_ahead_deletes_nothing_that_has_not_ended_by_the_databas
     assert_eq!(store.delete_expired_revocations(ahead, 10).await.unwrap(), 1);
     let left = store.revocations_since(0, 10, UnixMillis(0)).await.unwrap();
     assert_eq!(left.iter().map(|one| one.seq).collect::<Vec<_>>(), [2]);
+}
+
+fn entry(target: &str) -> AuditEntry {
+    AuditEntry {
+        at: UnixMillis(5),
+        actor: "system".to_owned(),
+        action: "user.created".to_owned(),
+        target: target.to_owned(),
+        detail: "{}".to_owned(),
+    }
+}
+
+fn user(id: &str) -> UserRecord {
+    UserRecord {
+        id: id.to_owned(),
+        email: format!("{id}@example.test"),
+        role: "student".to_owned(),
+        is_active: true,
+        profile: Profile::default(),
+        password: None,
+        must_change_password: false,
+        tier: None,
+        created_at: UnixMillis(1),
+        updated_at: UnixMillis(1),
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_does_not_happen() {
+    let (_folder, store) = fresh().await;
+    store.insert_user(user("first"), &entry("first")).await.unwrap();
+    // Somebody has put a record where the next one belongs.
+    let taken = "INSERT INTO audit_log SELECT 2, at, actor, action, target, detail, previous, hash \
+                 FROM audit_log";
+    execute(&store, taken).await;
+    let refused = store.insert_user(user("second"), &entry("second")).await;
+    assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
+    assert_eq!(store.find_user("second").await.unwrap(), None);
+    assert_eq!(store.audit_head().await.unwrap().map(|head| head.seq), Some(1));
+    execute(&store, "DELETE FROM audit_head").await;
+    let lost = store.insert_user(user("third"), &entry("third")).await;
+    assert!(matches!(lost, Err(StoreError::Corrupt(_))), "{lost:?}");
+    assert_eq!(store.find_user("third").await.unwrap(), None);
+    assert!(store.append_audit(&entry("x")).await.is_err());
+    assert!(matches!(store.audit_head().await, Err(StoreError::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn who_changes_the_log_breaks_the_chain() {
+    for change in [
+        "UPDATE audit_log SET target = 'nobody' WHERE seq = 2",
+        "UPDATE audit_log SET at = at + 1 WHERE seq = 2",
+        "DELETE FROM audit_log WHERE seq = 2",
+        "UPDATE audit_log SET previous = hash WHERE seq = 2",
+    ] {
+        let (_folder, store) = fresh().await;
+        for target in ["a", "b", "c"] {
+            store.append_audit(&entry(target)).await.unwrap();
+        }
+        let holds = async || {
+            let records = store.audit_since(0, 10).await.unwrap();
+            let mut previous = NO_AUDIT;
+            records.iter().all(|record| {
+                let follows = record.follows(&previous);
+                previous = record.hash;
+                follows
+            })
+        };
+        assert!(holds().await);
+        execute(&store, change).await;
+        assert!(!holds().await, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_sent_does_not_keep_it_from_being_recorded() {
+    let (_folder, store) = fresh().await;
+    let sent = AuditEntry { at: UnixMillis(u64::MAX), ..entry("a\0b") };
+    assert_eq!(store.append_audit(&sent).await, Ok(1));
+    let record = store.audit_since(0, 1).await.unwrap().remove(0);
+    assert_eq!(record.entry.target, "a\u{fffd}b");
+    assert!(record.follows(&NO_AUDIT), "it is hashed as it is kept");
 }

@@ -35,6 +35,13 @@ pub(super) fn check(
         }
     }
     check_choices(context, raw, route, path, problems);
+    if route.auth.accepts(Credential::Session) {
+        let message = format!(
+            "the edge takes the cookie of a session away from every request, so `{name}`, which \
+             enforces this route, would never see one: let the edge guard this service"
+        );
+        problems.report_as(raw.service.at, &format!("{path}.auth.any"), message);
+    }
     if !route.auth.accepts(Credential::Jwt) {
         return;
     }

@@ -17,6 +17,9 @@ pub(super) fn say(document: &Document, facts: &mut Facts) {
     let places: Vec<String> = document.token_places.iter().map(place).collect();
     facts.say(jwt, ".from", Says::AnyOf(Some(places)));
     bound(document, facts);
+    facts.say(jwt, ".advertise", Says::Plain(document.advertise.to_string()));
+    let cookie = document.session.as_ref().map(|session| session.name.as_str());
+    facts.say("credentials.session", ".cookie", Says::Plain(or_none(cookie)));
     let names = document.issuers.iter().map(|one| one.issuer.issuer.clone());
     facts.say(jwt, ".issuers", Says::any_of(names));
     // Whatever the bundle writes it takes away where callers send it; what no issuer names any

@@ -1,11 +1,11 @@
 //! What routes ask of callers, and what becomes of their requests.
 
-use postern_document::{Auth, DescriptorEntry, Document, HeaderRules, Proof, Route};
+use postern_document::{Auth, DescriptorEntry, Document, HeaderRules, LoginAt, Mfa, Proof, Route};
 use postern_request::principal::Credential;
 
 use super::super::super::traffic;
-use super::super::fact::Says;
-use super::{Facts, fingerprint, limits};
+use super::super::fact::{Says, UNBOUNDED};
+use super::{Facts, fingerprint, limits, security_headers};
 
 /// What the review calls unbounded (PR109).
 const LONG_TIMEOUT_MS: u64 = 300_000;
@@ -39,7 +39,10 @@ fn owner(route: &Route) -> String {
 
 fn auth(document: &Document, route: &Route, owner: &str, facts: &mut Facts) {
     let mut say = |member: &str, says| facts.say(owner, member, says);
-    let Auth::Rules { any, scopes, optional, token } = &route.auth else {
+    say(".auth.mfa", mfa(route.auth.mfa()));
+    let login = route.login().map_or_else(|| "nowhere".to_owned(), login_at);
+    say(".auth.login", Says::Plain(login));
+    let Auth::Rules { any, scopes, optional, token, .. } = &route.auth else {
         // Everybody, and nothing is asked of anybody.
         say(".auth.any", Says::AnyOf(None));
         for member in [".auth.scopes", ".auth.claims", ".auth.proof"] {
@@ -70,6 +73,24 @@ fn auth(document: &Document, route: &Route, owner: &str, facts: &mut Facts) {
     say(".auth.proof", Says::all_of(proof));
 }
 
+/// How old an authentication by several factors may be. Where only that there was one counts, it is
+/// as old as what is shown may be: longer than anything that can be asked for.
+fn mfa(mfa: Option<Mfa>) -> Says {
+    const LONGER_SECS: u64 = 366 * 86_400;
+    match mfa.map(|mfa| mfa.within_secs) {
+        None => Says::Bounds(vec![UNBOUNDED], "not asked".to_owned()),
+        Some(None) => Says::amount(LONGER_SECS, "required"),
+        Some(Some(secs)) => Says::amount(secs, format!("within {secs}s")),
+    }
+}
+
+fn login_at(at: &LoginAt) -> String {
+    match at {
+        LoginAt::Pages => "the pages".to_owned(),
+        LoginAt::Outside(name) => format!("the provider {name}"),
+    }
+}
+
 /// Who may come, how many are held to the rules, and whether the server is asked.
 fn peers(route: &Route, owner: &str, facts: &mut Facts) {
     let peers: Vec<String> = route.peers.iter().map(ToString::to_string).collect();
@@ -82,6 +103,8 @@ fn peers(route: &Route, owner: &str, facts: &mut Facts) {
     let by_proof = route.auth.token().is_some_and(|token| token.proof == Some(Proof::Dpop));
     let anyhow = by_proof
         || route.auth.accepts(Credential::ApiKey)
+        || route.auth.accepts(Credential::Session)
+        || route.auth.mfa().is_some()
         || !route.exact_limits.is_empty()
         || route.circuit().is_some();
     if !anyhow {
@@ -122,6 +145,10 @@ fn descriptor(members: &[DescriptorEntry]) -> String {
 
 /// Headers that neither callers nor services choose, and what they say. A value may be a secret.
 fn headers(route: &Route, owner: &str, facts: &mut Facts) {
+    if let Some(profile) = route.security_headers {
+        let says = security_headers(profile);
+        facts.say_instead_of(owner, ".security_headers", ("security_headers", ""), says);
+    }
     let sides = [("request", &route.transform.request), ("response", &route.transform.response)];
     for (side, rules) in sides {
         let HeaderRules { set, remove } = rules;

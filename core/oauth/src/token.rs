@@ -1,0 +1,13 @@
+//! The token endpoint (RFC 6749 §3.2): what is asked of it, and what to make.
+
+mod client_credentials;
+mod code;
+mod issue;
+mod refresh;
+mod request;
+
+pub use client_credentials::ClientCredentials;
+pub use code::CodeExchange;
+pub use issue::{Actor, IdTokenPlan, Issue, IssueAccessToken, RefreshPlan};
+pub use refresh::RefreshExchange;
+pub use request::{Grant, TokenRequest};

@@ -1,0 +1,122 @@
+//! The account, and the sessions of whom it belongs to.
+
+use askama::Template;
+
+use crate::look::Frame;
+use crate::texts::Texts;
+use crate::{Look, Page};
+
+/// The account's first page.
+#[derive(Debug, Clone, Copy)]
+pub struct AccountView<'a> {
+    /// Who is signed in.
+    pub who: &'a str,
+}
+
+/// The sessions of somebody.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionsView<'a> {
+    /// Where the forms go: one session's with `end`, everything's with `all`.
+    pub action: &'a str,
+    /// The forms' token.
+    pub csrf: &'a str,
+    /// The sessions.
+    pub sessions: &'a [SessionLine<'a>],
+}
+
+/// A session.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionLine<'a> {
+    /// What the form names it by.
+    pub reference: &'a str,
+    /// The client that it was granted to; none for a browser's.
+    pub client: Option<&'a str>,
+    /// Whether it is this one.
+    pub is_this: bool,
+    /// When it began, as RFC 3339 has it.
+    pub began: &'a str,
+    /// When it was used last, as RFC 3339 has it.
+    pub used: &'a str,
+}
+
+/// A session, in words.
+struct Row<'a> {
+    line: &'a SessionLine<'a>,
+    what: String,
+    end: String,
+    began: String,
+    used: String,
+}
+
+impl<'a> Row<'a> {
+    fn new(line: &'a SessionLine<'a>, texts: &Texts) -> Self {
+        let what = match line.client {
+            _ if line.is_this => texts.session_here.to_owned(),
+            Some(client) => (texts.session_client)(client),
+            None => texts.session_browser.to_owned(),
+        };
+        Self {
+            line,
+            end: (texts.session_end_one)(&what),
+            what,
+            began: to_people(line.began),
+            used: to_people(line.used),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct AccountPage<'a> {
+    frame: &'a Frame<'a>,
+    signed_in_as: String,
+}
+
+#[derive(Template)]
+#[template(path = "sessions.html")]
+struct SessionsPage<'a> {
+    frame: &'a Frame<'a>,
+    view: &'a SessionsView<'a>,
+    rows: Vec<Row<'a>>,
+}
+
+/// The account's first page.
+#[must_use]
+pub fn account(view: &AccountView<'_>, look: &Look<'_>) -> Page {
+    let texts = look.language.texts();
+    let frame = Frame::new(look, texts.account.to_owned(), &[]);
+    let signed_in_as = (texts.signed_in_as)(view.who);
+    frame.page(&AccountPage { frame: &frame, signed_in_as }, 200)
+}
+
+/// Where somebody is signed in.
+#[must_use]
+pub fn sessions(view: &SessionsView<'_>, look: &Look<'_>) -> Page {
+    let texts = look.language.texts();
+    let frame = Frame::new(look, texts.sessions.to_owned(), &[]);
+    let rows = view.sessions.iter().map(|line| Row::new(line, texts)).collect();
+    frame.page(&SessionsPage { frame: &frame, view, rows }, 200)
+}
+
+/// `2026-01-31T23:59:59.000Z` as `2026-01-31 23:59 UTC`: the server does not know where its reader
+/// is, and says which clock it means.
+fn to_people(rfc3339: &str) -> String {
+    match rfc3339.split_once('T') {
+        Some((date, time)) => {
+            let minutes: String = time.chars().take(5).collect();
+            format!("{date} {minutes} UTC")
+        }
+        None => rfc3339.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_told_to_the_minute_with_their_clock() {
+        assert_eq!(to_people("2026-01-31T23:59:59.000Z"), "2026-01-31 23:59 UTC");
+        assert_eq!(to_people("unknown"), "unknown");
+    }
+}

@@ -1,0 +1,120 @@
+//! French.
+
+use super::Texts;
+
+pub(crate) static FR: Texts = Texts {
+    privacy: "Confidentialité",
+    terms: "Conditions d’utilisation",
+    go_on: "Continuer",
+    allow: "Autoriser",
+    deny: "Ne pas autoriser",
+    back_to_account: "Retour à votre compte",
+    sign_out: "Se déconnecter",
+    signed_in_as: |who| format!("Vous êtes connecté en tant que {who}."),
+
+    sign_in: "Se connecter",
+    email: "E-mail",
+    password: "Mot de passe",
+    remember: "Rester connecté sur cet appareil",
+    or_elsewhere: "Ou se connecter avec",
+    sign_in_at: |provider| format!("Se connecter avec {provider}"),
+
+    second_factor: "Confirmez que c’est bien vous",
+    code: "Code",
+    code_of_app: "Saisissez les six chiffres affichés par votre application d’authentification.",
+    code_of_app_or_recovery: "Saisissez les six chiffres affichés par votre application \
+                              d’authentification, ou l’un de vos codes de secours.",
+    enrol: "Configurer une application d’authentification",
+    enrol_scan: "Votre compte exige une seconde étape à la connexion. Scannez ceci avec votre \
+                 application d’authentification :",
+    enrol_by_hand: "Ou saisissez cette clé dans l’application :",
+    enrol_qr: "Code QR contenant la clé pour votre application",
+    enrol_confirm: "Saisissez ensuite les six chiffres affichés par l’application.",
+    enrol_again: "Recommencer avec une nouvelle clé",
+    recovery_codes: "Vos codes de secours",
+    recovery_keep: "Chacun de ces codes vous connecte une fois sans l’application. Gardez-les en \
+                    lieu sûr : ils ne seront plus affichés.",
+    recovery_kept: "Je les ai gardés",
+
+    new_password: "Nouveau mot de passe",
+    new_password_why: "Il vous faut un nouveau mot de passe avant de continuer.",
+    current_password: "Mot de passe actuel",
+    password_rule: |least| format!("Au moins {least} caractères. Quelques mots conviennent bien."),
+    repeat_password: "Répétez le nouveau mot de passe",
+    save_password: "Enregistrer le mot de passe",
+
+    consent_title: |client| format!("{client} demande un accès"),
+    consent_wants: "L’application souhaite :",
+    consent_nothing: "L’application souhaite seulement savoir que vous êtes connecté.",
+    consent_resources: "Elle s’en servirait auprès de :",
+    consent_then: |target| format!("Vous reviendrez ensuite à {target}"),
+    consent_about: "À propos de cette application",
+
+    scope_openid: "Savoir qui vous êtes",
+    scope_profile: "Voir votre nom et votre photo",
+    scope_email: "Voir votre adresse e-mail",
+    scope_offline_access: "Garder cet accès en votre absence",
+
+    device: "Connecter un appareil",
+    device_code: "Code affiché par votre appareil",
+    device_hint: "Saisissez le code que votre appareil affiche.",
+    device_unknown: "Ce code n’existe pas ou a expiré. Demandez-en un autre à votre appareil.",
+    device_compare: "Votre appareil affiche-t-il ce code ?",
+    device_beware: "N’autorisez que si l’appareil est devant vous. Si quelqu’un vous a envoyé \
+                    ici, n’autorisez pas.",
+    device_allowed: "L’appareil est connecté.",
+    device_denied: "L’appareil n’obtient aucun accès.",
+    device_return: "Vous pouvez fermer cette page et revenir à votre appareil.",
+
+    account: "Votre compte",
+    sessions: "Où vous êtes connecté",
+    sessions_intro: "Fermez ce que vous ne connaissez pas, puis changez de mot de passe.",
+    session_here: "Ce navigateur",
+    session_browser: "Un navigateur",
+    session_client: |client| format!("Application {client}"),
+    session_began: "Depuis",
+    session_used: "Dernière utilisation",
+    session_end: "Fermer",
+    session_end_one: |what| format!("Fermer : {what}"),
+    sessions_end_all: "Se déconnecter partout",
+
+    ask_sign_out: "Voulez-vous vous déconnecter ?",
+    signed_out: "Vous êtes déconnecté",
+    signed_out_text: "Sur un ordinateur partagé, fermez aussi le navigateur.",
+    sign_in_again: "Se reconnecter",
+
+    wrong_credentials: "L’e-mail ou le mot de passe est incorrect.",
+    wrong_code: "Ce code est incorrect ou a déjà été utilisé.",
+    limited: |minutes| match minutes {
+        1 => "Trop d’essais. Réessayez dans 1 minute.".to_owned(),
+        _ => format!("Trop d’essais. Réessayez dans {minutes} minutes."),
+    },
+    blocked: "Ce compte est désactivé. Adressez-vous à la personne qui s’en occupe.",
+    expired: "Cela a pris trop de temps. Veuillez recommencer.",
+    cookies_needed: "Votre navigateur n’a pas envoyé de cookie. Autorisez les cookies pour ce \
+                     site et réessayez.",
+    busy: "Beaucoup de personnes se connectent en ce moment. Réessayez dans un instant.",
+    password_too_short: "Ce mot de passe est trop court.",
+    password_too_long: "Ce mot de passe est trop long.",
+    password_is_email: "Ce mot de passe est votre adresse e-mail. Choisissez-en un autre.",
+    password_is_same: "C’est déjà votre mot de passe. Choisissez-en un autre.",
+    password_breached: "Ce mot de passe figure dans une fuite de données. Choisissez-en un autre.",
+    password_refused: "Ce mot de passe ne peut pas être utilisé. Choisissez-en un autre.",
+    password_differs: "Les deux mots de passe sont différents.",
+    unavailable: "Un élément nécessaire est injoignable. Réessayez dans un instant.",
+
+    error: "Cela n’a pas fonctionné",
+    error_id: "Référence pour vos questions :",
+    error_unknown_client: "L’application qui vous a envoyé ici est inconnue. Rien ne lui a été \
+                           transmis.",
+    error_redirect: "L’application qui vous a envoyé ici veut vous faire revenir à un endroit qui \
+                     n’est pas enregistré pour elle. Rien ne lui a été transmis.",
+    error_unreadable: "La demande est illisible. Recommencez depuis l’application.",
+    error_too_large: "La demande est trop longue. Recommencez depuis l’application.",
+    error_request_expired: "Cette demande a expiré. Recommencez depuis l’application.",
+    error_form: "Ce formulaire est trop ancien ou ne vient pas de cette page. Revenez en arrière, \
+                 rechargez la page et envoyez-le de nouveau.",
+    error_not_found: "Cette page n’existe pas.",
+    error_method: "Cette page ne s’utilise pas ainsi.",
+    error_internal: "Une erreur s’est produite de notre côté.",
+};

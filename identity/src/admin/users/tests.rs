@@ -1,0 +1,128 @@
+use postern_revocation::RevocationKind;
+use postern_store::durable::{FactorStore as _, UserStore as _};
+
+use super::*;
+use crate::login::fixture::{NOW, World, later, rules, secret, tests_hasher};
+
+fn new(email: &str) -> NewUser {
+    NewUser {
+        email: email.to_owned(),
+        profile: Profile {
+            first_name: "Ada".to_owned(),
+            last_name: "L".to_owned(),
+            ..Profile::default()
+        },
+        ..NewUser::default()
+    }
+}
+
+async fn create(world: &World, new: NewUser) -> Result<CreatedUser, IdentityError> {
+    create_user(&*world.store, &tests_hasher(), &rules(), new, "cli:root", NOW).await
+}
+
+async fn change(world: &World, id: &str, edit: UserEdit) -> Result<Option<Secret>, IdentityError> {
+    let (hasher, rules) = (tests_hasher(), rules());
+    let (store, ending) = (&*world.store, &*world.ending);
+    let with = UserWork { store, hasher: &hasher, rules: &rules, ending };
+    change_user(&with, id, edit, "cli:root", NOW).await
+}
+
+#[tokio::test]
+async fn a_generated_password_is_shown_once_and_logs_in() {
+    let world = World::new();
+    let wanted = NewUser { password: NewPassword::Generated, ..new("a@example.test") };
+    let created = create(&world, wanted).await.unwrap();
+    let password = created.password.unwrap();
+    assert!(!format!("{:?}", created.record).contains(password.expose()));
+    assert_eq!(created.record.role, "student", "the default");
+    let cookie = world.begin(postern_oauth::Acr::OneFactor).await;
+    let done = world.password(&cookie, "A@example.test", password.expose(), NOW).await;
+    assert!(matches!(done, Ok(crate::Outcome::Done(_))), "{done:?}");
+}
+
+#[tokio::test]
+async fn nobody_chooses_an_id() {
+    let world = World::new();
+    let one = create(&world, new("a@example.test")).await.unwrap().record.id;
+    let two = create(&world, new("b@example.test")).await.unwrap().record.id;
+    assert_ne!(one, two);
+    assert!(postern_request::correlation::is_uuid(one.as_bytes()));
+}
+
+#[tokio::test]
+async fn nonsense_is_refused() {
+    let world = World::new();
+    create(&world, new("taken@example.test")).await.unwrap();
+    let long = format!("{}@example.test", "a".repeat(250));
+    for email in ["", "a", "@b", "a@", "a b@c", "a@b@c", "a@.b", "a@b\n", " a@b", &long] {
+        let refused = create(&world, new(email)).await;
+        assert!(matches!(refused, Err(IdentityError::Invalid { what: "e-mail", .. })), "{email}");
+    }
+    let refused = create(&world, new("Taken@Example.test")).await.unwrap_err().to_string();
+    assert!(refused.contains("another user has it"), "{refused}");
+    let nameless = NewUser { profile: Profile::default(), ..new("a@b") };
+    let of_no_role = NewUser { role: Some("gone".to_owned()), ..new("a@b") };
+    let short = NewUser { password: NewPassword::Given(secret("short")), ..new("a@b") };
+    for bad in [nameless, of_no_role, short] {
+        let refused = create(&world, bad).await;
+        assert!(matches!(refused, Err(IdentityError::Invalid { .. })), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_switched_off_is_logged_out_and_stays_out() {
+    let world = World::new();
+    let user = world.user("student").await;
+    let cookie = world.begin(postern_oauth::Acr::OneFactor).await;
+    let password = crate::login::fixture::PASSWORD;
+    world.password(&cookie, &user.email, password, NOW).await.unwrap();
+    let off = UserEdit { is_active: Some(false), ..UserEdit::default() };
+    change(&world, &user.id, off).await.unwrap();
+    assert_eq!(world.revocations.names(RevocationKind::Subject), std::slice::from_ref(&user.id));
+    assert!(world.login.sessions_of(&user.id, later(1)).await.unwrap().is_empty());
+    let cookie = world.begin(postern_oauth::Acr::OneFactor).await;
+    let refused = world.password(&cookie, &user.email, password, later(1)).await;
+    assert_eq!(refused, Err(LoginError::Blocked));
+    let wrong = world.password(&cookie, &user.email, "wrong", later(1)).await;
+    assert_eq!(wrong, Err(LoginError::Credentials), "who does not know it is told nothing");
+}
+
+#[tokio::test]
+async fn the_last_who_may_administer_stays() {
+    let world = World::new();
+    let admin = world.user("admin").await;
+    let off = UserEdit { is_active: Some(false), ..UserEdit::default() };
+    let down = UserEdit { role: Some("student".to_owned()), ..UserEdit::default() };
+    for edit in [&off, &down] {
+        let refused = change(&world, &admin.id, edit.clone()).await.unwrap_err().to_string();
+        assert!(refused.contains("nobody else"), "{refused}");
+    }
+    world.user_with("admin", |user| user.email = "second@example.test".to_owned()).await;
+    change(&world, &admin.id, off).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_change_of_nothing_that_counts_logs_nobody_out() {
+    let world = World::new();
+    let user = world.user("student").await;
+    let tier = UserEdit { tier: Some(Some("gold".to_owned())), ..UserEdit::default() };
+    change(&world, &user.id, tier).await.unwrap();
+    let changed = world.store.find_user(&user.id).await.unwrap().unwrap();
+    assert_eq!(changed.tier.as_deref(), Some("gold"));
+    assert!(world.revocations.all().is_empty());
+    let gone = change(&world, "nobody", UserEdit::default()).await;
+    assert!(matches!(gone, Err(IdentityError::Invalid { what: "user", .. })), "{gone:?}");
+}
+
+#[tokio::test]
+async fn lost_factors_are_taken_away_with_all_sessions() {
+    let world = World::new();
+    let user = world.user("student").await;
+    world.login.factors().new_recovery_codes(&user.id, NOW).await.unwrap();
+    let count = reset_factors(&*world.store, &world.ending, &user.id, "cli:root", NOW).await;
+    assert_eq!(count.unwrap(), 1);
+    assert!(world.store.factors_of(&user.id).await.unwrap().is_empty());
+    assert_eq!(world.revocations.names(RevocationKind::Subject), std::slice::from_ref(&user.id));
+    let again = reset_factors(&*world.store, &world.ending, &user.id, "cli:root", NOW).await;
+    assert_eq!(again.unwrap(), 0);
+}

@@ -1,0 +1,365 @@
+//! Ending sessions, families of refresh tokens and all that a user has: the one place that does.
+//!
+//! The order is always the same. What cannot be lost comes first: durable ends and revocations,
+//! which every refresh and every use of a cookie asks for, so that nothing is good any more once
+//! they are committed. Then the volatile store forgets what it has; where it does not answer, that
+//! is tried again, because a revocation is forgotten earlier than a refresh token ends. The audit
+//! log comes last: that something could not be written down keeps nothing alive.
+
+mod leftover;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use postern_request::UnixMillis;
+use postern_revocation::{Revocation, RevocationKind};
+use postern_store::durable::{AuditEntry, MAX_PAGE};
+use postern_store::flows::SessionRecord;
+use postern_store::{FlowKey, FlowKind, FlowStore, IdentityStore, StoreError};
+
+use crate::metrics::{LoginMetrics, SessionEvent};
+use crate::ports::Announce;
+use crate::{MAX_LIFETIME_SECS, audit};
+
+pub use leftover::retry_ends;
+use leftover::{Leftover, Waiting};
+
+/// A grant with this scope outlives the browser's session that it came from (OpenID Connect Core
+/// §11).
+pub(crate) const OFFLINE_ACCESS: &str = "offline_access";
+
+/// Clocks differ; what ended a moment ago may still be taken somewhere.
+const AFTER_EXPIRY_SECS: u64 = 3600;
+/// Most pages of a user's sessions that one call ends: far more than anybody has.
+const MAX_PAGES: usize = 64;
+
+/// Ends things, for good.
+pub struct Ending {
+    store: Arc<dyn IdentityStore>,
+    flows: Arc<dyn FlowStore>,
+    announce: Arc<dyn Announce>,
+    issuer: Arc<str>,
+    metrics: LoginMetrics,
+    waiting: Mutex<VecDeque<Waiting>>,
+}
+
+impl Ending {
+    /// Ends what tokens of `issuer` stand for.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn IdentityStore>,
+        flows: Arc<dyn FlowStore>,
+        announce: Arc<dyn Announce>,
+        issuer: &str,
+        metrics: LoginMetrics,
+    ) -> Self {
+        let issuer = Arc::from(issuer);
+        Self { store, flows, announce, issuer, metrics, waiting: Mutex::default() }
+    }
+
+    /// Ends a session, and where it is a browser's, the grants that came of it, but for those with
+    /// `offline_access`. `why` is a word for the audit log and the revocations. Whether there was
+    /// anything to end; tokens of the session are revoked in any case.
+    ///
+    /// # Errors
+    /// Those of the stores. What was ended by then stays ended, and calling again ends the rest.
+    pub async fn session(
+        &self,
+        id: &str,
+        why: &'static str,
+        by: &str,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let found = self.with_grants(id, now).await;
+        let alone = [id.to_owned()];
+        let ids = found.as_ref().map_or(alone.as_slice(), |(_, ids)| ids.as_slice());
+        let families = self.end_durably(ids, why, now).await?;
+        let had_families = !families.is_empty();
+        for family in families {
+            self.forget_family(family, now).await;
+        }
+        let (user_id, ids) = match found {
+            Ok(found) => found,
+            Err(error) => {
+                let whole = Leftover::Whole { id: id.to_owned(), why, by: by.to_owned() };
+                self.put_off(whole, now);
+                return Err(error);
+            }
+        };
+        let mut ended = user_id.is_some() || had_families;
+        for id in &ids {
+            ended |= self.forget_session(id, now).await;
+        }
+        if ended {
+            let user_id = user_id.unwrap_or_default();
+            let detail = [("user", user_id.as_str()), ("reason", why)];
+            self.write_down(&audit::entry(now, by, "session.ended", id, &detail)).await;
+        }
+        Ok(ended)
+    }
+
+    /// Ends a family of refresh tokens with its session. `why` is the action that the audit log is
+    /// told, such as `refresh.reused`; one that had ended before is not told of again.
+    ///
+    /// Everything is tried, whatever fails: each part alone makes stolen tokens worth less.
+    ///
+    /// # Errors
+    /// The first one of the stores.
+    pub async fn family(
+        &self,
+        key: FlowKey,
+        session_id: &str,
+        why: &'static str,
+        by: &str,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let entry = audit::entry(now, by, why, session_id, &[("family", key.to_hex().as_str())]);
+        let ended = self.store.end_family(key.to_bytes(), now, why, &entry).await;
+        if let Err(error) = &ended {
+            // The entry goes with the end, so that it is lost, too.
+            self.metrics.audit_failed();
+            tracing::error!(%error, why, session_id, "a family's end was not kept");
+        }
+        let revoked = self.end_durably(&[session_id.to_owned()], why, now).await;
+        self.forget_family(key, now).await;
+        for family in revoked.as_deref().unwrap_or_default() {
+            self.forget_family(*family, now).await;
+        }
+        self.forget_session(session_id, now).await;
+        ended.and(revoked).map(drop)
+    }
+
+    /// Ends everything that a user has: all sessions, all grants, all tokens until now. How many
+    /// sessions there were, as far as the volatile store knows.
+    ///
+    /// # Errors
+    /// As with [`Ending::session`].
+    pub async fn user(
+        &self,
+        user_id: &str,
+        why: &'static str,
+        by: &str,
+        now: UnixMillis,
+    ) -> Result<u64, StoreError> {
+        // Alone it ends everything that asks; the rest is so that nothing lies about.
+        let subject = self.revocation(RevocationKind::Subject, user_id, now)?;
+        self.announce.revoke(vec![subject], why, now).await?;
+        let families = self.families_of(user_id, None).await?;
+        for session_id in &families {
+            for family in self.store.end_families_of_session(session_id, now, why).await? {
+                self.forget_family(FlowKey::of_hash(FlowKind::Family, family), now).await;
+            }
+        }
+        let ended = self.forget_sessions_of(user_id, now).await;
+        if ended.is_err() {
+            self.put_off(Leftover::SessionsOf(user_id.to_owned()), now);
+        }
+        let count = ended.as_ref().copied().unwrap_or(0).to_string();
+        let detail = [("sessions", count.as_str()), ("reason", why)];
+        self.write_down(&audit::entry(now, by, "session.all_ended", user_id, &detail)).await;
+        ended
+    }
+
+    /// Ends all sessions of a user but one, grants among them. What that one was granted ends,
+    /// too: whoever changes a password wants the others out.
+    ///
+    /// # Errors
+    /// As with [`Ending::session`].
+    pub async fn others(
+        &self,
+        user_id: &str,
+        keep: Option<&str>,
+        why: &'static str,
+        by: &str,
+        now: UnixMillis,
+    ) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for _ in 0..MAX_PAGES {
+            let page = self.flows.sessions_of(user_id, now).await?;
+            let mut ended = false;
+            for session in page.iter().filter(|session| Some(session.id.as_str()) != keep) {
+                if self.session(&session.id, why, by, now).await? {
+                    (ended, count) = (true, count + 1);
+                }
+            }
+            if !ended {
+                break;
+            }
+        }
+        // Grants whose sessions the volatile store has lost.
+        for session_id in self.families_of(user_id, None).await? {
+            if Some(session_id.as_str()) != keep {
+                self.session(&session_id, why, by, now).await?;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Takes back what a user lets a client do, and ends what the client has by it.
+    ///
+    /// # Errors
+    /// As with [`Ending::session`].
+    pub async fn consent(
+        &self,
+        user_id: &str,
+        client_id: &str,
+        by: &str,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        const WHY: &str = "consent_revoked";
+        let detail = [("client", client_id)];
+        let entry = audit::entry(now, by, "consent.revoked", user_id, &detail);
+        self.store.delete_consent(user_id, client_id, &entry).await?;
+        let mut sessions = self.families_of(user_id, Some(client_id)).await?;
+        let found = self.flows.sessions_of(user_id, now).await?;
+        let of_client = |session: &SessionRecord| session.client_id.as_deref() == Some(client_id);
+        sessions.extend(found.into_iter().filter(of_client).map(|session| session.id));
+        sessions.sort_unstable();
+        sessions.dedup();
+        for session_id in &sessions {
+            self.session(session_id, WHY, by, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends one access token, until it would have ended by itself (`expires_at` in seconds).
+    ///
+    /// # Errors
+    /// Those of the durable store; it is not revoked then.
+    pub async fn token(
+        &self,
+        jti: &str,
+        expires_at: u64,
+        by: &str,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let until = expires_at.saturating_add(AFTER_EXPIRY_SECS);
+        let token = Revocation::at(now.as_secs(), RevocationKind::Token, &*self.issuer, jti, until)
+            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        self.announce.revoke(vec![token], "revoked", now).await?;
+        self.write_down(&audit::entry(now, by, "token.revoked", jti, &[])).await;
+        Ok(())
+    }
+
+    /// Whose session it is, and the ids of it and of the grants that end with it.
+    async fn with_grants(
+        &self,
+        id: &str,
+        now: UnixMillis,
+    ) -> Result<(Option<String>, Vec<String>), StoreError> {
+        let mut ids = vec![id.to_owned()];
+        let Some(session) = self.flows.find_session(id, now).await? else {
+            return Ok((None, ids));
+        };
+        if session.client_id.is_none() {
+            let all = self.flows.sessions_of(&session.user_id, now).await?;
+            let ends_too = |grant: &SessionRecord| {
+                grant.parent.as_deref() == Some(id)
+                    && !grant.scopes.iter().any(|scope| scope == OFFLINE_ACCESS)
+            };
+            ids.extend(all.into_iter().filter(ends_too).map(|grant| grant.id));
+        }
+        Ok((Some(session.user_id), ids))
+    }
+
+    /// Keeps the ends of sessions and of their families, and tells everybody.
+    async fn end_durably(
+        &self,
+        session_ids: &[String],
+        why: &'static str,
+        now: UnixMillis,
+    ) -> Result<Vec<FlowKey>, StoreError> {
+        let mut families = Vec::new();
+        let mut revoked = Vec::with_capacity(session_ids.len());
+        for id in session_ids {
+            let ended = self.store.end_families_of_session(id, now, why).await?;
+            families.extend(ended.into_iter().map(|id| FlowKey::of_hash(FlowKind::Family, id)));
+            revoked.push(self.revocation(RevocationKind::Session, id, now)?);
+        }
+        self.announce.revoke(revoked, why, now).await?;
+        Ok(families)
+    }
+
+    /// Remembered for longer than any access token lives.
+    fn revocation(
+        &self,
+        kind: RevocationKind,
+        value: &str,
+        now: UnixMillis,
+    ) -> Result<Revocation, StoreError> {
+        let until = now.as_secs().saturating_add(MAX_LIFETIME_SECS + AFTER_EXPIRY_SECS);
+        Revocation::at(now.as_secs(), kind, &*self.issuer, value, until)
+            .map_err(|error| StoreError::Corrupt(error.to_string()))
+    }
+
+    /// The sessions of a user's families that have not ended, of one client or of all.
+    async fn families_of(
+        &self,
+        user_id: &str,
+        client_id: Option<&str>,
+    ) -> Result<Vec<String>, StoreError> {
+        let (mut sessions, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.store.families_of(user_id, after, MAX_PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            let lives = page.into_iter().filter(|family| {
+                family.ended_at.is_none() && client_id.is_none_or(|id| family.client_id == id)
+            });
+            sessions.extend(lives.map(|family| family.session_id));
+        }
+        sessions.sort_unstable();
+        sessions.dedup();
+        Ok(sessions)
+    }
+
+    async fn forget_family(&self, key: FlowKey, now: UnixMillis) {
+        if let Err(error) = self.flows.end_family(key, None, now).await {
+            tracing::warn!(%error, "a family has ended, and the volatile store does not know yet");
+            self.put_off(Leftover::Family(key), now);
+        }
+    }
+
+    /// Whether it was there.
+    async fn forget_session(&self, id: &str, now: UnixMillis) -> bool {
+        match self.flows.end_session(id, now).await {
+            Ok(Some(_)) => {
+                self.metrics.session(SessionEvent::Ended);
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                tracing::warn!(%error, "a session has ended, and the volatile store does not know");
+                self.put_off(Leftover::Session(id.to_owned()), now);
+                true
+            }
+        }
+    }
+
+    async fn forget_sessions_of(&self, user_id: &str, now: UnixMillis) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for _ in 0..MAX_PAGES {
+            let page = self.flows.sessions_of(user_id, now).await?;
+            if page.is_empty() {
+                break;
+            }
+            for session in &page {
+                if self.flows.end_session(&session.id, now).await?.is_some() {
+                    self.metrics.session(SessionEvent::Ended);
+                    count += 1;
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    async fn write_down(&self, entry: &AuditEntry) {
+        if let Err(error) = self.store.append_audit(entry).await {
+            self.metrics.audit_failed();
+            tracing::error!(%error, action = entry.action, "what happened was not written down");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+use postern_store::durable::{FamilyRecord, GrantStore as _};
+use postern_store::flows::{NewFamily, Presented};
+
+use super::leftover::MAX_WAITING;
+use super::*;
+use crate::login::fixture::{NOW, World, later};
+
+const FIRST: Presented = Presented { lock: [1; 32], secret: [2; 32], generation: 1 };
+
+fn session(id: &str, client: Option<&str>, parent: Option<&str>, scopes: &[&str]) -> SessionRecord {
+    SessionRecord {
+        id: id.to_owned(),
+        user_id: "u1".to_owned(),
+        created_at: NOW,
+        last_used: NOW,
+        authenticated_at: NOW,
+        mfa_at: None,
+        methods: vec!["pwd".to_owned()],
+        device_id: None,
+        fingerprint: None,
+        client_id: client.map(str::to_owned),
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        parent: parent.map(str::to_owned),
+        secret: None,
+        person: Vec::new(),
+        remember: false,
+        idle_ms: 1_000_000,
+        ends_at: later(2_000_000),
+    }
+}
+
+async fn family(world: &World, name: &[u8], session_id: &str, client_id: &str) -> FlowKey {
+    let key = FlowKey::of(FlowKind::Family, name);
+    let new = NewFamily {
+        key,
+        first: FIRST,
+        grant: b"grant",
+        idle_ms: 1_000_000,
+        ends_at: later(2_000_000),
+    };
+    world.flows.start_family(new, NOW).await.unwrap();
+    let record = FamilyRecord {
+        id: key.to_bytes(),
+        user_id: "u1".to_owned(),
+        client_id: client_id.to_owned(),
+        session_id: session_id.to_owned(),
+        scopes: Vec::new(),
+        created_at: NOW,
+        ends_at: later(2_000_000),
+        ended_at: None,
+        end_reason: None,
+    };
+    world.store.insert_family(record).await.unwrap();
+    key
+}
+
+/// A browser's session, a grant of it, and one that outlives it.
+async fn world() -> (World, FlowKey, FlowKey) {
+    let world = World::new();
+    for session in [
+        session("browser", None, None, &[]),
+        session("grant", Some("web"), Some("browser"), &["openid"]),
+        session("offline", Some("app"), Some("browser"), &["openid", OFFLINE_ACCESS]),
+        session("other", None, None, &[]),
+    ] {
+        world.flows.start_session(&session, NOW).await.unwrap();
+    }
+    let grant = family(&world, b"grant", "grant", "web").await;
+    let offline = family(&world, b"offline", "offline", "app").await;
+    (world, grant, offline)
+}
+
+async fn alive(world: &World) -> Vec<String> {
+    let mut ids: Vec<_> = world.flows.sessions_of("u1", NOW).await.unwrap();
+    ids.sort_by(|a, b| a.id.cmp(&b.id));
+    ids.into_iter().map(|session| session.id).collect()
+}
+
+async fn turns(world: &World, key: FlowKey) -> bool {
+    let volatile = world.flows.look_family(key, FIRST, NOW).await.unwrap().is_some();
+    let durable = world.store.find_family(key.to_bytes()).await.unwrap().unwrap();
+    assert_eq!(volatile, durable.ended_at.is_none(), "both stores say the same");
+    volatile
+}
+
+#[tokio::test]
+async fn a_browsers_session_takes_its_grants_along_but_for_those_that_outlive_it() {
+    let (world, grant, offline) = world().await;
+    assert_eq!(world.ending.session("browser", "logged_out", "u1", NOW).await, Ok(true));
+    assert_eq!(alive(&world).await, ["offline", "other"]);
+    assert!(!turns(&world, grant).await && turns(&world, offline).await);
+    assert_eq!(world.revocations.names(RevocationKind::Session), ["browser", "grant"]);
+    let lives = world.revocations.all()[0].expires_at();
+    assert!(lives >= NOW.as_secs() + MAX_LIFETIME_SECS, "longer than any token");
+    assert_eq!(world.actions().await, ["session.ended"]);
+    assert_eq!(world.ending.session("browser", "logged_out", "u1", NOW).await, Ok(false));
+    assert_eq!(world.actions().await, ["session.ended"], "nothing has happened");
+}
+
+#[tokio::test]
+async fn a_grants_session_ends_alone() {
+    let (world, grant, offline) = world().await;
+    world.ending.session("offline", "revoked", "u1", NOW).await.unwrap();
+    assert_eq!(alive(&world).await, ["browser", "grant", "other"]);
+    assert!(turns(&world, grant).await && !turns(&world, offline).await);
+}
+
+#[tokio::test]
+async fn a_reused_token_ends_its_family_and_the_tokens_of_its_session_once() {
+    let (world, grant, offline) = world().await;
+    for _ in 0..2 {
+        world.ending.family(grant, "grant", "refresh.reused", "system", NOW).await.unwrap();
+    }
+    assert!(!turns(&world, grant).await && turns(&world, offline).await);
+    assert_eq!(alive(&world).await, ["browser", "offline", "other"]);
+    assert!(world.revocations.names(RevocationKind::Session).contains(&"grant".to_owned()));
+    assert_eq!(world.actions().await, ["refresh.reused"], "told of once");
+}
+
+#[tokio::test]
+async fn a_user_loses_everything_until_now() {
+    let (world, grant, offline) = world().await;
+    assert_eq!(world.ending.user("u1", "switched_off", "admin", NOW).await, Ok(4));
+    assert!(alive(&world).await.is_empty());
+    assert!(!turns(&world, grant).await && !turns(&world, offline).await);
+    let revoked = world.revocations.all();
+    assert_eq!(revoked[0].kind(), RevocationKind::Subject);
+    assert_eq!(revoked[0].issued_before(), Some(NOW.as_secs() + 1));
+    assert_eq!(world.actions().await, ["session.all_ended"]);
+    assert_eq!(world.ending.user("nobody", "switched_off", "admin", NOW).await, Ok(0));
+}
+
+#[tokio::test]
+async fn all_but_one_leaves_that_one() {
+    let (world, grant, offline) = world().await;
+    let ended = world.ending.others("u1", Some("other"), "password_changed", "u1", NOW).await;
+    assert!(ended.unwrap() >= 2);
+    assert_eq!(alive(&world).await, ["other"]);
+    assert!(!turns(&world, grant).await && !turns(&world, offline).await);
+    assert!(world.revocations.names(RevocationKind::Subject).is_empty());
+}
+
+#[tokio::test]
+async fn a_consent_that_is_taken_back_ends_what_that_client_has() {
+    let (world, grant, offline) = world().await;
+    world.ending.consent("u1", "app", "u1", NOW).await.unwrap();
+    assert_eq!(alive(&world).await, ["browser", "grant", "other"]);
+    assert!(turns(&world, grant).await && !turns(&world, offline).await);
+}
+
+#[tokio::test]
+async fn a_token_is_revoked_by_its_name_until_nobody_takes_it() {
+    let world = World::new();
+    let ends = NOW.as_secs() + 900;
+    world.ending.token("t-1", ends, "u1", NOW).await.unwrap();
+    let revoked = world.revocations.all();
+    assert_eq!((revoked[0].kind(), revoked[0].value()), (RevocationKind::Token, "t-1"));
+    assert_eq!(revoked[0].expires_at(), ends + AFTER_EXPIRY_SECS);
+    let senseless = world.ending.token("", ends, "u1", NOW).await;
+    assert!(matches!(senseless, Err(StoreError::Corrupt(_))), "{senseless:?}");
+}
+
+#[tokio::test]
+async fn what_was_put_off_is_done_later_once_and_given_up_in_the_end() {
+    let (world, grant, _) = world().await;
+    let ending = &world.ending;
+    ending.put_off(Leftover::Family(grant), NOW);
+    ending.put_off(Leftover::Family(grant), NOW);
+    ending.put_off(Leftover::Session("other".to_owned()), NOW);
+    assert_eq!(ending.waiting().len(), 2);
+    assert_eq!(ending.retry(later(1000)).await, 0);
+    assert_eq!(world.flows.look_family(grant, FIRST, NOW).await, Ok(None));
+    assert_eq!(alive(&world).await, ["browser", "grant", "offline"]);
+}
+
+#[test]
+fn what_waits_has_a_bound() {
+    let world = World::new();
+    for at in 0..MAX_WAITING {
+        let what = Leftover::Session(at.to_string());
+        world.ending.waiting().push_back(Waiting { what, until: NOW });
+    }
+    world.ending.put_off(Leftover::Session("last".to_owned()), NOW);
+    let waiting = world.ending.waiting();
+    assert_eq!(waiting.len(), MAX_WAITING);
+    assert_eq!(waiting.front().unwrap().what, Leftover::Session("1".to_owned()), "the oldest went");
+    assert_eq!(waiting.back().unwrap().what, Leftover::Session("last".to_owned()));
+}

@@ -1,0 +1,377 @@
+//! `/auth`: logging in, going on and out, and one's own account, as JSON for applications that
+//! have pages of their own.
+
+mod body;
+mod sessions;
+mod tokens;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use axum::routing::{MethodRouter, any, delete, get, post};
+use postern_oauth::{OAuthError, Secret};
+use postern_request::denial::RenderedDenial;
+use postern_request::headers::{CORRELATION_ID, REQUEST_ID};
+use postern_request::{Denial, ErrorCode, UnixMillis, correlation, json};
+use postern_store::BoxFuture;
+use postern_store::flows::SessionRecord;
+
+use super::cookies::Cookies;
+use super::{caller, refusal};
+use crate::login::{LOGIN_CLIENT_ID, LoginService, Person};
+use crate::{Clock, LoginError, TokenAnswer, random};
+
+pub use tokens::OwnTokens;
+
+/// Largest body that is read.
+const MAX_BODY_BYTES: usize = 4096;
+/// How long a ticket is good, in seconds.
+const TICKET_SECS: u64 = 30;
+
+/// Makes and knows tokens of those who log in here: the authorization server, for its built-in
+/// client [`crate::LOGIN_CLIENT_ID`].
+pub trait Tokens: Send + Sync {
+    /// Tokens for a session that has begun.
+    ///
+    /// # Errors
+    /// [`OAuthError`].
+    fn tokens_for<'a>(
+        &'a self,
+        session: &'a SessionRecord,
+        remember: bool,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<TokenAnswer, OAuthError>>;
+
+    /// The next tokens for a refresh token. `device` is what the client says it is: a session that
+    /// is bound to a device takes no other one.
+    ///
+    /// # Errors
+    /// [`OAuthError`], `invalid_grant` whatever is wrong with the token.
+    fn refresh<'a>(
+        &'a self,
+        refresh_token: &'a Secret,
+        device: Option<&'a str>,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<TokenAnswer, OAuthError>>;
+
+    /// What an access token of ours stands for; none where it does not hold, was revoked, or is
+    /// bound to something that this request does not show.
+    fn verify(&self, access_token: &str, now: UnixMillis) -> Option<Bearer>;
+}
+
+/// What an access token stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bearer {
+    /// `sub`
+    pub subject: String,
+    /// `client_id`
+    pub client_id: Option<String>,
+    /// `sessionId`
+    pub session: Option<String>,
+    /// `jti`
+    pub token_id: Option<String>,
+    /// `exp`, in seconds.
+    pub expires_at: u64,
+}
+
+/// What these endpoints work with.
+pub struct AuthApi {
+    /// Logs people in and out.
+    pub login: Arc<LoginService>,
+    /// Makes their tokens.
+    pub tokens: Arc<dyn Tokens>,
+    /// How browsers are known.
+    pub cookies: Cookies,
+    /// How many proxies stand in front of Envoy.
+    pub trusted_proxies: usize,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+/// The endpoints, and everything else below `/auth`.
+pub fn router(api: Arc<AuthApi>) -> Router {
+    let only = |methods: MethodRouter<Arc<AuthApi>>| methods.fallback(wrong_method);
+    Router::new()
+        .route("/auth/login", only(post(login)))
+        .route("/auth/refresh", only(post(refresh)))
+        .route("/auth/logout", only(post(logout)))
+        .route("/auth/me", only(get(me)))
+        .route("/auth/sessions", only(get(sessions::list).delete(sessions::end_all)))
+        .route("/auth/sessions/{reference}", only(delete(sessions::end)))
+        .route("/auth/ws-ticket", only(post(ticket)))
+        .route("/auth", any(not_found))
+        .route("/auth/", any(not_found))
+        .route("/auth/{*rest}", any(not_found))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(api)
+}
+
+/// One request: when it came, and what its answer is known by.
+struct Call<'a> {
+    api: &'a AuthApi,
+    headers: &'a HeaderMap,
+    id: String,
+    now: UnixMillis,
+}
+
+impl<'a> Call<'a> {
+    fn new(api: &'a AuthApi, headers: &'a HeaderMap) -> Self {
+        let value = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+        let id = correlation::choose(value(CORRELATION_ID), value(REQUEST_ID), || {
+            // Without random numbers the answer still goes out.
+            random::bits().unwrap_or_default()
+        });
+        Self { api, headers, id, now: (api.clock)() }
+    }
+
+    fn ok(&self, body: String) -> Response {
+        let content_type = ("content-type", "application/json".to_owned());
+        let headers = vec![content_type, (CORRELATION_ID, self.id.clone()), no_store()];
+        respond(200, headers, body)
+    }
+
+    fn nothing(&self) -> Response {
+        let headers = vec![(CORRELATION_ID, self.id.clone()), no_store()];
+        respond(204, headers, String::new())
+    }
+
+    fn turn_away(&self, rendered: RenderedDenial) -> Response {
+        respond(rendered.status, rendered.headers, rendered.body)
+    }
+
+    fn deny(&self, denial: &Denial) -> Response {
+        tracing::info!(reason = denial.reason, correlation_id = self.id, "turned away");
+        self.turn_away(denial.render(&self.id, self.now, false))
+    }
+
+    fn failed(&self, error: &LoginError) -> Response {
+        tracing::info!(%error, correlation_id = self.id, "not logged in");
+        self.turn_away(refusal::login(error, &self.id, self.now))
+    }
+
+    /// The access token of `authorization`, the only place for one here. Two headers are none.
+    fn bearer_text(&self) -> Option<&'a str> {
+        let mut values = self.headers.get_all(AUTHORIZATION).iter();
+        let (Some(value), None) = (values.next(), values.next()) else { return None };
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
+    }
+
+    /// Who shows an access token.
+    fn bearer(&self) -> Result<Bearer, Box<Response>> {
+        let Some(text) = self.bearer_text() else {
+            return Err(Box::new(self.deny(&Denial::missing_credential())));
+        };
+        self.api
+            .tokens
+            .verify(text, self.now)
+            .ok_or_else(|| Box::new(self.deny(&Denial::invalid_token("access_token"))))
+    }
+
+    /// The same, where the token is one of this log-in: other clients have what their user has
+    /// granted them, and an account is no part of that.
+    fn own_bearer(&self) -> Result<Bearer, Box<Response>> {
+        let bearer = self.bearer()?;
+        if bearer.client_id.as_deref() == Some(LOGIN_CLIENT_ID) {
+            return Ok(bearer);
+        }
+        Err(Box::new(self.deny(&Denial::new(ErrorCode::Forbidden, "client_foreign"))))
+    }
+}
+
+/// Answers here are for the caller alone, and kept nowhere.
+fn no_store() -> (&'static str, String) {
+    ("cache-control", "no-store".to_owned())
+}
+
+type Read = Result<Bytes, BytesRejection>;
+
+async fn login(State(api): State<Arc<AuthApi>>, headers: HeaderMap, read: Read) -> Response {
+    let call = Call::new(&api, &headers);
+    let wanted = match body::of(&call, read).and_then(|bytes| body::login(&call, &bytes)) {
+        Ok(wanted) => wanted,
+        Err(refused) => return *refused,
+    };
+    let caller = caller::of(&headers, api.trusted_proxies, None);
+    match api.login.direct(wanted, &caller, call.now).await {
+        Ok(begun) => {
+            let answer = api.tokens.tokens_for(&begun.session, begun.remember, call.now).await;
+            if answer.is_err() {
+                // Nobody has tokens of it, and nobody will.
+                drop(api.login.end_session(&begun.session.id, "system", call.now).await);
+            }
+            answered(&call, answer)
+        }
+        Err(error) => call.failed(&error),
+    }
+}
+
+/// With the token as bearer, or in the body.
+async fn refresh(State(api): State<Arc<AuthApi>>, headers: HeaderMap, read: Read) -> Response {
+    let call = Call::new(&api, &headers);
+    let wanted = body::of(&call, read).and_then(|bytes| body::refresh(&call, &bytes));
+    let (token, device) = match wanted {
+        Ok(wanted) => wanted,
+        Err(refused) => return *refused,
+    };
+    let answer = api.tokens.refresh(&token, device.as_deref(), call.now).await;
+    answered(&call, answer)
+}
+
+async fn logout(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Response {
+    let call = Call::new(&api, &headers);
+    let bearer = match call.bearer() {
+        Ok(bearer) => bearer,
+        Err(refused) => return *refused,
+    };
+    // In a task of its own: a caller that goes away does not stop it half way.
+    let (login, now) = (Arc::clone(&api.login), call.now);
+    let ended = tokio::spawn(async move {
+        if let Some(token_id) = &bearer.token_id {
+            login.end_token(token_id, bearer.expires_at, &bearer.subject, now).await?;
+        }
+        if let Some(session) = &bearer.session {
+            login.end_session(session, &bearer.subject, now).await?;
+        }
+        Ok::<(), LoginError>(())
+    });
+    match ended.await {
+        Ok(Ok(())) => call.nothing(),
+        Ok(Err(error)) => call.failed(&error),
+        Err(_) => call.failed(&LoginError::Internal),
+    }
+}
+
+/// By an access token or by a session's cookie: it changes nothing, so that no other site wins
+/// anything by making a browser ask.
+async fn me(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Response {
+    let call = Call::new(&api, &headers);
+    let (user_id, session_id) = if call.bearer_text().is_some() {
+        match call.own_bearer() {
+            Ok(bearer) => (bearer.subject, bearer.session),
+            Err(refused) => return *refused,
+        }
+    } else {
+        match api.login.session(api.cookies.session(&headers), call.now).await {
+            Ok(Some(session)) => (session.user_id, Some(session.id)),
+            Ok(None) => return call.deny(&Denial::missing_credential()),
+            Err(error) => return call.failed(&error),
+        }
+    };
+    match api.login.whoever(&user_id, session_id.as_deref(), call.now).await {
+        Ok(Some((person, is_active))) => call.ok(account(&user_id, &person, is_active)),
+        // A token without a user, such as a client's own.
+        Ok(None) => call.deny(&Denial::new(ErrorCode::NotFound, "user_unknown")),
+        Err(error) => call.failed(&error),
+    }
+}
+
+async fn ticket(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Response {
+    let call = Call::new(&api, &headers);
+    let bearer = match call.bearer() {
+        Ok(bearer) => bearer,
+        Err(refused) => return *refused,
+    };
+    let session = bearer.session.as_deref();
+    let made = api.login.ticket(&bearer.subject, session, bearer.expires_at, TICKET_SECS, call.now);
+    match made.await {
+        Ok(ticket) => {
+            let mut body = String::from("{\"ticket\":");
+            json::write_string(&mut body, ticket.expose());
+            body.push_str(",\"expiresIn\":");
+            body.push_str(&TICKET_SECS.to_string());
+            body.push('}');
+            call.ok(body)
+        }
+        Err(error) => call.failed(&error),
+    }
+}
+
+fn answered(call: &Call<'_>, answer: Result<TokenAnswer, OAuthError>) -> Response {
+    match answer {
+        Ok(answer) => call.ok(written(&answer)),
+        Err(error) => {
+            tracing::info!(
+                code = error.code.as_str(),
+                correlation_id = call.id,
+                "no token granted"
+            );
+            call.turn_away(error.render(&call.id, call.now))
+        }
+    }
+}
+
+/// The contract's members.
+fn written(answer: &TokenAnswer) -> String {
+    let mut body = String::from("{\"accessToken\":");
+    json::write_string(&mut body, answer.access_token.expose());
+    if let Some(token) = &answer.refresh_token {
+        body.push_str(",\"refreshToken\":");
+        json::write_string(&mut body, token.expose());
+    }
+    body.push_str(",\"tokenType\":");
+    json::write_string(&mut body, answer.token_type.as_str());
+    body.push_str(",\"expiresIn\":");
+    body.push_str(&answer.expires_in_secs.to_string());
+    body.push_str(",\"scope\":");
+    json::write_string(&mut body, &answer.scope.to_string());
+    body.push('}');
+    body
+}
+
+fn account(id: &str, person: &Person, is_active: bool) -> String {
+    let mut body = String::from("{\"id\":");
+    let member = |body: &mut String, name: &str, value: Option<&str>| {
+        body.push_str(name);
+        match value {
+            Some(value) => json::write_string(body, value),
+            None => body.push_str("null"),
+        }
+    };
+    member(&mut body, "", Some(id));
+    member(&mut body, ",\"email\":", person.email.as_deref());
+    member(&mut body, ",\"role\":", Some(&person.role));
+    body.push_str(if is_active { ",\"isActive\":true" } else { ",\"isActive\":false" });
+    let profile = &person.profile;
+    member(&mut body, ",\"profile\":{\"firstName\":", Some(&profile.first_name));
+    member(&mut body, ",\"lastName\":", Some(&profile.last_name));
+    member(&mut body, ",\"photo\":", profile.photo.as_deref());
+    member(&mut body, ",\"department\":", profile.department.as_deref());
+    body.push_str("}}");
+    body
+}
+
+async fn not_found(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Response {
+    Call::new(&api, &headers).deny(&Denial::new(ErrorCode::NotFound, "endpoint_unknown"))
+}
+
+async fn wrong_method(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Response {
+    let mut denial = Denial::new(ErrorCode::BadRequest, "method_wrong");
+    denial.description = Some("The method is not allowed here".into());
+    let mut response = Call::new(&api, &headers).deny(&denial);
+    // `Allow` is added by the router, which knows the methods.
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
+}
+
+fn respond(status: u16, headers: Vec<(&'static str, String)>, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in headers {
+        // Names and values are ours; one that could not stand in a header is left out.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,34 @@
+//! Who a token speaks for (OpenID Connect Core §5.3).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Method};
+use axum::response::Response;
+use postern_oauth::Endpoint;
+use postern_request::headers::{AUTHORIZATION, DPOP};
+
+use super::{cors, served};
+use crate::UserinfoCall;
+use crate::http::reply::{self, single};
+use crate::http::router::Identity;
+
+/// By GET and by POST alike: the token is in the header.
+pub(super) async fn userinfo(
+    State(identity): State<Arc<Identity>>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
+    served!(identity, headers, Endpoint::Userinfo);
+    let now = (identity.clock)();
+    let call = UserinfoCall {
+        method: method.as_str(),
+        authorization: single(&headers, AUTHORIZATION),
+        dpop: single(&headers, DPOP),
+    };
+    let response = match identity.oauth.userinfo(call, now).await {
+        Ok(body) => reply::private_json(&headers, body),
+        Err(error) => reply::refuse(&headers, &error, now),
+    };
+    cors::allow(&identity, &headers, response)
+}

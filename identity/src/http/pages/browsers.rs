@@ -1,0 +1,46 @@
+//! The pages, for endpoints that browsers are sent to and that have none of their own.
+
+use axum::http::HeaderMap;
+use axum::response::Response;
+use postern_identity_pages::logged_out;
+use postern_request::UnixMillis;
+use postern_store::flows::SessionRecord;
+use postern_store::{BoxFuture, StoreError};
+
+use super::consent::{kind_of, kind_of_fault};
+use super::visit::Visit;
+use super::{Pages, answer};
+use crate::LoginError;
+use crate::http::router::{Browsers, Told};
+
+impl Browsers for Pages {
+    fn session<'a>(
+        &'a self,
+        headers: &'a HeaderMap,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<Option<SessionRecord>, StoreError>> {
+        Box::pin(async move {
+            let visit = Visit { now, ..Visit::new(self, headers) };
+            match visit.session().await {
+                Ok(found) => Ok(found.map(|(_, session)| session)),
+                Err(LoginError::Store(error)) => Err(error),
+                // Nothing else is looked at for a session.
+                Err(error) => Err(StoreError::Corrupt(error.to_string())),
+            }
+        })
+    }
+
+    fn tell(&self, headers: &HeaderMap, told: Told, now: UnixMillis) -> Response {
+        let visit = Visit { now, ..Visit::new(self, headers) };
+        match told {
+            Told::Fault(fault) => visit.error(kind_of_fault(fault)),
+            Told::Error(error) => visit.error(kind_of(&error)),
+            Told::LoggedOut => visit.page(logged_out(&visit.look())),
+        }
+    }
+
+    fn forget(&self, mut response: Response) -> Response {
+        answer::cookie(&mut response, self.cookies.end_session());
+        response
+    }
+}

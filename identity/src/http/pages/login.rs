@@ -1,0 +1,232 @@
+//! Logging in: e-mail and password, then a second factor where one is asked for.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use postern_identity_pages::{self as html, ErrorKind, LoginView, MfaView, OutsideLink, Problem};
+use postern_oauth::{Acr, Secret};
+use postern_request::login::ReturnTo;
+
+use super::answer::{self, problem_of};
+use super::csrf::FormName;
+use super::visit::{Asked, MFA_PATH, Visit, path_of};
+use super::{Body, Pages};
+use crate::login::{BrowserVerdict, Flow};
+use crate::{LoginError, Screen, random};
+
+/// The first page. It begins a log-in, whatever session there is: whoever was sent here has to
+/// authenticate (again), and a session of now would send them back to where they came from.
+pub(super) async fn show(
+    State(pages): State<Arc<Pages>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let visit = Visit::new(&pages, &headers);
+    let query = match visit.query(&uri) {
+        Ok(query) => query,
+        Err(kind) => return visit.error(kind),
+    };
+    let return_to = visit.config.return_to(query.get("return_to"));
+    let wants = match query.get("acr_values") {
+        Some(asked) => least(asked),
+        None => Acr::OneFactor,
+    };
+    let begun = match begin(&visit, &return_to, wants).await {
+        Ok(Begun::Anew(cookie)) => {
+            let again = Again { email: query.get("hint").unwrap_or_default(), ..Again::default() };
+            let page = first(&visit, cookie.expose().as_bytes(), &return_to, &again).await;
+            Ok((page, cookie))
+        }
+        Ok(Begun::SecondFactor(cookie)) => Ok((visit.see_other(MFA_PATH), cookie)),
+        Err(error) => Err(error),
+    };
+    match begun {
+        Ok((mut response, cookie)) => {
+            answer::cookie(&mut response, pages.cookies.set_login(cookie.expose()));
+            // A browser is known as a device from its first log-in on.
+            if pages.cookies.device(&headers).is_none()
+                && let Ok(device) = random::secret()
+            {
+                answer::cookie(&mut response, pages.cookies.set_device(device.expose()));
+            }
+            response
+        }
+        Err(error) => visit.failed(&error),
+    }
+}
+
+/// A log-in that has begun, by its cookie.
+enum Begun {
+    Anew(Secret),
+    /// Of somebody who is signed in, and lacks a second factor alone.
+    SecondFactor(Secret),
+}
+
+async fn begin(visit: &Visit<'_>, return_to: &ReturnTo, wants: Acr) -> Result<Begun, LoginError> {
+    let login = &visit.pages.login;
+    let asks_second = |verdict: BrowserVerdict| match verdict {
+        BrowserVerdict::Same => wants == Acr::SeveralFactors,
+        BrowserVerdict::AskSecondFactor => true,
+        BrowserVerdict::Ended => false,
+    };
+    if let Some(found) = visit.found().await?
+        && asks_second(found.verdict)
+    {
+        let cookie = login.step_up(&found.session, return_to.clone(), visit.now).await?;
+        // Where there is no second factor to ask for, one would be set up: not by whoever has come
+        // by a session's cookie, but by who knows the password.
+        let screen = login.screen(cookie.expose().as_bytes(), visit.now).await?;
+        if matches!(screen, Screen::Mfa { .. }) {
+            return Ok(Begun::SecondFactor(cookie));
+        }
+    }
+    Ok(Begun::Anew(login.begin(return_to.clone(), wants, visit.now).await?))
+}
+
+/// Classes are alternatives (OpenID Connect Core §3.1.2.1): the least of ours will do. Whoever asks
+/// looks at what came of it.
+fn least(acr_values: &str) -> Acr {
+    acr_values.split(' ').filter_map(Acr::parse).min().unwrap_or(Acr::OneFactor)
+}
+
+/// E-mail and password.
+pub(super) async fn send(
+    State(pages): State<Arc<Pages>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let visit = Visit::new(&pages, &headers);
+    let Some(cookie) = pages.cookies.login(&headers) else {
+        return visit.error(ErrorKind::Problem(Problem::Cookies));
+    };
+    let form = match visit.form(body, FormName::Login, cookie) {
+        Ok(form) => form,
+        Err(kind) => return visit.error(kind),
+    };
+    let email = form.get("email").unwrap_or_default().trim();
+    let password = Secret::new(form.get("password").unwrap_or_default().to_owned());
+    let remember = form.get("remember").is_some();
+    let caller = visit.caller();
+    let tried = pages.login.password(cookie, email, password, remember, &caller, visit.now).await;
+    let error = match tried {
+        Ok(outcome) => return visit.go_on(outcome),
+        Err(error) => error,
+    };
+    let problem = problem_of(&error, Problem::Credentials);
+    match (problem, flow_of(&visit, cookie).await) {
+        (Some(problem), Some(flow)) if problem != Problem::Expired => {
+            let again = Again { email, remember, problem: Some(problem) };
+            first(&visit, cookie, &flow.return_to, &again).await
+        }
+        _ => visit.ended(&error),
+    }
+}
+
+/// What the first page has on it.
+#[derive(Default)]
+struct Again<'a> {
+    email: &'a str,
+    remember: bool,
+    problem: Option<Problem>,
+}
+
+async fn first(
+    visit: &Visit<'_>,
+    cookie: &[u8],
+    return_to: &ReturnTo,
+    again: &Again<'_>,
+) -> Response {
+    let targets = visit.targets(return_to).await;
+    let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+    let outside: Vec<OutsideLink<'_>> =
+        visit.config.outside.iter().map(|(title, href)| OutsideLink { title, href }).collect();
+    let view = LoginView {
+        action: path_of(Screen::Password),
+        csrf: &visit.token(cookie, FormName::Login),
+        email: again.email,
+        remember: again.remember,
+        problem: again.problem,
+        outside: &outside,
+        targets: &targets,
+    };
+    visit.page_or_again(html::login(&view, &visit.look()), again.problem)
+}
+
+/// The page that asks for a code.
+pub(super) async fn show_mfa(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
+    let visit = Visit::new(&pages, &headers);
+    match visit.asked(MFA_PATH).await {
+        Ok(asked) => second(&visit, &asked, None).await,
+        Err(response) => response,
+    }
+}
+
+/// A code.
+pub(super) async fn send_mfa(
+    State(pages): State<Arc<Pages>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let visit = Visit::new(&pages, &headers);
+    let Some(cookie) = pages.cookies.login(&headers) else {
+        return visit.error(ErrorKind::Problem(Problem::Cookies));
+    };
+    let form = match visit.form(body, FormName::Mfa, cookie) {
+        Ok(form) => form,
+        Err(kind) => return visit.error(kind),
+    };
+    let code = form.get("code").unwrap_or_default();
+    let tried = pages.login.code(cookie, code, &visit.caller(), visit.now).await;
+    let error = match tried {
+        Ok(outcome) => return visit.go_on(outcome),
+        Err(error) => error,
+    };
+    let problem = problem_of(&error, Problem::Code);
+    let Some(problem) = problem.filter(|problem| *problem != Problem::Expired) else {
+        return visit.ended(&error);
+    };
+    match visit.asked(MFA_PATH).await {
+        Ok(asked) => second(&visit, &asked, Some(problem)).await,
+        Err(response) => response,
+    }
+}
+
+async fn second(visit: &Visit<'_>, asked: &Asked<'_>, problem: Option<Problem>) -> Response {
+    let targets = visit.targets(&asked.flow.return_to).await;
+    let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+    let view = MfaView {
+        action: MFA_PATH,
+        csrf: &visit.token(asked.cookie, FormName::Mfa),
+        recovery: matches!(asked.screen, Screen::Mfa { recovery: true, .. }),
+        problem,
+        targets: &targets,
+    };
+    visit.page_or_again(html::mfa(&view, &visit.look()), problem)
+}
+
+/// The log-in of a cookie, for the page that is shown again; where nobody can say, there is none to
+/// show it for.
+async fn flow_of(visit: &Visit<'_>, cookie: &[u8]) -> Option<Flow> {
+    visit.pages.login.flow(cookie, visit.now).await.ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_class_that_is_ours_will_do() {
+        for (asked, expected) in [
+            ("urn:postern:acr:2", Acr::SeveralFactors),
+            ("urn:others:gold urn:postern:acr:2", Acr::SeveralFactors),
+            ("urn:postern:acr:2 urn:postern:acr:1", Acr::OneFactor),
+            ("urn:postern:acr:1", Acr::OneFactor),
+            ("urn:others:gold", Acr::OneFactor),
+            ("", Acr::OneFactor),
+        ] {
+            assert_eq!(least(asked), expected, "{asked}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! One request to the pages: what it brings along, and how it is answered.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use postern_identity_pages::{ErrorKind, Look, Page, Problem};
+use postern_jose::base64url;
+use postern_oauth::{ErrorCode, Form};
+use postern_request::UnixMillis;
+use postern_request::login::{LOGIN_PATH, ReturnTo};
+use postern_store::flows::SessionRecord;
+
+use super::config::PagesConfig;
+use super::csrf::{self, FormName, origin_of};
+use super::{Body, Pages, answer, unread};
+use crate::http::caller;
+use crate::http::reply::single;
+use crate::login::{BrowserVerdict, Flow, Person};
+use crate::oauth::login_location;
+use crate::vault::Purpose;
+use crate::{Caller, LoggedIn, LoginError, Outcome, Screen};
+
+/// Longest query that is read: what an authorization request may have.
+pub(super) const MAX_QUERY_BYTES: usize = 8192;
+
+/// Where a second factor is asked for.
+pub(super) const MFA_PATH: &str = "/login/mfa";
+/// Where one is set up.
+pub(super) const ENROL_PATH: &str = "/login/mfa/totp";
+/// Where a new password is asked for.
+pub(super) const PASSWORD_PATH: &str = "/login/password";
+
+/// One request.
+pub(super) struct Visit<'a> {
+    pub(super) pages: &'a Pages,
+    pub(super) config: Arc<PagesConfig>,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) now: UnixMillis,
+}
+
+/// A session that was found.
+pub(super) struct Found<'a> {
+    pub(super) cookie: &'a [u8],
+    pub(super) session: SessionRecord,
+    pub(super) verdict: BrowserVerdict,
+}
+
+/// A log-in that is under way.
+pub(super) struct Asked<'a> {
+    pub(super) cookie: &'a [u8],
+    pub(super) screen: Screen,
+    pub(super) flow: Flow,
+}
+
+impl<'a> Visit<'a> {
+    pub(super) fn new(pages: &'a Pages, headers: &'a HeaderMap) -> Self {
+        Self { pages, config: pages.config.load_full(), headers, now: (pages.clock)() }
+    }
+
+    /// What pages look like for whoever asks.
+    pub(super) fn look(&self) -> Look<'_> {
+        self.config.look(self.headers, "")
+    }
+
+    /// Who is at the other end.
+    pub(super) fn caller(&self) -> Caller {
+        let device = self.pages.cookies.device(self.headers);
+        caller::of(self.headers, self.pages.proxies, device.map(|device| self.name_of(device)))
+    }
+
+    /// What sessions and tokens call a device: a keyed hash, because the cookie is the device's
+    /// alone to know.
+    fn name_of(&self, device: &str) -> String {
+        let tag = self.pages.vault.tag(Purpose::Device, device.as_bytes());
+        let half: Vec<u8> = tag.iter().take(16).copied().collect();
+        base64url::encode(&half)
+    }
+
+    /// The parameters of a query.
+    pub(super) fn query(&self, uri: &Uri) -> Result<Form, ErrorKind> {
+        let query = uri.query().unwrap_or_default();
+        if query.len() > MAX_QUERY_BYTES {
+            return Err(ErrorKind::TooLarge);
+        }
+        Form::parse(query.as_bytes()).map_err(|_| ErrorKind::Unreadable)
+    }
+
+    /// A form that was sent from a page of ours, in the browser that has this cookie.
+    pub(super) fn form(
+        &self,
+        body: Body,
+        name: FormName,
+        cookie: &[u8],
+    ) -> Result<Form, ErrorKind> {
+        let body = body.map_err(|rejection| unread(&rejection))?;
+        // What the browser says comes first: nothing of a stranger's form is looked at.
+        if !csrf::is_from_here(self.headers, &self.config.origin) {
+            tracing::info!(form = ?name, "a form came from elsewhere");
+            return Err(ErrorKind::Form);
+        }
+        let form = Form::read(single(self.headers, "content-type"), &body).map_err(|error| {
+            if error.code == ErrorCode::RequestTooLarge {
+                ErrorKind::TooLarge
+            } else {
+                ErrorKind::Unreadable
+            }
+        })?;
+        let token = form.get("csrf").unwrap_or_default();
+        if !csrf::is_good(&self.pages.vault, cookie, name, token, self.now) {
+            tracing::info!(form = ?name, "a form has no good token");
+            return Err(ErrorKind::Form);
+        }
+        Ok(form)
+    }
+
+    /// The token of a form that is shown to whoever has this cookie.
+    pub(super) fn token(&self, cookie: &[u8], name: FormName) -> String {
+        csrf::token(&self.pages.vault, cookie, name, self.now)
+    }
+
+    /// Where a form's answer leads that goes on to `return_to`, besides to this server: browsers
+    /// hold every redirect that follows to what the page has said.
+    pub(super) async fn targets(&self, return_to: &ReturnTo) -> Vec<String> {
+        let client = self.pages.oauth.form_target(return_to, self.now).await;
+        // A path has no origin but ours.
+        client.or_else(|| origin_of(return_to.as_str())).into_iter().collect()
+    }
+
+    /// The session's cookie and the session; none where nobody is signed in, or where the browser
+    /// shows that it is another one than it was.
+    pub(super) async fn session(&self) -> Result<Option<(&'a [u8], SessionRecord)>, LoginError> {
+        let found = self.found().await?;
+        let is_same = |found: &Found<'a>| found.verdict == BrowserVerdict::Same;
+        Ok(found.filter(is_same).map(|found| (found.cookie, found.session)))
+    }
+
+    /// The session, whatever is to be thought of its browser.
+    pub(super) async fn found(&self) -> Result<Option<Found<'a>>, LoginError> {
+        let Some(cookie) = self.pages.cookies.session(self.headers) else { return Ok(None) };
+        let login = &self.pages.login;
+        let Some(session) = login.session(Some(cookie), self.now).await? else { return Ok(None) };
+        let verdict = login.judge_browser(&session, &self.caller(), self.now).await?;
+        Ok(Some(Found { cookie, session, verdict }))
+    }
+
+    /// The log-in that is under way, where its next page is this one; else what leads there.
+    pub(super) async fn asked(&self, path: &str) -> Result<Asked<'a>, Response> {
+        let Some(cookie) = self.pages.cookies.login(self.headers) else {
+            return Err(self.error(ErrorKind::Problem(Problem::Cookies)));
+        };
+        let login = &self.pages.login;
+        let flow = match login.flow(cookie, self.now).await {
+            Ok(Some(flow)) => flow,
+            Ok(None) => return Err(self.ended(&LoginError::Expired)),
+            Err(error) => return Err(self.failed(&error)),
+        };
+        let screen = login.screen(cookie, self.now).await.map_err(|error| self.ended(&error))?;
+        match path_of(screen) {
+            there if there == path => Ok(Asked { cookie, screen, flow }),
+            LOGIN_PATH => Err(self.log_in(flow.return_to.as_str())),
+            elsewhere => Err(self.see_other(elsewhere)),
+        }
+    }
+
+    /// A log-in that goes no further: its cookie is of no use any more.
+    pub(super) fn ended(&self, error: &LoginError) -> Response {
+        let mut response = self.failed(error);
+        if *error == LoginError::Expired {
+            answer::cookie(&mut response, self.pages.cookies.end_login());
+        }
+        response
+    }
+
+    /// To the log-in, and back to a path of ours.
+    pub(super) fn log_in(&self, return_to: &str) -> Response {
+        self.see_other(&login_location(return_to, None, None))
+    }
+
+    /// What follows a step of a log-in.
+    pub(super) fn go_on(&self, outcome: Outcome) -> Response {
+        let logged_in = match outcome {
+            Outcome::Ask(screen) => return self.see_other(path_of(screen)),
+            Outcome::Done(logged_in) => logged_in,
+        };
+        let mut response = self.see_other(logged_in.return_to.as_str());
+        self.admit(&mut response, &logged_in);
+        response
+    }
+
+    /// Gives the cookie of a session that has begun.
+    pub(super) fn admit(&self, response: &mut Response, logged_in: &LoggedIn) {
+        let LoggedIn { cookie, max_age_secs, .. } = logged_in;
+        let cookies = &self.pages.cookies;
+        answer::cookie(response, cookies.set_session(cookie.expose(), *max_age_secs));
+        answer::cookie(response, cookies.end_login());
+    }
+
+    /// A page.
+    pub(super) fn page(&self, page: Page) -> Response {
+        answer::page(self.headers, &self.look(), page)
+    }
+
+    /// A page that is shown again where there is a problem.
+    pub(super) fn page_or_again(&self, page: Page, problem: Option<Problem>) -> Response {
+        let mut response = self.page(page);
+        if let Some(problem) = problem {
+            answer::again(&mut response, problem);
+        }
+        response
+    }
+
+    /// A page of an error.
+    pub(super) fn error(&self, kind: ErrorKind) -> Response {
+        answer::error(self.headers, &self.look(), kind)
+    }
+
+    /// A page of what failed.
+    pub(super) fn failed(&self, error: &LoginError) -> Response {
+        answer::failed(self.headers, &self.look(), error)
+    }
+
+    /// To another place, by GET.
+    pub(super) fn see_other(&self, to: &str) -> Response {
+        answer::see_other(self.headers, to)
+    }
+}
+
+/// The page of a step.
+pub(super) const fn path_of(screen: Screen) -> &'static str {
+    match screen {
+        Screen::Password => LOGIN_PATH,
+        Screen::Mfa { .. } => MFA_PATH,
+        Screen::EnrolTotp => ENROL_PATH,
+        Screen::ChangePassword => PASSWORD_PATH,
+    }
+}
+
+/// What people are called on pages: their e-mail, or where there is none, their name or id.
+pub(super) fn who(session: &SessionRecord) -> String {
+    let person = Person::decode(&session.person).unwrap_or_default();
+    let name = [person.profile.first_name.as_str(), person.profile.last_name.as_str()].join(" ");
+    let name = Some(name.trim().to_owned()).filter(|name| !name.is_empty());
+    person.email.or(name).unwrap_or_else(|| session.user_id.clone())
+}

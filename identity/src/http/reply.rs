@@ -1,0 +1,105 @@
+//! Answers: how a request is read into the protocol's terms, and how what comes of it is written.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use postern_oauth::{NO_STORE, OAuthError};
+use postern_request::denial::RenderedDenial;
+use postern_request::headers::{CORRELATION_ID, REQUEST_ID, Single};
+use postern_request::{Denial, UnixMillis, correlation};
+
+use crate::random;
+
+/// Public keys and metadata may be kept for so long; a new key is published for longer than
+/// that before it signs.
+pub(crate) const PUBLIC_CACHE: &str = "public, max-age=300";
+
+/// The caller's id when it is one, Envoy's, or a new one.
+pub(crate) fn correlation_id(headers: &HeaderMap) -> String {
+    let value = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+    correlation::choose(value(CORRELATION_ID), value(REQUEST_ID), || {
+        // Without random numbers the answer still goes out, and the log can be read by time.
+        random::bits().unwrap_or_default()
+    })
+}
+
+/// A header that must not be repeated.
+pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &str) -> Single<'a> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Single::Absent,
+        (Some(value), None) => Single::One(value.as_bytes()),
+        (Some(_), Some(_)) => Single::Repeated,
+    }
+}
+
+/// What everybody may read, and keep for a while.
+pub(crate) fn public_json(headers: &HeaderMap, body: String) -> Response {
+    let out = vec![
+        ("content-type", "application/json".to_owned()),
+        ("cache-control", PUBLIC_CACHE.to_owned()),
+        // Without credentials and without secrets: scripts of any origin may read it.
+        ("access-control-allow-origin", "*".to_owned()),
+        (CORRELATION_ID, correlation_id(headers)),
+    ];
+    respond(200, out, body)
+}
+
+/// What is for the caller alone, and kept nowhere.
+pub(crate) fn private_json(headers: &HeaderMap, body: String) -> Response {
+    let mut out = vec![
+        ("content-type", "application/json".to_owned()),
+        (CORRELATION_ID, correlation_id(headers)),
+    ];
+    out.extend(NO_STORE.map(|(name, value)| (name, value.to_owned())));
+    respond(200, out, body)
+}
+
+/// An answer without a body.
+pub(crate) fn nothing(headers: &HeaderMap, status: u16) -> Response {
+    let mut out = vec![(CORRELATION_ID, correlation_id(headers))];
+    out.extend(NO_STORE.map(|(name, value)| (name, value.to_owned())));
+    respond(status, out, String::new())
+}
+
+/// To another place, which was checked by whoever calls this. 302 keeps to what RFC 6749 shows;
+/// after a form it is 303, because some browsers send a form again on 302 (RFC 9700 §4.12).
+pub(crate) fn redirect(headers: &HeaderMap, to: &str, after_form: bool) -> Response {
+    let Ok(location) = HeaderValue::try_from(to) else {
+        tracing::error!("a location cannot stand in a header");
+        return nothing(headers, 500);
+    };
+    let mut response = nothing(headers, if after_form { 303 } else { 302 });
+    response.headers_mut().insert("location", location);
+    // What comes back holds a code: nobody else learns where it came from.
+    response.headers_mut().insert("referrer-policy", HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// An error of the protocol, in its own form.
+pub(crate) fn refuse(headers: &HeaderMap, error: &OAuthError, now: UnixMillis) -> Response {
+    turn_away(error.render(&correlation_id(headers), now))
+}
+
+/// A refusal in the form that all of the suite has.
+pub(crate) fn deny(denial: &Denial, headers: &HeaderMap, now: UnixMillis) -> Response {
+    turn_away(denial.render(&correlation_id(headers), now, false))
+}
+
+fn turn_away(rendered: RenderedDenial) -> Response {
+    respond(rendered.status, rendered.headers, rendered.body)
+}
+
+/// An answer; names and values are ours.
+pub(crate) fn respond(status: u16, headers: Vec<(&'static str, String)>, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in headers {
+        // One that could not stand in a header is left out.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}

@@ -1,0 +1,35 @@
+//! Logging in: users, their passwords and factors, and the sessions that come of it.
+
+mod error;
+mod factors;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod flow;
+mod hashing;
+mod limits;
+mod passwords;
+mod person;
+mod phc;
+mod recovery;
+mod rules;
+mod service;
+mod sessions;
+mod terms;
+mod totp;
+
+pub use error::LoginError;
+pub use factors::{FactorService, FactorSummary, TotpEnrolment, Verified};
+pub use flow::{Authenticated, FLOW_LIFE_MS, Factor, Flow, Known};
+pub use hashing::{Hasher, Verdict, hashing_threads};
+pub use limits::{LoginLimiter, Taken};
+pub use passwords::MAX_CHARS as MAX_PASSWORD_CHARS;
+pub(crate) use passwords::judge as judge_password;
+pub use person::Person;
+pub use phc::Argon2Parameters;
+pub use rules::{ADMIN_SCOPE, CurrentLoginRules, LoginRules};
+pub use service::{BrowserVerdict, Enrolled, LoginParts, LoginService};
+pub use terms::{Caller, DirectLogin, DirectSession, LoggedIn, Outcome, OutsidePerson, Screen};
+
+/// The client that `/auth/login` makes tokens for. Registered clients have UUIDs, so none of them
+/// is this one.
+pub const LOGIN_CLIENT_ID: &str = "postern-login";

@@ -1,0 +1,281 @@
+//! Logging in: what stands behind the pages and `/auth`.
+//!
+//! The order is that of a log-in: limits, the user, the password (hashed whether there is a user or
+//! not), the second factor, the audit log, the session. What cannot be written to the audit log
+//! does not happen.
+
+mod account;
+mod browser;
+mod direct;
+mod tries;
+
+pub use browser::Enrolled;
+
+use std::sync::Arc;
+
+use postern_document::OnChange;
+use postern_oauth::{Acr, Secret};
+use postern_request::UnixMillis;
+use postern_request::login::ReturnTo;
+use postern_revocation::RevocationKind;
+use postern_store::flows::SessionRecord;
+use postern_store::{FlowKey, FlowKind, FlowStore, IdentityStore};
+
+use super::factors::FactorService;
+use super::flow::{FLOW_LIFE_MS, Factor, Flow};
+use super::hashing::Hasher;
+use super::limits::LoginLimiter;
+use super::rules::{CurrentLoginRules, LoginRules};
+use super::{Caller, LoginError, sessions};
+use crate::ending::Ending;
+use crate::metrics::{LoginMetrics, Means};
+use crate::ports::{BreachedPasswords, RevokedTokens};
+use crate::vault::Vault;
+use crate::{audit, random};
+
+/// Longest cookie that is looked at; ours are shorter.
+const MAX_COOKIE_BYTES: usize = 128;
+
+/// What logging in works with.
+pub struct LoginParts {
+    /// What the document says.
+    pub rules: CurrentLoginRules,
+    /// Users and the audit log.
+    pub store: Arc<dyn IdentityStore>,
+    /// Log-ins that are under way, and sessions.
+    pub flows: Arc<dyn FlowStore>,
+    /// What was revoked.
+    pub revoked: Arc<dyn RevokedTokens>,
+    /// Hashes passwords.
+    pub hasher: Hasher,
+    /// Counts tries.
+    pub limits: LoginLimiter,
+    /// Hashes what browsers show.
+    pub vault: Vault,
+    /// Second factors.
+    pub factors: Arc<FactorService>,
+    /// Ends sessions.
+    pub ending: Arc<Ending>,
+    /// Knows passwords that everybody knows.
+    pub breached: Option<Arc<dyn BreachedPasswords>>,
+    /// What is counted.
+    pub metrics: LoginMetrics,
+}
+
+/// Logs people in and out.
+pub struct LoginService {
+    parts: LoginParts,
+}
+
+/// What becomes of a session whose browser was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrowserVerdict {
+    /// It goes on.
+    Same,
+    /// It is another one: the session counts again after [`LoginService::step_up`].
+    AskSecondFactor,
+    /// It is another one, and the session has ended.
+    Ended,
+}
+
+/// A log-in that was found, as it stands in the store.
+struct Open {
+    key: FlowKey,
+    kept: Vec<u8>,
+    flow: Flow,
+}
+
+impl LoginService {
+    /// Puts the parts together.
+    #[must_use]
+    pub const fn new(parts: LoginParts) -> Self {
+        Self { parts }
+    }
+
+    /// The rules that hold now.
+    #[must_use]
+    pub fn rules(&self) -> Arc<LoginRules> {
+        self.parts.rules.load_full()
+    }
+
+    /// Begins a log-in; the value of its cookie.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn begin(
+        &self,
+        return_to: ReturnTo,
+        wants: Acr,
+        now: UnixMillis,
+    ) -> Result<Secret, LoginError> {
+        self.keep(&Flow::new(return_to, wants, now), now).await
+    }
+
+    /// Begins another authentication of somebody who is logged in, by a second factor. It renews
+    /// the session. Whoever's password was not asked for by us begins anew.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn step_up(
+        &self,
+        session: &SessionRecord,
+        return_to: ReturnTo,
+        now: UnixMillis,
+    ) -> Result<Secret, LoginError> {
+        let mut flow = Flow::new(return_to, Acr::SeveralFactors, now);
+        if session.client_id.is_none() && session.methods.iter().any(|method| method == "pwd") {
+            flow.user = Some(session.user_id.clone());
+            flow.passed = vec![Factor::Password];
+            flow.session = Some(session.id.clone());
+            flow.remember = session.remember;
+        }
+        self.keep(&flow, now).await
+    }
+
+    /// The log-in of a cookie, where it is under way.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn flow(&self, cookie: &[u8], now: UnixMillis) -> Result<Option<Flow>, LoginError> {
+        match self.open(cookie, &self.rules(), now).await {
+            Ok(open) => Ok(Some(open.flow)),
+            Err(LoginError::Expired) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The session of a browser's cookie: its secret is the right one, and neither the session nor
+    /// what its user had until then was revoked.
+    ///
+    /// # Errors
+    /// Those of the store: nobody knows then, which is not the same as none.
+    pub async fn session(
+        &self,
+        cookie: Option<&[u8]>,
+        now: UnixMillis,
+    ) -> Result<Option<SessionRecord>, LoginError> {
+        let Some((id, secret)) = cookie.and_then(sessions::read_cookie) else { return Ok(None) };
+        let found = self.parts.flows.find_session(id, now).await?;
+        let opened = found.filter(|session| {
+            sessions::is_opened_by(session, secret) && !self.is_revoked(session, now)
+        });
+        self.parts.metrics.authentication(Means::Session, opened.is_some(), None);
+        Ok(opened)
+    }
+
+    /// Whether a session's browser still shows what it showed when it began, and what becomes of
+    /// the session where it does not.
+    ///
+    /// # Errors
+    /// Those of the stores, where the session has to end.
+    pub async fn judge_browser(
+        &self,
+        session: &SessionRecord,
+        caller: &Caller,
+        now: UnixMillis,
+    ) -> Result<BrowserVerdict, LoginError> {
+        let rules = self.rules();
+        let shown = sessions::fingerprint(&rules, &self.parts.vault, caller);
+        // A session from before the document looked at anything has nothing to be compared with.
+        if shown.is_none() || session.fingerprint.is_none() || shown == session.fingerprint {
+            return Ok(BrowserVerdict::Same);
+        }
+        tracing::warn!(session = session.id, "a session's browser shows something else of itself");
+        match rules.login.fingerprint.on_change {
+            OnChange::Log => Ok(BrowserVerdict::Same),
+            OnChange::AskMfa => Ok(BrowserVerdict::AskSecondFactor),
+            OnChange::End => {
+                let ending = &self.parts.ending;
+                ending.session(&session.id, "browser_changed", audit::SYSTEM, now).await?;
+                Ok(BrowserVerdict::Ended)
+            }
+        }
+    }
+
+    /// Ends a session, and what came of it.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn end_session(
+        &self,
+        id: &str,
+        by: &str,
+        now: UnixMillis,
+    ) -> Result<bool, LoginError> {
+        Ok(self.parts.ending.session(id, "logged_out", by, now).await?)
+    }
+
+    /// Ends everything that a user has; how many sessions that were.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn end_all(
+        &self,
+        user_id: &str,
+        by: &str,
+        now: UnixMillis,
+    ) -> Result<u64, LoginError> {
+        Ok(self.parts.ending.user(user_id, "logged_out_everywhere", by, now).await?)
+    }
+
+    /// The sessions of a user, newest first; those that were revoked are none.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn sessions_of(
+        &self,
+        user_id: &str,
+        now: UnixMillis,
+    ) -> Result<Vec<SessionRecord>, LoginError> {
+        let mut sessions = self.parts.flows.sessions_of(user_id, now).await?;
+        sessions.retain(|session| !self.is_revoked(session, now));
+        Ok(sessions)
+    }
+
+    /// Second factors.
+    #[must_use]
+    pub const fn factors(&self) -> &Arc<FactorService> {
+        &self.parts.factors
+    }
+
+    fn is_revoked(&self, session: &SessionRecord, now: UnixMillis) -> bool {
+        let since = Some(session.authenticated_at.as_secs());
+        let revoked = &self.parts.revoked;
+        revoked.is_named_revoked(RevocationKind::Session, &session.id, None, now)
+            || revoked.is_named_revoked(RevocationKind::Subject, &session.user_id, since, now)
+    }
+
+    async fn keep(&self, flow: &Flow, now: UnixMillis) -> Result<Secret, LoginError> {
+        let cookie = random::secret()?;
+        let key = FlowKey::of(FlowKind::Login, cookie.expose().as_bytes());
+        let kept = self.parts.flows.put(key, &flow.encode(), FLOW_LIFE_MS, now).await?;
+        if kept { Ok(cookie) } else { Err(LoginError::Internal) }
+    }
+
+    async fn open(
+        &self,
+        cookie: &[u8],
+        rules: &LoginRules,
+        now: UnixMillis,
+    ) -> Result<Open, LoginError> {
+        if cookie.is_empty() || cookie.len() > MAX_COOKIE_BYTES {
+            return Err(LoginError::Expired);
+        }
+        let key = FlowKey::of(FlowKind::Login, cookie);
+        let kept = self.parts.flows.peek(key, now).await?.ok_or(LoginError::Expired)?;
+        let flow = Flow::decode(&kept, &rules.issuer, &rules.login.hosts)
+            .filter(|flow| !flow.is_over(now))
+            .ok_or(LoginError::Expired)?;
+        Ok(Open { key, kept, flow })
+    }
+
+    /// Keeps what has become of a log-in, where nobody else went on with it meanwhile.
+    async fn save(&self, open: &Open, now: UnixMillis) -> Result<(), LoginError> {
+        let to = open.flow.encode();
+        let is_kept = self.parts.flows.swap(open.key, &open.kept, &to, now).await?;
+        if is_kept { Ok(()) } else { Err(LoginError::Expired) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

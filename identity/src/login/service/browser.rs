@@ -1,0 +1,279 @@
+//! A log-in page by page.
+
+use std::sync::Arc;
+
+use postern_oauth::Secret;
+use postern_request::UnixMillis;
+use postern_store::durable::UserRecord;
+
+use super::{LoginService, Open};
+use crate::login::factors::TotpEnrolment;
+use crate::login::flow::{Authenticated, Factor, Input, Known, Step, advance};
+use crate::login::person::Person;
+use crate::login::rules::LoginRules;
+use crate::login::sessions::{self, Begun};
+use crate::login::{Caller, LoggedIn, LoginError, Outcome, Screen};
+use crate::metrics::SessionEvent;
+
+/// A second factor was set up while logging in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrolled {
+    /// Shown once.
+    pub recovery_codes: Vec<Secret>,
+    /// What follows.
+    pub outcome: Outcome,
+}
+
+/// A log-in whose first factor was shown.
+struct Halfway {
+    rules: Arc<LoginRules>,
+    open: Open,
+    user: UserRecord,
+    known: Known,
+}
+
+impl LoginService {
+    /// The first page: e-mail and password.
+    ///
+    /// # Errors
+    /// [`LoginError`]; after [`LoginError::Credentials`] the same log-in may go on.
+    pub async fn password(
+        &self,
+        cookie: &[u8],
+        email: &str,
+        password: Secret,
+        remember: bool,
+        caller: &Caller,
+        now: UnixMillis,
+    ) -> Result<Outcome, LoginError> {
+        let rules = self.rules();
+        let mut open = self.open(cookie, &rules, now).await?;
+        let tried = self.try_password(&rules, email, password, caller, now).await?;
+        let Some((user, taken)) = tried else { return self.refuse(open, now).await };
+        let known = self.known(&user, &rules).await?;
+        open.flow.remember = remember;
+        let step = advance(&mut open.flow, Input::First(Factor::Password, &user.id), known, now);
+        let outcome = self.go_on(&rules, open, step, &user, caller, now).await;
+        self.parts.limits.give_back(taken, now).await;
+        outcome
+    }
+
+    /// A code of an application, or a recovery code.
+    ///
+    /// # Errors
+    /// As [`LoginService::password`].
+    pub async fn code(
+        &self,
+        cookie: &[u8],
+        code: &str,
+        caller: &Caller,
+        now: UnixMillis,
+    ) -> Result<Outcome, LoginError> {
+        let Halfway { rules, mut open, user, known } = self.halfway(cookie, now).await?;
+        match self.try_code(&rules, &user, code, caller, now).await? {
+            None => self.refuse(open, now).await,
+            Some(factor) => {
+                let step = advance(&mut open.flow, Input::Second(factor), known, now);
+                self.go_on(&rules, open, step, &user, caller, now).await
+            }
+        }
+    }
+
+    /// What the page is to show to somebody who comes back to it.
+    ///
+    /// # Errors
+    /// [`LoginError::Expired`], and those of the store.
+    pub async fn screen(&self, cookie: &[u8], now: UnixMillis) -> Result<Screen, LoginError> {
+        let open = self.open(cookie, &self.rules(), now).await?;
+        if open.flow.user.is_none() {
+            return Ok(Screen::Password);
+        }
+        let Halfway { open, known, .. } = self.halfway(cookie, now).await?;
+        Ok(open.flow.screen(Some(known)))
+    }
+
+    /// Begins to set up an application for codes, where the log-in asks for that.
+    ///
+    /// # Errors
+    /// [`LoginError`].
+    pub async fn start_enrolment(
+        &self,
+        cookie: &[u8],
+        now: UnixMillis,
+    ) -> Result<TotpEnrolment, LoginError> {
+        let Halfway { rules, mut open, user, known } = self.halfway(cookie, now).await?;
+        if open.flow.screen(Some(known)) != Screen::EnrolTotp {
+            return Err(LoginError::Expired);
+        }
+        let factors = self.factors();
+        let begun = factors.start_totp(&user.id, &user.email, rules.title(), now).await?;
+        open.flow.enrolling = Some(begun.factor_id.clone());
+        self.save(&open, now).await?;
+        Ok(begun)
+    }
+
+    /// Finishes it by a code of the application.
+    ///
+    /// # Errors
+    /// As [`LoginService::password`].
+    pub async fn finish_enrolment(
+        &self,
+        cookie: &[u8],
+        code: &str,
+        caller: &Caller,
+        now: UnixMillis,
+    ) -> Result<Enrolled, LoginError> {
+        let Halfway { rules, mut open, user, known } = self.halfway(cookie, now).await?;
+        let Some(factor_id) = open.flow.enrolling.take() else { return Err(LoginError::Expired) };
+        // Whoever has a factor by now shows that one.
+        if known.has_factor() {
+            return Err(LoginError::Expired);
+        }
+        if !self.factors().confirm_totp(&user.id, &factor_id, code, now).await? {
+            open.flow.enrolling = Some(factor_id);
+            return self.refuse(open, now).await;
+        }
+        let recovery_codes = self.factors().new_recovery_codes(&user.id, now).await?;
+        let known = self.known(&user, &rules).await?;
+        let step = advance(&mut open.flow, Input::Second(Factor::Totp), known, now);
+        let outcome = self.go_on(&rules, open, step, &user, caller, now).await?;
+        Ok(Enrolled { recovery_codes, outcome })
+    }
+
+    /// Another password, where the log-in asks for one.
+    ///
+    /// # Errors
+    /// As [`LoginService::password`]; [`LoginError::PasswordPolicy`] where it is not good enough.
+    pub async fn change_password(
+        &self,
+        cookie: &[u8],
+        new: Secret,
+        caller: &Caller,
+        now: UnixMillis,
+    ) -> Result<Outcome, LoginError> {
+        let Halfway { rules, mut open, user, known } = self.halfway(cookie, now).await?;
+        if open.flow.screen(Some(known)) != Screen::ChangePassword {
+            return Err(LoginError::Expired);
+        }
+        let keep = open.flow.session.clone();
+        self.replace_password(&user, new, keep.as_deref(), now).await?;
+        let known = Known { must_change_password: false, ..known };
+        let step = advance(&mut open.flow, Input::Resume, known, now);
+        self.go_on(&rules, open, step, &user, caller, now).await
+    }
+
+    /// A log-in whose first factor was shown, by a user who may still log in.
+    async fn halfway(&self, cookie: &[u8], now: UnixMillis) -> Result<Halfway, LoginError> {
+        let rules = self.rules();
+        let open = self.open(cookie, &rules, now).await?;
+        let Some(user_id) = open.flow.user.clone() else { return Err(LoginError::Expired) };
+        if open.flow.passed.is_empty() {
+            return Err(LoginError::Expired);
+        }
+        let user = self.parts.store.find_user(&user_id).await?.ok_or(LoginError::Expired)?;
+        if !user.is_active {
+            return Err(LoginError::Blocked);
+        }
+        let known = self.known(&user, &rules).await?;
+        Ok(Halfway { rules, open, user, known })
+    }
+
+    /// Something was wrong: counted, and said. Too much of it ends the log-in.
+    async fn refuse<T>(&self, mut open: Open, now: UnixMillis) -> Result<T, LoginError> {
+        let step = advance(&mut open.flow, Input::Wrong, Known::default(), now);
+        let Step::Refused(error) = step else { return Err(LoginError::Internal) };
+        if error == LoginError::Expired {
+            self.parts.flows.take(open.key, now).await?;
+        } else {
+            self.save(&open, now).await?;
+        }
+        Err(error)
+    }
+
+    async fn go_on(
+        &self,
+        rules: &LoginRules,
+        open: Open,
+        step: Step,
+        user: &UserRecord,
+        caller: &Caller,
+        now: UnixMillis,
+    ) -> Result<Outcome, LoginError> {
+        match step {
+            Step::Ask(screen) => {
+                self.save(&open, now).await?;
+                Ok(Outcome::Ask(screen))
+            }
+            Step::Refused(error) => Err(error),
+            Step::Done(authenticated) => {
+                let person = Person::of(user);
+                let done = self.finish(rules, open, &authenticated, &person, caller, now).await?;
+                Ok(Outcome::Done(Box::new(done)))
+            }
+        }
+    }
+
+    /// The log-in is over, and a session begins, or goes on under another cookie.
+    async fn finish(
+        &self,
+        rules: &LoginRules,
+        open: Open,
+        authenticated: &Authenticated,
+        person: &Person,
+        caller: &Caller,
+        now: UnixMillis,
+    ) -> Result<LoggedIn, LoginError> {
+        let Open { key, kept, flow } = open;
+        // Taken out: of two that finish at once one does.
+        if self.parts.flows.take(key, now).await?.as_ref() != Some(&kept) {
+            return Err(LoginError::Expired);
+        }
+        self.admit(rules, person, authenticated, caller, now).await?;
+        let renewed = match &flow.session {
+            Some(id) => self.renew(rules, id, authenticated, caller, now).await?,
+            None => None,
+        };
+        let Begun { record, cookie, max_age_secs } = match renewed {
+            Some(renewed) => renewed,
+            None => {
+                let vault = &self.parts.vault;
+                let remember = flow.remember;
+                let begun = sessions::of_browser(
+                    rules,
+                    vault,
+                    person,
+                    authenticated,
+                    caller,
+                    remember,
+                    now,
+                )?;
+                self.parts.flows.start_session(&begun.record, now).await?;
+                self.parts.metrics.session(SessionEvent::Started);
+                begun
+            }
+        };
+        Ok(LoggedIn { session: record, cookie, max_age_secs, return_to: flow.return_to })
+    }
+
+    /// The same session with another secret; none where it is no more, or somebody else's.
+    async fn renew(
+        &self,
+        rules: &LoginRules,
+        id: &str,
+        authenticated: &Authenticated,
+        caller: &Caller,
+        now: UnixMillis,
+    ) -> Result<Option<Begun>, LoginError> {
+        let Some(record) = self.parts.flows.find_session(id, now).await? else { return Ok(None) };
+        if record.user_id != authenticated.user_id || self.is_revoked(&record, now) {
+            return Ok(None);
+        }
+        let mut begun = sessions::again(record, authenticated, now)?;
+        begun.record.fingerprint = sessions::fingerprint(rules, &self.parts.vault, caller);
+        if !self.parts.flows.renew_session(&begun.record, now).await? {
+            return Ok(None);
+        }
+        self.parts.metrics.session(SessionEvent::Renewed);
+        Ok(Some(begun))
+    }
+}

@@ -1,0 +1,91 @@
+//! What is counted of grants.
+
+use prometheus::{IntCounterVec, Opts, Registry};
+
+/// What came of a request at the token endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GrantOutcome {
+    /// Tokens were made.
+    Issued,
+    /// The caller's fault.
+    Refused,
+    /// Ours.
+    Failed,
+}
+
+impl GrantOutcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What became of a refresh token that was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RefreshOutcome {
+    /// It was exchanged for the next one.
+    Rotated,
+    /// It had just been, and its holder got the same answer.
+    Again,
+    /// It had been before: its family has ended.
+    Reused,
+    /// There is no such family, or it has ended.
+    Unknown,
+    /// It holds, and something else does not.
+    Refused,
+    /// It was exchanged without the database, which could have said that its family has ended.
+    Unconfirmed,
+}
+
+impl RefreshOutcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rotated => "rotated",
+            Self::Again => "again",
+            Self::Reused => "reused",
+            Self::Unknown => "unknown",
+            Self::Refused => "refused",
+            Self::Unconfirmed => "unconfirmed",
+        }
+    }
+}
+
+/// The metrics of grants.
+#[derive(Debug, Clone)]
+pub struct OAuthMetrics {
+    tokens: IntCounterVec,
+    refreshes: IntCounterVec,
+}
+
+impl OAuthMetrics {
+    /// Makes the metrics known to a registry.
+    ///
+    /// # Errors
+    /// When the registry has one of these names already.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let tokens = IntCounterVec::new(
+            Opts::new("postern_identity_tokens_total", "Requests at the token endpoint."),
+            &["grant", "outcome"],
+        )?;
+        let refreshes = IntCounterVec::new(
+            Opts::new("postern_identity_refresh_total", "Refresh tokens that were shown."),
+            &["outcome"],
+        )?;
+        registry.register(Box::new(tokens.clone()))?;
+        registry.register(Box::new(refreshes.clone()))?;
+        Ok(Self { tokens, refreshes })
+    }
+
+    /// Counts an answer of the token endpoint; `grant` is a word of ours.
+    pub(crate) fn token(&self, grant: &'static str, outcome: GrantOutcome) {
+        self.tokens.with_label_values(&[grant, outcome.as_str()]).inc();
+    }
+
+    /// Counts what became of a refresh token.
+    pub(crate) fn refresh(&self, outcome: RefreshOutcome) {
+        self.refreshes.with_label_values(&[outcome.as_str()]).inc();
+    }
+}

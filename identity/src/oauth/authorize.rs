@@ -1,0 +1,317 @@
+//! The authorization endpoint (RFC 6749 §3.1): whether the user has to log in, has to be asked, or
+//! the client gets its code.
+
+use std::sync::Arc;
+
+use postern_oauth::{
+    Acr, AuthorizeError, AuthorizeFault, AuthorizeRequest, Browser, CodeGrant, Consented, Endpoint,
+    ErrorCode, Form, MAX_QUERY_BYTES, Next, OAuthError, Received, RedirectUri, ScopeSet,
+    SessionFacts, decide, failure, success,
+};
+use postern_request::UnixMillis;
+use postern_request::login::ReturnTo;
+use postern_store::durable::ConsentRecord;
+use postern_store::flows::SessionRecord;
+use postern_store::{FlowKey, FlowKind};
+
+use super::locations::{authorize_location, consent_location, login_location};
+use super::service::{failed, store_failed};
+use super::{Authorized, ConsentAsk, OAuthRules, OAuthService};
+use crate::clients::KnownClient;
+use crate::{audit, random};
+
+/// A request that was read.
+struct Asked {
+    request: AuthorizeRequest,
+    client: Arc<KnownClient>,
+    rules: Arc<OAuthRules>,
+    /// The query by which the browser comes back to it.
+    back: String,
+    /// Where it is kept, if it is.
+    request_uri: Option<String>,
+}
+
+/// What came of reading one.
+enum Reading {
+    Ready(Box<Asked>),
+    /// The client is told.
+    Refused(AuthorizeError),
+    /// The user is told.
+    Fault(AuthorizeFault),
+}
+
+impl OAuthService {
+    /// Answers an authorization request.
+    ///
+    /// # Errors
+    /// Those of the stores; the user is told, because nobody knows what would have been decided.
+    pub async fn authorize(
+        &self,
+        query: &[u8],
+        session: Option<&SessionRecord>,
+        now: UnixMillis,
+    ) -> Result<Authorized, OAuthError> {
+        let asked = match self.read(query, now).await? {
+            Reading::Ready(asked) => asked,
+            Reading::Refused(error) => return Ok(Authorized::Redirect(self.told(&error))),
+            Reading::Fault(fault) => return Ok(Authorized::Fault(fault)),
+        };
+        let mut browser = self.browser(&asked, session, now)?;
+        if let Some(session) = &browser.session {
+            let client_id = &asked.request.client_id;
+            let consent = self.store.find_consent(&session.subject, client_id).await;
+            let consent = consent.map_err(|error| store_failed(&error))?;
+            browser.consented = consent.and_then(consented);
+        }
+        match next(&asked, &browser, now) {
+            Next::LogIn { hint, acr } => {
+                let return_to = authorize_location(&asked.back);
+                Ok(Authorized::LogIn { return_to, hint, acr })
+            }
+            Next::StepUp(acr) => {
+                let return_to = authorize_location(&asked.back);
+                Ok(Authorized::LogIn { return_to, hint: None, acr: Some(acr) })
+            }
+            Next::Consent { scopes, resources } => {
+                Ok(Authorized::Consent(Box::new(ask(&asked, &scopes, resources))))
+            }
+            Next::Issue(grant) => self.issue_code(&asked, &grant, now).await,
+            Next::Refuse(error) => Ok(Authorized::Redirect(self.told(&error))),
+        }
+    }
+
+    /// What the user has said on the page that [`Authorized::Consent`] led to: what the client
+    /// may have, or none for no. Where the browser goes now.
+    ///
+    /// # Errors
+    /// Those of the stores, and `invalid_request` for a query that asks for nothing.
+    pub async fn consent(
+        &self,
+        query: &[u8],
+        session: &SessionRecord,
+        allowed: Option<&ScopeSet>,
+        now: UnixMillis,
+    ) -> Result<String, OAuthError> {
+        let asked = match self.read(query, now).await? {
+            Reading::Ready(asked) => asked,
+            Reading::Refused(error) => return Ok(self.told(&error)),
+            Reading::Fault(_) => {
+                return Err(OAuthError::invalid_request("The request is not known any more"));
+            }
+        };
+        let Some(allowed) = allowed else {
+            let denied = OAuthError::new(ErrorCode::AccessDenied, "The user has refused");
+            return Ok(self.told(&asked.request.refuse(denied)));
+        };
+        let mut browser = self.browser(&asked, Some(session), now)?;
+        browser.consented =
+            Some(Consented { scopes: allowed.clone(), resources: asked.request.resources.clone() });
+        browser.just_consented = true;
+        match next(&asked, &browser, now) {
+            Next::Issue(grant) => {
+                self.keep_consent(&asked, &grant, now).await?;
+                match self.issue_code(&asked, &grant, now).await? {
+                    Authorized::Redirect(location) => Ok(location),
+                    _ => Err(OAuthError::invalid_request("The request is not known any more")),
+                }
+            }
+            Next::LogIn { hint, acr } => {
+                Ok(login_location(&authorize_location(&asked.back), hint.as_deref(), acr))
+            }
+            Next::StepUp(acr) => {
+                Ok(login_location(&authorize_location(&asked.back), None, Some(acr)))
+            }
+            Next::Consent { .. } => Ok(consent_location(&asked.back)),
+            Next::Refuse(error) => Ok(self.told(&error)),
+        }
+    }
+
+    /// Where a form may lead whose answer goes to `return_to`, besides to us: the origin or
+    /// scheme of the client that is answered there, for a page's policy. None where no client is.
+    pub async fn form_target(&self, return_to: &ReturnTo, now: UnixMillis) -> Option<String> {
+        let rules = self.rules();
+        let to = return_to.as_str();
+        let to = to.strip_prefix(rules.server.base()).unwrap_or(to);
+        let query = to.strip_prefix(Endpoint::Authorize.path())?.strip_prefix('?')?;
+        match self.read(query.as_bytes(), now).await.ok()? {
+            Reading::Ready(asked) => Some(RedirectUri::origin_for_csp(&asked.request.redirect_uri)),
+            Reading::Refused(error) => Some(RedirectUri::origin_for_csp(&error.redirect_uri)),
+            Reading::Fault(_) => None,
+        }
+    }
+
+    async fn read(&self, query: &[u8], now: UnixMillis) -> Result<Reading, OAuthError> {
+        if query.len() > MAX_QUERY_BYTES {
+            return Ok(Reading::Fault(AuthorizeFault::TooLarge));
+        }
+        let form = match Form::parse(query) {
+            Ok(form) => form,
+            Err(error) => return Ok(Reading::Fault(error.into())),
+        };
+        let received = match Received::parse(&form) {
+            Ok(received) => received,
+            Err(fault) => return Ok(Reading::Fault(fault)),
+        };
+        let known = self.clients.find(received.client_id(), now).await;
+        let Some(known) = known.map_err(|error| store_failed(&error))? else {
+            return Ok(Reading::Fault(AuthorizeFault::UnknownClient));
+        };
+        let kept = match received.pushed() {
+            None => None,
+            Some(request_uri) => match self.kept(request_uri, now).await? {
+                Ok(kept) => Some(kept),
+                Err(fault) => return Ok(Reading::Fault(fault)),
+            },
+        };
+        let whole = match &kept {
+            None => Ok(received),
+            Some((kept, parameters)) => received.resume(kept, parameters),
+        };
+        let verified = match whole.and_then(|whole| whole.verify(Some(&known.client))) {
+            Ok(verified) => verified,
+            Err(fault) => return Ok(Reading::Fault(fault)),
+        };
+        let rules = self.rules();
+        Ok(match verified.read(&rules.server) {
+            Ok(request) => Reading::Ready(Box::new(Asked {
+                request,
+                client: Arc::clone(&known),
+                rules,
+                back: received.return_query(),
+                request_uri: received.pushed().map(str::to_owned),
+            })),
+            Err(error) => Reading::Refused(error),
+        })
+    }
+
+    /// What is known of the browser, but for consents.
+    fn browser(
+        &self,
+        asked: &Asked,
+        session: Option<&SessionRecord>,
+        now: UnixMillis,
+    ) -> Result<Browser, OAuthError> {
+        let session = session.filter(|session| !self.is_revoked(session, now));
+        let hint = asked.request.id_token_hint.as_deref();
+        Ok(Browser {
+            session: session.map(facts).transpose()?,
+            hinted_subject: hint.and_then(|hint| {
+                let hint = self.issuer.inspect_hint(hint, now)?;
+                (hint.client_id == asked.request.client_id).then_some(hint.subject)
+            }),
+            ..Browser::default()
+        })
+    }
+
+    /// Keeps what a user has agreed to. What the client was given for other requests stays; what
+    /// it has asked for now and was not given goes.
+    async fn keep_consent(
+        &self,
+        asked: &Asked,
+        grant: &CodeGrant,
+        now: UnixMillis,
+    ) -> Result<(), OAuthError> {
+        let before = self.store.find_consent(&grant.subject, &grant.client_id).await;
+        let before = before.map_err(|error| store_failed(&error))?;
+        let (mut scopes, mut resources) =
+            before.map(|before| (before.scopes, before.resources)).unwrap_or_default();
+        let shown = asked.request.scopes.as_ref().unwrap_or(&asked.client.client.scopes);
+        scopes.retain(|scope| !shown.contains(scope));
+        scopes.extend(grant.scopes.names().iter().cloned());
+        resources.extend(grant.resources.iter().cloned());
+        for list in [&mut scopes, &mut resources] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        let told = grant.scopes.to_string();
+        let detail = [("scopes", told.as_str())];
+        let entry = audit::entry(now, &grant.subject, "consent.granted", &grant.client_id, &detail);
+        let record = ConsentRecord {
+            user_id: grant.subject.clone(),
+            client_id: grant.client_id.clone(),
+            scopes,
+            resources,
+            granted_at: now,
+        };
+        self.store.put_consent(record, &entry).await.map_err(|error| store_failed(&error))
+    }
+
+    async fn issue_code(
+        &self,
+        asked: &Asked,
+        grant: &CodeGrant,
+        now: UnixMillis,
+    ) -> Result<Authorized, OAuthError> {
+        // A kept request is answered once, and not before now: logging in may take several ways.
+        if let Some(request_uri) = &asked.request_uri
+            && !self.use_up(request_uri, now).await?
+        {
+            return Ok(Authorized::Fault(AuthorizeFault::UnknownRequest));
+        }
+        let code = random::secret().map_err(|error| failed(&error))?;
+        let key = FlowKey::of(FlowKind::Code, code.expose().as_bytes());
+        let keep_ms = asked.rules.server.code_secs.saturating_mul(1000);
+        let put = self.flows.put(key, &grant.encode(), keep_ms, now).await;
+        if !put.map_err(|error| store_failed(&error))? {
+            return Err(OAuthError::server_error());
+        }
+        let request = &asked.request;
+        let location = success(
+            &request.redirect_uri,
+            &code,
+            request.state.as_deref(),
+            &asked.rules.server.issuer,
+        );
+        Ok(Authorized::Redirect(location))
+    }
+
+    fn told(&self, error: &AuthorizeError) -> String {
+        tracing::info!(code = error.error.code.as_str(), "an authorization request was refused");
+        failure(error, &self.rules().server.issuer)
+    }
+}
+
+fn next(asked: &Asked, browser: &Browser, now: UnixMillis) -> Next {
+    decide(&asked.request, &asked.client.client, &asked.rules.server, browser, now)
+}
+
+/// A browser's session, as far as a grant looks at it.
+///
+/// # Errors
+/// When its scopes are none, which nobody here writes.
+fn facts(session: &SessionRecord) -> Result<SessionFacts, OAuthError> {
+    let role_scopes = ScopeSet::from_names(session.scopes.iter().map(String::as_str));
+    Ok(SessionFacts {
+        subject: session.user_id.clone(),
+        session_id: session.id.clone(),
+        auth_time: session.authenticated_at,
+        acr: acr_of(session),
+        amr: session.methods.clone(),
+        role_scopes: role_scopes.map_err(|_| OAuthError::server_error())?,
+        remember: session.remember,
+    })
+}
+
+/// How well the user of a session has authenticated.
+pub(super) const fn acr_of(session: &SessionRecord) -> Acr {
+    if session.mfa_at.is_some() { Acr::SeveralFactors } else { Acr::OneFactor }
+}
+
+/// None where it was written by somebody else: the user is asked again.
+fn consented(record: ConsentRecord) -> Option<Consented> {
+    let scopes = ScopeSet::from_names(record.scopes.iter().map(String::as_str)).ok()?;
+    Some(Consented { scopes, resources: record.resources })
+}
+
+fn ask(asked: &Asked, scopes: &ScopeSet, resources: Vec<String>) -> ConsentAsk {
+    let record = &asked.client.record;
+    ConsentAsk {
+        client_name: record.name.clone(),
+        client_uri: record.client_uri.clone(),
+        logo_uri: record.logo_uri.clone(),
+        scopes: asked.rules.told(scopes),
+        resources,
+        form_target: RedirectUri::origin_for_csp(&asked.request.redirect_uri),
+        query: asked.back.clone(),
+    }
+}

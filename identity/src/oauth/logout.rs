@@ -1,0 +1,49 @@
+//! Log-out that a client asks for (OpenID Connect RP-Initiated Logout).
+
+use postern_oauth::{Form, Logout, LogoutFault, LogoutRequest, OAuthError};
+use postern_request::UnixMillis;
+use postern_store::flows::SessionRecord;
+
+use super::OAuthService;
+use super::service::store_failed;
+
+impl OAuthService {
+    /// Answers a request to log out. Where it says that there is nothing left to ask, the
+    /// session has ended, and with it the grants that came of it.
+    ///
+    /// # Errors
+    /// What the user is told: nothing has ended then.
+    pub async fn logout(
+        &self,
+        form: &Form,
+        session: Option<&SessionRecord>,
+        now: UnixMillis,
+    ) -> Result<Logout, OAuthError> {
+        let request = LogoutRequest::parse(form).map_err(told)?;
+        let hint = request.id_token_hint.as_deref();
+        let hint = hint.and_then(|hint| self.issuer.inspect_hint(hint, now));
+        let known = match request.client(hint.as_ref()) {
+            Some(client_id) => {
+                let known = self.clients.find(client_id, now).await;
+                known.map_err(|error| store_failed(&error))?
+            }
+            None => None,
+        };
+        let client = known.as_ref().map(|known| &known.client);
+        let user = session.map(|session| session.user_id.as_str());
+        let decided = request.decide(hint.as_ref(), client, user).map_err(told)?;
+        if let (Logout::Done(_), Some(session)) = (&decided, session) {
+            let ended = self.ending.session(&session.id, "logout", &session.user_id, now).await;
+            ended.map_err(|error| store_failed(&error))?;
+        }
+        Ok(decided)
+    }
+}
+
+const fn told(fault: LogoutFault) -> OAuthError {
+    OAuthError::invalid_request(match fault {
+        LogoutFault::TooLarge => "The request to log out is too large",
+        LogoutFault::OtherClient => "The ID token was issued to another client",
+        LogoutFault::RedirectUri => "The place to go to after log-out is not registered",
+    })
+}

@@ -1,0 +1,265 @@
+//! Refresh tokens are exchanged for the next ones (RFC 6749 §6, RFC 9700 §4.14).
+
+use std::sync::Arc;
+
+use postern_oauth::{
+    AuthMethod, Client, ClientKind, FamilyGrant, GrantType, Issue, OAuthError, RefreshExchange,
+    RefreshToken,
+};
+use postern_request::UnixMillis;
+use postern_store::FlowKey;
+use postern_store::flows::{SessionRecord, Standing, Turn, Turned};
+
+use super::issue::{family_key, presented};
+use super::service::{failed, store_failed};
+use super::{OAuthRules, OAuthService, Shown, TokenAnswer, retry};
+use crate::login::LOGIN_CLIENT_ID;
+use crate::metrics::{AuthenticationMethod, RefreshOutcome};
+use crate::{audit, random};
+
+/// What the audit log and the revocations call it.
+const REUSED: &str = "refresh.reused";
+/// How long access tokens live that people get without a client, in seconds.
+pub(super) const LOGIN_LIFETIME_SECS: u64 = 900;
+
+impl OAuthService {
+    /// Exchanges a refresh token that came another way than by the token endpoint.
+    ///
+    /// # Errors
+    /// Why there are no tokens. What is wrong with the token is always `invalid_grant`.
+    pub async fn refresh(
+        &self,
+        token: &RefreshToken,
+        client: &Client,
+        dpop: Option<[u8; 32]>,
+        now: UnixMillis,
+    ) -> Result<TokenAnswer, OAuthError> {
+        self.refresh_on(token, client, dpop, None, now).await
+    }
+
+    /// As [`OAuthService::refresh`], on the device that the session has to be bound to, where
+    /// the caller names one.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn refresh_on(
+        &self,
+        token: &RefreshToken,
+        client: &Client,
+        dpop: Option<[u8; 32]>,
+        device: Option<&str>,
+        now: UnixMillis,
+    ) -> Result<TokenAnswer, OAuthError> {
+        let exchange = RefreshExchange::of(token.clone());
+        let shown = Shown { key: dpop, certificate: None };
+        self.exchange_refresh(&exchange, client, shown, device, now).await
+    }
+
+    /// The client of those who log in without one: its tokens are refreshed by
+    /// [`OAuthService::refresh`] alone, because no client of this name is in the store.
+    #[must_use]
+    pub fn login_client(&self) -> Client {
+        Client {
+            client_id: LOGIN_CLIENT_ID.to_owned(),
+            kind: ClientKind::Public,
+            auth_method: AuthMethod::None,
+            grant_types: vec![GrantType::RefreshToken],
+            redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
+            scopes: self.rules().server.scopes.clone(),
+            resources: Vec::new(),
+            require_pkce: true,
+            require_consent: true,
+            require_par: false,
+            bind_dpop: false,
+            access_token_lifetime_secs: LOGIN_LIFETIME_SECS,
+            // The document's own hold.
+            refresh_token_lifetime_secs: u64::MAX,
+            id_token_alg: postern_jose::Algorithm::Rs256,
+            may_introspect: false,
+            may_act_for: Vec::new(),
+            is_active: true,
+        }
+    }
+
+    /// Exchanges a token: judged before anything is changed, and turned only once the answer is
+    /// there, so that no failure of ours costs a client its token.
+    ///
+    /// # Errors
+    /// As with [`OAuthService::refresh`].
+    pub(super) async fn exchange_refresh(
+        &self,
+        exchange: &RefreshExchange,
+        client: &Client,
+        shown: Shown,
+        device: Option<&str>,
+        now: UnixMillis,
+    ) -> Result<TokenAnswer, OAuthError> {
+        let answer = self.judge(exchange, client, shown, device, now).await;
+        let (Ok((_, outcome)) | Err((_, outcome))) = &answer;
+        self.grants.refresh(*outcome);
+        self.metrics.authentication(AuthenticationMethod::Refresh, answer.is_ok());
+        answer.map(|(answer, _)| answer).map_err(|(error, _)| error)
+    }
+
+    async fn judge(
+        &self,
+        exchange: &RefreshExchange,
+        client: &Client,
+        shown: Shown,
+        device: Option<&str>,
+        now: UnixMillis,
+    ) -> Result<(TokenAnswer, RefreshOutcome), (OAuthError, RefreshOutcome)> {
+        let (token, rules) = (exchange.token(), self.rules());
+        let key = family_key(token);
+        let refused = |error: OAuthError| (error, RefreshOutcome::Refused);
+        let stands = self.flows.stand(key, presented(token), rules.grace_ms, now).await;
+        let (grant, again) = match stands.map_err(|error| refused(store_failed(&error)))? {
+            Standing::Current { grant, .. } => (grant, None),
+            Standing::Again { grant, answer } => (grant, Some(answer)),
+            Standing::Reused { grant } => {
+                self.was_stolen(key, &grant, &client.client_id, now).await;
+                return Err((OAuthError::invalid_grant(), RefreshOutcome::Reused));
+            }
+            Standing::Unknown => {
+                return Err((OAuthError::invalid_grant(), RefreshOutcome::Unknown));
+            }
+        };
+        let family = FamilyGrant::decode(&grant).ok_or(refused(OAuthError::server_error()))?;
+        let issue = exchange
+            .decide(client, &family, shown.key, shown.certificate, &rules.server)
+            .map_err(refused)?;
+        let session = self.session_of(&family, device, &client.client_id, now).await;
+        let session = session.map_err(refused)?;
+        let confirmed = self.has_not_ended(key, now).await.map_err(refused)?;
+        if let Some(sealed) = again {
+            return again_of(token, sealed).map_err(refused);
+        }
+        let turned = self.turn(token, &issue, &session, &rules, now).await.map_err(refused)?;
+        match turned {
+            (Turned::Done, answer) => {
+                self.used(&session, now).await;
+                let outcome =
+                    if confirmed { RefreshOutcome::Rotated } else { RefreshOutcome::Unconfirmed };
+                Ok((answer, outcome))
+            }
+            (Turned::Again(sealed), _) => again_of(token, sealed).map_err(refused),
+            (Turned::Reused { grant }, _) => {
+                self.was_stolen(key, &grant, &client.client_id, now).await;
+                Err((OAuthError::invalid_grant(), RefreshOutcome::Reused))
+            }
+            (Turned::Unknown, _) => Err((OAuthError::invalid_grant(), RefreshOutcome::Unknown)),
+        }
+    }
+
+    async fn turn(
+        &self,
+        token: &RefreshToken,
+        issue: &Issue,
+        session: &SessionRecord,
+        rules: &OAuthRules,
+        now: UnixMillis,
+    ) -> Result<(Turned, TokenAnswer), OAuthError> {
+        let plan = issue.refresh.as_ref().ok_or(OAuthError::server_error())?;
+        let secret = random::bytes::<32>().map_err(|error| failed(&error))?;
+        let next = token.next(*secret);
+        let answer = self.sign(issue, Some(next.to_text()), Some(session), rules, now)?;
+        let sealed = retry::seal(token, &answer.body()).map_err(|error| failed(&error))?;
+        let turn = Turn {
+            key: family_key(token),
+            presented: presented(token),
+            next: next.secret_hash(),
+            answer: &sealed,
+            grace_ms: rules.grace_ms,
+            idle_ms: plan.idle_secs.saturating_mul(1000),
+        };
+        let turned = self.flows.turn(turn, now).await.map_err(|error| store_failed(&error))?;
+        Ok((turned, answer))
+    }
+
+    /// The session of a family, which must not have ended, and must be the device's that asks.
+    async fn session_of(
+        &self,
+        family: &FamilyGrant,
+        device: Option<&str>,
+        client_id: &str,
+        now: UnixMillis,
+    ) -> Result<SessionRecord, OAuthError> {
+        let found = self.flows.find_session(&family.session_id, now).await;
+        let session = found
+            .map_err(|error| store_failed(&error))?
+            .filter(|session| session.user_id == family.subject && !self.is_revoked(session, now))
+            .ok_or(OAuthError::invalid_grant())?;
+        let is_other = match (session.device_id.as_deref(), device) {
+            (Some(bound), Some(named)) => bound != named,
+            (None, Some(_)) | (_, None) => false,
+        };
+        if is_other {
+            let by = format!("client:{client_id}");
+            let entry = audit::entry(now, &by, "refresh.other_device", &session.id, &[]);
+            if let Err(error) = self.store.append_audit(&entry).await {
+                tracing::error!(%error, "what happened was not written down");
+            }
+            return Err(OAuthError::invalid_grant());
+        }
+        Ok(session)
+    }
+
+    /// Whether the database confirms that a family lives; where it is away, the volatile store
+    /// and the list of revocations have to do.
+    ///
+    /// # Errors
+    /// `invalid_grant` where it has ended for good, or the database knows of none.
+    async fn has_not_ended(&self, key: FlowKey, now: UnixMillis) -> Result<bool, OAuthError> {
+        match self.store.find_family(key.to_bytes()).await {
+            Ok(Some(record)) if record.ended_at.is_none() => Ok(true),
+            Ok(_) => {
+                // It has ended where it counts; the volatile store had not heard of it.
+                if let Err(error) = self.flows.end_family(key, None, now).await {
+                    tracing::debug!(%error, "an ended family is still in the volatile store");
+                }
+                Err(OAuthError::invalid_grant())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a refresh token is exchanged without the database");
+                Ok(false)
+            }
+        }
+    }
+
+    async fn used(&self, session: &SessionRecord, now: UnixMillis) {
+        let used = [(session.id.clone(), now)];
+        if let Err(error) = self.flows.touch_sessions(&used, now).await {
+            tracing::debug!(%error, "that a session was used is not written down");
+        }
+    }
+
+    /// Somebody has shown a token that was spent before: its family and session end for good.
+    /// In a task of its own, so that whoever hangs up does not stop it.
+    async fn was_stolen(&self, key: FlowKey, grant: &[u8], client_id: &str, now: UnixMillis) {
+        let Some(family) = FamilyGrant::decode(grant) else {
+            tracing::error!("the grant of a family that was used twice cannot be read");
+            return;
+        };
+        let ending = Arc::clone(&self.ending);
+        let by = format!("client:{client_id}");
+        let end =
+            tokio::spawn(
+                async move { ending.family(key, &family.session_id, REUSED, &by, now).await },
+            );
+        match end.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "tokens of a stolen family may live on"),
+            Err(error) => tracing::error!(%error, "tokens of a stolen family may live on"),
+        }
+    }
+}
+
+fn again_of(
+    token: &RefreshToken,
+    sealed: Vec<u8>,
+) -> Result<(TokenAnswer, RefreshOutcome), OAuthError> {
+    let answer = retry::open(token, sealed).and_then(|text| TokenAnswer::read(&text));
+    let answer = answer.ok_or(OAuthError::invalid_grant())?;
+    Ok((answer, RefreshOutcome::Again))
+}

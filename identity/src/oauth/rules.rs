@@ -1,0 +1,158 @@
+//! What the document says about the authorization server, in the protocol's terms.
+
+use postern_document::{OAuth, OAuthGrant, ProtectedResource, SigningAlgorithm};
+use postern_jose::Algorithm;
+use postern_oauth::{Endpoint, GrantType, RefreshTimes, ScopeSet, ServerRules};
+
+/// What people are told of scopes that every document knows.
+const KNOWN_SCOPES: [(&str, &str); 4] = [
+    ("openid", "Know who you are"),
+    ("profile", "See your name and picture"),
+    ("email", "See your e-mail address"),
+    ("offline_access", "Keep this access while you are away"),
+];
+
+/// What holds for every grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuthRules {
+    pub(crate) server: ServerRules,
+    /// What people are told of a scope.
+    texts: Vec<(String, String)>,
+    /// What access tokens are signed with; whatever there is where the document has no `oauth`.
+    pub(crate) algorithm: Option<Algorithm>,
+    /// How long a spent refresh token gets its answer again.
+    pub(crate) grace_ms: u64,
+    /// Origins whose scripts may read answers.
+    pub(crate) cors_origins: Vec<String>,
+}
+
+impl OAuthRules {
+    /// Of a document's issuer and what it says about the authorization server. Without the
+    /// latter clients get tokens of their own, and nothing else is served.
+    #[must_use]
+    pub fn of(issuer: &str, oauth: Option<&OAuth>) -> Self {
+        let server = ServerRules::bare(issuer.to_owned());
+        let Some(oauth) = oauth else {
+            return Self {
+                server,
+                texts: Vec::new(),
+                algorithm: None,
+                grace_ms: 0,
+                cors_origins: Vec::new(),
+            };
+        };
+        let grants: Vec<GrantType> = oauth.grants.iter().copied().map(grant_of).collect();
+        // Without its scopes a resource would have all of them.
+        let resource = |of: &ProtectedResource| {
+            let scopes = ScopeSet::from_names(of.scopes.iter().map(String::as_str)).ok()?;
+            Some((of.resource.clone(), scopes))
+        };
+        Self {
+            server: ServerRules {
+                endpoints: endpoints(&grants),
+                // Names that `check` has looked at.
+                scopes: ScopeSet::from_names(oauth.scopes.iter().map(|(name, _)| name.as_str()))
+                    .unwrap_or_default(),
+                grants,
+                resources: oauth.resources.iter().filter_map(resource).collect(),
+                require_par: oauth.require_par,
+                access_token_secs: oauth.access_token_secs,
+                code_secs: oauth.code_secs,
+                refresh: RefreshTimes {
+                    secs: oauth.refresh.secs,
+                    remembered_secs: oauth.refresh.remembered_secs,
+                },
+                mutual_tls: oauth.mutual_tls.is_some(),
+                ..server
+            },
+            texts: oauth.scopes.clone(),
+            algorithm: Some(match oauth.algorithm {
+                SigningAlgorithm::Rs256 => Algorithm::Rs256,
+                SigningAlgorithm::Es256 => Algorithm::Es256,
+                SigningAlgorithm::EdDsa => Algorithm::EdDsa,
+            }),
+            grace_ms: oauth.refresh.grace_ms,
+            cors_origins: oauth.cors_origins.clone(),
+        }
+    }
+
+    /// What people are told of each scope: the document's text, or the scope itself.
+    pub(crate) fn told(&self, scopes: &ScopeSet) -> Vec<(String, String)> {
+        let told = |name: &String| {
+            let own = self.texts.iter().find(|(known, _)| known == name);
+            let text = own.map(|(_, text)| text.as_str()).or_else(|| {
+                let known = KNOWN_SCOPES.iter().find(|(known, _)| known == name);
+                known.map(|(_, text)| *text)
+            });
+            (name.clone(), text.unwrap_or(name).to_owned())
+        };
+        scopes.names().iter().map(told).collect()
+    }
+}
+
+/// What is served; metadata names nothing else. Users come by the authorization endpoint alone
+/// for now, so where that is not, nothing for users is.
+fn endpoints(grants: &[GrantType]) -> Vec<Endpoint> {
+    let mut endpoints = vec![Endpoint::Token, Endpoint::Jwks, Endpoint::Revoke];
+    if grants.contains(&GrantType::AuthorizationCode) {
+        endpoints.extend([Endpoint::Authorize, Endpoint::Userinfo, Endpoint::EndSession]);
+    }
+    endpoints
+}
+
+const fn grant_of(grant: OAuthGrant) -> GrantType {
+    match grant {
+        OAuthGrant::AuthorizationCode => GrantType::AuthorizationCode,
+        OAuthGrant::RefreshToken => GrantType::RefreshToken,
+        OAuthGrant::ClientCredentials => GrantType::ClientCredentials,
+        OAuthGrant::DeviceCode => GrantType::DeviceCode,
+        OAuthGrant::TokenExchange => GrantType::TokenExchange,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::fixture::{API, ISSUER, document};
+
+    #[test]
+    fn what_the_document_does_not_turn_on_is_not_served() {
+        let bare = OAuthRules::of(ISSUER, None);
+        let whole = OAuthRules::of(ISSUER, Some(&document()));
+        let clients_only = OAuth { grants: vec![OAuthGrant::ClientCredentials], ..document() };
+        let clients_only = OAuthRules::of(ISSUER, Some(&clients_only));
+        for (endpoint, expected) in [
+            (Endpoint::Token, [true, true, true]),
+            (Endpoint::Jwks, [true, true, true]),
+            (Endpoint::Revoke, [false, true, true]),
+            (Endpoint::Authorize, [false, false, true]),
+            (Endpoint::Userinfo, [false, false, true]),
+            (Endpoint::EndSession, [false, false, true]),
+            (Endpoint::Introspect, [false, false, false]),
+            (Endpoint::Register, [false, false, false]),
+        ] {
+            let served = [&bare, &clients_only, &whole].map(|rules| rules.server.serves(endpoint));
+            assert_eq!(served, expected, "{endpoint:?}");
+        }
+        assert_eq!((bare.algorithm, bare.grace_ms), (None, 0));
+        assert_eq!((whole.algorithm, whole.grace_ms), (Some(Algorithm::Es256), 10_000));
+        assert_eq!(whole.server.resources, [(API.to_owned(), ScopeSet::default())]);
+    }
+
+    #[test]
+    fn a_resource_whose_scopes_are_none_has_not_all_of_them() {
+        let bad = ProtectedResource { resource: API.to_owned(), scopes: vec!["a b".to_owned()] };
+        let rules = OAuthRules::of(ISSUER, Some(&OAuth { resources: vec![bad], ..document() }));
+        assert!(rules.server.resources.is_empty());
+    }
+
+    #[test]
+    fn people_are_told_of_each_scope_in_the_documents_words() {
+        let mut oauth = document();
+        oauth.scopes.push(("email".to_owned(), "Your address".to_owned()));
+        let rules = OAuthRules::of(ISSUER, Some(&oauth));
+        let told = rules.told(&ScopeSet::parse("openid read email later").unwrap());
+        let texts: Vec<&str> = told.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(texts, ["Know who you are", "Text of read", "Your address", "later"]);
+    }
+}

@@ -1,0 +1,3 @@
+DROP TABLE mfa_factors;
+DROP TABLE user_identities;
+DROP TABLE users;
