@@ -240,11 +240,10 @@ async fn without_the_durable_store_only_what_must_be_looked_up_stops() {
     let durable = gateway.durable.clone().expect("a durable store");
     let with_key = |key: &str| Call::get("/commerce/orders").header("x-api-key", key);
     let remembered = with_key(&api_key(&durable).await);
-    let (grant, secret) = client_credentials(&durable).await;
     gateway.until_status(200, &remembered).await;
-    gateway.until_status(200, &grant).await;
     // Written last, so that the server must read anew, and never asked for.
     let unseen = with_key(&api_key(&durable).await);
+    let (grant, secret) = client_credentials(&durable).await;
 
     let labels = [("route", "commerce"), ("outcome", "UNAVAILABLE")];
     let unavailable = || gateway.server.metric("postern_ext_authz_decisions_total", &labels);

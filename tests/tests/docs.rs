@@ -602,7 +602,7 @@ fn every_reason_has_its_row() {
         text.contains('_') && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
     };
     let mut reasons: BTreeSet<String> = BTreeSet::new();
-    for folder in ["core", "ext-authz", "filters"] {
+    for folder in ["core", "ext-authz", "filters", "identity"] {
         for file in files_of(&env::repository().join(folder), "rs") {
             let text = fs::read_to_string(&file).expect("a source");
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();

@@ -44,6 +44,12 @@ impl Request {
         self.header("Content-Type", "application/x-www-form-urlencoded")
     }
 
+    /// With JSON as its body.
+    pub fn json(mut self, body: &str) -> Self {
+        self.body = Some(body.to_owned());
+        self.header("Content-Type", "application/json")
+    }
+
     /// The URL.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}{}", self.port, self.target)

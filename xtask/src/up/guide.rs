@@ -4,7 +4,7 @@
 use crate::http::{Request, base64};
 use crate::say;
 use crate::up::ports::Ports;
-use crate::up::state::Client;
+use crate::up::state::{Client, User};
 
 /// What the commands carry.
 pub struct Credentials {
@@ -16,6 +16,8 @@ pub struct Credentials {
     pub api_key: Option<String>,
     /// A client of the OAuth endpoints.
     pub client: Client,
+    /// Who can log in.
+    pub users: Vec<User>,
 }
 
 /// One thing to try, and what happens then.
@@ -79,7 +81,7 @@ impl Example {
 /// Everything there is to try, in an order in which nothing spoils the next.
 pub fn examples(ports: &Ports, credentials: &Credentials) -> Vec<Example> {
     let get = |target: &str| Request::new("GET", ports.envoy, target);
-    let Credentials { token, narrow_token, api_key, client } = credentials;
+    let Credentials { token, narrow_token, api_key, client, users } = credentials;
     let mut examples = vec![
         Example::once("200 with a token", get("/content/items").bearer(token), 200, ""),
         Example::once("401 without a token", get("/content/items"), 401, "www-authenticate"),
@@ -101,6 +103,9 @@ pub fn examples(ports: &Ports, credentials: &Credentials) -> Vec<Example> {
         examples.push(Example::once("200 with an API key", request, 200, ""));
     }
     examples.push(client_credentials(ports, client));
+    if let Some(user) = users.first() {
+        examples.push(log_in(ports, user));
+    }
     examples.push(Example::repeated(
         "429 past ten requests in a minute, with its headers",
         get("/notifications/ping"),
@@ -126,7 +131,7 @@ pub fn examples(ports: &Ports, credentials: &Credentials) -> Vec<Example> {
 }
 
 /// Prints the examples and where everything else is.
-pub fn print(ports: &Ports, examples: &[Example], token_line: &str) {
+pub fn print(ports: &Ports, examples: &[Example], users: &[User], token_line: &str) {
     println!("\n{}\n", say::painted("1", &format!("Postern is up: {}", url(ports.envoy, ""))));
     for example in examples {
         println!("{}", say::painted("1", example.title));
@@ -136,6 +141,12 @@ pub fn print(ports: &Ports, examples: &[Example], token_line: &str) {
         println!();
     }
     println!("{}\n{token_line}\n", say::painted("1", "Another token"));
+    println!("{}", say::painted("1", "Log in with a browser"));
+    println!("  {}", url(ports.envoy, "/login"));
+    for User { email, password } in users {
+        println!("  {email}  {password}");
+    }
+    println!();
     for (what, address) in [
         ("health", url(ports.metrics, "/health")),
         ("metrics", url(ports.metrics, "/metrics")),
@@ -160,6 +171,14 @@ fn client_credentials(ports: &Ports, client: &Client) -> Example {
         commands: vec![command],
         ..Example::once("a token for a program: client credentials", request, 200, "access_token")
     }
+}
+
+/// What an app of one's own sends; browsers have a page for it.
+fn log_in(ports: &Ports, user: &User) -> Example {
+    let User { email, password } = user;
+    let request = Request::new("POST", ports.envoy, "/auth/login")
+        .json(&format!(r#"{{"email": "{email}", "password": "{password}"}}"#));
+    Example::once("a token for a person: logging in", request, 200, "accessToken")
 }
 
 fn url(port: u16, target: &str) -> String {
@@ -194,6 +213,7 @@ mod tests {
             narrow_token: "head.body.narrow".to_owned(),
             api_key: Some("pk_sample_1".to_owned()),
             client: Client { id: "web".to_owned(), secret: "s3".to_owned() },
+            users: vec![User { email: "a@b.test", password: "hush".to_owned() }],
         };
         examples(&ports::DEFAULT, &credentials)
     }
@@ -214,7 +234,7 @@ mod tests {
     #[test]
     fn every_promised_status_is_there() {
         let statuses: Vec<u16> = all().iter().map(|example| example.status).collect();
-        assert_eq!(statuses, [200, 401, 401, 403, 200, 200, 429, 503]);
+        assert_eq!(statuses, [200, 401, 401, 403, 200, 200, 200, 429, 503]);
     }
 
     #[test]

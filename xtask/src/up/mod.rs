@@ -64,6 +64,7 @@ pub fn run(workspace: &Workspace, options: &UpOptions) -> Result<()> {
     postern.prepare_store()?;
     let credentials = Credentials {
         client: postern.client()?,
+        users: postern.users()?,
         token: postern.token(postern::SCOPES)?,
         narrow_token: postern.token("content.read")?,
         api_key: state.api_key().map(str::to_owned),
@@ -77,7 +78,7 @@ pub fn run(workspace: &Workspace, options: &UpOptions) -> Result<()> {
     say::ok(&format!("up after {}", say::seconds(began.elapsed())));
 
     let examples = guide::examples(&ports, &credentials);
-    guide::print(&ports, &examples, &postern.token_line());
+    guide::print(&ports, &examples, &credentials.users, &postern.token_line());
     let outcome = if options.once {
         verify::run(&examples)
     } else {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::paths::Workspace;
 use crate::up::ports::{Ports, address};
-use crate::up::state::{Client, State};
+use crate::up::state::{Client, State, USERS, User};
 use crate::{process, say};
 
 /// Scopes of the sample client and of the token of the guide.
@@ -70,6 +70,26 @@ impl<'a> Postern<'a> {
         let client = self.state.keep_client(&text)?;
         say::ok(&format!("sample client {} made", client.id));
         Ok(client)
+    }
+
+    /// The users, made once.
+    pub fn users(&self) -> Result<Vec<User>> {
+        let made = USERS.map(|(name, email)| {
+            if let Some(password) = self.state.password(name)? {
+                return Ok(User { email, password });
+            }
+            let mut command = self.durable(&["user", "create", "--json", "--generate"]);
+            command.arg("--document").arg(self.state.document());
+            command.args(["--email", email, "--first-name", name, "--last-name", "Example"]);
+            if name == "admin" {
+                command.arg("--admin");
+            }
+            let text = process::output(&mut command).context("making a user")?;
+            let password = self.state.keep_user(name, &text)?;
+            say::ok(&format!("user {email} made"));
+            Ok(User { email, password })
+        });
+        made.into_iter().collect()
     }
 
     /// A token for `alice` with these scopes.

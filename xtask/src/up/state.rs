@@ -15,6 +15,10 @@ use crate::up::ports::{self, Ports};
 /// In the sample document, in front of an API key that it accepts.
 const SAMPLE_KEY: &str = "# sample key:";
 
+/// Who can log in: a short name, and the e-mail address.
+pub const USERS: [(&str, &str); 2] =
+    [("student", "student@example.test"), ("admin", "admin@example.test")];
+
 /// The folder and what is in it.
 pub struct State {
     folder: PathBuf,
@@ -27,6 +31,14 @@ pub struct Client {
     pub id: String,
     /// Its `client_secret`, known here alone: the server keeps a hash.
     pub secret: String,
+}
+
+/// Somebody who logs in.
+pub struct User {
+    /// With this e-mail address.
+    pub email: &'static str,
+    /// With this password, known here alone: the server keeps a hash.
+    pub password: String,
 }
 
 impl State {
@@ -96,6 +108,30 @@ impl State {
         Ok(client)
     }
 
+    /// The password that an earlier start made for a user.
+    pub fn password(&self, user: &str) -> Result<Option<String>> {
+        let path = self.user_file(user);
+        match fs::read_to_string(&path) {
+            Ok(text) => parse_password(&text)
+                .map(Some)
+                .with_context(|| format!("{} is broken; remove it", path.display())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+        }
+    }
+
+    /// Keeps the answer of `user create`, for us alone to read.
+    pub fn keep_user(&self, user: &str, text: &str) -> Result<String> {
+        let password =
+            parse_password(text).context("`postern user create` answered something else")?;
+        write_private(&self.user_file(user), text)?;
+        Ok(password)
+    }
+
+    fn user_file(&self, user: &str) -> PathBuf {
+        self.folder.join(format!("user-{user}.json"))
+    }
+
     fn database(&self) -> PathBuf {
         self.folder.join("postern.db")
     }
@@ -111,8 +147,8 @@ impl State {
             return Ok(());
         }
         let files = ["key", "client.json", "postern.db", "postern.db-wal", "postern.db-shm"];
-        for name in files {
-            let path = self.folder.join(name);
+        let users = USERS.map(|(name, _)| self.user_file(name));
+        for path in files.map(|name| self.folder.join(name)).into_iter().chain(users) {
             match fs::remove_file(&path) {
                 Ok(()) => say::note(&format!("removed {}: its other half is gone", path.display())),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -158,16 +194,25 @@ fn sample_key(document: &str) -> Option<String> {
 }
 
 fn parse_client(text: &str) -> Result<Client> {
+    let [id, secret] = fields(text, ["client_id", "client_secret"])?;
+    Ok(Client { id, secret })
+}
+
+fn parse_password(text: &str) -> Result<String> {
+    let [password] = fields(text, ["password"])?;
+    Ok(password)
+}
+
+/// Texts of a JSON object.
+fn fields<const N: usize>(text: &str, names: [&str; N]) -> Result<[String; N]> {
     // A parse error would echo the text, and with it the secret.
     let value: Value = serde_json::from_str(text).map_err(|_| anyhow::anyhow!("it is not JSON"))?;
-    let field = |name: &str| {
-        value
-            .get(name)
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-            .with_context(|| format!("it has no {name}"))
-    };
-    Ok(Client { id: field("client_id")?, secret: field("client_secret")? })
+    let mut found = [const { String::new() }; N];
+    for (place, name) in found.iter_mut().zip(names) {
+        let text = value.get(name).and_then(Value::as_str);
+        text.with_context(|| format!("it has no {name}"))?.clone_into(place);
+    }
+    Ok(found)
 }
 
 fn write_private(path: &Path, text: &str) -> Result<()> {
