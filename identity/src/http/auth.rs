@@ -171,7 +171,7 @@ impl<'a> Call<'a> {
         self.api
             .tokens
             .verify(text, self.now)
-            .ok_or_else(|| Box::new(self.deny(&Denial::invalid_token("access_token"))))
+            .ok_or_else(|| Box::new(self.deny(&Denial::invalid_token("token_refused"))))
     }
 
     /// The same, where the token is one of this log-in: other clients have what their user has

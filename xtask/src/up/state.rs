@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::paths::Workspace;
@@ -14,6 +14,9 @@ use crate::up::ports::{self, Ports};
 
 /// In the sample document, in front of an API key that it accepts.
 const SAMPLE_KEY: &str = "# sample key:";
+
+/// In the sample document, what a gateway on one machine can have without saying more.
+const WITHOUT_REVOCATION: &str = "# revocation:\n#   max_staleness: 1m\n#   when_stale: deny\n";
 
 /// Who can log in: a short name, and the e-mail address.
 pub const USERS: [(&str, &str); 2] =
@@ -51,7 +54,7 @@ impl State {
             fs::read_to_string(&sample).with_context(|| format!("reading {}", sample.display()))?;
         let state = Self { folder, api_key: sample_key(&text) };
         let document = state.document();
-        fs::write(&document, for_ports(&text, ports))
+        fs::write(&document, for_ports(&with_revocation(&text)?, ports))
             .with_context(|| format!("writing {}", document.display()))?;
         state.forget_halves()?;
         state.ensure_key_file()?;
@@ -174,6 +177,17 @@ impl State {
     }
 }
 
+/// The sample document with what it says of revocation, in which it is a comment.
+fn with_revocation(sample: &str) -> Result<String> {
+    if !sample.contains(WITHOUT_REVOCATION) {
+        bail!("envoy/sample.yaml does not say how revocation is turned on");
+    }
+    let with: String = WITHOUT_REVOCATION.lines().fold(String::new(), |text, line| {
+        text + line.strip_prefix("# ").or_else(|| line.strip_prefix('#')).unwrap_or(line) + "\n"
+    });
+    Ok(sample.replace(WITHOUT_REVOCATION, &with))
+}
+
 /// The sample document speaks of the default ports. The upstream's address
 /// waits behind a character that no YAML holds, because one port's new number
 /// may be another one's old number.
@@ -241,6 +255,17 @@ mod tests {
         assert_eq!(for_ports(sample, &ports::DEFAULT), sample);
         let crossed = Ports::new(Some(8074)).unwrap();
         assert_eq!(for_ports("http://127.0.0.1:9195", &crossed), "http://127.0.0.1:8080");
+    }
+
+    #[test]
+    fn revocation_is_turned_on_where_the_sample_has_it_in_a_comment() {
+        let sample = include_str!("../../../envoy/sample.yaml");
+        let with = with_revocation(sample).unwrap();
+        assert!(
+            with.contains("\nrevocation:\n  max_staleness: 1m\n  when_stale: deny\n"),
+            "{with}"
+        );
+        assert!(with_revocation("version: 1\n").is_err());
     }
 
     #[test]
