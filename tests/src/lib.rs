@@ -36,6 +36,7 @@ pub mod raw;
 pub mod redis;
 pub mod replay;
 pub mod server;
+pub mod totp;
 pub mod upstream;
 pub mod wait;
 pub mod watch;
