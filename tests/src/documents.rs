@@ -19,6 +19,8 @@ const KEYED: &str = include_str!("../fixtures/keyed.yaml");
 const LIMITS: &str = include_str!("../fixtures/limits.yaml");
 /// Limits by address behind one trusted proxy.
 pub const PROXIED: &str = include_str!("../fixtures/proxied.yaml");
+/// Every way to get tokens, and a route for each thing that clients do with them.
+pub const CLIENTS: &str = include_str!("../fixtures/clients.yaml");
 /// Upstreams that misbehave, at `$NOBODY`, `$BREAKING` and `$CLOSING`.
 pub const UPSTREAMS: &str = include_str!("../fixtures/upstreams.yaml");
 /// Wrong in many ways; [`BROKEN_AT`] says where.

@@ -541,6 +541,48 @@ fn failure_modes_name_tests_that_are_there() {
     }
 }
 
+#[test]
+fn standards_name_tests_that_are_there_or_say_why_not() {
+    let sources: Vec<String> = SOURCES
+        .iter()
+        .chain(&["tests/tests"])
+        .flat_map(|folder| files_of(&env::repository().join(folder), "rs"))
+        .map(|file| fs::read_to_string(file).expect("a source"))
+        .collect();
+    let is_there = |name: &str| {
+        let function = format!("fn {name}(");
+        sources.iter().any(|text| text.contains(&function))
+    };
+    let page = Page::read("docs/standards.md");
+    let mut problems = Vec::new();
+    let mut rules = 0;
+    for (line, text) in page.prose().into_iter().filter(|(_, text)| text.starts_with("| ")) {
+        let cells: Vec<&str> = text.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [section, _, state, told] = cells.as_slice() else {
+            problems.push(format!("{line}: a rule has four cells: {text}"));
+            continue;
+        };
+        if *section == "§" {
+            continue;
+        }
+        rules += 1;
+        match *state {
+            "done" => {
+                let names: Vec<&str> = told.split('`').skip(1).step_by(2).collect();
+                if names.is_empty() {
+                    problems.push(format!("{line}: done, and no test says so"));
+                }
+                let missing = names.into_iter().filter(|name| !is_there(name));
+                problems.extend(missing.map(|name| format!("{line}: there is no test {name}")));
+            }
+            "not done" | "not applicable" if !told.is_empty() => {}
+            _ => problems.push(format!("{line}: neither done nor a reason: {text}")),
+        }
+    }
+    assert!(rules > 100, "{rules} rules");
+    assert!(problems.is_empty(), "docs/standards.md:\n{}", problems.join("\n"));
+}
+
 #[tokio::test]
 async fn every_field_of_the_schema_has_its_row() {
     let schema = server::run(["schema"]).await.expect_success();

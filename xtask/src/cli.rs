@@ -32,7 +32,10 @@ pub enum Command {
 /// Get what `up` and `test` need: WASM target, Envoy, Redis
 #[derive(Debug, Args)]
 pub struct SetupOptions {
-    /// Also what only `bench`, `lint` and `test mesh` need: wrk, cargo-deny, Go
+    /// Also what only `test clients` needs: Node, its packages, Python's, Chromium
+    #[arg(long)]
+    pub clients: bool,
+    /// Also what only `bench`, `lint` and `test mesh` need: wrk, cargo-deny, Go; and --clients
     #[arg(long)]
     pub all: bool,
 }
@@ -69,6 +72,9 @@ pub struct TestOptions {
     /// fuzz: how long each fuzzer runs
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub seconds: u32,
+    /// clients: only the scripts whose name holds this; behind `--` what a case's name must hold
+    #[arg(long, value_name = "NAME")]
+    pub only: Option<String>,
     /// Passed to the test programs, for example a name to filter by
     #[arg(last = true, value_name = "ARGUMENT")]
     pub arguments: Vec<String>,
@@ -95,6 +101,8 @@ pub enum Suite {
     Matrix,
     /// Istio's control plane with real sidecars
     Mesh,
+    /// OAuth clients of others, a browser and a fuzzer, against the gateway
+    Clients,
     /// Load stages with thresholds
     Load,
     /// Failures of every remote part
@@ -200,6 +208,9 @@ mod tests {
             "dev test matrix 1.36.4 /opt/envoy/envoy -- bodies",
             "dev test mesh",
             "dev test mesh -- principal",
+            "dev setup --clients",
+            "dev test clients",
+            "dev test clients --only openid-client -- DPoP",
             "dev test load",
             "dev test chaos",
             "dev bench filter.jwt.warm envoy.base --json out.json --runs 3",

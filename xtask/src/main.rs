@@ -12,6 +12,7 @@
 mod arrows;
 mod bench;
 mod cli;
+mod clients;
 mod fuzz;
 mod http;
 mod image;

@@ -16,11 +16,13 @@ use crate::{process, say};
 
 /// Files whose tests start no Envoy, or start one that is not what they are about. A new file runs
 /// on every Envoy unless it is named here.
-const ELSEWHERE: [&str; 9] = [
+const ELSEWHERE: [&str; 11] = [
     "cli",
+    "clients",
     "docs",
     "explain_property",
     "manifests",
+    "openidconnect",
     "policies",
     "postgres",
     "render",

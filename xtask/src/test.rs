@@ -9,7 +9,7 @@ use crate::cli::{Suite, TestOptions};
 use crate::parts::Parts;
 use crate::paths::Workspace;
 use crate::setup::{envoy, postgres};
-use crate::{arrows, fuzz, matrix, mesh, process};
+use crate::{arrows, clients, fuzz, matrix, mesh, process};
 
 /// Runs one suite, or, bare, everything a change must pass.
 pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
@@ -19,6 +19,9 @@ pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
             "only the suite `matrix` takes Envoys, --short and --oldest-and-newest; what a test's \
              name must hold goes behind `--`, for example ./dev test e2e -- tampered"
         );
+    }
+    if options.suite != Some(Suite::Clients) && options.only.is_some() {
+        bail!("only the suite `clients` takes --only; a test's name goes behind `--`");
     }
     match options.suite {
         None => {
@@ -31,6 +34,7 @@ pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
         Some(Suite::Fuzz) => fuzz::run(workspace, options.seconds),
         Some(Suite::Matrix) => matrix::run(workspace, options),
         Some(Suite::Mesh) => mesh::run(workspace, arguments),
+        Some(Suite::Clients) => clients::run(workspace, options),
         Some(Suite::Load) => not_yet("load", "load stages with thresholds"),
         Some(Suite::Chaos) => not_yet("chaos", "failures of every remote part"),
     }
@@ -39,7 +43,7 @@ pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
 fn not_yet(suite: &str, what: &str) -> Result<()> {
     bail!(
         "the suite `{suite}` ({what}) is not in this version; `./dev test` runs unit and e2e; \
-         fuzz, matrix and mesh are the others that there are"
+         fuzz, matrix, mesh and clients are the others that there are"
     )
 }
 

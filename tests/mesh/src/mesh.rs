@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use postern_e2e::server::{self, Server};
+use postern_e2e::server::{self, Durable, Server};
 use postern_e2e::upstream::Upstream;
 use postern_e2e::{documents, env};
 use serde_json::{Value, json};
@@ -60,6 +60,8 @@ pub struct Mesh {
     pub certificates: Certificates,
     /// What stands behind the gateway, in the mesh and outside of it.
     pub upstream: Upstream,
+    /// The durable store, where it has one.
+    pub durable: Option<Durable>,
     /// What was rendered.
     pub rendered: Rendered,
     istio_version: String,

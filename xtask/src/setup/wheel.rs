@@ -78,7 +78,7 @@ pub fn remove_folder(folder: &Path) -> Result<()> {
 }
 
 /// The first pip that runs, installing one if there is none.
-fn pip(workspace: &Workspace, otherwise: &str) -> Result<Command> {
+pub fn pip(workspace: &Workspace, otherwise: &str) -> Result<Command> {
     let python = process::succeeds(Command::new("python3").arg("--version"));
     if let Some(command) = present_pip().filter(|_| python) {
         return Ok(command);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use postern_e2e::server::{self, Server};
+use postern_e2e::server::{self, Durable, Server};
 use postern_e2e::upstream::Upstream;
 
 use super::{DOCUMENT, GATEWAY, HOST, Mesh, RENDERED, surroundings, workloads, write_document};
@@ -27,6 +27,7 @@ type Edit = Box<dyn FnOnce(&mut Value) + Send>;
 /// What a mesh will be.
 pub struct Builder {
     document: String,
+    durable: bool,
     version: String,
     features: Vec<(String, String)>,
     edit: Option<Edit>,
@@ -36,6 +37,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             document: DOCUMENT.to_owned(),
+            durable: false,
             version: NEWEST.to_owned(),
             features: Vec::new(),
             edit: None,
@@ -48,6 +50,13 @@ impl Builder {
     #[must_use]
     pub fn document(mut self, document: impl Into<String>) -> Self {
         self.document = document.into();
+        self
+    }
+
+    /// Gives the server a durable store and signing keys.
+    #[must_use]
+    pub fn durable(mut self) -> Self {
+        self.durable = true;
         self
     }
 
@@ -91,10 +100,14 @@ impl Builder {
         let rendered = rendered.on_one_machine(&gateway);
 
         let ports = server::Ports::free();
+        let durable = match self.durable {
+            true => Some(Durable::prepare(folder.path()).await),
+            false => None,
+        };
         let options = server::Options {
             document,
             volatile: "memory".to_owned(),
-            durable: None,
+            durable: durable.clone(),
             folder: folder.path().to_path_buf(),
         };
         let server = Server::start(options, ports).await;
@@ -132,6 +145,7 @@ impl Builder {
             control_plane,
             certificates,
             upstream,
+            durable,
             rendered,
             istio_version,
             root,
