@@ -1,12 +1,19 @@
 //! Each endpoint, each parameter: missing, empty, twice, too long, of another type, with bytes that
 //! are no text. What comes back is an error of the RFCs and never a fault of ours, and nobody is sent
 //! to an address that was not registered.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
-mod bad_input {
-    pub mod endpoints;
-}
+#[path = "bad_input/endpoints.rs"]
+mod endpoints;
 
-use bad_input::endpoints::{Endpoint, Kind, all};
+use endpoints::{Endpoint, Kind, all};
 use postern_e2e::browser::{Browser, encode};
 use postern_e2e::client::{Answer, Call, Client, Protocol};
 use postern_e2e::documents;

@@ -1,16 +1,22 @@
 //! Whoever gets hold of a copy of Redis and of the database has nothing that opens anything: no
 //! token, code, session, key, password or seed is in them, in whichever form, and nothing that is in
 //! them is taken for one.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
-mod dump {
-    pub mod secrets;
-    pub mod stored;
-}
+#[path = "dump/secrets.rs"]
+mod secrets;
+#[path = "dump/stored.rs"]
+mod stored;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dump::secrets::{Secrets, everything};
-use dump::stored::{of_postgres, of_redis, of_sqlite};
 use postern_e2e::browser::Browser;
 use postern_e2e::client::{Call, Client, Protocol};
 use postern_e2e::documents;
@@ -18,6 +24,8 @@ use postern_e2e::gateway::{Gateway, Store};
 use postern_e2e::oauth;
 use postern_e2e::postgres::Postgres;
 use postern_e2e::redis;
+use secrets::{Secrets, everything};
+use stored::{of_postgres, of_redis, of_sqlite};
 
 /// More than a store of a test holds.
 const MAX_CANDIDATES: usize = 5_000;
@@ -106,7 +114,7 @@ async fn holds_nothing(gateway: &Gateway, secrets: &Secrets, stored: &[Vec<u8>])
 }
 
 fn oauth_email() -> &'static str {
-    dump::secrets::EMAIL
+    secrets::EMAIL
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
