@@ -11,6 +11,8 @@ pub const GATEWAY: &str = include_str!("../fixtures/gateway.yaml");
 pub const FAILURES: &str = include_str!("../fixtures/failures.yaml");
 /// Routes that need `ext_proc`; `$EXT_PROC` says what happens while it is away.
 pub const AWAY: &str = include_str!("../fixtures/away.yaml");
+/// An authorization server that logs people in, and routes for what it issues.
+pub const IDENTITY: &str = include_str!("../fixtures/identity.yaml");
 /// One route, for the tokens of one issuer; see [`keyed`].
 const KEYED: &str = include_str!("../fixtures/keyed.yaml");
 /// Limits of every kind; `$MODE` says who counts.

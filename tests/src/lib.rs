@@ -19,6 +19,7 @@
     reason = "test code: a panic is how it reports, and standard error is where it explains"
 )]
 
+pub mod browser;
 pub mod client;
 pub mod documents;
 pub mod env;
@@ -26,14 +27,17 @@ pub mod envoy;
 pub mod gateway;
 pub mod grpc;
 pub mod keys;
+pub mod oauth;
 pub mod policies;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod provider;
 pub mod raw;
 pub mod redis;
 pub mod replay;
 pub mod server;
+pub mod totp;
 pub mod upstream;
 pub mod wait;
 pub mod watch;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
+
 /// How many of a log's last lines a failed test prints.
 const TAIL_LINES: usize = 60;
 
@@ -121,14 +123,28 @@ impl std::fmt::Display for Finished {
 ///
 /// # Panics
 /// When it cannot be started or does not end within `longest`; it is killed then.
-pub async fn run(mut command: Command, longest: Duration) -> Finished {
+pub async fn run(command: Command, longest: Duration) -> Finished {
+    run_with_input(command, "", longest).await
+}
+
+/// The same with a text on its standard input.
+///
+/// # Panics
+/// As [`run`].
+pub async fn run_with_input(mut command: Command, input: &str, longest: Duration) -> Finished {
     let shown = format!("{command:?}");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut command = tokio::process::Command::from(command);
     command.kill_on_drop(true);
-    let output = tokio::time::timeout(longest, command.output()).await;
+    let child = command.spawn();
+    let mut child = child.unwrap_or_else(|error| panic!("{shown} could not be run: {error}"));
+    let mut stdin = child.stdin.take().expect("a standard input");
+    // One that does not read has ended, or will; its exit code says more than this error.
+    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    let output = tokio::time::timeout(longest, child.wait_with_output()).await;
     let output = output.unwrap_or_else(|_| panic!("{shown} did not end within {longest:?}"));
-    let output = output.unwrap_or_else(|error| panic!("{shown} could not be run: {error}"));
+    let output = output.unwrap_or_else(|error| panic!("{shown} could not be waited for: {error}"));
     Finished {
         command: shown,
         code: output.status.code(),

@@ -40,6 +40,15 @@ where
     process::run(command(arguments), COMMAND).await
 }
 
+/// The same with a text on its standard input.
+pub async fn run_with_input<I, S>(arguments: I, input: &str) -> Finished
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<std::ffi::OsStr>,
+{
+    process::run_with_input(command(arguments), input, COMMAND).await
+}
+
 /// What a server runs with.
 #[derive(Debug, Clone)]
 pub struct Options {
