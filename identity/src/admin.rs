@@ -11,8 +11,10 @@ pub use clients::{CreatedClient, NewClient, NewPublicClient, create_client, crea
 pub use keys::{
     ACTIVATION_DELAY_MS, KeyState, KeySummary, Rotation, list_keys, retire_key, rotate_keys,
 };
+pub(crate) use users::check_email;
 pub use users::{
-    CreatedUser, NewPassword, NewUser, UserEdit, UserWork, change_user, create_user, reset_factors,
+    CreatedUser, NewPassword, NewUser, UserEdit, UserWork, change_user, create_user, judge_chosen,
+    reset_factors,
 };
 
 use postern_request::headers::is_identity_value;

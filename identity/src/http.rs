@@ -12,7 +12,7 @@ pub(crate) mod router;
 
 pub use auth::{AuthApi, Bearer, OwnTokens, Tokens, router as auth_router};
 pub use cookies::Cookies;
-pub use pages::{CurrentPages, Pages, PagesConfig, PagesParts, pages_router};
+pub use pages::{CurrentPages, Pages, PagesConfig, PagesParts, outside_router, pages_router};
 pub use router::{Browsers, Identity, Told, router};
 
 #[cfg(test)]

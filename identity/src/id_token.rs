@@ -68,7 +68,7 @@ impl TokenIssuer {
 
 /// The left half of the hash that the signature's algorithm uses (§3.1.3.6). That of Ed25519 is
 /// SHA-512 (RFC 8032 §5.1).
-fn at_hash(algorithm: Algorithm, access_token: &str) -> String {
+pub(crate) fn at_hash(algorithm: Algorithm, access_token: &str) -> String {
     let hash = match algorithm {
         Algorithm::EdDsa | Algorithm::Rs512 | Algorithm::Ps512 | Algorithm::Es512 => {
             &digest::SHA512

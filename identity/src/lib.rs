@@ -13,6 +13,7 @@ use postern_request::UnixMillis;
 
 pub mod admin;
 mod audit;
+mod breached;
 mod claims;
 mod clients;
 mod der;
@@ -24,6 +25,7 @@ mod keys;
 mod login;
 mod metrics;
 mod oauth;
+mod outside;
 pub mod ports;
 mod random;
 mod seal;
@@ -33,11 +35,12 @@ mod tokens;
 mod vault;
 mod verifier;
 
+pub use breached::{BreachedFile, BreachedMetrics, BreachedRange, CountedBreached};
 pub use ending::{Ending, retry_ends};
 pub use error::IdentityError;
 pub use http::{
     AuthApi, Bearer, Browsers, Cookies, CurrentPages, Identity, OwnTokens, Pages, PagesConfig,
-    PagesParts, Tokens, Told, auth_router, pages_router, router,
+    PagesParts, Tokens, Told, auth_router, outside_router, pages_router, router,
 };
 pub use keys::{KeyRing, MAX_PUBLISHED_KEYS, refresh_every};
 pub use login::{
@@ -47,11 +50,12 @@ pub use login::{
     LoginService, MAX_PASSWORD_CHARS, Outcome, OutsidePerson, Person, Screen, Taken, TotpEnrolment,
     Verdict, Verified, hashing_threads,
 };
-pub use metrics::{IdentityMetrics, LoginMetrics, OAuthMetrics};
+pub use metrics::{IdentityMetrics, LoginMetrics, OAuthMetrics, OutsideMetrics};
 pub use oauth::{
     Authorized, ConsentAsk, CurrentOAuthRules, OAuthParts, OAuthRules, OAuthService, TokenAnswer,
     TokenCall, UserinfoCall,
 };
+pub use outside::{OutsideError, OutsideParts, OutsideService, OutsideStart, OutsideStarted};
 pub use seal::{KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey};
 pub use tokens::{
     AccessTokenRequest, DEFAULT_LIFETIME_SECS, IssuedToken, MAX_LIFETIME_SECS, TokenIssuer,

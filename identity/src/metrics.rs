@@ -2,6 +2,7 @@
 
 mod login;
 mod oauth;
+mod outside;
 
 use postern_oauth::AuthMethod;
 use prometheus::{IntCounterVec, Opts, Registry};
@@ -10,6 +11,8 @@ pub use login::LoginMetrics;
 pub(crate) use login::{Means, OTHER_ROLE, PasswordRefused, SessionEvent};
 pub use oauth::OAuthMetrics;
 pub(crate) use oauth::{GrantOutcome, RefreshOutcome};
+pub use outside::OutsideMetrics;
+pub(crate) use outside::OutsideOutcome;
 
 /// Where a label's value is not known for this kind of caller.
 const UNKNOWN: &str = "unknown";

@@ -25,6 +25,7 @@ mod userinfo;
 use postern_oauth::{Acr, AuthorizeFault, ScopeSet, Secret, TokenResponse, TokenType};
 use postern_request::json::{self, Value};
 
+pub(crate) use locations::escaped;
 pub(crate) use locations::{confirm_location, consent_location, login_location, logout_location};
 pub use rules::OAuthRules;
 pub(crate) use service::store_failed;

@@ -3,6 +3,7 @@
 //! Stores have ports of their own in `postern-store`.
 
 use postern_jose::VerifiedToken;
+use postern_oauth::Secret;
 use postern_request::UnixMillis;
 use postern_revocation::{Revocation, RevocationKind};
 use postern_store::durable::UserRecord;
@@ -63,6 +64,20 @@ pub trait Outbound: Send + Sync {
         basic: Option<(&'a str, &'a str)>,
         form: String,
     ) -> BoxFuture<'a, Result<FormAnswer, OutboundError>>;
+}
+
+/// As [`Outbound::get`], with one more header: what a token opens, and what has to be asked for.
+pub trait OutboundWith: Send + Sync {
+    /// The body of a URL that answers 200.
+    ///
+    /// # Errors
+    /// [`OutboundError`].
+    fn get_with<'a>(
+        &'a self,
+        url: &'a str,
+        name: &'static str,
+        value: &'a Secret,
+    ) -> BoxFuture<'a, Result<Vec<u8>, OutboundError>>;
 }
 
 /// What was answered to a form.

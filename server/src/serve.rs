@@ -1,17 +1,20 @@
 //! `postern serve`: load → check → build → bind → ready → serve → drain.
 
 mod admin;
+pub mod breached;
 mod feed;
 mod grpc;
 mod health;
 mod http;
 mod identity;
 mod jwks;
+mod outbound;
 mod parts;
 mod rate_limit;
 mod settlement;
 mod stores;
 mod tls;
+mod with_header;
 
 use std::process::ExitCode;
 use std::time::Duration;

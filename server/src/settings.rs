@@ -7,11 +7,12 @@ use std::sync::Arc;
 use anyhow::{Context as _, Error, Result, bail};
 use postern_document::parse_duration_ms;
 use postern_identity::{IdentityError, KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey};
-use postern_oauth::ScopeSet;
+use postern_oauth::{ScopeSet, Secret};
 use postern_store::IdentityStore;
 use postern_store::durable::DurableStore;
 use postern_store::durable::memory::MemoryDurableStore;
 use postern_store_sql::{SqlError, SqlStore};
+use zeroize::Zeroizing;
 
 use crate::cli::KeyFile;
 
@@ -35,6 +36,31 @@ pub fn resolve(of: &str, address: &str) -> Result<String> {
         }
         Err(VarError::NotUnicode(_)) => bail!("{of}: the environment variable {name} is not UTF-8"),
     }
+}
+
+/// Longest secret that is read from a file, in bytes.
+const MAX_SECRET_BYTES: usize = 4096;
+
+/// A secret that stands elsewhere: `env:NAME`, or `file:PATH`, whose line end is no part of it.
+/// `of` is what it is the secret of.
+///
+/// # Errors
+/// When it is not there, or cannot be one. Nothing of it is repeated.
+pub fn secret(of: &str, place: &str) -> Result<Secret> {
+    let text = match place.strip_prefix("file:") {
+        Some(path) => {
+            let read = std::fs::read_to_string(path).map(Zeroizing::new);
+            let read = read.with_context(|| format!("{of}: cannot read {path}"))?;
+            Zeroizing::new(read.trim_end_matches(['\r', '\n']).to_owned())
+        }
+        None if place.starts_with("env:") => Zeroizing::new(resolve(of, place)?),
+        None => bail!("{of}: say where it is, env:NAME or file:PATH"),
+    };
+    let is_visible = |byte: u8| (0x20..=0x7e).contains(&byte);
+    if text.is_empty() || text.len() > MAX_SECRET_BYTES || !text.bytes().all(is_visible) {
+        bail!("{of}: it must be 1 to {MAX_SECRET_BYTES} characters of ASCII on one line");
+    }
+    Ok(Secret::new(String::clone(&text)))
 }
 
 /// The address of the store that the option `--NAME` gives, or else the document's field
@@ -247,6 +273,34 @@ mod tests {
         }
         assert_eq!(store("volatile", None, None).unwrap(), None);
         assert_eq!(store("volatile", Some("memory"), nowhere).unwrap().as_deref(), Some("memory"));
+    }
+
+    #[test]
+    fn a_secret_is_read_from_where_it_is_and_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let place = format!("file:{}", path.display());
+        for (text, expected) in [
+            ("hush", Some("hush")),
+            ("hush\n", Some("hush")),
+            ("hu sh\r\n", Some("hu sh")),
+            ("", None),
+            ("\n", None),
+            ("hush\nhush", None),
+            ("hüsh", None),
+            (&"h".repeat(5000), None),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            match (secret("the secret", &place), expected) {
+                (Ok(read), Some(expected)) => assert_eq!(read.expose(), expected),
+                (Err(error), None) => assert!(!format!("{error:#}").contains("hush"), "{error:#}"),
+                (other, _) => panic!("{text}: {other:?}"),
+            }
+        }
+        for place in ["file:/no/such/file", "env:POSTERN_NO_SUCH_VARIABLE", "env:", "hush"] {
+            let error = format!("{:#}", secret("the secret", place).unwrap_err());
+            assert!(error.contains("the secret") && !error.contains("hush"), "{error}");
+        }
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub mod policies;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod provider;
 pub mod raw;
 pub mod redis;
 pub mod replay;

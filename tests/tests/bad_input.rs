@@ -97,7 +97,7 @@ impl Spoilt {
 
     /// The members of a JSON object, as they are written.
     fn json(self, parameters: &[(&str, String)], at: usize) -> Vec<u8> {
-        let Value::Object(mut object) = object(parameters) else { unreachable!("an object") };
+        let mut object = members(parameters);
         let (name, text) = &parameters[at];
         let mut put = |value: Value| object.insert((*name).to_owned(), value);
         match self {
@@ -135,9 +135,8 @@ fn value(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| json!(text))
 }
 
-fn object(parameters: &[(&str, String)]) -> Value {
-    let members = parameters.iter().map(|(name, text)| ((*name).to_owned(), value(text)));
-    Value::Object(members.collect::<Map<_, _>>())
+fn members(parameters: &[(&str, String)]) -> Map<String, Value> {
+    parameters.iter().map(|(name, text)| ((*name).to_owned(), value(text))).collect()
 }
 
 impl Endpoint {
@@ -171,7 +170,7 @@ impl Endpoint {
             Kind::Form => Call::new(self.method, &self.target).form(&encode(&parameters)),
             Kind::Json => Call::new(self.method, &self.target)
                 .header("content-type", "application/json")
-                .body(object(&self.parameters).to_string()),
+                .body(Value::Object(members(&self.parameters)).to_string()),
         };
         for (name, value) in &self.headers {
             call = call.header(name, value.clone());

@@ -18,10 +18,11 @@ mod texts;
 pub use language::Language;
 pub use look::{Look, Page};
 pub use pages::{
-    AccountView, ConsentView, DeviceConfirmView, DeviceView, EnrolTotpView, ErrorKind, ErrorView,
-    LoginView, LogoutView, MfaView, OutsideLink, PasswordView, RecoveryCodesView, ScopeLine,
-    SessionLine, SessionsView, TotpKey, account, ask_logout, consent, device, device_confirm,
-    device_done, enrol_totp, error, logged_out, login, mfa, password, recovery_codes, sessions,
+    AccountView, ConsentView, DeviceConfirmView, DeviceView, Elsewhere, EnrolTotpView, ErrorKind,
+    ErrorView, LoginView, LogoutView, MfaView, OutsideLink, PasswordView, RecoveryCodesView,
+    ScopeLine, SessionLine, SessionsView, TotpKey, account, ask_logout, consent, device,
+    device_confirm, device_done, enrol_totp, error, logged_out, login, mfa, password,
+    recovery_codes, sessions,
 };
 pub use problem::Problem;
 pub use style::{Colours, contrast, style};

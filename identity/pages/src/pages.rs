@@ -15,7 +15,7 @@ mod tests;
 pub use account::{AccountView, SessionLine, SessionsView, account, sessions};
 pub use consent::{ConsentView, ScopeLine, consent};
 pub use device::{DeviceConfirmView, DeviceView, device, device_confirm, device_done};
-pub use error::{ErrorKind, ErrorView, error};
+pub use error::{Elsewhere, ErrorKind, ErrorView, error};
 pub use factors::{EnrolTotpView, RecoveryCodesView, TotpKey, enrol_totp, recovery_codes};
 pub use login::{LoginView, MfaView, OutsideLink, login, mfa};
 pub use logout::{LogoutView, ask_logout, logged_out};

@@ -127,6 +127,15 @@ pub(crate) struct Texts {
     pub(crate) error_not_found: &'static str,
     pub(crate) error_method: &'static str,
     pub(crate) error_internal: &'static str,
+
+    // Logging in elsewhere.
+    pub(crate) elsewhere_denied: &'static str,
+    pub(crate) elsewhere_away: &'static str,
+    pub(crate) elsewhere_answer: &'static str,
+    pub(crate) elsewhere_email: &'static str,
+    pub(crate) elsewhere_nobody: &'static str,
+    pub(crate) elsewhere_taken: &'static str,
+    pub(crate) elsewhere_second_factor: &'static str,
 }
 
 impl Texts {

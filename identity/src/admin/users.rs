@@ -1,5 +1,7 @@
 //! Users: made, changed, switched off.
 
+use std::sync::Arc;
+
 use postern_oauth::Secret;
 use postern_request::UnixMillis;
 use postern_request::headers::is_identity_value;
@@ -9,6 +11,7 @@ use postern_store::durable::{Profile, UserChange, UserRecord};
 use super::check_text;
 use crate::ending::Ending;
 use crate::login::{Hasher, LoginRules, judge_password};
+use crate::ports::BreachedPasswords;
 use crate::{IdentityError, LoginError, audit, random};
 
 /// Longest e-mail, in bytes.
@@ -168,6 +171,27 @@ pub async fn change_user(
     Ok(shown)
 }
 
+/// Judges a password that an operator chooses, by what is known of breaches, too: before
+/// [`create_user`] and [`change_user`], which ask nobody elsewhere. One that is made here is in no
+/// breach.
+///
+/// # Errors
+/// [`IdentityError::Invalid`], also where nobody can say and the document wants that to be known.
+pub async fn judge_chosen(
+    password: &NewPassword,
+    email: &str,
+    rules: &LoginRules,
+    breached: Option<&Arc<dyn BreachedPasswords>>,
+) -> Result<(), IdentityError> {
+    let NewPassword::Given(password) = password else { return Ok(()) };
+    match judge_password(password, email, &rules.login.passwords, breached).await {
+        Err(LoginError::Busy) => {
+            Err(invalid("password", "nobody can say now whether it is known from a breach"))
+        }
+        judged => judged.map_err(as_operators_see),
+    }
+}
+
 /// What changing a user works with.
 #[derive(Clone, Copy)]
 pub struct UserWork<'a> {
@@ -251,6 +275,7 @@ fn as_operators_see(error: LoginError) -> IdentityError {
         LoginError::PasswordPolicy("short") => invalid("password", "it is too short"),
         LoginError::PasswordPolicy("long") => invalid("password", "it is too long"),
         LoginError::PasswordPolicy("email") => invalid("password", "it is the e-mail address"),
+        LoginError::PasswordPolicy("breached") => invalid("password", "it is known from a breach"),
         LoginError::PasswordPolicy(_) => invalid("password", "it is not accepted"),
         LoginError::Store(error) => IdentityError::Store(error),
         _ => IdentityError::Crypto,
@@ -268,7 +293,7 @@ const fn invalid(what: &'static str, reason: &'static str) -> IdentityError {
     IdentityError::Invalid { what, reason }
 }
 
-fn check_email(email: &str) -> Result<(), IdentityError> {
+pub(crate) fn check_email(email: &str) -> Result<(), IdentityError> {
     let is_bounded = email.len() <= MAX_EMAIL_BYTES && is_identity_value(email);
     let has_space = email.chars().any(char::is_whitespace);
     let host_char = |char: char| char.is_alphanumeric() || matches!(char, '.' | '-');

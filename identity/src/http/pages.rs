@@ -14,6 +14,7 @@ mod csrf;
 mod enrol;
 mod login;
 mod logout;
+mod outside;
 #[cfg(test)]
 mod tests;
 mod visit;
@@ -31,6 +32,7 @@ use postern_identity_pages::ErrorKind;
 use postern_oauth::MAX_BODY_BYTES;
 
 pub use config::{CurrentPages, PagesConfig};
+pub use outside::router as outside_router;
 
 use super::cookies::Cookies;
 use crate::vault::Vault;

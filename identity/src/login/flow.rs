@@ -52,6 +52,8 @@ pub struct Flow {
     pub session: Option<String>,
     /// The factor that is being set up.
     pub enrolling: Option<String>,
+    /// Whether the password that was shown has to change, whatever the user's record says.
+    pub must_change: bool,
     /// When it began.
     pub started_at: UnixMillis,
 }
@@ -128,6 +130,7 @@ impl Flow {
             remember: false,
             session: None,
             enrolling: None,
+            must_change: false,
             started_at: now,
         }
     }
@@ -163,7 +166,8 @@ impl Flow {
                 false => Screen::EnrolTotp,
             });
         }
-        (by_password && known.must_change_password).then_some(Screen::ChangePassword)
+        let must_change = known.must_change_password || self.must_change;
+        (by_password && must_change).then_some(Screen::ChangePassword)
     }
 }
 

@@ -1,16 +1,20 @@
 //! What a new password has to be.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use postern_document::{OnFailure, PasswordRules};
 use postern_oauth::Secret;
+use tokio::time::timeout;
 
 use super::LoginError;
 use crate::ports::BreachedPasswords;
 
 /// Most characters of a password.
 pub const MAX_CHARS: usize = 128;
+/// How long a log-in waits for whether its password is known from breaches.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Most bytes, whatever is sent: hashing takes them all.
 const MAX_BYTES: usize = 4 * MAX_CHARS;
 
@@ -55,6 +59,29 @@ pub(crate) async fn judge(
                 OnFailure::Allow => Ok(()),
                 OnFailure::Deny => Err(LoginError::Busy),
             }
+        }
+    }
+}
+
+/// Whether a password that somebody logs in with is known from breaches. Where nobody can say so
+/// soon, the log-in goes on: `when_unavailable` is about passwords that are chosen, and a service
+/// elsewhere does not lock people out who have one.
+pub(crate) async fn is_known(
+    password: &Secret,
+    rules: &PasswordRules,
+    breached: Option<&Arc<dyn BreachedPasswords>>,
+) -> bool {
+    let (Some(breached), Some(_)) = (breached, &rules.breached) else { return false };
+    let asked = breached.is_breached(sha1(password.expose().as_bytes()));
+    match timeout(PATIENCE, asked).await {
+        Ok(Ok(is_known)) => is_known,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "nobody can say whether a password is known from breaches");
+            false
+        }
+        Err(_) => {
+            tracing::warn!("nobody says in time whether a password is known from breaches");
+            false
         }
     }
 }
@@ -130,6 +157,20 @@ mod tests {
             let list: Arc<dyn BreachedPasswords> = Arc::new(List(answer));
             let judged = judge(&secret("password1"), "a@b", &rules, Some(&list)).await;
             assert_eq!(judged, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_in_waits_for_nobody_who_cannot_say() {
+        let unreachable = Err(OutboundError::Unreachable("away".to_owned()));
+        for (answer, expected) in [(Ok(true), true), (Ok(false), false), (unreachable, false)] {
+            let source = BreachedSource::File("/list".to_owned());
+            let breached = Some(Breached { source, when_unavailable: OnFailure::Deny });
+            let rules = PasswordRules { breached, ..fixture::rules().login.passwords };
+            let list: Arc<dyn BreachedPasswords> = Arc::new(List(answer));
+            assert_eq!(is_known(&secret("password1"), &rules, Some(&list)).await, expected);
+            let off = PasswordRules { breached: None, ..rules };
+            assert!(!is_known(&secret("password1"), &off, Some(&list)).await);
         }
     }
 

@@ -7,6 +7,7 @@
 mod account;
 mod browser;
 mod direct;
+mod outside;
 mod tries;
 
 pub use browser::Enrolled;

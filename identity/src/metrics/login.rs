@@ -21,6 +21,8 @@ pub(crate) enum Means {
     RecoveryCode,
     /// A session's cookie.
     Session,
+    /// An outside provider's word.
+    Outside,
 }
 
 impl Means {
@@ -30,6 +32,7 @@ impl Means {
             Self::Totp => "totp",
             Self::RecoveryCode => "recovery_code",
             Self::Session => "session",
+            Self::Outside => "outside",
         }
     }
 }

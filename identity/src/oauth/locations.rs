@@ -60,7 +60,7 @@ pub(crate) fn confirm_location(form: &Form) -> String {
 }
 
 /// Everything but unreserved characters (RFC 3986 §2.3) is escaped: what was a value stays one.
-pub(super) fn escaped(out: &mut String, text: &str) {
+pub(crate) fn escaped(out: &mut String, text: &str) {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16);
     for byte in text.bytes() {
         if is_unreserved(byte) {

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::now;
 use crate::cli::{User, UserAction, UserCreate};
+use crate::serve::breached;
 use crate::{documents, output, settings};
 
 /// Who did it, for the audit log.
@@ -58,6 +59,8 @@ async fn create(arguments: &UserCreate) -> Result<ExitCode> {
         must_change_password: arguments.must_change,
     };
     let store = settings::identity_store(&arguments.durable.durable).await?;
+    let known = breached::open(&rules.login.passwords)?;
+    admin::judge_chosen(&user.password, &user.email, &rules, known.as_ref()).await?;
     let hasher = hasher(&rules)?;
     let created = admin::create_user(&*store, &hasher, &rules, user, BY, now()).await?;
     let password = created.password.as_ref().map(Secret::expose);

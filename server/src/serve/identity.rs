@@ -3,6 +3,7 @@
 mod announce;
 mod login;
 mod nobody;
+mod outside;
 
 use std::sync::Arc;
 
@@ -161,6 +162,7 @@ impl Own<'_> {
                     ending: self.ending,
                     metrics: self.metrics,
                     clock: self.clock,
+                    registry: self.needs.registry,
                 })?;
                 (pages, router)
             }

@@ -125,9 +125,7 @@ async fn applications(gateway: &Gateway, secrets: &mut Secrets) {
     // A log-in under way.
     let mut other = Browser::new(gateway.port());
     let page = other.open(&app.authorize(SCOPE, &[])).await.expect(200);
-    for (name, cookie) in [("log-in under way", "postern-login")] {
-        secrets.saw(name, other.cookie(cookie).expect("a cookie"));
-    }
+    secrets.saw("log-in under way", other.cookie("postern-login").expect("a cookie"));
     let csrf = page.form().fields.into_iter().find(|(name, _)| name == "csrf").expect("a token").1;
     secrets.saw("token of a form", &csrf);
     secrets.app = app.client_id;

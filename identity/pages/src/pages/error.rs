@@ -2,6 +2,7 @@
 
 use super::login::Link;
 use super::message::{Message, message};
+use crate::texts::Texts;
 use crate::{Look, Page, Problem};
 
 /// What did not work.
@@ -25,8 +26,29 @@ pub enum ErrorKind {
     Method,
     /// Ours.
     Internal,
+    /// Logging in elsewhere came to nothing.
+    Elsewhere(Elsewhere),
     /// What a form would say, where there is none to say it.
     Problem(Problem),
+}
+
+/// Why logging in at an outside provider came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// The provider has not signed them in, or they did not want it to.
+    Denied,
+    /// The provider cannot be reached.
+    Away,
+    /// What it has answered is not to be believed.
+    Answer,
+    /// It does not vouch for an e-mail, or for none that may sign in here.
+    Email,
+    /// They are nobody here, and whoever brings them makes no users.
+    Nobody,
+    /// Somebody here has their e-mail already.
+    Taken,
+    /// Its word is one factor, and two are asked for.
+    SecondFactor,
 }
 
 impl ErrorKind {
@@ -40,7 +62,8 @@ impl ErrorKind {
             Self::NotFound => 404,
             Self::Method => 405,
             Self::Internal => 500,
-            Self::Problem(Problem::Blocked) => 403,
+            Self::Elsewhere(Elsewhere::Away) => 503,
+            Self::Elsewhere(_) | Self::Problem(Problem::Blocked) => 403,
             Self::Problem(Problem::Limited(_)) => 429,
             Self::Problem(Problem::Busy | Problem::Unavailable) => 503,
             Self::Problem(_) => 400,
@@ -49,7 +72,10 @@ impl ErrorKind {
 
     /// Whether starting again helps.
     const fn starts_again(self) -> bool {
-        matches!(self, Self::Form | Self::Problem(Problem::Expired | Problem::Cookies))
+        matches!(
+            self,
+            Self::Form | Self::Elsewhere(_) | Self::Problem(Problem::Expired | Problem::Cookies)
+        )
     }
 }
 
@@ -76,6 +102,7 @@ pub fn error(view: &ErrorView<'_>, look: &Look<'_>) -> Page {
         ErrorKind::NotFound => texts.error_not_found.to_owned(),
         ErrorKind::Method => texts.error_method.to_owned(),
         ErrorKind::Internal => texts.error_internal.to_owned(),
+        ErrorKind::Elsewhere(why) => elsewhere(why, texts).to_owned(),
         ErrorKind::Problem(problem) => problem.text(texts),
     };
     let link = view
@@ -85,4 +112,16 @@ pub fn error(view: &ErrorView<'_>, look: &Look<'_>) -> Page {
     let reference = Some(view.correlation_id);
     let told = Message { heading: texts.error, text, reference, link };
     message(told, look, view.kind.status())
+}
+
+const fn elsewhere(why: Elsewhere, texts: &Texts) -> &'static str {
+    match why {
+        Elsewhere::Denied => texts.elsewhere_denied,
+        Elsewhere::Away => texts.elsewhere_away,
+        Elsewhere::Answer => texts.elsewhere_answer,
+        Elsewhere::Email => texts.elsewhere_email,
+        Elsewhere::Nobody => texts.elsewhere_nobody,
+        Elsewhere::Taken => texts.elsewhere_taken,
+        Elsewhere::SecondFactor => texts.elsewhere_second_factor,
+    }
 }

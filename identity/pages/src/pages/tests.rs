@@ -139,7 +139,7 @@ fn all(language: Language, filled: &str) -> Vec<(String, Page)> {
         .collect()
 }
 
-const ERRORS: [ErrorKind; 11] = [
+const ERRORS: [ErrorKind; 18] = [
     ErrorKind::UnknownClient,
     ErrorKind::RedirectUri,
     ErrorKind::Unreadable,
@@ -149,6 +149,13 @@ const ERRORS: [ErrorKind; 11] = [
     ErrorKind::NotFound,
     ErrorKind::Method,
     ErrorKind::Internal,
+    ErrorKind::Elsewhere(Elsewhere::Denied),
+    ErrorKind::Elsewhere(Elsewhere::Away),
+    ErrorKind::Elsewhere(Elsewhere::Answer),
+    ErrorKind::Elsewhere(Elsewhere::Email),
+    ErrorKind::Elsewhere(Elsewhere::Nobody),
+    ErrorKind::Elsewhere(Elsewhere::Taken),
+    ErrorKind::Elsewhere(Elsewhere::SecondFactor),
     ErrorKind::Problem(Problem::Expired),
     ErrorKind::Problem(Problem::Unavailable),
 ];

@@ -120,4 +120,18 @@ pub(crate) static DE: Texts = Texts {
     error_not_found: "Diese Seite gibt es nicht.",
     error_method: "So lässt sich diese Seite nicht verwenden.",
     error_internal: "Bei uns ist etwas schiefgegangen.",
+    elsewhere_denied: "Sie wurden dort nicht angemeldet. Melden Sie sich erneut oder auf \
+                      anderem Weg an.",
+    elsewhere_away: "Der Anbieter, mit dem Sie sich anmelden wollen, ist im Moment nicht \
+                      erreichbar.",
+    elsewhere_answer: "Die Antwort des Anbieters ist nicht brauchbar. Melden Sie sich erneut \
+                      an; wer diese Seite betreibt, findet den Grund im Protokoll.",
+    elsewhere_email: "Der Anbieter bestätigt für Sie keine E-Mail-Adresse, mit der man sich \
+                      hier anmelden kann.",
+    elsewhere_nobody: "Hier gibt es kein Konto für Sie. Wer diese Seite betreibt, kann eines \
+                      einrichten.",
+    elsewhere_taken: "Mit Ihrer E-Mail-Adresse gibt es hier schon ein Konto. Melden Sie sich \
+                      mit dessen Passwort an, oder fragen Sie, wer diese Seite betreibt.",
+    elsewhere_second_factor: "Hier brauchen Sie einen zweiten Faktor und haben kein Konto, das \
+                      einen haben könnte. Fragen Sie, wer diese Seite betreibt.",
 };

@@ -117,4 +117,16 @@ pub(crate) static EN: Texts = Texts {
     error_not_found: "There is no such page.",
     error_method: "This page cannot be used that way.",
     error_internal: "Something went wrong on our side.",
+    elsewhere_denied: "You were not signed in there. Sign in again, or another way.",
+    elsewhere_away: "The provider that you want to sign in with cannot be reached at the \
+                      moment.",
+    elsewhere_answer: "The provider's answer cannot be used. Sign in again; whoever runs this \
+                      page finds the reason in the log.",
+    elsewhere_email: "The provider does not say that you have an e-mail address that may sign \
+                      in here.",
+    elsewhere_nobody: "There is no account here for you. Ask whoever runs this page for one.",
+    elsewhere_taken: "There is an account here with your e-mail address already. Sign in with \
+                      its password, or ask whoever runs this page.",
+    elsewhere_second_factor: "Here you need a second factor, and you have no account that could \
+                      have one. Ask whoever runs this page.",
 };

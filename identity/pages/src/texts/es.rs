@@ -117,4 +117,17 @@ pub(crate) static ES: Texts = Texts {
     error_not_found: "Esta página no existe.",
     error_method: "Esta página no se puede usar así.",
     error_internal: "Algo ha fallado por nuestra parte.",
+    elsewhere_denied: "No se ha iniciado su sesión allí. Inténtelo de nuevo o de otro modo.",
+    elsewhere_away: "No se puede contactar ahora con el proveedor con el que quiere iniciar \
+                      sesión.",
+    elsewhere_answer: "La respuesta del proveedor no sirve. Inténtelo de nuevo; quien \
+                      administra esta página encuentra el motivo en el registro.",
+    elsewhere_email: "El proveedor no confirma para usted ninguna dirección de correo con la \
+                      que se pueda iniciar sesión aquí.",
+    elsewhere_nobody: "Aquí no hay ninguna cuenta para usted. Pídala a quien administra esta \
+                      página.",
+    elsewhere_taken: "Ya hay aquí una cuenta con su dirección de correo. Inicie sesión con su \
+                      contraseña o consulte a quien administra esta página.",
+    elsewhere_second_factor: "Aquí hace falta un segundo factor, y usted no tiene ninguna \
+                      cuenta que pueda tenerlo. Consulte a quien administra esta página.",
 };

@@ -117,4 +117,18 @@ pub(crate) static FR: Texts = Texts {
     error_not_found: "Cette page n’existe pas.",
     error_method: "Cette page ne s’utilise pas ainsi.",
     error_internal: "Une erreur s’est produite de notre côté.",
+    elsewhere_denied: "Vous n’y avez pas été connecté. Recommencez, ou connectez-vous \
+                      autrement.",
+    elsewhere_away: "Le fournisseur avec lequel vous voulez vous connecter est injoignable pour \
+                      le moment.",
+    elsewhere_answer: "La réponse du fournisseur est inutilisable. Recommencez ; la personne \
+                      qui gère cette page en trouve la raison dans le journal.",
+    elsewhere_email: "Le fournisseur ne confirme pour vous aucune adresse e-mail qui permette \
+                      de se connecter ici.",
+    elsewhere_nobody: "Il n’y a pas de compte ici pour vous. Demandez-en un à la personne qui \
+                      gère cette page.",
+    elsewhere_taken: "Un compte avec votre adresse e-mail existe déjà ici. Connectez-vous avec \
+                      son mot de passe, ou adressez-vous à la personne qui gère cette page.",
+    elsewhere_second_factor: "Il faut ici un second facteur, et vous n’avez pas de compte qui \
+                      puisse en avoir un. Adressez-vous à la personne qui gère cette page.",
 };

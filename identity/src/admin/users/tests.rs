@@ -126,3 +126,31 @@ async fn lost_factors_are_taken_away_with_all_sessions() {
     let again = reset_factors(&*world.store, &world.ending, &user.id, "cli:root", NOW).await;
     assert_eq!(again.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn a_password_that_an_operator_chooses_is_looked_for_in_breaches() {
+    struct Known(Result<bool, crate::ports::OutboundError>);
+    impl BreachedPasswords for Known {
+        fn is_breached(
+            &self,
+            _: [u8; 20],
+        ) -> postern_store::BoxFuture<'_, Result<bool, crate::ports::OutboundError>> {
+            Box::pin(std::future::ready(self.0.clone()))
+        }
+    }
+    let mut rules = rules();
+    rules.login.passwords.breached = Some(postern_document::Breached {
+        source: postern_document::BreachedSource::File("/list".to_owned()),
+        when_unavailable: postern_document::OnFailure::Deny,
+    });
+    let away = || Err(crate::ports::OutboundError::TooLarge);
+    for (answer, is_good) in [(Ok(false), true), (Ok(true), false), (away(), false)] {
+        let known: Arc<dyn BreachedPasswords> = Arc::new(Known(answer));
+        let chosen = NewPassword::Given(secret("correct horse battery"));
+        let judged = judge_chosen(&chosen, "a@b.test", &rules, Some(&known)).await;
+        assert_eq!(judged.is_ok(), is_good, "{judged:?}");
+        for unasked in [NewPassword::Generated, NewPassword::None] {
+            assert!(judge_chosen(&unasked, "a@b.test", &rules, Some(&known)).await.is_ok());
+        }
+    }
+}

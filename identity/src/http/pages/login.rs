@@ -87,7 +87,7 @@ async fn begin(visit: &Visit<'_>, return_to: &ReturnTo, wants: Acr) -> Result<Be
 
 /// Classes are alternatives (OpenID Connect Core §3.1.2.1): the least of ours will do. Whoever asks
 /// looks at what came of it.
-fn least(acr_values: &str) -> Acr {
+pub(super) fn least(acr_values: &str) -> Acr {
     acr_values.split(' ').filter_map(Acr::parse).min().unwrap_or(Acr::OneFactor)
 }
 

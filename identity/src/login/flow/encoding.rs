@@ -38,6 +38,7 @@ impl Flow {
             ("passed", Value::Array(passed)),
             ("failures", number(u64::from(self.failures))),
             ("remember", Value::Bool(self.remember)),
+            ("must_change", Value::Bool(self.must_change)),
             ("started_at", number(self.started_at.0)),
         ];
         let optional = [
@@ -68,9 +69,9 @@ impl Flow {
             Some(challenge) => Some(base64url::decode(challenge)?),
             None => None,
         };
-        let remember = match value.get("remember")? {
-            Value::Bool(remember) => *remember,
-            _ => return None,
+        let truth = |name: &str| match value.get(name)? {
+            Value::Bool(truth) => Some(*truth),
+            _ => None,
         };
         Some(Self {
             return_to: ReturnTo::parse(text("return_to")?, issuer, hosts).unwrap_or_default(),
@@ -79,9 +80,10 @@ impl Flow {
             passed: passed.map(|name| factor_of(name.as_str()?)).collect::<Option<_>>()?,
             failures: u8::try_from(number("failures")?).ok()?,
             challenge,
-            remember,
+            remember: truth("remember")?,
             session: text("session").map(str::to_owned),
             enrolling: text("enrolling").map(str::to_owned),
+            must_change: truth("must_change")?,
             started_at: UnixMillis(number("started_at")?),
         })
     }

@@ -131,6 +131,18 @@ fn somebody_else_takes_over_neither_session_nor_factors() {
 }
 
 #[test]
+fn a_password_that_has_become_known_changes_after_the_second_factor() {
+    let mut flow = flow(Acr::OneFactor);
+    flow.must_change = true;
+    assert!(matches!(first(&mut flow, Factor::Password, TOTP), Step::Ask(Screen::Mfa { .. })));
+    let second = advance(&mut flow, Input::Second(Factor::Totp), TOTP, NOW);
+    assert_eq!(second, Step::Ask(Screen::ChangePassword));
+    assert_eq!(flow.screen(Some(TOTP)), Screen::ChangePassword, "and again");
+    flow.must_change = false;
+    assert_eq!(done(advance(&mut flow, Input::Resume, TOTP, NOW)).user_id, "u1");
+}
+
+#[test]
 fn a_log_in_is_read_as_it_was_kept() {
     let issuer = "https://api.example.test";
     let bare = flow(Acr::OneFactor);
@@ -144,6 +156,7 @@ fn a_log_in_is_read_as_it_was_kept() {
         remember: true,
         session: Some("s".to_owned()),
         enrolling: Some("f".to_owned()),
+        must_change: true,
         started_at: NOW,
     };
     for flow in [bare, whole.clone()] {

@@ -52,6 +52,7 @@ impl LoginService {
         let Some((user, taken)) = tried else { return self.refuse(open, now).await };
         let known = self.known(&user, &rules).await?;
         open.flow.remember = remember;
+        open.flow.must_change = user.must_change_password;
         let step = advance(&mut open.flow, Input::First(Factor::Password, &user.id), known, now);
         let outcome = self.go_on(&rules, open, step, &user, caller, now).await;
         self.parts.limits.give_back(taken, now).await;
@@ -157,6 +158,7 @@ impl LoginService {
         }
         let keep = open.flow.session.clone();
         self.replace_password(&user, new, keep.as_deref(), now).await?;
+        open.flow.must_change = false;
         let known = Known { must_change_password: false, ..known };
         let step = advance(&mut open.flow, Input::Resume, known, now);
         self.go_on(&rules, open, step, &user, caller, now).await
@@ -190,7 +192,7 @@ impl LoginService {
         Err(error)
     }
 
-    async fn go_on(
+    pub(super) async fn go_on(
         &self,
         rules: &LoginRules,
         open: Open,
@@ -214,7 +216,7 @@ impl LoginService {
     }
 
     /// The log-in is over, and a session begins, or goes on under another cookie.
-    async fn finish(
+    pub(super) async fn finish(
         &self,
         rules: &LoginRules,
         open: Open,

@@ -58,13 +58,19 @@ impl LoginService {
                 None
             }
         };
-        let Some((user, outdated)) = right else { return Ok(None) };
+        let Some((mut user, outdated)) = right else { return Ok(None) };
         let tier = rules.role(&user.role).and_then(|role| role.tier.as_deref());
         parts.metrics.authentication(Means::Password, true, tier);
         if !user.is_active {
             parts.metrics.login(role, false);
             self.write_down(&told(now, "login.blocked", &user.id, caller, &[])).await?;
             return Err(LoginError::Blocked);
+        }
+        let password_rules = &rules.login.passwords;
+        if passwords::is_known(&password, password_rules, parts.breached.as_ref()).await {
+            tracing::info!(user = user.id, "a password is known from breaches, and has to change");
+            // For this log-in; the next one looks again.
+            user.must_change_password = true;
         }
         if let (true, Some(from)) = (outdated, user.password.clone()) {
             self.upgrade(user.id.clone(), password, from);
@@ -171,7 +177,7 @@ impl LoginService {
 }
 
 /// An entry about somebody who logs in: who acts is who it is about.
-fn told(
+pub(super) fn told(
     now: UnixMillis,
     action: &str,
     user_id: &str,

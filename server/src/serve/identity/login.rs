@@ -7,14 +7,19 @@ use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use axum::Router;
 use postern_document::{Document, Login};
-use postern_identity::ports::RevokedTokens;
+use postern_identity::ports::{BreachedPasswords, RevokedTokens};
 use postern_identity::{
-    Argon2Parameters, AuthApi, Clock, Cookies, Ending, FactorService, Hasher, KeyEncryptionKey,
-    LoginLimiter, LoginMetrics, LoginParts, LoginRules, LoginService, OAuthService, OwnTokens,
-    Pages, PagesConfig, PagesParts, Vault, auth_router, hashing_threads, pages_router,
+    Argon2Parameters, AuthApi, BreachedMetrics, Clock, Cookies, CountedBreached, Ending,
+    FactorService, Hasher, KeyEncryptionKey, LoginLimiter, LoginMetrics, LoginParts, LoginRules,
+    LoginService, OAuthService, OwnTokens, Pages, PagesConfig, PagesParts, Vault, auth_router,
+    hashing_threads, outside_router, pages_router,
 };
 use postern_store::limiter::Limiter;
 use postern_store::{FlowStore, IdentityStore};
+use postern_telemetry::MetricsRegistry;
+
+use super::outside;
+use crate::serve::breached;
 
 /// What it is made of.
 pub struct Needs<'a> {
@@ -42,20 +47,17 @@ pub struct Needs<'a> {
     pub metrics: LoginMetrics,
     /// Where the time comes from.
     pub clock: Clock,
+    /// For metrics.
+    pub registry: &'a MetricsRegistry,
 }
 
 /// The pages, which also say who sits in front of a browser, and the paths of pages and `/auth`.
 ///
 /// # Errors
-/// When there are no threads that hash passwords.
+/// When there are no threads that hash passwords, or something that the document names (a list of
+/// breached passwords, a provider's secret) cannot be read.
 pub fn build(needs: Needs<'_>) -> Result<(Arc<Pages>, Router)> {
     let Needs { document, login, issuer, limiter, clock, oauth, revoked, .. } = needs;
-    if login.passwords.breached.is_some() {
-        tracing::warn!(
-            "this release does not look passwords up that are known from breaches: \
-             `login.passwords.breached` changes nothing"
-        );
-    }
     let vault = Vault::new(needs.kek);
     let rules = LoginRules {
         issuer: issuer.to_owned(),
@@ -69,13 +71,13 @@ pub fn build(needs: Needs<'_>) -> Result<(Arc<Pages>, Router)> {
             vault.clone(),
         )),
         store: needs.store,
-        flows: needs.flows,
+        flows: Arc::clone(&needs.flows),
         revoked: Arc::<dyn RevokedTokens>::clone(&revoked),
         hasher: hasher(login, needs.metrics.clone())?,
         limits: LoginLimiter::new(limiter.clone()),
         vault: vault.clone(),
         ending: needs.ending,
-        breached: None,
+        breached: breached(login, needs.registry)?,
         metrics: needs.metrics,
     }));
     let cookies = cookies(document, login, issuer);
@@ -89,6 +91,8 @@ pub fn build(needs: Needs<'_>) -> Result<(Arc<Pages>, Router)> {
         proxies,
         clock: Arc::clone(&clock),
     }));
+    let elsewhere = outside::build(login, &service, &needs.flows, needs.registry)?;
+    let elsewhere = elsewhere.map(|outside| outside_router(Arc::clone(&pages), outside));
     let api = AuthApi {
         login: service,
         tokens: Arc::new(OwnTokens { oauth, revoked }),
@@ -97,7 +101,21 @@ pub fn build(needs: Needs<'_>) -> Result<(Arc<Pages>, Router)> {
         clock,
     };
     let router = pages_router(Arc::clone(&pages)).merge(auth_router(Arc::new(api)));
+    let router = router.merge(elsewhere.unwrap_or_default());
     Ok((pages, router))
+}
+
+/// What knows passwords from breaches, and counts what it is asked.
+///
+/// # Errors
+/// As [`breached::open`].
+fn breached(
+    login: &Login,
+    registry: &MetricsRegistry,
+) -> Result<Option<Arc<dyn BreachedPasswords>>> {
+    let Some(known) = breached::open(&login.passwords)? else { return Ok(None) };
+    let metrics = registry.register_with(BreachedMetrics::register)?;
+    Ok(Some(Arc::new(CountedBreached::new(known, metrics))))
 }
 
 /// Hashes passwords as the document says, on as many threads as this machine can spare.

@@ -1,0 +1,114 @@
+//! Logging in elsewhere: to a provider, and back. Both are navigations, and both are answered with
+//! another one, or with a page that says why not.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use axum::routing::get;
+use postern_identity_pages::{Elsewhere, ErrorKind, Problem};
+use postern_oauth::Acr;
+use postern_request::login::OUTSIDE_PATH;
+
+use super::login::least;
+use super::visit::Visit;
+use super::{Pages, answer};
+use crate::outside::CALLBACK;
+use crate::{LoginError, OutsideError, OutsideService, OutsideStart, random};
+
+/// Pages, and whom they send people to.
+struct Providers {
+    pages: Arc<Pages>,
+    outside: Arc<OutsideService>,
+}
+
+/// The paths of outside providers, for beside those of the pages.
+pub fn router(pages: Arc<Pages>, outside: Arc<OutsideService>) -> Router {
+    let methods = || get(start).fallback(wrong_method);
+    Router::new()
+        .route("/login/outside/{name}", methods())
+        .route("/login/outside/{name}/callback", get(back).fallback(wrong_method))
+        .with_state(Arc::new(Providers { pages, outside }))
+}
+
+async fn wrong_method(State(at): State<Arc<Providers>>, headers: HeaderMap) -> Response {
+    // `Allow` is added by the router, which knows the methods.
+    Visit::new(&at.pages, &headers).error(ErrorKind::Method)
+}
+
+/// Sends somebody to a provider.
+async fn start(State(at): State<Arc<Providers>>, uri: Uri, headers: HeaderMap) -> Response {
+    let visit = Visit::new(&at.pages, &headers);
+    let query = match visit.query(&uri) {
+        Ok(query) => query,
+        Err(kind) => return visit.error(kind),
+    };
+    let name = uri.path().strip_prefix(OUTSIDE_PATH).unwrap_or_default();
+    let cookies = &at.pages.cookies;
+    let start = OutsideStart {
+        cookie: cookies.login(&headers),
+        // The button on the log-in page names none: the log-in goes on to where it would have led.
+        return_to: query.get("return_to").map(|asked| visit.config.return_to(Some(asked))),
+        wants: query.get("acr_values").map_or(Acr::OneFactor, least),
+        max_age_secs: query.get("max_age").and_then(|seconds| seconds.parse().ok()),
+    };
+    let started = match at.outside.start(name, start, visit.now).await {
+        Ok(started) => started,
+        Err(error) => return refused(&visit, &error),
+    };
+    let mut response = visit.see_other(&started.location);
+    if let Some(cookie) = started.cookie {
+        answer::cookie(&mut response, cookies.set_login(cookie.expose()));
+    }
+    if cookies.device(&headers).is_none()
+        && let Ok(device) = random::secret()
+    {
+        answer::cookie(&mut response, cookies.set_device(device.expose()));
+    }
+    response
+}
+
+/// Somebody comes back.
+async fn back(State(at): State<Arc<Providers>>, uri: Uri, headers: HeaderMap) -> Response {
+    let visit = Visit::new(&at.pages, &headers);
+    let query = match visit.query(&uri) {
+        Ok(query) => query,
+        Err(kind) => return visit.error(kind),
+    };
+    let Some(cookie) = at.pages.cookies.login(&headers) else {
+        return visit.error(ErrorKind::Problem(Problem::Cookies));
+    };
+    let rest = uri.path().strip_prefix(OUTSIDE_PATH).unwrap_or_default();
+    let name = rest.strip_suffix(CALLBACK).unwrap_or_default();
+    match at.outside.finish(name, cookie, &query, &visit.caller(), visit.now).await {
+        Ok(outcome) => visit.go_on(outcome),
+        Err(error) => refused(&visit, &error),
+    }
+}
+
+/// Why it went no further, as people are told it.
+fn refused(visit: &Visit<'_>, error: &OutsideError) -> Response {
+    let why = match error {
+        OutsideError::Unknown => return visit.error(ErrorKind::NotFound),
+        // The log-in that is under way in this browser is not touched: the answer was none of it.
+        OutsideError::State(_) => return visit.failed(&LoginError::Expired),
+        OutsideError::Login(error) => return visit.ended(error),
+        OutsideError::Denied => Elsewhere::Denied,
+        OutsideError::Away(_) => Elsewhere::Away,
+        OutsideError::Answer(_) => Elsewhere::Answer,
+        OutsideError::Email | OutsideError::Domain => Elsewhere::Email,
+        OutsideError::Nobody => Elsewhere::Nobody,
+        OutsideError::Taken => Elsewhere::Taken,
+        OutsideError::SecondFactor => Elsewhere::SecondFactor,
+    };
+    let mut response = visit.error(ErrorKind::Elsewhere(why));
+    if why == Elsewhere::Away {
+        answer::again(&mut response, Problem::Unavailable);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;
