@@ -35,5 +35,6 @@ pub mod redis;
 pub mod replay;
 pub mod server;
 pub mod upstream;
+pub mod visitor;
 pub mod wait;
 pub mod watch;
