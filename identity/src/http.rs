@@ -4,6 +4,7 @@
 mod auth;
 pub(crate) mod caller;
 pub(crate) mod cookies;
+pub(crate) mod limits;
 pub(crate) mod oauth;
 mod pages;
 mod refusal;
@@ -12,6 +13,7 @@ pub(crate) mod router;
 
 pub use auth::{AuthApi, Bearer, OwnTokens, Tokens, router as auth_router};
 pub use cookies::Cookies;
+pub use limits::RequestLimits;
 pub use pages::{CurrentPages, Pages, PagesConfig, PagesParts, outside_router, pages_router};
 pub use router::{Browsers, Identity, Told, router};
 

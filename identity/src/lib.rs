@@ -40,7 +40,7 @@ pub use ending::{Ending, retry_ends};
 pub use error::IdentityError;
 pub use http::{
     AuthApi, Bearer, Browsers, Cookies, CurrentPages, Identity, OwnTokens, Pages, PagesConfig,
-    PagesParts, Tokens, Told, auth_router, outside_router, pages_router, router,
+    PagesParts, RequestLimits, Tokens, Told, auth_router, outside_router, pages_router, router,
 };
 pub use keys::{KeyRing, MAX_PUBLISHED_KEYS, refresh_every};
 pub use login::{
@@ -52,8 +52,8 @@ pub use login::{
 };
 pub use metrics::{IdentityMetrics, LoginMetrics, OAuthMetrics, OutsideMetrics};
 pub use oauth::{
-    Authorized, ConsentAsk, CurrentOAuthRules, OAuthParts, OAuthRules, OAuthService, TokenAnswer,
-    TokenCall, UserinfoCall,
+    Authorized, ConsentAsk, CurrentOAuthRules, DeviceAsk, OAuthParts, OAuthRules, OAuthService,
+    RegisterCall, TokenAnswer, TokenCall, UserinfoCall, keep_used_clients,
 };
 pub use outside::{OutsideError, OutsideParts, OutsideService, OutsideStart, OutsideStarted};
 pub use seal::{KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey};

@@ -21,6 +21,7 @@ pub use error::LoginError;
 pub use factors::{FactorService, FactorSummary, TotpEnrolment, Verified};
 pub use flow::{Authenticated, FLOW_LIFE_MS, Factor, Flow, Known};
 pub use hashing::{Hasher, Verdict, hashing_threads};
+pub(crate) use limits::IPV6_PREFIX;
 pub use limits::{LoginLimiter, Taken};
 pub use passwords::MAX_CHARS as MAX_PASSWORD_CHARS;
 pub(crate) use passwords::judge as judge_password;

@@ -6,6 +6,7 @@
 
 mod authorize;
 mod code;
+mod device;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod issue;
@@ -14,24 +15,29 @@ mod locations;
 mod logout;
 mod proof;
 mod refresh;
+mod register;
 mod retry;
 mod rules;
 mod service;
 #[cfg(test)]
 mod tests;
 mod token;
+mod used;
 mod userinfo;
 
 use postern_oauth::{Acr, AuthorizeFault, ScopeSet, Secret, TokenResponse, TokenType};
 use postern_request::json::{self, Value};
 
+pub use device::DeviceAsk;
 pub(crate) use locations::escaped;
 pub(crate) use locations::{confirm_location, consent_location, login_location, logout_location};
+pub use register::RegisterCall;
 pub use rules::OAuthRules;
 pub(crate) use service::store_failed;
 pub use service::{CurrentOAuthRules, OAuthParts, OAuthService};
 use token::Shown;
 pub use token::TokenCall;
+pub use used::keep_used_clients;
 pub use userinfo::UserinfoCall;
 
 /// What came of a request at the authorization endpoint.

@@ -9,22 +9,22 @@ pub(crate) type Header = (&'static str, Cow<'static, str>);
 
 /// What differs between answers for programs and pages.
 struct Profile {
-    policy: Cow<'static, str>,
+    policy: &'static str,
     referrer: &'static str,
     embedder: &'static str,
 }
 
 /// Those of a profile, each of which takes the place of what an upstream says.
-pub(crate) fn of(document: &Document, profile: SecurityHeaders) -> Vec<Header> {
+pub(crate) fn of(profile: SecurityHeaders) -> Vec<Header> {
     let profile = match profile {
         SecurityHeaders::None => return Vec::new(),
         SecurityHeaders::Api => Profile {
-            policy: "default-src 'none'; frame-ancestors 'none'".into(),
+            policy: "default-src 'none'; frame-ancestors 'none'",
             referrer: "no-referrer",
             embedder: "require-corp",
         },
         SecurityHeaders::Web => Profile {
-            policy: for_pages(document).into(),
+            policy: OF_PAGES,
             // Forms tell the suite's pages where they come from, and nobody else.
             referrer: "same-origin",
             // Pictures of other hosts do not say that anybody may show them.
@@ -32,7 +32,7 @@ pub(crate) fn of(document: &Document, profile: SecurityHeaders) -> Vec<Header> {
         },
     };
     vec![
-        ("content-security-policy", profile.policy),
+        ("content-security-policy", profile.policy.into()),
         ("strict-transport-security", "max-age=31536000; includeSubDomains; preload".into()),
         ("x-content-type-options", "nosniff".into()),
         ("x-frame-options", "DENY".into()),
@@ -48,29 +48,17 @@ pub(crate) fn of(document: &Document, profile: SecurityHeaders) -> Vec<Header> {
     ]
 }
 
-/// Without `form-action`: browsers hold all redirects behind a form to it, and the way back from
-/// log-in leads to clients. Pages narrow it themselves, each for its own form.
-fn for_pages(document: &Document) -> String {
-    let logo = document.login.as_ref().and_then(|login| login.pages.logo.as_deref());
-    let pictures = logo.and_then(origin).map(|origin| format!(" {origin}")).unwrap_or_default();
-    format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:{pictures}; \
-         connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
-    )
-}
-
-/// Scheme, host and port of a URL; none where there is no host, as in `data:`.
-fn origin(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    Some(format!("{scheme}://{authority}"))
-}
+/// Nothing of elsewhere: a document's logo is part of its pages. Without `form-action`: browsers
+/// hold all redirects behind a form to it, and the way back from log-in leads to clients. Pages
+/// narrow it themselves, each for its own form.
+const OF_PAGES: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' \
+                        data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What a route writes in place of the document's; nothing where it has no profile of its own. Its
 /// transforms have the last word, as they have over the document's.
 pub(crate) fn of_route(document: &Document, route: &Route) -> Vec<Header> {
     let own = route.security_headers.filter(|own| *own != document.security_headers);
-    let mut headers = own.map(|own| of(document, own)).unwrap_or_default();
+    let mut headers = own.map(of).unwrap_or_default();
     let rules = &route.transform.response;
     headers.retain(|(name, _)| {
         let is_it = |known: &String| known == name;
@@ -86,10 +74,10 @@ mod tests {
 
     use super::*;
 
-    fn document(of_all: &str, of_route: &str, login: &str) -> Document {
+    fn document(of_all: &str, of_route: &str) -> Document {
         let text = format!(
             r#"{{"version": 1, "issuer": "https://a.test", "security_headers": "{of_all}",
-                "oauth": {{}}, "login": {{"roles": {{"user": {{}}}}{login}}},
+                "oauth": {{}}, "login": {{"roles": {{"user": {{}}}}}},
                 "transforms": {{"own": {{"response": {{
                     "set": {{"x-frame-options": "SAMEORIGIN"}}, "remove": ["referrer-policy"]}}}}}},
                 "routes": [
@@ -109,23 +97,19 @@ mod tests {
 
     #[test]
     fn pages_run_what_is_theirs_alone() {
-        let headers = of(&document("api", "", ""), SecurityHeaders::Web);
+        let headers = of(SecurityHeaders::Web);
         let policy = value(&headers, "content-security-policy");
         assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'; "));
         assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("form-action"));
         assert!(policy.contains("img-src 'self' data:; "), "{policy}");
         assert_eq!(value(&headers, "referrer-policy"), "same-origin");
-        assert_eq!(headers.len(), of(&document("api", "", ""), SecurityHeaders::Api).len());
-        let logo = r#", "pages": {"logo": "https://cdn.test:8443/logo.svg"}"#;
-        let headers = of(&document("api", "", logo), SecurityHeaders::Web);
-        let policy = value(&headers, "content-security-policy");
-        assert!(policy.contains("img-src 'self' data: https://cdn.test:8443; "), "{policy}");
+        assert_eq!(headers.len(), of(SecurityHeaders::Api).len());
     }
 
     #[test]
     fn a_route_writes_what_differs_and_leaves_the_rest_to_its_transforms() {
         let own = |of_all, more| {
-            let document = document(of_all, more, "");
+            let document = document(of_all, more);
             of_route(&document, &document.routes[0])
         };
         assert!(own("api", "").is_empty());

@@ -12,6 +12,7 @@ mod request;
 mod response;
 
 pub use decide::{Browser, Consented, Next, SessionFacts, decide};
+pub(crate) use decide::{scopes_of_client, scopes_of_user};
 pub use kept::KeptRequest;
 pub use prompt::Prompts;
 pub use received::{MAX_QUERY_BYTES, MAX_STATE_BYTES, REQUEST_URI_PREFIX, Received, Verified};

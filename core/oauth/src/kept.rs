@@ -47,6 +47,18 @@ impl Writer {
         self.push(name, Value::Integer(i64::try_from(at.0).unwrap_or(i64::MAX)))
     }
 
+    pub(crate) fn maybe_moment(self, name: &str, at: Option<UnixMillis>) -> Self {
+        match at {
+            Some(at) => self.moment(name, at),
+            None => self,
+        }
+    }
+
+    /// Whole numbers beyond 2⁶³ are none that anybody here counts to.
+    pub(crate) fn number(self, name: &str, number: u64) -> Self {
+        self.push(name, Value::Integer(i64::try_from(number).unwrap_or(i64::MAX)))
+    }
+
     pub(crate) fn acr(self, name: &str, acr: Acr) -> Self {
         self.text(name, acr.as_str())
     }
@@ -113,8 +125,20 @@ impl Reader {
     }
 
     pub(crate) fn moment(&mut self, name: &str) -> Option<UnixMillis> {
+        self.number(name).map(UnixMillis)
+    }
+
+    /// None in the outer place where there is something else than a moment.
+    pub(crate) fn maybe_moment(&mut self, name: &str) -> Option<Option<UnixMillis>> {
+        match self.0.iter().any(|(known, _)| known == name) {
+            true => self.moment(name).map(Some),
+            false => Some(None),
+        }
+    }
+
+    pub(crate) fn number(&mut self, name: &str) -> Option<u64> {
         match self.take(name)? {
-            Value::Integer(at) => u64::try_from(at).ok().map(UnixMillis),
+            Value::Integer(number) => u64::try_from(number).ok(),
             _ => None,
         }
     }

@@ -15,6 +15,7 @@ mod acr;
 mod authorize;
 mod client;
 mod client_auth;
+mod device;
 mod dpop;
 mod error;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod metadata;
 mod pkce;
 mod redirect_uri;
 mod refresh_token;
+mod registration;
 mod resource;
 mod response;
 mod revocation;
@@ -47,6 +49,9 @@ pub use client_auth::{
     ASSERTION_TYPE, AssertionFacts, ClientAuthentication, Evidence, MAX_ASSERTION_SECS,
     MAX_CLIENT_ID_BYTES, Proof, ShownCertificate, assertion_claims, authenticate,
 };
+pub use device::{
+    DeviceAnswer, DeviceRequest, DeviceStage, DeviceState, Poll, UserCode, VERIFICATION_PATH,
+};
 pub use dpop::{MAX_PROOF_AGE_SECS, TokenEndpointProof};
 pub use error::{ChallengeScheme, ErrorCode, OAuthError};
 pub use form::{Form, FormError, MAX_BODY_BYTES, MAX_PARAMETERS, MAX_VALUE_BYTES, REPEATABLE};
@@ -58,13 +63,17 @@ pub use metadata::{
 pub use pkce::{CHALLENGE_METHOD, CodeChallenge, check_verifier};
 pub use redirect_uri::{MAX_REDIRECT_URI_BYTES, RedirectUri, RedirectUriError};
 pub use refresh_token::RefreshToken;
+pub use registration::{
+    MAX_REGISTRATION_BYTES, NewRegistration, REGISTER_SCOPE, RegistrationAnswer,
+    RegistrationRequest,
+};
 pub use response::{NO_STORE, TokenResponse, TokenType};
 pub use revocation::{RevocationRequest, TokenHint};
-pub use rules::{Endpoint, JWKS_PATH, RefreshTimes, ServerRules, TOKEN_PATH};
+pub use rules::{DeviceTimes, Endpoint, JWKS_PATH, RefreshTimes, ServerRules, TOKEN_PATH};
 pub use scope::{IDENTITY_SCOPES, MAX_SCOPES, OFFLINE_ACCESS, OPENID, ScopeError, ScopeSet};
 pub use secret::Secret;
 pub use token::{
-    Actor, ClientCredentials, CodeExchange, Grant, IdTokenPlan, Issue, IssueAccessToken,
-    RefreshExchange, RefreshPlan, TokenRequest,
+    Actor, ClientCredentials, CodeExchange, DeviceExchange, Grant, IdTokenPlan, Issue,
+    IssueAccessToken, RefreshExchange, RefreshPlan, TokenRequest,
 };
 pub use userinfo::UserClaims;

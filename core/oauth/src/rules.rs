@@ -76,6 +76,15 @@ pub struct RefreshTimes {
     pub remembered_secs: u64,
 }
 
+/// How devices ask (RFC 8628).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceTimes {
+    /// How long their codes live, in seconds.
+    pub secs: u64,
+    /// How long they wait between two requests, in seconds.
+    pub interval_secs: u64,
+}
+
 /// What the document says about the authorization server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerRules {
@@ -98,6 +107,8 @@ pub struct ServerRules {
     pub code_secs: u64,
     /// Refresh tokens.
     pub refresh: RefreshTimes,
+    /// Log-in on another device.
+    pub device: DeviceTimes,
     /// How confidential clients may prove who they are: those ways whose proofs are looked at.
     pub auth_methods: Vec<AuthMethod>,
     /// Whether certificates of connections are seen, so that clients can prove themselves by one
@@ -121,6 +132,7 @@ impl ServerRules {
             access_token_secs: 86_400,
             code_secs: 600,
             refresh: RefreshTimes { secs: 604_800, remembered_secs: 2_592_000 },
+            device: DeviceTimes { secs: 900, interval_secs: 5 },
             auth_methods: vec![AuthMethod::Basic, AuthMethod::Post],
             mutual_tls: false,
             algorithms: Vec::new(),
@@ -157,7 +169,7 @@ impl ServerRules {
     #[must_use]
     pub fn takes(&self, method: AuthMethod) -> bool {
         match method {
-            AuthMethod::None => self.serves(Endpoint::Authorize),
+            AuthMethod::None => self.serves(Endpoint::Authorize) || self.serves(Endpoint::Device),
             _ if method.is_by_certificate() && !self.mutual_tls => false,
             _ => self.auth_methods.contains(&method),
         }

@@ -2,12 +2,15 @@
 
 mod client_credentials;
 mod code;
+mod device;
 mod issue;
 mod refresh;
 mod request;
 
 pub use client_credentials::ClientCredentials;
 pub use code::CodeExchange;
+pub use device::DeviceExchange;
+pub(crate) use issue::check_grant;
 pub use issue::{Actor, IdTokenPlan, Issue, IssueAccessToken, RefreshPlan};
 pub use refresh::RefreshExchange;
 pub use request::{Grant, TokenRequest};

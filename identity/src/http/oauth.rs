@@ -3,8 +3,10 @@
 
 mod authorize;
 pub(super) mod cors;
+mod device;
 mod discovery;
 mod logout;
+mod register;
 mod token;
 mod userinfo;
 
@@ -32,6 +34,8 @@ pub(super) fn routes() -> Router<Arc<Identity>> {
         .route(Endpoint::Authorize.path(), only(get(authorize::by_query).post(authorize::by_form)))
         .route(Endpoint::Token.path(), only(post(token::token)))
         .route(Endpoint::Revoke.path(), only(post(token::revoke)))
+        .route(Endpoint::Device.path(), only(post(device::device)))
+        .route(Endpoint::Register.path(), only(post(register::register)))
         .route(Endpoint::Userinfo.path(), only(get(userinfo::userinfo).post(userinfo::userinfo)))
         .route(Endpoint::EndSession.path(), only(get(logout::by_query).post(logout::by_form)))
         .route(Endpoint::Jwks.path(), only(get(discovery::jwks)))

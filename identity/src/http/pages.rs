@@ -11,6 +11,7 @@ mod browsers;
 mod config;
 mod consent;
 mod csrf;
+mod device;
 mod enrol;
 mod login;
 mod logout;
@@ -29,7 +30,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, get};
 use postern_identity_pages::ErrorKind;
-use postern_oauth::MAX_BODY_BYTES;
+use postern_oauth::{MAX_BODY_BYTES, VERIFICATION_PATH};
 
 pub use config::{CurrentPages, PagesConfig};
 pub use outside::router as outside_router;
@@ -90,6 +91,8 @@ pub fn pages_router(pages: Arc<Pages>) -> Router {
         .route(visit::ENROL_PATH, only(get(enrol::show).post(enrol::send)))
         .route(visit::PASSWORD_PATH, only(get(enrol::show_password).post(enrol::send_password)))
         .route("/login/consent", only(get(consent::show).post(consent::send)))
+        .route(VERIFICATION_PATH, only(get(device::show).post(device::send)))
+        .route(device::CONFIRM_PATH, only(get(device::back).post(device::confirm)))
         .route("/login/account", only(get(account::show)))
         .route("/login/account/sessions", only(get(account::sessions).post(account::end)))
         .route("/login/out", only(get(logout::show).post(logout::send)))

@@ -8,7 +8,8 @@ use postern_request::denial::RenderedDenial;
 use postern_request::headers::{CORRELATION_ID, REQUEST_ID, Single};
 use postern_request::{Denial, UnixMillis, correlation};
 
-use crate::random;
+use super::refusal;
+use crate::{LoginError, random};
 
 /// Public keys and metadata may be kept for so long; a new key is published for longer than
 /// that before it signs.
@@ -84,6 +85,11 @@ pub(crate) fn refuse(headers: &HeaderMap, error: &OAuthError, now: UnixMillis) -
 /// A refusal in the form that all of the suite has.
 pub(crate) fn deny(denial: &Denial, headers: &HeaderMap, now: UnixMillis) -> Response {
     turn_away(denial.render(&correlation_id(headers), now, false))
+}
+
+/// Too many calls, or nobody can say how many.
+pub(crate) fn limited(headers: &HeaderMap, error: &LoginError, now: UnixMillis) -> Response {
+    turn_away(refusal::login(error, &correlation_id(headers), now))
 }
 
 fn turn_away(rendered: RenderedDenial) -> Response {

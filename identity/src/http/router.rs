@@ -12,6 +12,7 @@ use postern_request::{Denial, UnixMillis};
 use postern_store::flows::SessionRecord;
 use postern_store::{BoxFuture, StoreError};
 
+use super::limits::RequestLimits;
 use super::{oauth, reply};
 use crate::{Clock, OAuthService};
 
@@ -21,6 +22,8 @@ pub struct Identity {
     pub oauth: Arc<OAuthService>,
     /// Knows who sits in front of a browser, and talks to them.
     pub browsers: Arc<dyn Browsers>,
+    /// Counts calls of strangers.
+    pub limits: RequestLimits,
     /// Where the time comes from.
     pub clock: Clock,
 }

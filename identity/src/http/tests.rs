@@ -1,6 +1,8 @@
 //! The endpoints as clients and browsers see them.
 
 mod browsers;
+mod device;
+mod registration;
 mod scripts;
 
 use std::sync::Arc;
@@ -69,6 +71,7 @@ fn router_of(oauth: &Arc<OAuthService>) -> Router {
     router(Arc::new(Identity {
         oauth: Arc::clone(oauth),
         browsers: Arc::new(Visitors),
+        limits: RequestLimits::new(crate::login::fixture::limiter(), 1, 0),
         clock: Arc::new(|| NOW),
     }))
 }

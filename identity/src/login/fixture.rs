@@ -150,6 +150,11 @@ pub(crate) fn vault() -> Vault {
     Vault::new(KeyEncryptionKey::from_text(&"0f1e".repeat(16)).unwrap())
 }
 
+pub(crate) fn limiter() -> LoginLimiter {
+    let counts = Arc::new(MemoryStore::default());
+    LoginLimiter::new(Limiter::new(Arc::<MemoryStore>::clone(&counts), counts))
+}
+
 pub(crate) fn tests_hasher() -> Hasher {
     hasher(CHEAP)
 }
@@ -171,8 +176,6 @@ impl World {
             ISSUER,
             metrics.clone(),
         ));
-        let counts = Arc::new(MemoryStore::default());
-        let limiter = Limiter::new(Arc::<MemoryStore>::clone(&counts), counts);
         let rules = Arc::new(ArcSwap::from_pointee(self::rules()));
         let login = LoginService::new(LoginParts {
             rules: Arc::clone(&rules),
@@ -180,7 +183,7 @@ impl World {
             flows: volatile,
             revoked,
             hasher: hasher(CHEAP),
-            limits: LoginLimiter::new(limiter),
+            limits: limiter(),
             vault: vault(),
             factors: Arc::new(FactorService::new(durable, vault())),
             ending: Arc::clone(&ending),

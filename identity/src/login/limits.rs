@@ -22,8 +22,13 @@ pub const MFA: &str = "auth:mfa";
 /// For the tickets of one user.
 pub const TICKET: &str = "auth:ticket";
 
+/// For the codes of devices, from one address.
+pub const DEVICE_IP: &str = "device:ip";
+/// For the codes of devices, in one session.
+pub const DEVICE_SESSION: &str = "device:session";
+
 /// Bits of an IPv6 address that count: a household has a /64.
-const IPV6_PREFIX: u8 = 64;
+pub const IPV6_PREFIX: u8 = 64;
 /// Tries of second factors.
 const MFA_TRIES: u64 = 5;
 const MFA_PERIOD_MS: u64 = 15 * 60 * 1000;
@@ -37,6 +42,15 @@ pub struct LoginLimiter {
 /// What was taken, to be given back when it was no try after all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Taken(Vec<Part>);
+
+impl Taken {
+    /// Both together.
+    #[must_use]
+    pub fn and(mut self, more: Self) -> Self {
+        self.0.extend(more.0);
+        self
+    }
+}
 
 /// What one call has taken: keys of one owner, which stand in one place of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +140,22 @@ impl LoginLimiter {
         let by = [Some(user_id)];
         let counted = [Counted { limit: TICKET, rate, by: &by }];
         self.ask(user_id, &counted, replicas, now).await.map(drop)
+    }
+
+    /// Takes one of `rate` from a limit of which everybody has a part of their own.
+    ///
+    /// # Errors
+    /// [`LoginError::Limited`].
+    pub async fn take_one(
+        &self,
+        limit: &'static str,
+        rate: Rate,
+        replicas: u64,
+        by: &str,
+        now: UnixMillis,
+    ) -> Result<Taken, LoginError> {
+        let counted = [Counted { limit, rate, by: &[Some(by)] }];
+        Ok(Taken(vec![self.ask(by, &counted, replicas, now).await?]))
     }
 
     /// Gives back what was taken. Where the store does not answer, it stays taken until its time

@@ -6,6 +6,7 @@
 
 mod account;
 mod browser;
+mod device;
 mod direct;
 mod outside;
 mod tries;

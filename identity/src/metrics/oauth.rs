@@ -1,5 +1,6 @@
 //! What is counted of grants.
 
+use postern_oauth::{ErrorCode, OAuthError};
 use prometheus::{IntCounterVec, Opts, Registry};
 
 /// What came of a request at the token endpoint.
@@ -7,6 +8,8 @@ use prometheus::{IntCounterVec, Opts, Registry};
 pub(crate) enum GrantOutcome {
     /// Tokens were made.
     Issued,
+    /// Nobody's: the user has not answered yet (RFC 8628 §3.5).
+    Pending,
     /// The caller's fault.
     Refused,
     /// Ours.
@@ -14,9 +17,22 @@ pub(crate) enum GrantOutcome {
 }
 
 impl GrantOutcome {
+    /// Of an answer.
+    pub(crate) fn of<T>(answer: &Result<T, OAuthError>) -> Self {
+        match answer {
+            Ok(_) => Self::Issued,
+            Err(error) => match error.code {
+                ErrorCode::AuthorizationPending | ErrorCode::SlowDown => Self::Pending,
+                code if code.status() >= 500 => Self::Failed,
+                _ => Self::Refused,
+            },
+        }
+    }
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Issued => "issued",
+            Self::Pending => "pending",
             Self::Refused => "refused",
             Self::Failed => "failed",
         }
@@ -58,6 +74,7 @@ impl RefreshOutcome {
 pub struct OAuthMetrics {
     tokens: IntCounterVec,
     refreshes: IntCounterVec,
+    registrations: IntCounterVec,
 }
 
 impl OAuthMetrics {
@@ -74,14 +91,27 @@ impl OAuthMetrics {
             Opts::new("postern_identity_refresh_total", "Refresh tokens that were shown."),
             &["outcome"],
         )?;
+        let registrations = IntCounterVec::new(
+            Opts::new(
+                "postern_identity_registrations_total",
+                "Clients that wanted to register themselves.",
+            ),
+            &["outcome"],
+        )?;
         registry.register(Box::new(tokens.clone()))?;
         registry.register(Box::new(refreshes.clone()))?;
-        Ok(Self { tokens, refreshes })
+        registry.register(Box::new(registrations.clone()))?;
+        Ok(Self { tokens, refreshes, registrations })
     }
 
     /// Counts an answer of the token endpoint; `grant` is a word of ours.
     pub(crate) fn token(&self, grant: &'static str, outcome: GrantOutcome) {
         self.tokens.with_label_values(&[grant, outcome.as_str()]).inc();
+    }
+
+    /// Counts a client that wanted to register itself.
+    pub(crate) fn registration(&self, outcome: GrantOutcome) {
+        self.registrations.with_label_values(&[outcome.as_str()]).inc();
     }
 
     /// Counts what became of a refresh token.

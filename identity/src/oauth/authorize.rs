@@ -109,7 +109,9 @@ impl OAuthService {
         browser.just_consented = true;
         match next(&asked, &browser, now) {
             Next::Issue(grant) => {
-                self.keep_consent(&asked, &grant, now).await?;
+                let shown = asked.request.scopes.as_ref();
+                let shown = shown.unwrap_or(&asked.client.client.scopes);
+                self.keep_consent(shown, &grant, now).await?;
                 match self.issue_code(&asked, &grant, now).await? {
                     Authorized::Redirect(location) => Ok(location),
                     _ => Err(OAuthError::invalid_request("The request is not known any more")),
@@ -203,11 +205,11 @@ impl OAuthService {
         })
     }
 
-    /// Keeps what a user has agreed to. What the client was given for other requests stays; what
-    /// it has asked for now and was not given goes.
-    async fn keep_consent(
+    /// Keeps what a user has agreed to, of what was asked for now. What the client was given for
+    /// other requests stays; what it was not given this time goes.
+    pub(super) async fn keep_consent(
         &self,
-        asked: &Asked,
+        shown: &ScopeSet,
         grant: &CodeGrant,
         now: UnixMillis,
     ) -> Result<(), OAuthError> {
@@ -215,7 +217,6 @@ impl OAuthService {
         let before = before.map_err(|error| store_failed(&error))?;
         let (mut scopes, mut resources) =
             before.map(|before| (before.scopes, before.resources)).unwrap_or_default();
-        let shown = asked.request.scopes.as_ref().unwrap_or(&asked.client.client.scopes);
         scopes.retain(|scope| !shown.contains(scope));
         scopes.extend(grant.scopes.names().iter().cloned());
         resources.extend(grant.resources.iter().cloned());
@@ -279,7 +280,7 @@ fn next(asked: &Asked, browser: &Browser, now: UnixMillis) -> Next {
 ///
 /// # Errors
 /// When its scopes are none, which nobody here writes.
-fn facts(session: &SessionRecord) -> Result<SessionFacts, OAuthError> {
+pub(super) fn facts(session: &SessionRecord) -> Result<SessionFacts, OAuthError> {
     let role_scopes = ScopeSet::from_names(session.scopes.iter().map(String::as_str));
     Ok(SessionFacts {
         subject: session.user_id.clone(),

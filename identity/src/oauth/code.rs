@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use postern_oauth::{CodeExchange, CodeGrant, OAuthError};
+use postern_oauth::{CodeExchange, CodeGrant, Issue, OAuthError, RefreshToken};
 use postern_request::UnixMillis;
 use postern_store::flows::{Redeemed, SessionRecord};
 use postern_store::{FlowKey, FlowKind};
 
 use super::issue::{family_key, first_token};
 use super::service::{failed, store_failed};
-use super::{OAuthService, Shown, TokenAnswer};
+use super::{OAuthRules, OAuthService, Shown, TokenAnswer};
 use crate::clients::KnownClient;
 use crate::{audit, random};
 
@@ -47,14 +47,30 @@ impl OAuthService {
         let rules = self.rules();
         let (client, server) = (&known.client, &rules.server);
         let issue = exchange.decide(client, &grant, shown.key, shown.certificate, server, now)?;
-        let issue = issue.in_session(&session_id);
-        let parent = self.parent(&grant, now).await?;
-        let session = self.begin_session(&session_id, &parent, &issue, now).await?;
+        self.begin_grant(issue, &grant, &first, &session_id, &rules, now).await
+    }
+
+    /// Tokens of what a user has agreed to, in a session of their own that comes of the browser's.
+    ///
+    /// # Errors
+    /// Those of the stores and keys, and `invalid_grant` where the browser's session has ended.
+    pub(super) async fn begin_grant(
+        &self,
+        issue: Issue,
+        grant: &CodeGrant,
+        first: &RefreshToken,
+        session_id: &str,
+        rules: &OAuthRules,
+        now: UnixMillis,
+    ) -> Result<TokenAnswer, OAuthError> {
+        let issue = issue.in_session(session_id);
+        let parent = self.parent(grant, now).await?;
+        let session = self.begin_session(session_id, &parent, &issue, now).await?;
         let refresh = match &issue.refresh {
-            Some(plan) => Some(self.begin_family(&first, plan, &session, now).await?),
+            Some(plan) => Some(self.begin_family(first, plan, &session, now).await?),
             None => None,
         };
-        self.sign(&issue, refresh, Some(&session), &rules, now)
+        self.sign(&issue, refresh, Some(&session), rules, now)
     }
 
     /// The browser's session that the code came from: who has logged out since has taken back

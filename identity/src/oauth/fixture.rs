@@ -127,6 +127,7 @@ pub(crate) async fn with_rules(rules: OAuthRules) -> Fixture {
         ending: Arc::new(ending),
         metrics: IdentityMetrics::register(&registry).unwrap(),
         grants: OAuthMetrics::register(&registry).unwrap(),
+        vault: Some(crate::login::fixture::vault()),
     });
     for client in [public(), confidential()] {
         store.insert_client(client).await.unwrap();
@@ -159,6 +160,37 @@ pub(crate) fn document() -> OAuth {
         mutual_tls: None,
         cors_origins: vec!["https://app.example".to_owned()],
     }
+}
+
+/// The same for those whom nobody has looked at: devices ask, and clients register themselves.
+pub(crate) fn for_strangers() -> OAuth {
+    let mut grants = document().grants;
+    grants.push(OAuthGrant::DeviceCode);
+    let registration = Registration {
+        mode: RegistrationMode::Open,
+        scopes: texts("openid read offline_access"),
+        unused_for_ms: 90 * 86_400_000,
+    };
+    OAuth { grants, registration, ..document() }
+}
+
+/// A device without a browser, which people trust: all the same, its page always asks.
+pub(crate) fn television() -> ClientRecord {
+    let (id, name) = ("tv".to_owned(), "The television".to_owned());
+    ClientRecord {
+        grant_types: texts("urn:ietf:params:oauth:grant-type:device_code refresh_token"),
+        scopes: texts("openid offline_access read write"),
+        require_consent: false,
+        id_token_alg: "ES256".to_owned(),
+        ..ClientRecord::new(id, name, ClientKind::Public, NOW)
+    }
+}
+
+/// A server with that document and that device.
+pub(crate) async fn strangers() -> Fixture {
+    let fixture = with_rules(OAuthRules::of(ISSUER, Some(&for_strangers()))).await;
+    fixture.store.insert_client(television()).await.unwrap();
+    fixture
 }
 
 fn texts(text: &str) -> Vec<String> {

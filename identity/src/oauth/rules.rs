@@ -1,8 +1,8 @@
 //! What the document says about the authorization server, in the protocol's terms.
 
-use postern_document::{OAuth, OAuthGrant, ProtectedResource, SigningAlgorithm};
+use postern_document::{OAuth, OAuthGrant, ProtectedResource, RegistrationMode, SigningAlgorithm};
 use postern_jose::Algorithm;
-use postern_oauth::{Endpoint, GrantType, RefreshTimes, ScopeSet, ServerRules};
+use postern_oauth::{DeviceTimes, Endpoint, GrantType, RefreshTimes, ScopeSet, ServerRules};
 
 /// What people are told of scopes that every document knows.
 const KNOWN_SCOPES: [(&str, &str); 4] = [
@@ -11,6 +11,10 @@ const KNOWN_SCOPES: [(&str, &str); 4] = [
     ("email", "See your e-mail address"),
     ("offline_access", "Keep this access while you are away"),
 ];
+
+/// After how long without use a client that has registered itself is deleted, where the document
+/// does not say so any more: its own default.
+const UNUSED_FOR_MS: u64 = 90 * 86_400_000;
 
 /// What holds for every grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +28,19 @@ pub struct OAuthRules {
     pub(crate) grace_ms: u64,
     /// Origins whose scripts may read answers.
     pub(crate) cors_origins: Vec<String>,
+    /// Clients that register themselves, where they may.
+    pub(crate) registering: Option<Registering>,
+    /// After how long without use such a client is deleted.
+    pub(crate) unused_for_ms: u64,
+}
+
+/// Clients that register themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Registering {
+    /// Whether that takes a token with the scope for it.
+    pub(crate) needs_token: bool,
+    /// What they may ask for at most.
+    pub(crate) scopes: ScopeSet,
 }
 
 impl OAuthRules {
@@ -39,9 +56,12 @@ impl OAuthRules {
                 algorithm: None,
                 grace_ms: 0,
                 cors_origins: Vec::new(),
+                registering: None,
+                unused_for_ms: UNUSED_FOR_MS,
             };
         };
         let grants: Vec<GrantType> = oauth.grants.iter().copied().map(grant_of).collect();
+        let registering = registering(oauth, &grants);
         // Without its scopes a resource would have all of them.
         let resource = |of: &ProtectedResource| {
             let scopes = ScopeSet::from_names(of.scopes.iter().map(String::as_str)).ok()?;
@@ -49,7 +69,7 @@ impl OAuthRules {
         };
         Self {
             server: ServerRules {
-                endpoints: endpoints(&grants),
+                endpoints: endpoints(&grants, registering.is_some()),
                 // Names that `check` has looked at.
                 scopes: ScopeSet::from_names(oauth.scopes.iter().map(|(name, _)| name.as_str()))
                     .unwrap_or_default(),
@@ -62,6 +82,10 @@ impl OAuthRules {
                     secs: oauth.refresh.secs,
                     remembered_secs: oauth.refresh.remembered_secs,
                 },
+                device: DeviceTimes {
+                    secs: oauth.device.secs,
+                    interval_secs: oauth.device.interval_secs,
+                },
                 mutual_tls: oauth.mutual_tls.is_some(),
                 ..server
             },
@@ -73,6 +97,8 @@ impl OAuthRules {
             }),
             grace_ms: oauth.refresh.grace_ms,
             cors_origins: oauth.cors_origins.clone(),
+            registering,
+            unused_for_ms: oauth.registration.unused_for_ms,
         }
     }
 
@@ -90,14 +116,41 @@ impl OAuthRules {
     }
 }
 
-/// What is served; metadata names nothing else. Users come by the authorization endpoint alone
-/// for now, so where that is not, nothing for users is.
-fn endpoints(grants: &[GrantType]) -> Vec<Endpoint> {
+/// What is served; metadata names nothing else. Users come by the authorization endpoint, or on
+/// another device; where neither is, nothing for users is.
+fn endpoints(grants: &[GrantType], registering: bool) -> Vec<Endpoint> {
     let mut endpoints = vec![Endpoint::Token, Endpoint::Jwks, Endpoint::Revoke];
     if grants.contains(&GrantType::AuthorizationCode) {
-        endpoints.extend([Endpoint::Authorize, Endpoint::Userinfo, Endpoint::EndSession]);
+        endpoints.extend([Endpoint::Authorize, Endpoint::EndSession]);
+    }
+    if grants.contains(&GrantType::DeviceCode) {
+        endpoints.push(Endpoint::Device);
+    }
+    if has_users(grants) {
+        endpoints.push(Endpoint::Userinfo);
+    }
+    if registering {
+        endpoints.push(Endpoint::Register);
     }
     endpoints
+}
+
+/// Who may register, and for what. A client that does so acts for users alone: where none can
+/// come, there is nothing that it could be registered for.
+fn registering(oauth: &OAuth, grants: &[GrantType]) -> Option<Registering> {
+    let rules = &oauth.registration;
+    let needs_token = match rules.mode {
+        RegistrationMode::Off => return None,
+        RegistrationMode::Open => false,
+        RegistrationMode::Token => true,
+    };
+    // Names that `check` has looked at.
+    let scopes = ScopeSet::from_names(rules.scopes.iter().map(String::as_str)).ok()?;
+    has_users(grants).then_some(Registering { needs_token, scopes })
+}
+
+fn has_users(grants: &[GrantType]) -> bool {
+    grants.contains(&GrantType::AuthorizationCode) || grants.contains(&GrantType::DeviceCode)
 }
 
 const fn grant_of(grant: OAuthGrant) -> GrantType {
@@ -137,6 +190,46 @@ mod tests {
         assert_eq!((bare.algorithm, bare.grace_ms), (None, 0));
         assert_eq!((whole.algorithm, whole.grace_ms), (Some(Algorithm::Es256), 10_000));
         assert_eq!(whole.server.resources, [(API.to_owned(), ScopeSet::default())]);
+    }
+
+    #[test]
+    fn who_may_register_is_the_documents_to_say() {
+        use postern_document::Registration;
+        let of = |mode, grants: &[OAuthGrant]| {
+            let scopes = vec!["read".to_owned(), "openid".to_owned()];
+            let registration = Registration { mode, scopes, unused_for_ms: 5 };
+            let grants = grants.to_vec();
+            OAuthRules::of(ISSUER, Some(&OAuth { registration, grants, ..document() }))
+        };
+        let code = [OAuthGrant::AuthorizationCode];
+        for (mode, grants, expected) in [
+            (RegistrationMode::Off, &code, None),
+            (RegistrationMode::Open, &code, Some(false)),
+            (RegistrationMode::Token, &code, Some(true)),
+            (RegistrationMode::Open, &[OAuthGrant::DeviceCode], Some(false)),
+            (RegistrationMode::Open, &[OAuthGrant::ClientCredentials], None),
+        ] {
+            let rules = of(mode, grants);
+            let found = rules.registering.as_ref().map(|who| who.needs_token);
+            assert_eq!(found, expected, "{mode:?} {grants:?}");
+            assert_eq!(rules.server.serves(Endpoint::Register), expected.is_some());
+            assert_eq!(rules.unused_for_ms, 5);
+        }
+        let rules = of(RegistrationMode::Open, &code);
+        assert_eq!(rules.registering.unwrap().scopes.to_string(), "read openid");
+        assert_eq!(OAuthRules::of(ISSUER, None).unused_for_ms, UNUSED_FOR_MS);
+    }
+
+    #[test]
+    fn devices_ask_where_the_document_lets_them() {
+        let grants = vec![OAuthGrant::DeviceCode];
+        let device = postern_document::DeviceRules { secs: 300, interval_secs: 10 };
+        let rules = OAuthRules::of(ISSUER, Some(&OAuth { grants, device, ..document() })).server;
+        assert_eq!(rules.device, DeviceTimes { secs: 300, interval_secs: 10 });
+        assert!(rules.serves(Endpoint::Device) && rules.serves(Endpoint::Userinfo));
+        assert!(!rules.serves(Endpoint::Authorize) && rules.takes(postern_oauth::AuthMethod::None));
+        let without = OAuthRules::of(ISSUER, Some(&document())).server;
+        assert!(!without.serves(Endpoint::Device));
     }
 
     #[test]

@@ -13,10 +13,12 @@ use postern_store::flows::SessionRecord;
 use postern_store::{FlowStore, IdentityStore, StoreError, VolatileStore};
 
 use super::OAuthRules;
+use super::used::UsedClients;
 use crate::clients::{Clients, KnownClient, secret_matches};
 use crate::ending::Ending;
 use crate::metrics::AuthenticationMethod;
 use crate::ports::RevokedTokens;
+use crate::vault::Vault;
 use crate::{IdentityError, IdentityMetrics, OAuthMetrics, TokenIssuer};
 
 /// The rules that hold now: with another document come others.
@@ -42,6 +44,8 @@ pub struct OAuthParts {
     pub metrics: IdentityMetrics,
     /// What is counted of grants.
     pub grants: OAuthMetrics,
+    /// Hashes the codes that people type in for a device; there is one wherever people log in.
+    pub vault: Option<Vault>,
 }
 
 /// The authorization server.
@@ -56,6 +60,8 @@ pub struct OAuthService {
     pub(super) ending: Arc<Ending>,
     pub(super) metrics: IdentityMetrics,
     pub(super) grants: OAuthMetrics,
+    pub(super) vault: Option<Vault>,
+    pub(super) used: UsedClients,
 }
 
 impl OAuthService {
@@ -74,6 +80,8 @@ impl OAuthService {
             ending: parts.ending,
             metrics: parts.metrics,
             grants: parts.grants,
+            vault: parts.vault,
+            used: UsedClients::default(),
         }
     }
 

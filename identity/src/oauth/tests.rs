@@ -3,8 +3,10 @@
 
 mod authorize;
 mod code;
+mod device;
 mod proofs;
 mod refresh;
+mod register;
 mod tokens;
 
 use postern_jose::base64url;

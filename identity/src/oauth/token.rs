@@ -58,7 +58,7 @@ impl OAuthService {
             Ok(request) => self.grant(&request, call, now).await,
             Err(error) => Err(error),
         };
-        self.grants.token(grant, outcome(&answer));
+        self.grants.token(grant, GrantOutcome::of(&answer));
         answer.map(|answer| answer.body())
     }
 
@@ -74,9 +74,9 @@ impl OAuthService {
             key: self.proof(call.dpop, proven, now).await?,
             certificate: call.certificate.map(|certificate| certificate.sha256),
         };
-        match request.grant() {
+        let rules = self.rules();
+        let answer = match request.grant() {
             Grant::ClientCredentials(own) => {
-                let rules = self.rules();
                 let (key, certificate) = (shown.key, shown.certificate);
                 let issue = own.decide(&known.client, key, certificate, &rules.server)?;
                 self.sign(&issue, None, None, &rules, now)
@@ -85,7 +85,12 @@ impl OAuthService {
             Grant::Refresh(exchange) => {
                 self.exchange_refresh(exchange, &known.client, shown, None, now).await
             }
+            Grant::Device(exchange) => self.exchange_device(exchange, &known, shown, now).await,
+        };
+        if answer.is_ok() {
+            self.used.saw(&known.record, rules.unused_for_ms, now);
         }
+        answer
     }
 
     /// Tokens for somebody who has logged in without a client: their session is there already.
@@ -221,13 +226,6 @@ const fn name_of(grant: &Grant) -> &'static str {
         Grant::ClientCredentials(_) => "client_credentials",
         Grant::Code(_) => "authorization_code",
         Grant::Refresh(_) => "refresh_token",
-    }
-}
-
-fn outcome(answer: &Result<TokenAnswer, OAuthError>) -> GrantOutcome {
-    match answer {
-        Ok(_) => GrantOutcome::Issued,
-        Err(error) if error.code.status() >= 500 => GrantOutcome::Failed,
-        Err(_) => GrantOutcome::Refused,
+        Grant::Device(_) => "device_code",
     }
 }

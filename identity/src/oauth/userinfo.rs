@@ -45,15 +45,7 @@ impl OAuthService {
         token: &str,
         now: UnixMillis,
     ) -> Result<String, OAuthError> {
-        let verified = self.issuer.inspect_bound(token, now).map_err(|error| {
-            tracing::debug!(%error, "a token does not hold");
-            invalid_token()
-        })?;
-        let is_ours = verified.claims.audiences.iter().any(|aud| aud == self.issuer.issuer());
-        if !is_ours || self.revoked.is_revoked(&verified, now) {
-            return Err(invalid_token());
-        }
-        self.confirm(call, scheme, token, &verified, now).await?;
+        let verified = self.verified(call, Endpoint::Userinfo, (scheme, token), now).await?;
         let principal = verified.principal();
         let scopes = ScopeSet::from_names(principal.scopes.iter().map(String::as_str));
         let scopes = scopes.map_err(|_| invalid_token())?;
@@ -72,13 +64,36 @@ impl OAuthService {
         claims.answer(&scopes, scheme)
     }
 
+    /// A token of ours for this server itself, that was not revoked, with whoever may show it.
+    ///
+    /// # Errors
+    /// `invalid_token` and `invalid_dpop_proof`, and those of the store.
+    pub(super) async fn verified(
+        &self,
+        call: UserinfoCall<'_>,
+        endpoint: Endpoint,
+        shown: (ChallengeScheme, &str),
+        now: UnixMillis,
+    ) -> Result<VerifiedToken, OAuthError> {
+        let verified = self.issuer.inspect_bound(shown.1, now).map_err(|error| {
+            tracing::debug!(%error, "a token does not hold");
+            invalid_token()
+        })?;
+        let is_ours = verified.claims.audiences.iter().any(|aud| aud == self.issuer.issuer());
+        if !is_ours || self.revoked.is_revoked(&verified, now) {
+            return Err(invalid_token());
+        }
+        self.confirm(call, endpoint, shown, &verified, now).await?;
+        Ok(verified)
+    }
+
     /// Whether whoever shows the token may: RFC 9449 §7.1 keeps tokens that are bound to a key and
     /// others apart by the scheme.
     async fn confirm(
         &self,
         call: UserinfoCall<'_>,
-        scheme: ChallengeScheme,
-        token: &str,
+        endpoint: Endpoint,
+        (scheme, token): (ChallengeScheme, &str),
         verified: &VerifiedToken,
         now: UnixMillis,
     ) -> Result<(), OAuthError> {
@@ -86,11 +101,7 @@ impl OAuthService {
         let bound = &verified.claims.confirmation;
         bound.check_scheme(with_proof).map_err(|_| invalid_token())?;
         let key = if with_proof {
-            let request = Proven {
-                method: call.method,
-                endpoint: Endpoint::Userinfo,
-                access_token: Some(token),
-            };
+            let request = Proven { method: call.method, endpoint, access_token: Some(token) };
             self.proof(call.dpop, request, now).await?
         } else {
             None
@@ -127,7 +138,7 @@ const fn invalid_token() -> OAuthError {
 }
 
 /// The token of a request, and the scheme that it came with.
-fn shown(authorization: Single<'_>) -> Result<(ChallengeScheme, &str), OAuthError> {
+pub(super) fn shown(authorization: Single<'_>) -> Result<(ChallengeScheme, &str), OAuthError> {
     let missing = OAuthError::new(ErrorCode::TokenMissing, "An access token is required")
         .at_resource(ChallengeScheme::Bearer);
     let header = match authorization {

@@ -11,7 +11,7 @@ use crate::security_headers;
 /// Answers that the stages have written themselves, by the marker they carry: left as they are.
 /// Everything else that Envoy answers gets the contract's JSON for its status.
 pub(crate) fn render(document: &Document) -> Value {
-    let of_all = security_headers::of(document, document.security_headers);
+    let of_all = security_headers::of(document.security_headers);
     let of_all = routes::overwriting(&of_all);
     let mappers = REPLIES.into_iter().map(|(from, to, code)| mapper(from, to, code, &of_all));
     json!({"mappers": mappers.collect::<Vec<_>>()})

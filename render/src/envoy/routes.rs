@@ -45,10 +45,8 @@ pub(super) fn render(rendering: &Rendering<'_>) -> Value {
         "ignore_port_in_host_matching": true,
         "most_specific_header_mutations_wins": true,
         "response_headers_to_remove": response_headers_to_remove(rendering),
-        "response_headers_to_add": overwriting(&security_headers::of(
-            rendering.document,
-            rendering.document.security_headers,
-        )),
+        "response_headers_to_add":
+            overwriting(&security_headers::of(rendering.document.security_headers)),
     })
 }
 

@@ -19,7 +19,7 @@ const KEYS: &str = include_str!("../../../tests/fixtures/jwks.json");
 
 /// What no proxy and no bundle is told: addresses, secrets, who may say or ask what, and how people
 /// log in.
-const OF_THE_SERVER: [&str; 76] = [
+const OF_THE_SERVER: [&str; 77] = [
     "credentials.api_key.keys[].client_id",
     "credentials.api_key.keys[].id",
     "credentials.api_key.keys[].scopes",
@@ -53,6 +53,7 @@ const OF_THE_SERVER: [&str; 76] = [
     "login.pages.accent",
     "login.pages.background",
     "login.pages.languages",
+    "login.pages.logo",
     "login.pages.privacy",
     "login.pages.terms",
     "login.pages.text",

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwap;
 use axum::Router;
-use postern_document::{Document, OAuthGrant};
+use postern_document::Document;
 use postern_identity::admin::{self, KeyState};
 use postern_identity::ports::RevokedTokens;
 use postern_identity::{
     Browsers, Clock, Ending, Identity, IdentityMetrics, KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey,
-    KeyRing, LoginMetrics, OAuthMetrics, OAuthParts, OAuthRules, OAuthService, TokenIssuer,
-    refresh_every, retry_ends,
+    KeyRing, LoginLimiter, LoginMetrics, OAuthMetrics, OAuthParts, OAuthRules, OAuthService,
+    RequestLimits, TokenIssuer, Vault, keep_used_clients, refresh_every, retry_ends,
 };
 use postern_store::limiter::Limiter;
 use postern_store::volatile::VolatileStore;
@@ -116,7 +116,8 @@ pub async fn build(needs: &Needs<'_>) -> Result<Option<Router>> {
         metrics: login_metrics,
         clock,
     };
-    let oauth = own.oauth(token_issuer, metrics)?;
+    let oauth = own.oauth(token_issuer, metrics, kek.clone())?;
+    tokio::spawn(keep_used_clients(Arc::clone(&oauth)));
     own.router(oauth, kek).map(Some)
 }
 
@@ -126,9 +127,11 @@ impl Own<'_> {
         &self,
         issuer: Arc<TokenIssuer>,
         metrics: IdentityMetrics,
+        kek: Option<KeyEncryptionKey>,
     ) -> Result<Arc<OAuthService>> {
+        let rules = OAuthRules::of(self.issuer, self.document.oauth.as_ref());
         Ok(Arc::new(OAuthService::new(OAuthParts {
-            rules: Arc::new(ArcSwap::from_pointee(rules(self.document, self.issuer))),
+            rules: Arc::new(ArcSwap::from_pointee(rules)),
             issuer,
             store: Arc::<dyn IdentityStore>::clone(self.store),
             flows: Arc::<dyn FlowStore>::clone(&self.needs.volatile.flows),
@@ -137,6 +140,7 @@ impl Own<'_> {
             ending: Arc::clone(&self.ending),
             metrics,
             grants: self.needs.registry.register_with(OAuthMetrics::register)?,
+            vault: kek.map(Vault::new),
         })))
     }
 
@@ -147,6 +151,11 @@ impl Own<'_> {
             add_sessions(self.needs.health, flows);
         }
         let clock = Arc::clone(&self.clock);
+        let limits = RequestLimits::new(
+            LoginLimiter::new(self.needs.limiter.clone()),
+            self.document.stores.replicas,
+            usize::from(self.document.trusted_proxies),
+        );
         let (browsers, pages): (Arc<dyn Browsers>, Router) = match (&self.document.login, kek) {
             (Some(login), Some(kek)) => {
                 let (pages, router) = login::build(login::Needs {
@@ -169,25 +178,9 @@ impl Own<'_> {
             // `key` has asked for one wherever people log in.
             _ => (Arc::new(Nobody), Router::new()),
         };
-        let identity = Identity { oauth, browsers, clock };
+        let identity = Identity { oauth, browsers, limits, clock };
         Ok(postern_identity::router(Arc::new(identity)).merge(pages))
     }
-}
-
-/// What holds for every grant. Where nobody can log in, nobody is sent to do so.
-fn rules(document: &Document, issuer: &str) -> OAuthRules {
-    let mut oauth = document.oauth.clone();
-    if let Some(oauth) = oauth.as_mut().filter(|_| document.login.is_none()) {
-        let before = oauth.grants.len();
-        oauth.grants.retain(|grant| *grant != OAuthGrant::AuthorizationCode);
-        if oauth.grants.len() < before {
-            tracing::warn!(
-                "nobody gets an authorization code: the document does not say in `login` how \
-                 people log in"
-            );
-        }
-    }
-    OAuthRules::of(issuer, oauth.as_ref())
 }
 
 /// The encryption key; none where nothing needs one.
@@ -281,12 +274,6 @@ mod tests {
         postern_document::from_json(document.to_string().as_bytes()).unwrap()
     }
 
-    #[test]
-    fn a_document_without_oauth_lets_clients_get_tokens_of_their_own_and_nothing_else() {
-        let document = document(&json!({}));
-        assert_eq!(rules(&document, ISSUER), OAuthRules::of(ISSUER, None));
-    }
-
     #[tokio::test]
     async fn without_a_key_a_server_starts_where_nothing_is_sealed() {
         let store = MemoryDurableStore::new();
@@ -304,9 +291,9 @@ mod tests {
 
     #[test]
     fn where_nobody_logs_in_nobody_is_sent_to_do_so() {
-        let grants = json!(["client_credentials", "authorization_code"]);
-        let without = document(&json!({"oauth": {"grants": grants}}));
+        let without = document(&json!({"oauth": {}}));
         let clients = document(&json!({"oauth": {"grants": ["client_credentials"]}}));
-        assert_eq!(rules(&without, ISSUER), OAuthRules::of(ISSUER, clients.oauth.as_ref()));
+        let rules = |of: &Document| OAuthRules::of(ISSUER, of.oauth.as_ref());
+        assert_eq!(rules(&without), rules(&clients));
     }
 }

@@ -15,9 +15,15 @@ use crate::raw::{
     RawDevice, RawDocument, RawOAuth, RawRefreshToken, RawRegistration, RawResource, Text,
 };
 
-/// Scopes that mean something by themselves (OpenID Connect Core §5.4, §11), and that of the admin
-/// API.
-const KNOWN_SCOPES: [&str; 5] = ["openid", "profile", "email", "offline_access", "postern.admin"];
+/// Scopes that mean something by themselves (OpenID Connect Core §5.4, §11), and those of the suite
+/// itself.
+const KNOWN_SCOPES: [&str; 6] =
+    ["openid", "profile", "email", "offline_access", "postern.admin", "client.register"];
+/// The scope of the admin API, and that by which clients may be registered. No client that has
+/// registered itself may ask for them, whoever would agree.
+const OWN_SCOPES: [&str; 2] = ["postern.admin", "client.register"];
+/// Where nobody logs in, clients get tokens of their own, and there is nothing else to get.
+const GRANTS_WITHOUT_LOGIN: [OAuthGrant; 1] = [OAuthGrant::ClientCredentials];
 const DEFAULT_GRANTS: [OAuthGrant; 4] = [
     OAuthGrant::AuthorizationCode,
     OAuthGrant::RefreshToken,
@@ -168,7 +174,9 @@ pub(super) fn is_shown(text: &str, most: usize) -> bool {
 
 fn check_grants(raw: &RawOAuth, has_login: bool, problems: &mut Problems) -> Vec<OAuthGrant> {
     const PATH: &str = "oauth.grants";
-    let Some(grants) = &raw.grants else { return DEFAULT_GRANTS.to_vec() };
+    let Some(grants) = &raw.grants else {
+        return if has_login { DEFAULT_GRANTS.to_vec() } else { GRANTS_WITHOUT_LOGIN.to_vec() };
+    };
     if grants.is_empty() && !problems.any_below(PATH) {
         let message = "name at least one way to get tokens, or leave `grants` out";
         problems.report_as(raw.at, PATH, message);
@@ -177,16 +185,16 @@ fn check_grants(raw: &RawOAuth, has_login: bool, problems: &mut Problems) -> Vec
     if let Some(twice) = grants.iter().find(|grant| !seen.insert(**grant)) {
         problems.report_as(raw.at, PATH, format!("`{}` is there twice", twice.as_str()));
     }
-    let begins = |grant: &OAuthGrant| {
-        matches!(grant, OAuthGrant::AuthorizationCode | OAuthGrant::DeviceCode)
+    let takes_users = |grant: &&OAuthGrant| {
+        use OAuthGrant::{AuthorizationCode, DeviceCode, RefreshToken};
+        matches!(grant, AuthorizationCode | DeviceCode | RefreshToken)
     };
-    if grants.contains(&OAuthGrant::RefreshToken)
-        && !has_login
-        && !grants.iter().any(begins)
-        && !problems.any_below(PATH)
-    {
-        let message = "nobody could get a refresh token: name `authorization_code` or \
-                       `device_code` too, or leave `refresh_token` out";
+    if let Some(first) = grants.iter().find(takes_users).filter(|_| !has_login) {
+        let message = format!(
+            "nobody could get a token by `{}`, because nobody can log in: say how in `login`, or \
+             leave it out",
+            first.as_str()
+        );
         problems.report_as(raw.at, PATH, message);
     }
     grants.clone()
@@ -269,6 +277,15 @@ fn check_registration(oauth: &RawOAuth, problems: &mut Problems) -> Registration
         problems.report_as(raw.at, &path, message);
     }
     let scopes = check_given(Some(oauth), raw.scopes.iter().flatten(), &path, problems);
+    let mut named = raw.scopes.iter().flatten();
+    if let Some(own) = named.find(|scope| OWN_SCOPES.contains(&scope.as_str())) {
+        let message = format!(
+            "`{}` is for clients that an operator has made: whoever registers could talk somebody \
+             into it",
+            own.as_str()
+        );
+        problems.report_as(own.at, &path, message);
+    }
     let path = format!("{PATH}.unused_for");
     let unused = raw.unused_for.as_ref();
     let unused = milliseconds(unused, DAY..=LONGEST, "1d to 365d", &path, problems);

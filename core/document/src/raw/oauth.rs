@@ -12,7 +12,7 @@ use crate::schema;
 record! {
     /// The authorization server; nothing of it is served without this.
     pub struct RawOAuth {
-        /// What clients may ask for, and what people are told about it: text by the scope's name. openid, profile, email, offline_access and postern.admin are known.
+        /// What clients may ask for, and what people are told about it: text by the scope's name. openid, profile, email, offline_access, postern.admin and client.register are known.
         scopes = "scopes": Option<Entries<Text>>,
         /// Ways to get tokens; all but token_exchange by default.
         grants = "grants": Option<Vec<RawOAuthGrant>>,

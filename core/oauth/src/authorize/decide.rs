@@ -175,7 +175,10 @@ fn is_fresh(
 
 /// What the client asks for, within its registration: all but what is about the user where it
 /// names nothing (RFC 6749 §3.3).
-fn scopes_of_client(requested: Option<&ScopeSet>, client: &Client) -> Result<ScopeSet, OAuthError> {
+pub(crate) fn scopes_of_client(
+    requested: Option<&ScopeSet>,
+    client: &Client,
+) -> Result<ScopeSet, OAuthError> {
     match requested {
         None => Ok(client.scopes.filtered(|name| !IDENTITY_SCOPES.contains(&name))),
         Some(_) => client
@@ -187,7 +190,11 @@ fn scopes_of_client(requested: Option<&ScopeSet>, client: &Client) -> Result<Sco
 
 /// What the user can give of it. The rest is left out silently (RFC 6749 §3.3): it is shown when
 /// the user is asked, and told with the token.
-fn scopes_of_user(asked: &ScopeSet, server: &ServerRules, session: &SessionFacts) -> ScopeSet {
+pub(crate) fn scopes_of_user(
+    asked: &ScopeSet,
+    server: &ServerRules,
+    session: &SessionFacts,
+) -> ScopeSet {
     asked.filtered(|name| {
         IDENTITY_SCOPES.contains(&name)
             || (server.knows_scope(name) && session.role_scopes.contains(name))

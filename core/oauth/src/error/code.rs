@@ -37,6 +37,8 @@ pub enum ErrorCode {
     InvalidRedirectUri,
     /// The client's: something else that cannot be registered (RFC 7591 §3.2.2).
     InvalidClientMetadata,
+    /// The client's: what somebody has signed about it counts for nothing here (RFC 7591 §3.2.2).
+    UnapprovedSoftwareStatement,
     /// Nobody's: the user would have to log in (OpenID Connect Core §3.1.2.6).
     LoginRequired,
     /// Nobody's: the user would have to agree.
@@ -70,7 +72,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::InvalidRequest,
         Self::RequestTooLarge,
         Self::InvalidClient,
@@ -88,6 +90,7 @@ impl ErrorCode {
         Self::UnsupportedTokenType,
         Self::InvalidRedirectUri,
         Self::InvalidClientMetadata,
+        Self::UnapprovedSoftwareStatement,
         Self::LoginRequired,
         Self::ConsentRequired,
         Self::InteractionRequired,
@@ -124,6 +127,7 @@ impl ErrorCode {
             Self::UnsupportedTokenType => "unsupported_token_type",
             Self::InvalidRedirectUri => "invalid_redirect_uri",
             Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::UnapprovedSoftwareStatement => "unapproved_software_statement",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
             Self::InteractionRequired => "interaction_required",

@@ -54,7 +54,7 @@ fn metadata_names_what_works() {
     let algorithms =
         r#"["RS256","RS384","RS512","PS256","PS384","PS512","ES256","ES384","ES512","EdDSA"]"#;
     let scopes = r#"["openid","profile","email","offline_access","read","write","admin"]"#;
-    let grants = r#"["client_credentials","authorization_code","refresh_token"]"#;
+    let grants = r#"["client_credentials","authorization_code","refresh_token","urn:ietf:params:oauth:grant-type:device_code"]"#;
     let expected = [
         ("issuer", Some(r#""https://gate.example""#)),
         ("authorization_endpoint", Some(r#""https://gate.example/oauth2/authorize""#)),

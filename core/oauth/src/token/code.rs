@@ -65,15 +65,7 @@ impl CodeExchange {
         if !holds || (client.kind == ClientKind::Public && grant.challenge.is_none()) {
             return Err(OAuthError::invalid_grant());
         }
-        let bound = confirmation(client, server, dpop, certificate)?;
-        let family = family(grant, client, bound.key, bound.certificate);
-        let access =
-            IssueAccessToken::of_grant(&family, &family.scopes, &self.resources, client, server)?;
-        let id_token = IdTokenPlan::of(&family, client, grant.nonce.as_deref());
-        let may_refresh = check_grant(client, server, GrantType::RefreshToken).is_ok();
-        let refresh = may_refresh.then(|| RefreshPlan::of(family, client, server));
-        let access = IssueAccessToken { confirmation: bound, ..access };
-        Ok(Issue { access, refresh, id_token, issued_token_type: None })
+        tokens(grant, &self.resources, client, (dpop, certificate), server)
     }
 
     /// PKCE both ways: a verifier where there was no challenge says that somebody has taken the
@@ -85,6 +77,25 @@ impl CodeExchange {
             _ => false,
         }
     }
+}
+
+/// The tokens of a grant that was judged: by a code, or on another device. `shown` is the key of the
+/// request's proof and the hash of the connection's certificate.
+pub(super) fn tokens(
+    grant: &CodeGrant,
+    resources: &[String],
+    client: &Client,
+    shown: (Option<[u8; 32]>, Option<[u8; 32]>),
+    server: &ServerRules,
+) -> Result<Issue, OAuthError> {
+    let bound = confirmation(client, server, shown.0, shown.1)?;
+    let family = family(grant, client, bound.key, bound.certificate);
+    let access = IssueAccessToken::of_grant(&family, &family.scopes, resources, client, server)?;
+    let id_token = IdTokenPlan::of(&family, client, grant.nonce.as_deref());
+    let may_refresh = check_grant(client, server, GrantType::RefreshToken).is_ok();
+    let refresh = may_refresh.then(|| RefreshPlan::of(family, client, server));
+    let access = IssueAccessToken { confirmation: bound, ..access };
+    Ok(Issue { access, refresh, id_token, issued_token_type: None })
 }
 
 /// What was agreed to, as the family's tokens will stand for it. A public client proves who it

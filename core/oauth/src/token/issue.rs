@@ -187,7 +187,7 @@ pub(super) fn lifetime(client: &Client, server: &ServerRules) -> u64 {
 }
 
 /// Whether both know the grant.
-pub(super) fn check_grant(
+pub(crate) fn check_grant(
     client: &Client,
     server: &ServerRules,
     grant: GrantType,

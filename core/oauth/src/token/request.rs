@@ -2,7 +2,7 @@
 
 use postern_request::headers::Single;
 
-use super::{ClientCredentials, CodeExchange, RefreshExchange};
+use super::{ClientCredentials, CodeExchange, DeviceExchange, RefreshExchange};
 use crate::{ClientAuthentication, Form, GrantType, OAuthError, ShownCertificate};
 
 /// A request of the token endpoint. The caller fetches the client, finds out what its
@@ -23,6 +23,8 @@ pub enum Grant {
     Code(CodeExchange),
     /// RFC 6749 §6
     Refresh(RefreshExchange),
+    /// RFC 8628 §3.4
+    Device(DeviceExchange),
 }
 
 impl TokenRequest {
@@ -49,9 +51,8 @@ impl TokenRequest {
             }
             GrantType::AuthorizationCode => Grant::Code(CodeExchange::parse(&form)?),
             GrantType::RefreshToken => Grant::Refresh(RefreshExchange::parse(&form)?),
-            GrantType::DeviceCode | GrantType::TokenExchange => {
-                return Err(OAuthError::unsupported_grant_type());
-            }
+            GrantType::DeviceCode => Grant::Device(DeviceExchange::parse(&form)?),
+            GrantType::TokenExchange => return Err(OAuthError::unsupported_grant_type()),
         };
         Ok(Self { client, grant })
     }

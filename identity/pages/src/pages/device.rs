@@ -36,6 +36,8 @@ pub struct DeviceConfirmView<'a> {
     pub who: &'a str,
     /// What it asks for.
     pub scopes: &'a [ScopeLine<'a>],
+    /// Where it would use that.
+    pub resources: &'a [&'a str],
 }
 
 #[derive(Template)]

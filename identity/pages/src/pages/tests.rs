@@ -72,6 +72,7 @@ fn all(language: Language, filled: &str) -> Vec<(String, Page)> {
         client_name: filled,
         who: filled,
         scopes: &scopes,
+        resources: &[filled],
     };
     let line = SessionLine {
         reference: filled,

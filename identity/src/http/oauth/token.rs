@@ -49,7 +49,7 @@ pub(super) async fn revoke(
     cors::allow(&identity, &headers, response)
 }
 
-fn call<'a>(headers: &'a HeaderMap, body: &'a [u8]) -> TokenCall<'a> {
+pub(super) fn call<'a>(headers: &'a HeaderMap, body: &'a [u8]) -> TokenCall<'a> {
     TokenCall {
         authorization: single(headers, AUTHORIZATION),
         content_type: single(headers, "content-type"),
@@ -59,7 +59,7 @@ fn call<'a>(headers: &'a HeaderMap, body: &'a [u8]) -> TokenCall<'a> {
     }
 }
 
-fn refused(identity: &Identity, headers: &HeaderMap, error: OAuthError) -> Response {
+pub(super) fn refused(identity: &Identity, headers: &HeaderMap, error: OAuthError) -> Response {
     tracing::info!(
         code = error.code.as_str(),
         correlation_id = reply::correlation_id(headers),

@@ -24,6 +24,8 @@ pub(super) enum FormName {
     Enrol,
     Password,
     Consent,
+    Device,
+    DeviceConfirm,
     Sessions,
     Logout,
 }
@@ -36,6 +38,8 @@ impl FormName {
             Self::Enrol => "enrol",
             Self::Password => "password",
             Self::Consent => "consent",
+            Self::Device => "device",
+            Self::DeviceConfirm => "device_confirm",
             Self::Sessions => "sessions",
             Self::Logout => "logout",
         }

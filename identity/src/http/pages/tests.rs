@@ -1,3 +1,5 @@
+mod device;
+
 use super::*;
 use axum::body::Body as HttpBody;
 use axum::http::{Method, Request, header};
@@ -38,10 +40,14 @@ impl Answer {
 
 impl Browser {
     async fn new(world: World) -> Self {
+        Self::beside(world, grants::fixture().await.oauth)
+    }
+
+    fn beside(world: World, oauth: Arc<OAuthService>) -> Self {
         let rules = world.login.rules();
         let config = PagesConfig::new(ISSUER, &rules.login);
         let pages = Arc::new(Pages::new(PagesParts {
-            oauth: grants::fixture().await.oauth,
+            oauth,
             login: Arc::new(world.login),
             vault: vault(),
             config: Arc::new(arc_swap::ArcSwap::from_pointee(config)),

@@ -10,7 +10,7 @@ use crate::envoy::routes;
 use crate::security_headers;
 
 pub(super) fn for_all(document: &Document, context: Context) -> Value {
-    let of_all = security_headers::of(document, document.security_headers);
+    let of_all = security_headers::of(document.security_headers);
     let mut settings = json!({
         "response_headers_to_remove": ["server", "x-powered-by"],
         "response_headers_to_add": routes::overwriting(&of_all),

@@ -8,7 +8,6 @@ pub(super) const ROWS: &[Row] = &[
     ("trusted_proxies", &[("/trusted_proxies", "2")]),
     ("security_headers", &[("/security_headers", r#""none""#)]),
     ("oauth.mutual_tls", &[("/oauth/mutual_tls", r#""connection""#)]),
-    ("login.pages.logo", &[("/login/pages/logo", r#""https://cdn.example.test/logo.svg""#)]),
     ("failures.ext_authz", &[("/failures/ext_authz", r#""allow""#)]),
     ("failures.ext_proc", &[("/failures/ext_proc", r#""allow""#)]),
     ("mesh.trust_domain", &[("/mesh/trust_domain", r#""example.test""#)]),

@@ -3,7 +3,12 @@ use crate::{CertificateSource, OAuth, OAuthGrant, RegistrationMode, SigningAlgor
 
 const ISSUER: &str = r#""issuer": "https://login.example.test","#;
 
+/// Where people log in, too.
 fn oauth(members: &str) -> String {
+    format!(r#"{} "login": {{"roles": {{"user": {{}}}}}},"#, alone(members))
+}
+
+fn alone(members: &str) -> String {
     format!(r#"{ISSUER} "oauth": {{{members}}},"#)
 }
 
@@ -41,6 +46,24 @@ fn nothing_is_served_unless_it_is_asked_for() {
     assert_eq!(oauth.registration.unused_for_ms, 90 * 86_400_000);
     assert_eq!((oauth.device.secs, oauth.device.interval_secs), (900, 5));
     assert_eq!((oauth.rotate_every_ms, oauth.mutual_tls), (None, None));
+}
+
+#[test]
+fn where_nobody_logs_in_clients_get_tokens_of_their_own_and_nothing_else() {
+    let bare = load(&alone(""), &[OPEN]).unwrap().oauth.unwrap();
+    assert_eq!(bare.grants, [OAuthGrant::ClientCredentials]);
+    let machines = r#""grants": ["token_exchange", "client_credentials"]"#;
+    assert!(load(&alone(machines), &[OPEN]).is_ok());
+    for grant in ["authorization_code", "device_code", "refresh_token"] {
+        let members = format!(r#""grants": ["client_credentials", "{grant}"]"#);
+        assert_problems(&[(alone(&members), "oauth.grants", "say how in `login`")]);
+        assert_problems(&[(alone(&members), "oauth.grants", grant)]);
+        assert!(load(&oauth(&members), &[OPEN]).is_ok(), "{grant}");
+    }
+    // There are tokens to go on with for whoever has logged in without a client.
+    assert!(load(&oauth(r#""grants": ["refresh_token"]"#), &[OPEN]).is_ok());
+    let device = r#""device": {"lifetime": "5m"}"#;
+    assert_problems(&[(alone(device), "oauth.device", "device_code")]);
 }
 
 #[test]
@@ -108,7 +131,6 @@ fn what_nobody_could_use_is_refused() {
     for (members, place, word) in [
         (r#""grants": []"#, "oauth.grants", "at least one"),
         (r#""grants": ["device_code", "device_code"]"#, "oauth.grants", "twice"),
-        (r#""grants": ["refresh_token", "client_credentials"]"#, "oauth.grants", "nobody could"),
         (r#""grants": ["password"]"#, "oauth.grants[0]", "expected one of"),
         (
             r#""grants": ["client_credentials"], "device": {"lifetime": "5m"}"#,
@@ -120,6 +142,16 @@ fn what_nobody_could_use_is_refused() {
         (r#""scopes": {"a": "x\ny"}"#, "oauth.scopes.a", "one line"),
         (r#""registration": {"mode": "open"}"#, "oauth.registration.scopes", "nobody has looked"),
         (r#""registration": {"scopes": ["openid"]}"#, "oauth.registration", "may register"),
+        (
+            r#""registration": {"mode": "open", "scopes": ["openid", "postern.admin"]}"#,
+            "oauth.registration.scopes",
+            "an operator has made",
+        ),
+        (
+            r#""registration": {"mode": "token", "scopes": ["client.register"]}"#,
+            "oauth.registration.scopes",
+            "an operator has made",
+        ),
         (
             r#""scopes": {"orders.read": "x"}, "registration": {"mode": "token", "scopes": ["order.read"]}"#,
             "oauth.registration.scopes",

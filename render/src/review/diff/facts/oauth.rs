@@ -145,7 +145,8 @@ mod tests {
                 "oauth.registration.unused_for",
             ),
         ] {
-            let of = |members: &str| format!(r#""oauth": {{{members}}},"#);
+            let login = r#""login": {"roles": {"user": {}}},"#;
+            let of = |members: &str| format!(r#""oauth": {{{members}}}, {login}"#);
             let (old, new) = (of(old), of(new));
             assert_eq!(kinds(&old, &new), [(fact.to_owned(), ChangeKind::Opened)], "{new}");
             assert_eq!(kinds(&new, &old), [(fact.to_owned(), ChangeKind::Closed)], "{old}");

@@ -1,0 +1,114 @@
+//! How often strangers may call what keeps something for everybody who does.
+
+use axum::http::HeaderMap;
+use postern_limits::Rate;
+use postern_request::{UnixMillis, address};
+
+use super::caller;
+use crate::LoginError;
+use crate::login::{IPV6_PREFIX, LoginLimiter};
+
+/// Names of the limits, under which operators find them.
+const DEVICE: &str = "oauth:device";
+const REGISTER: &str = "oauth:register";
+
+/// Calls from one address.
+const CALLS: u64 = 10;
+const PERIOD_MS: u64 = 60_000;
+
+/// A limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limited {
+    /// Codes for devices.
+    Device,
+    /// Clients that register themselves.
+    Register,
+}
+
+/// Counts calls by the address that they come from.
+#[derive(Clone)]
+pub struct RequestLimits {
+    limiter: LoginLimiter,
+    replicas: u64,
+    proxies: usize,
+}
+
+impl RequestLimits {
+    /// Counts where the limiter does; while its store is away, each of so many replicas counts its
+    /// share. `proxies` stand before Envoy and are trusted to name the client.
+    #[must_use]
+    pub const fn new(limiter: LoginLimiter, replicas: u64, proxies: usize) -> Self {
+        Self { limiter, replicas, proxies }
+    }
+
+    /// Takes one call.
+    ///
+    /// # Errors
+    /// [`LoginError::Limited`].
+    pub(crate) async fn take(
+        &self,
+        limit: Limited,
+        headers: &HeaderMap,
+        now: UnixMillis,
+    ) -> Result<(), LoginError> {
+        let name = match limit {
+            Limited::Device => DEVICE,
+            Limited::Register => REGISTER,
+        };
+        let rate = Rate::new(CALLS, PERIOD_MS).map_err(|_| LoginError::Internal)?;
+        // Whoever comes past Envoy has no address: all of them have one share.
+        let ip = caller::of(headers, self.proxies, None).ip;
+        let by = ip.map_or_else(String::new, |ip| address::limit_key(ip, IPV6_PREFIX).to_string());
+        self.limiter.take_one(name, rate, self.replicas, &by, now).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postern_store::{Limiter, MemoryStore};
+    use std::sync::Arc;
+
+    const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+
+    fn limits() -> RequestLimits {
+        let store = Arc::new(MemoryStore::default());
+        let limiter = Limiter::new(Arc::<MemoryStore>::clone(&store), store);
+        RequestLimits::new(LoginLimiter::new(limiter), 1, 0)
+    }
+
+    fn from(ip: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if !ip.is_empty() {
+            headers.insert("x-forwarded-for", ip.parse().unwrap());
+        }
+        headers
+    }
+
+    #[tokio::test]
+    async fn each_address_has_its_own_calls_of_each_kind() {
+        for ip in ["192.0.2.1", "2001:db8::1", ""] {
+            let limits = limits();
+            for _ in 0..CALLS {
+                limits.take(Limited::Register, &from(ip), NOW).await.unwrap();
+            }
+            let refused = limits.take(Limited::Register, &from(ip), NOW).await;
+            assert!(matches!(refused, Err(LoginError::Limited { .. })), "{ip}");
+            limits.take(Limited::Device, &from(ip), NOW).await.unwrap();
+            limits.take(Limited::Register, &from("192.0.2.9"), NOW).await.unwrap();
+            let later = UnixMillis(NOW.0 + 2 * PERIOD_MS);
+            limits.take(Limited::Register, &from(ip), later).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_household_is_one_address_and_a_forged_one_is_none() {
+        let limits = limits();
+        for last in 0..CALLS {
+            let ip = format!("192.0.2.{last}, 2001:db8::{last}");
+            limits.take(Limited::Device, &from(&ip), NOW).await.unwrap();
+        }
+        let refused = limits.take(Limited::Device, &from("10.0.0.1, 2001:db8::ffff"), NOW).await;
+        assert!(matches!(refused, Err(LoginError::Limited { .. })));
+    }
+}

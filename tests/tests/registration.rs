@@ -1,0 +1,205 @@
+//! Clients that nobody has looked at register themselves, and get what people let them have.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use postern_e2e::client::{Answer, Call};
+use postern_e2e::documents;
+use postern_e2e::gateway::{Gateway, Store};
+use postern_e2e::server;
+use postern_e2e::visitor::{CHALLENGE, Person, VERIFIER, Visitor, escaped, parameter};
+use serde_json::{Value, json};
+
+/// Where an application on the user's machine listens, as it registers, and as it is when it runs.
+const REGISTERED: &str = "http://127.0.0.1/callback";
+const LISTENING: &str = "http://127.0.0.1:51004/callback";
+
+async fn gateway(mode: &str, store: Store) -> Gateway {
+    let sample = documents::sample();
+    let registration =
+        format!("oauth:\n  registration: {{mode: {mode}, scopes: [content.read]}}\n");
+    let document = sample.replacen("oauth:\n", &registration, 1);
+    assert_ne!(document, sample);
+    let gateway = Gateway::builder().document(document).store(store).durable().start().await;
+    gateway.until_status(200, &Call::get("/oauth2/jwks")).await;
+    gateway
+}
+
+fn register(metadata: &Value) -> Call {
+    Call::post("/oauth2/register")
+        .header("content-type", "application/json")
+        .body(metadata.to_string())
+}
+
+fn reader() -> Value {
+    json!({
+        "client_name": "Reading agent",
+        "redirect_uris": [REGISTERED],
+        "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code", "refresh_token"],
+        "scope": "content.read",
+    })
+}
+
+/// The path of a URL of the gateway's own.
+fn path<'u>(gateway: &Gateway, url: &'u str) -> &'u str {
+    url.strip_prefix(&gateway.url("")).unwrap_or_else(|| panic!("{url} is elsewhere"))
+}
+
+fn text<'v>(value: &'v Value, member: &str) -> &'v str {
+    value[member].as_str().unwrap_or_else(|| panic!("no {member} in {value}"))
+}
+
+/// What an agent knows that has a URL and nothing else: where tokens for it come from.
+async fn discovered(gateway: &Gateway, refused: &Answer) -> (String, Value) {
+    let challenge = refused.header("www-authenticate").expect("a challenge");
+    let (_, rest) = challenge.split_once("resource_metadata=\"").expect("where it is described");
+    let url = rest.split('"').next().expect("its end");
+    let resource = gateway.send(&Call::get(path(gateway, url))).await.expect(200).json();
+    let issuer = resource["authorization_servers"][0].as_str().expect("an authorization server");
+    assert_eq!(issuer, gateway.url(""));
+    let metadata = Call::get("/.well-known/oauth-authorization-server");
+    let metadata = gateway.send(&metadata).await.expect(200).json();
+    assert_eq!(text(&metadata, "issuer"), issuer);
+    (text(&resource, "resource").to_owned(), metadata)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_registers_itself() {
+    let gateway = gateway("open", Store::Memory).await;
+    let person = Person::new(&gateway, "student").await;
+    let refused = gateway.until_status(401, &Call::get("/content/items")).await;
+    let (resource, metadata) = discovered(&gateway, &refused).await;
+    assert_eq!(metadata["code_challenge_methods_supported"], json!(["S256"]));
+
+    let at = path(&gateway, text(&metadata, "registration_endpoint"));
+    assert_eq!(at, "/oauth2/register");
+    let client = gateway.send(&register(&reader())).await.expect(201).json();
+    let id = text(&client, "client_id");
+    assert!(client.get("client_secret").is_none(), "{client}");
+
+    let authorize = format!(
+        "{}?response_type=code&client_id={id}&redirect_uri={}&scope=content.read&state=s-1\
+         &resource={}&code_challenge={CHALLENGE}&code_challenge_method=S256",
+        path(&gateway, text(&metadata, "authorization_endpoint")),
+        escaped(LISTENING),
+        escaped(&resource),
+    );
+    let mut visitor = Visitor::new(&gateway);
+    let page = visitor.go(&authorize).await.expect(200);
+    let consent = visitor.log_in(&page, &person).await.expect(200);
+    assert!(visitor.at().starts_with("/login/consent?"), "{}", visitor.at());
+    for shown in ["Reading agent", "See courses and lessons", "http://127.0.0.1:51004", &resource] {
+        assert!(consent.text().contains(shown), "{shown} in {consent}");
+    }
+    let answer = visitor.send(&consent, "decision=allow&scope.content.read=true").await;
+    let location = answer.header("location").expect("back to the agent").to_owned();
+    assert!(location.starts_with(LISTENING), "{location}");
+    assert_eq!(parameter(&location, "state"), "s-1");
+    assert_eq!(parameter(&location, "iss"), escaped(&gateway.url("")));
+
+    let exchange = format!(
+        "grant_type=authorization_code&client_id={id}&code={}&redirect_uri={}\
+         &code_verifier={VERIFIER}&resource={}",
+        parameter(&location, "code"),
+        escaped(LISTENING),
+        escaped(&resource),
+    );
+    let at = path(&gateway, text(&metadata, "token_endpoint"));
+    let tokens = gateway.send(&Call::post(at).form(&exchange)).await.expect(200).json();
+    assert_eq!(text(&tokens, "scope"), "content.read");
+    let token = text(&tokens, "access_token");
+    gateway.until_status(200, &Call::get("/content/items").bearer(token)).await;
+    gateway
+        .send(&Call::get("/payments/cards").bearer(token))
+        .await
+        .expect_denial(403, "INSUFFICIENT_SCOPE");
+
+    // Another place is not that agent's, and people are asked anew every time: any application
+    // can listen at a port.
+    let elsewhere =
+        authorize.replace(&escaped(LISTENING), &escaped("http://127.0.0.1:51004/other"));
+    let told = visitor.go(&elsewhere).await;
+    assert_eq!((told.status, told.header("location")), (400, None), "{told}");
+    let again = visitor.go(&authorize).await.expect(200);
+    assert!(again.text().contains("Reading agent"), "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_stranger_may_not_have_it_cannot_register() {
+    let gateway = gateway("open", Store::Memory).await;
+    for (member, value, error) in [
+        ("redirect_uris", json!(["https://evil.test/#x"]), "invalid_redirect_uri"),
+        ("redirect_uris", json!(["http://evil.test/"]), "invalid_redirect_uri"),
+        ("scope", json!("content.write"), "invalid_client_metadata"),
+        ("scope", json!("postern.admin"), "invalid_client_metadata"),
+        ("grant_types", json!(["client_credentials"]), "invalid_client_metadata"),
+        ("client_uri", json!("javascript:alert(1)"), "invalid_client_metadata"),
+    ] {
+        let mut metadata = reader();
+        metadata[member] = value;
+        let answer = gateway.send(&register(&metadata)).await.expect(400).json();
+        assert_eq!(text(&answer, "error"), error, "{metadata}");
+    }
+    let durable = gateway.durable.as_ref().expect("a durable store");
+    let list = server::run(durable.arguments(&["client", "list", "--json"])).await;
+    assert_eq!(list.expect_success().trim(), "[]", "none of them is a client");
+}
+
+async fn registering_too_often_has_an_end(store: Store) {
+    let gateway = gateway("open", store).await;
+    let mut registered = 0;
+    let refused = loop {
+        let answer = gateway.send(&register(&reader())).await;
+        if answer.status != 201 {
+            break answer;
+        }
+        registered += 1;
+        assert!(registered <= 20, "ten a minute, and what is left of the minute before");
+    };
+    assert!(registered >= 10, "{registered}");
+    let refused = refused.expect_denial(429, "RATE_LIMIT_EXCEEDED");
+    assert!(refused.number("retry-after") >= 1, "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn registering_too_often_has_an_end_in_memory() {
+    registering_too_often_has_an_end(Store::Memory).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn registering_too_often_has_an_end_in_redis() {
+    registering_too_often_has_an_end(Store::Redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_a_token_is_needed_an_operators_client_has_it() {
+    let gateway = gateway("token", Store::Memory).await;
+    let refused = gateway.send(&register(&reader())).await.expect(401);
+    let challenge = refused.header("www-authenticate").unwrap_or_default();
+    assert!(challenge.starts_with("Bearer"), "{refused}");
+
+    let durable = gateway.durable.as_ref().expect("a durable store");
+    let token = async |scope: &str| {
+        let words = ["client", "create", "--json", "--name", "desk", "--scopes", scope];
+        let made = server::run(durable.arguments(&words)).await.expect_success();
+        let made: Value = serde_json::from_str(&made).expect("JSON");
+        let pair = format!("{}:{}", text(&made, "client_id"), text(&made, "client_secret"));
+        let call = Call::post("/oauth2/token")
+            .header("authorization", format!("Basic {}", STANDARD.encode(pair)))
+            .form("grant_type=client_credentials");
+        let answer = gateway.send(&call).await.expect(200).json();
+        text(&answer, "access_token").to_owned()
+    };
+    let lesser = register(&reader()).bearer(&token("content.read").await);
+    gateway.send(&lesser).await.expect(403);
+    let good = register(&reader()).bearer(&token("client.register").await);
+    let client = gateway.send(&good).await.expect(201).json();
+    assert_eq!(text(&client, "scope"), "content.read");
+}
