@@ -7,6 +7,7 @@ mod health;
 mod http;
 mod identity;
 mod jwks;
+mod outbound;
 mod parts;
 mod rate_limit;
 mod settlement;

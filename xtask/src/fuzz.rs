@@ -25,6 +25,8 @@ const TARGETS: &[&str] = &[
     "cases",
     "import",
     "normalize",
+    "oauth_authorize",
+    "oauth_token",
 ];
 
 /// What `cargo fuzz` passes too, without the sanitizers: there is no `unsafe` code for them.

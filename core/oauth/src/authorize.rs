@@ -11,8 +11,9 @@ mod received;
 mod request;
 mod response;
 
+pub(crate) use decide::check_reach;
 pub use decide::{Browser, Consented, Next, SessionFacts, decide};
-pub use kept::KeptRequest;
+pub use kept::{KeptRequest, PUSHED_SECS};
 pub use prompt::Prompts;
 pub use received::{MAX_QUERY_BYTES, MAX_STATE_BYTES, REQUEST_URI_PREFIX, Received, Verified};
 pub use request::AuthorizeRequest;

@@ -29,8 +29,8 @@ impl GrantType {
         Self::TokenExchange,
     ];
     /// Those that the token endpoint can read; metadata names no others, whatever a document says.
-    pub const SERVED: [Self; 3] =
-        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+    pub const SERVED: [Self; 4] =
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::TokenExchange];
 
     /// As `grant_type` spells it.
     #[must_use]

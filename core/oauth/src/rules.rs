@@ -157,7 +157,7 @@ impl ServerRules {
     #[must_use]
     pub fn takes(&self, method: AuthMethod) -> bool {
         match method {
-            AuthMethod::None => self.serves(Endpoint::Authorize),
+            AuthMethod::None => self.serves(Endpoint::Authorize) || self.serves(Endpoint::Device),
             _ if method.is_by_certificate() && !self.mutual_tls => false,
             _ => self.auth_methods.contains(&method),
         }
@@ -202,7 +202,7 @@ mod tests {
             assert_eq!(bare.takes(method), expected, "{method:?}");
         }
         let all = ServerRules { grants: GrantType::ALL.to_vec(), ..bare };
-        assert!(!all.grants(GrantType::TokenExchange), "named, but nobody can read it");
+        assert!(!all.grants(GrantType::DeviceCode), "named, but nobody can read it");
         assert!(all.knows_scope("openid") && !all.knows_scope("read"));
     }
 }

@@ -21,6 +21,8 @@ pub struct Identity {
     pub oauth: Arc<OAuthService>,
     /// Knows who sits in front of a browser, and talks to them.
     pub browsers: Arc<dyn Browsers>,
+    /// How many proxies stand between clients and Envoy.
+    pub trusted_proxies: usize,
     /// Where the time comes from.
     pub clock: Clock,
 }

@@ -1,6 +1,7 @@
 //! The endpoints as clients and browsers see them.
 
 mod browsers;
+mod clients;
 mod scripts;
 
 use std::sync::Arc;
@@ -69,6 +70,7 @@ fn router_of(oauth: &Arc<OAuthService>) -> Router {
     router(Arc::new(Identity {
         oauth: Arc::clone(oauth),
         browsers: Arc::new(Visitors),
+        trusted_proxies: 0,
         clock: Arc::new(|| NOW),
     }))
 }

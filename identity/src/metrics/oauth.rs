@@ -1,6 +1,6 @@
 //! What is counted of grants.
 
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
 /// What came of a request at the token endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,9 @@ impl RefreshOutcome {
 pub struct OAuthMetrics {
     tokens: IntCounterVec,
     refreshes: IntCounterVec,
+    /// Looked up once: resource servers ask for every request of theirs.
+    active: IntCounter,
+    inactive: IntCounter,
 }
 
 impl OAuthMetrics {
@@ -76,12 +79,25 @@ impl OAuthMetrics {
         )?;
         registry.register(Box::new(tokens.clone()))?;
         registry.register(Box::new(refreshes.clone()))?;
-        Ok(Self { tokens, refreshes })
+        let introspections = IntCounterVec::new(
+            Opts::new("postern_identity_introspections_total", "Tokens that were asked about."),
+            &["active"],
+        )?;
+        registry.register(Box::new(introspections.clone()))?;
+        let active = introspections.with_label_values(&["true"]);
+        let inactive = introspections.with_label_values(&["false"]);
+        Ok(Self { tokens, refreshes, active, inactive })
     }
 
     /// Counts an answer of the token endpoint; `grant` is a word of ours.
     pub(crate) fn token(&self, grant: &'static str, outcome: GrantOutcome) {
         self.tokens.with_label_values(&[grant, outcome.as_str()]).inc();
+    }
+
+    /// Counts an answer about a token.
+    pub(crate) fn introspection(&self, is_active: bool) {
+        let counter = if is_active { &self.active } else { &self.inactive };
+        counter.inc();
     }
 
     /// Counts what became of a refresh token.

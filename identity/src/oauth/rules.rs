@@ -2,7 +2,7 @@
 
 use postern_document::{OAuth, OAuthGrant, ProtectedResource, SigningAlgorithm};
 use postern_jose::Algorithm;
-use postern_oauth::{Endpoint, GrantType, RefreshTimes, ScopeSet, ServerRules};
+use postern_oauth::{AuthMethod, Endpoint, GrantType, RefreshTimes, ScopeSet, ServerRules};
 
 /// What people are told of scopes that every document knows.
 const KNOWN_SCOPES: [(&str, &str); 4] = [
@@ -10,6 +10,16 @@ const KNOWN_SCOPES: [(&str, &str); 4] = [
     ("profile", "See your name and picture"),
     ("email", "See your e-mail address"),
     ("offline_access", "Keep this access while you are away"),
+];
+
+/// Ways in which clients prove who they are. Those by a certificate count where certificates are
+/// seen.
+const AUTH_METHODS: [AuthMethod; 5] = [
+    AuthMethod::Basic,
+    AuthMethod::Post,
+    AuthMethod::PrivateKeyJwt,
+    AuthMethod::TlsClientAuth,
+    AuthMethod::SelfSignedTls,
 ];
 
 /// What holds for every grant.
@@ -62,6 +72,7 @@ impl OAuthRules {
                     secs: oauth.refresh.secs,
                     remembered_secs: oauth.refresh.remembered_secs,
                 },
+                auth_methods: AUTH_METHODS.to_vec(),
                 mutual_tls: oauth.mutual_tls.is_some(),
                 ..server
             },
@@ -93,9 +104,11 @@ impl OAuthRules {
 /// What is served; metadata names nothing else. Users come by the authorization endpoint alone
 /// for now, so where that is not, nothing for users is.
 fn endpoints(grants: &[GrantType]) -> Vec<Endpoint> {
-    let mut endpoints = vec![Endpoint::Token, Endpoint::Jwks, Endpoint::Revoke];
+    let mut endpoints =
+        vec![Endpoint::Token, Endpoint::Jwks, Endpoint::Revoke, Endpoint::Introspect];
     if grants.contains(&GrantType::AuthorizationCode) {
         endpoints.extend([Endpoint::Authorize, Endpoint::Userinfo, Endpoint::EndSession]);
+        endpoints.push(Endpoint::Par);
     }
     endpoints
 }
@@ -128,11 +141,21 @@ mod tests {
             (Endpoint::Authorize, [false, false, true]),
             (Endpoint::Userinfo, [false, false, true]),
             (Endpoint::EndSession, [false, false, true]),
-            (Endpoint::Introspect, [false, false, false]),
+            (Endpoint::Introspect, [false, true, true]),
+            (Endpoint::Par, [false, false, true]),
             (Endpoint::Register, [false, false, false]),
         ] {
             let served = [&bare, &clients_only, &whole].map(|rules| rules.server.serves(endpoint));
             assert_eq!(served, expected, "{endpoint:?}");
+        }
+        for (method, expected) in [
+            (AuthMethod::Basic, [true, true]),
+            (AuthMethod::PrivateKeyJwt, [false, true]),
+            // Nobody sees certificates here.
+            (AuthMethod::TlsClientAuth, [false, false]),
+        ] {
+            let taken = [&bare, &whole].map(|rules| rules.server.takes(method));
+            assert_eq!(taken, expected, "{method:?}");
         }
         assert_eq!((bare.algorithm, bare.grace_ms), (None, 0));
         assert_eq!((whole.algorithm, whole.grace_ms), (Some(Algorithm::Es256), 10_000));

@@ -4,7 +4,7 @@
 //! One task an issuer. It fetches every so often, and once more when somebody has seen a token
 //! with a key that is not there. Whatever goes wrong, the last good keys stay.
 
-mod address;
+pub(super) mod address;
 mod discovery;
 mod fetch;
 mod metrics;

@@ -62,6 +62,9 @@ pub enum ErrorCode {
     InvalidToken,
     /// The client's: a token that does not reach far enough (RFC 6750 §3.1).
     InsufficientScope,
+    /// The client's, or of whoever tries its secrets: too many attempts to authenticate have
+    /// failed. Told as `invalid_client`.
+    TooManyAttempts,
     /// Ours; a retry does not help.
     ServerError,
     /// Ours, and it passes: something that the answer needs is not there at the moment.
@@ -70,7 +73,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::InvalidRequest,
         Self::RequestTooLarge,
         Self::InvalidClient,
@@ -100,6 +103,7 @@ impl ErrorCode {
         Self::TokenMissing,
         Self::InvalidToken,
         Self::InsufficientScope,
+        Self::TooManyAttempts,
         Self::ServerError,
         Self::TemporarilyUnavailable,
     ];
@@ -109,7 +113,7 @@ impl ErrorCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest | Self::RequestTooLarge => "invalid_request",
-            Self::InvalidClient => "invalid_client",
+            Self::InvalidClient | Self::TooManyAttempts => "invalid_client",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseType => "unsupported_response_type",
@@ -147,6 +151,7 @@ impl ErrorCode {
             Self::InvalidClient | Self::TokenMissing | Self::InvalidToken => 401,
             Self::InsufficientScope => 403,
             Self::RequestTooLarge => 413,
+            Self::TooManyAttempts => 429,
             Self::ServerError => 500,
             Self::TemporarilyUnavailable => 503,
             _ => 400,
@@ -171,6 +176,6 @@ mod tests {
         let mut words = ErrorCode::ALL.map(ErrorCode::as_str).to_vec();
         words.sort_unstable();
         words.dedup();
-        assert_eq!(words.len(), ErrorCode::ALL.len() - 2);
+        assert_eq!(words.len(), ErrorCode::ALL.len() - 3);
     }
 }

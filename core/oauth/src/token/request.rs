@@ -3,7 +3,8 @@
 use postern_request::headers::Single;
 
 use super::{ClientCredentials, CodeExchange, RefreshExchange};
-use crate::{ClientAuthentication, Form, GrantType, OAuthError, ShownCertificate};
+use crate::form::{FormError, MAX_BODY_BYTES, MAX_EXCHANGE_BYTES};
+use crate::{ClientAuthentication, Form, GrantType, OAuthError, ShownCertificate, TokenExchange};
 
 /// A request of the token endpoint. The caller fetches the client, finds out what its
 /// [`Proof`](crate::Proof) is worth, asks [`authenticate`](crate::authenticate) and then the
@@ -23,6 +24,8 @@ pub enum Grant {
     Code(CodeExchange),
     /// RFC 6749 §6
     Refresh(RefreshExchange),
+    /// RFC 8693
+    Exchange(TokenExchange),
 }
 
 impl TokenRequest {
@@ -37,11 +40,14 @@ impl TokenRequest {
         body: &[u8],
         certificate: Option<&ShownCertificate>,
     ) -> Result<Self, OAuthError> {
-        let form = Form::read(content_type, body)?;
+        let form = Form::read_within(content_type, body, MAX_EXCHANGE_BYTES)?;
         let grant_type = form
             .get("grant_type")
             .ok_or(OAuthError::invalid_request("The parameter grant_type is missing"))?;
         let grant_type = GrantType::parse(grant_type).ok_or(OAuthError::unsupported_grant_type())?;
+        if body.len() > MAX_BODY_BYTES && grant_type != GrantType::TokenExchange {
+            return Err(FormError::TooLarge.into());
+        }
         let client = ClientAuthentication::parse(authorization, &form, certificate)?;
         let grant = match grant_type {
             GrantType::ClientCredentials => {
@@ -49,7 +55,8 @@ impl TokenRequest {
             }
             GrantType::AuthorizationCode => Grant::Code(CodeExchange::parse(&form)?),
             GrantType::RefreshToken => Grant::Refresh(RefreshExchange::parse(&form)?),
-            GrantType::DeviceCode | GrantType::TokenExchange => {
+            GrantType::TokenExchange => Grant::Exchange(TokenExchange::parse(&form)?),
+            GrantType::DeviceCode => {
                 return Err(OAuthError::unsupported_grant_type());
             }
         };
@@ -101,6 +108,7 @@ mod tests {
             ("client_id=web&client_secret=s".to_owned(), Some(ErrorCode::InvalidRequest)),
             ("grant_type=client_credentials".to_owned(), Some(ErrorCode::InvalidClient)),
             (format!("{GRANT}&x={}", "y".repeat(20_000)), Some(ErrorCode::RequestTooLarge)),
+            (format!("{GRANT}&token={}", "y".repeat(16_380)), Some(ErrorCode::RequestTooLarge)),
         ] {
             assert_eq!(parse(&body).err(), expected, "{body:.90}");
         }
@@ -125,6 +133,22 @@ mod tests {
             let is_unknown = parse(&body) == Err(ErrorCode::UnsupportedGrantType);
             assert_eq!(is_unknown, !GrantType::SERVED.contains(&grant), "{grant:?}");
         }
+    }
+
+    #[test]
+    fn an_exchange_of_tokens_may_be_longer() {
+        let kind = "urn:ietf:params:oauth:token-type:access_token";
+        let grant = GrantType::TokenExchange.as_str();
+        let body = |length: usize| {
+            let (token, client) = ("t".repeat(length), "client_id=web&client_secret=s");
+            let subject = format!("subject_token={token}&subject_token_type={kind}");
+            let actor = format!("actor_token={token}&actor_token_type={kind}");
+            format!("grant_type={grant}&{client}&{subject}&{actor}")
+        };
+        assert!(parse(&body(16_000)).is_ok());
+        assert_eq!(parse(&body(16_385)).err(), Some(ErrorCode::RequestTooLarge));
+        let longer = format!("{}&x={}", body(30_000), "y".repeat(10_000));
+        assert_eq!(parse(&longer).err(), Some(ErrorCode::RequestTooLarge));
     }
 
     #[test]

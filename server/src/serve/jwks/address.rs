@@ -21,7 +21,12 @@ pub fn is_internal(url: &Url) -> bool {
     if name == "localhost" || name.ends_with(".localhost") {
         return true;
     }
-    host.parse().is_ok_and(|address: IpAddr| match address {
+    host.parse().is_ok_and(is_internal_address)
+}
+
+/// The same of an address that a name has led to.
+pub fn is_internal_address(address: IpAddr) -> bool {
+    match address {
         IpAddr::V4(address) => is_internal_v4(address),
         IpAddr::V6(address) => {
             address.is_loopback()
@@ -30,7 +35,7 @@ pub fn is_internal(url: &Url) -> bool {
                 || address.is_unicast_link_local()
                 || embedded(address).is_some_and(is_internal_v4)
         }
-    })
+    }
 }
 
 fn is_internal_v4(address: Ipv4Addr) -> bool {
