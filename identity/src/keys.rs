@@ -153,6 +153,13 @@ impl KeyRing {
         KeySet { keys: published.map(|key| key.public.clone()).collect(), skipped: Vec::new() }
     }
 
+    /// Whether a key of this id is published still.
+    #[must_use]
+    pub(crate) fn publishes(&self, kid: &str, now: UnixMillis) -> bool {
+        let keys = self.keys.load();
+        keys.iter().any(|key| key.record.kid == kid && is_published(&key.record, now))
+    }
+
     /// The algorithms of what is published, none twice; a superseded key's among them.
     #[must_use]
     pub fn algorithms(&self, now: UnixMillis) -> Vec<Algorithm> {

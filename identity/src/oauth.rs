@@ -4,15 +4,22 @@
 //! could be used twice is used up before anything is decided, what has to be ended later is kept
 //! before anybody gets it, and tokens are signed last.
 
+mod assertion;
+mod attempts;
 mod authorize;
+mod certificate;
+mod client_keys;
 mod code;
 mod device;
+mod exchange;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod introspect;
 mod issue;
 mod kept;
 mod locations;
 mod logout;
+mod par;
 mod proof;
 mod refresh;
 mod register;
@@ -95,6 +102,8 @@ pub struct TokenAnswer {
     pub scope: ScopeSet,
     /// How it is presented.
     pub token_type: TokenType,
+    /// What kind of token it is, where one was exchanged for it (RFC 8693 §2.2.1).
+    pub issued_token_type: Option<&'static str>,
 }
 
 impl TokenAnswer {
@@ -108,7 +117,7 @@ impl TokenAnswer {
             scopes: &self.scope,
             refresh_token: self.refresh_token.as_ref(),
             id_token: self.id_token.as_ref(),
-            issued_token_type: None,
+            issued_token_type: self.issued_token_type,
         };
         answer.body()
     }
@@ -127,6 +136,8 @@ impl TokenAnswer {
             expires_in_secs: u64::try_from(*expires_in).ok()?,
             scope: ScopeSet::parse(text("scope").unwrap_or_default()).ok()?,
             token_type: types.into_iter().find(|one| text("token_type") == Some(one.as_str()))?,
+            // What is kept is the answer to a refresh token.
+            issued_token_type: None,
         })
     }
 }

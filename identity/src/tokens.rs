@@ -6,7 +6,7 @@ use postern_jose::{
     Algorithm, ClaimsRules, Confirmation, Issuer, TokenError, VerifiedToken, base64url, verify,
     verify_bound,
 };
-use postern_oauth::{Acr, Hint, ScopeSet, Secret};
+use postern_oauth::{Acr, Actor, Hint, ScopeSet, Secret};
 use postern_request::UnixMillis;
 use postern_request::headers::is_identity_value;
 use postern_request::json::{self, Value};
@@ -54,6 +54,8 @@ pub struct AccessTokenRequest {
     pub acr: Option<Acr>,
     /// `amr`: how (RFC 8176).
     pub amr: Vec<String>,
+    /// `act`: who acts for its subject (RFC 8693 §4.1).
+    pub act: Option<Actor>,
     /// What it is signed with, where a key of ours signs with that; without one, by the key that
     /// may sign since last.
     pub algorithm: Option<Algorithm>,
@@ -150,8 +152,11 @@ impl TokenIssuer {
         claims
             .number_if("auth_time", request.auth_time)
             .text_if("acr", request.acr.map(Acr::as_str))
-            .texts_if("amr", &request.amr)
-            .finish()
+            .texts_if("amr", &request.amr);
+        if let Some(act) = &request.act {
+            claims.json("act", &actor(act));
+        }
+        claims.finish()
     }
 
     /// Checks a bearer token of this issuer: signature, time and form. Audience and scopes are
@@ -227,6 +232,16 @@ fn confirmation(bound: &Confirmation) -> Option<String> {
     claims.text_if("x5t#S256", bound.certificate.map(hash).as_deref());
     claims.text_if("jkt", bound.key.map(hash).as_deref());
     Some(claims.finish())
+}
+
+/// `act` (RFC 8693 §4.1), with who acted before.
+fn actor(act: &Actor) -> String {
+    let mut claims = Claims::new();
+    claims.text("sub", &act.subject).text_if("client_id", act.client_id.as_deref());
+    if let Some(former) = &act.former {
+        claims.json("act", &actor(former));
+    }
+    claims.finish()
 }
 
 /// What readers refuse is not signed in the first place.

@@ -26,6 +26,8 @@ const TARGETS: &[&str] = &[
     "import",
     "normalize",
     "oauth_register",
+    "oauth_authorize",
+    "oauth_token",
 ];
 
 /// What `cargo fuzz` passes too, without the sanitizers: there is no `unsafe` code for them.

@@ -22,6 +22,14 @@ use postern_request::headers::Single;
 
 /// The header's name.
 pub const HEADER: &str = "x-forwarded-client-cert";
+/// Longest header of which more than the hash is read, in bytes.
+const MAX_HEADER_BYTES: usize = 16_384;
+/// Most names of one kind that are read.
+const MAX_NAMES: usize = 64;
+/// What Envoy writes of a certificate, in its order.
+const ORDER: [&[u8]; 7] = [b"by", b"hash", b"cert", b"chain", b"subject", b"uri", b"dns"];
+/// Those of [`ORDER`] that are there once for each name.
+const REPEATED: [usize; 3] = [0, 5, 6];
 
 /// Which element is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +72,76 @@ pub fn forwarded(header: Single<'_>) -> Result<Option<[u8; 32]>, XfccError> {
         Single::Repeated => Err(XfccError::Element),
         Single::One(header) => certificate_hash(header, Element::Only).map(Some),
     }
+}
+
+/// A certificate as a trusted proxy tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ToldCertificate {
+    /// SHA-256 of it in DER.
+    pub sha256: [u8; 32],
+    /// Its subject, as Envoy writes it (RFC 2253); none where that is not told.
+    pub subject: Option<String>,
+    /// Its DNS names; none of them where it has a URI, too.
+    pub dns_names: Vec<String>,
+    /// Its URI; none where it has several, or DNS names as well.
+    pub uris: Vec<String>,
+}
+
+/// As [`forwarded`], with the names of the certificate.
+///
+/// A URI may hold a semicolon, and Envoy does not quote it: what follows looks like further keys of
+/// the element. So names count only where the element is as Envoy writes it, key by key, and
+/// where they are of one kind: who has had a URI certified that ends in `;DNS=other.test` is then
+/// known by its hash alone.
+///
+/// # Errors
+/// As [`forwarded`], and for a header that is too long.
+pub fn forwarded_certificate(header: Single<'_>) -> Result<Option<ToldCertificate>, XfccError> {
+    let element = header.one().unwrap_or_default();
+    if element.len() > MAX_HEADER_BYTES {
+        return Err(XfccError::Form);
+    }
+    let Some(sha256) = forwarded(header)? else { return Ok(None) };
+    Ok(Some(ToldCertificate { sha256, ..names(element).unwrap_or_default() }))
+}
+
+/// The names of an element whose hash was read; none where nothing is certain of them.
+fn names(element: &[u8]) -> Option<ToldCertificate> {
+    let mut told = ToldCertificate::default();
+    let mut before = None;
+    for pair in split(element, b';') {
+        let pair = pair.ok()?;
+        let equals = pair.iter().position(|byte| *byte == b'=')?;
+        let (name, value) = pair.split_at_checked(equals)?;
+        let value = core::str::from_utf8(value.strip_prefix(b"=")?).ok()?;
+        let place = ORDER.iter().position(|known| name.eq_ignore_ascii_case(known))?;
+        let follows = before
+            .is_none_or(|before| place > before || (place == before && REPEATED.contains(&place)));
+        if !follows {
+            return None;
+        }
+        before = Some(place);
+        match ORDER.get(place) {
+            Some(&b"subject") => {
+                let inner = value.strip_prefix('"')?.strip_suffix('"')?;
+                told.subject = Some(inner.to_owned()).filter(|text| !text.is_empty());
+            }
+            // Envoy writes the key for a certificate that has none, too.
+            Some(&b"uri") if !value.is_empty() => told.uris.push(value.to_owned()),
+            Some(&b"dns") if !value.is_empty() => told.dns_names.push(value.to_owned()),
+            _ => {}
+        }
+    }
+    let is_one_kind = match told.uris.len() {
+        0 => told.dns_names.len() <= MAX_NAMES,
+        1 => told.dns_names.is_empty(),
+        _ => false,
+    };
+    if !is_one_kind {
+        told.uris.clear();
+        told.dns_names.clear();
+    }
+    Some(told)
 }
 
 /// SHA-256 of the client's certificate in DER, from the one header's value.
@@ -219,6 +297,45 @@ mod tests {
         assert_eq!(first(Single::One(two.as_bytes())), Err(XfccError::Element));
         assert_eq!(first(Single::One(b"")), Err(XfccError::Form));
         assert_eq!(first(Single::Repeated), Err(XfccError::Element));
+    }
+
+    #[test]
+    fn names_count_where_nothing_else_could_have_written_them() {
+        let told = |rest: &str| {
+            let header = format!("By=spiffe://m/a;Hash={A}{rest}");
+            let told = forwarded_certificate(Single::One(header.as_bytes())).unwrap().unwrap();
+            assert_eq!(told.sha256[0], 0x46, "{rest}");
+            (told.subject.unwrap_or_default(), told.uris.join(" "), told.dns_names.join(" "))
+        };
+        for (rest, subject, uris, dns_names) in [
+            ("", "", "", ""),
+            (r#";Subject="CN=a,O=b;c";URI="#, "CN=a,O=b;c", "", ""),
+            (r#";Subject="CN=a\"b";URI=;DNS=a.test;DNS=b.test"#, r#"CN=a\"b"#, "", "a.test b.test"),
+            (r#";Subject="";URI=spiffe://m/b"#, "", "spiffe://m/b", ""),
+            (";DNS=a.test", "", "", "a.test"),
+            // A URI that was certified as it is, and one that says more than it is.
+            (";URI=https://evil.test/;DNS=a.test", "", "", ""),
+            (";URI=https://evil.test/;URI=spiffe://m/b", "", "", ""),
+            (r#";URI=https://evil.test/;Subject="CN=a""#, "", "", ""),
+            (";URI=https://evil.test/;Cert=x;DNS=a.test", "", "", ""),
+            (";DNS=x;URI=spiffe://m/b", "", "", ""),
+            (r#";Subject="CN=a";Subject="CN=b""#, "", "", ""),
+            (";Subject=CN=a", "", "", ""),
+            (";Other=1;DNS=a.test", "", "", ""),
+        ] {
+            let expected = (subject.to_owned(), uris.to_owned(), dns_names.to_owned());
+            assert_eq!(told(rest), expected, "{rest}");
+        }
+        let many = ";DNS=a.test".repeat(MAX_NAMES + 1);
+        assert_eq!(told(&many).2, "");
+        let long = format!("Hash={A};URI={}", "x".repeat(MAX_HEADER_BYTES));
+        let refused = forwarded_certificate(Single::One(long.as_bytes()));
+        assert_eq!(refused, Err(XfccError::Form));
+        assert_eq!(forwarded_certificate(Single::Absent), Ok(None));
+        assert_eq!(forwarded_certificate(Single::Repeated), Err(XfccError::Element));
+        let forged = format!("Hash={A};URI=x,Hash={B}");
+        let refused = forwarded_certificate(Single::One(forged.as_bytes()));
+        assert_eq!(refused, Err(XfccError::Element));
     }
 
     #[test]

@@ -11,9 +11,10 @@ mod received;
 mod request;
 mod response;
 
+pub(crate) use decide::check_reach;
 pub use decide::{Browser, Consented, Next, SessionFacts, decide};
 pub(crate) use decide::{scopes_of_client, scopes_of_user};
-pub use kept::KeptRequest;
+pub use kept::{KeptRequest, PUSHED_SECS};
 pub use prompt::Prompts;
 pub use received::{MAX_QUERY_BYTES, MAX_STATE_BYTES, REQUEST_URI_PREFIX, Received, Verified};
 pub use request::AuthorizeRequest;

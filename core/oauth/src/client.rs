@@ -28,9 +28,6 @@ impl GrantType {
         Self::DeviceCode,
         Self::TokenExchange,
     ];
-    /// Those that the token endpoint can read; metadata names no others, whatever a document says.
-    pub const SERVED: [Self; 4] =
-        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode];
 
     /// As `grant_type` spells it.
     #[must_use]

@@ -55,6 +55,13 @@ impl OAuthError {
         Self::new(ErrorCode::InvalidClient, "Client authentication failed")
     }
 
+    /// The one answer for a while to whoever has failed at that too often, right or wrong: one who
+    /// tries secrets does not learn any more which one is right.
+    #[must_use]
+    pub const fn too_many_attempts() -> Self {
+        Self::new(ErrorCode::TooManyAttempts, "Too many attempts to authenticate have failed")
+    }
+
     /// The request cannot be read.
     #[must_use]
     pub const fn invalid_request(description: &'static str) -> Self {
@@ -140,8 +147,13 @@ impl OAuthError {
         if let Some(challenge) = self.challenge() {
             out.push(("www-authenticate", challenge));
         }
-        if self.code == ErrorCode::TemporarilyUnavailable {
-            out.push(("retry-after", "1".to_owned()));
+        let retry_after = match self.code {
+            ErrorCode::TemporarilyUnavailable => Some("1"),
+            ErrorCode::TooManyAttempts => Some("60"),
+            _ => None,
+        };
+        if let Some(secs) = retry_after {
+            out.push(("retry-after", secs.to_owned()));
         }
         RenderedDenial { status: self.status(), headers: out, body: self.body(correlation_id, now) }
     }

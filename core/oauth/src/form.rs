@@ -1,5 +1,6 @@
 //! Bodies of `application/x-www-form-urlencoded`, read strictly and within bounds.
 
+use postern_jose::MAX_TOKEN_BYTES;
 use postern_request::headers::Single;
 use postern_request::token_places::is_unreserved;
 use zeroize::Zeroizing;
@@ -10,12 +11,17 @@ use crate::{ErrorCode, OAuthError};
 pub const MAX_BODY_BYTES: usize = 16_384;
 /// Most parameters that one body may bring.
 pub const MAX_PARAMETERS: usize = 64;
-/// Longest value, in bytes after decoding.
+/// Longest body of an exchange of tokens (RFC 8693), which brings two of them.
+pub const MAX_EXCHANGE_BYTES: usize = 65_536;
+/// Longest value, in bytes after decoding, but for those of [`TOKENS`].
 pub const MAX_VALUE_BYTES: usize = 4096;
 
 /// Parameters that may be there more than once: the resources of RFC 8707 §2 and the audiences of
 /// RFC 8693 §2.1.
 pub const REPEATABLE: [&str; 2] = ["resource", "audience"];
+
+/// Parameters that are tokens, which may be as long as any that is looked at.
+const TOKENS: [&str; 3] = ["token", "subject_token", "actor_token"];
 
 /// A body in its parameters. Values may be secrets, so they are wiped when the form goes.
 pub struct Form {
@@ -57,12 +63,21 @@ impl Form {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn read(content_type: Single<'_>, body: &[u8]) -> Result<Self, OAuthError> {
+        Self::read_within(content_type, body, MAX_BODY_BYTES)
+    }
+
+    /// As [`Form::read`], up to another length.
+    pub(crate) fn read_within(
+        content_type: Single<'_>,
+        body: &[u8],
+        most: usize,
+    ) -> Result<Self, OAuthError> {
         if !content_type.one().is_some_and(is_form) {
             return Err(OAuthError::invalid_request(
                 "The content type must be application/x-www-form-urlencoded",
             ));
         }
-        Ok(Self::parse(body)?)
+        Ok(Self::parse_within(body, most)?)
     }
 
     /// Reads a body, or the query of a URL. Parameters that nobody asks for are kept and ignored
@@ -72,7 +87,11 @@ impl Form {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(body: &[u8]) -> Result<Self, FormError> {
-        if body.len() > MAX_BODY_BYTES {
+        Self::parse_within(body, MAX_BODY_BYTES)
+    }
+
+    fn parse_within(body: &[u8], most: usize) -> Result<Self, FormError> {
+        if body.len() > most {
             return Err(FormError::TooLarge);
         }
         let mut parameters: Vec<(Zeroizing<String>, Zeroizing<String>)> = Vec::new();
@@ -83,7 +102,11 @@ impl Form {
             let mut halves = pair.splitn(2, |byte| *byte == b'=');
             let name = decode(halves.next().unwrap_or_default()).ok_or(FormError::Encoding)?;
             let value = decode(halves.next().unwrap_or_default()).ok_or(FormError::Encoding)?;
-            if name.len() > MAX_VALUE_BYTES || value.len() > MAX_VALUE_BYTES {
+            let longest = match TOKENS.contains(&name.as_str()) {
+                true => MAX_TOKEN_BYTES,
+                false => MAX_VALUE_BYTES,
+            };
+            if name.len() > MAX_VALUE_BYTES || value.len() > longest {
                 return Err(FormError::TooLarge);
             }
             let may_repeat = REPEATABLE.contains(&name.as_str());
@@ -232,6 +255,13 @@ mod tests {
         assert!(get(&value(MAX_VALUE_BYTES), "a").is_ok());
         assert_eq!(get(&value(MAX_VALUE_BYTES + 1), "a"), Err(FormError::TooLarge));
         assert_eq!(get(&value(MAX_BODY_BYTES), "a"), Err(FormError::TooLarge));
+        let token = |length: usize| format!("token={}", "x".repeat(length));
+        assert!(get(&token(MAX_VALUE_BYTES + 1), "token").is_ok(), "a token is longer");
+        let exchange = format!("subject_{}", token(MAX_TOKEN_BYTES));
+        assert_eq!(get(&exchange, "a"), Err(FormError::TooLarge), "but not everywhere");
+        let within = |body: &str| Form::parse_within(body.as_bytes(), MAX_EXCHANGE_BYTES).is_ok();
+        assert!(within(&exchange) && !within(&format!("{exchange}x")));
+        assert!(!within(&value(MAX_VALUE_BYTES + 1)));
         let many =
             |count: usize| (0..count).map(|at| format!("p{at}=1")).collect::<Vec<_>>().join("&");
         assert!(get(&many(MAX_PARAMETERS), "a").is_ok());

@@ -18,13 +18,16 @@ mod client_auth;
 mod device;
 mod dpop;
 mod error;
+mod exchange;
 #[cfg(test)]
 mod fixtures;
 mod form;
 mod grants;
+mod introspection;
 mod kept;
 mod logout;
 mod metadata;
+mod par;
 mod pkce;
 mod redirect_uri;
 mod refresh_token;
@@ -41,8 +44,8 @@ mod userinfo;
 pub use acr::Acr;
 pub use authorize::{
     AuthorizeError, AuthorizeFault, AuthorizeRequest, Browser, Consented, KeptRequest,
-    MAX_QUERY_BYTES, MAX_STATE_BYTES, Next, Prompts, REQUEST_URI_PREFIX, Received, SessionFacts,
-    Verified, decide, failure, success,
+    MAX_QUERY_BYTES, MAX_STATE_BYTES, Next, PUSHED_SECS, Prompts, REQUEST_URI_PREFIX, Received,
+    SessionFacts, Verified, decide, failure, success,
 };
 pub use client::{AuthMethod, Client, ClientKind, GrantType};
 pub use client_auth::{
@@ -54,12 +57,18 @@ pub use device::{
 };
 pub use dpop::{MAX_PROOF_AGE_SECS, TokenEndpointProof};
 pub use error::{ChallengeScheme, ErrorCode, OAuthError};
-pub use form::{Form, FormError, MAX_BODY_BYTES, MAX_PARAMETERS, MAX_VALUE_BYTES, REPEATABLE};
+pub use exchange::{ACCESS_TOKEN_TYPE, Held, MayAct, TokenExchange, TokenFacts};
+pub use form::{
+    Form, FormError, MAX_BODY_BYTES, MAX_EXCHANGE_BYTES, MAX_PARAMETERS, MAX_VALUE_BYTES,
+    REPEATABLE,
+};
 pub use grants::{CodeGrant, FamilyGrant};
+pub use introspection::{INACTIVE, IntrospectionRequest, active_access, active_refresh};
 pub use logout::{Hint, Logout, LogoutFault, LogoutRequest};
 pub use metadata::{
     AUTHORIZATION_SERVER_PATH, OPENID_CONFIGURATION_PATH, PROTECTED_RESOURCE_PATH, ServerMetadata,
 };
+pub use par::{PushedRequest, pushed};
 pub use pkce::{CHALLENGE_METHOD, CodeChallenge, check_verifier};
 pub use redirect_uri::{MAX_REDIRECT_URI_BYTES, RedirectUri, RedirectUriError};
 pub use refresh_token::RefreshToken;

@@ -6,7 +6,7 @@ use postern_request::json::Value;
 
 use crate::{
     Acr, AuthMethod, CHALLENGE_METHOD, Endpoint, GrantType, IDENTITY_SCOPES, OFFLINE_ACCESS,
-    ServerRules,
+    ScopeSet, ServerRules,
 };
 
 /// Where RFC 8414 §3 looks.
@@ -71,12 +71,41 @@ impl ServerMetadata<'_> {
     /// The document of RFC 9728 §2, of the gateway itself: its tokens come from here.
     #[must_use]
     pub fn protected_resource(&self) -> String {
+        self.resource(&self.rules.issuer, &self.rules.scopes)
+    }
+
+    /// The same of the resource whose metadata is looked for at a path below
+    /// [`PROTECTED_RESOURCE_PATH`] (RFC 9728 §3.1), at this host or at the issuer's. The gateway's
+    /// own where nothing follows and no resource of the document is at this host; none where
+    /// nothing is there. The host is the caller's word, and chooses among what everybody may
+    /// read.
+    #[must_use]
+    pub fn protected_resource_at(&self, host: Option<&str>, rest: &str) -> Option<String> {
+        let own = authority(&self.rules.issuer);
+        let at = |wanted: Option<&str>| {
+            let is_there = |resource: &str| {
+                let has_authority = authority(resource)
+                    .zip(wanted)
+                    .is_some_and(|(one, other)| one.eq_ignore_ascii_case(other));
+                has_authority && path_of(resource) == Some(rest)
+            };
+            self.rules.resources.iter().find(|(resource, _)| is_there(resource))
+        };
+        match at(host).or_else(|| at(own)) {
+            Some((resource, scopes)) if scopes.is_empty() => {
+                Some(self.resource(resource, &self.rules.scopes))
+            }
+            Some((resource, scopes)) => Some(self.resource(resource, scopes)),
+            None => rest.is_empty().then(|| self.protected_resource()),
+        }
+    }
+
+    fn resource(&self, resource: &str, scopes: &ScopeSet) -> String {
         let mut members = Members::new();
-        push(&mut members, "resource", Value::String(self.rules.issuer.clone()));
+        push(&mut members, "resource", Value::String(resource.to_owned()));
         push(&mut members, "authorization_servers", texts([self.rules.issuer.as_str()]));
-        push(&mut members, "jwks_uri", self.url(Endpoint::Jwks));
-        if !self.rules.scopes.is_empty() {
-            let scopes = self.rules.scopes.names().iter().map(String::as_str);
+        if !scopes.is_empty() {
+            let scopes = scopes.names().iter().map(String::as_str);
             push(&mut members, "scopes_supported", texts(scopes));
         }
         push(&mut members, "bearer_methods_supported", texts(["header"]));
@@ -102,16 +131,28 @@ impl ServerMetadata<'_> {
         // It must be there, and is empty where there is nothing to authorize.
         let response_types = has_code.then_some("code");
         push(&mut members, "response_types_supported", texts(response_types));
-        let methods = || texts(self.methods().map(AuthMethod::as_str));
-        push(&mut members, "token_endpoint_auth_methods_supported", methods());
+        let signed = rules.takes(AuthMethod::PrivateKeyJwt);
         for (endpoint, name) in [
-            (Endpoint::Revoke, "revocation_endpoint_auth_methods_supported"),
-            (Endpoint::Introspect, "introspection_endpoint_auth_methods_supported"),
+            (Endpoint::Token, "token_endpoint_auth"),
+            (Endpoint::Revoke, "revocation_endpoint_auth"),
+            (Endpoint::Introspect, "introspection_endpoint_auth"),
         ] {
-            if rules.serves(endpoint) {
-                push(&mut members, name, methods());
+            if !rules.serves(endpoint) {
+                continue;
+            }
+            // Who asks about a token has to prove something.
+            let is_taken =
+                |one: &AuthMethod| endpoint != Endpoint::Introspect || *one != AuthMethod::None;
+            let methods = self.methods().filter(is_taken).map(AuthMethod::as_str);
+            push(&mut members, &[name, "_methods_supported"].concat(), texts(methods));
+            if signed {
+                let name = [name, "_signing_alg_values_supported"].concat();
+                push(&mut members, &name, known_algorithms());
             }
         }
+        push(&mut members, "dpop_signing_alg_values_supported", known_algorithms());
+        let by_certificate = Value::Bool(rules.mutual_tls);
+        push(&mut members, "tls_client_certificate_bound_access_tokens", by_certificate);
         if has_code {
             self.push_code(&mut members);
         }
@@ -121,9 +162,6 @@ impl ServerMetadata<'_> {
     /// What goes with the authorization endpoint.
     fn push_code(&self, members: &mut Members) {
         let rules = self.rules;
-        if rules.takes(AuthMethod::PrivateKeyJwt) {
-            push(members, "token_endpoint_auth_signing_alg_values_supported", known_algorithms());
-        }
         let may_refresh = rules.grants(GrantType::RefreshToken);
         let identity =
             IDENTITY_SCOPES.into_iter().filter(|name| may_refresh || *name != OFFLINE_ACCESS);
@@ -131,10 +169,8 @@ impl ServerMetadata<'_> {
         push(members, "scopes_supported", texts(scopes));
         push(members, "response_modes_supported", texts(["query"]));
         push(members, "code_challenge_methods_supported", texts([CHALLENGE_METHOD]));
-        push(members, "dpop_signing_alg_values_supported", known_algorithms());
         push(members, "authorization_response_iss_parameter_supported", Value::Bool(true));
         push(members, "require_pushed_authorization_requests", Value::Bool(rules.require_par));
-        push(members, "tls_client_certificate_bound_access_tokens", Value::Bool(rules.mutual_tls));
     }
 
     fn methods(&self) -> impl Iterator<Item = AuthMethod> {
@@ -144,6 +180,20 @@ impl ServerMetadata<'_> {
     fn url(&self, endpoint: Endpoint) -> Value {
         Value::String(self.rules.url(endpoint))
     }
+}
+
+/// Host and port of a URL; none of a URI that has neither.
+fn authority(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    rest.split(['/', '?']).next().filter(|authority| !authority.is_empty())
+}
+
+/// Path and query of a URL, as they are inserted: without a slash that stands alone.
+fn path_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let at = rest.find(['/', '?']).unwrap_or(rest.len());
+    let path = rest.get(at..)?;
+    Some(if path == "/" { "" } else { path })
 }
 
 const fn member_of(endpoint: Endpoint) -> &'static str {

@@ -9,8 +9,9 @@ mod request;
 
 pub use client_credentials::ClientCredentials;
 pub use code::CodeExchange;
+pub(crate) use code::is_same_key;
 pub use device::DeviceExchange;
-pub(crate) use issue::check_grant;
 pub use issue::{Actor, IdTokenPlan, Issue, IssueAccessToken, RefreshPlan};
+pub(crate) use issue::{check_grant, confirmation, lifetime};
 pub use refresh::RefreshExchange;
 pub use request::{Grant, TokenRequest};

@@ -26,7 +26,7 @@ pub fn of(headers: &HeaderMap, trusted_proxies: usize, device: Option<String>) -
 /// Envoy adds its peer at the end of `x-forwarded-for`: without proxies in front of it the last
 /// entry is the client, with so many of them the one so many places before. Only meaningful
 /// because nobody but Envoy reaches this server.
-fn address(headers: &HeaderMap, trusted_proxies: usize) -> Option<IpAddr> {
+pub(crate) fn address(headers: &HeaderMap, trusted_proxies: usize) -> Option<IpAddr> {
     let lines = headers.get_all("x-forwarded-for").iter();
     let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
     let entry = lines.iter().flat_map(|line| line.split(',')).rev().nth(trusted_proxies)?;

@@ -1,6 +1,7 @@
 //! The endpoints of OAuth and OpenID Connect over HTTP: requests into the protocol's terms, and
 //! what comes of them into answers.
 
+mod asked;
 mod authorize;
 pub(super) mod cors;
 mod device;
@@ -19,8 +20,8 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use postern_oauth::{
-    AUTHORIZATION_SERVER_PATH, Endpoint, ErrorCode, MAX_BODY_BYTES, OAuthError,
-    OPENID_CONFIGURATION_PATH,
+    AUTHORIZATION_SERVER_PATH, Endpoint, ErrorCode, MAX_BODY_BYTES, MAX_EXCHANGE_BYTES, OAuthError,
+    OPENID_CONFIGURATION_PATH, PROTECTED_RESOURCE_PATH,
 };
 
 use super::router::{Identity, only};
@@ -30,17 +31,24 @@ type Body = Result<Bytes, BytesRejection>;
 
 /// The endpoints. Those that the document does not turn on answer that they are not there.
 pub(super) fn routes() -> Router<Arc<Identity>> {
+    let of_resource = [PROTECTED_RESOURCE_PATH, "/{*rest}"].concat();
+    // An exchange of tokens brings two of them; every other grant is held to less where it is read.
+    let token = only(post(token::token)).layer(DefaultBodyLimit::max(MAX_EXCHANGE_BYTES));
     Router::new()
         .route(Endpoint::Authorize.path(), only(get(authorize::by_query).post(authorize::by_form)))
-        .route(Endpoint::Token.path(), only(post(token::token)))
+        .route(Endpoint::Token.path(), token)
         .route(Endpoint::Revoke.path(), only(post(token::revoke)))
         .route(Endpoint::Device.path(), only(post(device::device)))
         .route(Endpoint::Register.path(), only(post(register::register)))
+        .route(Endpoint::Introspect.path(), only(post(token::introspect)))
+        .route(Endpoint::Par.path(), only(post(token::push)))
         .route(Endpoint::Userinfo.path(), only(get(userinfo::userinfo).post(userinfo::userinfo)))
         .route(Endpoint::EndSession.path(), only(get(logout::by_query).post(logout::by_form)))
         .route(Endpoint::Jwks.path(), only(get(discovery::jwks)))
         .route(AUTHORIZATION_SERVER_PATH, only(get(discovery::authorization_server)))
         .route(OPENID_CONFIGURATION_PATH, only(get(discovery::openid_configuration)))
+        .route(PROTECTED_RESOURCE_PATH, only(get(discovery::protected_resource)))
+        .route(&of_resource, only(get(discovery::protected_resource)))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
 }
 

@@ -48,12 +48,21 @@ pub(crate) fn public_json(headers: &HeaderMap, body: String) -> Response {
 
 /// What is for the caller alone, and kept nowhere.
 pub(crate) fn private_json(headers: &HeaderMap, body: String) -> Response {
+    private(headers, 200, body)
+}
+
+/// The same of what the request has made.
+pub(crate) fn created_json(headers: &HeaderMap, body: String) -> Response {
+    private(headers, 201, body)
+}
+
+fn private(headers: &HeaderMap, status: u16, body: String) -> Response {
     let mut out = vec![
         ("content-type", "application/json".to_owned()),
         (CORRELATION_ID, correlation_id(headers)),
     ];
     out.extend(NO_STORE.map(|(name, value)| (name, value.to_owned())));
-    respond(200, out, body)
+    respond(status, out, body)
 }
 
 /// An answer without a body.

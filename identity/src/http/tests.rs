@@ -1,6 +1,7 @@
 //! The endpoints as clients and browsers see them.
 
 mod browsers;
+mod clients;
 mod device;
 mod registration;
 mod scripts;
@@ -72,6 +73,7 @@ fn router_of(oauth: &Arc<OAuthService>) -> Router {
         oauth: Arc::clone(oauth),
         browsers: Arc::new(Visitors),
         limits: RequestLimits::new(crate::login::fixture::limiter(), 1, 0),
+        trusted_proxies: 0,
         clock: Arc::new(|| NOW),
     }))
 }

@@ -1,7 +1,7 @@
 //! What is counted of grants.
 
 use postern_oauth::{ErrorCode, OAuthError};
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
 /// What came of a request at the token endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,9 @@ pub struct OAuthMetrics {
     tokens: IntCounterVec,
     refreshes: IntCounterVec,
     registrations: IntCounterVec,
+    /// Looked up once: resource servers ask for every request of theirs.
+    active: IntCounter,
+    inactive: IntCounter,
 }
 
 impl OAuthMetrics {
@@ -101,7 +104,14 @@ impl OAuthMetrics {
         registry.register(Box::new(tokens.clone()))?;
         registry.register(Box::new(refreshes.clone()))?;
         registry.register(Box::new(registrations.clone()))?;
-        Ok(Self { tokens, refreshes, registrations })
+        let introspections = IntCounterVec::new(
+            Opts::new("postern_identity_introspections_total", "Tokens that were asked about."),
+            &["active"],
+        )?;
+        registry.register(Box::new(introspections.clone()))?;
+        let active = introspections.with_label_values(&["true"]);
+        let inactive = introspections.with_label_values(&["false"]);
+        Ok(Self { tokens, refreshes, registrations, active, inactive })
     }
 
     /// Counts an answer of the token endpoint; `grant` is a word of ours.
@@ -112,6 +122,12 @@ impl OAuthMetrics {
     /// Counts a client that wanted to register itself.
     pub(crate) fn registration(&self, outcome: GrantOutcome) {
         self.registrations.with_label_values(&[outcome.as_str()]).inc();
+    }
+
+    /// Counts an answer about a token.
+    pub(crate) fn introspection(&self, is_active: bool) {
+        let counter = if is_active { &self.active } else { &self.inactive };
+        counter.inc();
     }
 
     /// Counts what became of a refresh token.

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use postern_oauth::{
-    DeviceAnswer, DeviceExchange, DeviceRequest, DeviceStage, DeviceState, ErrorCode, OAuthError,
-    Poll, UserCode,
+    DeviceAnswer, DeviceExchange, DeviceRequest, DeviceStage, DeviceState, Endpoint, ErrorCode,
+    OAuthError, Poll, UserCode,
 };
 use postern_request::UnixMillis;
 use postern_store::flows::SessionRecord;
@@ -17,7 +17,7 @@ use postern_store::{FlowKey, FlowKind};
 
 use super::authorize::facts;
 use super::issue::first_token;
-use super::service::{failed, store_failed};
+use super::service::{Asker, failed, store_failed};
 use super::{OAuthService, Shown, TokenAnswer, TokenCall};
 use crate::clients::KnownClient;
 use crate::random;
@@ -62,7 +62,13 @@ impl OAuthService {
             call.body,
             call.certificate,
         )?;
-        let known = self.client(&request.client, now).await?;
+        let known = self
+            .client(
+                &request.client,
+                Asker { endpoint: Endpoint::Device, address: call.address },
+                now,
+            )
+            .await?;
         let rules = self.rules();
         let server = &rules.server;
         let state = request.decide(&known.client, server, now)?;

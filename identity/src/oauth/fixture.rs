@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use postern_document::{
-    DeviceRules, OAuth, OAuthGrant, ProtectedResource, RefreshRules, Registration,
-    RegistrationMode, SigningAlgorithm,
+    CertificateSource, DeviceRules, OAuth, OAuthGrant, ProtectedResource, RefreshRules,
+    Registration, RegistrationMode, SigningAlgorithm,
 };
 use postern_jose::{Algorithm, VerifiedToken};
 use postern_request::UnixMillis;
@@ -14,7 +14,7 @@ use postern_store::durable::memory::MemoryDurableStore;
 use postern_store::durable::{ClientKind, ClientRecord, DurableStore as _};
 use postern_store::flows::SessionRecord;
 use postern_store::{
-    BoxFuture, FlowStore as _, IdentityStore, MemoryFlowStore, MemoryStore, StoreError,
+    BoxFuture, FlowStore as _, IdentityStore, Limiter, MemoryFlowStore, MemoryStore, StoreError,
 };
 use prometheus::Registry;
 
@@ -22,7 +22,7 @@ use super::{OAuthParts, OAuthRules, OAuthService};
 use crate::admin::{Rotation, rotate_keys};
 use crate::ending::Ending;
 use crate::metrics::LoginMetrics;
-use crate::ports::{Announce, RevokedTokens};
+use crate::ports::{Announce, FormAnswer, Outbound, OutboundError, RevokedTokens};
 use crate::{IdentityMetrics, KeyEncryptionKey, KeyRing, OAuthMetrics, TokenIssuer, random};
 
 pub(crate) const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
@@ -83,6 +83,24 @@ impl Announce for Revocations {
     }
 }
 
+/// A network in which nobody answers.
+pub(crate) struct Nowhere;
+
+impl Outbound for Nowhere {
+    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<u8>, OutboundError>> {
+        Box::pin(std::future::ready(Err(OutboundError::Refused(404))))
+    }
+
+    fn post_form<'a>(
+        &'a self,
+        _: &'a str,
+        _: Option<(&'a str, &'a str)>,
+        _: String,
+    ) -> BoxFuture<'a, Result<FormAnswer, OutboundError>> {
+        Box::pin(std::future::ready(Err(OutboundError::Refused(404))))
+    }
+}
+
 /// The parts, to look at what they hold.
 pub(crate) struct Fixture {
     pub(crate) store: Arc<MemoryDurableStore>,
@@ -117,12 +135,17 @@ pub(crate) async fn with_rules(rules: OAuthRules) -> Fixture {
         LoginMetrics::unregistered(),
     );
     let registry = Registry::new();
+    let counted = Arc::new(MemoryStore::default());
     let oauth = OAuthService::new(OAuthParts {
         rules: Arc::new(ArcSwap::from_pointee(rules)),
         issuer: Arc::clone(&issuer),
         store: all,
         flows: Arc::<MemoryFlowStore>::clone(&flows),
         replays: Arc::new(MemoryStore::default()),
+        limiter: Limiter::new(Arc::<MemoryStore>::clone(&counted), counted),
+        replicas: 1,
+        outbound: Arc::new(Nowhere),
+        outbound_for_anybody: Arc::new(Nowhere),
         revoked: Arc::<Revocations>::clone(&revocations),
         ending: Arc::new(ending),
         metrics: IdentityMetrics::register(&registry).unwrap(),
@@ -193,7 +216,14 @@ pub(crate) async fn strangers() -> Fixture {
     fixture
 }
 
-fn texts(text: &str) -> Vec<String> {
+/// The same with what a document does not turn on by itself.
+pub(crate) fn whole_document() -> OAuth {
+    let mut document = document();
+    document.grants.push(OAuthGrant::TokenExchange);
+    OAuth { mutual_tls: Some(CertificateSource::Connection), ..document }
+}
+
+pub(crate) fn texts(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }
 

@@ -69,6 +69,7 @@ impl OAuthService {
             auth_time: access.auth_time,
             acr: access.acr,
             amr: access.amr.clone(),
+            act: access.act.clone(),
             algorithm: rules.algorithm,
         };
         let issued = self.issuer.issue(&request, now).map_err(|error| failed(&error))?;
@@ -94,6 +95,7 @@ impl OAuthService {
             expires_in_secs: access.lifetime_secs,
             scope: access.scopes.clone(),
             token_type: issue.token_type(),
+            issued_token_type: issue.issued_token_type,
         })
     }
 

@@ -1,7 +1,8 @@
 //! Authorization requests that are kept here under a `request_uri`.
 
 use postern_oauth::{
-    AuthorizeFault, Endpoint, Form, KeptRequest, OAuthError, REQUEST_URI_PREFIX, Received,
+    AuthorizeFault, Endpoint, Form, KeptRequest, MAX_BODY_BYTES, OAuthError, REQUEST_URI_PREFIX,
+    Received,
 };
 use postern_request::UnixMillis;
 use postern_request::headers::Single;
@@ -12,8 +13,8 @@ use super::locations::escaped;
 use super::service::{failed, store_failed};
 use crate::random;
 
-/// How long a browser's form is kept: it comes again at once, but may have to log in first.
-const FORM_MS: u64 = 600_000;
+/// How long a request is kept: its browser comes soon, but its user may have to log in first.
+const KEEP_MS: u64 = 600_000;
 
 impl OAuthService {
     /// Keeps a request that a browser has sent as a form, and says where the browser comes again.
@@ -50,8 +51,13 @@ impl OAuthService {
                     is_pushed: false,
                     dpop_jkt: None,
                     kept_at: now,
+                    is_opened: false,
                 };
-                self.keep(&kept, FORM_MS, now).await?
+                // Written in full, it is longer than it may have come; it is read again.
+                if kept.parameters.len() > MAX_BODY_BYTES {
+                    return Ok(Err(AuthorizeFault::TooLarge));
+                }
+                self.keep(&kept, now).await?
             }
         };
         let mut to = Endpoint::Authorize.path().to_owned();
@@ -69,12 +75,11 @@ impl OAuthService {
     pub(crate) async fn keep(
         &self,
         request: &KeptRequest,
-        keep_ms: u64,
         now: UnixMillis,
     ) -> Result<String, OAuthError> {
         let name = random::secret().map_err(|error| failed(&error))?;
         let uri = [REQUEST_URI_PREFIX, name.expose()].concat();
-        let put = self.flows.put(key(&uri), &request.encode(), keep_ms, now).await;
+        let put = self.flows.put(key(&uri), &request.encode(), KEEP_MS, now).await;
         match put.map_err(|error| store_failed(&error))? {
             true => Ok(uri),
             // 256 random bits do not come twice.
@@ -82,7 +87,8 @@ impl OAuthService {
         }
     }
 
-    /// A request that is kept.
+    /// A request that is kept. One that was pushed is opened by this, so that its user may take
+    /// longer than its client had to.
     ///
     /// # Errors
     /// Those of the store; within, that there is none.
@@ -91,13 +97,21 @@ impl OAuthService {
         request_uri: &str,
         now: UnixMillis,
     ) -> Result<Result<(KeptRequest, Form), AuthorizeFault>, OAuthError> {
-        let found = self.flows.peek(key(request_uri), now).await;
-        let found = found.map_err(|error| store_failed(&error))?;
-        let read = found.as_deref().and_then(KeptRequest::decode).and_then(|request| {
+        let key = key(request_uri);
+        let found = self.flows.peek(key, now).await;
+        let found = found.map_err(|error| store_failed(&error))?.unwrap_or_default();
+        let read = KeptRequest::decode(&found).filter(|request| request.is_current(now));
+        let read = read.and_then(|request| {
             let form = Form::parse(request.parameters.as_bytes()).ok()?;
             Some((request, form))
         });
-        Ok(read.ok_or(AuthorizeFault::UnknownRequest))
+        let Some((request, form)) = read else { return Ok(Err(AuthorizeFault::UnknownRequest)) };
+        if let Some(opened) = request.opened() {
+            // Whoever was faster has written the same.
+            let swapped = self.flows.swap(key, &found, &opened.encode(), now).await;
+            swapped.map_err(|error| store_failed(&error))?;
+        }
+        Ok(Ok((request, form)))
     }
 
     /// Takes a request out that was answered; whether it was there, which of calls at the same

@@ -24,6 +24,8 @@ pub struct RegisterCall<'a> {
     pub authorization: Single<'a>,
     /// `DPoP`
     pub dpop: Single<'a>,
+    /// SHA-256 of the certificate that was shown on the connection.
+    pub certificate: Option<[u8; 32]>,
     /// `content-type`
     pub content_type: Single<'a>,
     /// The body.
@@ -92,8 +94,12 @@ impl OAuthService {
         now: UnixMillis,
     ) -> Result<String, OAuthError> {
         let (scheme, token) = shown(call.authorization)?;
-        let call =
-            UserinfoCall { method: "POST", authorization: call.authorization, dpop: call.dpop };
+        let call = UserinfoCall {
+            method: "POST",
+            authorization: call.authorization,
+            dpop: call.dpop,
+            certificate: call.certificate,
+        };
         let verified = self.verified(call, Endpoint::Register, (scheme, token), now).await;
         let verified = verified.map_err(|error| error.at_resource(scheme))?;
         let principal = verified.principal();

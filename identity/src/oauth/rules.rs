@@ -2,7 +2,9 @@
 
 use postern_document::{OAuth, OAuthGrant, ProtectedResource, RegistrationMode, SigningAlgorithm};
 use postern_jose::Algorithm;
-use postern_oauth::{DeviceTimes, Endpoint, GrantType, RefreshTimes, ScopeSet, ServerRules};
+use postern_oauth::{
+    AuthMethod, DeviceTimes, Endpoint, GrantType, RefreshTimes, ScopeSet, ServerRules,
+};
 
 /// What people are told of scopes that every document knows.
 const KNOWN_SCOPES: [(&str, &str); 4] = [
@@ -15,6 +17,15 @@ const KNOWN_SCOPES: [(&str, &str); 4] = [
 /// After how long without use a client that has registered itself is deleted, where the document
 /// does not say so any more: its own default.
 const UNUSED_FOR_MS: u64 = 90 * 86_400_000;
+/// Ways in which clients prove who they are. Those by a certificate count where certificates are
+/// seen.
+const AUTH_METHODS: [AuthMethod; 5] = [
+    AuthMethod::Basic,
+    AuthMethod::Post,
+    AuthMethod::PrivateKeyJwt,
+    AuthMethod::TlsClientAuth,
+    AuthMethod::SelfSignedTls,
+];
 
 /// What holds for every grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +97,7 @@ impl OAuthRules {
                     secs: oauth.device.secs,
                     interval_secs: oauth.device.interval_secs,
                 },
+                auth_methods: AUTH_METHODS.to_vec(),
                 mutual_tls: oauth.mutual_tls.is_some(),
                 ..server
             },
@@ -119,9 +131,10 @@ impl OAuthRules {
 /// What is served; metadata names nothing else. Users come by the authorization endpoint, or on
 /// another device; where neither is, nothing for users is.
 fn endpoints(grants: &[GrantType], registering: bool) -> Vec<Endpoint> {
-    let mut endpoints = vec![Endpoint::Token, Endpoint::Jwks, Endpoint::Revoke];
+    let mut endpoints =
+        vec![Endpoint::Token, Endpoint::Jwks, Endpoint::Revoke, Endpoint::Introspect];
     if grants.contains(&GrantType::AuthorizationCode) {
-        endpoints.extend([Endpoint::Authorize, Endpoint::EndSession]);
+        endpoints.extend([Endpoint::Authorize, Endpoint::EndSession, Endpoint::Par]);
     }
     if grants.contains(&GrantType::DeviceCode) {
         endpoints.push(Endpoint::Device);
@@ -181,11 +194,21 @@ mod tests {
             (Endpoint::Authorize, [false, false, true]),
             (Endpoint::Userinfo, [false, false, true]),
             (Endpoint::EndSession, [false, false, true]),
-            (Endpoint::Introspect, [false, false, false]),
+            (Endpoint::Introspect, [false, true, true]),
+            (Endpoint::Par, [false, false, true]),
             (Endpoint::Register, [false, false, false]),
         ] {
             let served = [&bare, &clients_only, &whole].map(|rules| rules.server.serves(endpoint));
             assert_eq!(served, expected, "{endpoint:?}");
+        }
+        for (method, expected) in [
+            (AuthMethod::Basic, [true, true]),
+            (AuthMethod::PrivateKeyJwt, [false, true]),
+            // Nobody sees certificates here.
+            (AuthMethod::TlsClientAuth, [false, false]),
+        ] {
+            let taken = [&bare, &whole].map(|rules| rules.server.takes(method));
+            assert_eq!(taken, expected, "{method:?}");
         }
         assert_eq!((bare.algorithm, bare.grace_ms), (None, 0));
         assert_eq!((whole.algorithm, whole.grace_ms), (Some(Algorithm::Es256), 10_000));

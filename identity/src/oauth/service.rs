@@ -1,23 +1,27 @@
 //! The authorization server's parts, and what all of its endpoints share.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use postern_oauth::{
-    AuthMethod, ClientAuthentication, Endpoint, Evidence, OAuthError, Proof, ServerRules,
-    authenticate,
+    AuthMethod, ClientAuthentication, Endpoint, ErrorCode, Evidence, OAuthError, Proof,
+    ServerRules, authenticate,
 };
 use postern_request::UnixMillis;
 use postern_revocation::RevocationKind;
 use postern_store::flows::SessionRecord;
-use postern_store::{FlowStore, IdentityStore, StoreError, VolatileStore};
+use postern_store::{FlowStore, IdentityStore, Limiter, StoreError, VolatileStore};
 
 use super::OAuthRules;
+use super::attempts::Attempts;
+use super::client_keys::ClientKeys;
+use super::introspect::Introspected;
 use super::used::UsedClients;
 use crate::clients::{Clients, KnownClient, secret_matches};
 use crate::ending::Ending;
 use crate::metrics::AuthenticationMethod;
-use crate::ports::RevokedTokens;
+use crate::ports::{Outbound, RevokedTokens};
 use crate::vault::Vault;
 use crate::{IdentityError, IdentityMetrics, OAuthMetrics, TokenIssuer};
 
@@ -36,6 +40,14 @@ pub struct OAuthParts {
     pub flows: Arc<dyn FlowStore>,
     /// Proofs that were seen.
     pub replays: Arc<dyn VolatileStore>,
+    /// Counts clients that fail to prove who they are.
+    pub limiter: Limiter,
+    /// How many servers share what it counts, while its store is away.
+    pub replicas: u64,
+    /// Asks addresses that operators have named.
+    pub outbound: Arc<dyn Outbound>,
+    /// Asks addresses that anybody may have written, by registering a client.
+    pub outbound_for_anybody: Arc<dyn Outbound>,
     /// What was revoked.
     pub revoked: Arc<dyn RevokedTokens>,
     /// Ends things for good.
@@ -62,6 +74,18 @@ pub struct OAuthService {
     pub(super) grants: OAuthMetrics,
     pub(super) vault: Option<Vault>,
     pub(super) used: UsedClients,
+    pub(super) client_keys: ClientKeys,
+    pub(super) introspected: Introspected,
+    attempts: Attempts,
+}
+
+/// Where a client proves who it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asker {
+    /// The endpoint that it calls.
+    pub(super) endpoint: Endpoint,
+    /// From where.
+    pub(super) address: Option<IpAddr>,
 }
 
 impl OAuthService {
@@ -82,6 +106,9 @@ impl OAuthService {
             grants: parts.grants,
             vault: parts.vault,
             used: UsedClients::default(),
+            client_keys: ClientKeys::new(parts.outbound, parts.outbound_for_anybody),
+            introspected: Introspected::default(),
+            attempts: Attempts::new(parts.limiter, parts.replicas),
         }
     }
 
@@ -115,27 +142,63 @@ impl OAuthService {
     /// The client that a request is from, once it has shown who it is.
     ///
     /// # Errors
-    /// `invalid_client` whatever is wrong, and those of the store.
+    /// `invalid_client` whatever is wrong, [`OAuthError::too_many_attempts`] where that was so too
+    /// often, and those of the stores and of what a client's keys are fetched from.
     pub(super) async fn client(
         &self,
         presented: &ClientAuthentication,
+        asker: Asker,
         now: UnixMillis,
     ) -> Result<Arc<KnownClient>, OAuthError> {
+        let Asker { endpoint, address } = asker;
+        self.attempts.check(&presented.client_id, address, now)?;
         let known = self.clients.find(&presented.client_id, now).await;
         let known = known.map_err(|error| store_failed(&error))?;
-        let record = known.as_ref().map(|known| &known.record);
-        let secret = match presented.proof() {
-            Proof::Secret(secret) => Some(secret),
-            _ => None,
-        };
-        let evidence =
-            Evidence { secret_matches: secret_matches(record, secret), ..Evidence::default() };
+        let evidence = self.evidence(presented, known.as_deref(), endpoint, now).await?;
         let client = known.as_ref().map(|known| &known.client);
+        // A way that the document does not offer is none, whatever a client is registered for.
+        let client = client.filter(|client| self.rules.load().server.takes(client.auth_method));
         let proven = authenticate(presented, client, &evidence).map(drop);
         let method = client.map_or(AuthMethod::None, |client| client.auth_method);
         self.metrics.authentication(AuthenticationMethod::Client(method), proven.is_ok());
-        proven?;
+        if let Err(error) = proven {
+            if error.code == ErrorCode::InvalidClient {
+                self.attempts.failed(&presented.client_id, address, now).await;
+            }
+            return Err(error);
+        }
         known.ok_or(OAuthError::invalid_client())
+    }
+
+    /// What of a client's proof holds. Only the way that it is registered for is looked at: what
+    /// others cost (fetching keys, remembering ids) nobody can ask for in its name.
+    async fn evidence(
+        &self,
+        presented: &ClientAuthentication,
+        known: Option<&KnownClient>,
+        endpoint: Endpoint,
+        now: UnixMillis,
+    ) -> Result<Evidence, OAuthError> {
+        let mut evidence = Evidence::default();
+        match presented.proof() {
+            Proof::None => {}
+            Proof::Secret(secret) => {
+                let record = known.map(|known| &known.record);
+                evidence.secret_matches = secret_matches(record, Some(secret));
+            }
+            Proof::Assertion(assertion) => {
+                if let Some(known) = known {
+                    evidence.assertion = self.assertion(assertion, known, endpoint, now).await?;
+                }
+            }
+            Proof::Certificate(certificate) => {
+                if let Some(known) = known {
+                    let is_its_own = self.is_certificate_of(certificate, known, now).await?;
+                    evidence.certificate_matches = is_its_own;
+                }
+            }
+        }
+        Ok(evidence)
     }
 
     /// Whether a session counts no more, though the volatile store still has it: it was revoked,

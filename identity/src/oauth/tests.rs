@@ -2,8 +2,12 @@
 //! what stores, time and signatures add to them.
 
 mod authorize;
+mod clients;
 mod code;
 mod device;
+mod exchange;
+mod introspection;
+mod par;
 mod proofs;
 mod refresh;
 mod register;
@@ -30,6 +34,7 @@ fn call<'a>(body: &'a str, dpop: Option<&'a str>) -> TokenCall<'a> {
         content_type: FORM,
         dpop: dpop.map_or(Single::Absent, |proof| Single::One(proof.as_bytes())),
         certificate: None,
+        address: None,
         body: body.as_bytes(),
     }
 }

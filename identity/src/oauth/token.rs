@@ -1,5 +1,7 @@
 //! The token endpoint (RFC 6749 §3.2), and giving tokens back (RFC 7009).
 
+use std::net::IpAddr;
+
 use postern_oauth::{
     Acr, Client, Endpoint, FamilyGrant, Grant, GrantType, Issue, IssueAccessToken, OAuthError,
     RefreshPlan, RefreshToken, RevocationRequest, ScopeSet, ServerRules, ShownCertificate,
@@ -13,7 +15,7 @@ use super::authorize::acr_of;
 use super::issue::{family_key, first_token};
 use super::proof::Proven;
 use super::refresh::LOGIN_LIFETIME_SECS;
-use super::service::{failed, store_failed};
+use super::service::{Asker, failed, store_failed};
 use super::{OAuthService, TokenAnswer};
 use crate::login::LOGIN_CLIENT_ID;
 use crate::metrics::GrantOutcome;
@@ -29,6 +31,8 @@ pub struct TokenCall<'a> {
     pub dpop: Single<'a>,
     /// The certificate that the client has shown on its connection.
     pub certificate: Option<&'a ShownCertificate>,
+    /// Where it comes from, as far as that is known: clients that fail are counted by it.
+    pub address: Option<IpAddr>,
     /// The body.
     pub body: &'a [u8],
 }
@@ -68,7 +72,8 @@ impl OAuthService {
         call: TokenCall<'_>,
         now: UnixMillis,
     ) -> Result<TokenAnswer, OAuthError> {
-        let known = self.client(request.client(), now).await?;
+        let asker = Asker { endpoint: Endpoint::Token, address: call.address };
+        let known = self.client(request.client(), asker, now).await?;
         let proven = Proven { method: "POST", endpoint: Endpoint::Token, access_token: None };
         let shown = Shown {
             key: self.proof(call.dpop, proven, now).await?,
@@ -86,6 +91,7 @@ impl OAuthService {
                 self.exchange_refresh(exchange, &known.client, shown, None, now).await
             }
             Grant::Device(exchange) => self.exchange_device(exchange, &known, shown, now).await,
+            Grant::Exchange(exchange) => self.exchange_token(exchange, &known, shown, now).await,
         };
         if answer.is_ok() {
             self.used.saw(&known.record, rules.unused_for_ms, now);
@@ -126,7 +132,8 @@ impl OAuthService {
             call.body,
             call.certificate,
         )?;
-        let known = self.client(&request.client, now).await?;
+        let asker = Asker { endpoint: Endpoint::Revoke, address: call.address };
+        let known = self.client(&request.client, asker, now).await?;
         // The hint is not needed: one look tells which kind a token is.
         match RefreshToken::parse(request.token.expose()) {
             Some(token) => self.revoke_family(&request, &known.client, &token, now).await,
@@ -227,5 +234,6 @@ const fn name_of(grant: &Grant) -> &'static str {
         Grant::Code(_) => "authorization_code",
         Grant::Refresh(_) => "refresh_token",
         Grant::Device(_) => "device_code",
+        Grant::Exchange(_) => "token_exchange",
     }
 }

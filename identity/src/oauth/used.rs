@@ -10,7 +10,6 @@ use postern_store::durable::{ClientOrigin, ClientRecord, DurableStore};
 use tokio::time::MissedTickBehavior;
 
 use super::OAuthService;
-use crate::Clock;
 
 /// How often it is written down.
 const WRITE_EVERY: Duration = Duration::from_secs(60);

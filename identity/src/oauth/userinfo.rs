@@ -21,6 +21,8 @@ pub struct UserinfoCall<'a> {
     pub authorization: Single<'a>,
     /// `DPoP`
     pub dpop: Single<'a>,
+    /// SHA-256 of the certificate that was shown on the connection.
+    pub certificate: Option<[u8; 32]>,
 }
 
 impl OAuthService {
@@ -106,8 +108,7 @@ impl OAuthService {
         } else {
             None
         };
-        // Certificates are not looked at here: a token that is bound to one opens nothing.
-        let shown = Possession { certificate: None, key };
+        let shown = Possession { certificate: call.certificate, key };
         verified.confirm(&shown).map_err(|_| match with_proof {
             true => OAuthError::invalid_dpop_proof(),
             false => invalid_token(),

@@ -27,6 +27,7 @@ use self::announce::Announcer;
 use self::nobody::Nobody;
 use super::feed::{Feed, OwnRevocations};
 use super::health::add_sessions;
+use super::outbound::HttpOutbound;
 use super::parts::REFRESH;
 use super::stores::Volatile;
 use crate::cli::{KeyFile, Serve};
@@ -136,6 +137,10 @@ impl Own<'_> {
             store: Arc::<dyn IdentityStore>::clone(self.store),
             flows: Arc::<dyn FlowStore>::clone(&self.needs.volatile.flows),
             replays: Arc::<dyn VolatileStore>::clone(&self.needs.volatile.decisions),
+            limiter: self.needs.limiter.clone(),
+            replicas: self.document.stores.replicas,
+            outbound: Arc::new(HttpOutbound::for_operators()?),
+            outbound_for_anybody: Arc::new(HttpOutbound::for_anybody(self.issuer)?),
             revoked: Arc::<dyn RevokedTokens>::clone(&self.revoked),
             ending: Arc::clone(&self.ending),
             metrics,
@@ -178,7 +183,8 @@ impl Own<'_> {
             // `key` has asked for one wherever people log in.
             _ => (Arc::new(Nobody), Router::new()),
         };
-        let identity = Identity { oauth, browsers, limits, clock };
+        let trusted_proxies = usize::from(self.document.trusted_proxies);
+        let identity = Identity { oauth, browsers, limits, trusted_proxies, clock };
         Ok(postern_identity::router(Arc::new(identity)).merge(pages))
     }
 }

@@ -181,7 +181,7 @@ async fn public_addresses(
 fn is_public_host(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    !is_internal(url) && host.parse().map_or(true, is_public)
+    !is_internal(url) && !host.parse().is_ok_and(|address: IpAddr| !is_public(address))
 }
 
 /// Whether an address means the same to everybody: neither one of an own network, nor one for

@@ -119,7 +119,7 @@ pub struct ClientRecord {
     pub jwks: Option<String>,
     /// `jwks_uri`: where its keys are.
     pub jwks_uri: Option<String>,
-    /// Which certificate is its own: `dns:…`, `uri:…` or `sha256:…`.
+    /// Which certificate is its own: `subject:…`, `dns:…`, `uri:…` or `sha256:…`.
     pub tls_subject: Option<String>,
     /// Where its tokens may be for (RFC 8707); everywhere when it is empty.
     pub resources: Vec<String>,

@@ -129,6 +129,12 @@ pub fn decide(
     Next::Issue(Box::new(grant(request, session, scopes, now)))
 }
 
+/// Whether a client may ask for this at all, whoever its user is: what [`decide`] would say first.
+pub(crate) fn check_reach(request: &AuthorizeRequest, client: &Client) -> Result<(), OAuthError> {
+    scopes_of_client(request.scopes.as_ref(), client)?;
+    wanted_acr(&request.acr_values).map(drop)
+}
+
 fn grant(
     request: &AuthorizeRequest,
     session: &SessionFacts,

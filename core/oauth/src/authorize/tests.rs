@@ -200,6 +200,7 @@ fn kept(client_id: &str, parameters: &str, is_pushed: bool) -> KeptRequest {
         is_pushed,
         dpop_jkt: None,
         kept_at: NOW,
+        is_opened: false,
     }
 }
 

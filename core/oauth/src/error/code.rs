@@ -64,6 +64,9 @@ pub enum ErrorCode {
     InvalidToken,
     /// The client's: a token that does not reach far enough (RFC 6750 §3.1).
     InsufficientScope,
+    /// The client's, or of whoever tries its secrets: too many attempts to authenticate have
+    /// failed. Told as `invalid_client`.
+    TooManyAttempts,
     /// Ours; a retry does not help.
     ServerError,
     /// Ours, and it passes: something that the answer needs is not there at the moment.
@@ -72,7 +75,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::InvalidRequest,
         Self::RequestTooLarge,
         Self::InvalidClient,
@@ -103,6 +106,7 @@ impl ErrorCode {
         Self::TokenMissing,
         Self::InvalidToken,
         Self::InsufficientScope,
+        Self::TooManyAttempts,
         Self::ServerError,
         Self::TemporarilyUnavailable,
     ];
@@ -112,7 +116,7 @@ impl ErrorCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest | Self::RequestTooLarge => "invalid_request",
-            Self::InvalidClient => "invalid_client",
+            Self::InvalidClient | Self::TooManyAttempts => "invalid_client",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseType => "unsupported_response_type",
@@ -151,6 +155,7 @@ impl ErrorCode {
             Self::InvalidClient | Self::TokenMissing | Self::InvalidToken => 401,
             Self::InsufficientScope => 403,
             Self::RequestTooLarge => 413,
+            Self::TooManyAttempts => 429,
             Self::ServerError => 500,
             Self::TemporarilyUnavailable => 503,
             _ => 400,
@@ -175,6 +180,6 @@ mod tests {
         let mut words = ErrorCode::ALL.map(ErrorCode::as_str).to_vec();
         words.sort_unstable();
         words.dedup();
-        assert_eq!(words.len(), ErrorCode::ALL.len() - 2);
+        assert_eq!(words.len(), ErrorCode::ALL.len() - 3);
     }
 }

@@ -54,7 +54,7 @@ fn metadata_names_what_works() {
     let algorithms =
         r#"["RS256","RS384","RS512","PS256","PS384","PS512","ES256","ES384","ES512","EdDSA"]"#;
     let scopes = r#"["openid","profile","email","offline_access","read","write","admin"]"#;
-    let grants = r#"["client_credentials","authorization_code","refresh_token","urn:ietf:params:oauth:grant-type:device_code"]"#;
+    let grants = r#"["client_credentials","authorization_code","refresh_token","urn:ietf:params:oauth:grant-type:device_code","urn:ietf:params:oauth:grant-type:token-exchange"]"#;
     let expected = [
         ("issuer", Some(r#""https://gate.example""#)),
         ("authorization_endpoint", Some(r#""https://gate.example/oauth2/authorize""#)),
@@ -145,7 +145,72 @@ fn a_resource_names_its_authorization_server() {
             ("authorization_servers", Some(r#"["https://gate.example"]"#)),
             ("scopes_supported", Some(r#"["read","write","admin"]"#)),
             ("bearer_methods_supported", Some(r#"["header"]"#)),
-            ("jwks_uri", Some(r#""https://gate.example/oauth2/jwks""#)),
+            // Those of RFC 9728 §2 would be the resource's own, by which it signs its answers.
+            ("jwks_uri", None),
         ],
     );
+}
+
+#[test]
+fn each_resource_has_its_metadata_where_its_url_says() {
+    let resource = |resource: &str, scopes: &str| (resource.to_owned(), fixtures::scopes(scopes));
+    let rules = ServerRules {
+        resources: vec![
+            resource("https://gate.example/files", "read"),
+            resource("https://api.example", "write"),
+            resource("https://api.example/", ""),
+            resource("https://other.example/a?b=c", ""),
+            resource("urn:example:api", ""),
+        ],
+        ..fixtures::rules()
+    };
+    let metadata = ServerMetadata { rules: &rules };
+    for (host, rest, expected) in [
+        (Some("gate.example"), "", Some(("https://gate.example", "read write admin"))),
+        (None, "", Some(("https://gate.example", "read write admin"))),
+        (Some("unknown.example"), "", Some(("https://gate.example", "read write admin"))),
+        (Some("API.example"), "", Some(("https://api.example", "write"))),
+        (Some("gate.example"), "/files", Some(("https://gate.example/files", "read"))),
+        // Whoever calls the gateway by another name.
+        (Some("127.0.0.1:8080"), "/files", Some(("https://gate.example/files", "read"))),
+        (None, "/files", Some(("https://gate.example/files", "read"))),
+        (
+            Some("other.example"),
+            "/a?b=c",
+            Some(("https://other.example/a?b=c", "read write admin")),
+        ),
+        (Some("other.example"), "/a", None),
+        (Some("gate.example"), "/files/", None),
+        (Some("gate.example"), "/other", None),
+        (Some("gate.example"), "/a?b=c", None),
+        (Some(""), "/files", Some(("https://gate.example/files", "read"))),
+    ] {
+        let found = metadata.protected_resource_at(host, rest).map(|text| {
+            let document = read(&text);
+            let scopes = document.get("scopes_supported").and_then(Value::as_array).unwrap();
+            let scopes = scopes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ");
+            (document.get("resource").and_then(Value::as_str).unwrap().to_owned(), scopes)
+        });
+        let expected = expected.map(|(resource, scopes)| (resource.to_owned(), scopes.to_owned()));
+        assert_eq!(found, expected, "{host:?} {rest}");
+    }
+}
+
+#[test]
+fn who_asks_about_tokens_has_proven_something() {
+    let rules = fixtures::rules();
+    let document = read(&ServerMetadata { rules: &rules }.authorization_server());
+    let methods = r#"["client_secret_basic","client_secret_post","private_key_jwt"]"#;
+    check(
+        &document,
+        &[
+            ("introspection_endpoint", Some(r#""https://gate.example/oauth2/introspect""#)),
+            ("introspection_endpoint_auth_methods_supported", Some(methods)),
+            ("pushed_authorization_request_endpoint", Some(r#""https://gate.example/oauth2/par""#)),
+        ],
+    );
+    for name in ["introspection", "revocation", "token"] {
+        let name = format!("{name}_endpoint_auth_signing_alg_values_supported");
+        assert!(document.get(&name).is_some(), "RFC 8414 wants {name}");
+    }
 }

@@ -123,7 +123,7 @@ fn family(
 }
 
 /// Whether a request has shown what something is bound to; anything will do where it is not.
-pub(super) fn is_same_key(bound: Option<[u8; 32]>, shown: Option<[u8; 32]>) -> bool {
+pub(crate) fn is_same_key(bound: Option<[u8; 32]>, shown: Option<[u8; 32]>) -> bool {
     match (bound, shown) {
         (None, _) => true,
         (Some(bound), Some(shown)) => bool::from(bound.as_slice().ct_eq(shown.as_slice())),

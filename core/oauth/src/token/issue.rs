@@ -67,6 +67,14 @@ pub struct Actor {
     pub former: Option<Box<Actor>>,
 }
 
+impl Actor {
+    /// How many act one for the other, this one among them.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        core::iter::successors(Some(self), |one| one.former.as_deref()).count()
+    }
+}
+
 /// A refresh token to make: the first of a family, or the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefreshPlan {
@@ -182,7 +190,7 @@ impl IssueAccessToken {
 }
 
 /// The shorter of what the client's record and the document say.
-pub(super) fn lifetime(client: &Client, server: &ServerRules) -> u64 {
+pub(crate) fn lifetime(client: &Client, server: &ServerRules) -> u64 {
     client.access_token_lifetime_secs.min(server.access_token_secs)
 }
 
@@ -201,7 +209,7 @@ pub(crate) fn check_grant(
 
 /// What a client's tokens are bound to: the key that it has proven, else the certificate by which
 /// it is known, or that a public client has shown (RFC 9449 §5, RFC 8705 §3, §4).
-pub(super) fn confirmation(
+pub(crate) fn confirmation(
     client: &Client,
     server: &ServerRules,
     key: Option<[u8; 32]>,

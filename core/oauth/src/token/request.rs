@@ -3,7 +3,8 @@
 use postern_request::headers::Single;
 
 use super::{ClientCredentials, CodeExchange, DeviceExchange, RefreshExchange};
-use crate::{ClientAuthentication, Form, GrantType, OAuthError, ShownCertificate};
+use crate::form::{FormError, MAX_BODY_BYTES, MAX_EXCHANGE_BYTES};
+use crate::{ClientAuthentication, Form, GrantType, OAuthError, ShownCertificate, TokenExchange};
 
 /// A request of the token endpoint. The caller fetches the client, finds out what its
 /// [`Proof`](crate::Proof) is worth, asks [`authenticate`](crate::authenticate) and then the
@@ -25,6 +26,8 @@ pub enum Grant {
     Refresh(RefreshExchange),
     /// RFC 8628 §3.4
     Device(DeviceExchange),
+    /// RFC 8693
+    Exchange(TokenExchange),
 }
 
 impl TokenRequest {
@@ -39,11 +42,14 @@ impl TokenRequest {
         body: &[u8],
         certificate: Option<&ShownCertificate>,
     ) -> Result<Self, OAuthError> {
-        let form = Form::read(content_type, body)?;
+        let form = Form::read_within(content_type, body, MAX_EXCHANGE_BYTES)?;
         let grant_type = form
             .get("grant_type")
             .ok_or(OAuthError::invalid_request("The parameter grant_type is missing"))?;
         let grant_type = GrantType::parse(grant_type).ok_or(OAuthError::unsupported_grant_type())?;
+        if body.len() > MAX_BODY_BYTES && grant_type != GrantType::TokenExchange {
+            return Err(FormError::TooLarge.into());
+        }
         let client = ClientAuthentication::parse(authorization, &form, certificate)?;
         let grant = match grant_type {
             GrantType::ClientCredentials => {
@@ -52,7 +58,7 @@ impl TokenRequest {
             GrantType::AuthorizationCode => Grant::Code(CodeExchange::parse(&form)?),
             GrantType::RefreshToken => Grant::Refresh(RefreshExchange::parse(&form)?),
             GrantType::DeviceCode => Grant::Device(DeviceExchange::parse(&form)?),
-            GrantType::TokenExchange => return Err(OAuthError::unsupported_grant_type()),
+            GrantType::TokenExchange => Grant::Exchange(TokenExchange::parse(&form)?),
         };
         Ok(Self { client, grant })
     }
@@ -102,6 +108,7 @@ mod tests {
             ("client_id=web&client_secret=s".to_owned(), Some(ErrorCode::InvalidRequest)),
             ("grant_type=client_credentials".to_owned(), Some(ErrorCode::InvalidClient)),
             (format!("{GRANT}&x={}", "y".repeat(20_000)), Some(ErrorCode::RequestTooLarge)),
+            (format!("{GRANT}&token={}", "y".repeat(16_380)), Some(ErrorCode::RequestTooLarge)),
         ] {
             assert_eq!(parse(&body).err(), expected, "{body:.90}");
         }
@@ -123,9 +130,24 @@ mod tests {
         }
         for grant in GrantType::ALL {
             let body = GRANT.replace("client_credentials", grant.as_str());
-            let is_unknown = parse(&body) == Err(ErrorCode::UnsupportedGrantType);
-            assert_eq!(is_unknown, !GrantType::SERVED.contains(&grant), "{grant:?}");
+            assert_ne!(parse(&body), Err(ErrorCode::UnsupportedGrantType), "{grant:?}");
         }
+    }
+
+    #[test]
+    fn an_exchange_of_tokens_may_be_longer() {
+        let kind = "urn:ietf:params:oauth:token-type:access_token";
+        let grant = GrantType::TokenExchange.as_str();
+        let body = |length: usize| {
+            let (token, client) = ("t".repeat(length), "client_id=web&client_secret=s");
+            let subject = format!("subject_token={token}&subject_token_type={kind}");
+            let actor = format!("actor_token={token}&actor_token_type={kind}");
+            format!("grant_type={grant}&{client}&{subject}&{actor}")
+        };
+        assert!(parse(&body(16_000)).is_ok());
+        assert_eq!(parse(&body(16_385)).err(), Some(ErrorCode::RequestTooLarge));
+        let longer = format!("{}&x={}", body(30_000), "y".repeat(10_000));
+        assert_eq!(parse(&longer).err(), Some(ErrorCode::RequestTooLarge));
     }
 
     #[test]

@@ -27,6 +27,7 @@ impl Plain {
             expires_in_secs: 900,
             scope: ScopeSet::parse("content.read").unwrap(),
             token_type: TokenType::Bearer,
+            issued_token_type: None,
         }
     }
 }

@@ -17,7 +17,7 @@ static METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
 
 /// Whether scripts may call this path at all; pages and redirects are for people.
 pub(in crate::http) fn is_for_scripts(path: &str) -> bool {
-    let endpoints = [Endpoint::Token, Endpoint::Revoke, Endpoint::Userinfo];
+    let endpoints = [Endpoint::Token, Endpoint::Revoke, Endpoint::Userinfo, Endpoint::Par];
     endpoints.into_iter().any(|endpoint| endpoint.path() == path)
 }
 

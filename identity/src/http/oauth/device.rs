@@ -7,7 +7,8 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use postern_oauth::Endpoint;
 
-use super::token::{call, refused};
+use super::asked::Asked;
+use super::token::refused;
 use super::{Body, read, served};
 use crate::http::limits::Limited;
 use crate::http::reply;
@@ -24,11 +25,11 @@ pub(super) async fn device(
     if let Err(error) = identity.limits.take(Limited::Device, &headers, now).await {
         return reply::limited(&headers, &error, now);
     }
-    let answer = match read(body) {
-        Ok(body) => identity.oauth.device(call(&headers, &body), now).await,
-        Err(error) => Err(error),
+    let answer = async {
+        let (body, asked) = (read(body)?, Asked::of(&identity, &headers)?);
+        identity.oauth.device(asked.call(&headers, &body), now).await
     };
-    match answer {
+    match answer.await {
         Ok(body) => reply::private_json(&headers, body),
         Err(error) => refused(&identity, &headers, error),
     }

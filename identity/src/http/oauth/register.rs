@@ -8,6 +8,7 @@ use axum::response::Response;
 use postern_oauth::Endpoint;
 use postern_request::headers::{AUTHORIZATION, DPOP};
 
+use super::asked::Asked;
 use super::token::refused;
 use super::{Body, read, served};
 use crate::RegisterCall;
@@ -26,19 +27,18 @@ pub(super) async fn register(
     if let Err(error) = identity.limits.take(Limited::Register, &headers, now).await {
         return reply::limited(&headers, &error, now);
     }
-    let answer = match read(body) {
-        Ok(body) => {
-            let call = RegisterCall {
-                authorization: single(&headers, AUTHORIZATION),
-                dpop: single(&headers, DPOP),
-                content_type: single(&headers, "content-type"),
-                body: &body,
-            };
-            identity.oauth.register(call, now).await
-        }
-        Err(error) => Err(error),
+    let answer = async {
+        let (body, asked) = (read(body)?, Asked::of(&identity, &headers)?);
+        let call = RegisterCall {
+            authorization: single(&headers, AUTHORIZATION),
+            dpop: single(&headers, DPOP),
+            certificate: asked.certificate.as_ref().map(|certificate| certificate.sha256),
+            content_type: single(&headers, "content-type"),
+            body: &body,
+        };
+        identity.oauth.register(call, now).await
     };
-    match answer {
+    match answer.await {
         Ok(body) => {
             let mut response = reply::private_json(&headers, body);
             *response.status_mut() = StatusCode::CREATED;

@@ -8,23 +8,23 @@ use crate::sign::Pair;
 use crate::signing_key::{self, NewSigningKey};
 
 /// A client's key, and proofs by it.
-struct Key {
-    new: NewSigningKey,
+pub(super) struct Key {
+    pub(super) new: NewSigningKey,
     pair: Pair,
 }
 
 /// What a proof says.
 #[derive(Clone)]
-struct Said {
-    typ: &'static str,
-    method: &'static str,
-    url: String,
-    issued_at: u64,
-    id: String,
-    more: String,
+pub(super) struct Said {
+    pub(super) typ: &'static str,
+    pub(super) method: &'static str,
+    pub(super) url: String,
+    pub(super) issued_at: u64,
+    pub(super) id: String,
+    pub(super) more: String,
 }
 
-fn said(id: &str) -> Said {
+pub(super) fn said(id: &str) -> Said {
     Said {
         typ: "dpop+jwt",
         method: "POST",
@@ -36,19 +36,23 @@ fn said(id: &str) -> Said {
 }
 
 impl Key {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let new = signing_key::generate(Algorithm::Es256).unwrap();
         let pair = Pair::open(Algorithm::Es256, &new.private).unwrap();
         Self { new, pair }
     }
 
-    fn proof(&self, said: &Said) -> String {
+    pub(super) fn proof(&self, said: &Said) -> String {
         let jwk = &self.new.public_jwk;
         let header = format!(r#"{{"typ":"{}","alg":"ES256","jwk":{jwk}}}"#, said.typ);
         let payload = format!(
             r#"{{"jti":"{}","htm":"{}","htu":"{}","iat":{}{}}}"#,
             said.id, said.method, said.url, said.issued_at, said.more
         );
+        self.sign(&header, &payload)
+    }
+
+    pub(super) fn sign(&self, header: &str, payload: &str) -> String {
         let input = [header, payload].map(|part| base64url::encode(part.as_bytes())).join(".");
         let signature = self.pair.sign(input.as_bytes()).unwrap();
         format!("{input}.{}", base64url::encode(&signature))
@@ -153,6 +157,7 @@ async fn userinfo_wants_the_proof_of_a_token_that_is_bound() {
             method: "GET",
             authorization: Single::One(header.as_bytes()),
             dpop: proof.map_or(Single::Absent, |proof| Single::One(proof.as_bytes())),
+            certificate: None,
         };
         let answer = fixture.oauth.userinfo(call, NOW).await;
         assert_eq!(answer.map(drop).map_err(|error| error.code), expected, "{scheme}");

@@ -10,7 +10,13 @@ const JSON: Single<'static> = Single::One(b"application/json");
 const DAY_MS: u64 = 86_400_000;
 
 fn register<'a>(authorization: Single<'a>, body: &'a str) -> RegisterCall<'a> {
-    RegisterCall { authorization, dpop: Single::Absent, content_type: JSON, body: body.as_bytes() }
+    RegisterCall {
+        authorization,
+        dpop: Single::Absent,
+        certificate: None,
+        content_type: JSON,
+        body: body.as_bytes(),
+    }
 }
 
 impl Fixture {

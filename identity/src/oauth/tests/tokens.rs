@@ -110,6 +110,7 @@ async fn userinfo(fixture: &Fixture, token: &str, now: UnixMillis) -> Result<Str
         method: "GET",
         authorization: Single::One(header.as_bytes()),
         dpop: Single::Absent,
+        certificate: None,
     };
     fixture.oauth.userinfo(call, now).await.map_err(|error| error.code)
 }
@@ -129,7 +130,12 @@ async fn userinfo_is_for_users_whose_session_lives() {
     fixture.oauth.ending.session("browser-1", "logout", "u-1", later(1)).await.unwrap();
     assert_eq!(userinfo(&fixture, token, later(2)).await, Err(ErrorCode::InvalidToken));
     for header in [Single::Absent, Single::One(b"Basic YTpi".as_slice()), Single::One(b"Bearer")] {
-        let call = UserinfoCall { method: "GET", authorization: header, dpop: Single::Absent };
+        let call = UserinfoCall {
+            method: "GET",
+            authorization: header,
+            dpop: Single::Absent,
+            certificate: None,
+        };
         let refused = fixture.oauth.userinfo(call, NOW).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::TokenMissing);
         assert_eq!(refused.challenge, ChallengeScheme::Bearer);
@@ -146,12 +152,14 @@ fn an_answer_is_read_as_it_was_written() {
         expires_in_secs: 900,
         scope: ScopeSet::parse("openid read").unwrap(),
         token_type: TokenType::Dpop,
+        issued_token_type: None,
     };
     let bare = TokenAnswer {
         refresh_token: None,
         id_token: None,
         scope: ScopeSet::default(),
         token_type: TokenType::Bearer,
+        issued_token_type: None,
         ..whole.clone()
     };
     for answer in [whole, bare] {

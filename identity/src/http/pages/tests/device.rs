@@ -32,6 +32,7 @@ fn call(body: &str) -> TokenCall<'_> {
         content_type: Single::One(FORM.as_bytes()),
         dpop: Single::Absent,
         certificate: None,
+        address: None,
         body: body.as_bytes(),
     }
 }
