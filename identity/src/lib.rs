@@ -24,6 +24,7 @@ mod keys;
 mod login;
 mod metrics;
 mod oauth;
+mod passkeys;
 pub mod ports;
 mod random;
 mod seal;
@@ -47,11 +48,13 @@ pub use login::{
     LoginService, MAX_PASSWORD_CHARS, Outcome, OutsidePerson, Person, Screen, Taken, TotpEnrolment,
     Verdict, Verified, hashing_threads,
 };
+pub use login::{Consented, Removal};
 pub use metrics::{IdentityMetrics, LoginMetrics, OAuthMetrics};
 pub use oauth::{
     Authorized, ConsentAsk, CurrentOAuthRules, OAuthParts, OAuthRules, OAuthService, TokenAnswer,
     TokenCall, UserinfoCall,
 };
+pub use passkeys::WebauthnPasskeys;
 pub use seal::{KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey};
 pub use tokens::{
     AccessTokenRequest, DEFAULT_LIFETIME_SECS, IssuedToken, MAX_LIFETIME_SECS, TokenIssuer,

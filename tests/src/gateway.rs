@@ -58,6 +58,7 @@ impl Gateway {
             server_document: None,
             workers: 1,
             store: Store::Memory,
+            name: None,
             database: Database::Nowhere,
             serve: Vec::new(),
             render: Vec::new(),
@@ -131,6 +132,7 @@ pub struct Builder {
     server_document: Option<String>,
     workers: u32,
     store: Store,
+    name: Option<String>,
     database: Database,
     serve: Vec<String>,
     render: Vec<String>,
@@ -163,6 +165,14 @@ impl Builder {
     #[must_use]
     pub fn store(mut self, store: Store) -> Self {
         self.store = store;
+        self
+    }
+
+    /// Names the gateway in the issuer, by another name of this machine's such as `localhost`:
+    /// browsers bind passkeys to a name.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
         self
     }
 
@@ -210,7 +220,10 @@ impl Builder {
         let upstream = Upstream::start().await;
         let envoy_ports = envoy::Ports::free();
         let server_ports = server::Ports::free();
-        let issuer = format!("http://{}", ports::local(envoy_ports.listen));
+        let issuer = match &self.name {
+            Some(name) => format!("http://{name}:{}", envoy_ports.listen),
+            None => format!("http://{}", ports::local(envoy_ports.listen)),
+        };
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);
             fs::write(&path, documents::fill_in(text, upstream.address(), &issuer))

@@ -19,6 +19,7 @@
     reason = "test code: a panic is how it reports, and standard error is where it explains"
 )]
 
+pub mod browser;
 pub mod client;
 pub mod documents;
 pub mod env;
@@ -26,6 +27,7 @@ pub mod envoy;
 pub mod gateway;
 pub mod grpc;
 pub mod keys;
+pub mod passkey;
 pub mod policies;
 pub mod ports;
 pub mod postgres;

@@ -25,6 +25,7 @@ const TARGETS: &[&str] = &[
     "cases",
     "import",
     "normalize",
+    "webauthn_answer",
 ];
 
 /// What `cargo fuzz` passes too, without the sanitizers: there is no `unsafe` code for them.

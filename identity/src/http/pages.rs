@@ -14,6 +14,7 @@ mod csrf;
 mod enrol;
 mod login;
 mod logout;
+mod passkeys;
 #[cfg(test)]
 mod tests;
 mod visit;
@@ -88,8 +89,8 @@ pub fn pages_router(pages: Arc<Pages>) -> Router {
         .route(visit::ENROL_PATH, only(get(enrol::show).post(enrol::send)))
         .route(visit::PASSWORD_PATH, only(get(enrol::show_password).post(enrol::send_password)))
         .route("/login/consent", only(get(consent::show).post(consent::send)))
-        .route("/login/account", only(get(account::show)))
-        .route("/login/account/sessions", only(get(account::sessions).post(account::end)))
+        .merge(account::routes())
+        .merge(passkeys::routes())
         .route("/login/out", only(get(logout::show).post(logout::send)))
         .route("/login/assets/{digest}/{file}", only(get(assets::file)))
         .route("/login/", any(not_found))

@@ -19,6 +19,8 @@ pub(crate) enum Means {
     Totp,
     /// A recovery code.
     RecoveryCode,
+    /// A passkey.
+    Passkey,
     /// A session's cookie.
     Session,
 }
@@ -29,6 +31,7 @@ impl Means {
             Self::Password => "password",
             Self::Totp => "totp",
             Self::RecoveryCode => "recovery_code",
+            Self::Passkey => "passkey",
             Self::Session => "session",
         }
     }

@@ -7,11 +7,12 @@ use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use axum::Router;
 use postern_document::{Document, Login};
-use postern_identity::ports::RevokedTokens;
+use postern_identity::ports::{Passkeys, RevokedTokens};
 use postern_identity::{
     Argon2Parameters, AuthApi, Clock, Cookies, Ending, FactorService, Hasher, KeyEncryptionKey,
     LoginLimiter, LoginMetrics, LoginParts, LoginRules, LoginService, OAuthService, OwnTokens,
-    Pages, PagesConfig, PagesParts, Vault, auth_router, hashing_threads, pages_router,
+    Pages, PagesConfig, PagesParts, Vault, WebauthnPasskeys, auth_router, hashing_threads,
+    pages_router,
 };
 use postern_store::limiter::Limiter;
 use postern_store::{FlowStore, IdentityStore};
@@ -47,7 +48,7 @@ pub struct Needs<'a> {
 /// The pages, which also say who sits in front of a browser, and the paths of pages and `/auth`.
 ///
 /// # Errors
-/// When there are no threads that hash passwords.
+/// When there are no threads that hash passwords, or nothing that passkeys can be bound to.
 pub fn build(needs: Needs<'_>) -> Result<(Arc<Pages>, Router)> {
     let Needs { document, login, issuer, limiter, clock, oauth, revoked, .. } = needs;
     if login.passwords.breached.is_some() {
@@ -74,6 +75,7 @@ pub fn build(needs: Needs<'_>) -> Result<(Arc<Pages>, Router)> {
         hasher: hasher(login, needs.metrics.clone())?,
         limits: LoginLimiter::new(limiter.clone()),
         vault: vault.clone(),
+        passkeys: passkeys(login, issuer)?,
         ending: needs.ending,
         breached: None,
         metrics: needs.metrics,
@@ -98,6 +100,17 @@ pub fn build(needs: Needs<'_>) -> Result<(Arc<Pages>, Router)> {
     };
     let router = pages_router(Arc::clone(&pages)).merge(auth_router(Arc::new(api)));
     Ok((pages, router))
+}
+
+/// Passkeys, where the document lets people have some.
+///
+/// # Errors
+/// When the issuer cannot have any, which `check` has looked at.
+fn passkeys(login: &Login, issuer: &str) -> Result<Option<Arc<dyn Passkeys>>> {
+    let Some(rules) = &login.passkeys else { return Ok(None) };
+    let passkeys = WebauthnPasskeys::new(issuer, &rules.rp_id, &login.pages.title)
+        .with_context(|| format!("passkeys cannot be bound to `{}`", rules.rp_id))?;
+    Ok(Some(Arc::new(passkeys)))
 }
 
 /// Hashes passwords as the document says, on as many threads as this machine can spare.
