@@ -26,6 +26,7 @@ mod login;
 mod metrics;
 mod oauth;
 mod outside;
+mod passkeys;
 pub mod ports;
 mod random;
 mod seal;
@@ -50,12 +51,14 @@ pub use login::{
     LoginService, MAX_PASSWORD_CHARS, Outcome, OutsidePerson, Person, Screen, Taken, TotpEnrolment,
     Verdict, Verified, hashing_threads,
 };
+pub use login::{Consented, Removal};
 pub use metrics::{IdentityMetrics, LoginMetrics, OAuthMetrics, OutsideMetrics};
 pub use oauth::{
     Authorized, ConsentAsk, CurrentOAuthRules, DeviceAsk, OAuthParts, OAuthRules, OAuthService,
     RegisterCall, TokenAnswer, TokenCall, UserinfoCall, keep_used_clients,
 };
 pub use outside::{OutsideError, OutsideParts, OutsideService, OutsideStart, OutsideStarted};
+pub use passkeys::WebauthnPasskeys;
 pub use seal::{KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey};
 pub use tokens::{
     AccessTokenRequest, DEFAULT_LIFETIME_SECS, IssuedToken, MAX_LIFETIME_SECS, TokenIssuer,

@@ -15,7 +15,7 @@ mod rules;
 mod service;
 mod sessions;
 mod terms;
-mod totp;
+pub(crate) mod totp;
 
 pub use error::LoginError;
 pub use factors::{FactorService, FactorSummary, TotpEnrolment, Verified};
@@ -29,6 +29,7 @@ pub use person::Person;
 pub use phc::Argon2Parameters;
 pub use rules::{ADMIN_SCOPE, CurrentLoginRules, LoginRules};
 pub use service::{BrowserVerdict, Enrolled, LoginParts, LoginService};
+pub use service::{Consented, Removal};
 pub use terms::{Caller, DirectLogin, DirectSession, LoggedIn, Outcome, OutsidePerson, Screen};
 
 /// The client that `/auth/login` makes tokens for. Registered clients have UUIDs, so none of them

@@ -137,11 +137,11 @@ pub trait Passkeys: Send + Sync {
     /// [`PasskeyError::Internal`].
     fn start_login(&self) -> Result<Ceremony, PasskeyError>;
 
-    /// Which credential an answer is of; nothing of it is verified.
+    /// Which credential an answer is of, and whose it says that is; nothing of it is verified.
     ///
     /// # Errors
     /// [`PasskeyError::Answer`].
-    fn credential_of(&self, answer: &str) -> Result<String, PasskeyError>;
+    fn credential_of(&self, answer: &str) -> Result<ShownPasskey, PasskeyError>;
 
     /// Verifies an answer with the passkey's record.
     ///
@@ -171,6 +171,15 @@ pub struct NewPasskey {
     pub credential_id: String,
     /// Its public key, counter and whatever else verifying needs.
     pub record: Vec<u8>,
+}
+
+/// A passkey as a browser names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownPasskey {
+    /// Its id in base64url.
+    pub credential_id: String,
+    /// Whose the authenticator says that it is (`userHandle`).
+    pub user_id: String,
 }
 
 /// A passkey that was used.

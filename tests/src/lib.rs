@@ -28,6 +28,7 @@ pub mod gateway;
 pub mod grpc;
 pub mod keys;
 pub mod oauth;
+pub mod passkey;
 pub mod policies;
 pub mod ports;
 pub mod postgres;

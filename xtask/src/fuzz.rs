@@ -28,6 +28,7 @@ const TARGETS: &[&str] = &[
     "oauth_register",
     "oauth_authorize",
     "oauth_token",
+    "webauthn_answer",
 ];
 
 /// What `cargo fuzz` passes too, without the sanitizers: there is no `unsafe` code for them.

@@ -14,6 +14,8 @@ pub struct Look<'a> {
     pub logo: Option<&'a str>,
     /// Where their style is, at this server.
     pub style_href: &'a str,
+    /// Where the one script is, at this server; pages that offer passkeys load it.
+    pub script_href: &'a str,
     /// The language that they are shown in.
     pub language: Language,
     /// A link to what is done with data.
@@ -51,6 +53,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) privacy: Option<&'a str>,
     pub(crate) terms: Option<&'a str>,
     pub(crate) policy: String,
+    /// Whether the page loads the script.
+    pub(crate) has_script: bool,
     form_targets: Vec<String>,
 }
 
@@ -68,8 +72,14 @@ impl<'a> Frame<'a> {
             privacy: look.privacy.and_then(web_url),
             terms: look.terms.and_then(web_url),
             policy: form_action(&form_targets),
+            has_script: false,
             form_targets,
         }
+    }
+
+    /// The same of a page that offers passkeys, where it does.
+    pub(crate) fn with_script(self, has_script: bool) -> Self {
+        Self { has_script, ..self }
     }
 
     /// The page that a template makes in this frame.

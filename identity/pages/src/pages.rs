@@ -2,23 +2,29 @@
 
 mod account;
 mod consent;
+mod consents;
 mod device;
 mod error;
 mod factors;
 mod login;
 mod logout;
 mod message;
+mod own_factors;
+mod passkeys;
 mod password;
 #[cfg(test)]
 mod tests;
 
 pub use account::{AccountView, SessionLine, SessionsView, account, sessions};
 pub use consent::{ConsentView, ScopeLine, consent};
+pub use consents::{ConsentLine, ConsentsView, consents};
 pub use device::{DeviceConfirmView, DeviceView, device, device_confirm, device_done};
 pub use error::{Elsewhere, ErrorKind, ErrorView, error};
 pub use factors::{EnrolTotpView, RecoveryCodesView, TotpKey, enrol_totp, recovery_codes};
 pub use login::{LoginView, MfaView, OutsideLink, login, mfa};
 pub use logout::{LogoutView, ask_logout, logged_out};
+pub use own_factors::{FactorLine, FactorsView, FormTarget, factors};
+pub use passkeys::{Ceremony, PasskeysView, passkeys};
 pub use password::{PasswordView, password};
 
 use crate::Problem;

@@ -24,6 +24,8 @@ pub enum Problem {
     Password(&'static str),
     /// Both times the new password was typed differently.
     Repeated,
+    /// The last second factor of somebody who needs one.
+    LastFactor,
     /// Something that is needed cannot be reached.
     Unavailable,
 }
@@ -47,6 +49,7 @@ impl Problem {
             Self::Password("breached") => texts.password_breached.to_owned(),
             Self::Password(_) => texts.password_refused.to_owned(),
             Self::Repeated => texts.password_differs.to_owned(),
+            Self::LastFactor => texts.last_factor.to_owned(),
             Self::Unavailable => texts.unavailable.to_owned(),
         }
     }
@@ -75,6 +78,7 @@ mod tests {
                 Problem::Password("breached"),
                 Problem::Password("anything"),
                 Problem::Repeated,
+                Problem::LastFactor,
                 Problem::Unavailable,
             ]
             .into_iter()

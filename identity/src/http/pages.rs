@@ -16,6 +16,7 @@ mod enrol;
 mod login;
 mod logout;
 mod outside;
+mod passkeys;
 #[cfg(test)]
 mod tests;
 mod visit;
@@ -93,8 +94,8 @@ pub fn pages_router(pages: Arc<Pages>) -> Router {
         .route("/login/consent", only(get(consent::show).post(consent::send)))
         .route(VERIFICATION_PATH, only(get(device::show).post(device::send)))
         .route(device::CONFIRM_PATH, only(get(device::back).post(device::confirm)))
-        .route("/login/account", only(get(account::show)))
-        .route("/login/account/sessions", only(get(account::sessions).post(account::end)))
+        .merge(account::routes())
+        .merge(passkeys::routes())
         .route("/login/out", only(get(logout::show).post(logout::send)))
         .route("/login/assets/{digest}/{file}", only(get(assets::file)))
         .route("/login/", any(not_found))

@@ -179,6 +179,18 @@ impl FactorService {
         Ok(self.store.confirm_factor(factor_id, now, &entry).await?)
     }
 
+    /// The application that is being set up and was not heard of yet.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn unfinished_totp(&self, user_id: &str) -> Result<Option<String>, LoginError> {
+        let is_begun = |factor: &FactorRecord| {
+            factor.kind == FactorKind::Totp && factor.confirmed_at.is_none()
+        };
+        let factors = self.store.factors_of(user_id).await?;
+        Ok(factors.into_iter().find(is_begun).map(|factor| factor.id))
+    }
+
     /// New recovery codes, in place of all that there were. They are shown once.
     ///
     /// # Errors

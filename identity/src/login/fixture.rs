@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use postern_document::{
-    Colours, Fingerprint, Login, LoginLimits, Pages, PasswordRules, Role, SessionRules,
+    Colours, Fingerprint, Login, LoginLimits, Pages, PasskeyRules, PasswordRules, Role,
+    SessionRules,
 };
 use postern_jose::VerifiedToken;
 use postern_limits::Rate;
@@ -23,14 +24,15 @@ use super::hashing::tests::{CHEAP, hasher};
 use super::limits::LoginLimiter;
 use super::rules::LoginRules;
 use super::{Caller, FactorService, Hasher, LoginError, LoginParts, LoginService, Outcome};
-use crate::KeyEncryptionKey;
 use crate::ending::Ending;
 use crate::metrics::LoginMetrics;
-use crate::ports::{Announce, RevokedTokens};
+use crate::ports::{Announce, Passkeys, RevokedTokens};
 use crate::vault::Vault;
+use crate::{KeyEncryptionKey, WebauthnPasskeys};
 
 pub(crate) const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 pub(crate) const ISSUER: &str = "https://api.example.test";
+pub(crate) const RP_ID: &str = "api.example.test";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) const EMAIL: &str = "student@example.test";
 
@@ -60,7 +62,7 @@ pub(crate) fn rules() -> LoginRules {
         ],
         default_role: "student".to_owned(),
         passwords: PasswordRules { min_length: 8, memory_kib: 64, iterations: 1, breached: None },
-        passkeys: None,
+        passkeys: Some(PasskeyRules { rp_id: RP_ID.to_owned() }),
         session: SessionRules {
             idle_ms: 12 * hour,
             absolute_ms: 7 * 24 * hour,
@@ -155,12 +157,26 @@ pub(crate) fn limiter() -> LoginLimiter {
     LoginLimiter::new(Limiter::new(Arc::<MemoryStore>::clone(&counts), counts))
 }
 
+/// Passkeys for the fixture's issuer.
+pub(crate) fn passkeys() -> WebauthnPasskeys {
+    WebauthnPasskeys::new(ISSUER, RP_ID, "Example").unwrap()
+}
+
 pub(crate) fn tests_hasher() -> Hasher {
     hasher(CHEAP)
 }
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with_ports(Some(Arc::new(passkeys())))
+    }
+
+    /// Where the document does not let anybody have a passkey.
+    pub(crate) fn without_passkeys() -> Self {
+        Self::with_ports(None).with(|login| login.passkeys = None)
+    }
+
+    fn with_ports(passkeys: Option<Arc<dyn Passkeys>>) -> Self {
         let store = Arc::new(MemoryDurableStore::new());
         let flows = Arc::new(MemoryFlowStore::default());
         let revocations = Arc::new(Revocations::default());
@@ -186,6 +202,7 @@ impl World {
             limits: limiter(),
             vault: vault(),
             factors: Arc::new(FactorService::new(durable, vault())),
+            passkeys,
             ending: Arc::clone(&ending),
             breached: None,
             metrics,

@@ -44,8 +44,6 @@ pub struct Flow {
     pub passed: Vec<Factor>,
     /// How often something wrong was.
     pub failures: u8,
-    /// A passkey's challenge, sealed.
-    pub challenge: Option<Vec<u8>>,
     /// Whether the session shall last.
     pub remember: bool,
     /// The session that somebody authenticates again in; none where one begins.
@@ -126,7 +124,6 @@ impl Flow {
             user: None,
             passed: Vec::new(),
             failures: 0,
-            challenge: None,
             remember: false,
             session: None,
             enrolling: None,

@@ -21,6 +21,8 @@ pub const IP: &str = "auth:ip";
 pub const MFA: &str = "auth:mfa";
 /// For the tickets of one user.
 pub const TICKET: &str = "auth:ticket";
+/// For what one user sets up.
+pub const ENROL: &str = "auth:enrol";
 
 /// For the codes of devices, from one address.
 pub const DEVICE_IP: &str = "device:ip";
@@ -32,6 +34,9 @@ pub const IPV6_PREFIX: u8 = 64;
 /// Tries of second factors.
 const MFA_TRIES: u64 = 5;
 const MFA_PERIOD_MS: u64 = 15 * 60 * 1000;
+/// Factors that somebody begins to set up: far more than anybody needs, far less than could fill a
+/// store.
+const ENROLMENTS: u64 = 30;
 
 /// Counts tries.
 #[derive(Clone)]
@@ -108,6 +113,40 @@ impl LoginLimiter {
             }
         }
         Ok(taken)
+    }
+
+    /// Takes one try of somebody who shows no e-mail: from one address alone.
+    ///
+    /// # Errors
+    /// [`LoginError::Limited`].
+    pub async fn take_address(
+        &self,
+        limits: &LoginLimits,
+        replicas: u64,
+        ip: Option<IpAddr>,
+        now: UnixMillis,
+    ) -> Result<Taken, LoginError> {
+        let Some(ip) = ip else { return Ok(Taken::default()) };
+        let ip = address::limit_key(ip, IPV6_PREFIX).to_string();
+        let by = [Some(ip.as_str())];
+        let counted = [Counted { limit: IP, rate: limits.ip, by: &by }];
+        Ok(Taken(vec![self.ask(&ip, &counted, replicas, now).await?]))
+    }
+
+    /// Takes one of what a user may begin to set up.
+    ///
+    /// # Errors
+    /// [`LoginError::Limited`].
+    pub async fn take_enrolment(
+        &self,
+        replicas: u64,
+        user_id: &str,
+        now: UnixMillis,
+    ) -> Result<(), LoginError> {
+        let rate = Rate::new(ENROLMENTS, MFA_PERIOD_MS).map_err(|_| LoginError::Internal)?;
+        let by = [Some(user_id)];
+        let counted = [Counted { limit: ENROL, rate, by: &by }];
+        self.ask(user_id, &counted, replicas, now).await.map(drop)
     }
 
     /// Takes one try of a second factor.

@@ -9,9 +9,13 @@ mod browser;
 mod device;
 mod direct;
 mod outside;
+mod own_factors;
+mod passkeys;
 mod tries;
 
+pub use account::Consented;
 pub use browser::Enrolled;
+pub use own_factors::Removal;
 
 use std::sync::Arc;
 
@@ -31,7 +35,7 @@ use super::rules::{CurrentLoginRules, LoginRules};
 use super::{Caller, LoginError, sessions};
 use crate::ending::Ending;
 use crate::metrics::{LoginMetrics, Means};
-use crate::ports::{BreachedPasswords, RevokedTokens};
+use crate::ports::{BreachedPasswords, Passkeys, RevokedTokens};
 use crate::vault::Vault;
 use crate::{audit, random};
 
@@ -56,6 +60,8 @@ pub struct LoginParts {
     pub vault: Vault,
     /// Second factors.
     pub factors: Arc<FactorService>,
+    /// Passkeys; none where nobody can have one.
+    pub passkeys: Option<Arc<dyn Passkeys>>,
     /// Ends sessions.
     pub ending: Arc<Ending>,
     /// Knows passwords that everybody knows.
@@ -130,6 +136,26 @@ impl LoginService {
             flow.passed = vec![Factor::Password];
             flow.session = Some(session.id.clone());
             flow.remember = session.remember;
+        }
+        self.keep(&flow, now).await
+    }
+
+    /// Begins another authentication of somebody who is logged in, from the first factor on. It
+    /// renews the session where the same user authenticates, and begins another one otherwise.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn authenticate_again(
+        &self,
+        session: &SessionRecord,
+        return_to: ReturnTo,
+        wants: Acr,
+        now: UnixMillis,
+    ) -> Result<Secret, LoginError> {
+        let mut flow = Flow::new(return_to, wants, now);
+        if session.client_id.is_none() {
+            flow.user = Some(session.user_id.clone());
+            flow.session = Some(session.id.clone());
         }
         self.keep(&flow, now).await
     }
@@ -218,6 +244,20 @@ impl LoginService {
         now: UnixMillis,
     ) -> Result<u64, LoginError> {
         Ok(self.parts.ending.user(user_id, "logged_out_everywhere", by, now).await?)
+    }
+
+    /// Ends all sessions of a user but this one; how many those were.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn end_others(
+        &self,
+        user_id: &str,
+        keep: &str,
+        now: UnixMillis,
+    ) -> Result<u64, LoginError> {
+        const WHY: &str = "logged_out_elsewhere";
+        Ok(self.parts.ending.others(user_id, Some(keep), WHY, user_id, now).await?)
     }
 
     /// The sessions of a user, newest first; those that were revoked are none.

@@ -19,6 +19,8 @@ pub(crate) enum Means {
     Totp,
     /// A recovery code.
     RecoveryCode,
+    /// A passkey.
+    Passkey,
     /// A session's cookie.
     Session,
     /// An outside provider's word.
@@ -31,6 +33,7 @@ impl Means {
             Self::Password => "password",
             Self::Totp => "totp",
             Self::RecoveryCode => "recovery_code",
+            Self::Passkey => "passkey",
             Self::Session => "session",
             Self::Outside => "outside",
         }

@@ -24,6 +24,7 @@ use crate::paths::Workspace;
 /// what `bench`, `lint` and `test mesh` need.
 pub fn run(workspace: &Workspace, options: &SetupOptions) -> Result<()> {
     packages::c_compiler(workspace)?;
+    packages::openssl(workspace)?;
     toolchain::wasm(workspace)?;
     binaryen::WasmOpt::get(workspace)?;
     envoy::get(workspace)?;

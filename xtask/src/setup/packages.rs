@@ -40,6 +40,24 @@ pub fn c_compiler(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// What passkeys link with (`webauthn-rs` through `openssl-sys`), and what finds it.
+pub fn openssl(workspace: &Workspace) -> Result<()> {
+    // Whoever says by the environment where it is need not have it found.
+    let is_named = std::env::var_os("OPENSSL_DIR").is_some();
+    let mut is_there = Command::new("pkg-config");
+    is_there.args(["--exists", "openssl >= 1.1.1"]);
+    if !is_named && !process::succeeds(&mut is_there) {
+        install(
+            workspace,
+            "OpenSSL's headers (libssl-dev, found by pkg-config)",
+            &["libssl-dev", "pkg-config"],
+            "install OpenSSL with its headers and set OPENSSL_DIR to where it is",
+        )?;
+    }
+    say::ok("OpenSSL's headers, for passkeys");
+    Ok(())
+}
+
 /// The load generator of the benches.
 pub fn wrk(workspace: &Workspace) -> Result<PathBuf> {
     let path = found_or_installed(workspace, "wrk", "put `wrk` on the PATH")?;

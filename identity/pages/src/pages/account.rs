@@ -11,12 +11,19 @@ use crate::{Look, Page};
 pub struct AccountView<'a> {
     /// Who is signed in.
     pub who: &'a str,
+    /// Whether it is somebody with an account here, and not only at a provider elsewhere.
+    pub has_account: bool,
+    /// Whether anybody can have a passkey.
+    pub has_passkeys: bool,
+    /// Whether the password was changed a moment ago.
+    pub password_saved: bool,
 }
 
 /// The sessions of somebody.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionsView<'a> {
-    /// Where the forms go: one session's with `end`, everything's with `all`.
+    /// Where the forms go: one session's with `end`, that of all others with `others`, and
+    /// everything's with `all`.
     pub action: &'a str,
     /// The forms' token.
     pub csrf: &'a str,
@@ -69,6 +76,7 @@ impl<'a> Row<'a> {
 #[template(path = "account.html")]
 struct AccountPage<'a> {
     frame: &'a Frame<'a>,
+    view: &'a AccountView<'a>,
     signed_in_as: String,
 }
 
@@ -78,6 +86,7 @@ struct SessionsPage<'a> {
     frame: &'a Frame<'a>,
     view: &'a SessionsView<'a>,
     rows: Vec<Row<'a>>,
+    has_others: bool,
 }
 
 /// The account's first page.
@@ -86,7 +95,7 @@ pub fn account(view: &AccountView<'_>, look: &Look<'_>) -> Page {
     let texts = look.language.texts();
     let frame = Frame::new(look, texts.account.to_owned(), &[]);
     let signed_in_as = (texts.signed_in_as)(view.who);
-    frame.page(&AccountPage { frame: &frame, signed_in_as }, 200)
+    frame.page(&AccountPage { frame: &frame, view, signed_in_as }, 200)
 }
 
 /// Where somebody is signed in.
@@ -95,12 +104,13 @@ pub fn sessions(view: &SessionsView<'_>, look: &Look<'_>) -> Page {
     let texts = look.language.texts();
     let frame = Frame::new(look, texts.sessions.to_owned(), &[]);
     let rows = view.sessions.iter().map(|line| Row::new(line, texts)).collect();
-    frame.page(&SessionsPage { frame: &frame, view, rows }, 200)
+    let has_others = view.sessions.iter().any(|line| !line.is_this);
+    frame.page(&SessionsPage { frame: &frame, view, rows, has_others }, 200)
 }
 
 /// `2026-01-31T23:59:59.000Z` as `2026-01-31 23:59 UTC`: the server does not know where its reader
 /// is, and says which clock it means.
-fn to_people(rfc3339: &str) -> String {
+pub(super) fn to_people(rfc3339: &str) -> String {
     match rfc3339.split_once('T') {
         Some((date, time)) => {
             let minutes: String = time.chars().take(5).collect();

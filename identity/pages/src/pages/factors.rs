@@ -23,6 +23,8 @@ pub struct EnrolTotpView<'a> {
     pub key: Option<TotpKey<'a>>,
     /// Where it begins anew, with another key.
     pub restart: &'a str,
+    /// Whether nothing else goes on before it.
+    pub is_forced: bool,
     /// Why the form is shown again.
     pub problem: Option<Problem>,
     /// Where else the form's answer may lead, as a source of a policy.

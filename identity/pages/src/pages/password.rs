@@ -18,6 +18,8 @@ pub struct PasswordView<'a> {
     /// Whether the present one is asked for. It is not while somebody logs in, who has just given
     /// it.
     pub asks_current: bool,
+    /// Whether nothing else goes on before it.
+    pub is_forced: bool,
     /// Fewest characters.
     pub least: usize,
     /// Why the form is shown again.

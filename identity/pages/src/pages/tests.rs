@@ -14,6 +14,7 @@ fn look(language: Language, filled: &str) -> Look<'_> {
         title: filled,
         logo: Some("data:image/png;base64,AAAA"),
         style_href: "/login/assets/0123/style.css",
+        script_href: "/login/assets/4567/passkeys.js",
         language,
         privacy: Some("https://example.test/privacy"),
         terms: Some("https://example.test/terms"),
@@ -37,19 +38,27 @@ fn all(language: Language, filled: &str) -> Vec<(String, Page)> {
     let scopes = scopes(filled);
     let targets = ["https://client.example.test", "com.example.app:", filled];
     let outside = [OutsideLink { title: filled, href: "/login/outside/a" }];
+    let ceremony = Ceremony {
+        options: "/auth/passkeys/options",
+        finish: "/auth/passkeys/finish",
+        csrf: filled,
+    };
     let login_view = LoginView {
         action: "/login",
         csrf: filled,
         email: filled,
         remember: true,
         problem: None,
+        passkey: Some(ceremony),
         outside: &outside,
         targets: &targets,
     };
     let mfa_view = MfaView {
         action: "/login/mfa",
         csrf: filled,
+        totp: true,
         recovery: true,
+        passkey: Some(ceremony),
         problem: None,
         targets: &targets,
     };
@@ -87,6 +96,7 @@ fn all(language: Language, filled: &str) -> Vec<(String, Page)> {
         csrf: filled,
         email: Some(filled),
         asks_current: true,
+        is_forced: false,
         least: 8,
         problem: None,
         targets: &targets,
@@ -96,18 +106,67 @@ fn all(language: Language, filled: &str) -> Vec<(String, Page)> {
         csrf: filled,
         key: Some(TotpKey { secret: filled, uri: filled }),
         restart: "/login/mfa/totp",
+        is_forced: true,
         problem: None,
         targets: &targets,
     };
     let logout_view =
         LogoutView { action: "/login/out", csrf: filled, who: filled, targets: &targets };
-    let plain = LoginView { outside: &[], ..login_view };
-    let code = MfaView { recovery: false, problem, ..mfa_view };
+    let plain = LoginView { outside: &[], passkey: None, ..login_view };
+    let code = MfaView { recovery: false, passkey: None, problem, ..mfa_view };
+    let passkey_alone = MfaView { totp: false, recovery: false, ..mfa_view };
+    let recovery_alone = MfaView { totp: false, passkey: None, ..mfa_view };
     let nothing = ConsentView { client_uri: None, scopes: &[], resources: &[], ..consent_view };
     let sessions_view =
         SessionsView { action: "/login/account/sessions", csrf: filled, sessions: &lines };
     let recovery = RecoveryCodesView { codes: &[filled], go_on: "/login/account" };
-    let forced = PasswordView { email: None, asks_current: false, problem, ..password_view };
+    let forced = PasswordView {
+        email: None,
+        asks_current: false,
+        is_forced: true,
+        problem,
+        ..password_view
+    };
+    let account_view =
+        AccountView { who: filled, has_account: true, has_passkeys: true, password_saved: true };
+    let elsewhere = AccountView {
+        has_account: false,
+        has_passkeys: false,
+        password_saved: false,
+        ..account_view
+    };
+    let factor = FactorLine { reference: filled, name: Some(filled), added: filled, used: None };
+    let app = FactorLine { name: None, used: Some("2026-01-31T23:59:59.000Z"), ..factor };
+    let some_factors = [factor, app];
+    let small_form = FormTarget { action: "/login/account/mfa/totp", csrf: filled };
+    let factors_view = FactorsView {
+        action: "/login/account/mfa",
+        csrf: filled,
+        enrol: small_form,
+        recovery: FormTarget { action: "/login/account/mfa/recovery", ..small_form },
+        passkeys: Some("/login/account/passkeys"),
+        factors: &some_factors,
+        codes_left: 1,
+        problem: None,
+    };
+    let no_factors = FactorsView { passkeys: None, factors: &[], codes_left: 0, ..factors_view };
+    let last_factor = Some(Problem::LastFactor);
+    let passkeys_view = PasskeysView {
+        action: "/login/account/passkeys",
+        csrf: filled,
+        passkeys: &some_factors,
+        ceremony,
+        codes_left: Some(0),
+        factors: "/login/account/mfa",
+        problem: None,
+    };
+    let no_passkeys = PasskeysView { passkeys: &[], codes_left: None, ..passkeys_view };
+    let own_consents =
+        [ConsentLine { client_id: filled, client_name: filled, scopes: &scopes, since: filled }];
+    let consents_view =
+        ConsentsView { action: "/login/account/consents", csrf: filled, consents: &own_consents };
+    let no_consents = ConsentsView { consents: &[], ..consents_view };
+    let this_alone = SessionsView { sessions: &lines[2..], ..sessions_view };
     let mut pages = vec![
         ("login", login(&login_view, &look)),
         ("login, alone", login(&plain, &look)),
@@ -121,11 +180,27 @@ fn all(language: Language, filled: &str) -> Vec<(String, Page)> {
         ("device, confirm", device_confirm(&confirm, &look)),
         ("device, allowed", device_done(true, &look)),
         ("device, denied", device_done(false, &look)),
-        ("account", account(&AccountView { who: filled }, &look)),
+        ("mfa, passkey alone", mfa(&passkey_alone, &look)),
+        ("mfa, recovery alone", mfa(&recovery_alone, &look)),
+        ("account", account(&account_view, &look)),
+        ("account, elsewhere", account(&elsewhere, &look)),
         ("sessions", sessions(&sessions_view, &look)),
+        ("sessions, one", sessions(&this_alone, &look)),
+        ("factors", factors(&factors_view, &look)),
+        ("factors, none", factors(&no_factors, &look)),
+        ("factors, refused", factors(&FactorsView { problem: last_factor, ..factors_view }, &look)),
+        ("passkeys", passkeys(&passkeys_view, &look)),
+        ("passkeys, none", passkeys(&no_passkeys, &look)),
+        (
+            "passkeys, refused",
+            passkeys(&PasskeysView { problem: last_factor, ..passkeys_view }, &look),
+        ),
+        ("consents", consents(&consents_view, &look)),
+        ("consents, none", consents(&no_consents, &look)),
         ("password", password(&password_view, &look)),
         ("password, wrong", password(&forced, &look)),
         ("enrol", enrol_totp(&enrol, &look)),
+        ("enrol, wanted", enrol_totp(&EnrolTotpView { is_forced: false, ..enrol }, &look)),
         ("enrol, wrong", enrol_totp(&EnrolTotpView { key: None, problem, ..enrol }, &look)),
         ("recovery", recovery_codes(&recovery, &look)),
         ("logout", ask_logout(&logout_view, &look)),
@@ -228,9 +303,13 @@ fn no_page_holds_a_script_or_a_style() {
     each(|name, _, elements| {
         for element in elements {
             assert!(
-                !["script", "style", "iframe", "object", "embed", "base"]
-                    .contains(&element.name.as_str())
+                !["style", "iframe", "object", "embed", "base"].contains(&element.name.as_str()),
+                "{name}"
             );
+            if element.name == "script" {
+                assert_eq!(element.get("src"), Some("/login/assets/4567/passkeys.js"), "{name}");
+                assert_eq!(element.text, "", "{name}");
+            }
             for (attribute, value) in &element.attributes {
                 assert!(
                     attribute != "style" && !attribute.starts_with("on"),
@@ -240,6 +319,39 @@ fn no_page_holds_a_script_or_a_style() {
             }
         }
     });
+}
+
+#[test]
+fn the_script_is_on_the_pages_that_offer_passkeys_and_on_no_other() {
+    each(|name, _, elements| {
+        let scripts = named(elements, "script").count();
+        let places: Vec<_> =
+            elements.iter().filter(|one| one.get("id") == Some("passkey")).collect();
+        assert_eq!((scripts, scripts <= 1), (places.len(), true), "{name}");
+        for place in places {
+            // Until the script has found that the browser can do it, nobody is offered it.
+            assert!(place.get("hidden").is_some(), "{name}");
+            for data in ["data-options", "data-finish"] {
+                assert!(place.get(data).is_some_and(|path| path.starts_with('/')), "{name}");
+            }
+            for data in ["data-csrf", "data-failed"] {
+                assert!(place.get(data).is_some_and(|text| !text.is_empty()), "{name}");
+            }
+            let makes = place.get("data-do") == Some("create");
+            assert_eq!(makes, name.starts_with("passkeys"), "{name}");
+        }
+    });
+}
+
+#[test]
+fn the_script_finds_everything_by_names_that_pages_have() {
+    let bodies: String = all(Language::En, "Ada").into_iter().map(|(_, page)| page.body).collect();
+    for part in crate::SCRIPT.split("getElementById(\"").skip(1) {
+        let id = part.split('"').next().unwrap();
+        let made = id == "passkey-problem";
+        assert!(made || bodies.contains(&format!("id=\"{id}\"")), "{id}");
+    }
+    assert!(!crate::SCRIPT.contains("innerHTML") && !crate::SCRIPT.contains("eval("));
 }
 
 #[test]
@@ -313,10 +425,11 @@ fn problems_are_told_to_those_who_cannot_see_them_too() {
     each(|name, page, elements| {
         let alerts: Vec<_> =
             elements.iter().filter(|one| one.get("role") == Some("alert")).collect();
-        let has_problem = name.contains(", wrong") || name.contains(", unknown");
+        let is_wrong = name.contains(", wrong") || name.contains(", unknown");
+        let has_problem = is_wrong || name.contains(", refused");
         assert_eq!(alerts.len(), usize::from(has_problem), "{name}");
         let invalid = elements.iter().filter(|one| one.get("aria-invalid") == Some("true"));
-        assert_eq!(invalid.count() > 0, has_problem, "{name}");
+        assert_eq!(invalid.count() > 0, is_wrong, "{name}");
         let status_is_good = page.status == 200;
         assert_eq!(status_is_good, !has_problem && !name.starts_with("error"), "{name}");
     });

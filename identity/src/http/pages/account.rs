@@ -1,129 +1,132 @@
-//! The account: who is signed in, and where.
+//! The account: who is signed in, and where, and what opens it.
+
+mod consents;
+mod factors;
+mod passkeys;
+mod password;
+mod sessions;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use postern_identity_pages::{self as html, AccountView, SessionLine, SessionsView};
+use axum::routing::get;
+use postern_identity_pages::{self as html, AccountView, FactorLine};
+use postern_oauth::Form;
 use postern_request::login::ACCOUNT_PATH;
-use postern_store::flows::SessionRecord;
-use postern_store::{FlowKey, FlowKind};
+use postern_store::durable::{FactorKind, UserRecord};
 
 use super::csrf::FormName;
-use super::visit::{Visit, who};
-use super::{Body, Pages, answer};
+use super::visit::{Member, Visit, who};
+use super::{Body, Pages, only};
 use crate::LoginError;
+use crate::login::FactorSummary;
 
-const SESSIONS_PATH: &str = "/login/account/sessions";
-/// Digits of a reference: enough to tell a user's sessions apart.
-const REFERENCE_DIGITS: usize = 32;
+pub(super) use passkeys::PATH as PASSKEYS_PATH;
+
+/// Said on the first page once the password was changed.
+const PASSWORD_SAVED: &str = "/login/account?saved=password";
+
+pub(super) fn routes() -> Router<Arc<Pages>> {
+    Router::new()
+        .route(ACCOUNT_PATH, only(get(show)))
+        .route(sessions::PATH, only(get(sessions::show).post(sessions::end)))
+        .route(factors::PATH, only(get(factors::show).post(factors::remove)))
+        .route(factors::TOTP_PATH, only(get(factors::back).post(factors::enrol)))
+        .route(factors::RECOVERY_PATH, only(get(factors::back).post(factors::renew)))
+        .route(passkeys::PATH, only(get(passkeys::show).post(passkeys::remove)))
+        .route(password::PATH, only(get(password::show).post(password::change)))
+        .route(consents::PATH, only(get(consents::show).post(consents::revoke)))
+}
 
 /// The account's first page.
-pub(super) async fn show(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
+async fn show(State(pages): State<Arc<Pages>>, uri: Uri, headers: HeaderMap) -> Response {
     let visit = Visit::new(&pages, &headers);
-    match visit.session().await {
-        Ok(Some((_, session))) => {
-            let view = AccountView { who: &who(&session) };
-            visit.page(html::account(&view, &visit.look()))
-        }
-        Ok(None) => visit.log_in(ACCOUNT_PATH),
-        Err(error) => visit.failed(&error),
-    }
-}
-
-/// Where somebody is signed in.
-pub(super) async fn sessions(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
-    let visit = Visit::new(&pages, &headers);
-    let (cookie, session) = match visit.session().await {
-        Ok(Some(found)) => found,
-        Ok(None) => return visit.log_in(SESSIONS_PATH),
-        Err(error) => return visit.failed(&error),
+    let Member { session, .. } = match visit.member(ACCOUNT_PATH).await {
+        Ok(member) => member,
+        Err(response) => return response,
     };
-    match pages.login.sessions_of(&session.user_id, visit.now).await {
-        Ok(all) => list(&visit, cookie, &session, &all),
-        Err(error) => visit.failed(&error),
-    }
-}
-
-/// Ends one of them, or all.
-pub(super) async fn end(
-    State(pages): State<Arc<Pages>>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let visit = Visit::new(&pages, &headers);
-    let (cookie, session) = match visit.session().await {
-        Ok(Some(found)) => found,
-        Ok(None) => return visit.log_in(SESSIONS_PATH),
-        Err(error) => return visit.failed(&error),
-    };
-    let form = match visit.form(body, FormName::Sessions, cookie) {
-        Ok(form) => form,
+    let query = match visit.query(&uri) {
+        Ok(query) => query,
         Err(kind) => return visit.error(kind),
     };
-    let ended = match form.get("end") {
-        Some(reference) => end_one(&visit, &session, reference).await,
-        None if form.get("all").is_some() => {
-            let user_id = session.user_id.as_str();
-            pages.login.end_all(user_id, user_id, visit.now).await.map(|_| true)
-        }
-        None => Ok(false),
+    let has_account = match pages.login.user(&session.user_id).await {
+        Ok(user) => user.is_some(),
+        Err(error) => return visit.failed(&error),
     };
-    match ended {
-        Ok(true) => {
-            let mut response = visit.page(html::logged_out(&visit.look()));
-            answer::cookie(&mut response, pages.cookies.end_session());
-            response
-        }
-        Ok(false) => visit.see_other(SESSIONS_PATH),
-        Err(error) => visit.failed(&error),
+    let view = AccountView {
+        who: &who(&session),
+        has_account,
+        has_passkeys: pages.login.has_passkeys(),
+        password_saved: query.get("saved") == Some("password"),
+    };
+    visit.page(html::account(&view, &visit.look()))
+}
+
+/// Somebody at a page that says what opens their account.
+struct Owner<'a> {
+    member: Member<'a>,
+    user: UserRecord,
+}
+
+/// Whose account it is; else what leads there.
+async fn owner<'a>(visit: &Visit<'a>, path: &str) -> Result<Owner<'a>, Response> {
+    let member = visit.fresh_member(path).await?;
+    let user = visit.user(&member.session).await?;
+    Ok(Owner { member, user })
+}
+
+/// The same of somebody who sends a form.
+async fn owner_of_form<'a>(
+    visit: &Visit<'a>,
+    path: &str,
+    body: Body,
+    name: FormName,
+) -> Result<(Owner<'a>, Form), Response> {
+    let owner = owner(visit, path).await?;
+    match visit.form(body, name, owner.member.cookie) {
+        Ok(form) => Ok((owner, form)),
+        Err(kind) => Err(visit.error(kind)),
     }
 }
 
-/// Ends the session of a reference, if it is one of the same user's; whether it was this one.
-async fn end_one(
-    visit: &Visit<'_>,
-    session: &SessionRecord,
-    reference: &str,
-) -> Result<bool, LoginError> {
-    let login = &visit.pages.login;
-    let all = login.sessions_of(&session.user_id, visit.now).await?;
-    let Some(meant) = all.iter().find(|one| reference_of(&one.id) == reference) else {
-        return Ok(false);
-    };
-    login.end_session(&meant.id, &session.user_id, visit.now).await?;
-    Ok(meant.id == session.id)
+/// Factors in the words of a page: those of these kinds, and how many recovery codes there are.
+struct Listed {
+    factors: Vec<(FactorSummary, String, Option<String>)>,
+    codes_left: usize,
 }
 
-fn list(
-    visit: &Visit<'_>,
-    cookie: &[u8],
-    session: &SessionRecord,
-    all: &[SessionRecord],
-) -> Response {
-    let told: Vec<(String, String, String)> = all
-        .iter()
-        .map(|one| (reference_of(&one.id), one.created_at.to_rfc3339(), one.last_used.to_rfc3339()))
-        .collect();
-    let lines: Vec<SessionLine<'_>> = all
-        .iter()
-        .zip(&told)
-        .map(|(one, (reference, began, used))| SessionLine {
-            reference,
-            client: one.client_id.as_deref(),
-            is_this: one.id == session.id,
-            began,
-            used,
-        })
-        .collect();
-    let csrf = visit.token(cookie, FormName::Sessions);
-    let view = SessionsView { action: SESSIONS_PATH, csrf: &csrf, sessions: &lines };
-    visit.page(html::sessions(&view, &visit.look()))
-}
+impl Listed {
+    async fn of(
+        visit: &Visit<'_>,
+        user: &UserRecord,
+        kinds: &[FactorKind],
+    ) -> Result<Self, LoginError> {
+        let all = visit.pages.login.factors().list(&user.id).await?;
+        let codes_left = all.iter().filter_map(|factor| factor.codes_left).sum();
+        let factors = all
+            .into_iter()
+            .filter(|factor| kinds.contains(&factor.kind))
+            .map(|factor| {
+                let added = factor.created_at.to_rfc3339();
+                let used = factor.last_used_at.map(|at| at.to_rfc3339());
+                (factor, added, used)
+            })
+            .collect();
+        Ok(Self { factors, codes_left })
+    }
 
-/// What a form names a session by: never by its id, which tokens carry.
-fn reference_of(id: &str) -> String {
-    let hex = FlowKey::of(FlowKind::Session, id.as_bytes()).to_hex();
-    hex.chars().take(REFERENCE_DIGITS).collect()
+    fn lines(&self) -> Vec<FactorLine<'_>> {
+        self.factors
+            .iter()
+            .map(|(factor, added, used)| FactorLine {
+                reference: &factor.id,
+                name: (factor.kind == FactorKind::Passkey).then_some(factor.name.as_str()),
+                added,
+                used: used.as_deref(),
+            })
+            .collect()
+    }
 }

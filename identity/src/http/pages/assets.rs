@@ -6,11 +6,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use postern_identity_pages::ErrorKind;
+use postern_identity_pages::{ErrorKind, SCRIPT};
 use postern_request::headers::CORRELATION_ID;
 
 use super::Pages;
-use super::config::STYLE_FILE;
+use super::config::{SCRIPT_FILE, STYLE_FILE};
 use super::visit::Visit;
 use crate::http::reply::{correlation_id, respond};
 
@@ -27,15 +27,17 @@ pub(super) async fn file(
     headers: HeaderMap,
 ) -> Response {
     let visit = Visit::new(&pages, &headers);
-    if !uri.path().ends_with(&["/", STYLE_FILE].concat()) {
-        return visit.error(ErrorKind::NotFound);
-    }
+    let (kind, content) = match uri.path().rsplit('/').next() {
+        Some(STYLE_FILE) => ("text/css; charset=utf-8", visit.config.style.clone()),
+        Some(SCRIPT_FILE) => ("text/javascript; charset=utf-8", SCRIPT.to_owned()),
+        _ => return visit.error(ErrorKind::NotFound),
+    };
     let kept = if visit.config.is_current(uri.path()) { FOR_EVER } else { NOT_KEPT };
     let out = vec![
-        ("content-type", "text/css; charset=utf-8".to_owned()),
+        ("content-type", kind.to_owned()),
         ("cache-control", kept.to_owned()),
         ("x-content-type-options", "nosniff".to_owned()),
         (CORRELATION_ID, correlation_id(&headers)),
     ];
-    respond(200, out, visit.config.style.clone())
+    respond(200, out, content)
 }

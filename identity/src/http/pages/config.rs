@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
 use postern_document::Login;
-use postern_identity_pages::{Colours, Language, Look, style};
+use postern_identity_pages::{Colours, Language, Look, SCRIPT, style};
 use postern_request::login::{OUTSIDE_PATH, ReturnTo};
 
 use super::csrf::origin_of;
@@ -15,6 +15,8 @@ use crate::random;
 pub(super) const ASSETS_PATH: &str = "/login/assets/";
 /// The style's name there.
 pub(super) const STYLE_FILE: &str = "style.css";
+/// The name of the one script.
+pub(super) const SCRIPT_FILE: &str = "passkeys.js";
 
 /// What the pages look like now: with another document comes another one.
 pub type CurrentPages = Arc<ArcSwap<PagesConfig>>;
@@ -32,6 +34,7 @@ pub struct PagesConfig {
     pub(super) outside: Vec<(String, String)>,
     hosts: Vec<String>,
     style_href: String,
+    script_href: String,
     title: String,
     logo: Option<String>,
     privacy: Option<String>,
@@ -50,13 +53,12 @@ impl PagesConfig {
             text: pages.colours.text.as_deref(),
         };
         let style = style(&colours);
-        let digest = random::sha256(style.as_bytes()).0;
-        let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         Self {
             issuer: issuer.trim_end_matches('/').to_owned(),
             // `check` asks for an issuer with a host wherever people log in.
             origin: origin_of(issuer).unwrap_or_default(),
-            style_href: [ASSETS_PATH, &digest, "/", STYLE_FILE].concat(),
+            style_href: href(&style, STYLE_FILE),
+            script_href: href(SCRIPT, SCRIPT_FILE),
             style,
             outside: login
                 .outside
@@ -82,6 +84,7 @@ impl PagesConfig {
             title: &self.title,
             logo: self.logo.as_deref(),
             style_href: &self.style_href,
+            script_href: &self.script_href,
             language: Language::negotiate(accepted.unwrap_or_default(), &locales, &self.languages),
             privacy: self.privacy.as_deref(),
             terms: self.terms.as_deref(),
@@ -97,8 +100,15 @@ impl PagesConfig {
 
     /// Whether the file of a path is the one that is served now.
     pub(super) fn is_current(&self, path: &str) -> bool {
-        path == self.style_href
+        path == self.style_href || path == self.script_href
     }
+}
+
+/// The path of a file, with a digest of what is in it.
+fn href(content: &str, name: &str) -> String {
+    let digest = random::sha256(content.as_bytes()).0;
+    let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    [ASSETS_PATH, &digest, "/", name].concat()
 }
 
 #[cfg(test)]

@@ -27,6 +27,15 @@ pub(super) enum FormName {
     Device,
     DeviceConfirm,
     Sessions,
+    Factors,
+    Totp,
+    Recovery,
+    /// Both requests of the script that uses a passkey.
+    UsePasskey,
+    /// Both requests of the script that makes one.
+    MakePasskey,
+    OwnPassword,
+    Consents,
     Logout,
 }
 
@@ -41,6 +50,13 @@ impl FormName {
             Self::Device => "device",
             Self::DeviceConfirm => "device_confirm",
             Self::Sessions => "sessions",
+            Self::Factors => "factors",
+            Self::Totp => "totp",
+            Self::Recovery => "recovery",
+            Self::UsePasskey => "use_passkey",
+            Self::MakePasskey => "make_passkey",
+            Self::OwnPassword => "own_password",
+            Self::Consents => "consents",
             Self::Logout => "logout",
         }
     }
@@ -91,6 +107,12 @@ pub(super) fn is_from_here(headers: &HeaderMap, origin: &str) -> bool {
         Single::Repeated => false,
     };
     is_ours && is_same
+}
+
+/// The same of a script's request, about which every browser that knows passkeys says something.
+pub(super) fn is_script_from_here(headers: &HeaderMap, origin: &str) -> bool {
+    let says = headers.contains_key("origin") || headers.contains_key("sec-fetch-site");
+    says && is_from_here(headers, origin)
 }
 
 /// The origin of an issuer as browsers write it: in lower case, without the scheme's own port.

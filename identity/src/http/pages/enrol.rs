@@ -78,6 +78,7 @@ async fn enrolment(
         csrf: &visit.token(cookie, FormName::Enrol),
         key,
         restart: ENROL_PATH,
+        is_forced: true,
         problem,
         targets: &targets,
     };
@@ -86,17 +87,22 @@ async fn enrolment(
 
 /// Recovery codes, shown this once; the log-in is over, or goes on behind them.
 fn recovery(visit: &Visit<'_>, codes: &[Secret], outcome: Outcome) -> Response {
-    let codes: Vec<&str> = codes.iter().map(Secret::expose).collect();
     let go_on = match &outcome {
         Outcome::Ask(screen) => path_of(*screen).to_owned(),
         Outcome::Done(logged_in) => logged_in.return_to.as_str().to_owned(),
     };
-    let view = RecoveryCodesView { codes: &codes, go_on: &go_on };
-    let mut response = visit.page(html::recovery_codes(&view, &visit.look()));
+    let mut response = show_codes(visit, codes, &go_on);
     if let Outcome::Done(logged_in) = outcome {
         visit.admit(&mut response, &logged_in);
     }
     response
+}
+
+/// The page of recovery codes; it goes on to a path of ours.
+pub(super) fn show_codes(visit: &Visit<'_>, codes: &[Secret], go_on: &str) -> Response {
+    let codes: Vec<&str> = codes.iter().map(Secret::expose).collect();
+    let view = RecoveryCodesView { codes: &codes, go_on };
+    visit.page(html::recovery_codes(&view, &visit.look()))
 }
 
 /// The page that asks for another password.
@@ -154,6 +160,7 @@ async fn password(
         csrf: &visit.token(cookie, FormName::Password),
         email: None,
         asks_current: false,
+        is_forced: true,
         least: visit.pages.login.rules().login.passwords.min_length,
         problem,
         targets: &targets,

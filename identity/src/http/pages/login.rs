@@ -5,15 +5,17 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use postern_identity_pages::{self as html, ErrorKind, LoginView, MfaView, OutsideLink, Problem};
+use postern_identity_pages::{
+    self as html, Ceremony, ErrorKind, LoginView, MfaView, OutsideLink, Problem,
+};
 use postern_oauth::{Acr, Secret};
 use postern_request::login::ReturnTo;
 
 use super::answer::{self, problem_of};
 use super::csrf::FormName;
 use super::visit::{Asked, MFA_PATH, Visit, path_of};
-use super::{Body, Pages};
-use crate::login::{BrowserVerdict, Flow};
+use super::{Body, Pages, passkeys};
+use crate::login::{BrowserVerdict, Flow, Person};
 use crate::{LoginError, Screen, random};
 
 /// The first page. It begins a log-in, whatever session there is: whoever was sent here has to
@@ -33,9 +35,13 @@ pub(super) async fn show(
         Some(asked) => least(asked),
         None => Acr::OneFactor,
     };
-    let begun = match begin(&visit, &return_to, wants).await {
-        Ok(Begun::Anew(cookie)) => {
-            let again = Again { email: query.get("hint").unwrap_or_default(), ..Again::default() };
+    // Whoever names an age wants to know that somebody is still there: it is the session's own
+    // user who is asked, and the session goes on.
+    let is_again = query.get("max_age").is_some();
+    let begun = match begin(&visit, &return_to, wants, is_again).await {
+        Ok(Begun::Anew(cookie, known)) => {
+            let email = query.get("hint").map(str::to_owned).or(known).unwrap_or_default();
+            let again = Again { email: &email, ..Again::default() };
             let page = first(&visit, cookie.expose().as_bytes(), &return_to, &again).await;
             Ok((page, cookie))
         }
@@ -59,19 +65,35 @@ pub(super) async fn show(
 
 /// A log-in that has begun, by its cookie.
 enum Begun {
-    Anew(Secret),
+    /// With the e-mail, where somebody is signed in who authenticates again.
+    Anew(Secret, Option<String>),
     /// Of somebody who is signed in, and lacks a second factor alone.
     SecondFactor(Secret),
 }
 
-async fn begin(visit: &Visit<'_>, return_to: &ReturnTo, wants: Acr) -> Result<Begun, LoginError> {
+async fn begin(
+    visit: &Visit<'_>,
+    return_to: &ReturnTo,
+    wants: Acr,
+    is_again: bool,
+) -> Result<Begun, LoginError> {
     let login = &visit.pages.login;
     let asks_second = |verdict: BrowserVerdict| match verdict {
         BrowserVerdict::Same => wants == Acr::SeveralFactors,
         BrowserVerdict::AskSecondFactor => true,
         BrowserVerdict::Ended => false,
     };
-    if let Some(found) = visit.found().await?
+    let found = visit.found().await?;
+    if let Some(found) = &found
+        && is_again
+        && found.verdict == BrowserVerdict::Same
+    {
+        let session = &found.session;
+        let cookie = login.authenticate_again(session, return_to.clone(), wants, visit.now).await?;
+        let person = Person::decode(&session.person);
+        return Ok(Begun::Anew(cookie, person.and_then(|person| person.email)));
+    }
+    if let Some(found) = &found
         && asks_second(found.verdict)
     {
         let cookie = login.step_up(&found.session, return_to.clone(), visit.now).await?;
@@ -82,7 +104,7 @@ async fn begin(visit: &Visit<'_>, return_to: &ReturnTo, wants: Acr) -> Result<Be
             return Ok(Begun::SecondFactor(cookie));
         }
     }
-    Ok(Begun::Anew(login.begin(return_to.clone(), wants, visit.now).await?))
+    Ok(Begun::Anew(login.begin(return_to.clone(), wants, visit.now).await?, None))
 }
 
 /// Classes are alternatives (OpenID Connect Core §3.1.2.1): the least of ours will do. Whoever asks
@@ -142,12 +164,14 @@ async fn first(
     let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
     let outside: Vec<OutsideLink<'_>> =
         visit.config.outside.iter().map(|(title, href)| OutsideLink { title, href }).collect();
+    let passkey_csrf = visit.token(cookie, FormName::UsePasskey);
     let view = LoginView {
         action: path_of(Screen::Password),
         csrf: &visit.token(cookie, FormName::Login),
         email: again.email,
         remember: again.remember,
         problem: again.problem,
+        passkey: visit.pages.login.has_passkeys().then(|| ceremony(&passkey_csrf)),
         outside: &outside,
         targets: &targets,
     };
@@ -196,14 +220,27 @@ pub(super) async fn send_mfa(
 async fn second(visit: &Visit<'_>, asked: &Asked<'_>, problem: Option<Problem>) -> Response {
     let targets = visit.targets(&asked.flow.return_to).await;
     let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+    let (totp, passkey, recovery) = match asked.screen {
+        Screen::Mfa { totp, passkey, recovery } => (totp, passkey, recovery),
+        _ => (true, false, false),
+    };
+    let has_passkey = passkey && visit.pages.login.has_passkeys();
+    let passkey_csrf = visit.token(asked.cookie, FormName::UsePasskey);
     let view = MfaView {
         action: MFA_PATH,
         csrf: &visit.token(asked.cookie, FormName::Mfa),
-        recovery: matches!(asked.screen, Screen::Mfa { recovery: true, .. }),
+        totp,
+        recovery,
+        passkey: has_passkey.then(|| ceremony(&passkey_csrf)),
         problem,
         targets: &targets,
     };
     visit.page_or_again(html::mfa(&view, &visit.look()), problem)
+}
+
+/// Where the script asks that uses a passkey.
+fn ceremony(csrf: &str) -> Ceremony<'_> {
+    Ceremony { options: passkeys::OPTIONS_PATH, finish: passkeys::FINISH_PATH, csrf }
 }
 
 /// The log-in of a cookie, for the page that is shown again; where nobody can say, there is none to

@@ -1,4 +1,8 @@
+mod account;
 mod device;
+mod passkeys;
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use axum::body::Body as HttpBody;
@@ -18,6 +22,7 @@ struct Browser {
     pages: Arc<Pages>,
     router: Router,
     cookies: Vec<(String, String)>,
+    now: Arc<AtomicU64>,
 }
 
 struct Answer {
@@ -46,6 +51,8 @@ impl Browser {
     fn beside(world: World, oauth: Arc<OAuthService>) -> Self {
         let rules = world.login.rules();
         let config = PagesConfig::new(ISSUER, &rules.login);
+        let now = Arc::new(AtomicU64::new(NOW.0));
+        let clock = Arc::clone(&now);
         let pages = Arc::new(Pages::new(PagesParts {
             oauth,
             login: Arc::new(world.login),
@@ -53,10 +60,15 @@ impl Browser {
             config: Arc::new(arc_swap::ArcSwap::from_pointee(config)),
             cookies: Cookies::new(ISSUER, "__Host-postern", None),
             proxies: 0,
-            clock: Arc::new(|| NOW),
+            clock: Arc::new(move || UnixMillis(clock.load(Ordering::Relaxed))),
         }));
         let router = pages_router(Arc::clone(&pages));
-        Self { pages, router, cookies: Vec::new() }
+        Self { pages, router, cookies: Vec::new(), now }
+    }
+
+    /// Time goes by.
+    fn wait(&self, minutes: u64) {
+        self.now.fetch_add(minutes * 60 * 1000, Ordering::Relaxed);
     }
 
     async fn student() -> Self {
@@ -337,7 +349,8 @@ async fn sessions_are_ended_one_by_one_and_all_at_once() {
     let refused = browser.post("/login/account/sessions", "all=true").await;
     assert_eq!(refused.status, 403);
     let ended = browser.post("/login/account/sessions", &all).await;
-    assert_eq!(ended.status, 200);
+    assert_eq!((ended.status, ended.header("location")), (303, "/login/out"));
+    assert_eq!(browser.get("/login/out").await.status, 200);
     assert!(!browser.has("__Host-postern"));
     browser.cookies = first;
     assert_eq!(browser.get("/login/account").await.status, 303, "the other one has ended too");

@@ -9,6 +9,7 @@ use postern_jose::base64url;
 use postern_oauth::{ErrorCode, Form};
 use postern_request::UnixMillis;
 use postern_request::login::{LOGIN_PATH, ReturnTo};
+use postern_store::durable::UserRecord;
 use postern_store::flows::SessionRecord;
 
 use super::config::PagesConfig;
@@ -31,12 +32,21 @@ pub(super) const ENROL_PATH: &str = "/login/mfa/totp";
 /// Where a new password is asked for.
 pub(super) const PASSWORD_PATH: &str = "/login/password";
 
+/// How long somebody is certainly still there who has authenticated.
+const FRESH_MS: u64 = 15 * 60 * 1000;
+
 /// One request.
 pub(super) struct Visit<'a> {
     pub(super) pages: &'a Pages,
     pub(super) config: Arc<PagesConfig>,
     pub(super) headers: &'a HeaderMap,
     pub(super) now: UnixMillis,
+}
+
+/// Somebody who is signed in, at a page of the account.
+pub(super) struct Member<'a> {
+    pub(super) cookie: &'a [u8],
+    pub(super) session: SessionRecord,
 }
 
 /// A session that was found.
@@ -133,6 +143,40 @@ impl<'a> Visit<'a> {
         let found = self.found().await?;
         let is_same = |found: &Found<'a>| found.verdict == BrowserVerdict::Same;
         Ok(found.filter(is_same).map(|found| (found.cookie, found.session)))
+    }
+
+    /// Who is signed in; else what leads there, and back to this page.
+    pub(super) async fn member(&self, path: &str) -> Result<Member<'a>, Response> {
+        match self.session().await {
+            Ok(Some((cookie, session))) => Ok(Member { cookie, session }),
+            Ok(None) => Err(self.log_in(path)),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    /// The same where it is certain who sits there: they have authenticated a short while ago, or
+    /// do so first. What lets somebody in asks for that, so that a browser that was left alone
+    /// gives away no more than what it shows.
+    pub(super) async fn fresh_member(&self, path: &str) -> Result<Member<'a>, Response> {
+        let member = self.member(path).await?;
+        if self.is_fresh(&member.session) {
+            return Ok(member);
+        }
+        Err(self.see_other(&[login_location(path, None, None).as_str(), "&max_age=900"].concat()))
+    }
+
+    pub(super) fn is_fresh(&self, session: &SessionRecord) -> bool {
+        self.now.millis_since(session.authenticated_at) <= FRESH_MS
+    }
+
+    /// Their record; else what says that there is none: whom a provider elsewhere vouches for has
+    /// neither password nor factors here.
+    pub(super) async fn user(&self, session: &SessionRecord) -> Result<UserRecord, Response> {
+        match self.pages.login.user(&session.user_id).await {
+            Ok(Some(user)) => Ok(user),
+            Ok(None) => Err(self.error(ErrorKind::NotFound)),
+            Err(error) => Err(self.failed(&error)),
+        }
     }
 
     /// The session, whatever is to be thought of its browser.

@@ -1,6 +1,5 @@
 //! A log-in as it is kept between two requests: JSON that nobody else reads. It holds no secret.
 
-use postern_jose::base64url;
 use postern_oauth::Acr;
 use postern_request::UnixMillis;
 use postern_request::json::{self, Value};
@@ -43,7 +42,6 @@ impl Flow {
         ];
         let optional = [
             ("user", self.user.clone()),
-            ("challenge", self.challenge.as_deref().map(base64url::encode)),
             ("session", self.session.clone()),
             ("enrolling", self.enrolling.clone()),
         ];
@@ -65,10 +63,6 @@ impl Flow {
             _ => None,
         };
         let passed = value.get("passed")?.as_array()?.iter();
-        let challenge = match text("challenge") {
-            Some(challenge) => Some(base64url::decode(challenge)?),
-            None => None,
-        };
         let truth = |name: &str| match value.get(name)? {
             Value::Bool(truth) => Some(*truth),
             _ => None,
@@ -79,7 +73,6 @@ impl Flow {
             user: text("user").map(str::to_owned),
             passed: passed.map(|name| factor_of(name.as_str()?)).collect::<Option<_>>()?,
             failures: u8::try_from(number("failures")?).ok()?,
-            challenge,
             remember: truth("remember")?,
             session: text("session").map(str::to_owned),
             enrolling: text("enrolling").map(str::to_owned),

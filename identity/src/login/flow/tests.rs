@@ -152,7 +152,6 @@ fn a_log_in_is_read_as_it_was_kept() {
         user: Some("u\"1".to_owned()),
         passed: FACTORS_OF_ALL.to_vec(),
         failures: 3,
-        challenge: Some(vec![0, 255]),
         remember: true,
         session: Some("s".to_owned()),
         enrolling: Some("f".to_owned()),

@@ -3,18 +3,97 @@
 use postern_limits::Rate;
 use postern_oauth::Secret;
 use postern_request::{UnixMillis, json};
-use postern_store::durable::{UserChange, UserRecord};
+use postern_store::durable::{ConsentRecord, UserChange, UserRecord};
 use postern_store::{FlowKey, FlowKind};
 
 use super::LoginService;
 use crate::login::hashing::Verdict;
-use crate::login::{LoginError, Person, passwords};
+use crate::login::{Caller, LoginError, Person, passwords};
 use crate::{audit, random};
 
 /// Most tickets of one user.
 const TICKETS_A_MINUTE: u64 = 60;
 
+/// What a user lets a client do, and what people call that client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consented {
+    /// What was said.
+    pub consent: ConsentRecord,
+    /// The client's name; its id where it is not there any more.
+    pub client_name: String,
+}
+
 impl LoginService {
+    /// A user who may log in; none where there is no such user any more, or only a provider
+    /// elsewhere knows who it is.
+    ///
+    /// # Errors
+    /// [`LoginError::Blocked`], and those of the store.
+    pub async fn user(&self, user_id: &str) -> Result<Option<UserRecord>, LoginError> {
+        match self.parts.store.find_user(user_id).await? {
+            Some(user) if !user.is_active => Err(LoginError::Blocked),
+            found => Ok(found),
+        }
+    }
+
+    /// Another password for somebody who is logged in, and says the present one where there is
+    /// one. All other sessions end.
+    ///
+    /// # Errors
+    /// [`LoginError::Credentials`] where the present one is wrong, [`LoginError::Limited`] after
+    /// too many tries, and as [`LoginService::replace_password`].
+    pub async fn change_own_password(
+        &self,
+        user: &UserRecord,
+        current: Secret,
+        new: Secret,
+        keep_session: &str,
+        caller: &Caller,
+        now: UnixMillis,
+    ) -> Result<(), LoginError> {
+        if user.password.is_some() {
+            let rules = self.rules();
+            let tried = self.try_password(&rules, &user.email, current, caller, now).await?;
+            let (_, taken) =
+                tried.filter(|(found, _)| found.id == user.id).ok_or(LoginError::Credentials)?;
+            self.parts.limits.give_back(taken, now).await;
+        }
+        self.replace_password(user, new, Some(keep_session), now).await
+    }
+
+    /// What a user lets clients do.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn consents_of(&self, user_id: &str) -> Result<Vec<Consented>, LoginError> {
+        let store = &self.parts.store;
+        let mut all = Vec::new();
+        for consent in store.list_consents(user_id).await? {
+            let client = store.find_client(&consent.client_id).await?;
+            let client_name =
+                client.map_or_else(|| consent.client_id.clone(), |client| client.name);
+            all.push(Consented { consent, client_name });
+        }
+        Ok(all)
+    }
+
+    /// Takes a consent back, and ends what the client has by it; whether there was one.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn revoke_consent(
+        &self,
+        user_id: &str,
+        client_id: &str,
+        now: UnixMillis,
+    ) -> Result<bool, LoginError> {
+        if self.parts.store.find_consent(user_id, client_id).await?.is_none() {
+            return Ok(false);
+        }
+        self.parts.ending.consent(user_id, client_id, user_id, now).await?;
+        Ok(true)
+    }
+
     /// Puts another password in the place of a user's, and ends all other sessions: whoever
     /// changes a password may do so because somebody else knows it.
     ///

@@ -86,7 +86,8 @@ impl LoginService {
     /// [`LoginError::Expired`], and those of the store.
     pub async fn screen(&self, cookie: &[u8], now: UnixMillis) -> Result<Screen, LoginError> {
         let open = self.open(cookie, &self.rules(), now).await?;
-        if open.flow.user.is_none() {
+        // Whose session it is may be known before anything was shown.
+        if open.flow.user.is_none() || open.flow.passed.is_empty() {
             return Ok(Screen::Password);
         }
         let Halfway { open, known, .. } = self.halfway(cookie, now).await?;
@@ -181,7 +182,7 @@ impl LoginService {
     }
 
     /// Something was wrong: counted, and said. Too much of it ends the log-in.
-    async fn refuse<T>(&self, mut open: Open, now: UnixMillis) -> Result<T, LoginError> {
+    pub(super) async fn refuse<T>(&self, mut open: Open, now: UnixMillis) -> Result<T, LoginError> {
         let step = advance(&mut open.flow, Input::Wrong, Known::default(), now);
         let Step::Refused(error) = step else { return Err(LoginError::Internal) };
         if error == LoginError::Expired {

@@ -20,7 +20,7 @@ use crate::metrics::{Means, OTHER_ROLE};
 /// Longest e-mail that is looked up, in bytes.
 const MAX_EMAIL_BYTES: usize = 255;
 /// Whom an entry is about where nobody has this e-mail. What was typed in is not written down.
-const NOBODY: &str = "unknown";
+pub(super) const NOBODY: &str = "unknown";
 
 impl LoginService {
     /// The user whose password this is, and what was taken of the limits; none where it is not.

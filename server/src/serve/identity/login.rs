@@ -7,12 +7,12 @@ use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use axum::Router;
 use postern_document::{Document, Login};
-use postern_identity::ports::{BreachedPasswords, RevokedTokens};
+use postern_identity::ports::{BreachedPasswords, Passkeys, RevokedTokens};
 use postern_identity::{
     Argon2Parameters, AuthApi, BreachedMetrics, Clock, Cookies, CountedBreached, Ending,
     FactorService, Hasher, KeyEncryptionKey, LoginLimiter, LoginMetrics, LoginParts, LoginRules,
-    LoginService, OAuthService, OwnTokens, Pages, PagesConfig, PagesParts, Vault, auth_router,
-    hashing_threads, outside_router, pages_router,
+    LoginService, OAuthService, OwnTokens, Pages, PagesConfig, PagesParts, Vault, WebauthnPasskeys,
+    auth_router, hashing_threads, outside_router, pages_router,
 };
 use postern_store::limiter::Limiter;
 use postern_store::{FlowStore, IdentityStore};
@@ -54,8 +54,8 @@ pub struct Needs<'a> {
 /// The pages, which also say who sits in front of a browser, and the paths of pages and `/auth`.
 ///
 /// # Errors
-/// When there are no threads that hash passwords, or something that the document names (a list of
-/// breached passwords, a provider's secret) cannot be read.
+/// When there are no threads that hash passwords, nothing that passkeys can be bound to, or something
+/// that the document names (a list of breached passwords, a provider's secret) cannot be read.
 pub fn build(needs: Needs<'_>) -> Result<(Arc<Pages>, Router)> {
     let Needs { document, login, issuer, limiter, clock, oauth, revoked, .. } = needs;
     let vault = Vault::new(needs.kek);
@@ -76,6 +76,7 @@ pub fn build(needs: Needs<'_>) -> Result<(Arc<Pages>, Router)> {
         hasher: hasher(login, needs.metrics.clone())?,
         limits: LoginLimiter::new(limiter.clone()),
         vault: vault.clone(),
+        passkeys: passkeys(login, issuer)?,
         ending: needs.ending,
         breached: breached(login, needs.registry)?,
         metrics: needs.metrics,
@@ -116,6 +117,17 @@ fn breached(
     let Some(known) = breached::open(&login.passwords)? else { return Ok(None) };
     let metrics = registry.register_with(BreachedMetrics::register)?;
     Ok(Some(Arc::new(CountedBreached::new(known, metrics))))
+}
+
+/// Passkeys, where the document lets people have some.
+///
+/// # Errors
+/// When the issuer cannot have any, which `check` has looked at.
+fn passkeys(login: &Login, issuer: &str) -> Result<Option<Arc<dyn Passkeys>>> {
+    let Some(rules) = &login.passkeys else { return Ok(None) };
+    let passkeys = WebauthnPasskeys::new(issuer, &rules.rp_id, &login.pages.title)
+        .with_context(|| format!("passkeys cannot be bound to `{}`", rules.rp_id))?;
+    Ok(Some(Arc::new(passkeys)))
 }
 
 /// Hashes passwords as the document says, on as many threads as this machine can spare.
