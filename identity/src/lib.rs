@@ -20,6 +20,7 @@ mod ending;
 mod error;
 mod http;
 mod id_token;
+mod key_source;
 mod keys;
 mod login;
 mod metrics;
@@ -33,12 +34,15 @@ mod tokens;
 mod vault;
 mod verifier;
 
+pub use audit::entry as audit_entry;
 pub use ending::{Ending, retry_ends};
 pub use error::IdentityError;
 pub use http::{
     AuthApi, Bearer, Browsers, Cookies, CurrentPages, Identity, OwnTokens, Pages, PagesConfig,
     PagesParts, Tokens, Told, auth_router, pages_router, router,
 };
+pub use key_source::{EnvKey, FileKey, KeySource};
+pub use keys::schedule::{KeySchedule, Rotations, rotate_on_schedule};
 pub use keys::{KeyRing, MAX_PUBLISHED_KEYS, refresh_every};
 pub use login::{
     ADMIN_SCOPE, Argon2Parameters, Authenticated, BrowserVerdict, Caller, CurrentLoginRules,
@@ -47,7 +51,7 @@ pub use login::{
     LoginService, MAX_PASSWORD_CHARS, Outcome, OutsidePerson, Person, Screen, Taken, TotpEnrolment,
     Verdict, Verified, hashing_threads,
 };
-pub use metrics::{IdentityMetrics, LoginMetrics, OAuthMetrics};
+pub use metrics::{IdentityMetrics, KeyMetrics, LoginMetrics, OAuthMetrics};
 pub use oauth::{
     Authorized, ConsentAsk, CurrentOAuthRules, OAuthParts, OAuthRules, OAuthService, TokenAnswer,
     TokenCall, UserinfoCall,
