@@ -6,6 +6,8 @@ mod clients;
 mod keys;
 mod users;
 
+pub(crate) use keys::{retire_superseded, rotate_from};
+
 pub use api_keys::{CreatedApiKey, NewApiKey, create_api_key};
 pub use clients::{CreatedClient, NewClient, NewPublicClient, create_client, create_public_client};
 pub use keys::{

@@ -10,8 +10,10 @@ const MAX_DETAIL: usize = 200;
 /// Who acts where nobody does: the server itself.
 pub(crate) const SYSTEM: &str = "system";
 
-/// An entry; `detail` becomes a JSON object.
-pub(crate) fn entry(
+/// An entry for the audit log. `detail` becomes a JSON object; its values are cut to a bound, and
+/// none of them may be a secret, or something that somebody typed in.
+#[must_use]
+pub fn entry(
     at: UnixMillis,
     actor: &str,
     action: &str,

@@ -51,6 +51,9 @@ pub enum IdentityError {
         MAX_PUBLISHED_KEYS
     )]
     TooManyKeys,
+    /// Nobody's: there is a new key, which is what was wanted; or ask again for another one.
+    #[error("somebody else has made a new {0} key this moment: see `postern keys list`")]
+    RotatedMeanwhile(String),
     /// The caller's: there is no such signing key.
     #[error("there is no signing key {0:?}")]
     UnknownKey(String),

@@ -7,13 +7,15 @@
 //! Each algorithm has a key of its own that signs: clients choose by which one their ID tokens
 //! are signed, and a new key of one algorithm does not stop that of another.
 
+pub(crate) mod schedule;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use postern_jose::{Algorithm, Key, KeySet};
 use postern_request::UnixMillis;
-use postern_store::durable::{DurableStore, SigningKeyRecord};
+use postern_store::durable::{DurableStore, PublicSigningKey, Sealed};
 use tokio::time::MissedTickBehavior;
 
 use crate::seal::KeyEncryptionKey;
@@ -31,7 +33,7 @@ pub struct KeyRing {
 }
 
 struct RingKey {
-    record: SigningKeyRecord,
+    record: PublicSigningKey,
     public: Key,
     private: Option<Arc<SigningPair>>,
 }
@@ -57,18 +59,18 @@ impl KeyRing {
     /// # Errors
     /// As [`KeyRing::load`].
     pub async fn refresh(&self, now: UnixMillis) -> Result<(), IdentityError> {
-        let records = self.store.list_signing_keys().await?;
-        let signs = signing(&records, now);
+        let records = self.records().await?;
+        let signs = signing(records.iter().map(|(record, _)| record), now);
         let signs: Vec<String> = signs.into_iter().map(|record| record.kid.clone()).collect();
         let before = self.keys.load_full();
         let mut keys = Vec::with_capacity(records.len());
-        for record in records.into_iter().filter(|record| is_published(record, now)) {
+        for (record, sealed) in records.into_iter().filter(|(key, _)| is_published(key, now)) {
             let known = before.iter().find(|key| key.record.kid == record.kid);
             let opened = match known {
                 Some(RingKey { public, private: Some(private), .. }) => {
                     Ok((public.clone(), Some(Arc::clone(private))))
                 }
-                _ => self.read(&record),
+                _ => self.read(&record, sealed.as_ref()),
             };
             match opened {
                 Ok((public, private)) => keys.push(RingKey { record, public, private }),
@@ -81,9 +83,20 @@ impl KeyRing {
         Ok(())
     }
 
+    /// All keys. Who has nothing to open them with does not read what is sealed of them.
+    async fn records(&self) -> Result<Vec<(PublicSigningKey, Option<Sealed>)>, IdentityError> {
+        if self.kek.is_none() {
+            let keys = self.store.list_public_signing_keys().await?;
+            return Ok(keys.into_iter().map(|key| (key, None)).collect());
+        }
+        let keys = self.store.list_signing_keys().await?;
+        Ok(keys.into_iter().map(|key| (key.public(), Some(key.private_sealed))).collect())
+    }
+
     fn read(
         &self,
-        record: &SigningKeyRecord,
+        record: &PublicSigningKey,
+        sealed: Option<&Sealed>,
     ) -> Result<(Key, Option<Arc<SigningPair>>), IdentityError> {
         let bad = |reason| IdentityError::SigningKey { kid: record.kid.clone(), reason };
         let algorithm =
@@ -91,8 +104,8 @@ impl KeyRing {
         let public = signing_key::public_key(&record.public_jwk)
             .filter(|key| key.algorithm == algorithm && key.id.as_ref() == Some(&record.kid))
             .ok_or_else(|| bad("its public half does not fit its record"))?;
-        let Some(kek) = &self.kek else { return Ok((public, None)) };
-        let private = kek.open(&record.kid, &record.private_sealed)?;
+        let (Some(kek), Some(sealed)) = (&self.kek, sealed) else { return Ok((public, None)) };
+        let private = kek.open(&record.kid, sealed)?;
         let private = SigningPair::open(algorithm, &record.kid, &private)
             .ok_or_else(|| bad("its private half is not a key of its algorithm"))?;
         Ok((public, Some(Arc::new(private))))
@@ -184,15 +197,15 @@ impl KeyRing {
 }
 
 /// Whether a key is published: always, until it retires.
-pub(crate) fn is_published(record: &SigningKeyRecord, now: UnixMillis) -> bool {
+pub(crate) fn is_published(record: &PublicSigningKey, now: UnixMillis) -> bool {
     record.retires_at.is_none_or(|end| now < end)
 }
 
 /// The key that signs: of those that are published and may, the one that may since last.
 pub(crate) fn active<'a>(
-    records: impl IntoIterator<Item = &'a SigningKeyRecord>,
+    records: impl IntoIterator<Item = &'a PublicSigningKey>,
     now: UnixMillis,
-) -> Option<&'a SigningKeyRecord> {
+) -> Option<&'a PublicSigningKey> {
     records
         .into_iter()
         .filter(|record| is_published(record, now) && record.activates_at <= now)
@@ -202,12 +215,30 @@ pub(crate) fn active<'a>(
 }
 
 /// The keys that sign: of each algorithm the one that [`active`] chooses.
-pub(crate) fn signing(records: &[SigningKeyRecord], now: UnixMillis) -> Vec<&SigningKeyRecord> {
+pub(crate) fn signing<'a>(
+    records: impl IntoIterator<Item = &'a PublicSigningKey>,
+    now: UnixMillis,
+) -> Vec<&'a PublicSigningKey> {
+    let records: Vec<&PublicSigningKey> = records.into_iter().collect();
     let mut algorithms: Vec<&str> = records.iter().map(|one| one.algorithm.as_str()).collect();
     algorithms.sort_unstable();
     algorithms.dedup();
-    let of = |algorithm: &str| active(records.iter().filter(|one| one.algorithm == algorithm), now);
+    let of = |algorithm: &str| {
+        active(records.iter().copied().filter(|one| one.algorithm == algorithm), now)
+    };
     algorithms.into_iter().filter_map(of).collect()
+}
+
+/// The key of an algorithm that was made last, retired or not; of several, the one with the last
+/// `kid`, as the store has it.
+pub(crate) fn newest<'a>(
+    records: impl IntoIterator<Item = &'a PublicSigningKey>,
+    algorithm: &str,
+) -> Option<&'a PublicSigningKey> {
+    records
+        .into_iter()
+        .filter(|record| record.algorithm == algorithm)
+        .max_by(|a, b| (a.created_at, &a.kid).cmp(&(b.created_at, &b.kid)))
 }
 
 /// Keeps a ring up to date for as long as it is polled: spawn it, and abort it at the end. So

@@ -21,6 +21,7 @@ mod ending;
 mod error;
 mod http;
 mod id_token;
+mod key_source;
 mod keys;
 mod login;
 mod metrics;
@@ -36,6 +37,7 @@ mod tokens;
 mod vault;
 mod verifier;
 
+pub use audit::entry as audit_entry;
 pub use breached::{BreachedFile, BreachedMetrics, BreachedRange, CountedBreached};
 pub use ending::{Ending, retry_ends};
 pub use error::IdentityError;
@@ -43,6 +45,8 @@ pub use http::{
     AuthApi, Bearer, Browsers, Cookies, CurrentPages, Identity, OwnTokens, Pages, PagesConfig,
     PagesParts, RequestLimits, Tokens, Told, auth_router, outside_router, pages_router, router,
 };
+pub use key_source::{EnvKey, FileKey, KeySource};
+pub use keys::schedule::{KeySchedule, Rotations, rotate_on_schedule};
 pub use keys::{KeyRing, MAX_PUBLISHED_KEYS, refresh_every};
 pub use login::{
     ADMIN_SCOPE, Argon2Parameters, Authenticated, BrowserVerdict, Caller, CurrentLoginRules,
@@ -52,7 +56,7 @@ pub use login::{
     Verdict, Verified, hashing_threads,
 };
 pub use login::{Consented, Removal};
-pub use metrics::{IdentityMetrics, LoginMetrics, OAuthMetrics, OutsideMetrics};
+pub use metrics::{IdentityMetrics, KeyMetrics, LoginMetrics, OAuthMetrics, OutsideMetrics};
 pub use oauth::{
     Authorized, ConsentAsk, CurrentOAuthRules, DeviceAsk, OAuthParts, OAuthRules, OAuthService,
     RegisterCall, TokenAnswer, TokenCall, UserinfoCall, keep_used_clients,

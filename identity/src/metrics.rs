@@ -1,5 +1,6 @@
 //! What is counted.
 
+mod keys;
 mod login;
 mod oauth;
 mod outside;
@@ -7,6 +8,8 @@ mod outside;
 use postern_oauth::AuthMethod;
 use prometheus::{IntCounterVec, Opts, Registry};
 
+pub use keys::KeyMetrics;
+pub(crate) use keys::RotationOutcome;
 pub use login::LoginMetrics;
 pub(crate) use login::{Means, OTHER_ROLE, PasswordRefused, SessionEvent};
 pub use oauth::OAuthMetrics;

@@ -56,6 +56,17 @@ impl KeyEncryptionKey {
         })
     }
 
+    /// Reads what another place than a file has brought, in the forms that a key file takes.
+    ///
+    /// # Errors
+    /// [`IdentityError::KeyEncryptionKey`], with the place and none of the content.
+    pub fn from_content(place: &str, content: &[u8]) -> Result<Self, IdentityError> {
+        Self::from_bytes(content).map_err(|reason| IdentityError::KeyEncryptionKey {
+            place: place.to_owned(),
+            reason: reason.to_owned(),
+        })
+    }
+
     fn from_bytes(content: &[u8]) -> Result<Self, &'static str> {
         match <[u8; KEY_BYTES]>::try_from(content) {
             Ok(raw) => Self::checked(raw),

@@ -31,8 +31,9 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// With another name, nothing opens again.
-    const fn label(self) -> &'static str {
+    /// What a key is derived by, for this purpose alone. With another name, nothing opens again.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
         match self {
             Self::Totp => "postern:totp:1",
             Self::Passkey => "postern:passkey:1",

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod audit;
+mod backup;
 mod explain;
 mod import;
 mod limits;
@@ -15,6 +17,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::key_command::KeyCommand;
+
+pub use audit::{Audit, AuditAction};
+pub use backup::{Backup, Restore};
 pub use explain::Explain;
 pub use import::Import;
 pub use limits::{Descriptor, DescriptorAction, DescriptorCount, LimitCount, Limits, LimitsAction};
@@ -64,6 +70,12 @@ pub enum Command {
     Apikey(Apikey),
     /// Access tokens.
     Token(Token),
+    /// The audit log: whether it is whole, and what stands in it.
+    Audit(Audit),
+    /// Write all that the durable store keeps to a file.
+    Backup(Backup),
+    /// Read a backup into an empty durable store, of the same kind or another.
+    Restore(Restore),
     /// What limits have counted.
     Limits(Limits),
     /// Serve.
@@ -105,11 +117,15 @@ pub struct Durable {
 }
 
 /// The key that signing keys are encrypted with.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct KeyFile {
     /// A file with 32 random bytes: as they are, in hexadecimal, or in base64.
     #[arg(long, env = "POSTERN_KEY_FILE")]
     pub key_file: Option<PathBuf>,
+    /// A program that writes such a file's content to its standard output, with its arguments:
+    /// "PROGRAM ARGUMENT…". Run once, by no shell.
+    #[arg(long, value_name = "COMMAND", env = "POSTERN_KEY_COMMAND", hide_env_values = true)]
+    pub key_command: Option<KeyCommand>,
 }
 
 /// `postern migrate`

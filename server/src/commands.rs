@@ -1,6 +1,8 @@
 //! The operator's commands.
 
 pub mod apikey;
+pub mod audit;
+pub mod backup;
 pub mod check;
 pub mod client;
 pub mod completions;

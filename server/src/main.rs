@@ -7,7 +7,9 @@ mod cli;
 mod commands;
 mod counts;
 mod documents;
+mod key_command;
 mod output;
+mod recording;
 mod revoking;
 mod serve;
 mod settings;
@@ -34,6 +36,9 @@ fn main() -> ExitCode {
         Command::User(arguments) => commands::blocking(commands::user::run(&arguments)),
         Command::Apikey(arguments) => commands::blocking(commands::apikey::run(&arguments)),
         Command::Token(arguments) => commands::blocking(commands::token::run(&arguments)),
+        Command::Audit(arguments) => commands::blocking(commands::audit::run(&arguments)),
+        Command::Backup(arguments) => commands::blocking(commands::backup::run(&arguments)),
+        Command::Restore(arguments) => commands::blocking(commands::backup::restore(&arguments)),
         Command::Limits(arguments) => commands::blocking(commands::limits::run(&arguments)),
         Command::Serve(arguments) => commands::blocking(serve::run(*arguments)),
         Command::Completions { shell } => commands::completions::run(shell),

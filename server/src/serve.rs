@@ -1,6 +1,7 @@
 //! `postern serve`: load → check → build → bind → ready → serve → drain.
 
 mod admin;
+mod audit;
 pub mod breached;
 mod feed;
 mod grpc;

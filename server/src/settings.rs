@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Error, Result, bail};
 use postern_document::parse_duration_ms;
-use postern_identity::{IdentityError, KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey};
+use postern_identity::{
+    EnvKey, FileKey, IdentityError, KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey, KeySource,
+};
 use postern_oauth::{ScopeSet, Secret};
 use postern_store::IdentityStore;
 use postern_store::durable::DurableStore;
@@ -187,23 +189,37 @@ pub fn missing_file(address: &str) -> Option<PathBuf> {
 
 /// Where the encryption key comes from, in the words of whoever can change that.
 pub fn key_place(arguments: &KeyFile) -> String {
-    match &arguments.key_file {
-        Some(file) => format!("--key-file {}", file.display()),
-        None => KEY_ENCRYPTION_KEY_ENV.to_owned(),
+    match (&arguments.key_file, &arguments.key_command) {
+        (Some(file), _) => format!("--key-file {}", file.display()),
+        (None, Some(command)) => command.place(),
+        (None, None) => KEY_ENCRYPTION_KEY_ENV.to_owned(),
     }
 }
 
-/// The encryption key, from the file or the environment; none when neither is given.
+/// What brings the encryption key; none where nothing does.
+fn key_source(arguments: &KeyFile) -> Result<Option<Box<dyn KeySource>>> {
+    let source: Box<dyn KeySource> = match (&arguments.key_file, &arguments.key_command) {
+        (Some(_), Some(_)) => bail!(
+            "--key-file and --key-command: name one of them (POSTERN_KEY_FILE and \
+             POSTERN_KEY_COMMAND count, too)"
+        ),
+        (Some(file), None) => Box::new(FileKey(file.clone())),
+        (None, Some(command)) => Box::new(command.clone()),
+        (None, None) => match EnvKey::read()? {
+            Some(variable) => Box::new(variable),
+            None => return Ok(None),
+        },
+    };
+    Ok(Some(source))
+}
+
+/// The encryption key, from a file, a program or the environment; none when neither is given.
 ///
 /// # Errors
 /// When it is given and cannot be read.
 pub fn optional_key(arguments: &KeyFile) -> Result<Option<KeyEncryptionKey>> {
-    let read = match (&arguments.key_file, std::env::var(KEY_ENCRYPTION_KEY_ENV)) {
-        (Some(file), _) => KeyEncryptionKey::from_file(file),
-        (None, Ok(text)) => KeyEncryptionKey::from_text(&text),
-        (None, Err(_)) => return Ok(None),
-    };
-    match read {
+    let Some(source) = key_source(arguments)? else { return Ok(None) };
+    match source.fetch() {
         Ok(key) => Ok(Some(key)),
         // Its own text names the file, and not the option.
         Err(IdentityError::KeyEncryptionKey { reason, .. }) => {
@@ -220,7 +236,8 @@ pub fn optional_key(arguments: &KeyFile) -> Result<Option<KeyEncryptionKey>> {
 pub fn require_key(arguments: &KeyFile) -> Result<KeyEncryptionKey> {
     optional_key(arguments)?.with_context(|| {
         format!(
-            "name the file with the encryption key (--key-file) or set {KEY_ENCRYPTION_KEY_ENV}"
+            "name the file with the encryption key (--key-file), a program that brings it \
+             (--key-command), or set {KEY_ENCRYPTION_KEY_ENV}"
         )
     })
 }

@@ -20,14 +20,18 @@ pub mod factors;
 pub mod grants;
 pub mod memory;
 pub mod revocations;
+pub mod signing_keys;
 pub mod users;
 
 pub use api_keys::ApiKeyRecord;
-pub use audit::{AuditEntry, AuditHead, AuditRecord, AuditStore, NO_AUDIT, audit_hash};
+pub use audit::{
+    AuditEntry, AuditHead, AuditRecord, AuditStore, AuditWatch, Broken, NO_AUDIT, audit_hash,
+};
 pub use clients::{ClientKind, ClientOrigin, ClientRecord};
 pub use factors::{FactorKind, FactorRecord, FactorStore};
 pub use grants::{ConsentRecord, FamilyRecord, GrantStore};
 pub use revocations::{FeedIdentity, NewRevocation, RevocationRecord, RevocationStore};
+pub use signing_keys::PublicSigningKey;
 pub use users::{PasswordHash, Profile, UserChange, UserRecord, UserStore, email_key};
 
 /// Most records that one page of a list holds; a greater limit is taken for this one.
@@ -87,6 +91,9 @@ pub trait DurableStore: RevocationStore {
     /// All signing keys, oldest first, retired ones included.
     fn list_signing_keys(&self) -> BoxFuture<'_, Result<Vec<SigningKeyRecord>, StoreError>>;
 
+    /// The public halves of all signing keys, in the same order. Nothing else is read of them.
+    fn list_public_signing_keys(&self) -> BoxFuture<'_, Result<Vec<PublicSigningKey>, StoreError>>;
+
     /// Keeps a new signing key.
     fn insert_signing_key(&self, key: SigningKeyRecord) -> BoxFuture<'_, Result<(), StoreError>>;
 
@@ -100,6 +107,8 @@ pub trait DurableStore: RevocationStore {
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// Says from when on a signing key is not published any more; whether there is such a key.
+    /// Never later than what stands there: what was withdrawn does not come back because somebody
+    /// else retires it, too.
     fn set_signing_key_retirement<'a>(
         &'a self,
         kid: &'a str,

@@ -40,8 +40,13 @@ const SOURCES: [&str; 11] = [
     "telemetry",
 ];
 /// What would answer for the page's commands instead of their options.
-const SETTINGS: [&str; 4] =
-    ["POSTERN_DURABLE", "POSTERN_KEY_ENCRYPTION_KEY", "POSTERN_KEY_FILE", "POSTERN_VOLATILE"];
+const SETTINGS: [&str; 5] = [
+    "POSTERN_DURABLE",
+    "POSTERN_KEY_COMMAND",
+    "POSTERN_KEY_ENCRYPTION_KEY",
+    "POSTERN_KEY_FILE",
+    "POSTERN_VOLATILE",
+];
 
 const NEEDS_A_REGISTRY: &str = "needs a registry; xtask's own tests read the layouts";
 const NEEDS_IMAGES: &str = "needs images, which take minutes to build; xtask's own tests read them";

@@ -1,5 +1,13 @@
 //! Passkeys through Envoy: made on the account's page, used in place of a password and behind one,
 //! and refused where anything about them is not so.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 use postern_e2e::browser::{Browser, Form, Page, encode};
 use postern_e2e::client::{Answer, Call};
@@ -7,6 +15,9 @@ use postern_e2e::gateway::{Gateway, Store};
 use postern_e2e::passkey::SoftPasskey;
 use postern_e2e::{documents, oauth};
 use serde_json::{Value, json};
+
+/// What is done to an authenticator, and what that is.
+type Lie = (&'static str, fn(&mut SoftPasskey));
 
 const STUDENT: &str = "ada@example.test";
 const OPTIONS: &str = "/auth/passkeys/options";
@@ -154,7 +165,7 @@ async fn whoever_lies_about_a_passkey_stays_outside() {
     person.log_in_by_password("/login").await.expect(303);
     person.make().await.expect(200);
     let good = person.soft.clone();
-    let lies: [(&str, fn(&mut SoftPasskey)); 6] = [
+    let lies: [Lie; 6] = [
         ("another site", |soft| "http://localhost:1".clone_into(&mut soft.origin)),
         ("another party", |soft| "evil.test".clone_into(&mut soft.rp_id)),
         ("nobody looked who it is", |soft| soft.verifies_user = false),

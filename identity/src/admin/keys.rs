@@ -2,9 +2,9 @@
 
 use postern_jose::Algorithm;
 use postern_request::UnixMillis;
-use postern_store::durable::{DurableStore, SigningKeyRecord};
+use postern_store::durable::{DurableStore, PublicSigningKey, SigningKeyRecord};
 
-use crate::keys::{MAX_PUBLISHED_KEYS, active, is_published, signing};
+use crate::keys::{MAX_PUBLISHED_KEYS, active, is_published, newest, signing};
 use crate::{IdentityError, KeyEncryptionKey, MAX_LIFETIME_SECS, signing_key};
 
 /// How long a new key is published before it signs: verifiers keep a key set for up to five
@@ -78,49 +78,95 @@ pub struct KeySummary {
 ///
 /// # Errors
 /// [`IdentityError::Unseal`] when the key-encryption key is not the one that sealed the key
-/// in use, [`IdentityError::TooManyKeys`], and those of the store. When retiring the older
-/// keys fails they just stay published; the next rotation retires them.
+/// in use, [`IdentityError::TooManyKeys`], [`IdentityError::RotatedMeanwhile`] where somebody else
+/// was faster, and those of the store. When retiring the older keys fails they just stay
+/// published; the next rotation retires them.
 pub async fn rotate_keys(
     store: &dyn DurableStore,
     kek: &KeyEncryptionKey,
     rotation: Rotation,
     now: UnixMillis,
 ) -> Result<KeySummary, IdentityError> {
-    let mut records = store.list_signing_keys().await?;
-    records.retain(|record| is_published(record, now));
-    if records.len() >= MAX_PUBLISHED_KEYS {
+    let records = store.list_signing_keys().await?;
+    rotate_from(store, kek, &records, rotation, now).await
+}
+
+/// As [`rotate_keys`], where these are the keys: one that was made since they were read is a reason
+/// to make none.
+///
+/// # Errors
+/// As there.
+pub(crate) async fn rotate_from(
+    store: &dyn DurableStore,
+    kek: &KeyEncryptionKey,
+    records: &[SigningKeyRecord],
+    rotation: Rotation,
+    now: UnixMillis,
+) -> Result<KeySummary, IdentityError> {
+    let public: Vec<PublicSigningKey> = records.iter().map(SigningKeyRecord::public).collect();
+    let published = public.iter().filter(|key| is_published(key, now)).count();
+    if published >= MAX_PUBLISHED_KEYS {
         return Err(IdentityError::TooManyKeys);
     }
-    let activates_at = match active(&records, now) {
+    let signs = active(&public, now);
+    if let Some(signs) = records.iter().find(|key| Some(&key.kid) == signs.map(|key| &key.kid)) {
+        // Two key-encryption keys in one store would leave half of it closed for good.
+        kek.open(&signs.kid, &signs.private_sealed)?;
+    }
+    let algorithm = rotation.algorithm.as_str();
+    let before = newest(&public, algorithm);
+    // Of two that are made within a millisecond, the later one has to be the newest all the same.
+    let created_at = before.map_or(now, |before| now.max(UnixMillis(before.created_at.0 + 1)));
+    let activates_at = match signs {
         None => now,
-        Some(signs) => {
-            // Two key-encryption keys in one store would leave half of it closed for good.
-            kek.open(&signs.kid, &signs.private_sealed)?;
-            UnixMillis(now.0.saturating_add(rotation.activate_after_ms))
-        }
+        Some(_) => UnixMillis(now.0.saturating_add(rotation.activate_after_ms)),
     };
     let new = signing_key::generate(rotation.algorithm)?;
     let record = SigningKeyRecord {
         private_sealed: kek.seal(&new.kid, &new.private)?,
         kid: new.kid,
-        algorithm: rotation.algorithm.as_str().to_owned(),
+        algorithm: algorithm.to_owned(),
         public_jwk: new.public_jwk,
-        created_at: now,
+        created_at,
         activates_at,
         retires_at: None,
     };
-    store.insert_signing_key(record.clone()).await?;
-    let last_token_ms = MAX_LIFETIME_SECS * 1000 + RETIREMENT_SLACK_MS;
-    let end = UnixMillis(activates_at.0.saturating_add(last_token_ms));
-    let superseded: Vec<&SigningKeyRecord> = records
-        .iter()
-        .filter(|older| older.retires_at.is_none() && older.algorithm == record.algorithm)
-        .collect();
-    for older in superseded {
-        store.set_signing_key_retirement(&older.kid, end).await?;
+    // By the lock that replicas take which rotate on schedule, too.
+    let newest = before.map(|before| before.kid.as_str());
+    if !store.insert_signing_key_after(record.clone(), newest).await? {
+        return Err(IdentityError::RotatedMeanwhile(algorithm.to_owned()));
     }
+    let record = record.public();
+    let mut public = public;
+    public.push(record.clone());
+    retire_superseded(store, &public).await?;
     let state = if activates_at <= now { KeyState::Active } else { KeyState::Pending };
     Ok(summary(&record, state))
+}
+
+/// Says of every key that another one of its algorithm takes over from until when it is published:
+/// until the last token is over that it can have signed. What says so already stays as it is.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) async fn retire_superseded(
+    store: &dyn DurableStore,
+    keys: &[PublicSigningKey],
+) -> Result<(), IdentityError> {
+    const LAST_TOKEN_MS: u64 = MAX_LIFETIME_SECS * 1000 + RETIREMENT_SLACK_MS;
+    for older in keys.iter().filter(|key| key.retires_at.is_none()) {
+        let age = |key: &PublicSigningKey| (key.created_at, key.kid.clone());
+        let follows = |key: &&PublicSigningKey| {
+            // One that was withdrawn takes over from nobody.
+            key.algorithm == older.algorithm && key.retires_at.is_none() && age(key) > age(older)
+        };
+        let Some(next) = keys.iter().filter(follows).map(|key| key.activates_at).min() else {
+            continue;
+        };
+        let end = UnixMillis(next.0.saturating_add(LAST_TOKEN_MS));
+        store.set_signing_key_retirement(&older.kid, end).await?;
+    }
+    Ok(())
 }
 
 /// All keys, oldest first.
@@ -131,9 +177,9 @@ pub async fn list_keys(
     store: &dyn DurableStore,
     now: UnixMillis,
 ) -> Result<Vec<KeySummary>, IdentityError> {
-    let records = store.list_signing_keys().await?;
+    let records = store.list_public_signing_keys().await?;
     let signs = signing(&records, now);
-    let state = |record: &SigningKeyRecord| {
+    let state = |record: &PublicSigningKey| {
         if !is_published(record, now) {
             KeyState::Retired
         } else if signs.iter().any(|signs| signs.kid == record.kid) {
@@ -161,10 +207,10 @@ pub async fn retire_key(
     if !store.set_signing_key_retirement(kid, now).await? {
         return Err(IdentityError::UnknownKey(kid.to_owned()));
     }
-    Ok(active(&store.list_signing_keys().await?, now).is_some())
+    Ok(active(&store.list_public_signing_keys().await?, now).is_some())
 }
 
-fn summary(record: &SigningKeyRecord, state: KeyState) -> KeySummary {
+fn summary(record: &PublicSigningKey, state: KeyState) -> KeySummary {
     KeySummary {
         kid: record.kid.clone(),
         algorithm: record.algorithm.clone(),

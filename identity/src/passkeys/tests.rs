@@ -4,6 +4,9 @@ use super::soft::SoftPasskey;
 use super::*;
 use crate::login::fixture::NOW;
 
+/// What is done to an authenticator, and what that is.
+type Lie = (&'static str, fn(&mut SoftPasskey));
+
 const ISSUER: &str = "https://login.example.test";
 const RP_ID: &str = "example.test";
 const USER: &str = "0b6f6c3e-51f1-4d0e-9c4a-6d6f7a3f2f10";
@@ -70,7 +73,7 @@ fn what_does_not_count_stays_the_same() {
 
 #[test]
 fn registration_takes_no_lies() {
-    let lies: [(&str, fn(&mut SoftPasskey)); 3] = [
+    let lies: [Lie; 3] = [
         ("origin", |soft| "https://login.example.test.evil.test".clone_into(&mut soft.origin)),
         ("http", |soft| "http://login.example.test".clone_into(&mut soft.origin)),
         ("user", |soft| soft.verifies_user = false),
@@ -98,7 +101,7 @@ fn registration_takes_no_lies() {
 
 #[test]
 fn a_log_in_takes_no_lies() {
-    let lies: [(&str, fn(&mut SoftPasskey)); 5] = [
+    let lies: [Lie; 5] = [
         ("origin", |soft| "https://evil.test".clone_into(&mut soft.origin)),
         ("port", |soft| "https://login.example.test:8443".clone_into(&mut soft.origin)),
         ("relying party", |soft| "evil.test".clone_into(&mut soft.rp_id)),

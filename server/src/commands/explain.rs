@@ -122,4 +122,4 @@ fn check_names(document: &Document, arguments: &Explain) -> Result<()> {
 }
 
 /// The encryption key is not needed to know public keys.
-const NO_KEY_FILE: KeyFile = KeyFile { key_file: None };
+const NO_KEY_FILE: KeyFile = KeyFile { key_file: None, key_command: None };

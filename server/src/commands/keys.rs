@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::now;
 use crate::cli::{Keys, KeysAction};
-use crate::{output, settings};
+use crate::{output, recording, settings};
 
 /// Lists, rotates or retires signing keys.
 ///
@@ -42,7 +42,7 @@ pub async fn run(arguments: &Keys) -> Result<ExitCode> {
             }
         }
         KeysAction::Rotate { durable, key_file, algorithm } => {
-            let store = settings::durable(&durable.durable).await?;
+            let store = settings::identity_store(&durable.durable).await?;
             let kek = settings::require_key(key_file)?;
             let signs = |known: &Algorithm| {
                 matches!(known, Algorithm::Rs256 | Algorithm::Es256 | Algorithm::EdDsa)
@@ -51,18 +51,23 @@ pub async fn run(arguments: &Keys) -> Result<ExitCode> {
                 bail!("`{algorithm}` is not supported; choose RS256, ES256 or EdDSA");
             };
             let rotation = Rotation { algorithm, ..Rotation::default() };
-            let made = admin::rotate_keys(store.as_ref(), &kek, rotation, now()).await;
+            let now = now();
+            let made = admin::rotate_keys(store.as_ref(), &kek, rotation, now).await;
             let key = settings::opened(made, key_file)?;
+            let signs_from = key.activates_at.to_rfc3339();
+            let detail =
+                [("algorithm", key.algorithm.as_str()), ("signsFrom", signs_from.as_str())];
+            recording::record(store.as_ref(), "key.rotated", &key.kid, &detail, now).await?;
             output::line(format!(
                 "{} ({}) is published and signs from {}",
-                key.kid,
-                key.algorithm.as_str(),
-                key.activates_at.to_rfc3339()
+                key.kid, key.algorithm, signs_from
             ))?;
         }
         KeysAction::Retire { durable, kid } => {
-            let store = settings::durable(&durable.durable).await?;
-            let another = admin::retire_key(store.as_ref(), kid, now()).await?;
+            let store = settings::identity_store(&durable.durable).await?;
+            let now = now();
+            let another = admin::retire_key(store.as_ref(), kid, now).await?;
+            recording::record(store.as_ref(), "key.retired", kid, &[], now).await?;
             output::line(format!("{kid} is retired"))?;
             if !another {
                 output::remark("no key is left that signs; make one with `postern keys rotate`");

@@ -4,19 +4,21 @@ mod announce;
 mod login;
 mod nobody;
 mod outside;
+mod retention;
 
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwap;
 use axum::Router;
-use postern_document::Document;
+use postern_document::{Document, JwksSource};
 use postern_identity::admin::{self, KeyState};
 use postern_identity::ports::RevokedTokens;
 use postern_identity::{
     Browsers, Clock, Ending, Identity, IdentityMetrics, KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey,
-    KeyRing, LoginLimiter, LoginMetrics, OAuthMetrics, OAuthParts, OAuthRules, OAuthService,
-    RequestLimits, TokenIssuer, Vault, keep_used_clients, refresh_every, retry_ends,
+    KeyMetrics, KeyRing, KeySchedule, LoginLimiter, LoginMetrics, OAuthMetrics, OAuthParts,
+    OAuthRules, OAuthService, RequestLimits, Rotations, TokenIssuer, Vault, keep_used_clients,
+    refresh_every, retry_ends, rotate_on_schedule,
 };
 use postern_store::limiter::Limiter;
 use postern_store::volatile::VolatileStore;
@@ -25,6 +27,7 @@ use postern_telemetry::{Check, CheckKind, CheckResult, HealthChecks, MetricsRegi
 
 use self::announce::Announcer;
 use self::nobody::Nobody;
+use self::retention::Retention;
 use super::feed::{Feed, OwnRevocations};
 use super::health::add_sessions;
 use super::outbound::HttpOutbound;
@@ -89,6 +92,7 @@ pub async fn build(needs: &Needs<'_>) -> Result<Option<Router>> {
     let ring = KeyRing::load(keys, kek.clone(), now()).await;
     let ring = Arc::new(settings::opened(ring, &needs.arguments.key_file)?);
     tokio::spawn(refresh_every(Arc::clone(&ring), REFRESH, Arc::clone(&clock)));
+    keep(needs, store, kek.as_ref(), &clock)?;
     let token_issuer = Arc::new(TokenIssuer::new(issuer.to_owned(), ring));
     add_check(needs.health, &token_issuer);
 
@@ -120,6 +124,57 @@ pub async fn build(needs: &Needs<'_>) -> Result<Option<Router>> {
     let oauth = own.oauth(token_issuer, metrics, kek.clone())?;
     tokio::spawn(keep_used_clients(Arc::clone(&oauth)));
     own.router(oauth, kek).map(Some)
+}
+
+/// Starts what makes keys on schedule, and what deletes rows after their time.
+fn keep(
+    needs: &Needs<'_>,
+    store: &Arc<dyn IdentityStore>,
+    kek: Option<&KeyEncryptionKey>,
+    clock: &Clock,
+) -> Result<()> {
+    let store = || Arc::<dyn IdentityStore>::clone(store);
+    let retention = Retention::new(store(), Arc::clone(clock), needs.registry)?;
+    tokio::spawn(retention.run());
+    let Some(kek) = kek.cloned() else { return Ok(()) };
+    let document = needs.document.load();
+    let is_wanted = document.oauth.as_ref().is_some_and(|oauth| oauth.rotate_every_ms.is_some());
+    if is_wanted && schedule(&document).is_none() {
+        tracing::warn!(
+            "`oauth.keys.rotate_every` changes nothing: the document itself holds the keys by \
+             which our own tokens are checked (`jwks.inline` or `jwks.file`)"
+        );
+    }
+    let held = Arc::clone(needs.document);
+    tokio::spawn(rotate_on_schedule(Rotations {
+        store: store(),
+        kek,
+        schedule: Arc::new(move || schedule(&held.load())),
+        clock: Arc::clone(clock),
+        metrics: needs.registry.register_with(KeyMetrics::register)?,
+    }));
+    Ok(())
+}
+
+/// When signing keys are due; none where operators rotate. A new key is published for twice as long
+/// as those who check our tokens keep a key set before they fetch it again.
+fn schedule(document: &Document) -> Option<KeySchedule> {
+    let rotate_every_ms = document.oauth.as_ref()?.rotate_every_ms?;
+    let mut lead_ms = 0;
+    for entry in &document.issuers {
+        if Some(entry.issuer.issuer.as_str()) != document.issuer.as_deref() {
+            continue;
+        }
+        let refresh_ms = match &entry.jwks {
+            JwksSource::Uri { refresh_ms, .. }
+            | JwksSource::Service { refresh_ms, .. }
+            | JwksSource::Discovery { refresh_ms } => *refresh_ms,
+            // A key that is not in the document would be known to nobody.
+            JwksSource::Inline(_) => return None,
+        };
+        lead_ms = lead_ms.max(refresh_ms.saturating_mul(2));
+    }
+    Some(KeySchedule { rotate_every_ms, lead_ms })
 }
 
 impl Own<'_> {
@@ -280,16 +335,39 @@ mod tests {
         postern_document::from_json(document.to_string().as_bytes()).unwrap()
     }
 
+    #[test]
+    fn a_new_key_is_published_for_longer_than_anybody_keeps_the_old_set() {
+        let issuer = |jwks: serde_json::Value| {
+            json!({
+                "oauth": {"keys": {"rotate_every": "30d"}},
+                "credentials": {"jwt": {"issuers": [
+                    {"issuer": ISSUER, "audiences": ["a"], "jwks": jwks},
+                    {"issuer": "https://other.test", "audiences": ["a"],
+                     "jwks": {"uri": "https://other.test/jwks", "refresh": "1h"}},
+                ]}},
+            })
+        };
+        let fetched = document(&issuer(json!({"service": "postern", "refresh": "20m"})));
+        let expected = KeySchedule { rotate_every_ms: 30 * 86_400_000, lead_ms: 2_400_000 };
+        assert_eq!(schedule(&fetched), Some(expected));
+        assert_eq!(schedule(&document(&json!({"oauth": {}}))), None, "operators rotate");
+        let keys = json!({"keys": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "kid": "k",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]});
+        let inline = document(&issuer(json!({"inline": keys.to_string()})));
+        assert_eq!(schedule(&inline), None, "nobody would know the next key");
+    }
+
     #[tokio::test]
     async fn without_a_key_a_server_starts_where_nothing_is_sealed() {
         let store = MemoryDurableStore::new();
-        let file = KeyFile { key_file: None };
+        let file = KeyFile::default();
         assert!(key(&file, &document(&json!({})), &store).await.unwrap().is_none());
     }
 
     #[tokio::test]
     async fn where_people_log_in_a_server_does_not_start_without_a_key() {
-        let file = KeyFile { key_file: None };
+        let file = KeyFile::default();
         let document = document(&json!({"login": {"roles": {"user": {}}}, "oauth": {}}));
         let refused = key(&file, &document, &MemoryDurableStore::new()).await.unwrap_err();
         assert!(refused.to_string().contains("--key-file"), "{refused}");

@@ -23,7 +23,9 @@ use postern_telemetry::{
 
 use super::admin::Busy;
 use super::grpc::Grpc;
-use super::{admin, feed, has, health, http, identity, jwks, rate_limit, settlement, stores};
+use super::{
+    admin, audit, feed, has, health, http, identity, jwks, rate_limit, settlement, stores,
+};
 use crate::cli::{Role, Serve};
 
 /// Everything that serves.
@@ -58,6 +60,9 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
     let document = held.load_full();
     let volatile = stores::volatile(arguments, &document, &health)?;
     let identity_store = stores::durable(arguments, &document, &health).await?;
+    if let Some(store) = &identity_store {
+        audit::watch(store.as_ref(), &registry)?;
+    }
     let durable = identity_store.clone().map(|store| store as Arc<dyn DurableStore>);
     let keys = Arc::new(IssuerKeys::new(&document));
     let stand_in = Arc::new(MemoryStore::default());
@@ -95,7 +100,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         registry: &registry,
     })?;
     health::add_keys(&health, &keys);
-    let revocations = durable.clone().zip(feed.bus);
+    let revocations = identity_store.zip(feed.bus);
     let tickets = settlement::tickets(arguments, &document)?;
     let rate_limits = rate_limit::build(&arguments.rate_limit, &document, &limiter, &registry)?;
     let (rate_limiter, rules) = rate_limits.unzip();

@@ -61,7 +61,7 @@ macro_rules! audited {
             if changed {
                 let record = $crate::audit::append!($transaction, $entry);
                 $transaction.commit().await.map_err($crate::error::store_error)?;
-                $crate::audit::anchor(&record);
+                $crate::audit::committed($database, &record);
             } else {
                 $transaction.rollback().await.map_err($crate::error::store_error)?;
             }
@@ -80,8 +80,9 @@ pub(crate) fn not_appended(error: sqlx::Error) -> StoreError {
     }
 }
 
-/// Says where the log stands, now and then.
-pub(crate) fn anchor(record: &AuditRecord) {
+/// Tells of an entry that is committed, and now and then says where the log stands.
+pub(crate) fn committed(database: &Database, record: &AuditRecord) {
+    database.watch.tell(&record.entry);
     if record.seq.is_multiple_of(ANCHOR_EVERY) {
         let hash = write_digest(&record.hash);
         tracing::info!(seq = record.seq, %hash, "the audit log has reached another thousand");
@@ -118,7 +119,7 @@ pub(crate) async fn add(database: &Database, entry: &AuditEntry) -> Result<u64, 
         let mut transaction = pool.begin_write().await.map_err(store_error)?;
         let record = append!(transaction, entry);
         transaction.commit().await.map_err(store_error)?;
-        anchor(&record);
+        committed(database, &record);
         Ok(record.seq)
     })
 }

@@ -16,6 +16,7 @@ pub(crate) trait Columns {
     fn text(&self, name: &str) -> Result<String, StoreError>;
     fn optional_text(&self, name: &str) -> Result<Option<String>, StoreError>;
     fn boolean(&self, name: &str) -> Result<bool, StoreError>;
+    fn optional_boolean(&self, name: &str) -> Result<Option<bool>, StoreError>;
     fn integer(&self, name: &str) -> Result<i64, StoreError>;
     fn optional_integer(&self, name: &str) -> Result<Option<i64>, StoreError>;
 
@@ -85,6 +86,10 @@ macro_rules! columns_of {
                 self.try_get(name).map_err(store_error)
             }
 
+            fn optional_boolean(&self, name: &str) -> Result<Option<bool>, StoreError> {
+                self.try_get(name).map_err(store_error)
+            }
+
             fn integer(&self, name: &str) -> Result<i64, StoreError> {
                 self.try_get(name).map_err(store_error)
             }
@@ -143,7 +148,7 @@ pub(crate) fn write_bytes(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-fn digest_from_hex(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn digest_from_hex(text: &str) -> Option<[u8; 32]> {
     if text.len() != 64 {
         return None;
     }

@@ -3,20 +3,29 @@
 
 use std::fmt;
 
+use postern_store::durable::AuditWatch;
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
-/// Connections to the one at hand.
+/// The database at hand.
 #[derive(Clone)]
-pub(crate) enum Database {
+pub(crate) struct Database {
+    pub(crate) pools: Pools,
+    /// Who is told of entries of the audit log.
+    pub(crate) watch: AuditWatch,
+}
+
+/// Connections to it.
+#[derive(Clone)]
+pub(crate) enum Pools {
     Sqlite(SqlitePool),
     Postgres(PgPool),
 }
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Sqlite(_) => "SQLite",
-            Self::Postgres(_) => "PostgreSQL",
+        f.write_str(match &self.pools {
+            Pools::Sqlite(_) => "SQLite",
+            Pools::Postgres(_) => "PostgreSQL",
         })
     }
 }
@@ -27,24 +36,28 @@ impl fmt::Debug for Database {
 /// knows no BOOLEAN in SQLite and takes its options as text.
 macro_rules! on {
     ($database:expr, $pool:ident => $body:expr) => {
-        match $database {
-            $crate::database::Database::Sqlite($pool) => $body,
-            $crate::database::Database::Postgres($pool) => $body,
+        match &$database.pools {
+            $crate::database::Pools::Sqlite($pool) => $body,
+            $crate::database::Pools::Postgres($pool) => $body,
         }
     };
 }
 pub(crate) use on;
 
 impl Database {
+    pub(crate) fn new(pools: Pools) -> Self {
+        Self { pools, watch: AuditWatch::default() }
+    }
+
     pub(crate) async fn close(&self) {
         on!(self, pool => pool.close().await);
     }
 
     /// Asks for the database's own clock, in seconds since 1970.
     pub(crate) const fn clock(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => "SELECT CAST(strftime('%s', 'now') AS BIGINT)",
-            Self::Postgres(_) => "SELECT CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) AS BIGINT)",
+        match &self.pools {
+            Pools::Sqlite(_) => "SELECT CAST(strftime('%s', 'now') AS BIGINT)",
+            Pools::Postgres(_) => "SELECT CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) AS BIGINT)",
         }
     }
 }
@@ -69,6 +82,13 @@ pub(crate) trait Begin {
     /// reads of them stands until its commit.
     async fn begin_rotation(&self) -> Result<Transaction<'static, Self::Database>, sqlx::Error>;
 
+    /// A transaction that only reads, and sees nothing that is committed after it has begun to.
+    async fn begin_snapshot(&self) -> Result<Transaction<'static, Self::Database>, sqlx::Error>;
+
+    /// A transaction that fills tables which are empty, and stay so for all others until its
+    /// commit.
+    async fn begin_restore(&self) -> Result<Transaction<'static, Self::Database>, sqlx::Error>;
+
     /// Whether there is a table with this name. Asked for rather than made on the way: whoever
     /// serves need not be allowed to make tables.
     async fn has_table(&self, name: &str) -> Result<bool, sqlx::Error>;
@@ -88,6 +108,15 @@ impl Begin for SqlitePool {
     }
 
     async fn begin_rotation(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.begin_write().await
+    }
+
+    async fn begin_snapshot(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        // In the write-ahead log's mode a reader stays where its first read was.
+        self.begin().await
+    }
+
+    async fn begin_restore(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         self.begin_write().await
     }
 
@@ -127,6 +156,31 @@ impl Begin for PgPool {
             .bind(ROTATION_LOCK)
             .execute(&mut *transaction)
             .await?;
+        Ok(transaction)
+    }
+
+    async fn begin_snapshot(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let mut transaction =
+            self.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        // Whoever reads writes to a disk or a terminal in between, which may take its time.
+        sqlx::query("SET LOCAL idle_in_transaction_session_timeout = '10min'")
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query("SET LOCAL statement_timeout = '60s'").execute(&mut *transaction).await?;
+        Ok(transaction)
+    }
+
+    async fn begin_restore(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        // No migration runs beside it, and no other restore.
+        let mut transaction = self.begin_migration().await?;
+        sqlx::query("SET LOCAL idle_in_transaction_session_timeout = '10min'")
+            .execute(&mut *transaction)
+            .await?;
+        // Others may read, and find nothing.
+        for table in crate::backup::TABLES {
+            let lock = format!("LOCK TABLE {} IN EXCLUSIVE MODE", table.name);
+            sqlx::query(sqlx::AssertSqlSafe(lock)).execute(&mut *transaction).await?;
+        }
         Ok(transaction)
     }
 

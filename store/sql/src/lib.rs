@@ -9,6 +9,7 @@
 mod address;
 mod api_keys;
 mod audit;
+pub mod backup;
 mod clients;
 mod column;
 mod consents;
@@ -32,7 +33,7 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::time::timeout;
 
 use crate::address::Address;
-use crate::database::Database;
+use crate::database::{Database, Pools};
 
 pub use error::SqlError;
 pub use migrate::{MIGRATIONS, Migration, MigrationState, MigrationStatus, Migrator};
@@ -118,7 +119,7 @@ async fn sqlite(path: &Path, create: bool) -> Result<Database, sqlx::Error> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_with(options)
         .await?;
-    Ok(Database::Sqlite(pool))
+    Ok(Database::new(Pools::Sqlite(pool)))
 }
 
 async fn postgres(options: &PgConnectOptions) -> Result<Database, sqlx::Error> {
@@ -137,5 +138,5 @@ async fn postgres(options: &PgConnectOptions) -> Result<Database, sqlx::Error> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_with(options)
         .await?;
-    Ok(Database::Postgres(pool))
+    Ok(Database::new(Pools::Postgres(pool)))
 }

@@ -2,7 +2,7 @@
 
 use postern_request::UnixMillis;
 use postern_store::StoreError;
-use postern_store::durable::SigningKeyRecord;
+use postern_store::durable::{PublicSigningKey, SigningKeyRecord};
 
 use crate::column::{Columns, write_bytes, write_time};
 use crate::database::{Begin as _, Database, on};
@@ -47,6 +47,23 @@ pub(crate) async fn list(database: &Database) -> Result<Vec<SigningKeyRecord>, S
     Ok(keys)
 }
 
+/// As [`list`]. A column that is not asked for here, somebody who may not read it is not refused
+/// for: no `*`, and nothing of `private_sealed`.
+pub(crate) async fn list_public(database: &Database) -> Result<Vec<PublicSigningKey>, StoreError> {
+    let mut keys: Vec<PublicSigningKey> = on!(database, pool => {
+        let rows = sqlx::query(
+            "SELECT kid, algorithm, public_jwk, created_at, activates_at, retires_at \
+             FROM signing_keys",
+        )
+        .fetch_all(pool)
+        .await
+        .map_err(store_error)?;
+        rows.iter().map(read_public).collect::<Result<_, _>>()?
+    });
+    keys.sort_by(|a, b| (a.created_at, &a.kid).cmp(&(b.created_at, &b.kid)));
+    Ok(keys)
+}
+
 pub(crate) async fn insert(database: &Database, key: SigningKeyRecord) -> Result<(), StoreError> {
     let rows = on!(database, pool => insert!(pool, key));
     if rows == 1 { Ok(()) } else { Err(StoreError::Conflict) }
@@ -84,15 +101,31 @@ pub(crate) async fn set_retirement(
     retires_at: UnixMillis,
 ) -> Result<bool, StoreError> {
     let rows = on!(database, pool => {
-        let done = sqlx::query("UPDATE signing_keys SET retires_at = $1 WHERE kid = $2")
-            .bind(write_time(retires_at))
-            .bind(kid.to_owned())
-            .execute(pool)
-            .await
-            .map_err(store_error)?;
+        // Never later: between somebody's look at the keys and this, another may have withdrawn one.
+        let done = sqlx::query(
+            "UPDATE signing_keys SET retires_at = CASE \
+             WHEN retires_at IS NULL OR retires_at > $1 THEN $1 ELSE retires_at END \
+             WHERE kid = $2",
+        )
+        .bind(write_time(retires_at))
+        .bind(kid.to_owned())
+        .execute(pool)
+        .await
+        .map_err(store_error)?;
         done.rows_affected()
     });
     Ok(rows > 0)
+}
+
+fn read_public<R: Columns>(row: &R) -> Result<PublicSigningKey, StoreError> {
+    Ok(PublicSigningKey {
+        kid: row.text("kid")?,
+        algorithm: row.text("algorithm")?,
+        public_jwk: row.text("public_jwk")?,
+        created_at: row.time("created_at")?,
+        activates_at: row.time("activates_at")?,
+        retires_at: row.optional_time("retires_at")?,
+    })
 }
 
 fn read<R: Columns>(row: &R) -> Result<SigningKeyRecord, StoreError> {

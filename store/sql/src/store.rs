@@ -5,7 +5,7 @@ mod identity;
 use postern_request::UnixMillis;
 use postern_store::durable::{
     ApiKeyRecord, AuditEntry, ClientRecord, DurableStore, FeedIdentity, NewRevocation,
-    RevocationRecord, RevocationStore, SigningKeyRecord,
+    PublicSigningKey, RevocationRecord, RevocationStore, SigningKeyRecord,
 };
 use postern_store::{BoxFuture, StoreError};
 
@@ -27,6 +27,10 @@ impl DurableStore for SqlStore {
 
     fn list_signing_keys(&self) -> BoxFuture<'_, Result<Vec<SigningKeyRecord>, StoreError>> {
         Box::pin(signing_keys::list(&self.database))
+    }
+
+    fn list_public_signing_keys(&self) -> BoxFuture<'_, Result<Vec<PublicSigningKey>, StoreError>> {
+        Box::pin(signing_keys::list_public(&self.database))
     }
 
     fn insert_signing_key(&self, key: SigningKeyRecord) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -1,10 +1,16 @@
 //! The audit log: who did what to whom, each entry chained to the one before it by a hash, so that
 //! what was changed or taken out afterwards shows.
 
+mod chain;
+mod watch;
+
 use postern_request::UnixMillis;
 use sha2::{Digest as _, Sha256};
 
 use crate::{BoxFuture, StoreError};
+
+pub use chain::{AuditChain, Broken, Verdict, verify_audit};
+pub use watch::{AuditWatch, Told};
 
 /// Most records that one call of [`AuditStore::audit_since`] returns; a greater limit is taken for
 /// this one.
@@ -103,6 +109,10 @@ pub trait AuditStore: Send + Sync {
 
     /// Where the log ends; none while nothing was appended.
     fn audit_head(&self) -> BoxFuture<'_, Result<Option<AuditHead>, StoreError>>;
+
+    /// Has somebody told of each entry that this store commits from now on, whichever port it
+    /// came by. Who asks first is told; there is nobody else.
+    fn watch_audit(&self, told: Told);
 }
 
 #[cfg(test)]

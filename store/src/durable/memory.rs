@@ -15,8 +15,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use postern_request::UnixMillis;
 
 use super::{
-    ApiKeyRecord, AuditEntry, ClientOrigin, ClientRecord, DurableStore, FactorRecord, MAX_PAGE,
-    SigningKeyRecord,
+    ApiKeyRecord, AuditEntry, AuditWatch, ClientOrigin, ClientRecord, DurableStore, FactorRecord,
+    MAX_PAGE, PublicSigningKey, SigningKeyRecord,
 };
 use crate::{BoxFuture, StoreError};
 
@@ -28,6 +28,7 @@ const MAX_RECORDS: usize = 200_000;
 #[derive(Debug, Default)]
 pub struct MemoryDurableStore {
     tables: Mutex<Tables>,
+    watch: AuditWatch,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +68,8 @@ impl MemoryDurableStore {
         let changed = change(&mut tables)?;
         if changed {
             tables.audit.append(audit);
+            drop(tables);
+            self.watch.tell(audit);
         }
         Ok(changed)
     }
@@ -132,6 +135,13 @@ impl DurableStore for MemoryDurableStore {
         Box::pin(ready(Ok(keys)))
     }
 
+    fn list_public_signing_keys(&self) -> BoxFuture<'_, Result<Vec<PublicSigningKey>, StoreError>> {
+        Box::pin(async move {
+            let keys = self.list_signing_keys().await?;
+            Ok(keys.iter().map(SigningKeyRecord::public).collect())
+        })
+    }
+
     fn insert_signing_key(&self, key: SigningKeyRecord) -> BoxFuture<'_, Result<(), StoreError>> {
         let kid = key.kid.clone();
         Box::pin(ready(insert(&mut self.tables().signing_keys, kid, key)))
@@ -163,7 +173,7 @@ impl DurableStore for MemoryDurableStore {
         let key = tables.signing_keys.get_mut(kid);
         let found = key.is_some();
         if let Some(key) = key {
-            key.retires_at = Some(retires_at);
+            key.retires_at = Some(key.retires_at.map_or(retires_at, |end| end.min(retires_at)));
         }
         Box::pin(ready(Ok(found)))
     }

@@ -56,12 +56,32 @@ impl Durable {
     /// # Panics
     /// When the file cannot be deleted, or the command line cannot prepare another.
     pub async fn replace(&self) {
+        self.lose();
+        self.fill().await;
+    }
+
+    /// Deletes a SQLite file that no server has open.
+    ///
+    /// # Panics
+    /// When that does not work.
+    pub fn lose(&self) {
         for extension in ["db", "db-wal", "db-shm"] {
             if let Err(error) = fs::remove_file(self.file().with_extension(extension)) {
                 assert_eq!(error.kind(), ErrorKind::NotFound, "{extension}: {error}");
             }
         }
-        self.fill().await;
+    }
+
+    /// Another address with the same key file, whatever is there.
+    #[must_use]
+    pub fn moved_to(&self, address: &str) -> Self {
+        Self { address: address.to_owned(), file: None, key_file: self.key_file.clone() }
+    }
+
+    /// As the command line takes it.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     async fn fill(&self) {
@@ -69,7 +89,12 @@ impl Durable {
         run(self.arguments_with_key(&["keys", "rotate"])).await.expect_success();
     }
 
-    fn file(&self) -> &Path {
+    /// SQLite's file.
+    ///
+    /// # Panics
+    /// When a database server keeps the store.
+    #[must_use]
+    pub fn file(&self) -> &Path {
         self.file.as_deref().expect("a SQLite file")
     }
 

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::read_token;
 use crate::cli::TokenRevoke;
 use crate::commands::now;
-use crate::{documents, output, revoking, settings};
+use crate::{documents, output, recording, revoking, settings};
 
 /// How long Redis is waited for: what was revoked is committed by then, and found without it.
 const REDIS_PATIENCE: Duration = Duration::from_secs(2);
@@ -30,10 +30,13 @@ pub async fn run(arguments: &TokenRevoke) -> Result<ExitCode> {
     if let Some(reason) = &arguments.reason {
         check_reason(reason).context("--reason")?;
     }
-    let store = settings::durable(&arguments.durable.durable).await?;
+    let store = settings::identity_store(&arguments.durable.durable).await?;
     let committed = revoking::commit(store.as_ref(), &revocation, arguments.reason.clone(), now);
     let seq = committed.await.context("nothing was revoked")?;
     let told = tell(arguments, seq, &revocation, now).await;
+    let detail = recording::revoked(&revocation);
+    let value = revocation.value();
+    recording::record(store.as_ref(), "token.revoked", value, &detail, now).await?;
     let (kind, until) = (revocation.kind().as_str(), revocation.expires_at());
     if arguments.json {
         let answer = json!({

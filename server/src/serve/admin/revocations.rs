@@ -11,19 +11,20 @@ use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
 use postern_document::Document;
+use postern_identity::audit_entry;
 use postern_request::UnixMillis;
 use postern_revocation::Revocation;
-use postern_store::StoreError;
 use postern_store::bus::RevocationBus;
-use postern_store::durable::{DurableStore, RevocationRecord};
+use postern_store::durable::RevocationRecord;
+use postern_store::{IdentityStore, StoreError};
 use serde_json::{Value, json};
 
 use super::metrics::Outcome;
 use super::order::{Order, Page};
 use super::refusal::{senseless, unread, within};
 use super::{Admin, Caller, wrong_method};
-use crate::revoking;
 use crate::serve::http;
+use crate::{recording, revoking};
 
 /// How long the bus may take: what was revoked is committed by then, and found without it.
 const BUS_PATIENCE: Duration = Duration::from_secs(2);
@@ -31,12 +32,12 @@ const BUS_PATIENCE: Duration = Duration::from_secs(2);
 const STORE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where revocations are kept, and who is told of them.
-pub type Stores = (Arc<dyn DurableStore>, Arc<dyn RevocationBus>);
+pub type Stores = (Arc<dyn IdentityStore>, Arc<dyn RevocationBus>);
 
 #[derive(Clone)]
 struct Revocations {
     admin: Arc<Admin>,
-    store: Arc<dyn DurableStore>,
+    store: Arc<dyn IdentityStore>,
     bus: Arc<dyn RevocationBus>,
     /// Whose tokens are meant where nobody says.
     own_issuer: Option<Arc<str>>,
@@ -125,6 +126,13 @@ async fn commit(
     let told = within(BUS_PATIENCE, revocations.bus.publish(seq, &revoked, now)).await;
     if let Err(error) = &told {
         tracing::warn!(%error, "revoked, but the other servers cannot be told: they find out later");
+    }
+    // Last: that it cannot be written down keeps nothing alive.
+    let (value, detail) = (order.revocation.value(), recording::revoked(&order.revocation));
+    let entry = audit_entry(now, "admin", "token.revoked", value, &detail);
+    let written = within(STORE_PATIENCE, revocations.store.append_audit(&entry)).await;
+    if let Err(error) = written {
+        tracing::error!(%error, action = entry.action, "what happened was not written down");
     }
     Ok(Revoked { seq, order, at: now, announced: told.is_ok() })
 }

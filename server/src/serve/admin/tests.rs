@@ -7,10 +7,10 @@ use postern_document::Document;
 use postern_jose::base64url;
 use postern_request::UnixMillis;
 use postern_revocation::{Revocation, RevocationKind};
-use postern_store::MemoryStore;
 use postern_store::bus::{LocalBus, RevocationBus, Wakeup, Wakeups};
+use postern_store::durable::NewRevocation;
 use postern_store::durable::memory::MemoryDurableStore;
-use postern_store::durable::{DurableStore, NewRevocation};
+use postern_store::{IdentityStore, MemoryStore};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -23,7 +23,7 @@ const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
 struct Fixture {
     folder: tempfile::TempDir,
-    store: Arc<dyn DurableStore>,
+    store: Arc<dyn IdentityStore>,
     bus: Arc<LocalBus>,
     registry: MetricsRegistry,
 }

@@ -5,7 +5,7 @@
 
 use postern_request::UnixMillis;
 use postern_store::durable::Sealed;
-use postern_store::durable::audit::{AuditEntry, AuditHead, AuditRecord, AuditStore};
+use postern_store::durable::audit::{AuditEntry, AuditHead, AuditRecord, AuditStore, Told};
 use postern_store::durable::factors::{FactorRecord, FactorStore};
 use postern_store::durable::grants::{ConsentRecord, FamilyRecord, GrantStore};
 use postern_store::durable::users::{PasswordHash, UserChange, UserRecord, UserStore};
@@ -307,5 +307,9 @@ impl AuditStore for SqlStore {
 
     fn audit_head(&self) -> BoxFuture<'_, Result<Option<AuditHead>, StoreError>> {
         Box::pin(audit::head(&self.database))
+    }
+
+    fn watch_audit(&self, told: Told) {
+        self.database.watch.set(told);
     }
 }

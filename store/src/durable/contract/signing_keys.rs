@@ -34,11 +34,16 @@ async fn keys_are_kept_and_retired(store: &dyn DurableStore) {
     assert!(conflicts(&store.insert_signing_key(taken).await));
     assert_eq!(store.list_signing_keys().await.unwrap(), [old.clone(), new.clone()]);
 
-    for end in [UnixMillis(9_000), UnixMillis(5_000)] {
+    for (end, is) in [(9_000, 9_000), (5_000, 5_000), (7_000, 5_000)] {
+        let end = UnixMillis(end);
         assert!(store.set_signing_key_retirement("z-old", end).await.unwrap());
-        let retired = SigningKeyRecord { retires_at: Some(end), ..old.clone() };
+        let retired = SigningKeyRecord { retires_at: Some(UnixMillis(is)), ..old.clone() };
+        assert_eq!(store.list_public_signing_keys().await.unwrap()[0], retired.public());
         assert_eq!(store.list_signing_keys().await.unwrap(), [retired, new.clone()]);
     }
+    let public = store.list_public_signing_keys().await.unwrap();
+    assert_eq!(public.iter().map(|key| key.kid.as_str()).collect::<Vec<_>>(), ["z-old", "a-new"]);
+    assert_eq!(public[1], new.public());
     assert!(!store.set_signing_key_retirement("none", UnixMillis(1)).await.unwrap());
 }
 

@@ -2,7 +2,7 @@
 
 use super::{MAX_RECORDS, MemoryDurableStore, no_room};
 use crate::durable::audit::{
-    AuditEntry, AuditHead, AuditRecord, AuditStore, MAX_AUDIT_PAGE, NO_AUDIT,
+    AuditEntry, AuditHead, AuditRecord, AuditStore, MAX_AUDIT_PAGE, NO_AUDIT, Told,
 };
 use crate::{BoxFuture, StoreError};
 
@@ -36,8 +36,15 @@ impl AuditStore for MemoryDurableStore {
         Box::pin(async move {
             let mut tables = self.tables();
             tables.audit.check_room()?;
-            Ok(tables.audit.append(entry))
+            let seq = tables.audit.append(entry);
+            drop(tables);
+            self.watch.tell(entry);
+            Ok(seq)
         })
+    }
+
+    fn watch_audit(&self, told: Told) {
+        self.watch.set(told);
     }
 
     fn audit_since(
