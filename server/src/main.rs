@@ -33,6 +33,8 @@ fn main() -> ExitCode {
         Command::Client(arguments) => commands::blocking(commands::client::run(&arguments)),
         Command::User(arguments) => commands::blocking(commands::user::run(&arguments)),
         Command::Apikey(arguments) => commands::blocking(commands::apikey::run(&arguments)),
+        Command::Session(arguments) => commands::blocking(commands::session::run(&arguments)),
+        Command::Consent(arguments) => commands::blocking(commands::consent::run(&arguments)),
         Command::Token(arguments) => commands::blocking(commands::token::run(&arguments)),
         Command::Limits(arguments) => commands::blocking(commands::limits::run(&arguments)),
         Command::Serve(arguments) => commands::blocking(serve::run(*arguments)),

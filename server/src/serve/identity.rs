@@ -22,10 +22,11 @@ use postern_store::volatile::VolatileStore;
 use postern_store::{FlowStore, IdentityStore};
 use postern_telemetry::{Check, CheckKind, CheckResult, HealthChecks, MetricsRegistry};
 
-use self::announce::Announcer;
+pub use self::announce::Announcer;
 use self::nobody::Nobody;
 use super::feed::{Feed, OwnRevocations};
 use super::health::add_sessions;
+use super::operators::Shared;
 use super::parts::REFRESH;
 use super::stores::Volatile;
 use crate::cli::{KeyFile, Serve};
@@ -52,6 +53,14 @@ pub struct Needs<'a> {
     pub health: &'a Arc<HealthChecks>,
 }
 
+/// What it gives.
+pub struct Built {
+    /// What the public port serves.
+    pub router: Router,
+    /// What the admin API of the same process works with, too.
+    pub shared: Shared,
+}
+
 /// What there is once it is clear that tokens are issued.
 struct Own<'a> {
     needs: &'a Needs<'a>,
@@ -70,7 +79,7 @@ struct Own<'a> {
 /// # Errors
 /// When the encryption key or the stored keys cannot be used, or there is something to open with
 /// it and it was not given.
-pub async fn build(needs: &Needs<'_>) -> Result<Option<Router>> {
+pub async fn build(needs: &Needs<'_>) -> Result<Option<Built>> {
     let document = needs.document.load_full();
     let (Some(issuer), Some(store)) = (document.issuer.as_deref(), needs.durable) else {
         let wanted = [
@@ -116,7 +125,9 @@ pub async fn build(needs: &Needs<'_>) -> Result<Option<Router>> {
         clock,
     };
     let oauth = own.oauth(token_issuer, metrics)?;
-    own.router(oauth, kek).map(Some)
+    let shared =
+        Shared { ending: Arc::clone(&own.ending), metrics: own.metrics.clone(), kek: kek.clone() };
+    Ok(Some(Built { router: own.router(oauth, kek)?, shared }))
 }
 
 impl Own<'_> {

@@ -4,8 +4,8 @@ mod identity;
 
 use postern_request::UnixMillis;
 use postern_store::durable::{
-    ApiKeyRecord, AuditEntry, ClientRecord, DurableStore, FeedIdentity, NewRevocation,
-    RevocationRecord, RevocationStore, SigningKeyRecord,
+    ApiKeyRecord, AuditEntry, ClientRecord, DurableStore, FeedIdentity, NewRevocation, PageAsk,
+    Paged, RevocationRecord, RevocationStore, SigningKeyRecord,
 };
 use postern_store::{BoxFuture, StoreError};
 
@@ -71,6 +71,10 @@ impl DurableStore for SqlStore {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<ClientRecord>, StoreError>> {
         Box::pin(clients::list(&self.database, after, limit))
+    }
+
+    fn page_clients(&self, ask: PageAsk) -> BoxFuture<'_, Result<Paged<ClientRecord>, StoreError>> {
+        Box::pin(clients::page(&self.database, ask))
     }
 
     fn change_client<'a>(
@@ -142,6 +146,13 @@ impl DurableStore for SqlStore {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<ApiKeyRecord>, StoreError>> {
         Box::pin(api_keys::list(&self.database, after, limit))
+    }
+
+    fn page_api_keys(
+        &self,
+        ask: PageAsk,
+    ) -> BoxFuture<'_, Result<Paged<ApiKeyRecord>, StoreError>> {
+        Box::pin(api_keys::page(&self.database, ask))
     }
 
     fn change_api_key<'a>(
