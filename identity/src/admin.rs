@@ -1,17 +1,25 @@
-//! What operators do: signing keys, clients and API keys, for the command line and later the
-//! admin API.
+//! What operators do: signing keys, users, clients, API keys and sessions, by the command line and
+//! by the admin API.
 
+mod actor;
 mod api_keys;
+mod client_edit;
 mod clients;
 mod keys;
+mod operators;
 mod users;
 
 pub(crate) use keys::{retire_superseded, rotate_from};
 
+pub use actor::Actor;
 pub use api_keys::{CreatedApiKey, NewApiKey, create_api_key};
+pub use client_edit::{ClientEdit, ClientLinks};
 pub use clients::{CreatedClient, NewClient, NewPublicClient, create_client, create_public_client};
 pub use keys::{
     ACTIVATION_DELAY_MS, KeyState, KeySummary, Rotation, list_keys, retire_key, rotate_keys,
+};
+pub use operators::{
+    ApiKeyEdit, ChangedUser, ClientWithSecret, Operators, OperatorsParts, UserFactor,
 };
 pub(crate) use users::check_email;
 pub use users::{

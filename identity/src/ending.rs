@@ -40,6 +40,7 @@ pub struct Ending {
     announce: Arc<dyn Announce>,
     issuer: Arc<str>,
     metrics: LoginMetrics,
+    remember_secs: u64,
     waiting: Mutex<VecDeque<Waiting>>,
 }
 
@@ -54,7 +55,18 @@ impl Ending {
         metrics: LoginMetrics,
     ) -> Self {
         let issuer = Arc::from(issuer);
-        Self { store, flows, announce, issuer, metrics, waiting: Mutex::default() }
+        // Longer than any access token lives.
+        let remember_secs = MAX_LIFETIME_SECS + AFTER_EXPIRY_SECS;
+        Self { store, flows, announce, issuer, metrics, remember_secs, waiting: Mutex::default() }
+    }
+
+    /// The same, and what ends is remembered for so long, where that is longer. For whoever may
+    /// not reach the store that sessions are in: a session that is still there is refused for as
+    /// long as its end is remembered, so that has to be longer than any session lives.
+    #[must_use]
+    pub fn remembering(mut self, secs: u64) -> Self {
+        self.remember_secs = self.remember_secs.max(secs.saturating_add(AFTER_EXPIRY_SECS));
+        self
     }
 
     /// Ends a session, and where it is a browser's, the grants that came of it, but for those with
@@ -280,14 +292,14 @@ impl Ending {
         Ok(families)
     }
 
-    /// Remembered for longer than any access token lives.
+    /// Remembered for longer than any access token lives, at least.
     fn revocation(
         &self,
         kind: RevocationKind,
         value: &str,
         now: UnixMillis,
     ) -> Result<Revocation, StoreError> {
-        let until = now.as_secs().saturating_add(MAX_LIFETIME_SECS + AFTER_EXPIRY_SECS);
+        let until = now.as_secs().saturating_add(self.remember_secs);
         Revocation::at(now.as_secs(), kind, &*self.issuer, value, until)
             .map_err(|error| StoreError::Corrupt(error.to_string()))
     }

@@ -65,6 +65,12 @@ pub enum IdentityError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The caller's: what is named is not there.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The operator's: this process has not what it takes; the text says what, or who has it.
+    #[error("{0}")]
+    NotHere(&'static str),
     /// The store's; its own text says whether a retry helps.
     #[error(transparent)]
     Store(#[from] StoreError),

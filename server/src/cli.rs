@@ -1,13 +1,17 @@
 //! The command line.
 
+mod apikey;
 mod audit;
 mod backup;
+mod client;
+mod consent;
 mod explain;
 mod import;
 mod limits;
 mod rate_limit;
 mod render;
 mod review;
+mod session;
 mod test;
 mod user;
 mod values;
@@ -19,16 +23,20 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::key_command::KeyCommand;
 
+pub use apikey::{Apikey, ApikeyAction, ApikeyCreate, ApikeyUpdate};
 pub use audit::{Audit, AuditAction};
 pub use backup::{Backup, Restore};
+pub use client::{Client, ClientAction, ClientCreate, ClientDetails, ClientUpdate};
+pub use consent::{Consent, ConsentAction};
 pub use explain::Explain;
 pub use import::Import;
 pub use limits::{Descriptor, DescriptorAction, DescriptorCount, LimitCount, Limits, LimitsAction};
 pub use rate_limit::{RateLimit, RateLimitFailure};
 pub use render::{Render, RenderEnvoy, RenderIstio, RenderTarget};
 pub use review::{FailOn, Review, ReviewFormat};
+pub use session::{Session, SessionAction};
 pub use test::Test;
-pub use user::{User, UserAction, UserCreate};
+pub use user::{OfUser, User, UserAction, UserCreate, UserUpdate};
 use values::listen_address;
 
 /// Turns Envoy and Istio sidecars into a complete API gateway.
@@ -63,11 +71,15 @@ pub enum Command {
     /// Signing keys.
     Keys(Keys),
     /// OAuth clients.
-    Client(Client),
+    Client(Box<Client>),
     /// People who log in.
-    User(User),
+    User(Box<User>),
     /// API keys.
     Apikey(Apikey),
+    /// Sessions of people who have logged in.
+    Session(Session),
+    /// What people let clients do.
+    Consent(Consent),
     /// Access tokens.
     Token(Token),
     /// The audit log: whether it is whole, and what stands in it.
@@ -114,6 +126,18 @@ pub struct Durable {
     /// The durable store: sqlite:PATH, postgres://… or env:NAME.
     #[arg(long, env = "POSTERN_DURABLE", hide_env_values = true)]
     pub durable: String,
+}
+
+/// Where what ends is told, and what of it the document says.
+#[derive(Debug, Clone, Args)]
+pub struct Ends {
+    /// The document whose issuer and `login` are meant: a file, or a folder of fragments.
+    #[arg(long)]
+    pub document: PathBuf,
+    /// Where sessions are: the Redis that the servers share, redis://… or env:NAME; the document's
+    /// by default. Sessions in a server's memory are ended by the list of what is revoked alone.
+    #[arg(long, env = "POSTERN_VOLATILE", hide_env_values = true)]
+    pub volatile: Option<String>,
 }
 
 /// The key that signing keys are encrypted with.
@@ -213,102 +237,6 @@ pub enum KeysAction {
         /// Its id.
         #[arg(allow_hyphen_values = true)]
         kid: String,
-    },
-}
-
-/// `postern client`
-#[derive(Debug, Args)]
-pub struct Client {
-    /// What to do.
-    #[command(subcommand)]
-    pub action: ClientAction,
-}
-
-/// Actions of `client`.
-#[derive(Debug, Subcommand)]
-pub enum ClientAction {
-    /// Create a client; the secret of a confidential one is shown once.
-    Create {
-        /// The durable store.
-        #[command(flatten)]
-        durable: Durable,
-        /// A name for people.
-        #[arg(long)]
-        name: String,
-        /// Scopes it may ask for, separated by spaces.
-        #[arg(long, visible_alias = "scope", default_value = "")]
-        scopes: String,
-        /// Lifetime of its access tokens, for example 1h.
-        #[arg(long, default_value = "1h")]
-        lifetime: String,
-        /// It runs where it can keep no secret, such as in a browser: people log in for it, and it
-        /// gets tokens by authorization codes with PKCE.
-        #[arg(long, requires = "redirect_uris")]
-        public: bool,
-        /// Where codes of a public client are sent; as often as there are such places.
-        #[arg(long = "redirect-uri", value_name = "URI", requires = "public")]
-        redirect_uris: Vec<String>,
-        /// People are not asked before a public client gets what they may do.
-        #[arg(long, requires = "public")]
-        no_consent: bool,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// List clients.
-    List {
-        /// The durable store.
-        #[command(flatten)]
-        durable: Durable,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-/// `postern apikey`
-#[derive(Debug, Args)]
-pub struct Apikey {
-    /// What to do.
-    #[command(subcommand)]
-    pub action: ApikeyAction,
-}
-
-/// Actions of `apikey`.
-#[derive(Debug, Subcommand)]
-pub enum ApikeyAction {
-    /// Create a key; it is shown once.
-    Create {
-        /// The durable store.
-        #[command(flatten)]
-        durable: Durable,
-        /// Who it stands for.
-        #[arg(long)]
-        subject: String,
-        /// The OAuth client it belongs to.
-        #[arg(long)]
-        client_id: Option<String>,
-        /// Scopes, separated by spaces.
-        #[arg(long, visible_alias = "scope", default_value = "")]
-        scopes: String,
-        /// Tier.
-        #[arg(long)]
-        tier: Option<String>,
-        /// When it ends, from now, for example 90d; never by default.
-        #[arg(long)]
-        expires_in: Option<String>,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// List keys, without their secrets.
-    List {
-        /// The durable store.
-        #[command(flatten)]
-        durable: Durable,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
     },
 }
 

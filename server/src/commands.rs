@@ -6,13 +6,16 @@ pub mod backup;
 pub mod check;
 pub mod client;
 pub mod completions;
+pub mod consent;
 pub mod explain;
 pub mod import;
 pub mod keys;
 pub mod limits;
 pub mod migrate;
+mod operators;
 pub mod render;
 pub mod review;
+pub mod session;
 pub mod test;
 pub mod token;
 pub mod user;
@@ -23,9 +26,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use postern_request::UnixMillis;
-use postern_store::durable::DurableStore;
+use postern_store::durable::{DurableStore, MAX_PAGE, PageAsk};
 
 use crate::output;
+
+/// The first of a list's parts, oldest first: what is made meanwhile comes at the end.
+const PAGE: PageAsk = PageAsk { newest_first: false, offset: 0, limit: MAX_PAGE };
 
 /// Runs a command that waits for stores or sockets.
 ///

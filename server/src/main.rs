@@ -35,6 +35,8 @@ fn main() -> ExitCode {
         Command::Client(arguments) => commands::blocking(commands::client::run(&arguments)),
         Command::User(arguments) => commands::blocking(commands::user::run(&arguments)),
         Command::Apikey(arguments) => commands::blocking(commands::apikey::run(&arguments)),
+        Command::Session(arguments) => commands::blocking(commands::session::run(&arguments)),
+        Command::Consent(arguments) => commands::blocking(commands::consent::run(&arguments)),
         Command::Token(arguments) => commands::blocking(commands::token::run(&arguments)),
         Command::Audit(arguments) => commands::blocking(commands::audit::run(&arguments)),
         Command::Backup(arguments) => commands::blocking(commands::backup::run(&arguments)),

@@ -98,6 +98,19 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> Result<()> {
     rows.iter().try_for_each(|row| print(&mut row.iter().map(String::as_str)))
 }
 
+/// What is known of one thing, a line each; what is empty is left out.
+///
+/// # Errors
+/// As [`line`].
+pub fn fields(fields: &[(&str, String)]) -> Result<()> {
+    let shown = fields.iter().filter(|(_, value)| !value.is_empty());
+    let width = shown.clone().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    for (name, value) in shown {
+        line(format!("{name:<width$}  {value}"))?;
+    }
+    Ok(())
+}
+
 fn colours() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }

@@ -10,7 +10,7 @@ use postern_store::durable::{NewRevocation, RevocationStore};
 /// How long what is named, and not given as a token, must be remembered, when nobody says.
 pub const DEFAULT_REMEMBER: &str = "30d";
 /// Clocks differ; what ends a moment ago may still be taken somewhere.
-const AFTER_EXPIRY_SECS: u64 = 3600;
+pub const AFTER_EXPIRY_SECS: u64 = 3600;
 
 /// Why it is not clear what to revoke: the caller's fault. No text repeats what was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

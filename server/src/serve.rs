@@ -9,6 +9,7 @@ mod health;
 mod http;
 mod identity;
 mod jwks;
+mod operators;
 mod outbound;
 mod parts;
 mod rate_limit;
@@ -28,6 +29,8 @@ use tokio::task::JoinSet;
 
 use crate::cli::{Role, Serve};
 use crate::documents;
+
+pub use identity::Announcer;
 
 /// How long open streams may go on after everything else has ended.
 const LAST_STREAMS: Duration = Duration::from_secs(5);

@@ -19,6 +19,7 @@ pub mod contract;
 pub mod factors;
 pub mod grants;
 pub mod memory;
+pub mod page;
 pub mod revocations;
 pub mod signing_keys;
 pub mod users;
@@ -30,6 +31,7 @@ pub use audit::{
 pub use clients::{ClientKind, ClientOrigin, ClientRecord};
 pub use factors::{FactorKind, FactorRecord, FactorStore};
 pub use grants::{ConsentRecord, FamilyRecord, GrantStore};
+pub use page::{PageAsk, Paged};
 pub use revocations::{FeedIdentity, NewRevocation, RevocationRecord, RevocationStore};
 pub use signing_keys::PublicSigningKey;
 pub use users::{PasswordHash, Profile, UserChange, UserRecord, UserStore, email_key};
@@ -131,6 +133,9 @@ pub trait DurableStore: RevocationStore {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<ClientRecord>, StoreError>>;
 
+    /// A part of the list of clients.
+    fn page_clients(&self, ask: PageAsk) -> BoxFuture<'_, Result<Paged<ClientRecord>, StoreError>>;
+
     /// Puts a client in the place of the one with its id; whether there is one. When it was
     /// registered stays.
     fn change_client<'a>(
@@ -178,6 +183,10 @@ pub trait DurableStore: RevocationStore {
         after: Option<&'a str>,
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<ApiKeyRecord>, StoreError>>;
+
+    /// A part of the list of API keys.
+    fn page_api_keys(&self, ask: PageAsk)
+    -> BoxFuture<'_, Result<Paged<ApiKeyRecord>, StoreError>>;
 
     /// Changes an API key: its name, scopes, tier, limits, expiry and successor become those of
     /// `key`; whether there is one. All else stays, above all its revocation.

@@ -60,8 +60,13 @@ const CHANGES: [Change; 4] = [
 
 /// Where a log is kept.
 enum Place<'a> {
-    Sqlite(Durable, TempDir),
-    Postgres(Durable, TempDir, &'a Postgres, String),
+    Sqlite(Durable, #[allow(dead_code, reason = "it is deleted with this")] TempDir),
+    Postgres(
+        Durable,
+        #[allow(dead_code, reason = "it is deleted with this")] TempDir,
+        &'a Postgres,
+        String,
+    ),
 }
 
 impl Place<'_> {

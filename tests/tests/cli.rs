@@ -450,3 +450,108 @@ async fn inspection_knows_which_documents_take_bound_tokens() {
         assert_eq!(told["gateway"]["with_proof"] == true, accepted, "{name}: {told}");
     }
 }
+
+/// What a command prints as JSON, and nothing of it on standard error.
+async fn told(durable: &Durable, words: &[&str]) -> Value {
+    let finished = server::run(durable.arguments(words)).await;
+    assert_eq!(finished.code, Some(0), "{finished}");
+    let told: Value = serde_json::from_str(&finished.stdout).expect("JSON");
+    for secret in ["password", "client_secret", "key"] {
+        if let Some(secret) = told[secret].as_str() {
+            assert!(!finished.stderr.contains(secret), "a secret on standard error: {finished}");
+        }
+    }
+    told
+}
+
+#[tokio::test]
+async fn users_are_managed_by_commands() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let durable = Durable::prepare(folder.path()).await;
+    let create = ["user", "create", "--document", SAMPLE, "--first-name", "A", "--last-name", "B"];
+    let with = |more: &[&'static str]| [&create[..], more].concat();
+    let made = with(&["--email", "root@example.test", "--admin", "--generate", "--json"]);
+    let root = told(&durable, &made).await;
+    assert_eq!(root["role"], "admin", "{root}");
+    assert!(root["password"].as_str().is_some_and(|password| password.len() > 20), "{root}");
+    let ada = told(&durable, &with(&["--email", "ada@example.test", "--json"])).await;
+    assert_eq!((&ada["role"], &ada["password"]), (&json!("student"), &Value::Null));
+
+    let list = told(&durable, &["user", "list", "--json"]).await;
+    let emails: Vec<&Value> =
+        list.as_array().expect("a list").iter().map(|user| &user["email"]).collect();
+    assert_eq!(emails, ["root@example.test", "ada@example.test"], "oldest first");
+    let id = ada["id"].as_str().expect("an id");
+    let of = ["--document", SAMPLE, "--json"];
+    let update = [&["user", "update", id, "--role", "teacher", "--tier", "gold"][..], &of].concat();
+    told(&durable, &update).await;
+    let shown = told(&durable, &["user", "show", "ADA@example.test", "--json"]).await;
+    assert_eq!((&shown["id"], &shown["role"]), (&json!(id), &json!("teacher")));
+    assert_eq!((&shown["tier"], &shown["is_active"]), (&json!("gold"), &json!(true)));
+    for (command, member) in [("end-sessions", "ended"), ("reset-mfa", "removed")] {
+        let ended = told(&durable, &[&["user", command, id][..], &of].concat()).await;
+        assert_eq!(ended[member], 0, "{ended}");
+    }
+    let off = told(&durable, &[&["user", "deactivate", id][..], &of].concat()).await;
+    assert_eq!(off["is_active"], false, "{off}");
+    let on = told(&durable, &[&["user", "update", id, "--active"][..], &of].concat()).await;
+    assert_eq!(on["is_active"], true, "{on}");
+
+    for (words, expected) in [
+        (&["user", "deactivate", "root@example.test"][..], "nobody else may administer"),
+        (&["user", "deactivate", "gone@example.test"], "no user with this e-mail"),
+        (&["user", "update", id], "what is to change"),
+        (&["user", "update", id, "--role", "gone"], "no such role"),
+    ] {
+        let words = [words, &of[..2]].concat();
+        let refused = server::run(durable.arguments(&words)).await.expect_code(1);
+        assert!(refused.contains(expected), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn clients_and_keys_are_managed_by_commands() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let durable = Durable::prepare(folder.path()).await;
+    let client = told(&durable, &["client", "create", "--name", "A", "--json"]).await;
+    let id = client["client_id"].as_str().expect("an id");
+    let other = told(&durable, &["client", "rotate-secret", id, "--json"]).await;
+    assert_ne!(other["client_secret"], client["client_secret"]);
+    let update = ["client", "update", id, "--scopes", "a b", "--lifetime", "90s", "--json"];
+    let changed = told(&durable, &update).await;
+    assert_eq!(changed["scopes"], json!(["a", "b"]), "{changed}");
+    assert_eq!(changed["access_token_lifetime"], 90, "{changed}");
+    let by_key = ["--auth-method", "private_key_jwt", "--jwks-uri", "https://a.example/jwks"];
+    let by_key = [&["client", "update", id, "--json"][..], &by_key].concat();
+    assert_eq!(told(&durable, &by_key).await["has_secret"], false);
+    for (words, expected) in [
+        (&["client", "update", id][..], "what is to change"),
+        (&["client", "update", id, "--redirect-uri", "http://a.example/"], "redirect URIs"),
+        (&["client", "update", id, "--grant", "password"], "--grant"),
+        (&["client", "rotate-secret", id], "by a secret"),
+        (&["client", "show", "none"], "no such client"),
+    ] {
+        let refused = server::run(durable.arguments(words)).await.expect_code(1);
+        assert!(refused.contains(expected), "{refused}");
+    }
+    let off = ["client", "update", id, "--inactive", "--document", SAMPLE, "--json"];
+    assert_eq!(told(&durable, &off).await["is_active"], false);
+    told(&durable, &["client", "delete", id, "--document", SAMPLE, "--json"]).await;
+    assert_eq!(told(&durable, &["client", "list", "--json"]).await, json!([]));
+
+    let create = ["apikey", "create", "--subject", "s", "--expires-in", "30d", "--json"];
+    let key = told(&durable, &create).await;
+    let id = key["id"].as_str().expect("an id");
+    let rotate = ["apikey", "rotate", id, "--overlap", "1h", "--json"];
+    let next = told(&durable, &rotate).await;
+    assert_ne!(next["key"], key["key"]);
+    let shown = told(&durable, &["apikey", "show", id, "--json"]).await;
+    assert_eq!(shown["successor"], next["id"], "{shown}");
+    let update = ["apikey", "update", id, "--name", "Old", "--no-expiry", "--json"];
+    let changed = told(&durable, &update).await;
+    assert_eq!((&changed["name"], &changed["expires_at"]), (&json!("Old"), &Value::Null));
+    let revoked = told(&durable, &["apikey", "revoke", id, "--json"]).await;
+    assert_eq!(revoked["state"], "revoked", "{revoked}");
+    let again = server::run(durable.arguments(&rotate)).await.expect_code(1);
+    assert!(again.contains("revoked"), "{again}");
+}

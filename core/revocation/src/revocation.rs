@@ -7,6 +7,10 @@ pub const MAX_VALUE: usize = 1024;
 /// Longest reason, in bytes.
 pub const MAX_REASON: usize = 256;
 
+/// Whose tokens API keys are, where one is revoked: by [`RevocationKind::Token`] and the key's id.
+/// No issuer of tokens is called so: theirs are URLs.
+pub const API_KEYS_ISSUER: &str = "urn:postern:api-keys";
+
 /// By what tokens are revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RevocationKind {

@@ -12,12 +12,16 @@ use crate::{IdentityError, random};
 pub struct NewApiKey {
     /// Who it stands for.
     pub subject: String,
+    /// What people call it.
+    pub name: Option<String>,
     /// The client that it belongs to.
     pub client_id: Option<String>,
     /// What it allows.
     pub scopes: ScopeSet,
     /// For limits.
     pub tier: Option<String>,
+    /// Limits of the document that hold for it besides the route's.
+    pub limits: Vec<String>,
     /// From when on it is not valid any more.
     pub expires_at: Option<UnixMillis>,
 }
@@ -41,7 +45,8 @@ pub async fn create_api_key(
     now: UnixMillis,
 ) -> Result<CreatedApiKey, IdentityError> {
     check_text("subject", &new.subject)?;
-    for (what, text) in [("client id", &new.client_id), ("tier", &new.tier)] {
+    let texts = [("name", &new.name), ("client id", &new.client_id), ("tier", &new.tier)];
+    for (what, text) in texts {
         if let Some(text) = text {
             check_text(what, text)?;
         }
@@ -54,6 +59,8 @@ pub async fn create_api_key(
     let key = Secret::new(api_key::join(&id, random::secret()?.expose()));
     let sha256 = random::sha256(key.expose().as_bytes());
     let record = ApiKeyRecord {
+        name: new.name,
+        limits: new.limits,
         client_id: new.client_id,
         scopes: new.scopes.names().to_vec(),
         tier: new.tier,
@@ -72,9 +79,11 @@ mod tests {
     fn new() -> NewApiKey {
         NewApiKey {
             subject: "svc:reports".to_owned(),
+            name: Some("Nightly".to_owned()),
             client_id: None,
             scopes: ScopeSet::parse("reports.read").unwrap(),
             tier: Some("premium".to_owned()),
+            limits: Vec::new(),
             expires_at: Some(UnixMillis(100)),
         }
     }

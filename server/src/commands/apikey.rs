@@ -2,98 +2,185 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
-use postern_identity::admin::{self, NewApiKey};
+use anyhow::{Result, bail};
+use postern_identity::admin::{ApiKeyEdit, CreatedApiKey, NewApiKey, Operators};
 use postern_request::UnixMillis;
-use postern_store::durable::{ApiKeyRecord, DurableStore, MAX_PAGE};
+use postern_store::durable::{ApiKeyRecord, PageAsk};
 use serde_json::{Value, json};
 
-use super::{now, warn_of_unknown_client};
-use crate::cli::{Apikey, ApikeyAction};
+use super::{PAGE, now, operators};
+use crate::cli::{Apikey, ApikeyAction, ApikeyCreate, ApikeyUpdate};
 use crate::{output, settings};
 
-/// Creates or lists API keys.
+/// Makes, shows, changes and ends API keys.
 ///
 /// # Errors
-/// When the store cannot be used or a value is none.
+/// When the store cannot be used, a value is none, or there is no such key.
 pub async fn run(arguments: &Apikey) -> Result<ExitCode> {
+    let by = operators::actor();
     match &arguments.action {
-        ApikeyAction::Create {
-            durable,
-            subject,
-            client_id,
-            scopes,
-            tier,
-            expires_in,
-            json: as_json,
-        } => {
-            let store = settings::durable(&durable.durable).await?;
-            let expires_at = match expires_in {
-                Some(text) => Some(UnixMillis(now().0 + settings::seconds(text)? * 1000)),
-                None => None,
-            };
-            let key = NewApiKey {
-                subject: settings::trimmed("--subject", subject)?,
-                client_id: settings::trimmed_option("--client-id", client_id.as_deref())?,
-                scopes: settings::scopes("--scopes", scopes)?,
-                tier: settings::trimmed_option("--tier", tier.as_deref())?,
-                expires_at,
-            };
-            let created = admin::create_api_key(store.as_ref(), key, now()).await?;
-            if *as_json {
-                output::line(
-                    json!({"id": created.record.id, "key": created.key.expose()}).to_string(),
-                )?;
-            } else {
-                output::line(created.key.expose())?;
-                output::remark("the key is not kept and cannot be shown again");
-            }
-            // Not before the key is out: it is shown this once.
-            if let Some(client_id) = client_id {
-                warn_of_unknown_client(store.as_ref(), client_id).await?;
-            }
-        }
+        ApikeyAction::Create(arguments) => return create(arguments).await,
+        ApikeyAction::Update(arguments) => return update(arguments).await,
         ApikeyAction::List { durable, json: as_json } => {
-            let store = settings::durable(&durable.durable).await?;
-            let keys = all(store.as_ref()).await?;
+            let operators = operators::plain(durable).await?;
+            list(&all(&operators).await?, *as_json)?;
+        }
+        ApikeyAction::Show { durable, id, json: as_json } => {
+            let operators = operators::plain(durable).await?;
+            show(&operators.api_key(id).await?, *as_json)?;
+        }
+        ApikeyAction::Rotate { durable, id, overlap, json: as_json } => {
+            let overlap_ms = settings::seconds(overlap)?.saturating_mul(1000);
+            let operators = operators::plain(durable).await?;
+            let created = operators.rotate_api_key(id, overlap_ms, &by, now()).await?;
+            shown_once(&created, *as_json)?;
+        }
+        ApikeyAction::Revoke { durable, id, volatile, json: as_json } => {
+            let operators = operators::told(durable, volatile.as_deref()).await?;
+            let record = operators.revoke_api_key(id, &by, now()).await?;
             if *as_json {
-                output::line(Value::Array(keys.iter().map(to_json).collect()).to_string())?;
+                output::line(to_json(&record).to_string())?;
             } else {
-                let rows: Vec<Vec<String>> = keys
-                    .iter()
-                    .map(|key| {
-                        let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
-                        let expires =
-                            key.expires_at.map_or("never".to_owned(), UnixMillis::to_rfc3339);
-                        vec![key.id.clone(), key.subject.clone(), state.to_owned(), expires]
-                    })
-                    .collect();
-                output::table(&["KEY", "SUBJECT", "STATE", "EXPIRES"], &rows)?;
+                output::line(format!("{id} is revoked"))?;
             }
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn all(store: &dyn DurableStore) -> Result<Vec<ApiKeyRecord>> {
+async fn create(arguments: &ApikeyCreate) -> Result<ExitCode> {
+    let now = now();
+    let key = NewApiKey {
+        subject: settings::trimmed("--subject", &arguments.subject)?,
+        name: settings::trimmed_option("--name", arguments.name.as_deref())?,
+        client_id: settings::trimmed_option("--client-id", arguments.client_id.as_deref())?,
+        scopes: settings::scopes("--scopes", &arguments.scopes)?,
+        tier: settings::trimmed_option("--tier", arguments.tier.as_deref())?,
+        limits: Vec::new(),
+        expires_at: arguments.expires_in.as_deref().map(|text| end(text, now)).transpose()?,
+    };
+    let operators = operators::plain(&arguments.durable).await?;
+    let created = operators.create_api_key(key, &operators::actor(), now).await?;
+    shown_once(&created, arguments.json)?;
+    // Not before the key is out: it is shown this once.
+    if let Some(client_id) = &arguments.client_id
+        && !operators.knows_client(client_id).await?
+    {
+        output::warn(format!("no client `{client_id}` is registered in this store"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn update(arguments: &ApikeyUpdate) -> Result<ExitCode> {
+    let now = now();
+    let name = settings::trimmed_option("--name", arguments.name.as_deref())?;
+    let tier = settings::trimmed_option("--tier", arguments.tier.as_deref())?;
+    let scopes = arguments.scopes.as_deref();
+    let expires_at = match (&arguments.expires_in, arguments.no_expiry) {
+        (Some(text), _) => Some(Some(end(text, now)?)),
+        (None, true) => Some(None),
+        (None, false) => None,
+    };
+    let edit = ApiKeyEdit {
+        name: name.map(Some),
+        scopes: scopes.map(|text| settings::scopes("--scopes", text)).transpose()?,
+        tier: if arguments.no_tier { Some(None) } else { tier.map(Some) },
+        expires_at,
+    };
+    if edit == ApiKeyEdit::default() {
+        bail!("say what is to change");
+    }
+    let operators = operators::plain(&arguments.durable).await?;
+    let by = operators::actor();
+    let record = operators.change_api_key(&arguments.id, edit, &by, now).await?;
+    show(&record, arguments.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn end(text: &str, now: UnixMillis) -> Result<UnixMillis> {
+    Ok(UnixMillis(now.0.saturating_add(settings::seconds(text)?.saturating_mul(1000))))
+}
+
+fn shown_once(created: &CreatedApiKey, as_json: bool) -> Result<()> {
+    let key = created.key.expose();
+    if as_json {
+        return output::line(json!({"id": created.record.id, "key": key}).to_string());
+    }
+    output::line(key)?;
+    output::remark("the key is not kept and cannot be shown again");
+    Ok(())
+}
+
+async fn all(operators: &Operators) -> Result<Vec<ApiKeyRecord>> {
     let mut keys: Vec<ApiKeyRecord> = Vec::new();
     loop {
-        let after = keys.last().map(|key| key.id.clone());
-        let page = store.list_api_keys(after.as_deref(), MAX_PAGE).await?;
-        if page.is_empty() {
+        let offset = u64::try_from(keys.len())?;
+        let page = operators.api_keys(PageAsk { offset, ..PAGE }).await?;
+        if page.records.is_empty() {
             return Ok(keys);
         }
-        keys.extend(page);
+        keys.extend(page.records);
     }
+}
+
+fn list(keys: &[ApiKeyRecord], as_json: bool) -> Result<()> {
+    if as_json {
+        return output::line(Value::Array(keys.iter().map(to_json).collect()).to_string());
+    }
+    let row = |key: &ApiKeyRecord| {
+        let expires = key.expires_at.map_or("never".to_owned(), UnixMillis::to_rfc3339);
+        let name = key.name.clone().unwrap_or_default();
+        vec![key.id.clone(), key.subject.clone(), state(key).to_owned(), expires, name]
+    };
+    let rows: Vec<Vec<String>> = keys.iter().map(row).collect();
+    output::table(&["KEY", "SUBJECT", "STATE", "EXPIRES", "NAME"], &rows)
+}
+
+fn state(key: &ApiKeyRecord) -> &'static str {
+    match (key.revoked_at, key.expires_at) {
+        (Some(_), _) => "revoked",
+        (None, Some(end)) if end <= now() => "expired",
+        _ => "active",
+    }
+}
+
+fn show(key: &ApiKeyRecord, as_json: bool) -> Result<()> {
+    if as_json {
+        return output::line(to_json(key).to_string());
+    }
+    let time =
+        |at: Option<UnixMillis>, none: &str| at.map_or(none.to_owned(), UnixMillis::to_rfc3339);
+    output::fields(&[
+        ("id", key.id.clone()),
+        ("name", key.name.clone().unwrap_or_default()),
+        ("subject", key.subject.clone()),
+        ("client", key.client_id.clone().unwrap_or_default()),
+        ("scopes", key.scopes.join(" ")),
+        ("tier", key.tier.clone().unwrap_or_default()),
+        ("state", state(key).to_owned()),
+        ("created", key.created_at.to_rfc3339()),
+        ("expires", time(key.expires_at, "never")),
+        ("revoked", time(key.revoked_at, "")),
+        ("successor", key.successor.clone().unwrap_or_default()),
+        ("last used", time(key.last_used_at, "never")),
+        ("requests", key.request_count.to_string()),
+    ])
 }
 
 fn to_json(key: &ApiKeyRecord) -> Value {
     json!({
         "id": key.id,
+        "name": key.name,
         "subject": key.subject,
         "client_id": key.client_id,
         "scopes": key.scopes,
         "tier": key.tier,
+        "state": state(key),
         "revoked": key.revoked_at.is_some(),
+        "created_at": key.created_at.to_rfc3339(),
+        "expires_at": key.expires_at.map(UnixMillis::to_rfc3339),
+        "successor": key.successor,
+        "last_used_at": key.last_used_at.map(UnixMillis::to_rfc3339),
+        "request_count": key.request_count,
     })
 }

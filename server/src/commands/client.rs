@@ -1,109 +1,200 @@
 //! `postern client`.
 
+mod details;
+
 use std::process::ExitCode;
 
-use anyhow::Result;
-use postern_identity::admin::{self, NewClient, NewPublicClient};
-use postern_oauth::GrantType;
-use postern_store::durable::{ClientRecord, DurableStore, MAX_PAGE};
+use anyhow::{Result, bail};
+use postern_identity::admin::{ClientEdit, Operators};
+use postern_oauth::Secret;
+use postern_store::durable::{ClientKind, ClientRecord, PageAsk};
 use serde_json::{Value, json};
 
-use super::now;
-use crate::cli::{Client, ClientAction};
+use super::{PAGE, now, operators};
+use crate::cli::{Client, ClientAction, ClientCreate, ClientUpdate, Ends};
 use crate::{output, settings};
 
-/// Creates or lists clients.
+/// Registers, shows, changes and deletes clients.
 ///
 /// # Errors
-/// When the store cannot be used or a value is none.
+/// When the store cannot be used, a value is none, or there is no such client.
 pub async fn run(arguments: &Client) -> Result<ExitCode> {
+    let by = operators::actor();
     match &arguments.action {
-        ClientAction::Create {
-            durable,
-            name,
-            scopes,
-            lifetime,
-            public: true,
-            redirect_uris,
-            no_consent,
-            json: as_json,
-        } => {
-            let store = settings::durable(&durable.durable).await?;
-            let client = NewPublicClient {
-                name: settings::trimmed("--name", name)?,
-                scopes: settings::scopes("--scopes", scopes)?,
-                redirect_uris: redirect_uris.clone(),
-                require_consent: !no_consent,
-                access_token_lifetime_secs: settings::seconds(lifetime)?,
-            };
-            let record = admin::create_public_client(store.as_ref(), client, now()).await?;
-            if *as_json {
-                output::line(json!({"client_id": record.client_id}).to_string())?;
-            } else {
-                output::line(format!("client_id      {}", record.client_id))?;
-            }
-        }
-        ClientAction::Create { durable, name, scopes, lifetime, json: as_json, .. } => {
-            let store = settings::durable(&durable.durable).await?;
-            let client = NewClient {
-                name: settings::trimmed("--name", name)?,
-                scopes: settings::scopes("--scopes", scopes)?,
-                grant_types: vec![GrantType::ClientCredentials],
-                access_token_lifetime_secs: settings::seconds(lifetime)?,
-            };
-            let created = admin::create_client(store.as_ref(), client, now()).await?;
-            let (id, secret) = (&created.record.client_id, created.secret.expose());
-            if *as_json {
-                output::line(json!({"client_id": id, "client_secret": secret}).to_string())?;
-            } else {
-                output::line(format!("client_id      {id}"))?;
-                output::line(format!("client_secret  {secret}"))?;
-                output::remark("the secret is not kept and cannot be shown again");
-            }
-        }
+        ClientAction::Create(arguments) => create(arguments).await?,
+        ClientAction::Update(arguments) => update(arguments).await?,
         ClientAction::List { durable, json: as_json } => {
-            let store = settings::durable(&durable.durable).await?;
-            let clients = all(store.as_ref()).await?;
+            let operators = operators::plain(durable).await?;
+            list(&all(&operators).await?, *as_json)?;
+        }
+        ClientAction::Show { durable, id, json: as_json } => {
+            let operators = operators::plain(durable).await?;
+            show(&operators.client(id).await?, *as_json)?;
+        }
+        ClientAction::RotateSecret { durable, id, json: as_json } => {
+            let operators = operators::plain(durable).await?;
+            let secret = operators.rotate_client_secret(id, &by, now()).await?;
+            shown_once(id, Some(&secret), *as_json)?;
+        }
+        ClientAction::Delete { durable, ends, id, json: as_json } => {
+            let operators = operators::ending(durable, ends).await?;
+            operators.delete_client(id, &by, now()).await?;
             if *as_json {
-                output::line(Value::Array(clients.iter().map(to_json).collect()).to_string())?;
+                output::line(json!({"deleted": id}).to_string())?;
             } else {
-                let rows: Vec<Vec<String>> = clients
-                    .iter()
-                    .map(|client| {
-                        let active = if client.is_active { "active" } else { "inactive" };
-                        vec![
-                            client.client_id.clone(),
-                            client.name.clone(),
-                            active.to_owned(),
-                            client.scopes.join(" "),
-                        ]
-                    })
-                    .collect();
-                output::table(&["CLIENT", "NAME", "STATE", "SCOPES"], &rows)?;
+                output::line(format!("{id} is deleted"))?;
             }
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn all(store: &dyn DurableStore) -> Result<Vec<ClientRecord>> {
+async fn create(arguments: &ClientCreate) -> Result<()> {
+    let kind = if arguments.public { ClientKind::Public } else { ClientKind::Confidential };
+    let redirect_uris = &arguments.redirect_uris;
+    let edit = ClientEdit {
+        name: Some(settings::trimmed("--name", &arguments.name)?),
+        scopes: Some(settings::scopes("--scopes", &arguments.scopes)?),
+        access_token_lifetime_secs: Some(settings::seconds(&arguments.lifetime)?),
+        redirect_uris: (!redirect_uris.is_empty()).then(|| redirect_uris.clone()),
+        require_consent: arguments.no_consent.then_some(false),
+        ..details::read(&arguments.details)?
+    };
+    let operators = operators::plain(&arguments.durable).await?;
+    let created = operators.create_client(kind, edit, &operators::actor(), now()).await?;
+    shown_once(&created.record.client_id, created.secret.as_ref(), arguments.json)
+}
+
+async fn update(arguments: &ClientUpdate) -> Result<()> {
+    let redirect_uris = &arguments.redirect_uris;
+    let scopes = arguments.scopes.as_deref();
+    let lifetime = arguments.lifetime.as_deref();
+    let edit = ClientEdit {
+        name: settings::trimmed_option("--name", arguments.name.as_deref())?,
+        scopes: scopes.map(|text| settings::scopes("--scopes", text)).transpose()?,
+        access_token_lifetime_secs: lifetime.map(settings::seconds).transpose()?,
+        redirect_uris: (!redirect_uris.is_empty()).then(|| redirect_uris.clone()),
+        require_consent: match (arguments.consent, arguments.no_consent) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        },
+        is_active: match (arguments.active, arguments.inactive) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        },
+        ..details::read(&arguments.details)?
+    };
+    if edit == ClientEdit::default() {
+        bail!("say what is to change");
+    }
+    let operators = match &arguments.document {
+        Some(document) => {
+            let ends = Ends { document: document.clone(), volatile: arguments.volatile.clone() };
+            operators::ending(&arguments.durable, &ends).await?
+        }
+        None => operators::plain(&arguments.durable).await?,
+    };
+    let by = operators::actor();
+    let changed = operators.change_client(&arguments.id, edit, &by, now()).await?;
+    if changed.secret.is_some() {
+        return shown_once(&arguments.id, changed.secret.as_ref(), arguments.json);
+    }
+    show(&changed.record, arguments.json)
+}
+
+/// The id, and the secret where there is one: nowhere else, and never again.
+fn shown_once(id: &str, secret: Option<&Secret>, as_json: bool) -> Result<()> {
+    let Some(secret) = secret else {
+        return match as_json {
+            true => output::line(json!({"client_id": id}).to_string()),
+            false => output::line(format!("client_id      {id}")),
+        };
+    };
+    let secret = secret.expose();
+    if as_json {
+        return output::line(json!({"client_id": id, "client_secret": secret}).to_string());
+    }
+    output::line(format!("client_id      {id}"))?;
+    output::line(format!("client_secret  {secret}"))?;
+    output::remark("the secret is not kept and cannot be shown again");
+    Ok(())
+}
+
+async fn all(operators: &Operators) -> Result<Vec<ClientRecord>> {
     let mut clients: Vec<ClientRecord> = Vec::new();
     loop {
-        let after = clients.last().map(|client| client.client_id.clone());
-        let page = store.list_clients(after.as_deref(), MAX_PAGE).await?;
-        if page.is_empty() {
+        let offset = u64::try_from(clients.len())?;
+        let page = operators.clients(PageAsk { offset, ..PAGE }).await?;
+        if page.records.is_empty() {
             return Ok(clients);
         }
-        clients.extend(page);
+        clients.extend(page.records);
     }
+}
+
+fn list(clients: &[ClientRecord], as_json: bool) -> Result<()> {
+    if as_json {
+        return output::line(Value::Array(clients.iter().map(to_json).collect()).to_string());
+    }
+    let row = |client: &ClientRecord| {
+        let state = state(client).to_owned();
+        vec![client.client_id.clone(), client.name.clone(), state, client.scopes.join(" ")]
+    };
+    let rows: Vec<Vec<String>> = clients.iter().map(row).collect();
+    output::table(&["CLIENT", "NAME", "STATE", "SCOPES"], &rows)
+}
+
+const fn state(client: &ClientRecord) -> &'static str {
+    if client.is_active { "active" } else { "inactive" }
+}
+
+fn show(client: &ClientRecord, as_json: bool) -> Result<()> {
+    if as_json {
+        return output::line(to_json(client).to_string());
+    }
+    let keys = match (&client.jwks, &client.jwks_uri) {
+        (Some(_), _) => "its own".to_owned(),
+        (None, Some(uri)) => uri.clone(),
+        (None, None) => String::new(),
+    };
+    output::fields(&[
+        ("client", client.client_id.clone()),
+        ("name", client.name.clone()),
+        ("type", client.kind.as_str().to_owned()),
+        ("state", state(client).to_owned()),
+        ("origin", client.origin.as_str().to_owned()),
+        ("grants", client.grant_types.join(" ")),
+        ("scopes", client.scopes.join(" ")),
+        ("redirects", client.redirect_uris.join(" ")),
+        ("proves by", client.auth_method.clone()),
+        ("keys", keys),
+        ("certificate", client.tls_subject.clone().unwrap_or_default()),
+        ("consent", if client.require_consent { "asked" } else { "not asked" }.to_owned()),
+        ("access", format!("{} s", client.access_token_lifetime_secs)),
+        ("refresh", format!("{} s", client.refresh_token_lifetime_secs)),
+        ("created", client.created_at.to_rfc3339()),
+        ("changed", client.updated_at.to_rfc3339()),
+    ])
 }
 
 fn to_json(client: &ClientRecord) -> Value {
     json!({
         "client_id": client.client_id,
         "name": client.name,
+        "type": client.kind.as_str(),
+        "origin": client.origin.as_str(),
         "grant_types": client.grant_types,
         "scopes": client.scopes,
+        "redirect_uris": client.redirect_uris,
+        "auth_method": client.auth_method,
+        "has_secret": client.secret_sha256.is_some(),
+        "require_consent": client.require_consent,
+        "access_token_lifetime": client.access_token_lifetime_secs,
+        "refresh_token_lifetime": client.refresh_token_lifetime_secs,
         "is_active": client.is_active,
+        "created_at": client.created_at.to_rfc3339(),
+        "updated_at": client.updated_at.to_rfc3339(),
     })
 }

@@ -1,15 +1,19 @@
-//! The admin API: what an operator's programs may do, on a port of its own, with a credential of
-//! its own. They may revoke and look at what is revoked, and look at what limits have counted and
+//! The admin API: what an operator's programs may do, on a port of its own. They may manage users,
+//! clients and keys, revoke and look at what is revoked, and look at what limits have counted and
 //! reset it.
 //!
-//! Deliberately absent: users and roles. Whoever holds the credential may do everything here.
+//! Who may: whoever shows the credential of a file, or an access token of our own issuer with the
+//! scope for it. Deliberately absent: finer rights. Whoever may come in may do everything here.
 
 mod credential;
+mod denied;
 mod limits;
 mod metrics;
 mod order;
 mod refusal;
 mod revocations;
+mod token;
+mod v1;
 mod which;
 
 use std::net::SocketAddr;
@@ -18,31 +22,38 @@ use std::sync::Arc;
 use anyhow::Result;
 use axum::Router;
 use axum::extract::connect_info::ConnectInfo;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use postern_identity::Clock;
+use postern_identity::admin::Actor;
 use postern_rate_limit::RateLimiter;
 use postern_request::headers::AUTHORIZATION;
 use postern_request::{Denial, ErrorCode, Presented};
 use postern_telemetry::MetricsRegistry;
 
 use self::credential::AdminCredential;
+use self::denied::Denied;
 use self::metrics::{Metrics, Outcome};
+use self::token::Refused;
+use super::operators::Built;
 use super::{has, http};
 use crate::cli::{Role, Serve};
 use crate::commands::now;
 
 pub use limits::{Busy, Counting};
 pub use revocations::Stores;
+pub use token::AdminTokens;
 
 /// The longest body. The longest token is half of that.
 const MAX_BODY_BYTES: usize = 16_384;
 
 /// What every request needs.
 struct Admin {
-    credential: AdminCredential,
+    credential: Option<AdminCredential>,
+    tokens: Option<Arc<AdminTokens>>,
+    denied: Option<Denied>,
     metrics: Metrics,
     clock: Clock,
 }
@@ -50,12 +61,13 @@ struct Admin {
 /// Who calls, for the log. Set once the credential is found to be right.
 #[derive(Debug, Clone)]
 struct Caller {
+    by: Actor,
     correlation_id: String,
     remote: Option<SocketAddr>,
 }
 
-/// Builds the API; none without a credential, and no revocations without a store for them, which
-/// the log says once.
+/// Builds the API; none where nobody could come in, and no revocations, users and clients without a
+/// store for them, which the log says once.
 ///
 /// # Errors
 /// When the credential cannot be used, or a metric cannot be registered.
@@ -64,19 +76,26 @@ pub fn build(
     counting: Counting,
     revocations: Option<Stores>,
     rate_limiter: Option<&Arc<RateLimiter>>,
+    operators: Option<Built>,
     registry: &MetricsRegistry,
 ) -> Result<Option<Router>> {
     if !has(&arguments.roles, Role::Admin) {
         return Ok(None);
     }
-    let Some(file) = &arguments.admin_token_file else {
+    let file = arguments.admin_token_file.as_ref();
+    let credential = file.map(|file| AdminCredential::from_file(file)).transpose()?;
+    let tokens = operators.as_ref().and_then(|built| built.tokens.clone());
+    if credential.is_none() && !tokens.as_ref().is_some_and(|tokens| tokens.are_had()) {
         tracing::info!(
-            "this server has no admin API: that takes a credential (--admin-token-file)"
+            "this server has no admin API: that takes a credential (--admin-token-file), or a role \
+             of the document with the scope `postern.admin`"
         );
         return Ok(None);
-    };
+    }
     let admin = Arc::new(Admin {
-        credential: AdminCredential::from_file(file)?,
+        credential,
+        tokens: tokens.clone(),
+        denied: operators.as_ref().map(|built| Denied::new(Arc::clone(&built.operators))),
         metrics: Metrics::new(registry)?,
         clock: Arc::new(now),
     });
@@ -88,6 +107,9 @@ pub fn build(
         tracing::info!("the admin API revokes nothing: that takes a durable store (--durable)");
     }
     routes = routes.merge(limits::routes(Arc::clone(&admin), counting));
+    if let Some(Built { operators, .. }) = operators {
+        routes = routes.merge(v1::routes(Arc::clone(&admin), operators, tokens));
+    }
     if let Some(rate_limiter) = rate_limiter {
         routes = routes.merge(postern_rate_limit::router(Arc::clone(rate_limiter)));
     }
@@ -106,14 +128,22 @@ async fn authenticate(
     let remote = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
     let correlation_id = http::correlation_id(request.headers());
     match admin.check(request.headers()) {
-        Ok(()) => {
-            request.extensions_mut().insert(Caller { correlation_id, remote });
+        Ok(by) => {
+            request.extensions_mut().insert(Caller { by, correlation_id, remote });
             next.run(request).await
         }
-        Err(denial) => {
+        Err(Refused { denial, who }) => {
             let reason = denial.reason;
             tracing::warn!(correlation_id, ?remote, reason, "the admin API was refused");
-            admin.metrics.answered(Outcome::Unauthenticated);
+            let is_known = who.is_some();
+            if let (Some(denied), Some(who)) = (&admin.denied, who) {
+                let path = request.extensions().get::<MatchedPath>();
+                let path = path.map_or("/admin", MatchedPath::as_str);
+                let what = format!("{} {path}", request.method());
+                denied.write_down(what, who, (admin.clock)());
+            }
+            let outcome = if is_known { Outcome::Forbidden } else { Outcome::Unauthenticated };
+            admin.metrics.answered(outcome);
             http::deny(&denial, &correlation_id)
         }
     }
@@ -130,15 +160,22 @@ async fn wrong_method(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Re
 }
 
 impl Admin {
-    /// The one credential, shown as a bearer token (RFC 6750 §2.1).
-    fn check(&self, headers: &HeaderMap) -> Result<(), Denial> {
-        match Presented::from_authorization(http::single(headers, AUTHORIZATION)) {
-            Presented::Bearer(shown) if self.credential.is(shown) => Ok(()),
-            Presented::Bearer(_) => Err(Denial::invalid_token("admin_credential_wrong")),
-            Presented::Nothing => Err(Denial::missing_credential()),
+    /// Who it is, by what is shown as a bearer token (RFC 6750 §2.1): the credential, or an access
+    /// token.
+    fn check(&self, headers: &HeaderMap) -> Result<Actor, Refused> {
+        let shown = match Presented::from_authorization(http::single(headers, AUTHORIZATION)) {
+            Presented::Bearer(shown) => shown,
+            Presented::Nothing => return Err(Denial::missing_credential().into()),
             Presented::Dpop(_) | Presented::Unusable => {
-                Err(Denial::invalid_token("admin_credential_unusable"))
+                return Err(Denial::invalid_token("admin_credential_unusable").into());
             }
+        };
+        if self.credential.as_ref().is_some_and(|credential| credential.is(shown)) {
+            return Ok(Actor::credential());
+        }
+        match &self.tokens {
+            Some(tokens) => tokens.judge(shown, (self.clock)()),
+            None => Err(Denial::invalid_token("admin_credential_wrong").into()),
         }
     }
 }

@@ -79,7 +79,8 @@ pub fn answer(status: StatusCode, correlation_id: &str, body: &serde_json::Value
     respond(status, headers, body.to_string())
 }
 
-fn respond(status: StatusCode, headers: Vec<(&'static str, String)>, body: String) -> Response {
+/// An answer of these headers and this body.
+pub fn respond(status: StatusCode, headers: Vec<(&'static str, String)>, body: String) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     for (name, value) in headers {

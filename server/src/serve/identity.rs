@@ -25,11 +25,12 @@ use postern_store::volatile::VolatileStore;
 use postern_store::{FlowStore, IdentityStore};
 use postern_telemetry::{Check, CheckKind, CheckResult, HealthChecks, MetricsRegistry};
 
-use self::announce::Announcer;
+pub use self::announce::Announcer;
 use self::nobody::Nobody;
 use self::retention::Retention;
 use super::feed::{Feed, OwnRevocations};
 use super::health::add_sessions;
+use super::operators::Shared;
 use super::outbound::HttpOutbound;
 use super::parts::REFRESH;
 use super::stores::Volatile;
@@ -57,6 +58,14 @@ pub struct Needs<'a> {
     pub health: &'a Arc<HealthChecks>,
 }
 
+/// What it gives.
+pub struct Built {
+    /// What the public port serves.
+    pub router: Router,
+    /// What the admin API of the same process works with, too.
+    pub shared: Shared,
+}
+
 /// What there is once it is clear that tokens are issued.
 struct Own<'a> {
     needs: &'a Needs<'a>,
@@ -75,7 +84,7 @@ struct Own<'a> {
 /// # Errors
 /// When the encryption key or the stored keys cannot be used, or there is something to open with
 /// it and it was not given.
-pub async fn build(needs: &Needs<'_>) -> Result<Option<Router>> {
+pub async fn build(needs: &Needs<'_>) -> Result<Option<Built>> {
     let document = needs.document.load_full();
     let (Some(issuer), Some(store)) = (document.issuer.as_deref(), needs.durable) else {
         let wanted = [
@@ -123,7 +132,9 @@ pub async fn build(needs: &Needs<'_>) -> Result<Option<Router>> {
     };
     let oauth = own.oauth(token_issuer, metrics, kek.clone())?;
     tokio::spawn(keep_used_clients(Arc::clone(&oauth)));
-    own.router(oauth, kek).map(Some)
+    let shared =
+        Shared { ending: Arc::clone(&own.ending), metrics: own.metrics.clone(), kek: kek.clone() };
+    Ok(Some(Built { router: own.router(oauth, kek)?, shared }))
 }
 
 /// Starts what makes keys on schedule, and what deletes rows after their time.

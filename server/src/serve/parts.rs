@@ -24,7 +24,8 @@ use postern_telemetry::{
 use super::admin::Busy;
 use super::grpc::Grpc;
 use super::{
-    admin, audit, feed, has, health, http, identity, jwks, rate_limit, settlement, stores,
+    admin, audit, feed, has, health, http, identity, jwks, operators, rate_limit, settlement,
+    stores,
 };
 use crate::cli::{Role, Serve};
 
@@ -91,6 +92,17 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
     } else {
         None
     };
+    let (identity, shared) = identity.map(|built| (built.router, built.shared)).unzip();
+    let operators = operators::build(operators::Needs {
+        arguments,
+        document: &held,
+        durable: identity_store.as_ref(),
+        volatile: &volatile,
+        feed: &feed,
+        registry: &registry,
+        shared,
+    })
+    .await?;
     let stores::Volatile { decisions: volatile, redis, .. } = volatile;
     jwks::keep_fetching(&jwks::Needs {
         document: &document,
@@ -133,7 +145,8 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         },
         busy: busy(&authorizer, rate_limiter.as_ref()),
     };
-    let admin = admin::build(arguments, counting, revocations, rate_limiter.as_ref(), &registry)?;
+    let limiting = rate_limiter.as_ref();
+    let admin = admin::build(arguments, counting, revocations, limiting, operators, &registry)?;
     let processor_metrics = postern_ext_proc::Metrics::new(&registry)?;
     let processor = Processor::new(document, volatile, stand_in, processor_metrics);
     let settlement = Settlement::new(limiter, tickets, SettlementMetrics::new(&registry)?);

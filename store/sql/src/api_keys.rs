@@ -2,10 +2,12 @@
 
 use postern_request::UnixMillis;
 use postern_store::StoreError;
-use postern_store::durable::{ApiKeyRecord, AuditEntry, MAX_PAGE};
+use postern_store::durable::{ApiKeyRecord, AuditEntry, MAX_PAGE, PageAsk, Paged};
 
 use crate::audit::audited;
-use crate::column::{Columns, before_nul, holds_nul, write_hash, write_number, write_time};
+use crate::column::{
+    Columns, before_nul, corrupt, holds_nul, write_hash, write_number, write_time,
+};
 use crate::database::{Begin as _, Database, on};
 use crate::error::store_error;
 
@@ -86,6 +88,39 @@ pub(crate) async fn list(
         .await
         .map_err(store_error)?;
         rows.iter().map(read).collect()
+    })
+}
+
+/// The two orders in which a page is read; PostgreSQL and SQLite take the same text.
+const NEWEST: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM api_keys ORDER BY created_at DESC, id DESC LIMIT $1 OFFSET $2"
+);
+const OLDEST: &str =
+    concat!("SELECT ", columns!(), " FROM api_keys ORDER BY created_at, id LIMIT $1 OFFSET $2");
+
+/// Counted apart from the page: what is made in between is only counted.
+pub(crate) async fn page(
+    database: &Database,
+    ask: PageAsk,
+) -> Result<Paged<ApiKeyRecord>, StoreError> {
+    let statement = if ask.newest_first { NEWEST } else { OLDEST };
+    on!(database, pool => {
+        let rows = sqlx::query(statement)
+            .bind(i64::from(ask.limit.min(MAX_PAGE)))
+            .bind(write_number(ask.offset))
+            .fetch_all(pool)
+            .await
+            .map_err(store_error)?;
+        let total: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM api_keys")
+            .fetch_one(pool)
+            .await
+            .map_err(store_error)?;
+        Ok(Paged {
+            records: rows.iter().map(read).collect::<Result<_, _>>()?,
+            total: u64::try_from(total).map_err(|_| corrupt("count"))?,
+        })
     })
 }
 

@@ -2,7 +2,9 @@
 
 use postern_request::UnixMillis;
 use postern_store::StoreError;
-use postern_store::durable::{AuditEntry, ClientKind, ClientOrigin, ClientRecord, MAX_PAGE};
+use postern_store::durable::{
+    AuditEntry, ClientKind, ClientOrigin, ClientRecord, MAX_PAGE, PageAsk, Paged,
+};
 
 use crate::audit::audited;
 use crate::column::{
@@ -135,6 +137,44 @@ pub(crate) async fn list(
         .await
         .map_err(store_error)?;
         rows.iter().map(read).collect()
+    })
+}
+
+/// The two orders in which a page is read; PostgreSQL and SQLite take the same text.
+const NEWEST: &str = concat!(
+    "SELECT ",
+    "created_at, ",
+    columns!(),
+    " FROM oauth2_clients ORDER BY created_at DESC, client_id DESC LIMIT $1 OFFSET $2"
+);
+const OLDEST: &str = concat!(
+    "SELECT ",
+    "created_at, ",
+    columns!(),
+    " FROM oauth2_clients ORDER BY created_at, client_id LIMIT $1 OFFSET $2"
+);
+
+/// Counted apart from the page: what is made in between is only counted.
+pub(crate) async fn page(
+    database: &Database,
+    ask: PageAsk,
+) -> Result<Paged<ClientRecord>, StoreError> {
+    let statement = if ask.newest_first { NEWEST } else { OLDEST };
+    on!(database, pool => {
+        let rows = sqlx::query(statement)
+            .bind(i64::from(ask.limit.min(MAX_PAGE)))
+            .bind(write_number(ask.offset))
+            .fetch_all(pool)
+            .await
+            .map_err(store_error)?;
+        let total: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM oauth2_clients")
+            .fetch_one(pool)
+            .await
+            .map_err(store_error)?;
+        Ok(Paged {
+            records: rows.iter().map(read).collect::<Result<_, _>>()?,
+            total: u64::try_from(total).map_err(|_| corrupt("count"))?,
+        })
     })
 }
 

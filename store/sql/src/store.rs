@@ -4,8 +4,8 @@ mod identity;
 
 use postern_request::UnixMillis;
 use postern_store::durable::{
-    ApiKeyRecord, AuditEntry, ClientRecord, DurableStore, FeedIdentity, NewRevocation,
-    PublicSigningKey, RevocationRecord, RevocationStore, SigningKeyRecord,
+    ApiKeyRecord, AuditEntry, ClientRecord, DurableStore, FeedIdentity, NewRevocation, PageAsk,
+    Paged, PublicSigningKey, RevocationRecord, RevocationStore, SigningKeyRecord,
 };
 use postern_store::{BoxFuture, StoreError};
 
@@ -77,6 +77,10 @@ impl DurableStore for SqlStore {
         Box::pin(clients::list(&self.database, after, limit))
     }
 
+    fn page_clients(&self, ask: PageAsk) -> BoxFuture<'_, Result<Paged<ClientRecord>, StoreError>> {
+        Box::pin(clients::page(&self.database, ask))
+    }
+
     fn change_client<'a>(
         &'a self,
         client: ClientRecord,
@@ -146,6 +150,13 @@ impl DurableStore for SqlStore {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<ApiKeyRecord>, StoreError>> {
         Box::pin(api_keys::list(&self.database, after, limit))
+    }
+
+    fn page_api_keys(
+        &self,
+        ask: PageAsk,
+    ) -> BoxFuture<'_, Result<Paged<ApiKeyRecord>, StoreError>> {
+        Box::pin(api_keys::page(&self.database, ask))
     }
 
     fn change_api_key<'a>(

@@ -16,7 +16,7 @@ use postern_request::UnixMillis;
 
 use super::{
     ApiKeyRecord, AuditEntry, AuditWatch, ClientOrigin, ClientRecord, DurableStore, FactorRecord,
-    MAX_PAGE, PublicSigningKey, SigningKeyRecord,
+    MAX_PAGE, PageAsk, Paged, PublicSigningKey, SigningKeyRecord,
 };
 use crate::{BoxFuture, StoreError};
 
@@ -198,6 +198,11 @@ impl DurableStore for MemoryDurableStore {
         Box::pin(ready(Ok(page(&self.tables().clients, after, limit))))
     }
 
+    fn page_clients(&self, ask: PageAsk) -> BoxFuture<'_, Result<Paged<ClientRecord>, StoreError>> {
+        let all: Vec<_> = self.tables().clients.values().cloned().collect();
+        Box::pin(ready(Ok(ask.of(all, |client| (client.created_at, client.client_id.clone())))))
+    }
+
     fn change_client<'a>(
         &'a self,
         client: ClientRecord,
@@ -271,6 +276,14 @@ impl DurableStore for MemoryDurableStore {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<ApiKeyRecord>, StoreError>> {
         Box::pin(ready(Ok(page(&self.tables().api_keys, after, limit))))
+    }
+
+    fn page_api_keys(
+        &self,
+        ask: PageAsk,
+    ) -> BoxFuture<'_, Result<Paged<ApiKeyRecord>, StoreError>> {
+        let all: Vec<_> = self.tables().api_keys.values().cloned().collect();
+        Box::pin(ready(Ok(ask.of(all, |key| (key.created_at, key.id.clone())))))
     }
 
     fn change_api_key<'a>(

@@ -4,7 +4,7 @@ use std::fmt;
 
 use postern_request::UnixMillis;
 
-use super::AuditEntry;
+use super::{AuditEntry, PageAsk, Paged};
 use crate::{BoxFuture, StoreError};
 
 /// An argon2id hash in PHC form.
@@ -111,6 +111,9 @@ pub trait UserStore: Send + Sync {
         after: Option<&'a str>,
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<UserRecord>, StoreError>>;
+
+    /// A part of the list of users.
+    fn page_users(&self, ask: PageAsk) -> BoxFuture<'_, Result<Paged<UserRecord>, StoreError>>;
 
     /// How many who may log in have one of these roles.
     fn count_active_users<'a>(

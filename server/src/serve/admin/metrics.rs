@@ -8,14 +8,18 @@ use prometheus::{IntCounterVec, Opts};
 pub enum Outcome {
     /// Something was revoked.
     Revoked,
-    /// What is revoked was listed, or whose limits are used up.
+    /// What is revoked was listed, or whose limits are used up, or something was shown.
     Listed,
+    /// Something was made, changed or ended.
+    Changed,
     /// Somebody has looked at a count of a limit.
     Inspected,
     /// A limit was reset.
     Reset,
     /// No credential, or a wrong one.
     Unauthenticated,
+    /// A credential that holds and does not reach far enough.
+    Forbidden,
     /// It makes no sense.
     Invalid,
     /// The store failed.
@@ -27,9 +31,11 @@ impl Outcome {
         match self {
             Self::Revoked => "revoked",
             Self::Listed => "listed",
+            Self::Changed => "changed",
             Self::Inspected => "inspected",
             Self::Reset => "reset",
             Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
             Self::Invalid => "invalid",
             Self::Unavailable => "unavailable",
         }

@@ -63,7 +63,7 @@ impl Fixture {
             store: Arc::new(MemoryStore::default()),
             busy: Vec::new(),
         };
-        build(&arguments, counting, stores, None, &self.registry)
+        build(&arguments, counting, stores, None, None, &self.registry)
     }
 
     fn router(&self) -> Router {

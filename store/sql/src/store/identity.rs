@@ -4,11 +4,11 @@
 //! asked for.
 
 use postern_request::UnixMillis;
-use postern_store::durable::Sealed;
 use postern_store::durable::audit::{AuditEntry, AuditHead, AuditRecord, AuditStore, Told};
 use postern_store::durable::factors::{FactorRecord, FactorStore};
 use postern_store::durable::grants::{ConsentRecord, FamilyRecord, GrantStore};
 use postern_store::durable::users::{PasswordHash, UserChange, UserRecord, UserStore};
+use postern_store::durable::{PageAsk, Paged, Sealed};
 use postern_store::{BoxFuture, StoreError};
 
 use crate::column::holds_nul;
@@ -53,6 +53,10 @@ impl UserStore for SqlStore {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<UserRecord>, StoreError>> {
         Box::pin(users::list(&self.database, after, limit))
+    }
+
+    fn page_users(&self, ask: PageAsk) -> BoxFuture<'_, Result<Paged<UserRecord>, StoreError>> {
+        Box::pin(users::page(&self.database, ask))
     }
 
     fn count_active_users<'a>(

@@ -3,7 +3,7 @@
 use postern_request::UnixMillis;
 
 use super::{conflicts, entries, entry};
-use crate::durable::{ApiKeyRecord, DurableStore, IdentityStore, SecretHash};
+use crate::durable::{ApiKeyRecord, DurableStore, IdentityStore, PageAsk, SecretHash};
 
 pub(super) async fn run(store: &dyn IdentityStore) {
     keys_are_kept_listed_and_revoked(store).await;
@@ -41,6 +41,9 @@ async fn keys_are_kept_listed_and_revoked(store: &dyn DurableStore) {
     assert_eq!(store.find_api_key("k2\0").await.unwrap(), None);
     assert_eq!(store.list_api_keys(None, 10).await.unwrap(), [bare("k1"), api_key("k2")]);
     assert_eq!(store.list_api_keys(Some("k1"), 10).await.unwrap(), [api_key("k2")]);
+    let newest = PageAsk { newest_first: true, offset: 0, limit: 1 };
+    let page = store.page_api_keys(newest).await.unwrap();
+    assert_eq!((page.total, page.records), (2, vec![api_key("k2")]));
 
     for at in [UnixMillis(77), UnixMillis(88)] {
         assert!(store.revoke_api_key("k2", at).await.unwrap());

@@ -5,7 +5,7 @@ use postern_request::UnixMillis;
 use super::{client, conflicts, entries, entry};
 use crate::durable::{
     ClientKind, ClientOrigin, ClientRecord, ConsentRecord, DurableStore, IdentityStore, MAX_PAGE,
-    SecretHash,
+    PageAsk, SecretHash,
 };
 
 pub(super) async fn run(store: &dyn IdentityStore) {
@@ -78,6 +78,10 @@ async fn clients_are_kept_and_listed(store: &dyn DurableStore) {
     assert_eq!(store.list_clients(Some("aa"), 1).await.unwrap(), [full("b")]);
     assert!(store.list_clients(Some("c"), 2).await.unwrap().is_empty());
     assert!(store.list_clients(None, 0).await.unwrap().is_empty());
+    // Of one moment: their ids say which one comes first.
+    let second = PageAsk { newest_first: false, offset: 1, limit: 1 };
+    let page = store.page_clients(second).await.unwrap();
+    assert_eq!((page.total, page.records), (3, vec![full("b")]));
 }
 
 async fn a_client_is_changed_whole(store: &dyn IdentityStore) {

@@ -3,7 +3,9 @@
 use postern_request::UnixMillis;
 
 use super::{conflicts, entries, entry, user};
-use crate::durable::{IdentityStore, MAX_PAGE, PasswordHash, Profile, UserChange, UserRecord};
+use crate::durable::{
+    IdentityStore, MAX_PAGE, PageAsk, PasswordHash, Profile, UserChange, UserRecord,
+};
 
 pub(super) async fn run(store: &dyn IdentityStore) {
     users_are_found_by_id_and_email(store).await;
@@ -213,4 +215,22 @@ async fn a_page_has_a_bound(store: &dyn IdentityStore) {
     }
     let page = store.list_users(None, u32::MAX).await.unwrap();
     assert_eq!(page.len(), usize::try_from(MAX_PAGE).unwrap());
+    a_list_is_looked_through_by_place(store).await;
+}
+
+/// All were made at one moment, so that their ids say which one comes first.
+async fn a_list_is_looked_through_by_place(store: &dyn IdentityStore) {
+    let total = u64::from(MAX_PAGE) + 2;
+    let ids = async |newest_first, offset, limit| {
+        let page = store.page_users(PageAsk { newest_first, offset, limit }).await.unwrap();
+        assert_eq!(page.total, total);
+        page.records.into_iter().map(|user| user.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(false, 0, 3).await, [ADA, BOB, "many-000"]);
+    assert_eq!(ids(false, 1, 2).await, [BOB, "many-000"]);
+    assert_eq!(ids(true, total - 2, 10).await, [BOB, ADA]);
+    assert_eq!(ids(true, 0, 1).await, ["many-099"]);
+    assert!(ids(true, total, 10).await.is_empty());
+    assert!(ids(false, u64::MAX, 10).await.is_empty());
+    assert_eq!(ids(false, 0, u32::MAX).await.len(), usize::try_from(MAX_PAGE).unwrap());
 }

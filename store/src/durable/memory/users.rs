@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{MemoryDurableStore, insert, page};
-use crate::durable::AuditEntry;
 use crate::durable::users::{PasswordHash, UserChange, UserRecord, UserStore, email_key};
+use crate::durable::{AuditEntry, PageAsk, Paged};
 use crate::{BoxFuture, StoreError};
 
 #[derive(Debug, Default)]
@@ -107,6 +107,13 @@ impl UserStore for MemoryDurableStore {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<UserRecord>, StoreError>> {
         Box::pin(async move { Ok(page(&self.tables().users.by_id, after, limit)) })
+    }
+
+    fn page_users(&self, ask: PageAsk) -> BoxFuture<'_, Result<Paged<UserRecord>, StoreError>> {
+        Box::pin(async move {
+            let all: Vec<_> = self.tables().users.by_id.values().cloned().collect();
+            Ok(ask.of(all, |user| (user.created_at, user.id.clone())))
+        })
     }
 
     fn count_active_users<'a>(

@@ -43,7 +43,9 @@ impl Fixture {
         std::fs::write(&file, SECRET).unwrap();
         let registry = MetricsRegistry::new("test", Instant::now()).unwrap();
         let admin = Arc::new(Admin {
-            credential: AdminCredential::from_file(&file).unwrap(),
+            credential: Some(AdminCredential::from_file(&file).unwrap()),
+            tokens: None,
+            denied: None,
             metrics: Metrics::new(&registry).unwrap(),
             clock: Arc::new(|| NOW),
         });

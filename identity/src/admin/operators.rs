@@ -1,0 +1,167 @@
+//! What operators do, whichever face they use: the command line and the admin API call the same
+//! methods, and each says who it is for the audit log.
+
+mod api_keys;
+mod clients;
+mod keys;
+mod people;
+mod sessions;
+
+use std::sync::Arc;
+
+use postern_request::UnixMillis;
+use postern_revocation::{Revocation, RevocationKind};
+use postern_store::durable::{AuditEntry, AuditRecord};
+use postern_store::{FlowStore, IdentityStore, StoreError};
+
+use super::Actor;
+use crate::ending::Ending;
+use crate::login::{CurrentLoginRules, Hasher, LoginRules};
+use crate::ports::{Announce, BreachedPasswords};
+use crate::{IdentityError, KeyEncryptionKey, audit};
+
+pub use api_keys::ApiKeyEdit;
+pub use clients::ClientWithSecret;
+pub use people::{ChangedUser, UserFactor};
+
+/// How long the end of a client's tokens is remembered, in seconds: longer than they live.
+const REMEMBER_SECS: u64 = crate::MAX_LIFETIME_SECS + 3600;
+
+/// What operators work with. What is none is not at hand, and what takes it says so.
+pub struct OperatorsParts {
+    /// Everything that is kept.
+    pub store: Arc<dyn IdentityStore>,
+    /// Sessions.
+    pub flows: Option<Arc<dyn FlowStore>>,
+    /// Revokes.
+    pub announce: Arc<dyn Announce>,
+    /// Ends what tokens of the issuer stand for.
+    pub ending: Option<Arc<Ending>>,
+    /// The document's issuer.
+    pub issuer: Option<String>,
+    /// What users may be.
+    pub rules: Option<CurrentLoginRules>,
+    /// Hashes passwords.
+    pub hasher: Option<Hasher>,
+    /// Knows passwords from breaches, where the document wants them known.
+    pub breached: Option<Arc<dyn BreachedPasswords>>,
+    /// Seals signing keys.
+    pub kek: Option<KeyEncryptionKey>,
+}
+
+/// What operators do.
+pub struct Operators {
+    store: Arc<dyn IdentityStore>,
+    flows: Option<Arc<dyn FlowStore>>,
+    announce: Arc<dyn Announce>,
+    ending: Option<Arc<Ending>>,
+    issuer: Option<String>,
+    rules: Option<CurrentLoginRules>,
+    hasher: Option<Hasher>,
+    breached: Option<Arc<dyn BreachedPasswords>>,
+    kek: Option<KeyEncryptionKey>,
+}
+
+impl Operators {
+    /// Of its parts.
+    #[must_use]
+    pub fn new(parts: OperatorsParts) -> Self {
+        let OperatorsParts { store, flows, announce, ending, issuer, rules, hasher, breached, kek } =
+            parts;
+        Self { store, flows, announce, ending, issuer, rules, hasher, breached, kek }
+    }
+
+    /// Records of the audit log by their numbers, beginning after `after`.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn audit_since(
+        &self,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<AuditRecord>, IdentityError> {
+        Ok(self.store.audit_since(after, limit).await?)
+    }
+
+    /// Writes down that somebody was refused whom the server knows.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn denied(
+        &self,
+        what: &str,
+        by: &Actor,
+        now: UnixMillis,
+    ) -> Result<(), IdentityError> {
+        self.write_down("admin.denied", what, &[], by, now).await
+    }
+
+    /// Ends one access token of the issuer, until it would have ended by itself (`expires_at` in
+    /// seconds).
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn revoke_token(
+        &self,
+        jti: &str,
+        expires_at: u64,
+        by: &Actor,
+        now: UnixMillis,
+    ) -> Result<(), IdentityError> {
+        Ok(self.ending()?.token(jti, expires_at, by.as_str(), now).await?)
+    }
+
+    fn ending(&self) -> Result<&Ending, IdentityError> {
+        const WHY: &str = "there is no issuer whose sessions and tokens could end: name the \
+                           document, with an `issuer`";
+        self.ending.as_deref().ok_or(IdentityError::NotHere(WHY))
+    }
+
+    fn flows(&self) -> Result<&dyn FlowStore, IdentityError> {
+        const WHY: &str = "sessions are in the volatile store, and none is named";
+        self.flows.as_deref().ok_or(IdentityError::NotHere(WHY))
+    }
+
+    fn rules(&self) -> Result<Arc<LoginRules>, IdentityError> {
+        const WHY: &str = "the document does not say in `login` how people log in";
+        let rules = self.rules.as_ref().ok_or(IdentityError::NotHere(WHY))?;
+        Ok(rules.load_full())
+    }
+
+    fn hasher(&self) -> Result<&Hasher, IdentityError> {
+        const WHY: &str = "nothing hashes passwords here";
+        self.hasher.as_ref().ok_or(IdentityError::NotHere(WHY))
+    }
+
+    /// Revokes something by its name, of an issuer, for so long.
+    async fn revoke(
+        &self,
+        kind: RevocationKind,
+        issuer: &str,
+        value: &str,
+        remember_secs: u64,
+        why: &'static str,
+        now: UnixMillis,
+    ) -> Result<(), IdentityError> {
+        let until = now.as_secs().saturating_add(remember_secs);
+        let revocation = Revocation::at(now.as_secs(), kind, issuer, value, until)
+            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        Ok(self.announce.revoke(vec![revocation], why, now).await?)
+    }
+
+    async fn write_down(
+        &self,
+        action: &str,
+        target: &str,
+        detail: &[(&str, &str)],
+        by: &Actor,
+        now: UnixMillis,
+    ) -> Result<(), IdentityError> {
+        let entry: AuditEntry = audit::entry(now, by.as_str(), action, target, detail);
+        self.store.append_audit(&entry).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,187 @@
+//! Clients: listed, registered, changed, deleted.
+
+use postern_oauth::{AuthMethod, GrantType, Secret};
+use postern_request::UnixMillis;
+use postern_revocation::RevocationKind;
+use postern_store::durable::{ClientKind, ClientRecord, PageAsk, Paged};
+
+use super::{Operators, REMEMBER_SECS};
+use crate::admin::client_edit::judge;
+use crate::admin::{Actor, ClientEdit};
+use crate::{IdentityError, audit, random};
+
+/// A client after it was registered or changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientWithSecret {
+    /// What is stored.
+    pub record: ClientRecord,
+    /// The secret, where one was made: only a hash of it is stored.
+    pub secret: Option<Secret>,
+}
+
+impl Operators {
+    /// A part of the list of clients.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn clients(&self, ask: PageAsk) -> Result<Paged<ClientRecord>, IdentityError> {
+        Ok(self.store.page_clients(ask).await?)
+    }
+
+    /// The client with this id.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotFound`] and those of the store.
+    pub async fn client(&self, client_id: &str) -> Result<ClientRecord, IdentityError> {
+        self.store.find_client(client_id).await?.ok_or(IdentityError::NotFound("client"))
+    }
+
+    /// Registers a client. Where nothing is said of its grants, a confidential one speaks for
+    /// itself, and a public one gets codes and refresh tokens.
+    ///
+    /// # Errors
+    /// [`IdentityError::Invalid`] and those of the store.
+    pub async fn create_client(
+        &self,
+        kind: ClientKind,
+        mut edit: ClientEdit,
+        by: &Actor,
+        now: UnixMillis,
+    ) -> Result<ClientWithSecret, IdentityError> {
+        if edit.grant_types.is_none() {
+            edit.grant_types = Some(match kind {
+                ClientKind::Confidential => vec![GrantType::ClientCredentials],
+                ClientKind::Public => {
+                    vec![GrantType::AuthorizationCode, GrantType::RefreshToken]
+                }
+            });
+        }
+        let mut record = ClientRecord::new(random::uuid()?, String::new(), kind, now);
+        edit.apply(&mut record);
+        judge(&record)?;
+        let secret = renew_secret(&mut record)?;
+        self.store.insert_client(record.clone()).await?;
+        let grants = record.grant_types.join(" ");
+        let detail = [("type", kind.as_str()), ("grants", grants.as_str())];
+        self.write_down("client.created", &record.client_id, &detail, by, now).await?;
+        Ok(ClientWithSecret { record, secret })
+    }
+
+    /// Changes a client. One that is switched off loses the tokens that it has; one that is to
+    /// prove who it is by a secret, and has none, gets one.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotFound`], [`IdentityError::Invalid`] and those of the stores.
+    pub async fn change_client(
+        &self,
+        client_id: &str,
+        edit: ClientEdit,
+        by: &Actor,
+        now: UnixMillis,
+    ) -> Result<ClientWithSecret, IdentityError> {
+        let mut record = self.client(client_id).await?;
+        let was_active = record.is_active;
+        let changed = edit.apply(&mut record);
+        judge(&record)?;
+        if changed.is_empty() {
+            return Ok(ClientWithSecret { record, secret: None });
+        }
+        let is_switched_off = was_active && !record.is_active;
+        // Asked for before anything is changed.
+        let issuer = if is_switched_off { Some(self.issuer()?) } else { None };
+        let has_secret = record.secret_sha256.is_some();
+        let secret = match (by_secret(&record), has_secret) {
+            (true, false) => renew_secret(&mut record)?,
+            (true, true) => None,
+            (false, _) => {
+                record.secret_sha256 = None;
+                None
+            }
+        };
+        record.updated_at = now;
+        let changed = changed.join(" ");
+        let detail = [("changed", changed.as_str())];
+        let entry = audit::entry(now, by.as_str(), "client.changed", client_id, &detail);
+        if !self.store.change_client(record.clone(), &entry).await? {
+            return Err(IdentityError::NotFound("client"));
+        }
+        if let Some(issuer) = issuer {
+            self.end_tokens_of(issuer, client_id, now).await?;
+        }
+        Ok(ClientWithSecret { record, secret })
+    }
+
+    /// Gives a client another secret; the one before is not good any more. Its tokens go on.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotFound`], [`IdentityError::Invalid`] where it has no secret, and those
+    /// of the store.
+    pub async fn rotate_client_secret(
+        &self,
+        client_id: &str,
+        by: &Actor,
+        now: UnixMillis,
+    ) -> Result<Secret, IdentityError> {
+        let mut record = self.client(client_id).await?;
+        let Some(secret) = renew_secret(&mut record)? else {
+            let reason = "this client does not prove who it is by a secret";
+            return Err(IdentityError::Invalid { what: "authentication method", reason });
+        };
+        record.updated_at = now;
+        let detail = [("changed", "secret")];
+        let entry = audit::entry(now, by.as_str(), "client.changed", client_id, &detail);
+        if !self.store.change_client(record, &entry).await? {
+            return Err(IdentityError::NotFound("client"));
+        }
+        Ok(secret)
+    }
+
+    /// Deletes a client, everybody's consents to it, and the tokens that it has. Its refresh
+    /// tokens are good for nothing: nobody can prove to be it.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotFound`] and those of the stores.
+    pub async fn delete_client(
+        &self,
+        client_id: &str,
+        by: &Actor,
+        now: UnixMillis,
+    ) -> Result<(), IdentityError> {
+        let issuer = self.issuer()?;
+        let entry = audit::entry(now, by.as_str(), "client.deleted", client_id, &[]);
+        let was_there = self.store.delete_client(client_id, &entry).await?;
+        // Also where it was gone: a command that broke off in between is called again.
+        self.end_tokens_of(issuer, client_id, now).await?;
+        if was_there { Ok(()) } else { Err(IdentityError::NotFound("client")) }
+    }
+
+    async fn end_tokens_of(
+        &self,
+        issuer: &str,
+        client_id: &str,
+        now: UnixMillis,
+    ) -> Result<(), IdentityError> {
+        const WHY: &str = "client_ended";
+        self.revoke(RevocationKind::Client, issuer, client_id, REMEMBER_SECS, WHY, now).await
+    }
+
+    fn issuer(&self) -> Result<&str, IdentityError> {
+        const WHY: &str = "there is no issuer whose tokens could end: name the document";
+        self.issuer.as_deref().ok_or(IdentityError::NotHere(WHY))
+    }
+}
+
+fn by_secret(record: &ClientRecord) -> bool {
+    let method = AuthMethod::parse(&record.auth_method);
+    matches!(method, Some(AuthMethod::Basic | AuthMethod::Post))
+}
+
+/// Another secret, where the client proves who it is by one.
+fn renew_secret(record: &mut ClientRecord) -> Result<Option<Secret>, IdentityError> {
+    if !by_secret(record) {
+        return Ok(None);
+    }
+    let secret = random::secret()?;
+    record.secret_sha256 = Some(random::sha256(secret.expose().as_bytes()));
+    Ok(Some(secret))
+}

@@ -1,0 +1,77 @@
+//! What options say of a client.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use postern_identity::admin::ClientEdit;
+use postern_oauth::{AuthMethod, GrantType};
+
+use crate::cli::ClientDetails;
+use crate::settings;
+
+/// More than any key set that is kept has.
+const MAX_JWKS_BYTES: u64 = 65_536;
+
+/// Reads the options that say how a client is, when it is made and later.
+///
+/// # Errors
+/// When a value is none, or a file cannot be read.
+pub fn read(details: &ClientDetails) -> Result<ClientEdit> {
+    let mut grants = Vec::with_capacity(details.grants.len());
+    for name in &details.grants {
+        let grant = GrantType::parse(name)
+            .with_context(|| format!("--grant: choose of {}", names(&GrantType::ALL)))?;
+        if !grants.contains(&grant) {
+            grants.push(grant);
+        }
+    }
+    let method = match details.auth_method.as_deref().map(AuthMethod::parse) {
+        Some(None) => {
+            let known: Vec<_> = AuthMethod::ALL.into_iter().map(AuthMethod::as_str).collect();
+            bail!("--auth-method: choose of {}", known.join(", "));
+        }
+        Some(method) => method,
+        None => None,
+    };
+    let lifetime = details.refresh_lifetime.as_deref().map(settings::seconds).transpose()?;
+    let jwks = details.jwks.as_deref().map(key_set).transpose()?;
+    // Of keys and where they are one holds: the other one makes room.
+    let (jwks, jwks_uri) = match (jwks, &details.jwks_uri) {
+        (Some(jwks), _) => (Some(Some(jwks)), Some(None)),
+        (None, Some(uri)) => (Some(None), Some(Some(uri.clone()))),
+        (None, None) => (None, None),
+    };
+    Ok(ClientEdit {
+        grant_types: (!grants.is_empty()).then_some(grants),
+        auth_method: method,
+        jwks,
+        jwks_uri,
+        tls_subject: details.tls_subject.clone().map(Some),
+        post_logout_redirect_uris: said(&details.post_logout_redirect_uris),
+        resources: said(&details.resources),
+        may_introspect: details.may_introspect.then_some(true),
+        require_par: details.require_par.then_some(true),
+        bind_dpop: details.bind_dpop.then_some(true),
+        refresh_token_lifetime_secs: lifetime,
+        ..ClientEdit::default()
+    })
+}
+
+fn said(list: &[String]) -> Option<Vec<String>> {
+    (!list.is_empty()).then(|| list.to_vec())
+}
+
+fn names(grants: &[GrantType]) -> String {
+    let names: Vec<&str> = grants.iter().map(|grant| grant.as_str()).collect();
+    names.join(", ")
+}
+
+fn key_set(file: &Path) -> Result<String> {
+    let place = || format!("--jwks {}", file.display());
+    let mut text = String::new();
+    let opened = File::open(file).with_context(place)?;
+    opened.take(MAX_JWKS_BYTES).read_to_string(&mut text).with_context(place)?;
+    Ok(text.trim().to_owned())
+}

@@ -1,0 +1,248 @@
+//! The services of operators, for commands: on the stores themselves, without a server.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use arc_swap::ArcSwap;
+use postern_document::Document;
+use postern_identity::admin::{Actor, Operators, OperatorsParts};
+use postern_identity::{
+    Argon2Parameters, Ending, Hasher, IdentityMetrics, LoginMetrics, LoginRules,
+};
+use postern_request::UnixMillis;
+use postern_store::durable::UserRecord;
+use postern_store::{
+    FlowStore, IdentityStore, LocalBus, MemoryFlowStore, RevocationBus, StoreError,
+};
+use postern_store_redis::{RedisStore, is_redis};
+
+use super::now;
+use crate::cli::{Durable, Ends};
+use crate::serve::{Announcer, breached};
+use crate::{documents, output, settings};
+
+/// How long Redis is waited for: connections are made in the background.
+const PATIENCE: Duration = Duration::from_secs(5);
+const RETRY: Duration = Duration::from_millis(50);
+/// How long an end is remembered where sessions are out of reach and the document does not say how
+/// long they live: longer than it may.
+const LONGEST_SESSION_SECS: u64 = 366 * 86_400;
+
+/// Who runs the command, for the audit log.
+pub fn actor() -> Actor {
+    Actor::command_line(std::env::var("USER").ok().as_deref())
+}
+
+/// For what needs the durable store alone.
+///
+/// # Errors
+/// When it cannot be opened.
+pub async fn plain(durable: &Durable) -> Result<Operators> {
+    told(durable, None).await
+}
+
+/// The same, and where an address is given, those who listen there are told of what is revoked.
+///
+/// # Errors
+/// When the store cannot be opened, or nobody answers at the address.
+pub async fn told(durable: &Durable, volatile: Option<&str>) -> Result<Operators> {
+    let store = settings::identity_store(&durable.durable).await?;
+    let redis = redis(settings::store("volatile", volatile, None)?).await?;
+    Ok(Operators::new(OperatorsParts {
+        announce: Arc::new(announcer(&store, redis.as_ref())),
+        store,
+        flows: None,
+        ending: None,
+        issuer: None,
+        rules: None,
+        hasher: None,
+        breached: None,
+        kek: None,
+    }))
+}
+
+/// For what looks at sessions and ends nothing.
+///
+/// # Errors
+/// When a store cannot be reached; also where sessions are in a server's memory.
+pub async fn looking(
+    durable: &Durable,
+    volatile: Option<&str>,
+    document: Option<&Path>,
+) -> Result<Operators> {
+    let document = document.map(documents::load_checked).transpose()?;
+    let written = document.as_ref().and_then(|document| document.stores.volatile.as_deref());
+    let address = settings::store("volatile", volatile, written)?;
+    let Some(redis) = redis(address).await? else {
+        bail!(
+            "sessions in a server's memory only that server knows: ask its admin API \
+             (/admin/v1/users/ID/sessions), or name the store that the servers share with --volatile"
+        );
+    };
+    let store = settings::identity_store(&durable.durable).await?;
+    Ok(Operators::new(OperatorsParts {
+        announce: Arc::new(announcer(&store, Some(&redis))),
+        store,
+        flows: Some(redis),
+        ending: None,
+        issuer: None,
+        rules: None,
+        hasher: None,
+        breached: None,
+        kek: None,
+    }))
+}
+
+/// For what may end sessions and tokens, and for what takes the document's word.
+///
+/// # Errors
+/// When the document or a store cannot be used.
+pub async fn ending(durable: &Durable, ends: &Ends) -> Result<Operators> {
+    let document = documents::load_checked(&ends.document)?;
+    let written = document.stores.volatile.as_deref();
+    let redis = redis(settings::store("volatile", ends.volatile.as_deref(), written)?).await?;
+    if redis.is_none() {
+        output::note(
+            "no Redis is named: sessions in a server's memory end by the list of what is revoked, \
+             which servers read every second",
+        );
+    }
+    let store = settings::identity_store(&durable.durable).await?;
+    let announce = Arc::new(announcer(&store, redis.as_ref()));
+    let issuer = document.issuer.clone().context("the document names no `issuer`")?;
+    let flows: Arc<dyn FlowStore> = match &redis {
+        Some(redis) => Arc::<RedisStore>::clone(redis),
+        None => Arc::new(MemoryFlowStore::default()),
+    };
+    let metrics = metrics()?;
+    let to_store = Arc::<dyn IdentityStore>::clone(&store);
+    let to_all = Arc::<Announcer>::clone(&announce);
+    let ending = Ending::new(to_store, Arc::clone(&flows), to_all, &issuer, metrics.clone());
+    // What is out of reach and lives longer than its end is remembered would come back.
+    let ending = match &redis {
+        Some(_) => ending,
+        None => ending.remembering(longest_session_secs(&document)),
+    };
+    let rules = rules(&document);
+    let hasher = rules.as_ref().map(|rules| hasher(rules, metrics)).transpose()?;
+    let breached = rules.as_ref().map(|rules| breached::open(&rules.login.passwords));
+    Ok(Operators::new(OperatorsParts {
+        store,
+        flows: Some(flows),
+        announce,
+        ending: Some(Arc::new(ending)),
+        issuer: Some(issuer),
+        rules: rules.map(|rules| Arc::new(ArcSwap::from_pointee(rules))),
+        hasher,
+        breached: breached.transpose()?.flatten(),
+        kek: None,
+    }))
+}
+
+/// For making users, by the document's rules.
+///
+/// # Errors
+/// When the store cannot be opened, or nothing hashes passwords.
+pub async fn making(durable: &Durable, rules: LoginRules) -> Result<Operators> {
+    let store = settings::identity_store(&durable.durable).await?;
+    let hasher = hasher(&rules, metrics()?)?;
+    let breached = breached::open(&rules.login.passwords)?;
+    Ok(Operators::new(OperatorsParts {
+        announce: Arc::new(announcer(&store, None)),
+        store,
+        flows: None,
+        ending: None,
+        issuer: None,
+        rules: Some(Arc::new(ArcSwap::from_pointee(rules))),
+        hasher: Some(hasher),
+        breached,
+        kek: None,
+    }))
+}
+
+/// What the document says of logging in.
+pub fn rules(document: &Document) -> Option<LoginRules> {
+    let login = document.login.clone()?;
+    let issuer = document.issuer.clone().unwrap_or_default();
+    Some(LoginRules { issuer, login, replicas: document.stores.replicas })
+}
+
+/// One thread, whose metrics nobody reads.
+///
+/// # Errors
+/// When the document's numbers are out of bounds, or there is no thread.
+fn hasher(rules: &LoginRules, metrics: LoginMetrics) -> Result<Hasher> {
+    let passwords = &rules.login.passwords;
+    let parameters = Argon2Parameters::new(passwords.memory_kib, passwords.iterations)?;
+    Ok(Hasher::new(parameters, 1, metrics)?)
+}
+
+/// What nobody reads.
+///
+/// # Errors
+/// Only by a mistake of ours.
+fn metrics() -> Result<LoginMetrics> {
+    let registry = prometheus::Registry::new();
+    let identity = IdentityMetrics::register(&registry)?;
+    Ok(LoginMetrics::register(&registry, &identity)?)
+}
+
+fn longest_session_secs(document: &Document) -> u64 {
+    let session = document.login.as_ref().map(|login| &login.session);
+    let longest = session.map(|session| session.absolute_ms.max(session.remembered_ms) / 1000);
+    longest.unwrap_or(LONGEST_SESSION_SECS)
+}
+
+/// A user by id or e-mail.
+///
+/// # Errors
+/// Where there is none.
+pub async fn user(operators: &Operators, named: &str) -> Result<UserRecord> {
+    if !named.contains('@') {
+        return Ok(operators.user(named).await?);
+    }
+    let found = operators.user_by_email(named).await?;
+    found.context("there is no user with this e-mail")
+}
+
+fn announcer(store: &Arc<dyn IdentityStore>, redis: Option<&Arc<RedisStore>>) -> Announcer {
+    let bus: Arc<dyn RevocationBus> = match redis {
+        Some(redis) => Arc::<RedisStore>::clone(redis),
+        None => Arc::new(LocalBus::unconnected()),
+    };
+    Announcer::new(Arc::<dyn IdentityStore>::clone(store), bus)
+}
+
+/// The Redis at an address, once it answers; none where memory is meant.
+async fn redis(address: Option<String>) -> Result<Option<Arc<RedisStore>>> {
+    let address = address.unwrap_or_else(|| "memory".to_owned());
+    if address == "memory" {
+        return Ok(None);
+    }
+    if !is_redis(&address) {
+        bail!(
+            "--volatile: the volatile store is `memory`, redis://…, rediss://…, \
+             redis+sentinel://… or redis+cluster://…"
+        );
+    }
+    let redis = Arc::new(RedisStore::new(&address).context("--volatile")?);
+    let connecting = Arc::clone(&redis);
+    tokio::spawn(async move { connecting.keep_connected().await });
+    let started = Instant::now();
+    loop {
+        match asked(&redis, now()).await {
+            Ok(()) => return Ok(Some(redis)),
+            Err(StoreError::Unavailable(_)) if started.elapsed() < PATIENCE => {
+                tokio::time::sleep(RETRY).await;
+            }
+            Err(error) => return Err(error).context("the volatile store"),
+        }
+    }
+}
+
+/// Asks for nothing, to learn whether it answers.
+async fn asked(redis: &RedisStore, now: UnixMillis) -> Result<(), StoreError> {
+    redis.find_session("none", now).await.map(drop)
+}

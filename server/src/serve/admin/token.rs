@@ -1,0 +1,120 @@
+//! Access tokens as credentials of the admin API: of our own issuer, with the scope for it.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use postern_document::Document;
+use postern_identity::admin::Actor;
+use postern_identity::ports::RevokedTokens;
+use postern_identity::{ADMIN_SCOPE, TokenIssuer};
+use postern_jose::{CompactJws, TokenError, VerifiedToken};
+use postern_oauth::Acr;
+use postern_request::json::{self, Value};
+use postern_request::{Challenge, Denial, ErrorCode, UnixMillis};
+
+/// Judges access tokens. It checks them with the public keys that are published, and can make
+/// none.
+pub struct AdminTokens {
+    issuer: TokenIssuer,
+    revoked: Arc<dyn RevokedTokens>,
+    document: Arc<ArcSwap<Document>>,
+}
+
+/// Why a token opens nothing here.
+#[derive(Debug)]
+pub struct Refused {
+    /// The answer.
+    pub denial: Denial,
+    /// Who it was, where the token holds and does not reach far enough.
+    pub who: Option<Actor>,
+}
+
+impl From<Denial> for Refused {
+    fn from(denial: Denial) -> Self {
+        Self { denial, who: None }
+    }
+}
+
+impl AdminTokens {
+    /// Of an issuer, whose tokens may be revoked.
+    pub fn new(
+        issuer: TokenIssuer,
+        revoked: Arc<dyn RevokedTokens>,
+        document: Arc<ArcSwap<Document>>,
+    ) -> Self {
+        Self { issuer, revoked, document }
+    }
+
+    /// Whether some role of the document may administer the gateway: without one, and without the
+    /// credential, nobody could come in.
+    pub fn are_had(&self) -> bool {
+        self.document.load().login.as_ref().is_some_and(|login| {
+            login.roles.iter().any(|role| role.scopes.iter().any(|scope| scope == ADMIN_SCOPE))
+        })
+    }
+
+    /// The issuer.
+    pub fn issuer(&self) -> &str {
+        self.issuer.issuer()
+    }
+
+    /// What a token says, whoever shows it; whether it was revoked is asked apart.
+    ///
+    /// # Errors
+    /// Where it does not hold.
+    pub fn inspect(&self, token: &str, now: UnixMillis) -> Result<VerifiedToken, TokenError> {
+        self.issuer.inspect_bound(token, now)
+    }
+
+    /// Whether it was revoked, or what is known of that is too old.
+    pub fn is_revoked(&self, token: &VerifiedToken, now: UnixMillis) -> bool {
+        self.revoked.is_revoked(token, now)
+    }
+
+    /// Who shows a token that opens the admin API. One that is bound to a key or a certificate
+    /// does not: nothing here asks for the proof.
+    ///
+    /// # Errors
+    /// The first check that failed; the caller is not told which.
+    pub fn judge(&self, shown: &[u8], now: UnixMillis) -> Result<Actor, Refused> {
+        let wrong = |reason| Refused::from(Denial::invalid_token(reason));
+        let text = str::from_utf8(shown).map_err(|_| wrong("admin_credential_wrong"))?;
+        let token = self.issuer.inspect(text, now).map_err(|_| wrong("admin_credential_wrong"))?;
+        if self.is_revoked(&token, now) {
+            let mut denial = Denial::new(ErrorCode::TokenRevoked, "admin_token_revoked");
+            denial.challenge = Some(Challenge::InvalidToken);
+            return Err(denial.into());
+        }
+        // What was made for a service opens that service.
+        if !token.claims.audiences.iter().any(|audience| audience == self.issuer.issuer()) {
+            return Err(wrong("admin_token_audience"));
+        }
+        let principal = token.principal();
+        let who = Actor::of_token(&principal.subject, principal.client_id.as_deref());
+        if !principal.scopes.iter().any(|scope| scope == ADMIN_SCOPE) {
+            let denial = Denial::insufficient_scope(&[ADMIN_SCOPE.to_owned()]);
+            return Err(Refused { denial, who: Some(who) });
+        }
+        if self.wants_several_factors(principal.role.as_deref()) && !has_several_factors(text) {
+            let code = ErrorCode::InsufficientUserAuthentication;
+            let mut denial = Denial::new(code, "admin_token_one_factor");
+            denial.challenge = Some(Challenge::Missing);
+            return Err(Refused { denial, who: Some(who) });
+        }
+        Ok(who)
+    }
+
+    /// As the document says of the token's role.
+    fn wants_several_factors(&self, role: Option<&str>) -> bool {
+        let document = self.document.load();
+        let roles = document.login.as_ref().map(|login| login.roles.as_slice());
+        roles.unwrap_or_default().iter().any(|known| Some(known.name.as_str()) == role && known.mfa)
+    }
+}
+
+/// `acr` of a token that holds.
+fn has_several_factors(token: &str) -> bool {
+    let claims = CompactJws::parse(token).ok().and_then(|jws| json::parse(&jws.payload).ok());
+    let acr = claims.as_ref().and_then(|claims| claims.get("acr")).and_then(Value::as_str);
+    acr.and_then(Acr::parse).is_some_and(|acr| acr.satisfies(Acr::SeveralFactors))
+}

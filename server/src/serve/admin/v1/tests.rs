@@ -1,0 +1,275 @@
+use std::collections::BTreeSet;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::http::Request as HttpRequest;
+use postern_identity::admin::{Actor, OperatorsParts};
+use postern_store::durable::memory::MemoryDurableStore;
+use postern_store::durable::{AuditStore as _, DurableStore};
+use postern_store::{IdentityStore, LocalBus, MemoryFlowStore};
+use postern_telemetry::MetricsRegistry;
+use serde_json::json;
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::commands::now;
+use crate::serve::Announcer;
+use crate::serve::admin::metrics::Metrics;
+
+const METHODS: [&str; 5] = ["get", "post", "patch", "delete", "put"];
+const NOBODY: &str = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
+
+struct Fixture {
+    router: Router,
+    store: Arc<MemoryDurableStore>,
+}
+
+/// Everything that needs no document.
+fn fixture() -> Fixture {
+    let store = Arc::new(MemoryDurableStore::new());
+    let durable: Arc<dyn DurableStore> = Arc::<MemoryDurableStore>::clone(&store);
+    let all: Arc<dyn IdentityStore> = Arc::<MemoryDurableStore>::clone(&store);
+    let operators = Arc::new(Operators::new(OperatorsParts {
+        store: all,
+        flows: Some(Arc::new(MemoryFlowStore::default())),
+        announce: Arc::new(Announcer::new(durable, Arc::new(LocalBus::unconnected()))),
+        ending: None,
+        issuer: None,
+        rules: None,
+        hasher: None,
+        breached: None,
+        kek: None,
+    }));
+    let registry = MetricsRegistry::new("test", std::time::Instant::now()).unwrap();
+    let admin = Arc::new(Admin {
+        credential: None,
+        tokens: None,
+        denied: None,
+        metrics: Metrics::new(&registry).unwrap(),
+        clock: Arc::new(now),
+    });
+    let by = Actor::credential();
+    let caller = Caller { by, correlation_id: "id".to_owned(), remote: None };
+    let router = routes(admin, operators, None)
+        .layer(axum::extract::DefaultBodyLimit::max(16_384))
+        .layer(Extension(caller));
+    Fixture { router, store }
+}
+
+impl Fixture {
+    async fn send(&self, method: &str, target: &str, body: Option<&str>) -> (u16, Value) {
+        let request = HttpRequest::builder().method(method).uri(target);
+        let request = match body {
+            Some(body) => request.header("content-type", "application/json").body(body.to_owned()),
+            None => request.body(String::new()),
+        };
+        let request = request.unwrap().map(Body::from);
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    async fn made(&self, path: &str, body: &Value) -> Value {
+        let (status, answer) = self.send("POST", path, Some(&body.to_string())).await;
+        assert_eq!((status, &answer["success"]), (201, &json!(true)), "{answer}");
+        answer["data"].clone()
+    }
+}
+
+/// A path with something in its places.
+fn filled(path: &str) -> String {
+    path.split('/')
+        .map(|part| if part.starts_with('{') { NOBODY } else { part })
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+#[tokio::test]
+async fn the_specification_names_every_route() {
+    let fixture = fixture();
+    let spec = spec::document();
+    let paths = spec["paths"].as_object().unwrap();
+    let mut ids = BTreeSet::new();
+    for (path, operations) in paths {
+        for method in METHODS {
+            let is_named = operations.get(method).is_some();
+            let (status, _) = fixture.send(&method.to_uppercase(), &filled(path), None).await;
+            assert_eq!(status != 405, is_named, "{method} {path}: {status}");
+            if let Some(operation) = operations.get(method) {
+                assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{operation}");
+            }
+        }
+    }
+    assert_eq!(ids.len(), ENDPOINTS.len(), "each row of the table is an operation");
+    let (status, _) = fixture.send("GET", "/admin/v1/nothing", None).await;
+    assert_eq!(status, 404, "a path that is not named is not there");
+}
+
+#[test]
+fn every_reference_of_the_specification_leads_somewhere() {
+    let spec = spec::document();
+    let mut found = BTreeSet::new();
+    collect(&spec, &mut found);
+    assert!(found.len() > 30, "{found:?}");
+    for reference in found {
+        let pointer = reference.strip_prefix('#').unwrap();
+        let target = spec.pointer(pointer);
+        assert!(target.is_some_and(|target| !target.is_null()), "{reference}");
+    }
+}
+
+fn collect(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match (name.as_str(), value.as_str()) {
+                    ("$ref", Some(reference)) => {
+                        found.insert(reference.to_owned());
+                    }
+                    _ => collect(value, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn bodies_say_that_they_may_have_nothing_else() {
+    let spec = spec::document();
+    let schemas = &spec["components"]["schemas"];
+    for endpoint in ENDPOINTS {
+        let Some(body) = &endpoint.body else { continue };
+        let schema = &schemas[body.schema];
+        assert_eq!(schema["additionalProperties"], false, "{}: {schema}", body.schema);
+        let example = (body.example)();
+        for (name, _) in example.as_object().unwrap() {
+            assert!(schema["properties"].get(name).is_some(), "{}: {name}", body.schema);
+        }
+    }
+    let required = &schemas["NewUser"]["required"];
+    assert_eq!(required, &json!(["email", "firstName", "lastName"]));
+    assert_eq!(schemas["NewClient"]["required"], json!(["name"]));
+}
+
+#[tokio::test]
+async fn a_client_is_registered_shown_changed_and_its_secret_is_told_once() {
+    let fixture = fixture();
+    let new = json!({"name": "Billing", "scopes": ["payments.read"], "accessTokenLifetime": 60});
+    let made = fixture.made("/admin/v1/clients", &new).await;
+    let secret = made["clientSecret"].as_str().unwrap().to_owned();
+    let id = made["client"]["clientId"].as_str().unwrap();
+    let path = format!("/admin/v1/clients/{id}");
+    let (status, shown) = fixture.send("GET", &path, None).await;
+    assert_eq!((status, &shown["data"]), (200, &made["client"]));
+    assert!(!shown.to_string().contains(&secret));
+
+    let (status, changed) = fixture.send("PATCH", &path, Some(r#"{"name":"Paying"}"#)).await;
+    assert_eq!((status, &changed["data"]["client"]["name"]), (200, &json!("Paying")));
+    assert_eq!(changed["data"]["clientSecret"], Value::Null);
+    let (status, other) = fixture.send("POST", &format!("{path}/secret"), None).await;
+    assert_eq!(status, 201);
+    assert_ne!(other["data"]["clientSecret"], json!(secret));
+
+    let (status, list) = fixture.send("GET", "/admin/v1/clients?limit=1", None).await;
+    assert_eq!(status, 200);
+    let expected = json!({"page": 1, "limit": 1, "total": 1, "pages": 1});
+    assert_eq!(list["meta"]["pagination"], expected);
+    // There is no issuer whose tokens could end: nothing is deleted by halves.
+    let (status, refused) = fixture.send("DELETE", &path, None).await;
+    assert_eq!((status, &refused["error"]), (503, &json!("UNAVAILABLE")));
+    let log = fixture.store.audit_since(0, 10).await.unwrap();
+    assert!(log.iter().all(|record| record.entry.actor == "admin"), "{log:?}");
+    assert_eq!(log.len(), 3);
+}
+
+#[tokio::test]
+async fn an_api_key_is_rotated_and_revoked() {
+    let fixture = fixture();
+    let new = json!({"subject": "reports", "scopes": ["a"], "expiresIn": 3600});
+    let made = fixture.made("/admin/v1/api-keys", &new).await;
+    let id = made["apiKey"]["id"].as_str().unwrap();
+    assert!(made["key"].as_str().unwrap().starts_with(&format!("pk_{id}_")));
+    let path = format!("/admin/v1/api-keys/{id}");
+    let next = fixture.made(&format!("{path}/rotate"), &json!({"overlap": 60})).await;
+    assert_ne!(next["key"], made["key"]);
+    let (_, shown) = fixture.send("GET", &path, None).await;
+    assert_eq!(shown["data"]["successor"], next["apiKey"]["id"]);
+    let change = r#"{"tier":"gold","expiresIn":null}"#;
+    let (status, changed) = fixture.send("PATCH", &path, Some(change)).await;
+    assert_eq!((status, &changed["data"]["tier"]), (200, &json!("gold")));
+    assert_eq!(changed["data"]["expiresAt"], Value::Null);
+    let (status, revoked) = fixture.send("DELETE", &path, None).await;
+    assert_eq!(status, 200);
+    assert!(revoked["data"]["revokedAt"].is_string());
+    let (status, refused) = fixture.send("PATCH", &path, Some(change)).await;
+    assert_eq!((status, &refused["error"]), (422, &json!("VALIDATION_ERROR")));
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_with_its_own_status() {
+    let fixture = fixture();
+    let user = format!("/admin/v1/users/{NOBODY}");
+    let long = format!(r#"{{"name":"{}"}}"#, "a".repeat(17_000));
+    for (method, target, body, status) in [
+        ("GET", "/admin/v1/users/nobody", None, 404),
+        ("GET", "/admin/v1/users/%00", None, 404),
+        ("GET", "/admin/v1/users/%FF", None, 400),
+        ("GET", "/admin/v1/clients/%00", None, 404),
+        ("GET", "/admin/v1/clients/a%2Fb", None, 404),
+        ("GET", "/admin/v1/api-keys/%F0%9F%A6%80", None, 404),
+        ("GET", user.as_str(), None, 404),
+        ("DELETE", user.as_str(), None, 404),
+        ("GET", "/admin/v1/sessions/x", None, 404),
+        ("GET", "/admin/v1/users?limit=101", None, 400),
+        ("GET", "/admin/v1/users?sort=email", None, 400),
+        ("GET", "/admin/v1/users?sekrit=1", None, 400),
+        ("GET", "/admin/v1/users?page=1&page=2", None, 400),
+        ("GET", "/admin/v1/users?email=%00", None, 200),
+        ("GET", "/admin/v1/audit?after=9223372036854775807", None, 200),
+        ("GET", "/admin/v1/audit?after=9223372036854775808", None, 400),
+        ("GET", "/admin/v1/audit?page=1", None, 400),
+        ("POST", "/admin/v1/clients", None, 415),
+        ("POST", "/admin/v1/clients", Some(""), 400),
+        ("POST", "/admin/v1/clients", Some("[]"), 400),
+        ("POST", "/admin/v1/clients", Some(r#"["sekrit"]"#), 400),
+        ("POST", "/admin/v1/clients", Some("{}"), 422),
+        ("POST", "/admin/v1/clients", Some(r#"{"name":null}"#), 422),
+        ("POST", "/admin/v1/clients", Some(r#"{"name":""}"#), 422),
+        ("POST", "/admin/v1/clients", Some(r#"{"name":"a","sekrit":1}"#), 422),
+        ("POST", "/admin/v1/clients", Some(r#"{"name":"a","name":"sekrit"}"#), 422),
+        ("POST", "/admin/v1/clients", Some(r#"{"name":"a","scopes":["a sekrit"]}"#), 422),
+        ("POST", "/admin/v1/clients", Some(r#"{"name":"a","grantTypes":["password"]}"#), 422),
+        ("POST", "/admin/v1/clients", Some(r#"{"name":"a","jwks":{"keys":"sekrit"}}"#), 422),
+        (
+            "POST",
+            "/admin/v1/clients",
+            Some(r#"{"name":"a","accessTokenLifetime":18446744073709551615}"#),
+            422,
+        ),
+        ("POST", "/admin/v1/clients", Some(long.as_str()), 413),
+        (
+            "POST",
+            "/admin/v1/api-keys",
+            Some(r#"{"subject":"s","expiresIn":18446744073709551615}"#),
+            422,
+        ),
+        ("POST", "/admin/v1/api-keys", Some(r#"{"subject":"\u0000"}"#), 422),
+        // What this server has not.
+        ("POST", "/admin/v1/keys", Some("{}"), 503),
+        ("POST", "/admin/v1/tokens/inspect", Some(r#"{"token":"a.b.c"}"#), 503),
+        ("DELETE", "/admin/v1/keys/none", None, 404),
+    ] {
+        let (found, answer) = fixture.send(method, target, body).await;
+        assert_eq!(found, status, "{method} {target} {body:?}: {answer}");
+        assert!(!answer.to_string().contains("sekrit"), "{target}: {answer}");
+        if status >= 400 {
+            assert!(answer["error"].is_string() && answer["timestamp"].is_string(), "{answer}");
+            let problems = answer.get("validationErrors").is_some();
+            assert_eq!(problems, status == 422, "{target}: {answer}");
+        }
+    }
+    assert!(fixture.store.audit_head().await.unwrap().is_none(), "nothing has happened");
+}
