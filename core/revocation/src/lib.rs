@@ -18,4 +18,4 @@ pub mod revocation;
 pub use bloom::{Bloom, Layout};
 pub use fingerprint::{Fingerprint, FingerprintKey, Marks};
 pub use record::{Record, is_revoked};
-pub use revocation::{Revocation, RevocationError, RevocationKind, check_reason};
+pub use revocation::{API_KEYS_ISSUER, Revocation, RevocationError, RevocationKind, check_reason};
