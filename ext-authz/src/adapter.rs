@@ -192,6 +192,7 @@ mod tests {
             limit: None,
             shown_certificate: None,
             shown_key: None,
+            stepped_up: false,
         };
         let fields = |settle: Option<&str>| {
             let answer = allow(&evidence, settle.map(str::to_owned));

@@ -22,10 +22,22 @@ const MAX_REMEMBERED: usize = 10_000;
 const LOOKUPS: usize = 16;
 const LOOKUP: Duration = Duration::from_millis(100);
 
+/// An API key that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundKey {
+    /// Its id.
+    pub id: String,
+    /// Who it stands for.
+    pub principal: Principal,
+    /// Names of limits of the document that hold for it besides its route's.
+    pub limits: Vec<String>,
+}
+
 #[derive(Debug, Clone)]
 struct Known {
     sha256: [u8; 32],
     principal: Principal,
+    limits: Vec<String>,
     /// When the key itself ends.
     expires: Option<UnixMillis>,
 }
@@ -44,7 +56,8 @@ impl ApiKeys {
         Self { durable, remembered: Mutex::default(), lookups: Semaphore::new(LOOKUPS) }
     }
 
-    /// Who a key stands for; none when it is not one of ours.
+    /// What is known of a key; none when it is not one of ours. Whether it was revoked since it
+    /// was remembered is for the caller to ask.
     ///
     /// # Errors
     /// When the durable store cannot be asked.
@@ -53,17 +66,27 @@ impl ApiKeys {
         document: &Document,
         key: &str,
         now: UnixMillis,
-    ) -> Result<Option<Principal>, StoreError> {
+    ) -> Result<Option<FoundKey>, StoreError> {
         let Some(id) = api_key::id(key) else { return Ok(None) };
         let presented: [u8; 32] = Sha256::digest(key.as_bytes()).into();
         if let Some(own) = document.api_keys.iter().find(|own| own.id == id) {
             let equal = bool::from(own.sha256.ct_eq(&presented));
-            return Ok(equal.then(|| own.principal.clone()));
+            return Ok(equal.then(|| FoundKey {
+                id: id.to_owned(),
+                principal: own.principal.clone(),
+                limits: Vec::new(),
+            }));
         }
         let Some(known) = self.recall(id, now).await? else { return Ok(None) };
         let equal = bool::from(known.sha256.ct_eq(&presented));
         let over = known.expires.is_some_and(|end| end <= now);
-        Ok((equal && !over).then_some(known.principal))
+        let Known { principal, limits, .. } = known;
+        Ok((equal && !over).then(|| FoundKey { id: id.to_owned(), principal, limits }))
+    }
+
+    /// Forgets a key that was revoked: the store says more of it by now.
+    pub fn forget(&self, id: &str) {
+        self.lock().remove(id);
     }
 
     async fn recall(&self, id: &str, now: UnixMillis) -> Result<Option<Known>, StoreError> {
@@ -94,6 +117,7 @@ impl ApiKeys {
                 credential: Credential::ApiKey,
                 ..Principal::default()
             },
+            limits: record.limits,
             expires: record.expires_at,
         });
         let usable = known.as_ref().is_none_or(|known| is_usable(&known.principal));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use postern_document::{Auth, Counted, Document, Route};
+use postern_document::{Counted, Document, Route, Visit};
 use postern_jose::Possession;
 use postern_limits::top::TopKey;
 use postern_request::evidence::Evidence;
@@ -13,19 +13,22 @@ use postern_request::headers::{self, Single};
 use postern_request::principal::Credential;
 use postern_request::{
     Denial, ErrorCode, HeaderView as _, Principal, RenderedDenial, UnixMillis, address,
-    correlation, denial, path,
+    correlation, cross_site, denial, path,
 };
 use postern_store::BusyKeys;
 use postern_store::limiter::Limiter;
 use postern_store::volatile::{CircuitAsk, VolatileStore};
 
-use crate::api_keys::ApiKeys;
+use crate::api_keys::{ApiKeys, FoundKey};
 use crate::keys::{CheckSignature, IssuerKeys};
 use crate::limits::{self, Held, Spent, Wanted};
 use crate::metrics::Metrics;
 use crate::possession::Proven;
-use crate::revoked::Revoked;
+use crate::revoked::{Named, Revoked};
+use crate::sessions::Sessions;
+use crate::step_up::Authenticated;
 use crate::tickets::Tickets;
+use crate::touched::{Touched, Used};
 
 /// A request as Envoy tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +63,7 @@ pub enum Answer {
         /// not matter.
         settle: Option<String>,
     },
-    /// Turned away.
+    /// Turned away, or sent to log in.
     Deny(RenderedDenial),
 }
 
@@ -74,10 +77,14 @@ pub struct Parts {
     pub check_signature: CheckSignature,
     /// Checks that of a proof, whose key is the client's choice: it should remember none.
     pub check_proof_signature: CheckSignature,
-    /// Whether tokens were revoked.
+    /// Whether credentials were revoked.
     pub revoked: Arc<dyn Revoked>,
     /// API keys.
     pub api_keys: ApiKeys,
+    /// Browsers' sessions.
+    pub sessions: Sessions,
+    /// Is told what was used.
+    pub touched: Arc<Touched>,
     /// Limits and circuits. While its store is away it asks what stands in; that one is shared
     /// with `ext_proc`, which tells it outcomes.
     pub limiter: Arc<Limiter>,
@@ -104,12 +111,33 @@ pub(crate) struct Identified {
     /// The proof that this rests on. Nothing passes by it before [`Authorizer::remember`] has
     /// found it to be new.
     pub(crate) proven: Option<Proven>,
+    /// How they have authenticated, where the route asks.
+    pub(crate) authenticated: Option<Authenticated>,
+    /// They have authenticated as well as the route asks.
+    pub(crate) stepped_up: bool,
+    /// Names of limits that hold for them besides the route's.
+    pub(crate) limits: Vec<String>,
+    /// What of theirs was used.
+    pub(crate) used: Option<Used>,
 }
 
 /// A request that may pass.
 struct Admitted {
     identified: Identified,
     spent: Spent,
+}
+
+/// One that may not.
+struct Refused {
+    denial: Denial,
+    /// Where a browser is sent instead of being told.
+    location: Option<String>,
+}
+
+impl From<Denial> for Refused {
+    fn from(denial: Denial) -> Self {
+        Self { denial, location: None }
+    }
 }
 
 impl Authorizer {
@@ -140,33 +168,58 @@ impl Authorizer {
             },
         };
         let (route, decided) = match found {
-            Err(denial) => (None, Err(denial)),
+            Err(denial) => (None, Err(Refused::from(denial))),
             Ok(route) => (Some(route), self.decide(&document, route, request, path, now).await),
         };
         let name = route.map_or("none", |route| &route.name);
-        let outcome = decided.as_ref().err().map_or("ALLOW", |denial| denial.code.as_str());
+        let refused = decided.as_ref().err();
+        let outcome = refused.map_or("ALLOW", |refused| refused.denial.code.as_str());
         self.parts.metrics.decided(name, outcome, started.elapsed().as_secs_f64());
         match decided {
-            Ok(Admitted { identified, spent }) => Answer::Allow {
-                evidence: Box::new(Evidence {
-                    route: name.to_owned(),
-                    document: document.digest.clone(),
-                    principal: identified.principal,
-                    limit: spent.limit,
-                    shown_certificate: identified.shown.certificate,
-                    shown_key: identified.shown.key,
-                }),
-                settle: spent.taken.and_then(|taken| taken.into_ticket(&self.parts.tickets)),
-            },
-            Err(mut denial) => {
-                denial.limit_headers = document.limit_headers;
-                let correlation_id = correlation_id(request, now);
-                tracing::debug!(correlation_id, route = name, reason = denial.reason, "denied");
-                let content_type = request.headers.single("content-type").one();
-                let is_grpc = denial::is_grpc(content_type);
-                Answer::Deny(denial.render(&correlation_id, now, is_grpc))
+            Ok(Admitted { identified, spent }) => {
+                if let Some(used) = identified.used {
+                    self.parts.touched.note(used, identified.principal.as_ref(), now);
+                }
+                Answer::Allow {
+                    evidence: Box::new(Evidence {
+                        route: name.to_owned(),
+                        document: document.digest.clone(),
+                        principal: identified.principal,
+                        limit: spent.limit,
+                        shown_certificate: identified.shown.certificate,
+                        shown_key: identified.shown.key,
+                        stepped_up: identified.stepped_up,
+                    }),
+                    settle: spent.taken.and_then(|taken| taken.into_ticket(&self.parts.tickets)),
+                }
             }
+            Err(refused) => Answer::Deny(self.refuse(&document, name, request, refused, now)),
         }
+    }
+
+    /// The one rendering of a refusal, or the way to the log-in instead.
+    fn refuse(
+        &self,
+        document: &Document,
+        route: &str,
+        request: &Incoming,
+        refused: Refused,
+        now: UnixMillis,
+    ) -> RenderedDenial {
+        let Refused { mut denial, location } = refused;
+        let correlation_id = correlation_id(request, now);
+        tracing::debug!(correlation_id, route, reason = denial.reason, "denied");
+        if let Some(location) = location {
+            self.parts.metrics.login_redirect(route);
+            return RenderedDenial::redirect(location, &correlation_id);
+        }
+        denial.limit_headers = document.limit_headers;
+        let is_grpc = denial::is_grpc(request.headers.single("content-type").one());
+        let mut rendered = denial.render(&correlation_id, now, is_grpc);
+        if let (true, Some(issuer)) = (document.advertise, &document.issuer) {
+            rendered.advertise(issuer);
+        }
+        rendered
     }
 
     /// Who calls, then what it costs. In shadow a denial is counted and the request passes: as
@@ -185,27 +238,21 @@ impl Authorizer {
         request: &Incoming,
         path: &str,
         now: UnixMillis,
-    ) -> Result<Admitted, Denial> {
+    ) -> Result<Admitted, Refused> {
         let id = request.headers.single(headers::REQUEST_ID).one().unwrap_or_default();
         let enforced = route.enforce.applies(id);
         // Nothing is counted for a stranger.
-        let identified = match route.check_peer(request.peer.as_deref().unwrap_or_default()) {
-            Ok(()) => self.authenticate(document, &route.auth, request, now).await,
-            Err(denial) => Err(denial),
-        };
-        let identified = identified.and_then(|identified| {
-            route.auth.authorize(identified.principal.as_ref())?;
-            Ok(identified)
-        });
-        let identified = match identified {
+        let identified = match self.identify(document, route, request, now).await {
             Err(_) if !enforced => {
                 self.parts.metrics.shadowed(&route.name);
                 Identified::default()
             }
             identified => identified?,
         };
-        let wanted = Wanted::of(
+        let asked = Wanted::of(
+            document,
             route,
+            &identified.limits,
             &Counted {
                 address: client_address(document, request),
                 principal: identified.principal.as_ref(),
@@ -214,7 +261,14 @@ impl Authorizer {
                 authority: &request.authority,
                 path,
             },
-        )?;
+        );
+        let wanted = match asked {
+            Err(_) if !enforced => {
+                self.parts.metrics.shadowed(&route.name);
+                Wanted::default()
+            }
+            asked => asked?,
+        };
         let circuit = route
             .circuit()
             .map(|settings| CircuitAsk { service: route.service_name().to_owned(), settings });
@@ -239,6 +293,40 @@ impl Authorizer {
         Ok(admitted)
     }
 
+    /// Who calls, and whether the route takes them.
+    async fn identify(
+        &self,
+        document: &Document,
+        route: &Route,
+        request: &Incoming,
+        now: UnixMillis,
+    ) -> Result<Identified, Refused> {
+        route.check_peer(request.peer.as_deref().unwrap_or_default())?;
+        let mut identified = self.authenticate(document, route, request, now).await?;
+        let principal = identified.principal.as_ref();
+        let judged = route.auth.authorize(principal);
+        let judged = judged.and_then(|()| self.step_up(route, &identified, now));
+        match judged {
+            Ok(stepped_up) => {
+                identified.stepped_up = stepped_up;
+                Ok(identified)
+            }
+            Err(denial) => {
+                let by_session = principal.is_some_and(|p| p.credential == Credential::Session);
+                let visit = Visit {
+                    method: &request.method,
+                    scheme: cross_site::scheme(&request.headers, &request.scheme),
+                    authority: &request.authority,
+                    target: &request.target,
+                    headers: &request.headers,
+                };
+                let issuer = document.issuer.as_deref();
+                let location = route.login_location(issuer, visit, &denial, by_session);
+                Err(Refused { denial, location })
+            }
+        }
+    }
+
     /// Remembers the proof that a caller has shown, if it had to show one.
     pub(crate) async fn remember(
         &self,
@@ -251,24 +339,35 @@ impl Authorizer {
         }
     }
 
-    /// The caller, by the first credential that is there and that the route takes: a token
-    /// before an API key. A credential that does not hold is refused, never passed over. Whether
-    /// a proof was shown before is not judged yet.
+    /// The caller, by the first credential that is there and that the route takes: a token, an API
+    /// key, a session. A credential that does not hold is refused, never passed over, but for a
+    /// session that has ended. Whether a proof was shown before is not judged yet.
     pub(crate) async fn authenticate(
         &self,
         document: &Document,
-        auth: &Auth,
+        route: &Route,
         request: &Incoming,
         now: UnixMillis,
     ) -> Result<Identified, Denial> {
+        let auth = &route.auth;
         if auth.accepts(Credential::Jwt)
             && let Some(token) = request.token(document)?
         {
             return self.by_token(document, auth, request, &token, now);
         }
-        if auth.accepts(Credential::ApiKey) {
-            let principal = self.by_api_key(document, request, now).await?;
-            return Ok(Identified { principal, ..Identified::default() });
+        if auth.accepts(Credential::ApiKey)
+            && let Some(found) = self.by_api_key(document, request, now).await?
+        {
+            let FoundKey { id, principal, limits } = found;
+            return Ok(Identified {
+                principal: Some(principal),
+                limits,
+                used: Some(Used::ApiKey(id)),
+                ..Identified::default()
+            });
+        }
+        if auth.accepts(Credential::Session) {
+            return self.by_session(document, route, request, now).await;
         }
         Ok(Identified::default())
     }
@@ -278,7 +377,7 @@ impl Authorizer {
         document: &Document,
         request: &Incoming,
         now: UnixMillis,
-    ) -> Result<Option<Principal>, Denial> {
+    ) -> Result<Option<FoundKey>, Denial> {
         let key = match request.headers.single(headers::API_KEY) {
             Single::Absent => return Ok(None),
             Single::Repeated => return Err(Denial::invalid_token("api_key_repeated")),
@@ -286,20 +385,28 @@ impl Authorizer {
         };
         let key =
             core::str::from_utf8(key).map_err(|_| Denial::invalid_token("api_key_not_text"))?;
-        match self.parts.api_keys.find(document, key, now).await {
-            Ok(Some(principal)) => Ok(Some(principal)),
-            Ok(None) => Err(Denial::invalid_token("api_key_unknown")),
+        let found = match self.parts.api_keys.find(document, key, now).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return Err(Denial::invalid_token("api_key_unknown")),
             Err(error) => {
                 tracing::warn!(%error, "API keys cannot be looked up");
-                Err(Denial::unavailable("api_keys_unavailable", 1))
+                return Err(Denial::unavailable("api_keys_unavailable", 1));
             }
+        };
+        match self.parts.revoked.check_named(document, Named::ApiKey(&found.id), now) {
+            Ok(()) => Ok(Some(found)),
+            Err(denial) if denial.code == ErrorCode::TokenRevoked => {
+                self.parts.api_keys.forget(&found.id);
+                Err(Denial::invalid_token("api_key_revoked"))
+            }
+            Err(denial) => Err(denial),
         }
     }
 }
 
 /// Envoy tells `ext_authz` the connection's peer. Behind trusted proxies the client is so many
 /// places before it in `x-forwarded-for`, to which Envoy has appended the peer.
-fn client_address(document: &Document, request: &Incoming) -> Option<IpAddr> {
+pub(crate) fn client_address(document: &Document, request: &Incoming) -> Option<IpAddr> {
     let hops = usize::from(document.trusted_proxies);
     address::behind_proxies(&request.headers, hops).or(request.address)
 }

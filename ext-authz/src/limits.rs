@@ -51,35 +51,76 @@ pub(crate) struct Spent {
     pub(crate) taken: Option<Taken>,
 }
 
+/// A request that is counted, and the number by which it is told from others under way, made once
+/// it is needed.
+struct Counting<'c> {
+    route: &'c Route,
+    counted: &'c Counted<'c>,
+    request_id: Option<u64>,
+}
+
 impl<'r> Wanted<'r> {
-    /// What the caller takes; nothing of what is unlimited for them.
-    pub(crate) fn of(route: &'r Route, counted: &Counted<'_>) -> Result<Self, Denial> {
+    /// What the caller takes of the route's limits, and of their own besides; nothing of what is
+    /// unlimited for them.
+    ///
+    /// # Errors
+    /// Where a limit of their own is none that is counted here: without it the caller would have
+    /// more than they were given.
+    pub(crate) fn of(
+        document: &'r Document,
+        route: &'r Route,
+        own: &[String],
+        counted: &Counted<'_>,
+    ) -> Result<Self, Denial> {
         let mut wanted = Self::default();
-        let mut request_id = None;
+        let mut counting = Counting { route, counted, request_id: None };
         for used in &route.exact_limits {
-            let limit = used.limit.as_ref();
-            let LimitMode::Exact { when_store_fails } = limit.mode else { continue };
-            let allowance = limit.allowance_for(counted.principal);
-            let (take, end) = match allowance {
-                Allowance::Unlimited => continue,
-                Allowance::Rate(spec) => (Take::Rate { spec, cost: used.weight }, on_end(limit)),
-                Allowance::InFlight(spec) => {
-                    let id = match request_id {
-                        Some(id) => id,
-                        None => *request_id.insert(random_id()?),
-                    };
-                    (Take::InFlight { spec, id }, Some(GiveBackWhen::Ended))
-                }
+            wanted.add(&used.limit, used.weight, &mut counting)?;
+        }
+        for name in own {
+            if route.exact_limits.iter().any(|used| used.limit.name == *name) {
+                continue;
+            }
+            let is_it = |limit: &&Arc<Limit>| {
+                limit.name == *name && matches!(limit.mode, LimitMode::Exact { .. })
             };
-            let counted_under = limit.key_of(route, counted, allowance);
-            let key = LimitKey::of(&limit.owner_of(counted, &counted_under), &counted_under);
-            let ask = LimitAsk { key, take, shadow: limit.shadow };
-            let when_store_fails = answer_without_store(when_store_fails);
-            wanted.limits.push((limit, counted_under));
-            wanted.ask.asked.push(Asked { ask, when_store_fails });
-            wanted.ask.ends.push(end);
+            let Some(limit) = document.limits.iter().find(is_it) else {
+                tracing::warn!(limit = name, "an API key names what is no exact limit here");
+                return Err(Denial::unavailable("api_key_limit_unknown", 1));
+            };
+            wanted.add(limit, limit.weight, &mut counting)?;
         }
         Ok(wanted)
+    }
+
+    fn add(
+        &mut self,
+        limit: &'r Limit,
+        cost: u64,
+        counting: &mut Counting<'_>,
+    ) -> Result<(), Denial> {
+        let LimitMode::Exact { when_store_fails } = limit.mode else { return Ok(()) };
+        let Counting { route, counted, request_id } = counting;
+        let allowance = limit.allowance_for(counted.principal);
+        let (take, end) = match allowance {
+            Allowance::Unlimited => return Ok(()),
+            Allowance::Rate(spec) => (Take::Rate { spec, cost }, on_end(limit)),
+            Allowance::InFlight(spec) => {
+                let id = match *request_id {
+                    Some(id) => id,
+                    None => *request_id.insert(random_id()?),
+                };
+                (Take::InFlight { spec, id }, Some(GiveBackWhen::Ended))
+            }
+        };
+        let counted_under = limit.key_of(route, counted, allowance);
+        let key = LimitKey::of(&limit.owner_of(counted, &counted_under), &counted_under);
+        let ask = LimitAsk { key, take, shadow: limit.shadow };
+        let when_store_fails = answer_without_store(when_store_fails);
+        self.limits.push((limit, counted_under));
+        self.ask.asked.push(Asked { ask, when_store_fails });
+        self.ask.ends.push(end);
+        Ok(())
     }
 
     #[cfg(test)]

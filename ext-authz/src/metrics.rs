@@ -18,6 +18,37 @@ pub struct Metrics {
     circuits: IntGaugeVec,
     store_failures: IntCounterVec,
     shadowed: IntCounterVec,
+    sessions: IntCounterVec,
+    step_ups: IntCounterVec,
+    login_redirects: IntCounterVec,
+    touches: IntCounterVec,
+}
+
+/// What came of the cookie of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SessionOutcome {
+    /// It holds, and its record was remembered.
+    Cached,
+    /// It holds.
+    Found,
+    /// It opens nothing.
+    Unknown,
+    /// It has ended.
+    Revoked,
+    /// Nobody can say.
+    Unavailable,
+}
+
+impl SessionOutcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cached => "cached",
+            Self::Found => "found",
+            Self::Unknown => "unknown",
+            Self::Revoked => "revoked",
+            Self::Unavailable => "unavailable",
+        }
+    }
 }
 
 impl Metrics {
@@ -77,6 +108,26 @@ impl Metrics {
                 "Requests that would have been denied",
                 &["route"],
             )?,
+            sessions: counter(
+                "postern_ext_authz_sessions_total",
+                "Cookies of sessions, by what came of them",
+                &["outcome"],
+            )?,
+            step_ups: counter(
+                "postern_ext_authz_step_up_total",
+                "Callers of whom a second factor was asked, by what they had shown",
+                &["route", "outcome"],
+            )?,
+            login_redirects: counter(
+                "postern_ext_authz_login_redirects_total",
+                "Browsers that were sent to log in",
+                &["route"],
+            )?,
+            touches: counter(
+                "postern_ext_authz_touches_total",
+                "Sessions and API keys whose last use was written, or lost",
+                &["outcome"],
+            )?,
         })
     }
 
@@ -105,6 +156,24 @@ impl Metrics {
 
     pub(crate) fn shadowed(&self, route: &str) {
         count(&self.shadowed, &[route]);
+    }
+
+    pub(crate) fn session(&self, outcome: SessionOutcome) {
+        count(&self.sessions, &[outcome.as_str()]);
+    }
+
+    pub(crate) fn step_up(&self, route: &str, outcome: &str) {
+        count(&self.step_ups, &[route, outcome]);
+    }
+
+    pub(crate) fn login_redirect(&self, route: &str) {
+        count(&self.login_redirects, &[route]);
+    }
+
+    pub(crate) fn touches(&self, outcome: &str, items: u64) {
+        if let Ok(counter) = self.touches.get_metric_with_label_values(&[outcome]) {
+            counter.inc_by(items);
+        }
     }
 
     /// Notes where a service's circuit stands.

@@ -1,10 +1,26 @@
-//! Revoked tokens, by the same set that the filters go by.
+//! What was revoked, by the same set that the filters go by.
 
 use postern_document::Document;
 use postern_jose::VerifiedToken;
 use postern_request::{Denial, UnixMillis};
 
-/// Knows which tokens were revoked.
+/// A credential that is no token, by what it can be revoked by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named<'a> {
+    /// An API key, by its id.
+    ApiKey(&'a str),
+    /// A browser's session of the suite's own issuer.
+    Session {
+        /// Its id.
+        id: &'a str,
+        /// Whose it is: what they had until some moment may be revoked all at once.
+        subject: &'a str,
+        /// When they have authenticated last, in seconds.
+        authenticated_at: u64,
+    },
+}
+
+/// Knows what was revoked.
 pub trait Revoked: Send + Sync {
     /// Whether a token whose signature holds may be used.
     ///
@@ -15,6 +31,17 @@ pub trait Revoked: Send + Sync {
         &self,
         document: &Document,
         token: &VerifiedToken,
+        now: UnixMillis,
+    ) -> Result<(), Denial>;
+
+    /// Whether another credential may be used that holds otherwise.
+    ///
+    /// # Errors
+    /// As [`Revoked::check`].
+    fn check_named(
+        &self,
+        document: &Document,
+        named: Named<'_>,
         now: UnixMillis,
     ) -> Result<(), Denial>;
 }

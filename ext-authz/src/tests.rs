@@ -14,21 +14,26 @@ use postern_jose::soft::SoftVerifier;
 use postern_jose::{KeySet, SignatureVerifier as _, base64url, dpop};
 use postern_request::evidence::Evidence;
 use postern_request::{Denial, UnixMillis, path};
-use postern_store::MemoryStore;
 use postern_store::away::Away;
 use postern_store::limiter::Limiter;
 use postern_store::volatile::{CircuitAsk, GiveBack, VolatileStore};
+use postern_store::{FlowStore, MemoryFlowStore, MemoryStore};
 use postern_telemetry::MetricsRegistry;
 use serde_json::{Value, json};
 
 use crate::authorizer::{Answer, Authorizer, Identified, Incoming, Parts};
-use crate::{ApiKeys, CheckSignature, IssuerKeys, Metrics, Revoked, Tickets};
+use crate::{
+    ApiKeys, CheckSignature, IssuerKeys, Metrics, Named, Revoked, Sessions, Tickets, Touched,
+};
 
+mod api_keys;
 mod bound;
 mod certificates;
 mod ends;
 mod limits;
 mod peers;
+mod sessions;
+mod step_up;
 mod tokens;
 
 struct NothingRevoked;
@@ -40,6 +45,10 @@ impl Revoked for NothingRevoked {
         _: &postern_jose::VerifiedToken,
         _: UnixMillis,
     ) -> Result<(), postern_request::Denial> {
+        Ok(())
+    }
+
+    fn check_named(&self, _: &Document, _: Named<'_>, _: UnixMillis) -> Result<(), Denial> {
         Ok(())
     }
 }
@@ -107,6 +116,8 @@ impl Gateway {
             counted.fetch_add(1, Ordering::Relaxed);
             SoftVerifier.verify(key, input, signature)
         });
+        let metrics = Metrics::new(&registry).unwrap();
+        let flows: Arc<dyn FlowStore> = Arc::new(MemoryFlowStore::default());
         let mut parts = Parts {
             document: Arc::new(ArcSwap::from_pointee(document)),
             keys: Arc::clone(&keys),
@@ -116,10 +127,12 @@ impl Gateway {
             check_proof_signature,
             revoked: Arc::new(NothingRevoked),
             api_keys: ApiKeys::new(None),
+            sessions: Sessions::new(Arc::clone(&flows)),
+            touched: Arc::new(Touched::new(flows, None, metrics.clone())),
             limiter: Arc::clone(&limiter),
             store,
             tickets: tickets.clone(),
-            metrics: Metrics::new(&registry).unwrap(),
+            metrics,
         };
         change(&mut parts);
         let authorizer = Authorizer::new(parts);
@@ -132,7 +145,7 @@ impl Gateway {
         let path = path::without_query(&request.target);
         let route = document.find_route(&request.authority, &request.method, path);
         let route = route.unwrap().unwrap();
-        let identified = self.authorizer.authenticate(&document, &route.auth, request, NOW).await?;
+        let identified = self.authorizer.authenticate(&document, route, request, NOW).await?;
         self.authorizer.remember(&identified, NOW).await?;
         Ok(identified)
     }

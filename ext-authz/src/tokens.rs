@@ -4,13 +4,14 @@
 use std::cell::Cell;
 
 use postern_document::{Auth, Document};
-use postern_jose::{Confirmation, Possession, TokenError, VerifiedToken};
+use postern_jose::{AuthenticationFacts, Confirmation, Possession, TokenError, VerifiedToken};
 use postern_request::tokens::{self, WholeRequest};
 use postern_request::{Denial, ShownToken, UnixMillis};
 
 use crate::authorizer::{Authorizer, Identified, Incoming};
 use crate::keys::Verifier;
 use crate::possession::{self, Proven};
+use crate::step_up::Authenticated;
 
 impl Incoming {
     /// The token in the first of the document's places that holds anything.
@@ -38,7 +39,16 @@ impl Authorizer {
             rules.check(&verified)?;
         }
         let (shown, proven) = self.confirm(document, request, &token.text, &verified, now)?;
-        Ok(Identified { principal: Some(verified.claims.principal), shown, proven })
+        // Read again only where it matters: few routes ask.
+        let authenticated =
+            auth.mfa().map(|_| authentication(document, &token.text, token.with_proof, &verified));
+        Ok(Identified {
+            principal: Some(verified.claims.principal),
+            shown,
+            proven,
+            authenticated,
+            ..Identified::default()
+        })
     }
 
     fn verify(
@@ -95,5 +105,22 @@ impl Authorizer {
         }
         verified.confirm(&shown).map_err(TokenError::to_denial)?;
         Ok((shown, proven))
+    }
+}
+
+/// How the subject of a verified token has authenticated, as its issuer says.
+fn authentication(
+    document: &Document,
+    token: &[u8],
+    with_proof: bool,
+    verified: &VerifiedToken,
+) -> Authenticated {
+    let facts = AuthenticationFacts::of(core::str::from_utf8(token).unwrap_or_default());
+    let is_own = document.issuer.as_deref() == Some(verified.claims.issuer());
+    Authenticated {
+        several_factors: facts.several_factors(is_own),
+        at: facts.auth_time,
+        with_proof,
+        changed: false,
     }
 }

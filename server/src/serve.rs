@@ -67,6 +67,7 @@ pub async fn run(arguments: Serve) -> Result<ExitCode> {
     );
 
     let outcome = wait(&mut servers, &drain).await;
+    parts.finish().await;
     tracing::info!("ended");
     outcome
 }

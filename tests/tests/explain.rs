@@ -24,6 +24,10 @@ const TRAFFIC: [&str; 2] = [
     include_str!("../fixtures/cases/traffic.document.yaml"),
     include_str!("../fixtures/cases/traffic.cases.yaml"),
 ];
+const SESSIONS: [&str; 2] = [
+    include_str!("../fixtures/cases/sessions.document.yaml"),
+    include_str!("../fixtures/cases/sessions.cases.yaml"),
+];
 const FAILURES: &str = include_str!("../fixtures/cases/failures.document.yaml");
 const CLOSED: &str = include_str!("../fixtures/cases/closed.cases.yaml");
 const PASSING: &str = include_str!("../fixtures/cases/passing.cases.yaml");
@@ -32,7 +36,7 @@ const PASSING: &str = include_str!("../fixtures/cases/passing.cases.yaml");
 const FEWEST: usize = 250;
 
 /// Reasons that no case brings about, and why.
-const WITHOUT_CASE: [(&str, &str); 11] = [
+const WITHOUT_CASE: [(&str, &str); 13] = [
     ("path_not_text", "Envoy refuses such a path before the bundle sees it"),
     ("token_too_long", "takes a token of 16 kB; core/jose has tests for it"),
     ("dpop_nonce", "nobody asks for one yet"),
@@ -43,6 +47,8 @@ const WITHOUT_CASE: [(&str, &str); 11] = [
     ("dpop_unverified", "the same"),
     ("randomness", "takes a system without random numbers"),
     ("decision_aborted", "takes a server that goes down meanwhile"),
+    ("session_changed", "takes another browser than the one that has logged in"),
+    ("api_key_limit_unknown", "takes a key of the durable store with limits of its own"),
     ("evidence_missing", "takes two documents, or another Envoy than the rendered one"),
 ];
 
@@ -52,6 +58,7 @@ fn story(name: &str) -> Story {
         "tokens" => Story::of(name, TOKENS[0], TOKENS[1]),
         "bound" => Story::of(name, BOUND[0], BOUND[1]),
         "traffic" => Story::of(name, TRAFFIC[0], TRAFFIC[1]),
+        "sessions" => Story::of(name, SESSIONS[0], SESSIONS[1]),
         "closed" => Story::of(name, &FAILURES.replace("$ANSWER", "deny"), CLOSED),
         "passing" => Story::of(name, &passing(), PASSING),
         _ => panic!("there is no story {name}"),
@@ -67,7 +74,7 @@ fn passing() -> String {
     document.replace(keyed, "      any: [jwt]\n")
 }
 
-const ALL: [&str; 6] = ["sample", "tokens", "bound", "traffic", "closed", "passing"];
+const ALL: [&str; 7] = ["sample", "tokens", "bound", "traffic", "sessions", "closed", "passing"];
 
 /// A story as files.
 struct Files {
@@ -135,6 +142,11 @@ async fn what_explain_says_of_proofs_is_what_envoy_does() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_explain_says_of_traffic_is_what_envoy_does() {
     is_what_envoy_does("traffic").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_explain_says_of_sessions_is_what_envoy_does() {
+    is_what_envoy_does("sessions").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -141,6 +141,11 @@ fn the_order_of_stages_is_that_of_the_filters() {
         "ext_authz 403 scope_missing",
         "ext_authz 429 limit_exceeded",
         "ext_authz 503 circuit_open",
+        "ext_authz 401 mfa_missing",
+        "ext_authz 401 mfa_stale",
+        "ext_authz 401 session_unknown",
+        "ext_authz 403 session_cross_site",
+        "sent to log in",
         "envoy 503 ",
     ] {
         assert!(seen.contains_key(expected), "never seen: {expected}; seen: {seen:#?}");
@@ -169,7 +174,7 @@ fn compare(
     }
     let answer = chain.ask(request);
     let assume = world.assume(&document, request);
-    let asked = request.to_explain();
+    let asked = request.to_explain(&document);
     let explanation = explain(&document, &asked, &assume, &mut SoftVerifier);
     let differs = |why: &str| {
         TestCaseError::fail(format!("{why}\n{answer:#?}\n{explanation:#?}\n{request:?}\n{text}"))
@@ -221,7 +226,17 @@ fn same(
                 _ => "passed".to_owned(),
             })
         }
+        (Answer::Sent { at, location }, Outcome::Refused(refusal)) => {
+            let told = refusal.sent.as_ref().map(|sent| sent.location.as_str());
+            if refusal.at != *at || refusal.status != 302 || told != Some(location) {
+                return Err("another way to log in");
+            }
+            Ok("sent to log in".to_owned())
+        }
         (Answer::Refused { by, at, status, error, reason }, Outcome::Refused(refusal)) => {
+            if refusal.sent.is_some() {
+                return Err("one is sent to log in and the other is not");
+            }
             let denial = &refusal.denial;
             if refusal.at != *at {
                 return Err("at another place");

@@ -114,9 +114,13 @@ impl Limit {
     }
 }
 
-/// A subject is unique within its issuer only (RFC 7519 §4.1.2).
+/// A subject is unique within its issuer only (RFC 7519 §4.1.2). A person's session and tokens are
+/// of one issuer, and count as one.
 fn push_principal(key: &mut KeyBuilder, principal: Option<&Principal>) {
-    key.push(principal.map(|p| p.credential.as_str()));
+    key.push(principal.map(|p| match p.credential {
+        Credential::Session => Credential::Jwt.as_str(),
+        other => other.as_str(),
+    }));
     key.push(principal.map(|p| p.issuer.as_str()));
     key.push(principal.map(|p| p.subject.as_str()));
 }

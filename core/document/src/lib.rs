@@ -55,12 +55,13 @@ pub use model::{
 };
 #[cfg(feature = "messages")]
 pub use model::{
-    Breached, BreachedSource, CanaryPick, Colours, DescriptorEntry, DeviceRules, Endpoint, Fault,
-    FaultAbort, FaultDelay, Fingerprint, FingerprintPart, Guard, Hash, HashAlgorithm, HashBy,
-    HeaderValue, Keepalive, Login, LoginAt, LoginLimits, Mesh, OAuth, OAuthGrant, OnChange,
-    Outliers, OutsideProvider, OutsideUsers, Pages, PasskeyRules, PasswordRules, Pool,
-    ProtectedResource, RateLimitFilter, RefreshRules, Registration, RegistrationMode, Role,
-    RoleClaim, SessionRules, SigningAlgorithm, Upstream, Version, Workload,
+    Breached, BreachedSource, Browser, CanaryPick, Colours, DescriptorEntry, DeviceRules, Endpoint,
+    Fault, FaultAbort, FaultDelay, Fingerprint, FingerprintPart, Guard, Hash, HashAlgorithm,
+    HashBy, HeaderValue, Keepalive, Login, LoginAt, LoginLimits, Mesh, MfaProblem, OAuth,
+    OAuthGrant, OnChange, Outliers, OutsideProvider, OutsideUsers, Pages, PasskeyRules,
+    PasswordRules, Pool, ProtectedResource, RateLimitFilter, RefreshRules, Registration,
+    RegistrationMode, Role, RoleClaim, SessionRules, SigningAlgorithm, Upstream, Version, Visit,
+    Workload,
 };
 #[cfg(feature = "messages")]
 pub use place::Place;

@@ -3,12 +3,16 @@
 mod auth;
 mod enforce;
 mod feed;
+#[cfg(feature = "messages")]
+mod fingerprint;
 mod limits;
 #[cfg(feature = "messages")]
 mod login;
 mod mfa;
 #[cfg(feature = "messages")]
 mod oauth;
+#[cfg(feature = "messages")]
+mod sent;
 mod service;
 mod tokens;
 #[cfg(feature = "messages")]
@@ -37,6 +41,8 @@ use crate::value::HeaderRules;
 pub use auth::{Auth, ClaimRule, Proof, TokenRules};
 pub use enforce::Enforce;
 pub use feed::{Feed, FeedIdentity, FeedPeer, ForwardedCert};
+#[cfg(feature = "messages")]
+pub use fingerprint::Browser;
 pub(crate) use limits::ClaimSource;
 pub use limits::{Allowance, AppliedLimit, Limit, LimitMode, Skip};
 #[cfg(feature = "messages")]
@@ -47,10 +53,14 @@ pub use login::{
 };
 pub use mfa::Mfa;
 #[cfg(feature = "messages")]
+pub use mfa::MfaProblem;
+#[cfg(feature = "messages")]
 pub use oauth::{
     DeviceRules, OAuth, OAuthGrant, ProtectedResource, RefreshRules, Registration,
     RegistrationMode, SigningAlgorithm,
 };
+#[cfg(feature = "messages")]
+pub use sent::Visit;
 pub use service::{Retries, Service};
 pub use tokens::{
     BoundTokens, CertificateSource, Dpop, JwksSource, JwtIssuer, KeysBy, SessionCookie, TokenPlace,

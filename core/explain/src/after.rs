@@ -1,9 +1,9 @@
 //! What a request that passes becomes on its way to the service: tokens taken out of it, headers
 //! taken away and written, and what may still come in between.
 
-use postern_document::{Retries, Route};
-use postern_request::headers;
+use postern_document::{Retries, Route, TokenPlace};
 use postern_request::principal::Credential;
+use postern_request::{headers, tokens};
 
 use crate::envoy::Incoming;
 use crate::gatekeeper::Admitted;
@@ -18,10 +18,7 @@ impl Walk<'_, '_> {
     pub(crate) fn write_identity(&self, incoming: &Incoming, admitted: &Admitted) -> Message {
         let route = &*admitted.route;
         let mut message = Message::of(incoming, self.here.is_edge());
-        // A route that a workload guards is open at the edge: its tokens are for the workload.
-        if self.here.enforces(route) && route.auth.accepts(Credential::Jwt) {
-            message.strip_tokens(&self.document.token_places, incoming);
-        }
+        message.strip_tokens(&self.stripped(route), incoming);
         message.remove_identity(self.document);
         // What only `ext_proc` can write must not come from outside while it is away.
         for (name, _) in route.transform.request.set.iter().filter(|(_, value)| !value.is_fixed()) {
@@ -32,6 +29,21 @@ impl Walk<'_, '_> {
             message.write(&name, value);
         }
         message
+    }
+
+    /// Where nothing may be left that opens anything: `stripped` of
+    /// `filters/bundle/src/gatekeeper.rs`. A route that a workload guards is open at the edge: its
+    /// tokens are for the workload.
+    fn stripped(&self, route: &Route) -> Vec<TokenPlace> {
+        let mut places = Vec::new();
+        let takes_tokens = self.here.enforces(route) && route.auth.accepts(Credential::Jwt);
+        if takes_tokens && tokens::are_stripped(&self.document.token_places) {
+            places.clone_from(&self.document.token_places);
+        }
+        if let (Some(_), Some(cookie)) = (&route.service, &self.document.session) {
+            places.push(TokenPlace::Cookie(cookie.name.clone()));
+        }
+        places
     }
 
     /// Values that depend on the request, which `ext_proc` knows by the headers that the bundle
@@ -64,7 +76,7 @@ impl Walk<'_, '_> {
     pub(crate) fn finish(&mut self, request: &Request, passed: Passed) -> Result<Forwarded, Stop> {
         let Passed { admitted, mut message, .. } = passed;
         let route = &*admitted.route;
-        message.drop_given(&request.shown);
+        message.drop_given(self.document, &request.shown);
         let removed = message.removed_of(&request.headers);
         let Message { target, left, written } = message;
         self.note_way(route);

@@ -35,6 +35,10 @@ impl Walk<'_, '_> {
                 },
             },
         };
+        let found = match found {
+            Ok(_) if self.check_named_revoked("API key")? => Err(refused("api_key_revoked")),
+            found => found,
+        };
         match found {
             Ok(principal) => {
                 let text = format!("API key of {}", principal.subject);
@@ -79,6 +83,10 @@ impl Walk<'_, '_> {
         let known = stored(id)?;
         let equal = bool::from(known.sha256.ct_eq(&presented));
         let over = known.expires.is_some_and(|end| end <= self.assume.now);
+        if !known.limits.is_empty() {
+            let names = known.limits.join(", ");
+            self.assumed(format!("limits of the key's own have room: {names}"));
+        }
         (equal && !over).then_some(Ok(known.principal))
     }
 }

@@ -22,7 +22,7 @@ pub struct Assumptions<'a> {
     pub open_circuits: BTreeSet<String>,
     /// Limits that have nothing left for this caller.
     pub used_up: BTreeSet<String>,
-    /// Whether the token was revoked.
+    /// Whether the credential was revoked: token, API key or session.
     pub revoked: Revoked,
     /// Whether the request is of the share that routes with `enforce` below 100 % are held to;
     /// both ways are explained where it is none.
@@ -66,7 +66,7 @@ impl Assumptions<'_> {
     }
 }
 
-/// Whether a token was revoked.
+/// Whether the credential was revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Revoked {
     /// It was not.
@@ -181,6 +181,8 @@ pub struct StoredKey {
     pub sha256: [u8; 32],
     /// Who it stands for.
     pub principal: Principal,
+    /// Limits that hold for it besides its route's.
+    pub limits: Vec<String>,
     /// When it ends.
     pub expires: Option<UnixMillis>,
 }

@@ -12,6 +12,7 @@ use crate::envoy::Incoming;
 use crate::possession::Seen;
 use crate::request::Shown;
 use crate::rule::{Effect, Rule};
+use crate::session::{self, Authenticated};
 use crate::step::{By, Stage, Verdict};
 use crate::walk::{Stop, Walk};
 
@@ -25,6 +26,7 @@ pub(crate) struct Vouched {
     pub(crate) route: String,
     pub(crate) principal: Option<Principal>,
     pub(crate) key: Option<[u8; 32]>,
+    pub(crate) stepped_up: bool,
 }
 
 /// Who calls; nobody by default.
@@ -32,6 +34,8 @@ pub(crate) struct Vouched {
 struct Identified {
     principal: Option<Principal>,
     seen: Seen,
+    authenticated: Option<Authenticated>,
+    stepped_up: bool,
 }
 
 impl Walk<'_, '_> {
@@ -51,7 +55,14 @@ impl Walk<'_, '_> {
         self.push(Stage::ExtAuthzAsked, By::Envoy, Verdict::Noted, Vec::new(), text);
         match self.vouch(incoming, shown) {
             Ok(vouched) => Ok(Some(vouched)),
-            Err(denial) => Err(self.stop(BY, denial.code.status(), denial)),
+            Err(denial) => {
+                let mut stop = self.stop(BY, denial.code.status(), denial);
+                stop.sent = self.sent.take();
+                if stop.sent.is_some() {
+                    stop.status = 302;
+                }
+                Err(stop)
+            }
         }
     }
 
@@ -61,14 +72,16 @@ impl Walk<'_, '_> {
             Err(_) if !self.held => Identified::default(),
             identified => identified?,
         };
-        let Identified { mut principal, mut seen } = identified;
+        let Identified { mut principal, mut seen, mut stepped_up, .. } = identified;
         let spent = self.store_answers(&route, principal.as_ref());
         if seen.by_proof {
             self.unless_shadowed(spent)?;
             let spent = self.spend_exact(&route, incoming, principal.as_ref());
             self.unless_shadowed(spent)?;
             match self.first_use(seen) {
-                Err(_) if !self.held => (principal, seen) = (None, Seen::default()),
+                Err(_) if !self.held => {
+                    (principal, seen, stepped_up) = (None, Seen::default(), false);
+                }
                 remembered => remembered?,
             }
             self.pass_circuit(&route)?;
@@ -80,7 +93,7 @@ impl Walk<'_, '_> {
             // Limits and circuit are one question, to which nobody has answered.
             self.unless_shadowed(spent)?;
         }
-        Ok(Vouched { route: route.name.clone(), principal, key: seen.shown.key })
+        Ok(Vouched { route: route.name.clone(), principal, key: seen.shown.key, stepped_up })
     }
 
     /// In shadow a denial is told, and the request passes.
@@ -95,9 +108,23 @@ impl Walk<'_, '_> {
         shown: &Shown,
     ) -> Result<Identified, Denial> {
         self.check_peer(BY, route, incoming)?;
-        let identified = self.authenticate_there(route, incoming, shown)?;
-        self.authorize(BY, route, identified.principal.as_ref())?;
-        Ok(identified)
+        let mut identified = self.authenticate_there(route, incoming, shown)?;
+        let principal = identified.principal.as_ref();
+        let by_session = principal.is_some_and(|p| p.credential == Credential::Session);
+        let judged = match self.authorize(BY, route, principal) {
+            Ok(()) => self.check_step_up(route, identified.authenticated),
+            Err(denial) => Err(denial),
+        };
+        match judged {
+            Ok(stepped_up) => {
+                identified.stepped_up = stepped_up;
+                Ok(identified)
+            }
+            Err(denial) => {
+                self.send_to_log_in(route, incoming, &denial, by_session);
+                Err(denial)
+            }
+        }
     }
 
     fn authenticate_there(
@@ -111,9 +138,19 @@ impl Walk<'_, '_> {
         {
             return self.by_token(route, incoming, shown, &token);
         }
-        if route.auth.accepts(Credential::ApiKey) {
-            let principal = self.by_api_key(incoming, shown)?;
-            return Ok(Identified { principal, ..Identified::default() });
+        if route.auth.accepts(Credential::ApiKey)
+            && let Some(principal) = self.by_api_key(incoming, shown)?
+        {
+            return Ok(Identified { principal: Some(principal), ..Identified::default() });
+        }
+        if route.auth.accepts(Credential::Session)
+            && let Some(session) = self.by_session(route, incoming, shown)?
+        {
+            return Ok(Identified {
+                principal: Some(session.principal),
+                authenticated: Some(session.authenticated),
+                ..Identified::default()
+            });
         }
         Ok(Identified::default())
     }
@@ -133,7 +170,14 @@ impl Walk<'_, '_> {
         self.check_revoked(BY, &verified)?;
         self.check_token_rules(BY, route, &verified)?;
         let seen = self.confirm_there(incoming, shown, token, &verified)?;
-        Ok(Identified { principal: Some(verified.claims.principal), seen })
+        let authenticated =
+            route.auth.mfa().map(|_| session::of_token(self.document, token, &verified));
+        Ok(Identified {
+            principal: Some(verified.claims.principal),
+            seen,
+            authenticated,
+            stepped_up: false,
+        })
     }
 
     /// The token, or what stands where one should.
@@ -261,6 +305,12 @@ fn why_asked(route: &Route) -> String {
     let mut reasons: Vec<String> = Vec::new();
     if route.auth.accepts(Credential::ApiKey) {
         reasons.push("API keys".to_owned());
+    }
+    if route.auth.accepts(Credential::Session) {
+        reasons.push("sessions".to_owned());
+    }
+    if route.auth.mfa().is_some() {
+        reasons.push("second factors".to_owned());
     }
     if route.auth.token().is_some_and(|token| token.proof == Some(Proof::Dpop)) {
         reasons.push("proofs of possession".to_owned());

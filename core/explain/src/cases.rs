@@ -20,6 +20,7 @@ mod reason;
 mod request;
 mod room;
 mod run;
+mod session;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -43,6 +44,7 @@ pub use token::{Made, Token};
 use request::Piece;
 
 use crate::assume::{Part, Revoked};
+use crate::request::GivenSession;
 use crate::step::By;
 
 /// The cases of one file.
@@ -100,6 +102,8 @@ pub struct Sent {
     pub proof: Option<Proof>,
     /// The API key.
     pub api_key: Option<Arc<ApiKey>>,
+    /// The session whose cookie is sent.
+    pub session: Option<GivenSession>,
 }
 
 impl Sent {

@@ -21,6 +21,10 @@ static USUAL_PLACE: TokenPlace = TokenPlace::Authorization;
 /// Stands where a key would that counts as known. No key looks so.
 pub(crate) const GIVEN_KEY: &[u8] = b"a key that counts as known";
 
+/// Stands where a cookie's value would that opens a session. It has the form of one.
+pub(crate) const GIVEN_SESSION: &str =
+    "00000000-0000-4000-8000-000000000000.a-session-that-counts-as-known-for-explain-";
+
 /// Target and headers with the credential that is given beside them, in the place where the
 /// document takes it.
 pub(crate) fn presented(
@@ -32,6 +36,12 @@ pub(crate) fn presented(
     match &request.shown {
         Shown::Headers => {}
         Shown::Key(_) => add(headers::API_KEY, GIVEN_KEY.to_vec()),
+        Shown::Session(_) => {
+            if let Some(cookie) = &document.session {
+                let value = [cookie.name.as_str(), "=", GIVEN_SESSION].concat();
+                add(headers::COOKIE, value.into_bytes());
+            }
+        }
         Shown::Claims(given) => {
             let token = given.to_token();
             let scheme = if given.with_proof { "DPoP " } else { "Bearer " };

@@ -76,6 +76,11 @@ impl Walk<'_, '_> {
     ) -> Result<Option<Principal>, Denial> {
         self.check_peer(BY, route, incoming)?;
         let vouched = self.check_evidence(route, vouched)?;
+        if route.auth.mfa().is_some() && !vouched.as_ref().is_some_and(|known| known.stepped_up) {
+            let denial = Denial::unavailable("evidence_missing", 1);
+            let text = "`ext_authz` did not see the second factor that the route asks for";
+            return Err(self.deny(Stage::Evidence, BY, denial, Vec::new(), text));
+        }
         let principal = self.authenticate_here(route, incoming, shown, vouched)?;
         self.authorize(BY, route, principal.as_ref())?;
         Ok(principal)

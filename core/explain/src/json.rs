@@ -33,6 +33,7 @@ fn of_request(document: &Document, request: &Request) -> Value {
         Shown::Headers => "headers",
         Shown::Claims(_) => "claims",
         Shown::Key(_) => "api_key",
+        Shown::Session(_) => "session",
     };
     object(vec![
         ("method", text(&request.method)),
@@ -88,7 +89,9 @@ fn of_passed(forwarded: &Forwarded) -> Value {
 fn of_refusal(refusal: &Refusal) -> Value {
     let reason = Some(refusal.denial.reason).filter(|reason| !reason.is_empty());
     let challenge = refusal.denial.challenge.as_ref().map(|challenge| challenge.to_header());
-    let error = Some(refusal.denial.code.as_str()).filter(|_| !refusal.is_plain);
+    let is_told = !refusal.is_plain && refusal.sent.is_none();
+    let error = Some(refusal.denial.code.as_str()).filter(|_| is_told);
+    let location = refusal.sent.as_ref().map(|sent| sent.told.as_str());
     object(vec![
         ("allowed", Value::Bool(false)),
         ("status", Value::Integer(i64::from(refusal.status))),
@@ -97,7 +100,8 @@ fn of_refusal(refusal: &Refusal) -> Value {
         ("by", text(refusal.by.as_str())),
         ("at", text(&refusal.at)),
         ("route", optional(refusal.route.as_deref())),
-        ("www_authenticate", optional(challenge.as_deref())),
+        ("www_authenticate", optional(challenge.as_deref().filter(|_| is_told))),
+        ("location", optional(location)),
         ("grpc_status", optional_number(refusal.grpc_status.map(u64::from))),
     ])
 }

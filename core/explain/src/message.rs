@@ -4,6 +4,7 @@ use postern_document::{Document, Route, TokenPlace};
 use postern_jose::xfcc;
 use postern_request::{correlation, headers, tokens};
 
+use crate::credential::GIVEN_SESSION;
 use crate::envoy::Incoming;
 use crate::request::Shown;
 
@@ -99,9 +100,6 @@ impl Message {
 
     /// Takes tokens out of all places from which they must not get any further.
     pub(crate) fn strip_tokens(&mut self, places: &[TokenPlace], incoming: &Incoming) {
-        if !tokens::are_stripped(places) {
-            return;
-        }
         tokens::strip(places, &incoming.whole(), &mut |name, left| match left {
             Some(left) if name == tokens::TARGET => {
                 self.target = String::from_utf8_lossy(left).into_owned();
@@ -115,10 +113,16 @@ impl Message {
     }
 
     /// What stands for a credential that was given beside the headers is no header.
-    pub(crate) fn drop_given(&mut self, shown: &Shown) {
+    pub(crate) fn drop_given(&mut self, document: &Document, shown: &Shown) {
         match shown {
             Shown::Headers => {}
             Shown::Key(_) => self.remove(headers::API_KEY),
+            Shown::Session(_) => {
+                let Some(cookie) = &document.session else { return };
+                let given = [cookie.name.as_str(), "=", GIVEN_SESSION].concat();
+                // It has a line of its own, which only the suite itself gets.
+                self.left.retain(|(_, value)| *value != given.as_bytes());
+            }
             Shown::Claims(given) => {
                 let token = given.to_token();
                 let holds = |value: &[u8]| {

@@ -65,6 +65,17 @@ pub struct Refusal {
     pub is_plain: bool,
     /// The route, where one was found.
     pub route: Option<String>,
+    /// Where a browser is sent instead, and nothing of the denial is told; none where it is.
+    pub sent: Option<SentToLogIn>,
+}
+
+/// A browser's way to log in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentToLogIn {
+    /// `location`, as the browser gets it.
+    pub location: String,
+    /// The same for people, without what may be a credential in the address that it comes from.
+    pub told: String,
 }
 
 /// What the service gets, and what may still come in between.

@@ -38,6 +38,18 @@ pub enum Shown {
     Claims(Box<GivenClaims>),
     /// An API key that stands for this caller; it counts as one that is known.
     Key(Box<Principal>),
+    /// The cookie of a session; it counts as one that is known.
+    Session(Box<GivenSession>),
+}
+
+/// A session that counts as known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenSession {
+    /// Whose it is; its issuer is the document's.
+    pub principal: Principal,
+    /// How long ago its holder has authenticated by several factors, in seconds; none where that
+    /// has never been.
+    pub mfa_age_secs: Option<u64>,
 }
 
 /// Claims that count as signed.

@@ -1,8 +1,10 @@
 //! The document's rules that can decide on a request, by name: what coverage counts.
 
 use std::fmt;
+use std::sync::Arc;
 
 use postern_document::{AppliedLimit, Auth, Document, LimitMode, Proof, Route};
+use postern_request::principal::Credential;
 
 use crate::traffic::picked;
 
@@ -92,7 +94,7 @@ pub fn rules_of(document: &Document) -> Vec<Rule> {
 
 fn of_route(route: &Route, rules: &mut Vec<Rule>) {
     rules.push(Rule::route(route, "", Effect::Reached));
-    if let Auth::Rules { any, scopes, optional, token, .. } = &route.auth {
+    if let Auth::Rules { any, scopes, optional, token, mfa } = &route.auth {
         for kind in any {
             rules.push(Rule::route_item(route, "auth.any", kind.as_str(), Effect::Passed));
         }
@@ -115,6 +117,13 @@ fn of_route(route: &Route, rules: &mut Vec<Rule>) {
         }
         if let Some(Proof::Dpop | Proof::Certificate) = token.proof {
             rules.push(Rule::route(route, "auth.proof", Effect::Refused));
+        }
+        if mfa.is_some() {
+            rules.push(Rule::route(route, "auth.mfa", Effect::Passed));
+            rules.push(Rule::route(route, "auth.mfa", Effect::Refused));
+        }
+        if route.login().is_some() {
+            rules.push(Rule::route(route, "auth.login", Effect::Refused));
         }
     }
     if !route.peers.is_empty() {
@@ -174,7 +183,10 @@ fn of_parts(document: &Document, rules: &mut Vec<Rule>) {
     if document.routes.iter().any(|route| !route.descriptors.is_empty()) {
         failed("rate_limit_filter.on_failure".to_owned());
     }
-    if document.revocation.is_some() && !document.issuers.is_empty() {
+    let named = [Credential::ApiKey, Credential::Session];
+    let is_asked = |route: &Arc<Route>| named.iter().any(|kind| route.auth.accepts(*kind));
+    let is_asked = !document.issuers.is_empty() || document.routes.iter().any(is_asked);
+    if document.revocation.is_some() && is_asked {
         failed("revocation.when_stale".to_owned());
     }
     for applied in document.routes.iter().flat_map(|route| limits_of(route)) {

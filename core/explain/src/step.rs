@@ -28,6 +28,8 @@ pub enum Stage {
     Evidence,
     /// The token or API key.
     Credential,
+    /// The cookie of a browser's session.
+    Session,
     /// Whether its holder shows what it is bound to.
     Possession,
     /// Whether it was revoked.
@@ -36,6 +38,8 @@ pub enum Stage {
     TokenRules,
     /// The route's `auth`.
     Auth,
+    /// How the caller has authenticated.
+    StepUp,
     /// Limits that the server counts.
     LimitsExact,
     /// The service's circuit.
@@ -75,10 +79,12 @@ impl Stage {
             Self::Peer => "peer",
             Self::Evidence => "evidence",
             Self::Credential => "credential",
+            Self::Session => "session",
             Self::Possession => "possession",
             Self::Revocation => "revocation",
             Self::TokenRules => "token_rules",
             Self::Auth => "auth",
+            Self::StepUp => "step_up",
             Self::LimitsExact => "limits_exact",
             Self::Circuit => "circuit",
             Self::LimitsLocal => "limits_local",

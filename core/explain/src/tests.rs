@@ -5,6 +5,7 @@ mod failing;
 mod forwarding;
 mod meshes;
 mod places;
+mod sessions;
 mod tokens;
 mod traffic;
 

@@ -35,6 +35,7 @@ pub fn to_text(document: &Document, request: &Request, explanation: &Explanation
         Shown::Headers => {}
         Shown::Claims(_) => out.push_str(", with claims that count as signed"),
         Shown::Key(_) => out.push_str(", with an API key that counts as known"),
+        Shown::Session(_) => out.push_str(", with a session that counts as known"),
     }
     out.push_str("\n\n");
     let edge = Here::edge(document).name;
@@ -103,10 +104,12 @@ pub(crate) const fn word(stage: Stage) -> &'static str {
         Stage::Peer => "peer",
         Stage::Evidence => "evidence",
         Stage::Credential => "credential",
+        Stage::Session => "session",
         Stage::Possession => "possession",
         Stage::Revocation => "revocation",
         Stage::TokenRules => "token",
         Stage::Auth => "auth",
+        Stage::StepUp => "step-up",
         Stage::LimitsExact | Stage::LimitsLocal | Stage::LimitsLeased | Stage::RateLimitFilter => {
             "limit"
         }
@@ -126,9 +129,9 @@ fn push_outcome(out: &mut String, edge: &str, outcome: &Outcome) {
 }
 
 fn push_refusal(out: &mut String, edge: &str, refusal: &Refusal) {
-    let Refusal { by, at, status, denial, is_plain, grpc_status, .. } = refusal;
+    let Refusal { by, at, status, denial, is_plain, grpc_status, sent, .. } = refusal;
     push(out, format_args!("  → {status}"));
-    if !is_plain {
+    if !is_plain && sent.is_none() {
         push(out, format_args!(" {}", denial.code.as_str()));
     }
     push(out, format_args!(" by {}", by.as_str()));
@@ -142,7 +145,10 @@ fn push_refusal(out: &mut String, edge: &str, refusal: &Refusal) {
     if let Some(grpc_status) = grpc_status {
         push(out, format_args!("     to gRPC callers 200, with grpc-status: {grpc_status}\n"));
     }
-    if *is_plain {
+    if let Some(sent) = sent {
+        push(out, format_args!("     location: {}\n", sent.told));
+    }
+    if *is_plain || sent.is_some() {
         return;
     }
     if let Some(challenge) = &denial.challenge {

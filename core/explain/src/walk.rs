@@ -15,7 +15,7 @@ use crate::here::Here;
 use crate::mesh::Phase;
 use crate::message::Message;
 use crate::nearest::nearest;
-use crate::outcome::{Explanation, Forwarded, LimitNote, Outcome, Refusal, Share};
+use crate::outcome::{Explanation, Forwarded, LimitNote, Outcome, Refusal, SentToLogIn, Share};
 use crate::request::{Request, Shown};
 use crate::rule::{Effect, Rule};
 use crate::secret;
@@ -63,6 +63,8 @@ pub(crate) struct Walk<'a, 'v> {
     /// Whether the caller speaks gRPC.
     is_grpc: bool,
     route: Option<Arc<Route>>,
+    /// Where the browser is sent whose refusal comes next.
+    pub(crate) sent: Option<SentToLogIn>,
     steps: Vec<Step>,
     uncertain: Vec<String>,
     pub(crate) limits: Vec<LimitNote>,
@@ -92,6 +94,7 @@ impl<'a, 'v> Walk<'a, 'v> {
             choice,
             is_grpc: false,
             route: None,
+            sent: None,
             steps: Vec::new(),
             uncertain: Vec::new(),
             limits: Vec::new(),
@@ -251,7 +254,16 @@ impl<'a, 'v> Walk<'a, 'v> {
         let route = self.route.as_ref().map(|route| route.name.clone());
         let at = self.here.name.clone();
         let grpc_status = self.is_grpc.then(|| grpc_status(by, status, denial.code));
-        Box::new(Refusal { by, at, status, grpc_status, denial, is_plain: false, route })
+        Box::new(Refusal {
+            by,
+            at,
+            status,
+            grpc_status,
+            denial,
+            is_plain: false,
+            route,
+            sent: None,
+        })
     }
 
     /// An answer of Envoy's own, which no share changes.

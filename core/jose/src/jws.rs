@@ -24,6 +24,8 @@ pub struct CompactJws<'a> {
     pub algorithm: Algorithm,
     /// `kid`.
     pub key_id: Option<String>,
+    /// Whether `typ` says that it is an access token (RFC 9068 §2.1), and not just any JWT.
+    pub is_access_token: bool,
     /// Decoded claims, as JSON text.
     pub payload: Vec<u8>,
     /// Decoded signature.
@@ -39,13 +41,18 @@ impl<'a> CompactJws<'a> {
         let parts = Parts::of(token, MAX_TOKEN_BYTES)?;
         let header = decode(parts.header)?;
         let header = Header::read(&header)?;
-        if header.media_type.is_some_and(|typ| !is_access_token_type(&typ)) {
+        let media_type = header.media_type.as_deref();
+        let is_access_token = media_type.is_some_and(is_access_token_type);
+        // Issuers from before RFC 9068 say `JWT`, or nothing.
+        let is_plain = media_type.is_none_or(|typ| typ.eq_ignore_ascii_case("jwt"));
+        if !is_access_token && !is_plain {
             return Err(TokenError::Type);
         }
         Ok(Self {
             signing_input: parts.signing_input,
             algorithm: header.algorithm,
             key_id: header.key_id.map(Cow::into_owned),
+            is_access_token,
             payload: decode(parts.payload)?,
             signature: decode(parts.signature)?,
         })
@@ -147,10 +154,10 @@ impl<'a> Header<'a> {
     }
 }
 
-/// RFC 9068 §2.1 and, for issuers from before it, plain `JWT`. Other types (DPoP proofs,
-/// logout tokens) are signed by the same keys and must not pass for access tokens.
+/// RFC 9068 §2.1. Other types (DPoP proofs, logout tokens) are signed by the same keys and must not
+/// pass for access tokens.
 fn is_access_token_type(typ: &str) -> bool {
-    ["at+jwt", "application/at+jwt", "jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))
+    ["at+jwt", "application/at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))
 }
 
 #[cfg(test)]

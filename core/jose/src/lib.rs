@@ -12,6 +12,7 @@
 //! whoever keeps state.
 
 mod algorithm;
+mod authentication;
 pub mod base64url;
 mod claims;
 mod confirmation;
@@ -28,6 +29,7 @@ mod token;
 pub mod xfcc;
 
 pub use algorithm::{Algorithm, Curve, HashFunction, KeyType};
+pub use authentication::AuthenticationFacts;
 pub use claims::{ClaimValue, Claims, ClaimsRules};
 pub use confirmation::{Confirmation, Possession};
 pub use der::{ec_spki, ecdsa_signature_to_der, ed25519_spki, rsa_spki};

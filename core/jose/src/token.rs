@@ -17,6 +17,9 @@ pub struct Issuer {
     pub audiences: Vec<String>,
     /// How far clocks may differ, in seconds.
     pub leeway_secs: u64,
+    /// Only tokens whose `typ` says that they are access tokens (RFC 9068 §4): for an issuer that
+    /// signs ID tokens with the same keys, as the suite does.
+    pub access_token_type_only: bool,
     /// Claims that must be there, become headers or are kept for routes.
     pub rules: ClaimsRules,
 }
@@ -145,6 +148,9 @@ fn check<'k, I: AsRef<Issuer>>(
         .enumerate()
         .find(|(_, issuer)| issuer.issuer == named)
         .ok_or(TokenError::Issuer)?;
+    if issuer.access_token_type_only && !jws.is_access_token {
+        return Err(TokenError::Type);
+    }
     let claims = Claims::read(members, &issuer.rules)?;
     if binding == Binding::Refused && claims.confirmation.is_bound() {
         return Err(TokenError::Confirmation);

@@ -21,6 +21,14 @@ pub enum Challenge {
     InsufficientScope(Vec<String>),
     /// RFC 9449 §7.1: `error="invalid_dpop_proof"`, and what proofs may be signed with.
     InvalidProof,
+    /// RFC 9470 §3: another authentication, by several factors.
+    #[cfg(feature = "server")]
+    StepUp {
+        /// How long ago it may be, in seconds.
+        max_age_secs: Option<u64>,
+        /// For a token that was shown with the scheme `DPoP`.
+        with_proof: bool,
+    },
 }
 
 impl Challenge {
@@ -38,6 +46,20 @@ impl Challenge {
                 "DPoP realm=\"postern\", error=\"invalid_dpop_proof\", algs=\"ES256 ES384 ES512 \
                  EdDSA RS256 RS384 RS512 PS256 PS384 PS512\""
                     .to_owned()
+            }
+            #[cfg(feature = "server")]
+            Self::StepUp { max_age_secs, with_proof } => {
+                let scheme = if *with_proof { "DPoP" } else { "Bearer" };
+                let mut header = format!(
+                    "{scheme} realm=\"postern\", error=\"insufficient_user_authentication\", \
+                     error_description=\"{}\", acr_values=\"{}\"",
+                    ErrorCode::InsufficientUserAuthentication.description(),
+                    crate::login::SEVERAL_FACTORS
+                );
+                if let Some(seconds) = max_age_secs {
+                    header.push_str(&format!(", max_age=\"{seconds}\""));
+                }
+                header
             }
         }
     }
@@ -189,6 +211,15 @@ impl Denial {
         denial
     }
 
+    /// The credential holds, and its holder has to authenticate again (RFC 9470).
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn step_up(reason: &'static str, max_age_secs: Option<u64>, with_proof: bool) -> Self {
+        let mut denial = Self::new(ErrorCode::InsufficientUserAuthentication, reason);
+        denial.challenge = Some(Challenge::StepUp { max_age_secs, with_proof });
+        denial
+    }
+
     /// A limit is used up.
     #[must_use]
     pub fn rate_limited(status: RateLimitStatus) -> Self {
@@ -250,6 +281,32 @@ impl Denial {
         body.push_str(&now.to_rfc3339());
         body.push_str("\"}");
         body
+    }
+}
+
+impl RenderedDenial {
+    /// A browser is sent elsewhere instead of being refused.
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn redirect(location: String, correlation_id: &str) -> Self {
+        let headers = vec![
+            ("location", location),
+            ("cache-control", "no-store".to_owned()),
+            (headers::CORRELATION_ID, correlation_id.to_owned()),
+        ];
+        Self { status: 302, headers, body: String::new() }
+    }
+
+    /// Names the metadata of the authorization server in what asks for another credential
+    /// (RFC 9728 §5.1).
+    pub fn advertise(&mut self, issuer: &str) {
+        for (name, value) in &mut self.headers {
+            if *name == "www-authenticate" {
+                value.push_str(", resource_metadata=\"");
+                value.push_str(issuer);
+                value.push_str("/.well-known/oauth-protected-resource\"");
+            }
+        }
     }
 }
 
@@ -318,6 +375,33 @@ mod tests {
             )));
             assert!(!rendered.body.contains(reason));
         }
+    }
+
+    #[test]
+    fn a_step_up_says_what_would_do() {
+        for (max_age_secs, with_proof, expected) in [
+            (None, false, r#"acr_values="urn:postern:acr:2""#),
+            (Some(900), true, r#"acr_values="urn:postern:acr:2", max_age="900""#),
+        ] {
+            let header = Challenge::StepUp { max_age_secs, with_proof }.to_header();
+            let scheme = if with_proof { "DPoP " } else { "Bearer " };
+            assert!(header.starts_with(scheme) && header.ends_with(expected), "{header}");
+            assert!(header.contains(r#"error="insufficient_user_authentication""#), "{header}");
+        }
+    }
+
+    #[test]
+    fn the_authorization_server_is_named_where_another_credential_is_asked_for() {
+        let advertised = |denial: &Denial| {
+            let mut rendered = denial.render("id", UnixMillis(0), false);
+            rendered.advertise("https://gate.test");
+            let found = rendered.headers.into_iter().find(|(name, _)| *name == "www-authenticate");
+            found.map(|(_, value)| value)
+        };
+        let expected = "Bearer realm=\"postern\", \
+                        resource_metadata=\"https://gate.test/.well-known/oauth-protected-resource\"";
+        assert_eq!(advertised(&Denial::missing_credential()).as_deref(), Some(expected));
+        assert_eq!(advertised(&Denial::unavailable("away", 1)), None);
     }
 
     #[test]

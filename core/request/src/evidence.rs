@@ -21,6 +21,8 @@ pub const SETTLE_KEY: &str = "settle";
 /// What the client has shown, by the names of its members.
 const CERTIFICATE: &str = "certificate";
 const KEY: &str = "key";
+/// Whether the caller has authenticated as well as the route asks; there only where that is so.
+const MFA: &str = "mfa";
 
 /// A verdict of `ext_authz`, for the route and document that it was made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct Evidence {
     pub shown_certificate: Option<[u8; 32]>,
     /// The thumbprint of the key of its DPoP proof (RFC 9449 §6.1), which was not seen before.
     pub shown_key: Option<[u8; 32]>,
+    /// The caller has authenticated by several factors, as recently as the route asks (RFC 9470).
+    pub stepped_up: bool,
 }
 
 impl Evidence {
@@ -63,6 +67,9 @@ impl Evidence {
                 members.push((name.to_owned(), Value::String(encode_hash(hash))));
             }
         }
+        if self.stepped_up {
+            members.push((MFA.to_owned(), Value::Bool(true)));
+        }
         Value::Object(members).to_string()
     }
 
@@ -87,6 +94,7 @@ impl Evidence {
             },
             shown_certificate: hash(CERTIFICATE)?,
             shown_key: hash(KEY)?,
+            stepped_up: matches!(value.get(MFA), Some(Value::Bool(true))),
         })
     }
 }
@@ -210,6 +218,7 @@ mod tests {
             }),
             shown_certificate: Some([0x0f; 32]),
             shown_key: Some([0xa0; 32]),
+            stepped_up: true,
         }
     }
 
@@ -220,7 +229,8 @@ mod tests {
         let by_key = Evidence { shown_certificate: None, ..evidence() };
         assert_eq!(Evidence::decode(by_key.encode().as_bytes()), Some(by_key));
         let bare = Evidence { principal: None, limit: None, shown_key: None, ..evidence() };
-        let bare = Evidence { shown_certificate: None, ..bare };
+        let bare = Evidence { shown_certificate: None, stepped_up: false, ..bare };
+        assert!(!bare.encode().contains("mfa"), "{}", bare.encode());
         assert!(!bare.encode().contains("key"), "{}", bare.encode());
         assert_eq!(Evidence::decode(bare.encode().as_bytes()), Some(bare));
     }
@@ -248,5 +258,16 @@ mod tests {
         }
         let odd = evidence().encode().replace(&format!("\"{key}\""), "null");
         assert_eq!(Evidence::decode(odd.as_bytes()), None, "null");
+    }
+
+    #[test]
+    fn nobody_has_stepped_up_but_by_the_one_word_for_it() {
+        for (word, expected) in
+            [("true", true), ("false", false), ("1", false), ("\"true\"", false)]
+        {
+            let text = evidence().encode().replace("\"mfa\":true", &format!("\"mfa\":{word}"));
+            let read = Evidence::decode(text.as_bytes()).map(|evidence| evidence.stepped_up);
+            assert_eq!(read, Some(expected), "{word}");
+        }
     }
 }

@@ -10,6 +10,7 @@
 pub mod address;
 pub mod api_key;
 pub mod correlation;
+pub mod cross_site;
 pub mod denial;
 pub mod evidence;
 pub mod headers;
@@ -21,6 +22,7 @@ pub mod path;
 pub mod peers;
 pub mod presented;
 pub mod principal;
+pub mod session_cookie;
 pub mod spiffe;
 pub mod time;
 pub mod token_places;

@@ -196,7 +196,8 @@ impl<'a> Origin<'a> {
     }
 }
 
-fn host_of(scheme: &str, authority: &str) -> String {
+/// In lower case, without the scheme's own port.
+pub(crate) fn host_of(scheme: &str, authority: &str) -> String {
     let own_port = if scheme == "https" { ":443" } else { ":80" };
     authority.strip_suffix(own_port).unwrap_or(authority).to_ascii_lowercase()
 }

@@ -7,8 +7,8 @@ pub const MAX_VALUE: usize = 1024;
 /// Longest reason, in bytes.
 pub const MAX_REASON: usize = 256;
 
-/// Whose tokens API keys are, where one is revoked: by [`RevocationKind::Token`] and the key's id.
-/// No issuer of tokens is called so: theirs are URLs.
+/// Stands for the issuer of API keys: the end of one is that of a [`RevocationKind::Token`] under
+/// this name, by the key's id. Only the server looks for it; no token can be of this issuer.
 pub const API_KEYS_ISSUER: &str = "urn:postern:api-keys";
 
 /// By what tokens are revoked.

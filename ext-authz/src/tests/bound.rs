@@ -256,6 +256,10 @@ async fn the_proof_comes_last() {
         fn check(&self, _: &Document, _: &VerifiedToken, _: UnixMillis) -> Result<(), Denial> {
             Err(Denial::new(ErrorCode::TokenRevoked, "token_revoked"))
         }
+
+        fn check_named(&self, _: &Document, _: Named<'_>, _: UnixMillis) -> Result<(), Denial> {
+            Err(Denial::new(ErrorCode::TokenRevoked, "token_revoked"))
+        }
     }
     let store = memory();
     let revoking = Gateway::changed(&dpop(), Arc::clone(&store), |parts| {

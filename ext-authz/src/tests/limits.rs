@@ -214,7 +214,7 @@ async fn keys_belong_to_whom_they_count() {
             authority: "a.test",
             path: "/x",
         };
-        crate::limits::Wanted::of(route, &counted).unwrap().keys()
+        crate::limits::Wanted::of(&document, route, &[], &counted).unwrap().keys()
     };
     let (alice, bob) = (keys("alice"), keys("bob"));
     assert_eq!(alice[0].owner, alice[1].owner, "kept in one place");

@@ -13,7 +13,8 @@ use postern_filter_host::{Effects, HeaderList, RequestHost, SoftBudget, Verifier
 use postern_filter_jwt_auth::{Caller, JwtAuth};
 use postern_request::principal::Credential;
 use postern_request::{
-    Denial, ErrorCode, Principal, RateLimitStatus, UnixMillis, correlation, path, tokens,
+    Denial, ErrorCode, Principal, RateLimitStatus, TokenPlace, UnixMillis, correlation, path,
+    tokens,
 };
 
 use crate::counters::{Count, Counters};
@@ -31,6 +32,8 @@ const SUBJECT_STATE: &str = "postern.subject";
 pub struct Gatekeeper {
     document: Document,
     own_headers: OwnHeaders,
+    /// Where tokens stand, and last the cookie of browsers' sessions.
+    places: Vec<TokenPlace>,
     /// Whether tokens may stand in places from which they must be taken.
     strips_tokens: bool,
     jwt: JwtAuth,
@@ -116,10 +119,11 @@ impl Gatekeeper {
             Ok(None) => return Err(Denial::new(ErrorCode::NotFound, "no_route")),
             Err(_) => return Err(Denial::new(ErrorCode::BadRequest, "path_ambiguous")),
         };
-        if STAGES.tokens && self.strips_tokens && route.auth.accepts(Credential::Jwt) {
+        let places = self.stripped(&route);
+        if STAGES.tokens && !places.is_empty() {
             // Also from what is refused: our own access log shows the path. Of another `:path`
             // Envoy routes again by itself, to the same route: only the query is another one.
-            tokens::strip(&self.document.token_places, request, &mut |name, left| match left {
+            tokens::strip(places, request, &mut |name, left| match left {
                 Some(left) => effects.rewrite_header(name, left),
                 None => effects.remove_header(name),
             });
@@ -152,6 +156,16 @@ impl Gatekeeper {
         };
         let limit = limits::tighter(spent.limit, identified.exact);
         Ok(Admitted { known: identified.known, limit, tickets: spent.tickets, route })
+    }
+
+    /// Where nothing may be left that opens anything: of tokens where the route takes them, of
+    /// sessions wherever the request goes to a service that is not the suite itself.
+    fn stripped(&self, route: &Route) -> &[TokenPlace] {
+        let tokens = self.document.token_places.len();
+        let takes_tokens = self.strips_tokens && route.auth.accepts(Credential::Jwt);
+        let start = if takes_tokens { 0 } else { tokens };
+        let end = if route.service.is_some() { self.places.len() } else { tokens };
+        self.places.get(start..end).unwrap_or_default()
     }
 
     /// Tells the upstream who is calling, and access logs and policies what a token claims.

@@ -26,6 +26,7 @@ fn issuer(name: &str) -> TrustedIssuer {
             issuer: name.to_owned(),
             audiences: vec!["gateway".to_owned()],
             leeway_secs: 5,
+            access_token_type_only: false,
             rules: ClaimsRules { kept, ..ClaimsRules::default() },
         },
         claim_state: vec![("org".to_owned(), 1), ("groups".to_owned(), 2), ("no".to_owned(), 9)],

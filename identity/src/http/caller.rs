@@ -3,11 +3,9 @@
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, HeaderValue};
+use postern_document::Browser;
 
 use crate::Caller;
-
-/// Most of a header that is kept or hashed, in bytes.
-const MAX_SHOWN: usize = 512;
 
 /// Reads a request's headers. `trusted_proxies` stand between the client and Envoy, and `device`
 /// is what is known of the device.
@@ -34,10 +32,7 @@ pub(crate) fn address(headers: &HeaderMap, trusted_proxies: usize) -> Option<IpA
 }
 
 fn text(value: Option<&HeaderValue>) -> String {
-    let text = value.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let end = text.len().min(MAX_SHOWN);
-    // What `to_str` lets pass is ASCII, so that every byte begins a character.
-    text.get(..end).unwrap_or_default().to_owned()
+    value.map(|value| Browser::text(value.as_bytes())).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -76,7 +71,7 @@ mod tests {
     fn what_is_shown_is_bounded() {
         let long = "x".repeat(5000);
         let caller = of(&headers(&[("user-agent", &long), ("accept-language", "de")]), 0, None);
-        assert_eq!((caller.user_agent.len(), caller.accept_language.as_str()), (MAX_SHOWN, "de"));
+        assert_eq!((caller.user_agent.len(), caller.accept_language.as_str()), (512, "de"));
         assert_eq!(caller.platform, "");
     }
 }

@@ -198,12 +198,14 @@ impl LoginService {
     /// Those of the stores, where the session has to end.
     pub async fn judge_browser(
         &self,
+        cookie: &[u8],
         session: &SessionRecord,
         caller: &Caller,
         now: UnixMillis,
     ) -> Result<BrowserVerdict, LoginError> {
         let rules = self.rules();
-        let shown = sessions::fingerprint(&rules, &self.parts.vault, caller);
+        let secret = sessions::read_cookie(cookie).map(|(_, secret)| secret).unwrap_or_default();
+        let shown = sessions::fingerprint_of_browser(&rules, secret, caller);
         // A session from before the document looked at anything has nothing to be compared with.
         if shown.is_none() || session.fingerprint.is_none() || shown == session.fingerprint {
             return Ok(BrowserVerdict::Same);

@@ -1,11 +1,10 @@
 //! Sessions: begun, found by their cookie, and what browsers show of themselves.
 
-use std::net::IpAddr;
-
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use postern_document::FingerprintPart;
+use postern_document::Browser;
 use postern_oauth::Secret;
-use postern_request::{UnixMillis, address, correlation};
+use postern_request::UnixMillis;
+pub(crate) use postern_request::session_cookie::parse as read_cookie;
 use postern_store::flows::SessionRecord;
 
 use super::flow::Authenticated;
@@ -14,12 +13,6 @@ use super::rules::LoginRules;
 use super::{Caller, LOGIN_CLIENT_ID};
 use crate::vault::{Purpose, Vault};
 use crate::{IdentityError, random};
-
-/// Bytes of a session's id, and of its cookie's secret half.
-const ID_BYTES: usize = 36;
-const SECRET_BYTES: usize = 43;
-/// Bits of an address that stay while somebody moves about in a network.
-const NETWORK: (u8, u8) = (24, 56);
 
 /// A session that is to begin.
 pub(crate) struct Begun {
@@ -48,6 +41,7 @@ pub(crate) fn of_browser(
     };
     let mut record = grant(rules, vault, person, authenticated, caller, now)?;
     record.secret = Some(random::sha256(secret.expose().as_bytes()));
+    record.fingerprint = fingerprint_of_browser(rules, secret.expose(), caller);
     (record.remember, record.idle_ms) = (remember, idle_ms);
     record.ends_at = UnixMillis(now.0.saturating_add(absolute_ms));
     Ok(Begun {
@@ -109,14 +103,18 @@ fn grant(
     })
 }
 
-/// Another authentication within a session: a new secret, and what was shown besides.
+/// Another authentication within a session: a new secret, what was shown besides, and the browser
+/// as it is now.
 pub(crate) fn again(
+    rules: &LoginRules,
     mut record: SessionRecord,
     authenticated: &Authenticated,
+    caller: &Caller,
     now: UnixMillis,
 ) -> Result<Begun, IdentityError> {
     let secret = random::secret()?;
     record.secret = Some(random::sha256(secret.expose().as_bytes()));
+    record.fingerprint = fingerprint_of_browser(rules, secret.expose(), caller);
     (record.authenticated_at, record.last_used) = (now, now);
     if authenticated.several {
         record.mfa_at = Some(now);
@@ -134,17 +132,6 @@ fn cookie_of(id: &str, secret: &Secret) -> Secret {
     Secret::new([id, ".", secret.expose()].concat())
 }
 
-/// Takes a cookie's value apart; none where it cannot be one. The id is looked up in a store, so
-/// it has to look like one.
-pub(crate) fn read_cookie(value: &[u8]) -> Option<(&str, &str)> {
-    let (id, secret) = std::str::from_utf8(value).ok()?.split_once('.')?;
-    let fits = id.len() == ID_BYTES
-        && correlation::is_uuid(id.as_bytes())
-        && secret.len() == SECRET_BYTES
-        && secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    fits.then_some((id, secret))
-}
-
 /// Whether the secret half of a cookie is the session's. A grant's session has none, and no cookie
 /// opens it.
 pub(crate) fn is_opened_by(record: &SessionRecord, secret: &str) -> bool {
@@ -153,37 +140,29 @@ pub(crate) fn is_opened_by(record: &SessionRecord, secret: &str) -> bool {
     verify_slices_are_equal(&shown.0, &kept).is_ok() && record.secret.is_some()
 }
 
-/// What a browser shows of itself, as a keyed hash; none where the document looks at nothing.
+/// What a browser shows of itself, under its cookie's secret half: `ext_authz` compares it too, and
+/// has no key of the suite's. None where the document looks at nothing.
+pub(crate) fn fingerprint_of_browser(
+    rules: &LoginRules,
+    secret: &str,
+    caller: &Caller,
+) -> Option<[u8; 16]> {
+    rules.login.fingerprint.of(secret, &browser_of(caller))
+}
+
+/// The same for whoever has no cookie, under the suite's own key.
 pub(crate) fn fingerprint(rules: &LoginRules, vault: &Vault, caller: &Caller) -> Option<[u8; 16]> {
-    let parts = &rules.login.fingerprint.parts;
-    if parts.is_empty() {
-        return None;
-    }
-    let mut text = String::new();
-    for part in parts {
-        let shown = match part {
-            FingerprintPart::UserAgent => caller.user_agent.clone(),
-            FingerprintPart::AcceptLanguage => caller.accept_language.clone(),
-            FingerprintPart::IpPrefix => caller.ip.map(network).unwrap_or_default(),
-            FingerprintPart::ClientHint => caller.platform.clone(),
-        };
-        // With its length before it, no part can pass for another one's end.
-        text.push_str(&shown.len().to_string());
-        text.push(':');
-        text.push_str(&shown);
-    }
+    let text = rules.login.fingerprint.text(&browser_of(caller))?;
     let tag = vault.tag(Purpose::Device, text.as_bytes());
     tag.first_chunk().copied()
 }
 
-fn network(ip: IpAddr) -> String {
-    let (v4, v6) = NETWORK;
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(v4)).unwrap_or(0);
-            std::net::Ipv4Addr::from(u32::from(ip) & mask).to_string()
-        }
-        ip @ IpAddr::V6(_) => address::limit_key(ip, v6).to_string(),
+fn browser_of(caller: &Caller) -> Browser<'_> {
+    Browser {
+        user_agent: &caller.user_agent,
+        accept_language: &caller.accept_language,
+        platform: &caller.platform,
+        ip: caller.ip,
     }
 }
 

@@ -37,6 +37,7 @@ fn accepting(audience: &str) -> Issuer {
         issuer: ISSUER.to_owned(),
         audiences: vec![audience.to_owned()],
         leeway_secs: 0,
+        access_token_type_only: true,
         rules: ClaimsRules::default(),
     }
 }

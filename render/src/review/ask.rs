@@ -5,9 +5,12 @@ mod other;
 use std::collections::BTreeSet;
 
 use postern_document::{Auth, CertificateSource, Document, Proof, Route};
-use postern_explain::{Assumptions, GivenClaims, Outcome, Part, Request, Shown, explain};
+use postern_explain::{
+    Assumptions, GivenClaims, GivenSession, Outcome, Part, Request, Shown, explain,
+};
 use postern_jose::{Key, SignatureVerifier, VerifyError, base64url};
 use postern_request::UnixMillis;
+use postern_request::login::SEVERAL_FACTORS;
 use postern_request::principal::{Credential, Principal};
 use serde_json::{Map, Value, json};
 
@@ -29,6 +32,8 @@ pub(super) enum Caller {
     Token,
     /// Somebody with an API key that has everything.
     ApiKey,
+    /// Somebody with a session that has everything, in a page of the gateway's own origin.
+    Session,
     /// Somebody with everything, from a workload that the route does not name.
     Stranger,
 }
@@ -47,6 +52,7 @@ impl Caller {
             Self::WithoutClaims => format!("a token without the claim {}", claims.join(", ")),
             Self::Token => "a good token".to_owned(),
             Self::ApiKey => "a good API key".to_owned(),
+            Self::Session => "a good session".to_owned(),
             Self::Stranger => "a workload that is not named".to_owned(),
         }
     }
@@ -73,6 +79,9 @@ impl Caller {
             if any.contains(&Credential::ApiKey) {
                 all.push(Self::ApiKey);
             }
+            if any.contains(&Credential::Session) {
+                all.push(Self::Session);
+            }
         }
         if !route.peers.is_empty() {
             all.push(Self::Stranger);
@@ -85,7 +94,8 @@ impl Caller {
         match &route.auth {
             Auth::None => Self::Nobody,
             Auth::Rules { any, .. } if any.contains(&Credential::Jwt) => Self::Token,
-            Auth::Rules { .. } => Self::ApiKey,
+            Auth::Rules { any, .. } if any.contains(&Credential::ApiKey) => Self::ApiKey,
+            Auth::Rules { .. } => Self::Session,
         }
     }
 }
@@ -195,7 +205,15 @@ impl<'d> Oracle<'d> {
         let caller = if caller == Caller::Stranger { Caller::best(route) } else { caller };
         match caller {
             Caller::Nobody => {}
-            Caller::ApiKey => request.shown = Shown::Key(Box::new(key(route))),
+            Caller::ApiKey => {
+                request.shown = Shown::Key(Box::new(with_scopes(route, Credential::ApiKey)));
+            }
+            Caller::Session => {
+                let principal = with_scopes(route, Credential::Session);
+                let given = GivenSession { principal, mfa_age_secs: Some(0) };
+                request.shown = Shown::Session(Box::new(given));
+                request = request.with("sec-fetch-site", "same-origin");
+            }
             Caller::WithoutScopes | Caller::WithoutClaims | Caller::Token | Caller::Stranger => {
                 let proof = route.auth.token().and_then(|token| token.proof);
                 let claims = Value::Object(self.claims(route, caller, other)).to_string();
@@ -235,6 +253,11 @@ impl<'d> Oracle<'d> {
         set("jti", json!("postern-review"));
         set("client_id", json!("postern-review"));
         set("sub", json!("somebody"));
+        if route.auth.mfa().is_some() {
+            // As the suite's own tokens say it, and as others do.
+            set("acr", json!(SEVERAL_FACTORS));
+            set("amr", json!(["pwd", "mfa"]));
+        }
         let Auth::Rules { scopes, token, .. } = &route.auth else { return claims };
         let (index, of_issuer) = match other {
             Some(Other::Issuer(index, audience)) => (index, audience),
@@ -278,10 +301,10 @@ impl<'d> Oracle<'d> {
     }
 }
 
-/// When a token was made and ends, that is asked with at some time.
-pub(super) fn times(now: UnixMillis) -> [(&'static str, u64); 3] {
+/// When a token was made and ends, that is asked with at some time, and its subject authenticated.
+pub(super) fn times(now: UnixMillis) -> [(&'static str, u64); 4] {
     let now = now.as_secs();
-    [("exp", now + 600), ("iat", now), ("nbf", now)]
+    [("exp", now + 600), ("iat", now), ("nbf", now), ("auth_time", now)]
 }
 
 /// The workload that a caller must come to directly to be asked who it is.
@@ -295,11 +318,12 @@ pub(super) fn parts(document: &Document, route: &Route) -> Vec<Part> {
     let by_token = route.auth.accepts(Credential::Jwt);
     let shared = !route.exact_limits.is_empty() || !route.leased_limits.is_empty();
     let dpop = route.auth.token().is_some_and(|token| token.proof == Some(Proof::Dpop));
+    let by_session = route.auth.accepts(Credential::Session);
     let stale = document.revocation.is_some() && by_token || !route.leased_limits.is_empty();
     [
         (Part::Server, route.needs_ext_authz() || route.needs_ext_proc()),
         (Part::ExtProc, route.needs_ext_proc()),
-        (Part::VolatileStore, shared || dpop || route.circuit().is_some()),
+        (Part::VolatileStore, shared || dpop || by_session || route.circuit().is_some()),
         (Part::DurableStore, route.auth.accepts(Credential::ApiKey)),
         (Part::Feed, stale),
         (Part::RateLimitService, !route.descriptors.is_empty()),
@@ -328,18 +352,13 @@ fn told(outcome: &Outcome) -> (bool, String, Option<String>) {
     }
 }
 
-/// Whom an API key stands for that a route takes.
-fn key(route: &Route) -> Principal {
+/// Whom an API key or a session stands for that a route takes.
+fn with_scopes(route: &Route, credential: Credential) -> Principal {
     let scopes = match &route.auth {
         Auth::None => Vec::new(),
         Auth::Rules { scopes, .. } => scopes.clone(),
     };
-    Principal {
-        subject: "somebody".to_owned(),
-        scopes,
-        credential: Credential::ApiKey,
-        ..Principal::default()
-    }
+    Principal { subject: "somebody".to_owned(), scopes, credential, ..Principal::default() }
 }
 
 /// Claims are given as verified, so that no signature is ever checked.

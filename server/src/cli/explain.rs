@@ -34,6 +34,10 @@ pub struct Explain {
     /// An API key, sent in `x-api-key`; read from standard input with `-`.
     #[arg(long, group = "credential", allow_hyphen_values = true)]
     pub api_key: Option<String>,
+    /// A session that counts as known: a JSON object with `subject`, and where they matter `scopes`
+    /// (a list), `tier`, `role`, and `mfa`, how long ago a second factor was shown, such as 5m.
+    #[arg(long, group = "credential", value_name = "JSON")]
+    pub session: Option<String>,
     /// With --claims: the token comes with a DPoP proof that holds.
     #[arg(long, requires = "claims")]
     pub with_proof: bool,
@@ -78,7 +82,7 @@ pub struct Explain {
     /// A limit that has nothing left for this caller; repeat it for more.
     #[arg(long = "used-up", value_name = "LIMIT")]
     pub used_up: Vec<String>,
-    /// The token was revoked.
+    /// The credential was revoked.
     #[arg(long)]
     pub revoked: bool,
     /// The request is of the share that its route's `fault` is for.
@@ -126,6 +130,7 @@ mod tests {
         assert!(parsed(&["--claims", "{}", "--with-proof"]).is_ok());
         assert!(parsed(&["--token", "a", "--claims", "{}"]).is_err());
         assert!(parsed(&["--token", "a", "--api-key", "b"]).is_err());
+        assert!(parsed(&["--session", "{}", "--api-key", "b"]).is_err());
         assert!(parsed(&["--with-proof"]).is_err());
         assert!(parsed(&["--workload", "w", "--peer", "spiffe://m/a"]).is_ok());
         assert!(parsed(&["--peer", "spiffe://m/a"]).is_err());

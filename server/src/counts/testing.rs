@@ -8,15 +8,16 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use postern_document::{Allowance, Counted, Document, LimitMode};
 use postern_ext_authz::{
-    Answer, ApiKeys, Authorizer, Incoming, IssuerKeys, Metrics, Parts, Revoked, Tickets,
+    Answer, ApiKeys, Authorizer, Incoming, IssuerKeys, Metrics, Named, Parts, Revoked, Sessions,
+    Tickets, Touched,
 };
 use postern_jose::{VerifiedToken, base64url};
 use postern_leases::{Ask, LeaseId};
 use postern_limits::key::{hashed, stamp};
 use postern_request::{Denial, Principal, UnixMillis};
-use postern_store::MemoryStore;
 use postern_store::limiter::Limiter;
 use postern_store::volatile::{LendAsk, LimitKey, VolatileStore};
+use postern_store::{FlowStore, MemoryFlowStore, MemoryStore};
 use postern_telemetry::MetricsRegistry;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -31,6 +32,10 @@ struct NothingRevoked;
 
 impl Revoked for NothingRevoked {
     fn check(&self, _: &Document, _: &VerifiedToken, _: UnixMillis) -> Result<(), Denial> {
+        Ok(())
+    }
+
+    fn check_named(&self, _: &Document, _: Named<'_>, _: UnixMillis) -> Result<(), Denial> {
         Ok(())
     }
 }
@@ -49,6 +54,8 @@ impl Gateway {
         let registry = MetricsRegistry::new("test", Instant::now()).unwrap();
         let keys = Arc::new(IssuerKeys::new(&document));
         let document = Arc::new(ArcSwap::from_pointee(document));
+        let metrics = Metrics::new(&registry).unwrap();
+        let flows: Arc<dyn FlowStore> = Arc::new(MemoryFlowStore::default());
         let authorizer = Authorizer::new(Parts {
             document: Arc::clone(&document),
             keys,
@@ -57,10 +64,12 @@ impl Gateway {
             check_proof_signature: Arc::new(|_, _, _| Ok(true)),
             revoked: Arc::new(NothingRevoked),
             api_keys: ApiKeys::new(None),
+            sessions: Sessions::new(Arc::clone(&flows)),
+            touched: Arc::new(Touched::new(flows, None, metrics.clone())),
             limiter: Arc::new(Limiter::new(Arc::clone(&store), Arc::default())),
             store: Arc::clone(&store),
             tickets: Tickets::derived_from(b"for the test"),
-            metrics: Metrics::new(&registry).unwrap(),
+            metrics,
         });
         Self { document, store, authorizer: Arc::new(authorizer) }
     }

@@ -8,15 +8,17 @@ use anyhow::Result;
 use arc_swap::ArcSwap;
 use axum::Router;
 use postern_document::Document;
-use postern_ext_authz::{ApiKeys, Authorizer, IssuerKeys, Parts as AuthorizerParts};
+use postern_ext_authz::{
+    ApiKeys, Authorizer, IssuerKeys, Parts as AuthorizerParts, Sessions, Touched,
+};
 use postern_ext_proc::{Processor, Settlement, SettlementMetrics};
 use postern_feed::{FeedState, Served};
 use postern_identity::AwsLcVerifier;
 use postern_jose::SignatureVerifier as _;
 use postern_rate_limit::RateLimiter;
-use postern_store::MemoryStore;
 use postern_store::durable::DurableStore;
 use postern_store::limiter::Limiter;
+use postern_store::{FlowStore, MemoryStore};
 use postern_telemetry::{
     Blocker, Drain, HealthChecks, MetricsRegistry, Readiness, Rolling, Telemetry,
 };
@@ -32,6 +34,7 @@ use crate::cli::{Role, Serve};
 /// Everything that serves.
 pub struct Parts {
     authorizer: Arc<Authorizer>,
+    touched: Arc<Touched>,
     processor: Arc<Processor>,
     settlement: Arc<Settlement>,
     rate_limiter: Option<Arc<RateLimiter>>,
@@ -103,7 +106,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         shared,
     })
     .await?;
-    let stores::Volatile { decisions: volatile, redis, .. } = volatile;
+    let stores::Volatile { decisions: volatile, flows, redis } = volatile;
     jwks::keep_fetching(&jwks::Needs {
         document: &document,
         durable: durable.as_ref(),
@@ -119,6 +122,8 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
 
     let document = held;
     let verifier = AwsLcVerifier::new();
+    let metrics = postern_ext_authz::Metrics::new(&registry)?;
+    let touched = touched(&flows, durable.as_ref(), &metrics);
     let authorizer = Arc::new(Authorizer::new(AuthorizerParts {
         document: Arc::clone(&document),
         keys: Arc::clone(&keys),
@@ -130,10 +135,12 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         }),
         revoked: feed.revoked,
         api_keys: ApiKeys::new(durable),
+        sessions: Sessions::new(flows),
+        touched: Arc::clone(&touched),
         store: Arc::clone(&volatile),
         limiter: Arc::clone(&limiter),
         tickets: tickets.clone(),
-        metrics: postern_ext_authz::Metrics::new(&registry)?,
+        metrics,
     }));
     let counting = admin::Counting {
         document: Arc::clone(&document),
@@ -154,6 +161,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
     drop(health.spawn_refresh());
     Ok(Parts {
         authorizer,
+        touched,
         processor: Arc::new(processor),
         settlement: Arc::new(settlement),
         rate_limiter,
@@ -165,6 +173,18 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         feed_state: feed.state,
         blocker: Mutex::new(Some(blocker)),
     })
+}
+
+/// Writes beside the requests when sessions and API keys were used.
+fn touched(
+    flows: &Arc<dyn FlowStore>,
+    durable: Option<&Arc<dyn DurableStore>>,
+    metrics: &postern_ext_authz::Metrics,
+) -> Arc<Touched> {
+    let touched = Touched::new(Arc::clone(flows), durable.cloned(), metrics.clone());
+    let touched = Arc::new(touched);
+    tokio::spawn(Arc::clone(&touched).keep_writing());
+    touched
 }
 
 /// Who knows whose limits are used up.
@@ -219,6 +239,13 @@ impl Parts {
         postern_telemetry::http::router(self.telemetry.clone()).fallback(http::not_found)
     }
 
+    /// Nobody is served any more: writes what was to be written beside the requests.
+    pub async fn finish(&self) {
+        if tokio::time::timeout(LAST_WRITES, self.touched.finish()).await.is_err() {
+            tracing::warn!("the last uses of sessions and API keys were not written");
+        }
+    }
+
     /// All ports are open: ready as soon as issuers' keys are there, or could not be had for a
     /// while; a new replica must not answer 503 for want of them.
     pub fn started(&self) {
@@ -236,6 +263,9 @@ impl Parts {
         });
     }
 }
+
+/// How long the end waits for what is still to be written.
+const LAST_WRITES: Duration = Duration::from_secs(2);
 
 /// How long readiness waits for issuers' keys.
 const FIRST_KEYS: Duration = Duration::from_secs(5);

@@ -17,6 +17,7 @@ fuzz_target!(|input: &[u8]| {
         issuer: "https://i.test".to_owned(),
         audiences: vec!["g".to_owned()],
         leeway_secs: 60,
+        access_token_type_only: false,
         rules: ClaimsRules {
             claim_headers: vec![("x-tenant".to_owned(), "tenant".to_owned())],
             required: vec!["org.id".to_owned()],

@@ -35,9 +35,9 @@ impl<'c> Prepared<'c> {
         let tokens = tokens.map(|token| (token.name.clone(), signed(token))).collect();
         let api_key = sent.api_key.as_ref().map(|key| text_of(key));
         assert!(
-            sent.certificate.is_none() && sent.workload.is_none(),
-            "{}: no connection of a replay shows a certificate, or leads past the edge; say that \
-             it is not replayed",
+            sent.certificate.is_none() && sent.workload.is_none() && sent.session.is_none(),
+            "{}: no connection of a replay shows a certificate, or leads past the edge, and nobody \
+             has logged in; say that it is not replayed",
             case.name
         );
         Self { case, tokens, api_key }

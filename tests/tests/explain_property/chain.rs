@@ -11,24 +11,24 @@ use postern_document::{CertificateSource, Document, HeaderValue, OnFailure, from
 use postern_explain::{By, Revoked};
 use postern_ext_authz::{
     Answer as Authorized, ApiKeys, Authorizer, CheckSignature, Incoming, IssuerKeys, Metrics,
-    Parts, Tickets,
+    Named, Parts, Sessions, Tickets, Touched,
 };
 use postern_filter_host::{Effects as _, HeaderList, Outcome, Plugin as _};
 use postern_jose::soft::SoftVerifier;
 use postern_jose::{SignatureVerifier as _, VerifiedToken};
 use postern_request::normalize::{Normalization, normalize};
 use postern_request::{Denial, ErrorCode, RenderedDenial, UnixMillis, path};
-use postern_store::MemoryStore;
 use postern_store::away::Away;
 use postern_store::limiter::Limiter;
 use postern_store::volatile::{CircuitAsk, VolatileStore};
+use postern_store::{FlowStore, MemoryFlowStore, MemoryStore};
 use postern_telemetry::MetricsRegistry;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::World;
 use crate::host::{Host, Recorded};
-use crate::requests::{AUTHORITY, NOW, PEER, RequestSpec};
+use crate::requests::{AUTHORITY, NOW, PEER, RequestSpec, SessionSpec};
 
 /// The places, as documents name them.
 const EDGE: &str = "front";
@@ -40,7 +40,18 @@ const EDGE_ID: &str = "spiffe://cluster.local/ns/ingress/sa/front";
 #[derive(Debug)]
 pub enum Answer {
     Passed(Passed),
-    Refused { by: By, at: &'static str, status: u16, error: String, reason: Option<String> },
+    Refused {
+        by: By,
+        at: &'static str,
+        status: u16,
+        error: String,
+        reason: Option<String>,
+    },
+    /// To log in, by the server.
+    Sent {
+        at: &'static str,
+        location: String,
+    },
 }
 
 /// What the service gets.
@@ -54,11 +65,11 @@ pub struct Passed {
     pub version: Option<String>,
 }
 
-/// Says of every token the same.
+/// Says of every credential the same.
 struct Known(Revoked);
 
-impl postern_ext_authz::Revoked for Known {
-    fn check(&self, document: &Document, _: &VerifiedToken, _: UnixMillis) -> Result<(), Denial> {
+impl Known {
+    fn say(&self, document: &Document) -> Result<(), Denial> {
         match (self.0, document.revocation) {
             (Revoked::Yes, _) => Err(Denial::new(ErrorCode::TokenRevoked, "token_revoked")),
             (Revoked::Unknown, Some(rules)) if rules.when_stale == OnFailure::Deny => {
@@ -66,6 +77,16 @@ impl postern_ext_authz::Revoked for Known {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl postern_ext_authz::Revoked for Known {
+    fn check(&self, document: &Document, _: &VerifiedToken, _: UnixMillis) -> Result<(), Denial> {
+        self.say(document)
+    }
+
+    fn check_named(&self, document: &Document, _: Named<'_>, _: UnixMillis) -> Result<(), Denial> {
+        self.say(document)
     }
 }
 
@@ -127,11 +148,11 @@ impl Chain {
     }
 
     pub fn ask(&mut self, request: &RequestSpec) -> Answer {
-        let sent = request.to_explain();
+        let (target, headers) = request.to_send();
         if let Some(caller) = request.caller() {
-            return self.ask_at(INSIDE, caller, request, sent.headers, &sent.target);
+            return self.ask_at(INSIDE, caller, request, headers, &target);
         }
-        let passed = match self.ask_at(EDGE, None, request, sent.headers, &sent.target) {
+        let passed = match self.ask_at(EDGE, None, request, headers, &target) {
             Answer::Passed(passed) if self.is_for_inside(request, &passed.target) => passed,
             answer => return answer,
         };
@@ -267,7 +288,7 @@ fn as_envoy_hands_them_over(
 /// Whether the path is another spelling of a route's: then only Envoy's own routes say whom it
 /// asks first.
 pub fn reads_two_ways(document: &Document, request: &RequestSpec) -> bool {
-    let Some(target) = read(&request.to_explain().target) else { return false };
+    let Some(target) = read(&request.to_send().0) else { return false };
     let path = path::without_query(&target);
     let is_unclear =
         |document: &Document| document.find_route(AUTHORITY, request.method(), path).is_err();
@@ -304,6 +325,14 @@ fn incoming(
 }
 
 fn refused(by: By, at: &'static str, denial: &RenderedDenial, reason: Option<String>) -> Answer {
+    let header = |wanted: &str| {
+        let found = denial.headers.iter().find(|(name, _)| *name == wanted);
+        found.map(|(_, value)| value.clone())
+    };
+    if let Some(location) = header("location") {
+        assert_eq!((denial.status, denial.body.as_str()), (302, ""));
+        return Answer::Sent { at, location };
+    }
     let body: Value = serde_json::from_str(&denial.body).unwrap();
     let error = body["error"].as_str().unwrap().to_owned();
     Answer::Refused { by, at, status: denial.status, error, reason }
@@ -323,7 +352,11 @@ async fn authorizer(document: &Document, world: &World) -> Authorizer {
         }
     }
     let store: Arc<dyn VolatileStore> = if world.store_away { Arc::new(Away) } else { memory };
-    let registry = MetricsRegistry::new("test", Instant::now()).unwrap();
+    let flows: Arc<dyn FlowStore> = match world.store_away {
+        true => Arc::new(Away),
+        false => Arc::new(sessions().await),
+    };
+    let metrics = Metrics::new(&MetricsRegistry::new("test", Instant::now()).unwrap()).unwrap();
     let check: CheckSignature =
         Arc::new(|key, input, signature| SoftVerifier.verify(key, input, signature));
     Authorizer::new(Parts {
@@ -333,9 +366,20 @@ async fn authorizer(document: &Document, world: &World) -> Authorizer {
         check_proof_signature: check,
         revoked: Arc::new(Known(world.revoked)),
         api_keys: ApiKeys::new(None),
+        sessions: Sessions::new(Arc::clone(&flows)),
+        touched: Arc::new(Touched::new(flows, None, metrics.clone())),
         limiter: Arc::new(Limiter::new(Arc::clone(&store), stand_in)),
         store,
         tickets: Tickets::derived_from(b"a secret of this test"),
-        metrics: Metrics::new(&registry).unwrap(),
+        metrics,
     })
+}
+
+/// A store with the sessions that requests show.
+async fn sessions() -> MemoryFlowStore {
+    let flows = MemoryFlowStore::default();
+    for session in SessionSpec::ALL {
+        flows.start_session(&session.record(), NOW).await.unwrap();
+    }
+    flows
 }

@@ -30,6 +30,8 @@ pub struct DocumentSpec {
     /// `when_store_fails` of the exact limit.
     store_fails: &'static str,
     required: bool,
+    /// People log in, and the first issuer is the suite itself.
+    session: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -61,6 +63,10 @@ struct AuthSpec {
     claims: bool,
     /// None, by key, by certificate.
     proof: u8,
+    session: bool,
+    /// None, at any time, a moment ago.
+    mfa: u8,
+    login: bool,
 }
 
 fn auth() -> impl Strategy<Value = AuthSpec> {
@@ -72,10 +78,12 @@ fn auth() -> impl Strategy<Value = AuthSpec> {
         prop::bool::weighted(0.25),
         (rarely(), rarely(), rarely()),
         prop_oneof![8 => Just(0_u8), 1 => Just(1), 1 => Just(2)],
+        (prop::bool::weighted(0.6), prop_oneof![5 => Just(0_u8), 2 => 1..=2_u8], any::<bool>()),
     )
-        .prop_map(|(jwt, api_key, scopes, optional, (issuers, audiences, claims), proof)| {
+        .prop_map(|(jwt, api_key, scopes, optional, rarely, proof, (session, mfa, login))| {
+            let (issuers, audiences, claims) = rarely;
             AuthSpec {
-                jwt: jwt || !api_key,
+                jwt,
                 api_key,
                 scopes,
                 optional,
@@ -83,6 +91,9 @@ fn auth() -> impl Strategy<Value = AuthSpec> {
                 audiences,
                 claims,
                 proof,
+                session,
+                mfa,
+                login,
             }
         })
 }
@@ -128,31 +139,33 @@ pub fn document() -> impl Strategy<Value = DocumentSpec> {
         any::<bool>(),
         prop::option::weighted(0.15, any::<bool>()),
         prop::sample::select(vec!["allow", "deny", "local_share"]),
-        rarely(),
+        (rarely(), any::<bool>()),
     )
-        .prop_map(
-            |(routes, places, bound, failures_allow, revocation, store_fails, required)| {
-                DocumentSpec {
-                    routes,
-                    places: places.0,
-                    authorization_last: places.1,
-                    dpop: bound.0,
-                    certificate: bound.1,
-                    matrix: bound.2,
-                    failures_allow,
-                    revocation,
-                    store_fails,
-                    required,
-                }
-            },
-        )
+        .prop_map(|(routes, places, bound, failures_allow, revocation, store_fails, more)| {
+            let (required, session) = more;
+            DocumentSpec {
+                routes,
+                places: places.0,
+                authorization_last: places.1,
+                dpop: bound.0,
+                certificate: bound.1,
+                matrix: bound.2,
+                failures_allow,
+                revocation,
+                store_fails,
+                required,
+                session,
+            }
+        })
 }
 
 impl DocumentSpec {
     pub fn to_json(&self) -> String {
         // Nobody but the server can check API keys and proofs, so documents that have any may not
         // go on without it.
-        let is_asked = |auth: &AuthSpec| auth.api_key || auth.proof > 0;
+        let is_asked = |auth: &AuthSpec| {
+            auth.api_key || auth.proof > 0 || (self.session && (auth.session || auth.mfa > 0))
+        };
         let asked = self.routes.iter().filter_map(|route| route.auth.as_ref()).any(is_asked);
         let goes_on = self.failures_allow && !asked && !self.dpop && !self.certificate;
         let answer = if goes_on { "allow" } else { "deny" };
@@ -185,6 +198,12 @@ impl DocumentSpec {
             },
             "routes": self.routes(),
         });
+        if self.session {
+            document["issuer"] = json!(ISSUERS[0]);
+            document["oauth"] = json!({});
+            document["login"] = json!({"roles": {"user": {}}});
+            document["credentials"]["session"] = json!({});
+        }
         if self.matrix {
             document["matrix_parameters"] = json!("allow");
         }
@@ -254,7 +273,7 @@ impl DocumentSpec {
 
     fn route(&self, at: usize, route: &RouteSpec, path: &str) -> Value {
         // Whose certificate it was, and by which id a share is drawn, nobody knows inside.
-        let takes_tokens = route.auth.as_ref().is_some_and(|auth| auth.jwt);
+        let takes_tokens = route.auth.as_ref().is_some_and(|auth| auth.jwt || !auth.api_key);
         let inside = route.inside && !(self.certificate && takes_tokens) && route.enforce != "50%";
         let mut matches = json!({"path": path});
         if route.only_get {
@@ -275,7 +294,7 @@ impl DocumentSpec {
             "name": format!("r{at}"),
             "match": matches,
             "service": service,
-            "auth": self.auth(route.auth.as_ref(), may_ask),
+            "auth": self.auth(route.auth.as_ref(), inside, may_ask),
             "limits": limits,
             "enforce": route.enforce,
         });
@@ -295,9 +314,13 @@ impl DocumentSpec {
     }
 
     /// `may_ask`: whether the server may be needed for tokens.
-    fn auth(&self, auth: Option<&AuthSpec>, may_ask: bool) -> Value {
+    fn auth(&self, auth: Option<&AuthSpec>, inside: bool, may_ask: bool) -> Value {
         let Some(auth) = auth else { return json!("none") };
-        let kinds = [(auth.jwt, "jwt"), (auth.api_key && (may_ask || !auth.jwt), "api_key")];
+        // The edge takes the cookie away, and beside a workload nobody would see one.
+        let session = auth.session && self.session && !inside;
+        let api_key = auth.api_key && (may_ask || !auth.jwt);
+        let jwt = auth.jwt || !(api_key || session);
+        let kinds = [(jwt, "jwt"), (api_key, "api_key"), (session, "session")];
         let any: Vec<&str> = kinds.iter().filter(|(on, _)| *on).map(|(_, kind)| *kind).collect();
         let mut value = json!({"any": any});
         if auth.optional {
@@ -305,7 +328,17 @@ impl DocumentSpec {
         } else if auth.scopes > 0 {
             value["scopes"] = json!(["read", "write"].get(..auth.scopes).unwrap_or_default());
         }
-        if !auth.jwt {
+        if session && auth.login && !auth.optional {
+            value["login"] = json!(true);
+        }
+        if self.session && !api_key && !auth.optional && may_ask {
+            match auth.mfa {
+                1 => value["mfa"] = json!("required"),
+                2 => value["mfa"] = json!("within 15m"),
+                _ => {}
+            }
+        }
+        if !jwt {
             return value;
         }
         if auth.issuers {

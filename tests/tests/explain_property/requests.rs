@@ -5,9 +5,12 @@ use std::collections::HashMap;
 
 use jsonwebtoken::crypto::sign;
 use jsonwebtoken::{Algorithm, EncodingKey};
-use postern_explain::Request;
+use postern_document::Document;
+use postern_explain::{GivenSession, Request, Shown};
 use postern_jose::{KeySet, base64url, dpop};
-use postern_request::UnixMillis;
+use postern_request::{Principal, UnixMillis};
+use postern_store::durable::SecretHash;
+use postern_store::flows::SessionRecord;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -80,6 +83,98 @@ static TARGETS: [&str; 22] = [
     "/held",
 ];
 
+/// A session that the store has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionSpec {
+    number: u8,
+    /// How long ago a second factor was shown, in seconds.
+    mfa_age: Option<u64>,
+}
+
+impl SessionSpec {
+    pub const ALL: [Self; 3] = [
+        Self { number: 1, mfa_age: None },
+        Self { number: 2, mfa_age: Some(300) },
+        Self { number: 3, mfa_age: Some(3600) },
+    ];
+    const SECRET: &'static str = "a-secret-of-forty-three-characters-for-test";
+
+    fn id(self) -> String {
+        format!("00000000-0000-4000-8000-00000000001{}", self.number)
+    }
+
+    fn cookie(self) -> String {
+        format!("__Host-postern={}.{}", self.id(), Self::SECRET)
+    }
+
+    pub fn record(self) -> SessionRecord {
+        SessionRecord {
+            id: self.id(),
+            user_id: "carol".to_owned(),
+            created_at: NOW,
+            last_used: NOW,
+            authenticated_at: NOW,
+            mfa_at: self.mfa_age.map(|age| UnixMillis(NOW.0 - age * 1000)),
+            methods: vec!["pwd".to_owned()],
+            device_id: None,
+            fingerprint: None,
+            client_id: None,
+            scopes: vec!["read".to_owned()],
+            parent: None,
+            // It happens to be the hash that is needed: SHA-256 of a text.
+            secret: Some(SecretHash(dpop::access_token_hash(Self::SECRET.as_bytes()))),
+            person: b"{}".to_vec(),
+            remember: false,
+            idle_ms: 3_600_000,
+            ends_at: UnixMillis(NOW.0 + 7_200_000),
+        }
+    }
+
+    fn given(self) -> Shown {
+        let principal = Principal {
+            subject: "carol".to_owned(),
+            scopes: vec!["read".to_owned()],
+            ..Principal::default()
+        };
+        Shown::Session(Box::new(GivenSession { principal, mfa_age_secs: self.mfa_age }))
+    }
+}
+
+/// What a request shows of a session.
+#[derive(Debug, Clone, Copy)]
+enum CookieSpec {
+    Nothing,
+    Good(SessionSpec),
+    /// One that nobody knows; one that is none; a good one twice; an empty one.
+    Bad(u8),
+}
+
+impl CookieSpec {
+    /// Lines of `cookie`.
+    fn lines(self) -> Vec<String> {
+        let [first, ..] = SessionSpec::ALL;
+        let good = first.cookie();
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Good(session) => vec![session.cookie()],
+            Self::Bad(0) => vec![good.replace("4000", "4001")],
+            Self::Bad(1) => vec![good.replace('.', "")],
+            Self::Bad(2) => vec![good.clone(), good],
+            Self::Bad(_) => vec!["__Host-postern=".to_owned()],
+        }
+    }
+}
+
+/// What a browser says of itself.
+#[derive(Debug, Clone, Copy)]
+struct BrowserSpec {
+    /// Nothing, a page by `accept`, one by Fetch Metadata, a script by it.
+    page: u8,
+    /// Nothing, the same origin, another site, each by Fetch Metadata and by `origin`.
+    site: u8,
+    upgrades: bool,
+}
+
 #[derive(Debug, Clone)]
 pub struct RequestSpec {
     target: &'static str,
@@ -90,6 +185,8 @@ pub struct RequestSpec {
     proof: Option<ProofSpec>,
     certificate: Option<u8>,
     is_forged: bool,
+    cookie: CookieSpec,
+    browser: BrowserSpec,
     /// Goes to the workload past the edge, as one of [`CALLERS`].
     direct: Option<usize>,
 }
@@ -120,6 +217,8 @@ struct TokenSpec {
     bound: u8,
     /// Good, unknown key, broken signature, no JWS at all.
     form: u8,
+    /// Says nothing of a second factor, one a moment ago, one long ago, one at no time.
+    factors: u8,
 }
 
 #[derive(Debug, Clone)]
@@ -138,16 +237,29 @@ fn token() -> impl Strategy<Value = TokenSpec> {
         prop::option::weighted(0.6, prop::bool::weighted(0.7)),
         prop_oneof![6 => Just(0_u8), 2 => Just(1), 1 => Just(2), 1 => Just(3)],
         mostly(3),
+        0..4_u8,
     )
-        .prop_map(|(issuer, has_audience, time, scopes, tenant, bound, form)| TokenSpec {
-            issuer,
-            has_audience,
-            time,
-            scopes,
-            tenant,
-            bound,
-            form,
+        .prop_map(|(issuer, has_audience, time, scopes, tenant, bound, form, factors)| {
+            TokenSpec { issuer, has_audience, time, scopes, tenant, bound, form, factors }
         })
+}
+
+fn cookie() -> impl Strategy<Value = CookieSpec> {
+    prop_oneof![
+        4 => Just(CookieSpec::Nothing),
+        4 => prop::sample::select(&SessionSpec::ALL[..]).prop_map(CookieSpec::Good),
+        1 => (0..4_u8).prop_map(CookieSpec::Bad),
+    ]
+}
+
+fn browser() -> impl Strategy<Value = BrowserSpec> {
+    let page = prop_oneof![3 => Just(0_u8), 3 => 1..=2_u8, 1 => Just(3)];
+    let site = prop_oneof![4 => Just(0_u8), 3 => 1..=4_u8];
+    (page, site, prop::bool::weighted(0.1)).prop_map(|(page, site, upgrades)| BrowserSpec {
+        page,
+        site,
+        upgrades,
+    })
 }
 
 pub fn request() -> impl Strategy<Value = RequestSpec> {
@@ -165,17 +277,18 @@ pub fn request() -> impl Strategy<Value = RequestSpec> {
     (
         prop::sample::select(&TARGETS[..]),
         prop::bool::weighted(0.2),
-        prop::option::weighted(0.8, token()),
+        prop::option::weighted(0.7, token()),
         place,
         // None, the known one, an unknown one, none at all, twice.
         prop_oneof![6 => Just(0_u8), 3 => Just(1), 1 => 2..=4_u8],
         prop::option::weighted(0.4, proof),
         prop::option::weighted(0.4, 1..=2_u8),
-        prop::bool::weighted(0.2),
+        (prop::bool::weighted(0.2), cookie(), browser()),
         prop::option::weighted(0.25, 0..CALLERS.len()),
     )
         .prop_map(
-            |(target, is_post, token, place, api_key, proof, certificate, is_forged, direct)| {
+            |(target, is_post, token, place, api_key, proof, certificate, more, direct)| {
+                let (is_forged, cookie, browser) = more;
                 RequestSpec {
                     target,
                     is_post,
@@ -185,6 +298,8 @@ pub fn request() -> impl Strategy<Value = RequestSpec> {
                     proof,
                     certificate,
                     is_forged,
+                    cookie,
+                    browser,
                     direct,
                 }
             },
@@ -210,6 +325,15 @@ impl TokenSpec {
         }
         if let Some(is_blue) = self.tenant {
             claims["tenant"] = json!(if is_blue { "blue" } else { "red" });
+        }
+        if self.factors > 0 {
+            claims["acr"] = json!("urn:postern:acr:2");
+            claims["amr"] = json!(["pwd", "mfa"]);
+        }
+        match self.factors {
+            1 => claims["auth_time"] = json!(now - 60),
+            2 => claims["auth_time"] = json!(now - 3600),
+            _ => {}
         }
         let key = base64url::encode(&thumbprint());
         let certificate = base64url::encode(&[1; 32]);
@@ -295,7 +419,7 @@ impl RequestSpec {
         if self.is_post { "POST" } else { "GET" }
     }
 
-    /// Path and query as they are sent, and the headers.
+    /// Path and query as they are sent, and the headers but for the cookie of a session.
     fn parts(&self) -> (String, Vec<(String, Vec<u8>)>) {
         let mut target = self.target.to_owned();
         let mut headers: Vec<(String, Vec<u8>)> = Vec::new();
@@ -355,14 +479,49 @@ impl RequestSpec {
             add("x-tenant", "root");
             add("x_postern_subject", "root");
         }
+        for (name, value) in self.browser.headers() {
+            add(name, value);
+        }
         (target, headers)
     }
 
-    /// What is explained.
-    pub fn to_explain(&self) -> Request {
-        let (target, headers) = self.parts();
+    /// What is sent.
+    pub fn to_send(&self) -> (String, Vec<(String, Vec<u8>)>) {
+        let (target, mut headers) = self.parts();
+        let lines = self.cookie.lines().into_iter();
+        headers.extend(lines.map(|line| ("cookie".to_owned(), line.into_bytes())));
+        (target, headers)
+    }
+
+    /// What is explained: a good session is given beside the headers, where the document takes any.
+    pub fn to_explain(&self, document: &Document) -> Request {
+        let given = match self.cookie {
+            CookieSpec::Good(session) if document.session.is_some() => Some(session.given()),
+            _ => None,
+        };
+        let (target, headers) = if given.is_some() { self.parts() } else { self.to_send() };
         let peer = self.caller().flatten().map(str::to_owned);
-        let method = self.method().to_owned();
-        Request { method, headers, peer, ..Request::get(AUTHORITY, &target) }
+        let (method, shown) = (self.method().to_owned(), given.unwrap_or_default());
+        Request { method, headers, peer, shown, ..Request::get(AUTHORITY, &target) }
+    }
+}
+
+impl BrowserSpec {
+    fn headers(self) -> Vec<(&'static str, &'static str)> {
+        let mut headers = match self.page {
+            1 => vec![("accept", "text/html,*/*;q=0.8")],
+            2 => vec![("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")],
+            3 => vec![("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")],
+            _ => Vec::new(),
+        };
+        headers.extend(match self.site {
+            1 => Some(("sec-fetch-site", "same-origin")),
+            2 => Some(("sec-fetch-site", "cross-site")),
+            3 => Some(("origin", "https://a.test")),
+            4 => Some(("origin", "https://evil.test")),
+            _ => None,
+        });
+        headers.extend(self.upgrades.then_some(("upgrade", "websocket")));
+        headers
     }
 }

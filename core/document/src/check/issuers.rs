@@ -85,11 +85,14 @@ fn check_issuer(
         None if problems.any_below(&jwks_path) => return None,
         None => (check_discovery(raw, path, problems)?, KeysBy::Feed),
     };
+    // The suite signs ID tokens with the same keys, and those open no route.
+    let is_own = context.document.issuer.as_ref().is_some_and(|own| own.value == raw.issuer.value);
     Some(JwtIssuer {
         issuer: Issuer {
             issuer: raw.issuer.value.clone(),
             audiences: raw.audiences.iter().map(|audience| audience.value.clone()).collect(),
             leeway_secs: leeway_ms.div_ceil(1000),
+            access_token_type_only: is_own,
             rules: ClaimsRules {
                 claim_headers,
                 required: raw.required_claims.iter().map(|claim| claim.value.clone()).collect(),

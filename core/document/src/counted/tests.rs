@@ -258,3 +258,24 @@ fn the_keys_of_one_caller_have_one_owner() {
     let (of_method, key) = owner(&by(r#""method""#));
     assert_eq!(of_method, key, "what is nobody's is its own");
 }
+
+#[test]
+fn a_person_has_one_budget_by_session_and_by_token() {
+    let document = by(r#""claim.sub""#);
+    let of = |principal: &Principal| {
+        let counted = Counted { principal: Some(principal), ..request() };
+        let key = key(&document, &counted);
+        let owner = limit(&document).owner_of(&counted, &key).into_owned();
+        (key, owner)
+    };
+    let token = token("https://a.test", "ann", &[]);
+    let session = Principal { credential: Credential::Session, ..token.clone() };
+    assert_eq!(of(&token), of(&session));
+    for other in [
+        Principal { subject: "bob".to_owned(), ..session.clone() },
+        Principal { issuer: "https://b.test".to_owned(), ..session.clone() },
+        Principal { credential: Credential::ApiKey, ..session.clone() },
+    ] {
+        assert_ne!(of(&other), of(&session), "{other:?}");
+    }
+}

@@ -51,7 +51,11 @@ pub(super) fn in_words(refusal: &Refusal) -> String {
 
 /// What a refusal tells as `error`.
 const fn error_of(refusal: &Refusal) -> &'static str {
-    if refusal.is_plain { "without an error" } else { refusal.denial.code.as_str() }
+    if refusal.is_plain || refusal.sent.is_some() {
+        "without an error"
+    } else {
+        refusal.denial.code.as_str()
+    }
 }
 
 struct Notes(Vec<Mismatch>);

@@ -66,9 +66,10 @@ pub(super) fn read(node: &Node, document: &Document, problems: &mut Problems) ->
 fn status(node: &Node, problems: &mut Problems) -> Option<u16> {
     match node.kind {
         Kind::Whole(number) => match u16::try_from(number) {
-            Ok(status) if (400..600).contains(&status) => Some(status),
+            // 302: a browser that is sent to log in.
+            Ok(status) if status == 302 || (400..600).contains(&status) => Some(status),
             _ => {
-                problems.report(node.at, "the status of a refusal is from 400 to 599");
+                problems.report(node.at, "the status of a refusal is from 400 to 599, or 302");
                 None
             }
         },

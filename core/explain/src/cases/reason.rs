@@ -6,9 +6,11 @@ use super::fields::text;
 
 /// All that there are, also those that no explanation comes to; `docs/errors.md` has the list, and
 /// a test compares the two.
-const REASONS: [&str; 58] = [
+const REASONS: [&str; 66] = [
+    "api_key_limit_unknown",
     "api_key_not_text",
     "api_key_repeated",
+    "api_key_revoked",
     "api_key_unknown",
     "api_keys_unavailable",
     "certificate_unusable",
@@ -37,6 +39,8 @@ const REASONS: [&str; 58] = [
     "keys_missing",
     "leases_unavailable",
     "limit_exceeded",
+    "mfa_missing",
+    "mfa_stale",
     "no_route",
     "path_ambiguous",
     "path_not_text",
@@ -44,6 +48,10 @@ const REASONS: [&str; 58] = [
     "randomness",
     "revocation_stale",
     "scope_missing",
+    "session_changed",
+    "session_cross_site",
+    "session_unknown",
+    "sessions_unavailable",
     "store_unavailable",
     "token_algorithm",
     "token_audience",

@@ -13,10 +13,11 @@ use super::Sent;
 use super::fields::{Fields, expected, members, text, texts};
 use super::key::ApiKey;
 use super::proof;
+use super::session;
 use super::token::{self, Token};
 use crate::peer::{entry, peer_id};
 
-pub(super) const FIELDS: [&str; 12] = [
+pub(super) const FIELDS: [&str; 13] = [
     "method",
     "scheme",
     "host",
@@ -29,6 +30,7 @@ pub(super) const FIELDS: [&str; 12] = [
     "token",
     "proof",
     "api_key",
+    "session",
 ];
 
 /// What names in requests refer to.
@@ -115,10 +117,17 @@ pub(super) fn read(
         placed: Vec::new(),
         proof: reader.field("proof", problems, proof::read),
         api_key: key.map(|(_, key)| key),
+        session: reader.field("session", problems, |node, problems| {
+            session::read(node, named.document, problems)
+        }),
     };
     check_method(&sent.method, reader.place("method"), problems);
     if sent.proof.is_some() && sent.token.is_none() {
         problems.report(reader.place("proof"), "a proof is for the request's `token`");
+    }
+    if sent.session.is_some() && sent.api_key.is_some() {
+        let message = "`session` and `api_key`: of the two a gateway looks at one";
+        problems.report(reader.place("session"), message);
     }
     reader.check_once(&sent, problems);
     sent.placed = placed(&sent, &named.tokens, reader.at, problems);

@@ -4,6 +4,7 @@
 
 use postern_document::Position;
 use postern_document::yaml::Problems;
+use postern_request::Principal;
 use postern_request::json::Value;
 
 use super::key::ApiKey;
@@ -140,6 +141,7 @@ fn of_case(case: &Case) -> usize {
         + token
         + proof
         + request.api_key.as_ref().map_or(0, |key| of_key(key))
+        + request.session.as_ref().map_or(0, |session| of_principal(&session.principal))
         + of_given(given)
         + of_expected(expect)
 }
@@ -152,10 +154,14 @@ const fn kept(text: &str) -> usize {
 fn of_key(key: &ApiKey) -> usize {
     match key {
         ApiKey::Text(text) => text.len(),
-        ApiKey::OfDocument { principal, .. } | ApiKey::Stored(principal) => {
-            kept(&principal.subject) + principal.scopes.iter().map(|one| kept(one)).sum::<usize>()
-        }
+        ApiKey::OfDocument { principal, .. } | ApiKey::Stored(principal) => of_principal(principal),
     }
+}
+
+fn of_principal(principal: &Principal) -> usize {
+    let Principal { subject, tier, role, scopes, .. } = principal;
+    let texts = [Some(subject), tier.as_ref(), role.as_ref()].into_iter().flatten();
+    texts.chain(scopes).map(|one| kept(one)).sum()
 }
 
 fn of_given(given: &Given) -> usize {

@@ -156,6 +156,9 @@ fn judge(
             request.shown = Shown::Key(principal.clone());
         }
     }
+    if let Some(session) = &case.request.session {
+        request.shown = Shown::Session(Box::new(session.clone()));
+    }
     let explanation = explain(document, &request, assume, verifier);
     let mismatches = compare(&case.expect, &explanation);
     CaseReport { name: case.name.clone(), line: case.line, mismatches, request, explanation }

@@ -18,6 +18,7 @@ fn issuer(name: &str) -> Issuer {
         issuer: name.to_owned(),
         audiences: vec!["gateway".to_owned(), "other".to_owned()],
         leeway_secs: 5,
+        access_token_type_only: false,
         rules: ClaimsRules::default(),
     }
 }
@@ -132,4 +133,28 @@ fn a_token_without_a_kid_costs_few_checks() {
     let now = UnixMillis(60_000);
     let judged = verify(&token, &[issuer("a")], |_| Some(&many), &mut verifier, now);
     assert_eq!((judged.err(), verifier.0), (Some(TokenError::Signature), 4));
+}
+
+#[test]
+fn an_id_token_opens_nothing_where_its_issuer_signs_both() {
+    let (mut issuers, keys) = ([issuer("a"), issuer("b")], keys());
+    issuers[0].access_token_type_only = true;
+    for (typ, name, expected) in [
+        (r#","typ":"at+jwt""#, "a", None),
+        (r#","typ":"AT+JWT""#, "a", None),
+        (r#","typ":"application/at+jwt""#, "a", None),
+        (r#","typ":"JWT""#, "a", Some(TokenError::Type)),
+        ("", "a", Some(TokenError::Type)),
+        (r#","typ":"JWT""#, "b", None),
+        ("", "b", None),
+        (r#","typ":"logout+jwt""#, "b", Some(TokenError::Type)),
+    ] {
+        let header = format!(r#"{{"alg":"ES256","kid":"ec"{typ}}}"#);
+        let claims = format!(r#"{{"iss":"{name}","sub":"s","exp":100,"aud":"gateway"}}"#);
+        let (token, now) = (token(&header, &claims), UnixMillis(60_000));
+        let mut verifier = Gullible(0);
+        let judged = verify(&token, &issuers, |_| Some(&keys), &mut verifier, now);
+        assert_eq!(judged.err(), expected, "{header} {name}");
+        assert_eq!(verifier.0, usize::from(expected.is_none()), "{header} {name}");
+    }
 }

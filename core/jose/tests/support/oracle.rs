@@ -60,6 +60,7 @@ fn check_one<V: SignatureVerifier>(signer: &Signer, stranger: &Signer, verifier:
             issuer: ISSUER.to_owned(),
             audiences: vec!["g".to_owned(), "h".to_owned()],
             leeway_secs: LEEWAY_SECS,
+            access_token_type_only: false,
             rules: ClaimsRules::default(),
         };
         let now = UnixMillis(now * 1000);

@@ -36,6 +36,10 @@ impl Gatekeeper {
         }
         check_peer(host, route)?;
         let evidence = self.evidence(host, route)?;
+        // Only the server can say so, whatever `failures.ext_authz` says while it is away.
+        if route.auth.mfa().is_some() && !evidence.as_ref().is_some_and(|known| known.stepped_up) {
+            return Err(evidence_missing());
+        }
         let exact = evidence.as_ref().and_then(|evidence| evidence.limit);
         let known = self.authenticate(host, request, &route.auth, evidence, now)?;
         if let (Known::Token(caller), Some(rules)) = (&known, route.auth.token()) {
@@ -67,7 +71,7 @@ impl Gatekeeper {
             None if self.document.failures.ext_authz == OnFailure::Allow => Ok(None),
             _ => {
                 self.counters.add(Count::EvidenceMissing, 1);
-                Err(Denial::unavailable("evidence_missing", 1))
+                Err(evidence_missing())
             }
         }
     }
@@ -209,6 +213,10 @@ impl Gatekeeper {
             }
         }
     }
+}
+
+fn evidence_missing() -> Denial {
+    Denial::unavailable("evidence_missing", 1)
 }
 
 /// Whether the connection is of a peer that the route takes requests from; the host is asked only

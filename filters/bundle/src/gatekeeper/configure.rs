@@ -60,6 +60,7 @@ impl Gatekeeper {
             if STAGES.tokens { VerifierSupport::probe(host) } else { VerifierSupport::default() };
         let mut gatekeeper = Self {
             own_headers: own_headers(&document),
+            places: places(&document),
             strips_tokens: tokens::are_stripped(&document.token_places),
             jwt,
             fetcher,
@@ -113,8 +114,18 @@ fn named(
     sources.into_iter().map(named).collect()
 }
 
+/// Those of tokens, and the session's.
+fn places(document: &Document) -> Vec<TokenPlace> {
+    let mut places = document.token_places.clone();
+    if let Some(session) = &document.session {
+        places.push(TokenPlace::Cookie(session.name.clone()));
+    }
+    places
+}
+
 fn own_headers(document: &Document) -> OwnHeaders {
-    let places = document.token_places.iter().filter_map(TokenPlace::header);
+    let places = places(document);
+    let places = places.iter().filter_map(TokenPlace::header);
     let forwarded = document.bound.certificate == Some(CertificateSource::Forwarded);
     OwnHeaders {
         claims: document.claim_headers().map(str::to_owned).collect(),

@@ -172,7 +172,10 @@ impl Plugin for Gatekeeper {
                 // For the access log: which request this was, and what a client is never told.
                 effects.set_header(headers::CORRELATION_ID, &correlation_id);
                 effects.set_filter_state(DENIED_STATE, denial.reason.as_bytes());
-                let rendered = denial.render(&correlation_id, now, request.is_grpc);
+                let mut rendered = denial.render(&correlation_id, now, request.is_grpc);
+                if let (true, Some(issuer)) = (self.document.advertise, &self.document.issuer) {
+                    rendered.advertise(issuer);
+                }
                 let responding = Responding {
                     correlation_id,
                     started: now,

@@ -29,6 +29,8 @@ mod requests;
 mod revoked;
 #[cfg(all(feature = "tokens", feature = "limits"))]
 mod rules;
+#[cfg(all(feature = "tokens", feature = "limits"))]
+mod sessions;
 #[cfg(not(all(feature = "tokens", feature = "limits")))]
 mod single;
 

@@ -184,7 +184,7 @@ impl<'a> Visit<'a> {
         let Some(cookie) = self.pages.cookies.session(self.headers) else { return Ok(None) };
         let login = &self.pages.login;
         let Some(session) = login.session(Some(cookie), self.now).await? else { return Ok(None) };
-        let verdict = login.judge_browser(&session, &self.caller(), self.now).await?;
+        let verdict = login.judge_browser(cookie, &session, &self.caller(), self.now).await?;
         Ok(Some(Found { cookie, session, verdict }))
     }
 

@@ -271,8 +271,7 @@ impl LoginService {
         if record.user_id != authenticated.user_id || self.is_revoked(&record, now) {
             return Ok(None);
         }
-        let mut begun = sessions::again(record, authenticated, now)?;
-        begun.record.fingerprint = sessions::fingerprint(rules, &self.parts.vault, caller);
+        let begun = sessions::again(rules, record, authenticated, caller, now)?;
         if !self.parts.flows.renew_session(&begun.record, now).await? {
             return Ok(None);
         }

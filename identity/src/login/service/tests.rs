@@ -377,11 +377,11 @@ async fn another_browser_with_the_same_cookie_is_judged_as_the_document_says() {
         });
         world.user("student").await;
         let begun = logged_in(&world, EMAIL, NOW).await;
-        let same = world.login.judge_browser(&begun.session, &caller(), NOW).await;
-        assert_eq!(same, Ok(BrowserVerdict::Same));
-        let judged = world.login.judge_browser(&begun.session, &other, NOW).await;
-        assert_eq!(judged, Ok(expected));
         let cookie = begun.cookie.expose().as_bytes();
+        let same = world.login.judge_browser(cookie, &begun.session, &caller(), NOW).await;
+        assert_eq!(same, Ok(BrowserVerdict::Same));
+        let judged = world.login.judge_browser(cookie, &begun.session, &other, NOW).await;
+        assert_eq!(judged, Ok(expected));
         let found = world.login.session(Some(cookie), NOW).await.unwrap();
         assert_eq!(found.is_none(), expected == BrowserVerdict::Ended);
     }

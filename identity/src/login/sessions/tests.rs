@@ -1,3 +1,5 @@
+use postern_document::FingerprintPart;
+
 use super::*;
 use crate::login::fixture::{NOW, caller, rules, vault};
 
@@ -66,13 +68,14 @@ fn another_authentication_adds_to_the_session_and_takes_nothing_away() {
         methods: vec!["pwd", "otp", "mfa"],
     };
     let (before, now) = (record(), UnixMillis(NOW.0 + 60_000));
-    let begun = again(before.clone(), &authenticated, now).unwrap();
+    let begun = again(&rules(), before.clone(), &authenticated, &caller(), now).unwrap();
     assert_eq!(begun.record.methods, ["pwd", "otp", "mfa"]);
     assert_eq!((begun.record.mfa_at, begun.record.authenticated_at), (Some(now), now));
     assert_eq!((&begun.record.id, begun.record.ends_at), (&before.id, before.ends_at));
     assert_ne!(begun.record.secret, before.secret);
     let once = Authenticated { several: false, methods: vec!["pwd"], ..authenticated };
-    let later = again(begun.record, &once, UnixMillis(now.0 + 1)).unwrap();
+    let later = UnixMillis(now.0 + 1);
+    let later = again(&rules(), begun.record, &once, &caller(), later).unwrap();
     assert_eq!(later.record.mfa_at, Some(now), "that was then");
 }
 
@@ -106,4 +109,22 @@ fn a_fingerprint_is_of_what_the_document_looks_at() {
     let left = Caller { user_agent: "ab".to_owned(), accept_language: "c".to_owned(), ..caller() };
     let right = Caller { user_agent: "a".to_owned(), accept_language: "bc".to_owned(), ..caller() };
     assert_ne!(of(&both, &left), of(&both, &right));
+}
+
+#[test]
+fn a_browsers_fingerprint_is_under_its_own_cookie_and_each_new_one() {
+    let mut rules = rules();
+    rules.login.fingerprint.parts = vec![FingerprintPart::UserAgent];
+    let authenticated =
+        Authenticated { user_id: "u1".to_owned(), several: true, methods: vec!["pwd", "otp"] };
+    let (person, caller) = (Person::default(), caller());
+    let begun = of_browser(&rules, &vault(), &person, &authenticated, &caller, false, NOW).unwrap();
+    let again = again(&rules, begun.record.clone(), &authenticated, &caller, NOW).unwrap();
+    let other = Caller { user_agent: "Other/2".to_owned(), ..caller.clone() };
+    for Begun { record, cookie, .. } in [&begun, &again] {
+        let (_, secret) = read_cookie(cookie.expose().as_bytes()).unwrap();
+        assert_eq!(record.fingerprint, fingerprint_of_browser(&rules, secret, &caller));
+        assert_ne!(record.fingerprint, fingerprint_of_browser(&rules, secret, &other));
+    }
+    assert_ne!(begun.record.fingerprint, again.record.fingerprint);
 }

@@ -2,7 +2,7 @@
 //! matrix so that they can be asked again.
 
 use postern_document::Document;
-use postern_explain::{GivenClaims, Request, Shown};
+use postern_explain::{GivenClaims, GivenSession, Request, Shown};
 use postern_jose::base64url;
 use postern_request::UnixMillis;
 use postern_request::principal::{Credential, Principal};
@@ -72,6 +72,11 @@ impl Asked {
                 "subject": principal.subject,
                 "scopes": principal.scopes,
             }}),
+            Shown::Session(given) => json!({"session": {
+                "subject": given.principal.subject,
+                "scopes": given.principal.scopes,
+                "mfa_age": given.mfa_age_secs,
+            }}),
             Shown::Claims(given) => {
                 let claims: Value = serde_json::from_str(&given.claims).unwrap_or(Value::Null);
                 let mut claims = claims.as_object().cloned().unwrap_or_default();
@@ -138,13 +143,12 @@ fn shown(value: &Value, now: UnixMillis) -> Option<Shown> {
         return Some(Shown::Headers);
     }
     if let Some(key) = value.get("key") {
-        let scopes = key.get("scopes")?.as_array()?.iter();
-        let scopes = scopes.map(|scope| scope.as_str().map(str::to_owned));
-        return Some(Shown::Key(Box::new(Principal {
-            subject: key.get("subject")?.as_str()?.to_owned(),
-            scopes: scopes.collect::<Option<_>>()?,
-            credential: Credential::ApiKey,
-            ..Principal::default()
+        return Some(Shown::Key(Box::new(principal(key, Credential::ApiKey)?)));
+    }
+    if let Some(session) = value.get("session") {
+        return Some(Shown::Session(Box::new(GivenSession {
+            principal: principal(session, Credential::Session)?,
+            mfa_age_secs: session.get("mfa_age")?.as_u64(),
         })));
     }
     let mut claims: Map<String, Value> = value.get("claims")?.as_object()?.clone();
@@ -155,6 +159,17 @@ fn shown(value: &Value, now: UnixMillis) -> Option<Shown> {
         claims: Value::Object(claims).to_string(),
         with_proof: value.get("with_proof")?.as_bool()?,
     })))
+}
+
+fn principal(value: &Value, credential: Credential) -> Option<Principal> {
+    let scopes = value.get("scopes")?.as_array()?.iter();
+    let scopes = scopes.map(|scope| scope.as_str().map(str::to_owned));
+    Some(Principal {
+        subject: value.get("subject")?.as_str()?.to_owned(),
+        scopes: scopes.collect::<Option<_>>()?,
+        credential,
+        ..Principal::default()
+    })
 }
 
 #[cfg(test)]
@@ -186,7 +201,14 @@ mod tests {
             credential: Credential::ApiKey,
             ..Principal::default()
         };
+        let by_session = Principal { credential: Credential::Session, ..principal.clone() };
+        let session = |mfa_age_secs| {
+            let principal = by_session.clone();
+            Shown::Session(Box::new(GivenSession { principal, mfa_age_secs }))
+        };
         for one in [
+            asked(session(None), None),
+            asked(session(Some(5)), None),
             asked(Shown::Headers, None),
             asked(Shown::Headers, Some([7; 32])),
             asked(Shown::Key(Box::new(principal)), None),

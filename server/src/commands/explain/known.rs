@@ -97,6 +97,7 @@ fn stored(record: ApiKeyRecord) -> StoredKey {
             credential: Credential::ApiKey,
             ..Principal::default()
         },
+        limits: record.limits,
         expires: record.expires_at,
     }
 }

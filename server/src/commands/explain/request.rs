@@ -5,8 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Error, Result, bail};
 use postern_document::Document;
-use postern_explain::{GivenClaims, Request, Shown, peer_id};
-use postern_request::{UnixMillis, headers};
+use postern_explain::{GivenClaims, GivenSession, Request, Shown, peer_id};
+use postern_request::principal::Credential;
+use postern_request::{Principal, UnixMillis, headers};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Map, Value, json};
@@ -14,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::known;
 use crate::cli::Explain;
+use crate::settings;
 
 /// Longest credential that is read from standard input.
 const MAX_INPUT: u64 = 65_536;
@@ -47,6 +49,12 @@ pub fn read(document: &Document, arguments: &Explain, now: UnixMillis) -> Result
         let claims = claims_of(document, arguments, claims, now)?;
         let given = GivenClaims { claims, with_proof: arguments.with_proof };
         shown = Shown::Claims(Box::new(given));
+    }
+    if let Some(session) = &arguments.session {
+        if document.session.is_none() {
+            bail!("--session: the document takes no sessions");
+        }
+        shown = Shown::Session(Box::new(session_of(session)?));
     }
     let certificate = arguments.certificate.as_deref().map(certificate).transpose()?;
     let peer = match &arguments.peer {
@@ -167,6 +175,44 @@ fn fill_in(document: &Document, claims: &mut Map<String, Value>, now: UnixMillis
     }
 }
 
+/// A session that counts as known.
+fn session_of(text: &str) -> Result<GivenSession> {
+    let session: Value = serde_json::from_str(text).context("--session: not JSON")?;
+    let Value::Object(members) = session else {
+        bail!("--session: write an object, for example {{\"subject\": \"alice\"}}");
+    };
+    let mut given = GivenSession {
+        principal: Principal { credential: Credential::Session, ..Principal::default() },
+        mfa_age_secs: None,
+    };
+    let known = &mut given.principal;
+    for (name, value) in &members {
+        let text = || {
+            let text = value.as_str().filter(|text| !text.is_empty());
+            text.map(str::to_owned).with_context(|| format!("--session: `{name}` is a text"))
+        };
+        match name.as_str() {
+            "subject" => known.subject = text()?,
+            "tier" => known.tier = Some(text()?),
+            "role" => known.role = Some(text()?),
+            "mfa" => given.mfa_age_secs = Some(settings::seconds(&text()?)?),
+            "scopes" => {
+                let scopes = value.as_array().into_iter().flatten();
+                let scopes = scopes.map(|scope| scope.as_str().map(str::to_owned));
+                let scopes = scopes.collect::<Option<Vec<String>>>();
+                let is_list = value.is_array();
+                known.scopes =
+                    scopes.filter(|_| is_list).context("--session: `scopes` is a list of texts")?;
+            }
+            _ => bail!("--session: there are subject, scopes, tier, role and mfa"),
+        }
+    }
+    if known.subject.is_empty() {
+        bail!("--session: `subject` is missing");
+    }
+    Ok(given)
+}
+
 /// SHA-256 of a certificate in DER (RFC 8705 §3.1).
 fn certificate(path: &Path) -> Result<[u8; 32]> {
     let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -220,6 +266,27 @@ mod tests {
         ] {
             let error = header(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_somebodys() {
+        let text =
+            r#"{"subject": "alice", "scopes": ["read", "write"], "tier": "gold", "mfa": "5m"}"#;
+        let given = session_of(text).unwrap();
+        assert_eq!((given.principal.subject.as_str(), given.mfa_age_secs), ("alice", Some(300)));
+        assert_eq!(given.principal.scopes, ["read", "write"]);
+        for bad in [
+            "alice",
+            "[]",
+            "{}",
+            r#"{"subject": ""}"#,
+            r#"{"subject": "a", "scopes": "read"}"#,
+            r#"{"subject": "a", "scopes": [1]}"#,
+            r#"{"subject": "a", "mfa": "soon"}"#,
+            r#"{"subject": "a", "cookie": "b"}"#,
+        ] {
+            assert!(session_of(bad).is_err(), "{bad}");
         }
     }
 

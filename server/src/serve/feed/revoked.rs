@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use postern_document::{Document, OnFailure};
-use postern_ext_authz::Revoked;
+use postern_ext_authz::{Named, Revoked};
 use postern_feed::FeedState;
 use postern_identity::ports::RevokedTokens;
 use postern_jose::VerifiedToken;
 use postern_request::{Denial, ErrorCode, UnixMillis};
-use postern_revocation::{Marks, RevocationKind};
+use postern_revocation::{API_KEYS_ISSUER, FingerprintKey, Marks, RevocationKind};
 
 /// What is revoked, as far as this server knows.
 pub struct KnownRevocations {
@@ -48,6 +48,37 @@ impl Revoked for KnownRevocations {
             return Err(Denial::new(ErrorCode::TokenRevoked, "token_revoked"));
         }
         self.fresh(document)
+    }
+
+    fn check_named(
+        &self,
+        document: &Document,
+        named: Named<'_>,
+        now: UnixMillis,
+    ) -> Result<(), Denial> {
+        let Some(log) = self.state.log() else { return unknown(document) };
+        let own_issuer = document.issuer.as_deref().unwrap_or_default();
+        let (marks, issued_at) = marks_of(log.key(), own_issuer, named);
+        if log.is_revoked(&marks, issued_at, now.as_secs()) {
+            return Err(Denial::new(ErrorCode::TokenRevoked, "token_revoked"));
+        }
+        self.fresh(document)
+    }
+}
+
+/// By what a credential can be revoked, and since when it holds.
+fn marks_of(key: &FingerprintKey, own_issuer: &str, named: Named<'_>) -> (Marks, Option<u64>) {
+    match named {
+        // A key's end is a token's end, of an issuer that no token has.
+        Named::ApiKey(id) => {
+            let marks = Marks::of(key, API_KEYS_ISSUER, Some(id), None, None, None, None);
+            (marks, None)
+        }
+        Named::Session { id, subject, authenticated_at } => {
+            let (session, subject) = (Some(id), Some(subject));
+            let marks = Marks::of(key, own_issuer, None, session, subject, None, None);
+            (marks, Some(authenticated_at))
+        }
     }
 }
 
@@ -99,6 +130,10 @@ pub struct NothingKnown;
 
 impl Revoked for NothingKnown {
     fn check(&self, document: &Document, _: &VerifiedToken, _: UnixMillis) -> Result<(), Denial> {
+        unknown(document)
+    }
+
+    fn check_named(&self, document: &Document, _: Named<'_>, _: UnixMillis) -> Result<(), Denial> {
         unknown(document)
     }
 }

@@ -32,6 +32,7 @@ fn evidence(shown_key: Option<[u8; 32]>) -> Evidence {
         limit: None,
         shown_certificate: None,
         shown_key,
+        stepped_up: false,
     }
 }
 

@@ -138,6 +138,7 @@ fn evidence_must_be_for_this_route_and_document() {
         limit: None,
         shown_certificate: None,
         shown_key: None,
+        stepped_up: false,
     };
     for (found, expected) in [
         (Some(evidence("keyed", "d1")), 200),

@@ -119,6 +119,7 @@ fn nobody_vouches_for_a_token_that_is_not_there() {
             limit: None,
             shown_certificate: None,
             shown_key: None,
+            stepped_up: false,
         };
         let fake = Fake { evidence: Some(evidence), ..Fake::default() };
         let mut gatekeeper = with_rules(&fake);

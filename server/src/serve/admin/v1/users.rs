@@ -45,7 +45,7 @@ pub(super) async fn create(api: Arc<Api>, call: Call) -> Result<Reply, Refusal> 
     let created = api.operators.create_user(new, &call.by, call.now).await?;
     Ok(Reply::one(&dto::UserCreated {
         user: created.record.into(),
-        password: created.password.map(shown),
+        password: created.password.as_ref().map(shown),
     }))
 }
 
@@ -70,7 +70,7 @@ pub(super) async fn change(api: Arc<Api>, call: Call) -> Result<Reply, Refusal> 
     let changed = api.operators.change_user(id, edit, &call.by, call.now).await?;
     Ok(Reply::one(&dto::UserChanged {
         user: changed.record.into(),
-        password: changed.password.map(shown),
+        password: changed.password.as_ref().map(shown),
     }))
 }
 
@@ -102,7 +102,7 @@ fn password(given: Option<String>, generate: bool) -> Result<Option<NewPassword>
     }
 }
 
-fn shown(secret: Secret) -> String {
+fn shown(secret: &Secret) -> String {
     secret.expose().to_owned()
 }
 
