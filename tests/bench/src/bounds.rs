@@ -48,7 +48,7 @@ pub enum AtMost {
 }
 
 /// All of them.
-pub const BOUNDS: [Bound; 11] = [
+pub const BOUNDS: [Bound; 13] = [
     adds("filter.jwt.warm", 1.3, "wasm.trivial"),
     adds("filter.jwt.warm", 0.25, "envoy.jwt_authn.default"),
     adds("filter.jwt.cold", 1.0, "envoy.jwt_authn.default"),
@@ -64,6 +64,10 @@ pub const BOUNDS: [Bound; 11] = [
     takes("rls.redis.4limits.sum", 1.5, "rls.redis.sum"),
     // Each to its own base: the latter's routes lead to an upstream.
     adds("filter.rate_limit.leased", 0.3, "envoy.ratelimit_rls"),
+    // A token a request is at least 0.6 × of what signing alone allows.
+    takes("identity.token", 1.66, "identity.rs256_sign"),
+    // Eight times as many requests as the token endpoint answers.
+    takes("identity.introspection", 0.125, "identity.token"),
 ];
 
 const fn adds(name: &'static str, times: f64, than: &'static str) -> Bound {

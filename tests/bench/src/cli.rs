@@ -1,9 +1,13 @@
 //! The command line.
 
+mod identity;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use self::identity::{CheckLoad, RefreshLoad};
 
 /// Measures CPU time per request: our filters and server beside Envoy's own filters; and the feed.
 #[derive(Debug, Parser)]
@@ -38,7 +42,7 @@ pub struct Options {
 }
 
 /// Programs that run beside what is measured.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Beside {
     /// An `ext_authz` server that always says yes
     #[command(hide = true)]
@@ -66,6 +70,19 @@ pub enum Beside {
     /// Clients of the feed that have no requests
     #[command(hide = true)]
     FeedClients(FeedClients),
+    /// Signatures, and nothing else
+    #[command(hide = true)]
+    Sign {
+        /// Where to listen
+        #[arg(long)]
+        address: SocketAddr,
+    },
+    /// Calls of `ext_authz` at a steady rate; prints what came of them
+    #[command(hide = true)]
+    CheckLoad(CheckLoad),
+    /// Refresh tokens, each exchanged for the next one; prints what came of it
+    #[command(hide = true)]
+    RefreshLoad(RefreshLoad),
 }
 
 /// Calls of a rate limit service, many at a time.

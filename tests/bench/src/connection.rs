@@ -1,5 +1,5 @@
-//! A connection of HTTP/1.1 that stays open: with one worker of Envoy, for as long as it lives,
-//! and next to no work for this process per request.
+//! A connection of HTTP/1.1 that stays open: with one worker of Envoy, or with a server, for as
+//! long as it lives, and next to no work for this process per request.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,14 +34,21 @@ pub struct Connection {
 impl Connection {
     /// Opens one.
     pub async fn open(port: u16) -> Result<Self> {
-        let stream = TcpStream::connect(ports::local(port)).await.context("connecting to Envoy")?;
-        stream.set_nodelay(true).context("a connection to Envoy")?;
+        let stream = TcpStream::connect(ports::local(port)).await;
+        let stream = stream.with_context(|| format!("connecting to port {port}"))?;
+        stream.set_nodelay(true).context("a connection")?;
         Ok(Self { stream, received: Vec::with_capacity(ROOM) })
     }
 
-    /// Sends what [`request`] wrote, and reads the answer; its status.
+    /// Sends a whole request, such as [`request`] writes, and reads the answer; its status.
     pub async fn send(&mut self, request: &[u8]) -> Result<u16> {
-        timeout(LONGEST, self.exchange(request)).await.context("Envoy does not answer")?
+        timeout(LONGEST, self.exchange(request)).await.context("nobody answers")?
+    }
+
+    /// The same; status and body.
+    pub async fn ask(&mut self, request: &[u8]) -> Result<(u16, &[u8])> {
+        let status = self.send(request).await?;
+        Ok((status, body_of(&self.received)))
     }
 
     /// Sends a request until it is answered with 200.
@@ -57,13 +64,13 @@ impl Connection {
     }
 
     async fn exchange(&mut self, request: &[u8]) -> Result<u16> {
-        self.stream.write_all(request).await.context("sending to Envoy")?;
+        self.stream.write_all(request).await.context("sending")?;
         self.received.clear();
         loop {
             self.received.reserve(ROOM);
             let read = self.stream.read_buf(&mut self.received).await;
-            if read.context("reading from Envoy")? == 0 {
-                bail!("Envoy closed the connection");
+            if read.context("reading")? == 0 {
+                bail!("the connection was closed");
             }
             if let Some(status) = status_of_whole(&self.received) {
                 return Ok(status);
@@ -78,10 +85,22 @@ pub fn request(path: &str, token: &str) -> Vec<u8> {
         .into_bytes()
 }
 
+/// What ends the head of an answer.
+const END: &[u8] = b"\r\n\r\n";
+
+/// Where that begins.
+fn end_of_head(received: &[u8]) -> Option<usize> {
+    received.windows(END.len()).position(|four| four == END)
+}
+
+/// What follows the head of an answer; nothing where there is none.
+fn body_of(received: &[u8]) -> &[u8] {
+    end_of_head(received).and_then(|end| received.get(end + END.len()..)).unwrap_or_default()
+}
+
 /// The status of an answer that has a length and is there from its first byte to its last.
 fn status_of_whole(received: &[u8]) -> Option<u16> {
-    const END: &[u8] = b"\r\n\r\n";
-    let end = received.windows(END.len()).position(|four| four == END)?;
+    let end = end_of_head(received)?;
     let head = std::str::from_utf8(received.get(..end)?).ok()?;
     let mut lines = head.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
@@ -152,6 +171,8 @@ mod tests {
             assert_eq!(status_of_whole(&answer[..answer.len() - missing]), None, "{missing}");
         }
         assert_eq!(status_of_whole(b"HTTP/1.1 200 OK\r\n\r\n"), None, "no length");
+        assert_eq!(body_of(answer), b"abc");
+        assert!(body_of(b"HTTP/1.1 200 OK\r\n").is_empty());
     }
 
     #[test]

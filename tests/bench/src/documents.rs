@@ -1,6 +1,8 @@
 //! The documents that entries run: a hundred routes and two issuers each, and what guards the
 //! routes.
 
+pub mod identity;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -16,6 +16,16 @@ const REVOCATION: &str = "filter.jwt.revocation";
 const RLS: &str = "rls.noop";
 /// Somebody else's rate limit service, where there is one.
 pub const PEER: &str = "rls.peer";
+/// What a token costs before anybody has asked for one.
+const SIGN: &str = "identity.rs256_sign";
+/// What one costs somebody who asks for it.
+const TOKEN: &str = "identity.token";
+/// What it costs to ask what one is that was asked about before.
+const INTROSPECTION: &str = "identity.introspection";
+/// Tokens that the server remembers.
+const KNOWN_TOKENS: usize = 1_000;
+/// More than it remembers: read in a circle, none is ever known when it comes again.
+const UNKNOWN_TOKENS: usize = 16_000;
 
 /// What runs, and its load.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,6 +47,10 @@ pub enum Setup {
     RateLimiter(RateLimiter),
     /// The same calls of the one that somebody else runs.
     Peer,
+    /// A program of ours that signs, and nothing else.
+    Signer,
+    /// An authorization server of ours, and what it is asked.
+    Identity(Asked),
 }
 
 /// An Envoy with filters.
@@ -57,6 +71,20 @@ pub struct RateLimiter {
     pub answerer: Answerer,
     /// How many descriptors a call has, each of a rule of its own.
     pub limits: u32,
+}
+
+/// What an authorization server is asked, without an Envoy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// For tokens that clients get for themselves.
+    Token,
+    /// What tokens are.
+    Introspection {
+        /// How many different ones.
+        tokens: usize,
+    },
+    /// For the next tokens of people who have logged in.
+    Refresh,
 }
 
 /// A row of the report, as an entry wants it.
@@ -83,6 +111,8 @@ pub enum Whose {
     ServerAndRedis,
     /// That of somebody else's service, all of its known processes together.
     Peer,
+    /// That of what signs, and does nothing else.
+    Signer,
 }
 
 impl Whose {
@@ -94,6 +124,7 @@ impl Whose {
             Self::Redis => "Redis",
             Self::ServerAndRedis => "the server and Redis",
             Self::Peer => "the peer",
+            Self::Signer => "what signs",
         }
     }
 }
@@ -124,6 +155,10 @@ impl Entry {
         Self { name, base: RLS, setup: Setup::RateLimiter(limiter) }
     }
 
+    const fn identity(name: &'static str, base: &'static str, asked: Asked) -> Self {
+        Self { name, base, setup: Setup::Identity(asked) }
+    }
+
     /// Its Envoy; none where there is none.
     pub const fn as_gateway(&self) -> Option<&Gateway> {
         match &self.setup {
@@ -135,6 +170,11 @@ impl Entry {
     /// Whether its requests spend slices that a server lends.
     pub fn spends_leases(&self) -> bool {
         self.as_gateway().is_some_and(|gateway| gateway.chain == Chain::Leased)
+    }
+
+    /// Whether its requests ask what tokens are.
+    pub const fn introspects(&self) -> bool {
+        matches!(self.setup, Setup::Identity(Asked::Introspection { .. }))
     }
 
     /// What it measures, its own row first.
@@ -166,6 +206,8 @@ impl Entry {
                 [Some(own), redis, sum].into_iter().flatten().collect()
             }
             Setup::Peer => vec![row("", self.base, Whose::Peer)],
+            Setup::Signer => vec![row("", self.base, Whose::Signer)],
+            Setup::Identity(_) => vec![row("", self.base, Whose::Server)],
         }
     }
 
@@ -173,7 +215,7 @@ impl Entry {
         match self.setup {
             Setup::Gateway(Gateway { chain, .. }) => chain.answerer(),
             Setup::RateLimiter(RateLimiter { answerer, .. }) => Some(answerer),
-            Setup::Peer => None,
+            Setup::Peer | Setup::Signer | Setup::Identity(_) => None,
         }
     }
 
@@ -248,6 +290,16 @@ pub const ENTRIES: &[Entry] = &[
         setup: Setup::RateLimiter(RateLimiter { answerer: Answerer::Redis, limits: 4 }),
     },
     Entry { name: PEER, base: PEER, setup: Setup::Peer },
+    Entry { name: SIGN, base: SIGN, setup: Setup::Signer },
+    Entry::identity(TOKEN, SIGN, Asked::Token),
+    Entry::identity(INTROSPECTION, TOKEN, Asked::Introspection { tokens: KNOWN_TOKENS }),
+    Entry::identity(
+        "identity.introspection.cold",
+        // So that what is added is what a token costs that was not asked about before.
+        INTROSPECTION,
+        Asked::Introspection { tokens: UNKNOWN_TOKENS },
+    ),
+    Entry::identity("identity.refresh", TOKEN, Asked::Refresh),
 ];
 
 /// Two workers that share one subject's tokens, and where they are compared.

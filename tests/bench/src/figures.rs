@@ -1,6 +1,6 @@
 //! Figures that are no cost per request: how fast the feed is, what it costs those who only
-//! wait, what a gateway takes to start and to remember, and a rate limit service to count, and how
-//! long a large document takes to be rendered.
+//! wait, what a gateway takes to start and to remember, and a rate limit service to count, how
+//! long a large document takes to be rendered, and how long decisions take while many log in.
 //!
 //! Each starts what it needs, and ends it. Where Envoy has several workers nothing is pinned:
 //! whatever else runs on this machine, this program included, is in the figure, too.
@@ -10,6 +10,7 @@ mod crowd;
 mod idle_bytes;
 mod latency;
 mod limits_memory;
+mod login_storm;
 mod many_routes;
 mod memory_million;
 mod probe;
@@ -48,6 +49,7 @@ enum What {
     VmStart,
     LimitsMemory,
     ManyRoutes,
+    LoginStorm,
 }
 
 /// All of them, in the order in which they are measured.
@@ -61,6 +63,7 @@ pub const FIGURES: &[Figure] = &[
     bound("filter.vm_start_ms", What::VmStart),
     bound("limits.memory", What::LimitsMemory),
     bound("render.routes_1000", What::ManyRoutes),
+    bound("identity.login_storm", What::LoginStorm),
 ];
 
 const fn bound(name: &'static str, what: What) -> Figure {
@@ -100,6 +103,7 @@ impl Figure {
             What::VmStart => Box::pin(vm_start::measure(launcher, name)).await,
             What::LimitsMemory => Box::pin(limits_memory::measure(launcher, name)).await,
             What::ManyRoutes => Box::pin(many_routes::measure(launcher, name)).await,
+            What::LoginStorm => Box::pin(login_storm::measure(launcher, name)).await,
         }
     }
 }

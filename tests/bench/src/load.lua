@@ -1,13 +1,27 @@
 -- What wrk sends: every line of a file once, and again from the start. A line is a path, a bearer
--- token and a client's name, separated by tabs.
+-- token and a client's name; or POST, a path, a content type, the value of `authorization` (a dash
+-- for none) and a body. Tabs stand in between.
 local requests, count, at = {}, 0, 0
+
+local function get(line)
+  local path, token, client = line:match("^(%S+)\t(%S+)\t(%S+)$")
+  local headers = { ["authorization"] = "Bearer " .. token, ["x-client"] = client }
+  return wrk.format("GET", path, headers)
+end
+
+local function post(line)
+  local path, kind, authorization, body = line:match("^POST\t(%S+)\t(%S+)\t([^\t]+)\t(.+)$")
+  local headers = { ["content-type"] = kind }
+  if authorization ~= "-" then
+    headers["authorization"] = authorization
+  end
+  return wrk.format("POST", path, headers, body)
+end
 
 init = function(args)
   for line in io.lines(args[1]) do
-    local path, token, client = line:match("^(%S+)\t(%S+)\t(%S+)$")
-    local headers = { ["authorization"] = "Bearer " .. token, ["x-client"] = client }
     count = count + 1
-    requests[count] = wrk.format("GET", path, headers)
+    requests[count] = line:find("^POST\t") and post(line) or get(line)
   end
 end
 

@@ -1,5 +1,8 @@
-//! The load: wrk with the same requests for every Envoy, and our own calls of rate limit services.
+//! The load: wrk with the same requests for every Envoy, and with those of each authorization
+//! server; and our own programs, where wrk speaks another language or would forget what it was
+//! told.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
@@ -9,12 +12,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::cli::RlsLoad;
+use crate::cli::{RefreshLoad, RlsLoad};
 use crate::cpu::Place;
-use crate::documents;
 use crate::launcher::Launcher;
 use crate::outcome::Outcome;
 use crate::tokens::Tokens;
+use crate::{documents, posts, sign};
 
 const SCRIPT: &str = include_str!("load.lua");
 /// Different values of the header that limits may count by.
@@ -82,6 +85,69 @@ pub enum Target {
         /// Limits of a call.
         limits: u32,
     },
+    /// A server's public port, by the requests that stand in the entry's folder.
+    Posts {
+        /// The port.
+        port: u16,
+        /// The entry.
+        entry: &'static str,
+    },
+    /// The same, by the refresh tokens that stand there.
+    RefreshTokens {
+        /// The port.
+        port: u16,
+        /// The entry.
+        entry: &'static str,
+    },
+    /// A program that signs.
+    Signer {
+        /// Where it waits to be told to.
+        server: SocketAddr,
+    },
+}
+
+/// wrk, with a file of requests.
+#[derive(Debug, Clone, Copy)]
+pub struct Wrk<'a> {
+    /// The file.
+    pub requests: &'a Path,
+    /// Who is asked.
+    pub port: u16,
+    /// How many connections.
+    pub connections: u32,
+    /// For how many seconds.
+    pub seconds: u32,
+    /// Where it runs.
+    pub place: Place,
+}
+
+impl Wrk<'_> {
+    /// Its command line. The script must have been written ([`write_script`]).
+    pub fn command(&self, launcher: &Launcher) -> Command {
+        let Self { requests, port, connections, seconds, place } = self;
+        let mut command = launcher.cores.command(*place, &launcher.parts.wrk);
+        command
+            .args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), "--latency", "-s"])
+            .arg(script(launcher))
+            .arg(format!("http://127.0.0.1:{port}"))
+            .arg("--")
+            .arg(requests);
+        command
+    }
+}
+
+/// Writes what tells wrk how to read its requests.
+pub fn write_script(launcher: &Launcher) -> Result<()> {
+    write(&script(launcher), SCRIPT)
+}
+
+fn script(launcher: &Launcher) -> PathBuf {
+    launcher.folder.join("load.lua")
+}
+
+/// Where refresh tokens stand.
+pub fn refresh_tokens(folder: &Path) -> PathBuf {
+    folder.join("refresh-tokens.txt")
 }
 
 /// The load generators and what they send.
@@ -94,9 +160,9 @@ impl<'a> Load<'a> {
     /// Writes wrk's script and the requests into the launcher's folder.
     pub fn prepare(launcher: &'a Launcher, tokens: &Tokens) -> Result<Self> {
         let load = Self { launcher };
-        load.write(&load.script(), SCRIPT)?;
+        write_script(launcher)?;
         for kind in Kind::ALL {
-            load.write(&load.requests(kind), &lines(kind.tokens(tokens)))?;
+            write(&load.requests(kind), &lines(kind.tokens(tokens)))?;
         }
         Ok(load)
     }
@@ -106,8 +172,18 @@ impl<'a> Load<'a> {
         let command = match target {
             Target::Envoy { port, kind, pinned } => {
                 let place = if pinned { Place::Beside } else { Place::Anywhere };
-                self.wrk(kind, port, seconds, place)
+                self.wrk(&self.requests(kind), port, seconds, place)
             }
+            Target::Posts { port, entry } => {
+                let requests = posts::file(&self.launcher.folder.join(entry));
+                self.wrk(&requests, port, seconds, Place::Beside)
+            }
+            Target::RefreshTokens { port, entry } => {
+                let tokens = refresh_tokens(&self.launcher.folder.join(entry));
+                let load = RefreshLoad { port, tokens, connections: CONNECTIONS, seconds };
+                own(self.launcher, &load.arguments(), Place::Beside)
+            }
+            Target::Signer { server } => return sign::run(server, seconds).await,
             Target::RateLimiter { server, limits } => {
                 let load = RlsLoad { limits, ..RlsLoad::of(server, seconds) };
                 calls(self.launcher, &load, Place::Beside)
@@ -116,34 +192,29 @@ impl<'a> Load<'a> {
         run_to_end(command, Duration::from_secs(u64::from(seconds)) + SPARE).await
     }
 
-    fn wrk(&self, kind: Kind, port: u16, seconds: u32, place: Place) -> Command {
-        let mut command = self.launcher.cores.command(place, &self.launcher.parts.wrk);
-        command
-            .args(["-t1", &format!("-c{CONNECTIONS}"), &format!("-d{seconds}s"), "--latency", "-s"])
-            .arg(self.script())
-            .arg(format!("http://127.0.0.1:{port}"))
-            .arg("--")
-            .arg(self.requests(kind));
-        command
-    }
-
-    fn script(&self) -> PathBuf {
-        self.launcher.folder.join("load.lua")
+    fn wrk(&self, requests: &Path, port: u16, seconds: u32, place: Place) -> Command {
+        let wrk = Wrk { requests, port, connections: CONNECTIONS, seconds, place };
+        wrk.command(self.launcher)
     }
 
     fn requests(&self, kind: Kind) -> PathBuf {
         self.launcher.folder.join(kind.file())
     }
-
-    fn write(&self, file: &Path, text: &str) -> Result<()> {
-        fs::write(file, text).with_context(|| format!("writing {}", file.display()))
-    }
 }
 
-/// Our own load generator.
+fn write(file: &Path, text: &str) -> Result<()> {
+    fs::write(file, text).with_context(|| format!("writing {}", file.display()))
+}
+
+/// Our own load generator of calls of a rate limit service.
 pub fn calls(launcher: &Launcher, load: &RlsLoad, place: Place) -> Command {
+    own(launcher, &load.arguments(), place)
+}
+
+/// A load generator of our own, by its command line.
+pub fn own<S: AsRef<OsStr>>(launcher: &Launcher, arguments: &[S], place: Place) -> Command {
     let mut command = launcher.cores.command(place, &launcher.parts.own);
-    command.args(load.arguments());
+    command.args(arguments);
     command
 }
 

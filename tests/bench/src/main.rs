@@ -4,7 +4,8 @@
 //! Most entries are an Envoy with one filter chain, and all of these have the same listener, the
 //! same hundred routes and the same requests, so that the difference to an Envoy without any
 //! filter is the filter. The others are a rate limit service each, and the same calls for all of
-//! them, so that the difference to one that counts nothing is the counting. A round measures
+//! them, so that the difference to one that counts nothing is the counting; or an authorization
+//! server each, beside a program that signs and does nothing else. A round measures
 //! every entry once, one after the other; the medians are taken over the rounds' differences,
 //! because the machine is never the same for long.
 //!
@@ -22,8 +23,10 @@
     reason = "a program for people: the table goes to standard output, progress to standard error"
 )]
 
+mod accounts;
 mod bounds;
 mod chain;
+mod check_load;
 mod cli;
 mod connection;
 mod cpu;
@@ -32,6 +35,8 @@ mod documents;
 mod entries;
 mod feed_clients;
 mod figures;
+mod grpc;
+mod latencies;
 mod launcher;
 mod load;
 mod measure;
@@ -41,13 +46,16 @@ mod noop;
 mod outcome;
 mod parts;
 mod peer;
+mod posts;
 mod process;
 mod rate_limits;
 mod reading;
+mod refresh_load;
 mod report;
 mod rls_load;
 mod selection;
 mod server_metrics;
+mod sign;
 mod skeleton;
 mod station;
 mod stats;
@@ -131,6 +139,9 @@ fn run_beside(beside: &Beside) -> Result<()> {
             Beside::NoopProc { address } => Box::pin(noop::serve_proc(*address)).await,
             Beside::NoopRls { address } => Box::pin(noop::serve_rls(*address)).await,
             Beside::RlsLoad(load) => Box::pin(rls_load::run(load)).await,
+            Beside::Sign { address } => Box::pin(sign::serve(*address)).await,
+            Beside::CheckLoad(load) => Box::pin(check_load::run(load)).await,
+            Beside::RefreshLoad(load) => Box::pin(refresh_load::run(load)).await,
             Beside::FeedClients(clients) => Box::pin(feed_clients::run(clients)).await,
         }
     })

@@ -137,6 +137,7 @@ impl<'a> Bench<'a> {
     async fn measure(&self, station: &mut Station, seconds: u32) -> Result<Run> {
         let name = station.entry.name;
         let lent = self.lead_in(station).await.with_context(|| format!("before {name}"))?;
+        let good = station.called_good().await?;
         let before = ticks(station)?;
         let sending = self.load.run(station.target, seconds);
         let outcome = Box::pin(sending).await.with_context(|| format!("loading {name}"))?;
@@ -146,6 +147,10 @@ impl<'a> Bench<'a> {
         let lent_by_now = station.slices_lent().await?;
         if lent.zip(lent_by_now).is_some_and(|(before, after)| after <= before) {
             bail!("{name}: the server lent no slices during the run");
+        }
+        let good_by_now = station.called_good().await?;
+        if good.zip(good_by_now).is_some_and(|(before, after)| outcome.exceeds(after - before)) {
+            bail!("{name}: not every token was good that the server was asked about");
         }
         if outcome.bad_status > 0 {
             let (bad, all) = (outcome.bad_status, outcome.requests);

@@ -76,6 +76,11 @@ impl Outcome {
         Ok(())
     }
 
+    /// Whether more requests were answered well than so many.
+    pub fn exceeds(&self, count: f64) -> bool {
+        self.requests.saturating_sub(self.bad_status) as f64 > count + 0.5
+    }
+
     /// Requests a second.
     pub fn per_second(&self) -> f64 {
         self.requests as f64 * 1e6 / self.micros.max(1) as f64
@@ -127,6 +132,14 @@ postern-bench requests=4528 microseconds=1092088 p50=4271 p99=71012 status=7 con
         ] {
             assert_eq!(Outcome::read(broken), None, "{broken}");
         }
+    }
+
+    #[test]
+    fn good_answers_are_compared_with_a_count() {
+        let outcome = Outcome { requests: 10, bad_status: 2, ..Outcome::read(WRK).unwrap() };
+        // The server may have answered what nobody waited for any more.
+        assert!(!outcome.exceeds(8.0) && !outcome.exceeds(9.0));
+        assert!(outcome.exceeds(7.0));
     }
 
     #[test]

@@ -2,11 +2,10 @@
 //! a time as busy Envoys have under way.
 //!
 //! A program of its own (`postern-bench rls-load`): its CPU time must not be the service's. It
-//! must not be what everything waits for, either: messages are made before the first call, go
-//! over HTTP/2 without a gRPC client in between, and answers are looked at no more than needed.
+//! must not be what everything waits for, either: see [`crate::grpc`]; and answers are looked at
+//! no more than needed.
 
 mod bodies;
-mod latencies;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,19 +16,16 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use envoy_types::pb::envoy::service::ratelimit::v3::RateLimitResponse;
 use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::Code;
-use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper::header::{CONTENT_TYPE, TE};
-use hyper::{Request, StatusCode, Version};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http_body_util::Full;
+use hyper::Request;
+use hyper::client::conn::http2::SendRequest;
 use prost::Message as _;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use self::bodies::{Bodies, PREFIX};
-use self::latencies::Latencies;
+use self::bodies::Bodies;
 use crate::cli::RlsLoad;
-use crate::outcome::Outcome;
+use crate::grpc::{self, PREFIX};
+use crate::latencies::Latencies;
 
 const METHOD: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
 
@@ -59,7 +55,7 @@ pub async fn run(options: &RlsLoad) -> Result<()> {
     let bodies = Bodies::of(first_key, keys, limits)?;
     let mut senders = Vec::new();
     for _ in 0..connections {
-        senders.push(connect(server).await?);
+        senders.push(grpc::connect(server).await?);
     }
     let began = Instant::now();
     let ends = match seconds {
@@ -67,7 +63,7 @@ pub async fn run(options: &RlsLoad) -> Result<()> {
         None => Ends::After(bodies.count()),
     };
     let calls = Arc::new(Calls {
-        template: template(server)?,
+        template: grpc::template(server, METHOD)?,
         bodies,
         begun: AtomicUsize::new(0),
         ends,
@@ -83,14 +79,15 @@ pub async fn run(options: &RlsLoad) -> Result<()> {
     while let Some(ended) = callers.join_next().await {
         ended.context("a caller's task")??;
     }
-    println!("{}", calls.outcome(began.elapsed()).line());
+    let refused = calls.refused.load(Ordering::Relaxed);
+    println!("{}", calls.latencies.outcome(began.elapsed(), refused).line());
     Ok(())
 }
 
 /// Whether a call that has so many limits is answered with OK.
 pub async fn is_answered(server: SocketAddr, limits: u32) -> Result<bool> {
-    let mut sender = connect(server).await?;
-    let mut request = template(server)?;
+    let mut sender = grpc::connect(server).await?;
+    let mut request = grpc::template(server, METHOD)?;
     *request.body_mut() = Full::new(Bodies::of(0, 1, limits)?.get(0));
     ask(&mut sender, request).await
 }
@@ -120,50 +117,12 @@ impl Calls {
         *request.body_mut() = Full::new(self.bodies.get(number));
         Some((now, request))
     }
-
-    fn outcome(&self, took: Duration) -> Outcome {
-        let latencies = &self.latencies;
-        Outcome {
-            requests: latencies.count(),
-            micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            p50_micros: latencies.micros(500),
-            p99_micros: latencies.micros(990),
-            bad_status: self.refused.load(Ordering::Relaxed),
-            // The first connection that breaks ends this program.
-            broken: 0,
-            late: latencies.late(),
-        }
-    }
-}
-
-async fn connect(server: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
-    let stream = TcpStream::connect(server).await;
-    let stream = stream.with_context(|| format!("connecting to {server}"))?;
-    stream.set_nodelay(true).context("a connection to the service")?;
-    let shaking_hands = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-    let (sender, connection) = shaking_hands.await.context("speaking HTTP/2 to the service")?;
-    // What goes wrong with it, those who send over it are told.
-    tokio::spawn(async move { drop(connection.await) });
-    Ok(sender)
-}
-
-fn template(server: SocketAddr) -> Result<Request<Full<Bytes>>> {
-    Request::post(format!("http://{server}{METHOD}"))
-        .version(Version::HTTP_2)
-        .header(CONTENT_TYPE, "application/grpc")
-        .header(TE, "trailers")
-        .body(Full::default())
-        .context("a call")
 }
 
 /// Whether the answer is OK.
 async fn ask(sender: &mut SendRequest<Full<Bytes>>, request: Request<Full<Bytes>>) -> Result<bool> {
-    let answer = sender.send_request(request).await.context("calling the service")?;
-    let is_found = answer.status() == StatusCode::OK;
-    let answer = answer.into_body().collect().await.context("an answer of the service")?;
-    let status = answer.trailers().and_then(|trailers| trailers.get("grpc-status"));
-    let is_well = status.is_some_and(|status| status.as_bytes() == b"0");
-    Ok(is_found && is_well && says_ok(&answer.to_bytes()))
+    let answer = grpc::ask(sender, request).await?;
+    Ok(answer.is_some_and(|framed| says_ok(&framed)))
 }
 
 /// What a framed answer says. Its code is its first field, and mostly written first.
@@ -203,7 +162,7 @@ mod tests {
     fn calls(ends: Ends) -> Calls {
         let server = SocketAddr::from(([127, 0, 0, 1], 1));
         Calls {
-            template: template(server).unwrap(),
+            template: grpc::template(server, METHOD).unwrap(),
             bodies: Bodies::of(0, 3, 1).unwrap(),
             begun: AtomicUsize::new(0),
             ends,

@@ -1,6 +1,7 @@
 //! One entry, running: what is asked, and whatever stands beside it.
 
 mod gateway;
+mod identity;
 mod rate_limiter;
 
 use std::path::Path;
@@ -62,7 +63,7 @@ impl Pids {
     fn of(&self, whose: Whose) -> Vec<u32> {
         let known = match whose {
             Whose::Envoy => [self.envoy, None],
-            Whose::Server => [self.server, None],
+            Whose::Server | Whose::Signer => [self.server, None],
             Whose::Redis => [self.redis, None],
             Whose::ServerAndRedis => [self.server, self.redis],
             Whose::Peer => return self.peer.clone(),
@@ -84,10 +85,12 @@ pub struct Station {
     admin: Option<u16>,
     /// The port for metrics of the server that lends; none where nothing is leased.
     lender: Option<u16>,
+    /// That of the server that is asked what tokens are; none where nobody asks that.
+    introspector: Option<u16>,
     /// What is asked ends before what that asks.
     processes: Vec<Running>,
     _mover: Option<Mover>,
-    /// Of the server that runs the feed; dropped last.
+    /// The server's durable store; dropped last.
     _database: Option<Database>,
 }
 
@@ -119,12 +122,14 @@ impl Side {
         let Self { pids, processes, mover, database, server: _, metrics } = self;
         let watched = Watched::all(entry, &pids);
         let lender = metrics.filter(|_| entry.spends_leases());
+        let introspector = metrics.filter(|_| entry.introspects());
         Station {
             entry,
             target,
             watched,
             admin,
             lender,
+            introspector,
             processes,
             _mover: mover,
             _database: database,
@@ -152,6 +157,8 @@ impl Starter<'_> {
             Setup::Gateway(gateway) => Box::pin(self.gateway(entry, gateway)).await,
             Setup::RateLimiter(limiter) => Box::pin(self.rate_limiter(entry, limiter)).await,
             Setup::Peer => Box::pin(self.peer(entry)).await,
+            Setup::Signer => Box::pin(self.signer(entry)).await,
+            Setup::Identity(asked) => Box::pin(self.identity(entry, asked)).await,
         };
         started.with_context(|| format!("starting {}", entry.name))
     }
@@ -222,6 +229,14 @@ impl Station {
         }
     }
 
+    /// How many tokens its server has called good so far that it was asked about; none where
+    /// nobody asks that. An answer about one that is not good is 200, too.
+    pub async fn called_good(&self) -> Result<Option<f64>> {
+        let Some(port) = self.introspector else { return Ok(None) };
+        let metrics = ServerMetrics::read(port).await?;
+        Ok(Some(metrics.sum_with("postern_identity_introspections_total", "active=\"true\"")))
+    }
+
     /// The share of tokens that the bundle remembered instead of checking their signatures;
     /// none where it looked at no token.
     pub async fn remembered(&self) -> Option<f64> {
@@ -266,6 +281,9 @@ mod tests {
             [row("rls.redis", &[1]), row("rls.redis.redis", &[2]), row("rls.redis.sum", &[1, 2])]
         );
         assert_eq!(watched("rls.peer", &pids), [row("rls.peer", &[3, 4])]);
+        for name in ["identity.rs256_sign", "identity.token"] {
+            assert_eq!(watched(name, &pids), [row(name, &[1])]);
+        }
         assert!(watched("rls.peer", &Pids::default()).is_empty(), "nobody knows them");
     }
 

@@ -20,7 +20,7 @@ struct Timing {
 impl Timings {
     /// Of the rate limit services among these; of none where all are ours.
     pub fn of(entries: &[&'static Entry]) -> Self {
-        let is_asked = |entry: &&&Entry| !matches!(entry.setup, Setup::Gateway(_));
+        let is_asked = |entry: &&&Entry| matches!(entry.setup, Setup::RateLimiter(_) | Setup::Peer);
         let asked = entries.iter().filter(is_asked);
         if !asked.clone().any(|entry| entry.setup == Setup::Peer) {
             return Self::default();
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn they_are_told_beside_a_peer() {
-        let chosen = entries(&["envoy.base", "rls.redis", PEER]);
+        let chosen = entries(&["envoy.base", "rls.redis", PEER, "identity.token"]);
         let mut timings = Timings::of(&chosen);
         for entry in &chosen {
             for (requests, p50) in [(10_000, 900), (30_000, 700), (20_000, 800)] {

@@ -108,6 +108,24 @@ fn one_entry_spends_leases() {
 }
 
 #[test]
+fn what_tokens_are_is_asked_of_two_entries() {
+    let asks = ENTRIES.iter().filter(|entry| entry.introspects()).map(|entry| entry.name);
+    let expected = ["identity.introspection", "identity.introspection.cold"];
+    assert_eq!(asks.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_token_is_compared_with_its_signature_and_the_rest_with_a_token() {
+    let rows = rows();
+    let base = |name: &str| rows[name].clone();
+    assert_eq!(base("identity.rs256_sign"), "identity.rs256_sign");
+    assert_eq!(base("identity.token"), "identity.rs256_sign");
+    assert_eq!(base("identity.introspection"), "identity.token");
+    assert_eq!(base("identity.refresh"), "identity.token");
+    assert_eq!(base("identity.introspection.cold"), "identity.introspection");
+}
+
+#[test]
 fn a_peer_is_measured_where_there_is_one() {
     assert!(selected(&["rls"], false).contains(&PEER));
     assert!(select(&[], true, false).iter().all(|entry| entry.name != PEER));
@@ -137,11 +155,24 @@ fn names_are_beginnings() {
         ["envoy.base", "ext_authz.noop", "ext_authz.decision.redis"]
     );
     assert_eq!(selected(&["rls.redis.4"], false), ["rls.noop", "rls.redis", "rls.redis.4limits"]);
+    assert_eq!(
+        selected(&["identity.introspection"], false),
+        [
+            "identity.rs256_sign",
+            "identity.token",
+            "identity.introspection",
+            "identity.introspection.cold",
+        ]
+    );
     assert!(selected(&["envoy.proxy"], true).contains(&"filter.bundle"));
     assert!(selected(&["envoy.proxy"], true).contains(&"rls.redis.4limits"));
     let bound = selected(&["envoy.proxy"], true);
     for name in ["filter.rate_limit.leased", "envoy.ratelimit_rls", "envoy.base.routed"] {
         assert!(bound.contains(&name), "{name}");
     }
+    for name in ["identity.rs256_sign", "identity.token", "identity.introspection"] {
+        assert!(bound.contains(&name), "{name}");
+    }
+    assert!(!bound.contains(&"identity.introspection.cold"), "it has no bound");
     assert!(selected(&["feed"], false).is_empty());
 }

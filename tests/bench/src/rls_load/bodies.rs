@@ -5,12 +5,9 @@ use bytes::Bytes;
 use envoy_types::pb::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
 use envoy_types::pb::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::Entry;
 use envoy_types::pb::envoy::service::ratelimit::v3::RateLimitRequest;
-use prost::Message as _;
 
+use crate::grpc;
 use crate::rate_limits::{DOMAIN, MOST_KEYS, RULES, value};
-
-/// Bytes before a message of gRPC: whether it is compressed, and how long it is.
-pub const PREFIX: usize = 5;
 
 /// One message for each key. All are equally long, so they stand in one piece of memory, and a
 /// million of them cost nothing but their bytes.
@@ -30,7 +27,7 @@ impl Bodies {
         let mut each = 0;
         for key in first_key..end {
             let before = all.len();
-            write(&message(key, limits), &mut all)?;
+            grpc::frame(&message(key, limits), &mut all)?;
             each = all.len() - before;
         }
         if each == 0 {
@@ -61,16 +58,12 @@ fn message(key: u32, limits: usize) -> RateLimitRequest {
     RateLimitRequest { domain: DOMAIN.to_owned(), descriptors, ..RateLimitRequest::default() }
 }
 
-fn write(message: &RateLimitRequest, to: &mut Vec<u8>) -> Result<()> {
-    let length = u32::try_from(message.encoded_len()).context("a message's length")?;
-    to.push(0);
-    to.extend_from_slice(&length.to_be_bytes());
-    message.encode(to).context("writing a message")
-}
-
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::*;
+    use crate::grpc::PREFIX;
 
     #[test]
     fn every_key_has_its_message() {

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::outcome::Outcome;
+
 /// No latency is known better.
 const WIDTH_MICROS: u64 = 10;
 /// Two seconds; whatever takes longer is counted together.
@@ -52,6 +54,20 @@ impl Latencies {
         0
     }
 
+    /// What came of a load that took so long, and was told so often what it should not be.
+    pub fn outcome(&self, took: Duration, refused: u64) -> Outcome {
+        Outcome {
+            requests: self.count(),
+            micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            p50_micros: self.micros(500),
+            p99_micros: self.micros(990),
+            bad_status: refused,
+            // The first connection that breaks ends a load generator of ours.
+            broken: 0,
+            late: self.late(),
+        }
+    }
+
     /// The late ones last.
     fn each(&self) -> impl Iterator<Item = u64> + '_ {
         self.counts.iter().chain([&self.late]).map(|count| count.load(Ordering::Relaxed))
@@ -74,6 +90,17 @@ mod tests {
         assert_eq!(latencies.micros(990), 990);
         assert_eq!(latencies.micros(1_000), 1_000);
         assert_eq!(latencies.micros(0), 10);
+    }
+
+    #[test]
+    fn what_came_of_a_load_is_what_was_counted() {
+        let latencies = Latencies::default();
+        for millis in [1, 2, 2_500] {
+            latencies.add(Duration::from_millis(millis));
+        }
+        let outcome = latencies.outcome(Duration::from_secs(3), 2);
+        assert_eq!((outcome.requests, outcome.bad_status, outcome.late), (3, 2, 1));
+        assert_eq!((outcome.micros, outcome.p50_micros), (3_000_000, 2_010));
     }
 
     #[test]
