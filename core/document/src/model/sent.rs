@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::{Document, from_json};
 
-    type Headers = &'static [(&'static str, &'static str)];
+    type Headers<'a> = &'a [(&'a str, &'a str)];
 
     fn document() -> Document {
         from_json(
@@ -106,7 +106,7 @@ mod tests {
         let missing = Denial::missing_credential();
         let to = sent("/page", "GET", PAGE, &missing).unwrap();
         assert_eq!(to, "https://gate.test/login?return_to=%2Fpage");
-        let table: [(&str, &str, Headers); 6] = [
+        let table: [(&str, &str, Headers<'_>); 6] = [
             ("/page", "POST", PAGE),
             ("/page", "GET", &[("accept", "application/json")]),
             ("/page", "GET", &[]),

@@ -297,7 +297,7 @@ mod tests {
         let (begin, begun) = std::sync::mpsc::channel();
         let thread = hashes.spawn(move || {
             begin.send(()).unwrap();
-            drop(stopped.recv());
+            let _ = stopped.recv();
         });
         begun.recv().unwrap();
         assert_eq!(hashing_threads(std::process::id()).unwrap(), 1);

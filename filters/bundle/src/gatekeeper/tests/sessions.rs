@@ -2,7 +2,7 @@
 
 use super::*;
 
-type Headers = &'static [(&'static str, &'static str)];
+type Headers<'a> = &'a [(&'a str, &'a str)];
 
 const COOKIE: &str = "__Host-postern=id.secret";
 
@@ -104,7 +104,7 @@ fn the_cookie_of_a_session_gets_to_no_other_service() {
     let both = format!("access={token}; {COOKIE}; b=2");
     let beside = format!("a=1; {COOKIE}; b=2");
     let apart = [("cookie", "a=1"), ("cookie", COOKIE), ("cookie", "b=2")];
-    let table: [(&str, Headers, Option<&str>); 6] = [
+    let table: [(&str, Headers<'_>, Option<&str>); 6] = [
         ("/open", &[("cookie", &beside)], Some("a=1; b=2")),
         ("/open", &apart, Some("a=1; b=2")),
         // A token stays where the route takes none, and goes where it does.
