@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod body;
 pub mod breached;
 mod feed;
 mod grpc;

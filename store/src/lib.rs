@@ -25,7 +25,7 @@ pub mod volatile;
 pub use bus::{LocalBus, RevocationBus, Wakeup, Wakeups};
 pub use busy_keys::BusyKeys;
 pub use durable::IdentityStore;
-pub use flow_guard::FlowGuard;
+pub use flow_guard::{FLOW_BUDGET, FlowGuard};
 pub use flows::{FlowKey, FlowKind, FlowStore};
 pub use guard::Guarded;
 pub use limiter::{Asked, Decided, Limiter, WhenStoreFails};

@@ -98,7 +98,8 @@ async fn token(gateway: &Gateway, call: &Call) -> String {
 async fn a_lost_instance_comes_back() {
     let Some(mut redis) = Redis::down_or_skip() else { return };
     redis.bring_up().await;
-    let document = format!("{}\nrevocation:\n  max_staleness: 60s\n", documents::sample());
+    let document =
+        format!("{}\nrevocation:\n  max_staleness: 60s\n  when_stale: deny\n", documents::sample());
     let builder = Gateway::builder().document(document).store(Store::At(redis.url()));
     let mut gateway = builder.durable().start().await;
     let durable = gateway.durable.clone().expect("a durable store");

@@ -103,7 +103,7 @@ async fn sessions_at_routes() {
     the_service_learns_who_it_is_and_never_sees_the_cookie(&gateway).await;
     hostile_cookies_open_nothing(&gateway).await;
     other_sites_change_nothing(&gateway).await;
-    second_factors_are_asked_for(&gateway).await;
+    step_up_by_the_challenge_of_rfc_9470(&gateway).await;
     browsers_are_sent_to_log_in_and_nobody_else_is(&gateway).await;
     // Last: it ends a session.
     what_was_ended_is_refused_though_it_is_remembered(&gateway).await;
@@ -195,7 +195,7 @@ async fn other_sites_change_nothing(gateway: &Gateway) {
     gateway.send(&Call::post("/content/api").bearer(&token)).await.expect(200);
 }
 
-async fn second_factors_are_asked_for(gateway: &Gateway) {
+async fn step_up_by_the_challenge_of_rfc_9470(gateway: &Gateway) {
     const SAFE: &str = "/content/safe";
     gateway.send(&with(BOB, "GET", SAFE)).await.expect(200);
     let token = |amr: &[&str], ago: u64| {

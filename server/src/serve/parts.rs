@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use arc_swap::ArcSwap;
 use axum::Router;
+use axum::middleware::from_fn;
 use postern_document::Document;
 use postern_ext_authz::{
     ApiKeys, Authorizer, IssuerKeys, Parts as AuthorizerParts, Sessions, Touched,
@@ -26,7 +27,7 @@ use postern_telemetry::{
 use super::admin::Busy;
 use super::grpc::Grpc;
 use super::{
-    admin, audit, feed, has, health, http, identity, jwks, operators, rate_limit, settlement,
+    admin, audit, body, feed, has, health, http, identity, jwks, operators, rate_limit, settlement,
     stores,
 };
 use crate::cli::{Role, Serve};
@@ -106,7 +107,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         shared,
     })
     .await?;
-    let stores::Volatile { decisions: volatile, flows, redis } = volatile;
+    let stores::Volatile { decisions: volatile, sessions, redis, .. } = volatile;
     jwks::keep_fetching(&jwks::Needs {
         document: &document,
         durable: durable.as_ref(),
@@ -123,7 +124,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
     let document = held;
     let verifier = AwsLcVerifier::new();
     let metrics = postern_ext_authz::Metrics::new(&registry)?;
-    let touched = touched(&flows, durable.as_ref(), &metrics);
+    let touched = touched(&sessions, durable.as_ref(), &metrics);
     let authorizer = Arc::new(Authorizer::new(AuthorizerParts {
         document: Arc::clone(&document),
         keys: Arc::clone(&keys),
@@ -135,7 +136,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         }),
         revoked: feed.revoked,
         api_keys: ApiKeys::new(durable),
-        sessions: Sessions::new(flows),
+        sessions: Sessions::new(sessions),
         touched: Arc::clone(&touched),
         store: Arc::clone(&volatile),
         limiter: Arc::clone(&limiter),
@@ -222,7 +223,7 @@ impl Parts {
             Some(identity) => identity.clone().merge(health),
             None => health,
         };
-        router.fallback(http::not_found)
+        router.fallback(http::not_found).layer(from_fn(body::read_to_its_end))
     }
 
     /// What the admin port serves.

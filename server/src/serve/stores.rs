@@ -6,7 +6,9 @@ use anyhow::{Context as _, Result, bail};
 use postern_document::Document;
 use postern_store::durable::DurableStore;
 use postern_store::volatile::VolatileStore;
-use postern_store::{FlowGuard, FlowStore, Guarded, IdentityStore, MemoryFlowStore, MemoryStore};
+use postern_store::{
+    FLOW_BUDGET, FlowGuard, FlowStore, Guarded, IdentityStore, MemoryFlowStore, MemoryStore,
+};
 use postern_store_redis::{RedisStore, is_redis};
 use postern_telemetry::HealthChecks;
 
@@ -18,8 +20,10 @@ use crate::settings;
 pub struct Volatile {
     /// Counts limits, circuits and proofs.
     pub decisions: Arc<dyn VolatileStore>,
-    /// Keeps log-ins, grants and sessions.
+    /// Keeps log-ins, grants and sessions, for those who log in or get a token.
     pub flows: Arc<dyn FlowStore>,
+    /// The same for requests at the gateway, which wait no longer than for any other decision.
+    pub sessions: Arc<dyn FlowStore>,
     /// The Redis behind both, where it is one.
     pub redis: Option<Arc<RedisStore>>,
 }
@@ -37,9 +41,11 @@ pub fn volatile(
     let address = settings::store("volatile", arguments.volatile.as_deref(), written)?;
     let address = address.unwrap_or_else(|| "memory".to_owned());
     if address == "memory" {
+        let flows: Arc<dyn FlowStore> = Arc::new(MemoryFlowStore::default());
         return Ok(Volatile {
             decisions: Arc::new(MemoryStore::default()),
-            flows: Arc::new(MemoryFlowStore::default()),
+            sessions: Arc::clone(&flows),
+            flows,
             redis: None,
         });
     }
@@ -54,8 +60,9 @@ pub fn volatile(
     tokio::spawn(async move { connecting.keep_connected().await });
     let decisions: Arc<dyn VolatileStore> = Arc::new(Guarded::new(Arc::clone(&redis)));
     health::add_redis(health, &decisions);
-    let flows = Arc::new(FlowGuard::new(Arc::clone(&redis)));
-    Ok(Volatile { decisions, flows, redis: Some(redis) })
+    let sessions = Arc::new(FlowGuard::new(Arc::clone(&redis)));
+    let flows = FlowGuard::with_budgets(Arc::clone(&redis), FLOW_BUDGET, FLOW_BUDGET);
+    Ok(Volatile { decisions, flows: Arc::new(flows), sessions, redis: Some(redis) })
 }
 
 /// Opens the durable store, where one is named.

@@ -45,6 +45,9 @@ impl Parts {
         let text = |name: &str| tokens[name].as_str().expect("a token").to_owned();
         let durable = gateway.durable.as_ref().expect("a durable store");
         let words = ["client", "create", "--json", "--name", "service", "--scopes", "content.read"];
+        let grants = ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"];
+        let grants = grants.map(|grant| ["--grant", grant]).concat();
+        let words = [&words[..], &grants, &["--may-introspect"]].concat();
         let made = server::run(durable.arguments(&words)).await.expect_success();
         let made: Value = serde_json::from_str(&made).expect("JSON");
         let part = |name: &str| made[name].as_str().expect("text").to_owned();
@@ -132,6 +135,88 @@ fn beside_tokens(parts: &Parts) -> Vec<Endpoint> {
     vec![
         Endpoint {
             headers: basic(),
+            // Nobody said that this client may act for anybody.
+            good_statuses: &[200, 400],
+            ..form(
+                "exchange",
+                "/oauth2/token",
+                &[
+                    ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+                    ("subject_token", &parts.access),
+                    ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+                    ("requested_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+                    ("scope", "content.read"),
+                    ("audience", "x"),
+                ],
+            )
+        },
+        Endpoint {
+            headers: basic(),
+            ..form(
+                "introspect",
+                "/oauth2/introspect",
+                &[("token", &parts.access), ("token_type_hint", "access_token")],
+            )
+        },
+        Endpoint {
+            good_statuses: &[201],
+            ..form(
+                "push a request",
+                "/oauth2/par",
+                &[
+                    ("response_type", "code"),
+                    ("client_id", &parts.app),
+                    ("redirect_uri", CALLBACK),
+                    ("scope", "openid content.read"),
+                    ("code_challenge", CHALLENGE),
+                    ("code_challenge_method", "S256"),
+                    ("state", "s"),
+                    ("nonce", "n"),
+                ],
+            )
+        },
+        Endpoint {
+            // This client has not that grant: there is nobody to ask.
+            good_statuses: &[200, 400],
+            ..form(
+                "device begins",
+                "/oauth2/device_authorization",
+                &[("client_id", &parts.app), ("scope", "content.read")],
+            )
+        },
+        Endpoint {
+            good_statuses: &[400],
+            ..form(
+                "token of a device",
+                "/oauth2/token",
+                &[
+                    ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+                    ("client_id", &parts.app),
+                    ("device_code", "a-code-that-nobody-made"),
+                ],
+            )
+        },
+        Endpoint {
+            kind: Kind::Json,
+            good_statuses: &[201],
+            ..form(
+                "register",
+                "/oauth2/register",
+                &[
+                    ("redirect_uris", "[\"https://agent.test/callback\"]"),
+                    ("client_name", "Agent"),
+                    ("client_uri", "https://agent.test/"),
+                    ("logo_uri", "https://agent.test/logo.png"),
+                    ("grant_types", "[\"authorization_code\", \"refresh_token\"]"),
+                    ("response_types", "[\"code\"]"),
+                    ("token_endpoint_auth_method", "none"),
+                    ("scope", "content.read"),
+                    ("contacts", "[\"a@agent.test\"]"),
+                ],
+            )
+        },
+        Endpoint {
+            headers: basic(),
             ..form(
                 "revoke",
                 "/oauth2/revoke",
@@ -210,6 +295,19 @@ fn browsers(parts: &Parts) -> Vec<Endpoint> {
             &[("decision", "allow"), ("csrf", "x")],
             &[303, 400, 403],
         ),
+        page("device page", "/login/device", &[("user_code", "BCDF-GHJK")], &[302, 303]),
+        posted(
+            "device form",
+            "/login/device",
+            &[("user_code", "BCDF-GHJK"), ("csrf", "x")],
+            &[303, 400, 403],
+        ),
+        posted(
+            "password form",
+            "/login/account/password",
+            &[("current", PASSWORD), ("password", PASSWORD), ("csrf", "x")],
+            &[303, 400, 403],
+        ),
         posted("log-out form", "/login/out", &[("csrf", "x")], &[200, 303, 400, 403]),
     ]
 }
@@ -233,6 +331,13 @@ fn applications(parts: &Parts, email: &str) -> Vec<Endpoint> {
             ],
             // A code that nobody asked for is none.
             &[200, 401],
+        ),
+        json("passkey options", "/auth/passkeys/options", &[("csrf", "x")], &[400, 401, 403, 404]),
+        json(
+            "passkey",
+            "/auth/passkeys/finish",
+            &[("csrf", "x"), ("answer", "{\"id\": \"x\", \"type\": \"public-key\"}")],
+            &[400, 401, 403, 404],
         ),
         json(
             "go on",

@@ -78,7 +78,11 @@ fn auth() -> impl Strategy<Value = AuthSpec> {
         prop::bool::weighted(0.25),
         (rarely(), rarely(), rarely()),
         prop_oneof![8 => Just(0_u8), 1 => Just(1), 1 => Just(2)],
-        (prop::bool::weighted(0.6), prop_oneof![5 => Just(0_u8), 2 => 1..=2_u8], any::<bool>()),
+        (
+            prop::bool::weighted(0.75),
+            prop_oneof![4 => Just(0_u8), 1 => Just(1), 3 => Just(2)],
+            any::<bool>(),
+        ),
     )
         .prop_map(|(jwt, api_key, scopes, optional, rarely, proof, (session, mfa, login))| {
             let (issuers, audiences, claims) = rarely;

@@ -247,7 +247,7 @@ fn token() -> impl Strategy<Value = TokenSpec> {
 fn cookie() -> impl Strategy<Value = CookieSpec> {
     prop_oneof![
         4 => Just(CookieSpec::Nothing),
-        4 => prop::sample::select(&SessionSpec::ALL[..]).prop_map(CookieSpec::Good),
+        8 => prop::sample::select(&SessionSpec::ALL[..]).prop_map(CookieSpec::Good),
         1 => (0..4_u8).prop_map(CookieSpec::Bad),
     ]
 }
@@ -277,7 +277,7 @@ pub fn request() -> impl Strategy<Value = RequestSpec> {
     (
         prop::sample::select(&TARGETS[..]),
         prop::bool::weighted(0.2),
-        prop::option::weighted(0.7, token()),
+        prop::option::weighted(0.6, token()),
         place,
         // None, the known one, an unknown one, none at all, twice.
         prop_oneof![6 => Just(0_u8), 3 => Just(1), 1 => 2..=4_u8],
