@@ -60,6 +60,9 @@ pub enum Authorized {
         hint: Option<String>,
         /// How well the user has to authenticate.
         acr: Option<Acr>,
+        /// Somebody is signed in who does not do: they authenticate again from the first factor
+        /// on, or somebody else does.
+        again: bool,
     },
     /// The user is asked first.
     Consent(Box<ConsentAsk>),

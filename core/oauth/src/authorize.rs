@@ -4,6 +4,7 @@
 //! asks ([`Received`]), where they are answered ([`Verified`]), and only then the rest
 //! ([`AuthorizeRequest`]), whose faults go back to the client. [`decide`] says what happens next.
 
+mod consented;
 mod decide;
 mod kept;
 mod prompt;

@@ -43,6 +43,19 @@ pub trait Browsers: Send + Sync {
         now: UnixMillis,
     ) -> BoxFuture<'a, Result<Option<SessionRecord>, StoreError>>;
 
+    /// The same for whoever wants to log out, whatever is to be thought of the browser: a session
+    /// that is taken for none would go on.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn session_to_end<'a>(
+        &'a self,
+        headers: &'a HeaderMap,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<Option<SessionRecord>, StoreError>> {
+        self.session(headers, now)
+    }
+
     /// A page that says why it goes no further.
     fn tell(&self, headers: &HeaderMap, told: Told, now: UnixMillis) -> Response;
 

@@ -19,6 +19,9 @@ const MAX_FAILURES: u8 = 5;
 pub enum Factor {
     /// A password.
     Password,
+    /// A password that was shown when the session began in which somebody authenticates again: it
+    /// counts for as long as that session does.
+    PasswordBefore,
     /// A code of an application.
     Totp,
     /// A recovery code.
@@ -149,10 +152,16 @@ impl Flow {
         }
     }
 
+    /// Whether it goes on from what was shown when its session began.
+    #[must_use]
+    pub fn rests_on_session(&self) -> bool {
+        self.passed.contains(&Factor::PasswordBefore)
+    }
+
     /// What is asked for besides what was shown.
     fn wanted(&self, known: Known) -> Option<Screen> {
         // Whom an outside provider vouches for has authenticated there, as it thinks fit.
-        let by_password = self.passed.contains(&Factor::Password);
+        let by_password = self.passed.contains(&Factor::Password) || self.rests_on_session();
         let asks = known.role_asks
             || self.wants == Acr::SeveralFactors
             || (by_password && known.has_factor());
@@ -211,7 +220,8 @@ pub fn advance(flow: &mut Flow, input: Input<'_>, known: Known, now: UnixMillis)
 #[must_use]
 pub fn are_several(passed: &[Factor]) -> bool {
     let has = |factor| passed.contains(&factor);
-    let something_known = has(Factor::Password) || has(Factor::Outside);
+    let something_known =
+        has(Factor::Password) || has(Factor::PasswordBefore) || has(Factor::Outside);
     let something_had = has(Factor::Totp) || has(Factor::Recovery) || has(Factor::Passkey);
     has(Factor::VerifiedPasskey) || (something_known && something_had)
 }
@@ -222,7 +232,7 @@ pub fn methods(passed: &[Factor]) -> Vec<&'static str> {
     let mut methods = Vec::new();
     for factor in passed {
         let names: &[&'static str] = match factor {
-            Factor::Password => &["pwd"],
+            Factor::Password | Factor::PasswordBefore => &["pwd"],
             Factor::Totp | Factor::Recovery => &["otp"],
             Factor::Passkey => &["hwk"],
             Factor::VerifiedPasskey => &["hwk", "user"],

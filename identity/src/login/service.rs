@@ -120,7 +120,8 @@ impl LoginService {
     }
 
     /// Begins another authentication of somebody who is logged in, by a second factor. It renews
-    /// the session. Whoever's password was not asked for by us begins anew.
+    /// the session, and comes to nothing once that has ended. Whoever's password was not asked for
+    /// by us begins anew.
     ///
     /// # Errors
     /// Those of the store.
@@ -133,7 +134,7 @@ impl LoginService {
         let mut flow = Flow::new(return_to, Acr::SeveralFactors, now);
         if session.client_id.is_none() && session.methods.iter().any(|method| method == "pwd") {
             flow.user = Some(session.user_id.clone());
-            flow.passed = vec![Factor::Password];
+            flow.passed = vec![Factor::PasswordBefore];
             flow.session = Some(session.id.clone());
             flow.remember = session.remember;
         }

@@ -118,6 +118,10 @@ pub(crate) fn again(
     (record.authenticated_at, record.last_used) = (now, now);
     if authenticated.several {
         record.mfa_at = Some(now);
+    } else {
+        // `amr` is about the authentication at `auth_time`: others find no second factor in it
+        // that was shown another time. Until when that one counts here, `mfa_at` says.
+        record.methods.clear();
     }
     for method in &authenticated.methods {
         if !record.methods.iter().any(|known| known == method) {

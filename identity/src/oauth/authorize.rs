@@ -66,11 +66,12 @@ impl OAuthService {
         match next(&asked, &browser, now) {
             Next::LogIn { hint, acr } => {
                 let return_to = authorize_location(&asked.back);
-                Ok(Authorized::LogIn { return_to, hint, acr })
+                let again = browser.session.is_some();
+                Ok(Authorized::LogIn { return_to, hint, acr, again })
             }
             Next::StepUp(acr) => {
                 let return_to = authorize_location(&asked.back);
-                Ok(Authorized::LogIn { return_to, hint: None, acr: Some(acr) })
+                Ok(Authorized::LogIn { return_to, hint: None, acr: Some(acr), again: false })
             }
             Next::Consent { scopes, resources } => {
                 Ok(Authorized::Consent(Box::new(ask(&asked, &scopes, resources))))
@@ -118,10 +119,11 @@ impl OAuthService {
                 }
             }
             Next::LogIn { hint, acr } => {
-                Ok(login_location(&authorize_location(&asked.back), hint.as_deref(), acr))
+                let (back, again) = (authorize_location(&asked.back), browser.session.is_some());
+                Ok(login_location(&back, hint.as_deref(), acr, again))
             }
             Next::StepUp(acr) => {
-                Ok(login_location(&authorize_location(&asked.back), None, Some(acr)))
+                Ok(login_location(&authorize_location(&asked.back), None, Some(acr), false))
             }
             Next::Consent { .. } => Ok(consent_location(&asked.back)),
             Next::Refuse(error) => Ok(self.told(&error)),
@@ -205,8 +207,8 @@ impl OAuthService {
         })
     }
 
-    /// Keeps what a user has agreed to, of what was asked for now. What the client was given for
-    /// other requests stays; what it was not given this time goes.
+    /// Keeps what a user has agreed to, of what was asked for now, besides what the client was
+    /// given for other requests ([`Consented::after`]).
     pub(super) async fn keep_consent(
         &self,
         shown: &ScopeSet,
@@ -215,15 +217,13 @@ impl OAuthService {
     ) -> Result<(), OAuthError> {
         let before = self.store.find_consent(&grant.subject, &grant.client_id).await;
         let before = before.map_err(|error| store_failed(&error))?;
-        let (mut scopes, mut resources) =
-            before.map(|before| (before.scopes, before.resources)).unwrap_or_default();
-        scopes.retain(|scope| !shown.contains(scope));
-        scopes.extend(grant.scopes.names().iter().cloned());
-        resources.extend(grant.resources.iter().cloned());
-        for list in [&mut scopes, &mut resources] {
-            list.sort_unstable();
-            list.dedup();
-        }
+        let now_agreed =
+            Consented { scopes: grant.scopes.clone(), resources: grant.resources.clone() };
+        let rules = self.rules();
+        let before = before.and_then(consented);
+        let agreed = now_agreed.after(before, shown, &rules.server.issuer);
+        let (mut scopes, resources) = (agreed.scopes.names().to_vec(), agreed.resources);
+        scopes.sort_unstable();
         let told = grant.scopes.to_string();
         let detail = [("scopes", told.as_str())];
         let entry = audit::entry(now, &grant.subject, "consent.granted", &grant.client_id, &detail);
@@ -293,9 +293,11 @@ pub(super) fn facts(session: &SessionRecord) -> Result<SessionFacts, OAuthError>
     })
 }
 
-/// How well the user of a session has authenticated.
-pub(super) const fn acr_of(session: &SessionRecord) -> Acr {
-    if session.mfa_at.is_some() { Acr::SeveralFactors } else { Acr::OneFactor }
+/// How well the user of a session has authenticated the last time, which is what `auth_time` says:
+/// together they are what others judge a second factor by, and one of long ago is none of now.
+pub(super) fn acr_of(session: &SessionRecord) -> Acr {
+    let is_by_several = session.mfa_at.is_some_and(|at| at >= session.authenticated_at);
+    if is_by_several { Acr::SeveralFactors } else { Acr::OneFactor }
 }
 
 /// None where it was written by somebody else: the user is asked again.

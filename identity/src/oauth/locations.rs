@@ -12,11 +12,20 @@ const CONFIRM_PATH: &str = "/login/out";
 const OF_LOGOUT: [&str; 5] =
     ["id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales"];
 
-/// To the log-in pages, and back to `return_to` from there.
-pub(crate) fn login_location(return_to: &str, hint: Option<&str>, acr: Option<Acr>) -> String {
+/// To the log-in pages, and back to `return_to` from there. Where somebody is signed in, `again`
+/// asks for all factors: the second one alone would be asked for by `acr` without it.
+pub(crate) fn login_location(
+    return_to: &str,
+    hint: Option<&str>,
+    acr: Option<Acr>,
+    again: bool,
+) -> String {
     let mut to = [LOGIN_PATH, "?return_to="].concat();
     escaped(&mut to, return_to);
-    for (name, value) in [("&hint=", hint), ("&acr_values=", acr.map(Acr::as_str))] {
+    let max_age = again.then_some("0");
+    for (name, value) in
+        [("&hint=", hint), ("&acr_values=", acr.map(Acr::as_str)), ("&max_age=", max_age)]
+    {
         if let Some(value) = value {
             to.push_str(name);
             escaped(&mut to, value);
@@ -88,14 +97,16 @@ mod tests {
     #[test]
     fn log_in_returns_to_the_request() {
         let request = authorize_location("client_id=a%26b&state=x%20y");
-        let to = login_location(&request, Some("a@b.test&acr_values=x"), Some(Acr::SeveralFactors));
+        let acr = Some(Acr::SeveralFactors);
+        let to = login_location(&request, Some("a@b.test&acr_values=x"), acr, false);
         assert_eq!(returns_to(&to), request);
         let (_, query) = to.split_once('?').unwrap();
         let form = Form::parse(query.as_bytes()).unwrap();
         assert_eq!(form.get("hint"), Some("a@b.test&acr_values=x"));
         assert_eq!(form.get("acr_values"), Some("urn:postern:acr:2"));
         assert!(ReturnTo::parse(&returns_to(&to), ISSUER, &[]).is_some());
-        assert_eq!(login_location("/a", None, None), "/login?return_to=%2fa");
+        assert_eq!(login_location("/a", None, None, false), "/login?return_to=%2fa");
+        assert_eq!(login_location("/a", None, None, true), "/login?return_to=%2fa&max_age=0");
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub struct SessionFacts {
 pub struct Consented {
     /// Scopes.
     pub scopes: ScopeSet,
-    /// Where they may be used.
+    /// Where they may be used, each of them at each of these; at the issuer where there is none.
     pub resources: Vec<String>,
 }
 
@@ -117,7 +117,7 @@ pub fn decide(
     if scopes.is_empty() && !asked.is_empty() {
         return refuse(ErrorCode::AccessDenied, "The user may give nothing of what is asked for");
     }
-    let scopes = match consent(request, client, browser, scopes) {
+    let scopes = match consent(request, client, server, browser, scopes) {
         Consent::Given(scopes) => scopes,
         Consent::Missing(_) if request.prompt.none => {
             return refuse(ErrorCode::ConsentRequired, "The user has not agreed");
@@ -231,15 +231,15 @@ enum Consent {
 fn consent(
     request: &AuthorizeRequest,
     client: &Client,
+    server: &ServerRules,
     browser: &Browser,
     scopes: ScopeSet,
 ) -> Consent {
     if !client.require_consent && !request.prompt.consent {
         return Consent::Given(scopes);
     }
-    let is_where_it_was = |consented: &&Consented| {
-        request.resources.iter().all(|one| consented.resources.contains(one))
-    };
+    let is_where_it_was =
+        |consented: &&Consented| consented.is_for(&request.resources, &server.issuer);
     let Some(consented) = browser.consented.as_ref().filter(is_where_it_was) else {
         return Consent::Missing(scopes);
     };

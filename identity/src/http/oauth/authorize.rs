@@ -29,8 +29,8 @@ pub(super) async fn by_query(
     };
     match identity.oauth.authorize(query.as_bytes(), session.as_ref(), now).await {
         Ok(Authorized::Redirect(location)) => reply::redirect(&headers, &location, false),
-        Ok(Authorized::LogIn { return_to, hint, acr }) => {
-            let to = crate::oauth::login_location(&return_to, hint.as_deref(), acr);
+        Ok(Authorized::LogIn { return_to, hint, acr, again }) => {
+            let to = crate::oauth::login_location(&return_to, hint.as_deref(), acr, again);
             reply::redirect(&headers, &to, true)
         }
         Ok(Authorized::Consent(ask)) => {

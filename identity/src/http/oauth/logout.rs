@@ -53,7 +53,7 @@ async fn answer(
         Ok(form) => form,
         Err(error) => return identity.browsers.tell(headers, Told::Error(error), now),
     };
-    let session = match identity.browsers.session(headers, now).await {
+    let session = match identity.browsers.session_to_end(headers, now).await {
         Ok(session) => session,
         Err(error) => {
             let told = Told::Error(crate::oauth::store_failed(&error));

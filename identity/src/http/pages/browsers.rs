@@ -21,12 +21,20 @@ impl Browsers for Pages {
     ) -> BoxFuture<'a, Result<Option<SessionRecord>, StoreError>> {
         Box::pin(async move {
             let visit = Visit { now, ..Visit::new(self, headers) };
-            match visit.session().await {
-                Ok(found) => Ok(found.map(|(_, session)| session)),
-                Err(LoginError::Store(error)) => Err(error),
-                // Nothing else is looked at for a session.
-                Err(error) => Err(StoreError::Corrupt(error.to_string())),
-            }
+            let found = visit.session().await.map_err(told);
+            Ok(found?.map(|(_, session)| session))
+        })
+    }
+
+    fn session_to_end<'a>(
+        &'a self,
+        headers: &'a HeaderMap,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<Option<SessionRecord>, StoreError>> {
+        Box::pin(async move {
+            let visit = Visit { now, ..Visit::new(self, headers) };
+            let found = visit.found().await.map_err(told);
+            Ok(found?.map(|found| found.session))
         })
     }
 
@@ -42,5 +50,13 @@ impl Browsers for Pages {
     fn forget(&self, mut response: Response) -> Response {
         answer::cookie(&mut response, self.cookies.end_session());
         response
+    }
+}
+
+fn told(error: LoginError) -> StoreError {
+    match error {
+        LoginError::Store(error) => error,
+        // Nothing else is looked at for a session.
+        error => StoreError::Corrupt(error.to_string()),
     }
 }

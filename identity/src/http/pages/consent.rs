@@ -73,8 +73,8 @@ async fn asked<'a>(
     let ask = match authorized.map_err(|error| visit.error(kind_of(&error)))? {
         Authorized::Consent(ask) => *ask,
         Authorized::Redirect(location) => return Err(visit.see_other(&location)),
-        Authorized::LogIn { return_to, hint, acr } => {
-            return Err(visit.see_other(&login_location(&return_to, hint.as_deref(), acr)));
+        Authorized::LogIn { return_to, hint, acr, again } => {
+            return Err(visit.see_other(&login_location(&return_to, hint.as_deref(), acr, again)));
         }
         Authorized::Fault(fault) => return Err(visit.error(kind_of_fault(fault))),
     };

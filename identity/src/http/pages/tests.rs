@@ -380,6 +380,27 @@ async fn a_link_logs_nobody_out_and_a_form_does() {
     assert_eq!(browser.get("/login/out").await.status, 200, "who is out is told so");
 }
 
+#[tokio::test]
+async fn whose_browser_has_changed_is_nobody_and_can_log_out_all_the_same() {
+    let world = World::new().with(|login| {
+        login.fingerprint = postern_document::Fingerprint {
+            parts: vec![postern_document::FingerprintPart::UserAgent],
+            on_change: postern_document::OnChange::AskMfa,
+        };
+    });
+    world.user("student").await;
+    let mut browser = Browser::new(world).await;
+    browser.log_in("/login", EMAIL).await;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::USER_AGENT, header::HeaderValue::from_static("Other/2"));
+    for (name, value) in &browser.cookies {
+        headers.append(header::COOKIE, format!("{name}={value}").parse().unwrap());
+    }
+    assert_eq!(browser.pages.session(&headers, NOW).await, Ok(None));
+    let to_end = browser.pages.session_to_end(&headers, NOW).await.unwrap();
+    assert!(to_end.is_some(), "or the session would outlive its cookie");
+}
+
 /// A request of the client that asks people first.
 fn asks(scope: &str) -> String {
     format!(

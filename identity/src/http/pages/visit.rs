@@ -162,7 +162,8 @@ impl<'a> Visit<'a> {
         if self.is_fresh(&member.session) {
             return Ok(member);
         }
-        Err(self.see_other(&[login_location(path, None, None).as_str(), "&max_age=900"].concat()))
+        let to = login_location(path, None, None, false);
+        Err(self.see_other(&[to.as_str(), "&max_age=900"].concat()))
     }
 
     pub(super) fn is_fresh(&self, session: &SessionRecord) -> bool {
@@ -218,7 +219,7 @@ impl<'a> Visit<'a> {
 
     /// To the log-in, and back to a path of ours.
     pub(super) fn log_in(&self, return_to: &str) -> Response {
-        self.see_other(&login_location(return_to, None, None))
+        self.see_other(&login_location(return_to, None, None, false))
     }
 
     /// What follows a step of a log-in.

@@ -7,8 +7,9 @@ use postern_request::login::ReturnTo;
 
 use super::{Factor, Flow};
 
-const FACTORS: [(Factor, &str); 6] = [
+const FACTORS: [(Factor, &str); 7] = [
     (Factor::Password, "password"),
+    (Factor::PasswordBefore, "password_before"),
     (Factor::Totp, "totp"),
     (Factor::Recovery, "recovery"),
     (Factor::Passkey, "passkey"),

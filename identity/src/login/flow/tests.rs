@@ -173,8 +173,9 @@ fn a_log_in_is_read_as_it_was_kept() {
     assert_eq!(read.return_to, ReturnTo::default(), "what was kept is not believed");
 }
 
-const FACTORS_OF_ALL: [Factor; 6] = [
+const FACTORS_OF_ALL: [Factor; 7] = [
     Factor::Password,
+    Factor::PasswordBefore,
     Factor::Totp,
     Factor::Recovery,
     Factor::Passkey,

@@ -8,7 +8,7 @@ use postern_store::durable::UserRecord;
 
 use super::{LoginService, Open};
 use crate::login::factors::TotpEnrolment;
-use crate::login::flow::{Authenticated, Factor, Input, Known, Step, advance};
+use crate::login::flow::{Authenticated, Factor, Flow, Input, Known, Step, advance};
 use crate::login::person::Person;
 use crate::login::rules::LoginRules;
 use crate::login::sessions::{self, Begun};
@@ -173,12 +173,29 @@ impl LoginService {
         if open.flow.passed.is_empty() {
             return Err(LoginError::Expired);
         }
+        self.check_session(&open.flow, now).await?;
         let user = self.parts.store.find_user(&user_id).await?.ok_or(LoginError::Expired)?;
         if !user.is_active {
             return Err(LoginError::Blocked);
         }
         let known = self.known(&user, &rules).await?;
         Ok(Halfway { rules, open, user, known })
+    }
+
+    /// Whether the session is still there whose password a log-in goes on from. Where it has ended,
+    /// so has the word that somebody knew it: it may be another one by now, or be somebody else's
+    /// to know.
+    async fn check_session(&self, flow: &Flow, now: UnixMillis) -> Result<(), LoginError> {
+        if !flow.rests_on_session() {
+            return Ok(());
+        }
+        let id = flow.session.as_deref().ok_or(LoginError::Expired)?;
+        let found = self.parts.flows.find_session(id, now).await?;
+        let is_there = found.is_some_and(|session| {
+            flow.user.as_deref() == Some(session.user_id.as_str())
+                && !self.is_revoked(&session, now)
+        });
+        if is_there { Ok(()) } else { Err(LoginError::Expired) }
     }
 
     /// Something was wrong: counted, and said. Too much of it ends the log-in.
@@ -231,6 +248,7 @@ impl LoginService {
         if self.parts.flows.take(key, now).await?.as_ref() != Some(&kept) {
             return Err(LoginError::Expired);
         }
+        self.check_session(&flow, now).await?;
         self.admit(rules, person, authenticated, caller, now).await?;
         let renewed = match &flow.session {
             Some(id) => self.renew(rules, id, authenticated, caller, now).await?,
@@ -238,6 +256,7 @@ impl LoginService {
         };
         let Begun { record, cookie, max_age_secs } = match renewed {
             Some(renewed) => renewed,
+            None if flow.rests_on_session() => return Err(LoginError::Expired),
             None => {
                 let vault = &self.parts.vault;
                 let remember = flow.remember;

@@ -289,8 +289,10 @@ async fn a_step_up_revives_no_session_that_has_ended() {
     assert!(world.login.end_session(&begun.session.id, &user.id, NOW).await.unwrap());
     let next = later(STEP_MS);
     let code = totp::code_at(&seed, next);
-    let fresh = done(world.login.code(up.expose().as_bytes(), &code, &caller(), next).await);
-    assert_ne!(fresh.session.id, begun.session.id);
+    let refused = world.login.code(up.expose().as_bytes(), &code, &caller(), next).await;
+    assert_eq!(refused, Err(LoginError::Expired), "nor does it begin one without a password");
+    let sessions = world.login.sessions_of(&user.id, next).await.unwrap();
+    assert!(sessions.is_empty(), "{sessions:?}");
 }
 
 #[tokio::test]

@@ -77,6 +77,7 @@ fn another_authentication_adds_to_the_session_and_takes_nothing_away() {
     let later = UnixMillis(now.0 + 1);
     let later = again(&rules(), begun.record, &once, &caller(), later).unwrap();
     assert_eq!(later.record.mfa_at, Some(now), "that was then");
+    assert_eq!(later.record.methods, ["pwd"], "and this is how it was now");
 }
 
 #[test]

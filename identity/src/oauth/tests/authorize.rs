@@ -16,8 +16,8 @@ async fn a_stranger_logs_in_and_comes_back_to_the_same_request() {
     let fixture = fixture().await;
     let asked = request("spa", "openid read");
     let answer = authorize(&fixture, &format!("{asked}&prompt=login&login_hint=a"), None).await;
-    let Authorized::LogIn { return_to, hint, acr } = answer else { panic!("{answer:?}") };
-    assert_eq!((hint.as_deref(), acr), (Some("a"), None));
+    let Authorized::LogIn { return_to, hint, acr, again } = answer else { panic!("{answer:?}") };
+    assert_eq!((hint.as_deref(), acr, again), (Some("a"), None, false));
     assert!(return_to.starts_with("/oauth2/authorize?"), "{return_to}");
     assert_eq!(parameter(&return_to, "prompt"), None, "or it would ask for ever");
     for name in ["client_id", "redirect_uri", "state", "nonce", "code_challenge", "scope"] {
@@ -86,6 +86,56 @@ async fn a_session_that_was_revoked_is_nobodys() {
     fixture.oauth.ending.session(&session.id, "test", "system", later(1)).await.unwrap();
     let answer = authorize(&fixture, &request("spa", "read"), Some(&session)).await;
     assert!(matches!(answer, Authorized::LogIn { .. }), "{answer:?}");
+}
+
+#[tokio::test]
+async fn whose_session_does_not_do_authenticates_from_the_first_factor_on() {
+    let fixture = fixture().await;
+    let session = fixture.log_in().await;
+    let asked = request("spa", "openid read");
+    for (more, expected) in [
+        ("&prompt=login", true),
+        ("&prompt=login&acr_values=urn:postern:acr:2", true),
+        // Only a second factor is missing.
+        ("&acr_values=urn:postern:acr:2", false),
+    ] {
+        let answer = authorize(&fixture, &format!("{asked}{more}"), Some(&session)).await;
+        let Authorized::LogIn { again, .. } = answer else { panic!("{answer:?}") };
+        assert_eq!(again, expected, "{more}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_factor_of_long_ago_is_none_of_the_last_authentication() {
+    let fixture = fixture().await;
+    let asked = format!("{}&acr_values=urn:postern:acr:2", request("spa", "openid read"));
+    for (mfa_at, authenticated_at, is_enough) in
+        [(Some(NOW), NOW, true), (Some(NOW), later(1), false), (None, NOW, false)]
+    {
+        let session = SessionRecord { mfa_at, authenticated_at, ..session() };
+        let answer = fixture.oauth.authorize(asked.as_bytes(), Some(&session), later(2)).await;
+        let is_issued = matches!(answer, Ok(Authorized::Redirect(_)));
+        assert_eq!(is_issued, is_enough, "{mfa_at:?} {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_agreed_to_for_one_place_is_asked_again_for_another() {
+    let fixture = fixture().await;
+    let session = fixture.log_in().await;
+    let at = |scope: &str| format!("{}&resource=https%3A%2F%2Fapi.example", request("web", scope));
+    let agree = async |query: &str, names: &str| {
+        let allowed = scopes(names);
+        fixture.oauth.consent(query.as_bytes(), &session, Some(&allowed), NOW).await.unwrap()
+    };
+    agree(&at("read"), "read").await;
+    let same = authorize(&fixture, &at("read"), Some(&session)).await;
+    assert!(matches!(same, Authorized::Redirect(_)), "{same:?}");
+    let gateway = authorize(&fixture, &request("web", "read"), Some(&session)).await;
+    assert!(matches!(gateway, Authorized::Consent(_)), "{gateway:?}");
+    agree(&request("web", "write"), "write").await;
+    let never = authorize(&fixture, &at("write"), Some(&session)).await;
+    assert!(matches!(never, Authorized::Consent(_)), "to write there was never asked: {never:?}");
 }
 
 #[tokio::test]

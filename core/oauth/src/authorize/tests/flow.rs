@@ -11,7 +11,7 @@ fn request(more: &str) -> AuthorizeRequest {
 
 /// Somebody who is logged in, and has agreed to everything.
 fn browser() -> Browser {
-    let resources = vec![fixtures::API.to_owned()];
+    let resources = vec![fixtures::API.to_owned(), ISSUER.to_owned()];
     Browser {
         session: Some(session()),
         consented: Some(Consented { scopes: fixtures::confidential().scopes, resources }),
@@ -218,6 +218,10 @@ fn agreeing_is_for_a_place() {
     assert_eq!(next(elsewhere, &browser()), ask);
     assert_eq!(next(elsewhere, &Browser { just_consented: true, ..browser() }), ask);
     assert!(matches!(next("&scope=read&resource=https://api.example", &browser()), Next::Issue(_)));
+    // A token that names no place is for the gateway itself.
+    let there = Consented { scopes: scopes("read"), resources: vec![fixtures::API.to_owned()] };
+    let there = Browser { consented: Some(there), ..browser() };
+    assert!(matches!(next("&scope=read", &there), Next::Consent { .. }));
 }
 
 #[test]
