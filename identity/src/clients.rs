@@ -7,9 +7,11 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use postern_jose::Algorithm;
 use postern_oauth::{AuthMethod, Client, ClientKind, GrantType, RedirectUri, ScopeSet, Secret};
 use postern_request::UnixMillis;
+use postern_revocation::RevocationKind;
 use postern_store::StoreError;
 use postern_store::durable::{self, ClientRecord, DurableStore};
 
+use crate::ports::RevokedTokens;
 use crate::random;
 
 /// How long a client is remembered. What an operator changes at another replica holds here after
@@ -26,15 +28,17 @@ pub(crate) struct KnownClient {
 }
 
 /// Looks clients up. Those that are none are asked for every time: whoever sends requests chooses
-/// their names, and could push the real ones out.
+/// their names, and could push the real ones out. So is one whose tokens were revoked a moment ago:
+/// it was switched off, and a token that it got after that would be none of those.
 pub(crate) struct Clients {
     store: Arc<dyn DurableStore>,
+    revoked: Arc<dyn RevokedTokens>,
     remembered: Mutex<HashMap<String, (UnixMillis, Arc<KnownClient>)>>,
 }
 
 impl Clients {
-    pub(crate) fn new(store: Arc<dyn DurableStore>) -> Self {
-        Self { store, remembered: Mutex::default() }
+    pub(crate) fn new(store: Arc<dyn DurableStore>, revoked: Arc<dyn RevokedTokens>) -> Self {
+        Self { store, revoked, remembered: Mutex::default() }
     }
 
     /// The client with this id.
@@ -46,7 +50,9 @@ impl Clients {
         client_id: &str,
         now: UnixMillis,
     ) -> Result<Option<Arc<KnownClient>>, StoreError> {
-        if let Some(known) = self.remembered(client_id, now) {
+        if let Some((read_at, known)) = self.remembered(client_id, now)
+            && !self.was_switched_off(client_id, read_at, now)
+        {
             return Ok(Some(known));
         }
         let Some(record) = self.store.find_client(client_id).await? else { return Ok(None) };
@@ -56,11 +62,22 @@ impl Clients {
         Ok(Some(known))
     }
 
-    fn remembered(&self, client_id: &str, now: UnixMillis) -> Option<Arc<KnownClient>> {
+    /// Whether what was read then may be from before the client was switched off. Whoever does
+    /// that has read the clock a while before it is done.
+    fn was_switched_off(&self, client_id: &str, read_at: UnixMillis, now: UnixMillis) -> bool {
+        let since = UnixMillis(read_at.0.saturating_sub(REMEMBERED_MS)).as_secs();
+        self.revoked.is_named_revoked(RevocationKind::Client, client_id, Some(since), now)
+    }
+
+    fn remembered(
+        &self,
+        client_id: &str,
+        now: UnixMillis,
+    ) -> Option<(UnixMillis, Arc<KnownClient>)> {
         // Nothing panics under this lock, so what a poisoned one guards is whole.
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         let (read_at, known) = remembered.get(client_id)?;
-        (now.millis_since(*read_at) < REMEMBERED_MS).then(|| Arc::clone(known))
+        (now.millis_since(*read_at) < REMEMBERED_MS).then(|| (*read_at, Arc::clone(known)))
     }
 
     fn remember(&self, client_id: &str, known: &Arc<KnownClient>, now: UnixMillis) {
@@ -120,6 +137,9 @@ pub(crate) fn secret_matches(record: Option<&ClientRecord>, presented: Option<&S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::fixture::{ISSUER, Revocations};
+    use crate::ports::Announce as _;
+    use postern_revocation::Revocation;
     use postern_store::durable::memory::MemoryDurableStore;
 
     fn record() -> ClientRecord {
@@ -173,7 +193,8 @@ mod tests {
     #[tokio::test]
     async fn a_client_is_remembered_for_a_moment_and_a_stranger_never() {
         let store = Arc::new(MemoryDurableStore::new());
-        let clients = Clients::new(Arc::<MemoryDurableStore>::clone(&store));
+        let revoked = Arc::new(Revocations::default());
+        let clients = Clients::new(Arc::<MemoryDurableStore>::clone(&store), revoked);
         let at = |millis| UnixMillis(1_800_000_000_000 + millis);
         assert!(clients.find("web", at(0)).await.unwrap().is_none());
         store.insert_client(record()).await.unwrap();
@@ -184,8 +205,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_client_that_was_switched_off_is_not_remembered_as_it_was() {
+        let store = Arc::new(MemoryDurableStore::new());
+        let revoked = Arc::new(Revocations::default());
+        let known: Arc<dyn RevokedTokens> = Arc::<Revocations>::clone(&revoked);
+        let clients = Clients::new(Arc::<MemoryDurableStore>::clone(&store), known);
+        let at = |millis| UnixMillis(1_800_000_000_000 + millis);
+        store.insert_client(record()).await.unwrap();
+        let is_active = async |now| {
+            let found = clients.find("web", now).await.unwrap();
+            found.is_some_and(|found| found.client.is_active)
+        };
+        assert!(is_active(at(0)).await);
+        let off = ClientRecord { is_active: false, ..record() };
+        let entry = crate::audit::entry(at(1), "system", "client.changed", "web", &[]);
+        assert_eq!(store.change_client(off, &entry).await, Ok(true));
+        assert!(is_active(at(1)).await, "nobody has told");
+        let ended = Revocation::at(
+            at(1).as_secs(),
+            RevocationKind::Client,
+            ISSUER,
+            "web",
+            at(90_000_000).as_secs(),
+        );
+        revoked.revoke(vec![ended.unwrap()], "client_ended", at(1)).await.unwrap();
+        assert!(!is_active(at(2)).await, "at once");
+    }
+
+    #[tokio::test]
     async fn no_more_clients_are_remembered_than_there_is_room_for() {
-        let clients = Clients::new(Arc::new(MemoryDurableStore::new()));
+        let revoked = Arc::new(Revocations::default());
+        let clients = Clients::new(Arc::new(MemoryDurableStore::new()), revoked);
         let record = record();
         let client = client_of(&record).unwrap();
         let known = Arc::new(KnownClient { record, client });

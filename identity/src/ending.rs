@@ -90,7 +90,7 @@ impl Ending {
         for family in families {
             self.forget_family(family, now).await;
         }
-        let (user_id, ids) = match found {
+        let (session, ids) = match found {
             Ok(found) => found,
             Err(error) => {
                 let whole = Leftover::Whole { id: id.to_owned(), why, by: by.to_owned() };
@@ -98,12 +98,15 @@ impl Ending {
                 return Err(error);
             }
         };
-        let mut ended = user_id.is_some() || had_families;
+        let mut ended = session.is_some() || had_families;
         for id in &ids {
             ended |= self.forget_session(id, now).await;
         }
+        if let Some(browsers) = session.as_ref().filter(|session| session.client_id.is_none()) {
+            self.look_again(&browsers.user_id, id, why, now).await;
+        }
         if ended {
-            let user_id = user_id.unwrap_or_default();
+            let user_id = session.map(|session| session.user_id).unwrap_or_default();
             let detail = [("user", user_id.as_str()), ("reason", why)];
             self.write_down(&audit::entry(now, by, "session.ended", id, &detail)).await;
         }
@@ -253,25 +256,66 @@ impl Ending {
         Ok(())
     }
 
-    /// Whose session it is, and the ids of it and of the grants that end with it.
+    /// The session, and the ids of it and of the grants that end with it.
     async fn with_grants(
         &self,
         id: &str,
         now: UnixMillis,
-    ) -> Result<(Option<String>, Vec<String>), StoreError> {
+    ) -> Result<(Option<SessionRecord>, Vec<String>), StoreError> {
         let mut ids = vec![id.to_owned()];
         let Some(session) = self.flows.find_session(id, now).await? else {
             return Ok((None, ids));
         };
         if session.client_id.is_none() {
-            let all = self.flows.sessions_of(&session.user_id, now).await?;
-            let ends_too = |grant: &SessionRecord| {
-                grant.parent.as_deref() == Some(id)
-                    && !grant.scopes.iter().any(|scope| scope == OFFLINE_ACCESS)
-            };
-            ids.extend(all.into_iter().filter(ends_too).map(|grant| grant.id));
+            ids.extend(self.grants_of(&session.user_id, id, now).await?);
         }
-        Ok((Some(session.user_id), ids))
+        Ok((Some(session), ids))
+    }
+
+    /// The ids of the grants that end with a browser's session.
+    async fn grants_of(
+        &self,
+        user_id: &str,
+        parent: &str,
+        now: UnixMillis,
+    ) -> Result<Vec<String>, StoreError> {
+        let all = self.flows.sessions_of(user_id, now).await?;
+        let ends_too = |grant: &SessionRecord| {
+            grant.parent.as_deref() == Some(parent)
+                && !grant.scopes.iter().any(|scope| scope == OFFLINE_ACCESS)
+        };
+        Ok(all.into_iter().filter(ends_too).map(|grant| grant.id).collect())
+    }
+
+    /// Ends what has begun in a browser's session while that was ended. Whoever begins a grant
+    /// keeps it first and looks for its session then, which is gone by now: one of the two finds
+    /// out.
+    async fn look_again(&self, user_id: &str, parent: &str, why: &'static str, now: UnixMillis) {
+        if let Err(error) = self.end_grants_of(user_id, parent, why, now).await {
+            tracing::warn!(%error, "what began in a session while it ended may live on for now");
+            let (user_id, parent) = (user_id.to_owned(), parent.to_owned());
+            self.put_off(Leftover::GrantsOf { user_id, parent, why }, now);
+        }
+    }
+
+    async fn end_grants_of(
+        &self,
+        user_id: &str,
+        parent: &str,
+        why: &'static str,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let late = self.grants_of(user_id, parent, now).await?;
+        if late.is_empty() {
+            return Ok(());
+        }
+        for family in self.end_durably(&late, why, now).await? {
+            self.forget_family(family, now).await;
+        }
+        for id in &late {
+            self.forget_session(id, now).await;
+        }
+        Ok(())
     }
 
     /// Keeps the ends of sessions and of their families, and tells everybody.

@@ -86,7 +86,8 @@ pub trait FlowStore: Send + Sync {
         now: UnixMillis,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// How a token of a family stands. A spent one whose time of grace is over ends the family.
+    /// How a token of a family stands. Once a spent one is shown whose time of grace is over, all of
+    /// them are [`Standing::Reused`], until whoever is told has ended the family.
     fn stand(
         &self,
         key: FlowKey,

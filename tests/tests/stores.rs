@@ -176,7 +176,7 @@ async fn a_cluster_keeps_it_and_keeps_it_with_one_master_less() {
     cluster.until_taken_over(1).await;
     wait::until("answer of every master", LONGEST, || every_part(&store)).await;
     contract::run(&store, now(), SECOND).await;
-    flows::run(&store, &now).await;
+    keeps_flows(store).await;
 }
 
 /// That so many keys can be written that each of three masters has some.

@@ -31,6 +31,12 @@ pub(super) enum Leftover {
     },
     /// All sessions of a user.
     SessionsOf(String),
+    /// What may have begun in a browser's session while that was ended.
+    GrantsOf {
+        user_id: String,
+        parent: String,
+        why: &'static str,
+    },
 }
 
 pub(super) struct Waiting {
@@ -64,6 +70,9 @@ impl Ending {
                 Leftover::Family(key) => self.flows.end_family(key, None, now).await.map(drop),
                 Leftover::Session(id) => self.flows.end_session(&id, now).await.map(drop),
                 Leftover::SessionsOf(id) => self.forget_sessions_of(&id, now).await.map(drop),
+                Leftover::GrantsOf { user_id, parent, why } => {
+                    self.end_grants_of(&user_id, &parent, why, now).await
+                }
                 // It puts itself off again, for as long as is left.
                 Leftover::Whole { id, why, by } => self.session(&id, why, &by, now).await.map(drop),
             };

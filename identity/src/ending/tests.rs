@@ -1,3 +1,5 @@
+use postern_store::MemoryFlowStore;
+use postern_store::durable::memory::MemoryDurableStore;
 use postern_store::durable::{FamilyRecord, GrantStore as _};
 use postern_store::flows::{NewFamily, Presented};
 
@@ -95,6 +97,43 @@ async fn a_browsers_session_takes_its_grants_along_but_for_those_that_outlive_it
     assert_eq!(world.actions().await, ["session.ended"]);
     assert_eq!(world.ending.session("browser", "logged_out", "u1", NOW).await, Ok(false));
     assert_eq!(world.actions().await, ["session.ended"], "nothing has happened");
+}
+
+/// Begins another grant of the browser's session at the moment when that is revoked.
+struct JustThen(Arc<MemoryFlowStore>);
+
+impl Announce for JustThen {
+    fn revoke<'a>(
+        &'a self,
+        _: Vec<Revocation>,
+        _: &'a str,
+        _: UnixMillis,
+    ) -> postern_store::BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            for (id, scope) in [("late", "openid"), ("late offline", OFFLINE_ACCESS)] {
+                let grant = session(id, Some("web"), Some("browser"), &[scope]);
+                match self.0.start_session(&grant, NOW).await {
+                    Ok(()) | Err(StoreError::Conflict) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_grant_that_begins_while_its_session_ends_ends_with_it() {
+    let (world, _, _) = world().await;
+    let late = family(&world, b"late", "late", "web").await;
+    let durable: Arc<dyn IdentityStore> = Arc::<MemoryDurableStore>::clone(&world.store);
+    let volatile: Arc<dyn FlowStore> = Arc::<MemoryFlowStore>::clone(&world.flows);
+    let just_then = Arc::new(JustThen(Arc::clone(&world.flows)));
+    let metrics = LoginMetrics::unregistered();
+    let ending = Ending::new(durable, volatile, just_then, "https://a.test", metrics);
+    assert_eq!(ending.session("browser", "logged_out", "u1", NOW).await, Ok(true));
+    assert!(!turns(&world, late).await);
+    assert_eq!(alive(&world).await, ["late offline", "offline", "other"]);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use postern_store::flows::SessionRecord;
 use postern_store::{FlowKey, FlowKind};
 
 use super::authorize::facts;
+use super::code::Beginning;
 use super::issue::first_token;
 use super::service::{Asker, failed, store_failed};
 use super::{OAuthService, Shown, TokenAnswer, TokenCall};
@@ -256,6 +257,9 @@ impl OAuthService {
         let rules = self.rules();
         let (client, server) = (&known.client, &rules.server);
         let issue = exchange.decide(client, &grant, shown.key, shown.certificate, server)?;
-        self.begin_grant(issue, &grant, &first, &session_id, &rules, now).await
+        // Here people are always asked.
+        let beginning =
+            Beginning { grant: &grant, was_asked: true, first: &first, session_id: &session_id };
+        self.begin_grant(issue, &beginning, &rules, now).await
     }
 }

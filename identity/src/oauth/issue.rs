@@ -4,7 +4,7 @@ use postern_oauth::{Acr, Issue, OAuthError, RefreshPlan, RefreshToken, Secret};
 use postern_request::UnixMillis;
 use postern_store::durable::FamilyRecord;
 use postern_store::flows::{NewFamily, Presented, SessionRecord};
-use postern_store::{FlowKey, FlowKind};
+use postern_store::{FlowKey, FlowKind, StoreError};
 
 use super::service::{failed, store_failed};
 use super::{OAuthRules, OAuthService, TokenAnswer};
@@ -149,7 +149,7 @@ impl OAuthService {
     /// Begins a family: first where it cannot be lost, so that it can be ended for good.
     ///
     /// # Errors
-    /// Those of the stores.
+    /// Those of the stores, and `invalid_grant` where it may not begin.
     pub(super) async fn begin_family(
         &self,
         first: &RefreshToken,
@@ -170,7 +170,11 @@ impl OAuthService {
             ended_at: None,
             end_reason: None,
         };
-        self.store.insert_family(record).await.map_err(|error| store_failed(&error))?;
+        self.store.insert_family(record).await.map_err(|error| match error {
+            // Names are random: somebody has barred it, because its code was used twice.
+            StoreError::Conflict => OAuthError::invalid_grant(),
+            error => store_failed(&error),
+        })?;
         let grant = family.encode();
         let new = NewFamily {
             key,

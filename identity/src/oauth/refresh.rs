@@ -7,12 +7,14 @@ use postern_oauth::{
     RefreshToken,
 };
 use postern_request::UnixMillis;
-use postern_store::FlowKey;
 use postern_store::flows::{SessionRecord, Standing, Turn, Turned};
+use postern_store::{FlowKey, StoreError};
+use tokio::task::JoinError;
 
 use super::issue::{family_key, presented};
 use super::service::{failed, store_failed};
 use super::{OAuthRules, OAuthService, Shown, TokenAnswer, retry};
+use crate::ending::Ending;
 use crate::login::LOGIN_CLIENT_ID;
 use crate::metrics::{AuthenticationMethod, RefreshOutcome};
 use crate::{audit, random};
@@ -113,12 +115,11 @@ impl OAuthService {
         let (token, rules) = (exchange.token(), self.rules());
         let key = family_key(token);
         let refused = |error: OAuthError| (error, RefreshOutcome::Refused);
-        let stands = self.flows.stand(key, presented(token), rules.grace_ms, now).await;
-        let (grant, again) = match stands.map_err(|error| refused(store_failed(&error)))? {
+        let stands = self.stand(token, rules.grace_ms, &client.client_id, now).await;
+        let (grant, again) = match stands.map_err(refused)? {
             Standing::Current { grant, .. } => (grant, None),
             Standing::Again { grant, answer } => (grant, Some(answer)),
-            Standing::Reused { grant } => {
-                self.was_stolen(key, &grant, &client.client_id, now).await;
+            Standing::Reused { .. } => {
                 return Err((OAuthError::invalid_grant(), RefreshOutcome::Reused));
             }
             Standing::Unknown => {
@@ -144,12 +145,38 @@ impl OAuthService {
                 Ok((answer, outcome))
             }
             (Turned::Again(sealed), _) => again_of(token, sealed).map_err(refused),
-            (Turned::Reused { grant }, _) => {
-                self.was_stolen(key, &grant, &client.client_id, now).await;
+            (Turned::Reused { .. }, _) => {
                 Err((OAuthError::invalid_grant(), RefreshOutcome::Reused))
             }
             (Turned::Unknown, _) => Err((OAuthError::invalid_grant(), RefreshOutcome::Unknown)),
         }
+    }
+
+    /// How a token stands. Asking for a spent one ends its family, and all that goes with that has
+    /// to follow: so it is a task, which whoever hangs up does not stop.
+    async fn stand(
+        &self,
+        token: &RefreshToken,
+        grace_ms: u64,
+        client_id: &str,
+        now: UnixMillis,
+    ) -> Result<Standing, OAuthError> {
+        let (flows, thief) = (Arc::clone(&self.flows), self.thief(token, client_id, now));
+        let presented = presented(token);
+        let asked = tokio::spawn(async move {
+            let standing = flows.stand(thief.key, presented, grace_ms, now).await?;
+            if let Standing::Reused { grant } = &standing {
+                thief.caught(grant).await;
+            }
+            Ok::<_, StoreError>(standing)
+        });
+        told(asked.await)
+    }
+
+    /// What has to be known to end a family.
+    fn thief(&self, token: &RefreshToken, client_id: &str, now: UnixMillis) -> Thief {
+        let by = format!("client:{client_id}");
+        Thief { ending: Arc::clone(&self.ending), key: family_key(token), by, now }
     }
 
     async fn turn(
@@ -165,15 +192,21 @@ impl OAuthService {
         let next = token.next(*secret);
         let answer = self.sign(issue, Some(next.to_text()), Some(session), rules, now)?;
         let sealed = retry::seal(token, &answer.body()).map_err(|error| failed(&error))?;
-        let turn = Turn {
-            key: family_key(token),
-            presented: presented(token),
-            next: next.secret_hash(),
-            answer: &sealed,
-            grace_ms: rules.grace_ms,
-            idle_ms: plan.idle_secs.saturating_mul(1000),
-        };
-        let turned = self.flows.turn(turn, now).await.map_err(|error| store_failed(&error))?;
+        let (flows, thief) =
+            (Arc::clone(&self.flows), self.thief(token, &issue.access.client_id, now));
+        let (presented, next) = (presented(token), next.secret_hash());
+        let (grace_ms, idle_ms) = (rules.grace_ms, plan.idle_secs.saturating_mul(1000));
+        // As `stand`: another one may have spent it meanwhile.
+        let asked = tokio::spawn(async move {
+            let (key, answer) = (thief.key, sealed.as_slice());
+            let turn = Turn { key, presented, next, answer, grace_ms, idle_ms };
+            let turned = flows.turn(turn, now).await?;
+            if let Turned::Reused { grant } = &turned {
+                thief.caught(grant).await;
+            }
+            Ok::<_, StoreError>(turned)
+        });
+        let turned = told(asked.await)?;
         Ok((turned, answer))
     }
 
@@ -209,7 +242,8 @@ impl OAuthService {
     /// and the list of revocations have to do.
     ///
     /// # Errors
-    /// `invalid_grant` where it has ended for good, or the database knows of none.
+    /// `invalid_grant` where it has ended for good, or the database knows of none; those of a
+    /// database that is there and cannot say.
     async fn has_not_ended(&self, key: FlowKey, now: UnixMillis) -> Result<bool, OAuthError> {
         match self.store.find_family(key.to_bytes()).await {
             Ok(Some(record)) if record.ended_at.is_none() => Ok(true),
@@ -220,10 +254,12 @@ impl OAuthService {
                 }
                 Err(OAuthError::invalid_grant())
             }
-            Err(error) => {
+            Err(error @ StoreError::Unavailable(_)) => {
                 tracing::warn!(%error, "a refresh token is exchanged without the database");
                 Ok(false)
             }
+            // It is there, and what it says of this family cannot be read: it may have ended.
+            Err(error) => Err(store_failed(&error)),
         }
     }
 
@@ -233,24 +269,37 @@ impl OAuthService {
             tracing::debug!(%error, "that a session was used is not written down");
         }
     }
+}
 
-    /// Somebody has shown a token that was spent before: its family and session end for good.
-    /// In a task of its own, so that whoever hangs up does not stop it.
-    async fn was_stolen(&self, key: FlowKey, grant: &[u8], client_id: &str, now: UnixMillis) {
+/// Whoever shows a token that was spent before, and the family that it was of.
+struct Thief {
+    ending: Arc<Ending>,
+    key: FlowKey,
+    by: String,
+    now: UnixMillis,
+}
+
+impl Thief {
+    /// The family and its session end for good.
+    async fn caught(&self, grant: &[u8]) {
         let Some(family) = FamilyGrant::decode(grant) else {
             tracing::error!("the grant of a family that was used twice cannot be read");
             return;
         };
-        let ending = Arc::clone(&self.ending);
-        let by = format!("client:{client_id}");
-        let end =
-            tokio::spawn(
-                async move { ending.family(key, &family.session_id, REUSED, &by, now).await },
-            );
-        match end.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "tokens of a stolen family may live on"),
-            Err(error) => tracing::error!(%error, "tokens of a stolen family may live on"),
+        let ended = self.ending.family(self.key, &family.session_id, REUSED, &self.by, self.now);
+        if let Err(error) = ended.await {
+            tracing::error!(%error, "tokens of a stolen family may live on");
+        }
+    }
+}
+
+/// What a task was told by the volatile store.
+fn told<T>(asked: Result<Result<T, StoreError>, JoinError>) -> Result<T, OAuthError> {
+    match asked {
+        Ok(said) => said.map_err(|error| store_failed(&error)),
+        Err(error) => {
+            tracing::error!(%error, "a task that asks for a refresh token has failed");
+            Err(OAuthError::server_error())
         }
     }
 }

@@ -96,7 +96,7 @@ impl OAuthService {
         Self {
             rules: parts.rules,
             issuer: parts.issuer,
-            clients: Clients::new(store),
+            clients: Clients::new(store, Arc::clone(&parts.revoked)),
             store: parts.store,
             flows: parts.flows,
             replays: parts.replays,

@@ -3,8 +3,8 @@
 //!
 //! What is asked of a cluster goes again when its connection was lost on the way, whether it had
 //! been done by then or not. Then a code counts as used, a value as taken, and a key as there
-//! already: whoever asked fails, and nothing is given twice. A turn that is repeated gets its own
-//! answer again.
+//! already: whoever asked fails, and nothing is given twice. A turn that is repeated was
+//! done, or gets its own answer again.
 
 mod answer;
 mod pack;

@@ -78,7 +78,9 @@ pub enum Standing {
         /// The sealed answer that was given for it.
         answer: Vec<u8>,
     },
-    /// It was spent before: the family has ended now, by this very call.
+    /// It was spent before, or another one was shown that was: nobody gets a token of this family
+    /// any more. Whoever is told ends it for good and then here; until then others are told, too,
+    /// because the first one may be gone before it is done.
     Reused {
         /// What the family stood for.
         grant: Vec<u8>,

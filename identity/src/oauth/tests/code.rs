@@ -1,6 +1,11 @@
 use super::*;
+use crate::oauth::code::Beginning;
+use crate::oauth::issue::{family_key, first_token, presented};
 use postern_jose::Algorithm;
+use postern_oauth::{Acr, CodeGrant, FamilyGrant, RefreshPlan, RefreshToken, ScopeSet};
 use postern_store::durable::{AuditStore as _, GrantStore as _};
+use postern_store::flows::Redeemed;
+use postern_store::{FlowKey, FlowKind};
 
 #[tokio::test]
 async fn a_code_becomes_tokens_of_a_session_of_their_own() {
@@ -73,6 +78,129 @@ async fn a_stolen_code_ends_what_it_gave() {
     assert_eq!(reused, 1, "{written:?}");
     let browser = fixture.flows.find_session(&session.id, later(6)).await.unwrap();
     assert!(browser.is_some(), "the browser's own session is not the client's");
+}
+
+fn read() -> ScopeSet {
+    ScopeSet::parse("read").unwrap()
+}
+
+/// A family of this session that is to begin.
+fn plan(session_id: &str) -> RefreshPlan {
+    let family = FamilyGrant {
+        client_id: "spa".to_owned(),
+        subject: "u-1".to_owned(),
+        session_id: session_id.to_owned(),
+        scopes: read(),
+        resources: Vec::new(),
+        auth_time: NOW,
+        acr: Acr::OneFactor,
+        amr: Vec::new(),
+        dpop_jkt: None,
+        certificate: None,
+        remember: false,
+    };
+    RefreshPlan { family, idle_secs: 600 }
+}
+
+/// Both at once: the one who was first is not done yet when the second one comes.
+#[tokio::test]
+async fn a_family_cannot_begin_any_more_once_its_code_was_shown_again() {
+    let fixture = fixture().await;
+    let session = fixture.log_in().await;
+    let code = fixture.code(&request("spa", "read"), &session).await;
+    let first = first_token().unwrap();
+    let mark = [family_key(&first).to_bytes().as_slice(), b"s-1".as_slice()].concat();
+    let key = FlowKey::of(FlowKind::Code, code.as_bytes());
+    let redeemed = fixture.flows.redeem_code(key, &mark, NOW).await.unwrap();
+    assert!(matches!(redeemed, Redeemed::Fresh(_)), "{redeemed:?}");
+    for at in [1, 2] {
+        let second = fixture.token(&exchange("spa", &code), later(at)).await;
+        assert_eq!(second, Err(ErrorCode::InvalidGrant));
+    }
+    let begun = fixture.oauth.begin_family(&first, &plan("s-1"), &session, later(3)).await;
+    assert_eq!(begun.map_err(|error| error.code), Err(ErrorCode::InvalidGrant));
+    let kept = fixture.flows.look_family(family_key(&first), presented(&first), later(4)).await;
+    assert_eq!(kept, Ok(None));
+    let written = fixture.store.audit_since(0, 100).await.unwrap();
+    let reused = written.iter().filter(|record| record.entry.action == "code.reused").count();
+    assert_eq!(reused, 1, "{written:?}");
+}
+
+/// A grant of the browser's session whose tokens are about to be signed.
+async fn begun(fixture: &Fixture, id: &str) -> RefreshToken {
+    let session = SessionRecord {
+        id: id.to_owned(),
+        client_id: Some("spa".to_owned()),
+        parent: Some("browser-1".to_owned()),
+        secret: None,
+        ..session()
+    };
+    fixture.flows.start_session(&session, NOW).await.unwrap();
+    let first = first_token().unwrap();
+    fixture.oauth.begin_family(&first, &plan(id), &session, NOW).await.unwrap();
+    first
+}
+
+#[tokio::test]
+async fn what_was_taken_back_while_tokens_were_made_gives_none() {
+    let fixture = fixture().await;
+    fixture.log_in().await;
+    let grant = CodeGrant {
+        client_id: "spa".to_owned(),
+        redirect_uri: None,
+        subject: "u-1".to_owned(),
+        session_id: "browser-1".to_owned(),
+        scopes: read(),
+        resources: Vec::new(),
+        challenge: None,
+        nonce: None,
+        auth_time: NOW,
+        acr: Acr::OneFactor,
+        amr: Vec::new(),
+        dpop_jkt: None,
+        remember: false,
+        issued_at: NOW,
+    };
+    for (id, was_asked, has_logged_out, stands) in [
+        ("g-1", false, false, true),
+        // There is no consent of this user any more.
+        ("g-2", true, false, false),
+        ("g-3", false, true, false),
+    ] {
+        let first = begun(&fixture, id).await;
+        if has_logged_out {
+            // As log-out leaves it which has not found this grant.
+            fixture.flows.end_session("browser-1", NOW).await.unwrap();
+        }
+        let beginning = Beginning { grant: &grant, was_asked, first: &first, session_id: id };
+        let found = fixture.oauth.still_stands(&beginning, later(1)).await;
+        assert_eq!(found.is_ok(), stands, "{id}");
+        let session = fixture.flows.find_session(id, later(2)).await.unwrap();
+        assert_eq!(session.is_some(), stands, "{id}");
+        let key = family_key(&first);
+        let family = fixture.store.find_family(key.to_bytes()).await.unwrap().unwrap();
+        assert_eq!(family.ended_at.is_none(), stands, "{id}");
+        let kept = fixture.flows.look_family(key, presented(&first), later(2)).await.unwrap();
+        assert_eq!(kept.is_some(), stands, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_code_is_worth_nothing_once_its_consent_was_taken_back() {
+    let fixture = fixture().await;
+    let session = fixture.log_in().await;
+    let asked = request("web", "read");
+    let answer = fixture.oauth.authorize(asked.as_bytes(), Some(&session), NOW).await.unwrap();
+    let Authorized::Consent(ask) = answer else { panic!("{answer:?}") };
+    let allowed = read();
+    let query = ask.query.as_bytes();
+    let given = fixture.oauth.consent(query, &session, Some(&allowed), NOW).await.unwrap();
+    let code = parameter(&given, "code").unwrap();
+    fixture.oauth.ending.consent("u-1", "web", "u-1", later(1)).await.unwrap();
+    let body = format!("{}&client_secret=s3cret", exchange("web", &code));
+    assert_eq!(fixture.token(&body, later(2)).await, Err(ErrorCode::InvalidGrant));
+    let left = fixture.flows.sessions_of("u-1", later(3)).await.unwrap();
+    assert_eq!(left.len(), 1, "the browser's alone: {left:?}");
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 use super::*;
 use std::sync::Arc;
 
+use crate::oauth::issue::{family_key, presented};
 use postern_oauth::RefreshToken;
 use postern_store::durable::{AuditStore as _, GrantStore as _};
+use postern_store::flows::Standing;
 
 fn refresh_token(answer: &Value) -> &str {
     text(answer, "refresh_token")
@@ -61,6 +63,26 @@ async fn a_spent_refresh_token_ends_its_family() {
     let access = fixture.issuer.inspect(text(&second, "access_token"), later(1000)).unwrap();
     let revoked: &dyn crate::ports::RevokedTokens = &*fixture.revocations;
     assert!(revoked.is_revoked(&access, later(61_000)));
+}
+
+#[tokio::test]
+async fn reuse_that_a_server_died_over_ends_the_family_with_the_next_token_that_is_shown() {
+    let fixture = fixture().await;
+    let first = fixture.tokens("openid read").await;
+    let second = fixture.token(&refresh(refresh_token(&first)), later(1000)).await.unwrap();
+    let spent = RefreshToken::parse(refresh_token(&first)).unwrap();
+    let (key, shown) = (family_key(&spent), presented(&spent));
+    let told = fixture.flows.stand(key, shown, 10_000, later(60_000)).await;
+    assert!(matches!(told, Ok(Standing::Reused { .. })), "{told:?}");
+    let mine = fixture.token(&refresh(refresh_token(&second)), later(61_000)).await;
+    assert_eq!(mine, Err(ErrorCode::InvalidGrant));
+    let families = fixture.store.families_of("u-1", None, 10).await.unwrap();
+    assert_eq!(families[0].end_reason.as_deref(), Some("refresh.reused"));
+    let written = fixture.store.audit_since(0, 100).await.unwrap();
+    assert!(written.iter().any(|record| record.entry.action == "refresh.reused"), "{written:?}");
+    let access = fixture.issuer.inspect(text(&second, "access_token"), later(1000)).unwrap();
+    let revoked: &dyn crate::ports::RevokedTokens = &*fixture.revocations;
+    assert!(revoked.is_revoked(&access, later(62_000)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

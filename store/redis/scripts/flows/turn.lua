@@ -4,11 +4,12 @@
 -- ARGV[6]  the answer to keep for who asks again
 -- ARGV[7]  the family ends when nothing was exchanged for so long, in ms
 --
--- Returns {1} when it was, {2, answer} when somebody was first, {3, grant} when it was spent before
--- and the family is gone now, and else {0}.
+-- Returns {1} when it was, now or by this very call before, {2, answer} when somebody was first,
+-- {3, grant} when it or another one of the family was shown that was spent before, and else {0}.
 if how == 2 then return {2, answer} end
 if how == 3 then return {3, family[4]} end
 if how == 0 then return {0} end
+if how == 4 then return {1} end
 -- What nobody gets any more goes, and of eight the oldest.
 local kept, oldest, first = 0, nil, nil
 local all = redis.call('HGETALL', KEYS[2])

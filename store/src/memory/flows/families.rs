@@ -32,6 +32,8 @@ struct Family {
     ends_at: UnixMillis,
     /// Oldest first.
     spent: Vec<Spent>,
+    /// A spent token was shown.
+    is_reused: bool,
 }
 
 impl Weighed for Family {
@@ -55,6 +57,9 @@ impl Family {
         if self.lock != presented.lock {
             return How::Unknown;
         }
+        if self.is_reused {
+            return How::Reused;
+        }
         match presented.generation.cmp(&self.generation) {
             Ordering::Equal if self.current == presented.secret => How::Current,
             // A later one than is known here: a write was lost, and nobody is to blame.
@@ -65,6 +70,13 @@ impl Family {
                 its.map_or(How::Reused, |spent| How::Again(spent.answer.clone()))
             }
         }
+    }
+
+    /// Whether this very turn was done before: whoever turns makes the next token, so nobody else
+    /// can name it.
+    fn was_done(&self, turn: &Turn<'_>) -> bool {
+        let after = turn.presented.generation.checked_add(1);
+        !self.is_reused && after == Some(self.generation) && self.current == turn.next
     }
 
     /// The family after a turn.
@@ -112,6 +124,7 @@ impl Families {
             grant: new.grant.to_vec(),
             ends_at: new.ends_at,
             spent: Vec::new(),
+            is_reused: false,
         };
         self.0.with(new.key, |shard| {
             if shard.get(new.key, now).is_some() {
@@ -138,7 +151,7 @@ impl Families {
                     Standing::Current { grant: family.grant.clone(), ends_at: family.ends_at }
                 }
                 How::Again(answer) => Standing::Again { grant: family.grant.clone(), answer },
-                How::Reused => end_in(shard, key, now)
+                How::Reused => reused_in(shard, key, now)
                     .map_or(Standing::Unknown, |grant| Standing::Reused { grant }),
                 How::Unknown => Standing::Unknown,
             }
@@ -155,7 +168,8 @@ impl Families {
                     shard.put(turn.key, next, end).map(|_| Turned::Done)
                 }
                 How::Again(answer) => Ok(Turned::Again(answer)),
-                How::Reused => Ok(end_in(shard, turn.key, now)
+                How::Reused if kept.value.was_done(turn) => Ok(Turned::Done),
+                How::Reused => Ok(reused_in(shard, turn.key, now)
                     .map_or(Turned::Unknown, |grant| Turned::Reused { grant })),
                 How::Unknown => Ok(Turned::Unknown),
             }
@@ -186,6 +200,18 @@ impl Families {
             if fits { end_in(shard, key, now) } else { None }
         })
     }
+}
+
+/// Nobody gets a token of this family any more, and whoever shows one is told; its grant.
+fn reused_in(shard: &mut Expiring<Family>, key: FlowKey, now: UnixMillis) -> Option<Vec<u8>> {
+    let kept = shard.get(key, now)?;
+    let (end, grant) = (kept.ends, kept.value.grant.clone());
+    let reused = Family { is_reused: true, spent: Vec::new(), ..kept.value.clone() };
+    // It does not grow, so there is room for it; if there were none, it would be gone.
+    if shard.put(key, reused, end).is_err() {
+        drop(shard.remove(key));
+    }
+    Some(grant)
 }
 
 /// Ends a family; its grant.
