@@ -120,7 +120,7 @@ impl LoginService {
     }
 
     /// Begins another authentication of somebody who is logged in, by a second factor. It renews
-    /// the session. Whoever's password was not asked for by us begins anew.
+    /// the session, and ends with it. Whoever's password was not asked for by us begins anew.
     ///
     /// # Errors
     /// Those of the store.
@@ -135,6 +135,7 @@ impl LoginService {
             flow.user = Some(session.user_id.clone());
             flow.passed = vec![Factor::Password];
             flow.session = Some(session.id.clone());
+            flow.inherited = true;
             flow.remember = session.remember;
         }
         self.keep(&flow, now).await
@@ -220,6 +221,15 @@ impl LoginService {
                 Ok(BrowserVerdict::Ended)
             }
         }
+    }
+
+    /// What somebody without a cookie shows of themselves, as their session keeps it, and what
+    /// becomes of one that began with something else; none where the document looks at nothing.
+    #[must_use]
+    pub fn fingerprint_of(&self, caller: &Caller) -> Option<([u8; 16], OnChange)> {
+        let rules = self.rules();
+        let shown = sessions::fingerprint(&rules, &self.parts.vault, caller)?;
+        Some((shown, rules.login.fingerprint.on_change))
     }
 
     /// Ends a session, and what came of it.

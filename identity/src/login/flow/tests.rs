@@ -123,10 +123,12 @@ fn somebody_else_takes_over_neither_session_nor_factors() {
     let mut flow = flow(Acr::SeveralFactors);
     (flow.user, flow.session) = (Some("u1".to_owned()), Some("s1".to_owned()));
     flow.passed = vec![Factor::Password];
+    (flow.inherited, flow.vouched_by) = (true, Some("corp".to_owned()));
     assert!(matches!(flow.screen(Some(TOTP)), Screen::Mfa { .. }));
     let step = advance(&mut flow, Input::First(Factor::Password, "u2"), TOTP, NOW);
     assert!(matches!(step, Step::Ask(Screen::Mfa { .. })));
     assert_eq!((flow.user.as_deref(), flow.session), (Some("u2"), None));
+    assert_eq!((flow.inherited, flow.vouched_by), (false, None));
     assert_eq!(flow.passed, [Factor::Password]);
 }
 
@@ -154,6 +156,9 @@ fn a_log_in_is_read_as_it_was_kept() {
         failures: 3,
         remember: true,
         session: Some("s".to_owned()),
+        inherited: true,
+        as_of: Some(NOW),
+        vouched_by: Some("corp".to_owned()),
         enrolling: Some("f".to_owned()),
         must_change: true,
         started_at: NOW,
