@@ -210,7 +210,7 @@ mod tests {
         let revoked = Arc::new(Revocations::default());
         let known: Arc<dyn RevokedTokens> = Arc::<Revocations>::clone(&revoked);
         let clients = Clients::new(Arc::<MemoryDurableStore>::clone(&store), known);
-        let at = |millis| UnixMillis(1_800_000_000_000 + millis);
+        let at = |millis: u64| UnixMillis(1_800_000_000_000 + millis);
         store.insert_client(record()).await.unwrap();
         let is_active = async |now| {
             let found = clients.find("web", now).await.unwrap();

@@ -10,6 +10,7 @@ mod pages;
 mod refusal;
 pub(crate) mod reply;
 pub(crate) mod router;
+mod whole;
 
 pub use auth::{AuthApi, Bearer, OwnTokens, Tokens, router as auth_router};
 pub use cookies::Cookies;

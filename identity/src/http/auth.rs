@@ -13,6 +13,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, delete, get, post};
 use postern_oauth::{OAuthError, Secret};
@@ -23,9 +24,9 @@ use postern_store::BoxFuture;
 use postern_store::flows::SessionRecord;
 
 use super::cookies::Cookies;
-use super::{caller, refusal};
-use crate::login::{LOGIN_CLIENT_ID, LoginService, Person};
-use crate::{Clock, LoginError, TokenAnswer, random};
+use super::{caller, refusal, whole};
+use crate::login::{BrowserVerdict, LOGIN_CLIENT_ID, LoginService, Person};
+use crate::{Clock, LoginError, Refresher, TokenAnswer, random};
 
 pub use tokens::OwnTokens;
 
@@ -48,15 +49,15 @@ pub trait Tokens: Send + Sync {
         now: UnixMillis,
     ) -> BoxFuture<'a, Result<TokenAnswer, OAuthError>>;
 
-    /// The next tokens for a refresh token. `device` is what the client says it is: a session that
-    /// is bound to a device takes no other one.
+    /// The next tokens for a refresh token. `by` is what the client says and shows of itself: a
+    /// session that is bound to a device takes no other one.
     ///
     /// # Errors
     /// [`OAuthError`], `invalid_grant` whatever is wrong with the token.
     fn refresh<'a>(
         &'a self,
         refresh_token: &'a Secret,
-        device: Option<&'a str>,
+        by: Refresher<'a>,
         now: UnixMillis,
     ) -> BoxFuture<'a, Result<TokenAnswer, OAuthError>>;
 
@@ -109,6 +110,7 @@ pub fn router(api: Arc<AuthApi>) -> Router {
         .route("/auth/", any(not_found))
         .route("/auth/{*rest}", any(not_found))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn(whole::carried_out))
         .with_state(api)
 }
 
@@ -220,7 +222,10 @@ async fn refresh(State(api): State<Arc<AuthApi>>, headers: HeaderMap, read: Read
         Ok(wanted) => wanted,
         Err(refused) => return *refused,
     };
-    let answer = api.tokens.refresh(&token, device.as_deref(), call.now).await;
+    let caller = caller::of(&headers, api.trusted_proxies, None);
+    let fingerprint = api.login.fingerprint_of(&caller);
+    let by = Refresher { device: device.as_deref(), fingerprint };
+    let answer = api.tokens.refresh(&token, by, call.now).await;
     answered(&call, answer)
 }
 
@@ -230,22 +235,22 @@ async fn logout(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Response
         Ok(bearer) => bearer,
         Err(refused) => return *refused,
     };
-    // In a task of its own: a caller that goes away does not stop it half way.
-    let (login, now) = (Arc::clone(&api.login), call.now);
-    let ended = tokio::spawn(async move {
-        if let Some(token_id) = &bearer.token_id {
-            login.end_token(token_id, bearer.expires_at, &bearer.subject, now).await?;
-        }
-        if let Some(session) = &bearer.session {
-            login.end_session(session, &bearer.subject, now).await?;
-        }
-        Ok::<(), LoginError>(())
-    });
-    match ended.await {
-        Ok(Ok(())) => call.nothing(),
-        Ok(Err(error)) => call.failed(&error),
-        Err(_) => call.failed(&LoginError::Internal),
+    match end(&call, &bearer).await {
+        Ok(()) => call.nothing(),
+        Err(error) => call.failed(&error),
     }
+}
+
+/// Ends a token and its session.
+async fn end(call: &Call<'_>, bearer: &Bearer) -> Result<(), LoginError> {
+    let login = &call.api.login;
+    if let Some(token_id) = &bearer.token_id {
+        login.end_token(token_id, bearer.expires_at, &bearer.subject, call.now).await?;
+    }
+    if let Some(session) = &bearer.session {
+        login.end_session(session, &bearer.subject, call.now).await?;
+    }
+    Ok(())
 }
 
 /// By an access token or by a session's cookie: it changes nothing, so that no other site wins
@@ -258,7 +263,7 @@ async fn me(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Response {
             Err(refused) => return *refused,
         }
     } else {
-        match api.login.session(api.cookies.session(&headers), call.now).await {
+        match by_cookie(&call).await {
             Ok(Some(session)) => (session.user_id, Some(session.id)),
             Ok(None) => return call.deny(&Denial::missing_credential()),
             Err(error) => return call.failed(&error),
@@ -270,6 +275,16 @@ async fn me(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Response {
         Ok(None) => call.deny(&Denial::new(ErrorCode::NotFound, "user_unknown")),
         Err(error) => call.failed(&error),
     }
+}
+
+/// The session of a cookie, in a browser that shows what it did when the session began.
+async fn by_cookie(call: &Call<'_>) -> Result<Option<SessionRecord>, LoginError> {
+    let Some(cookie) = call.api.cookies.session(call.headers) else { return Ok(None) };
+    let login = &call.api.login;
+    let Some(session) = login.session(Some(cookie), call.now).await? else { return Ok(None) };
+    let caller = caller::of(call.headers, call.api.trusted_proxies, None);
+    let verdict = login.judge_browser(cookie, &session, &caller, call.now).await?;
+    Ok((verdict == BrowserVerdict::Same).then_some(session))
 }
 
 async fn ticket(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Response {

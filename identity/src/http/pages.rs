@@ -28,6 +28,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, get};
 use postern_identity_pages::ErrorKind;
@@ -37,6 +38,7 @@ pub use config::{CurrentPages, PagesConfig};
 pub use outside::router as outside_router;
 
 use super::cookies::Cookies;
+use super::whole;
 use crate::vault::Vault;
 use crate::{Clock, LoginService, OAuthService};
 use visit::Visit;
@@ -100,7 +102,8 @@ pub fn pages_router(pages: Arc<Pages>) -> Router {
         .route("/login/assets/{digest}/{file}", only(get(assets::file)))
         .route("/login/", any(not_found))
         .route("/login/{*rest}", any(not_found));
-    router.layer(DefaultBodyLimit::max(MAX_BODY_BYTES)).with_state(pages)
+    let router = router.layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
+    router.layer(from_fn(whole::carried_out)).with_state(pages)
 }
 
 /// A path that has these methods, and a page for every other one.

@@ -51,6 +51,11 @@ pub struct Flow {
     pub remember: bool,
     /// The session that somebody authenticates again in; none where one begins.
     pub session: Option<String>,
+    /// When the user's record was changed last, as it was when they showed the first factor; none
+    /// before that, and of somebody who has no record.
+    pub as_of: Option<UnixMillis>,
+    /// The outside provider that vouches for the user's e-mail.
+    pub vouched_by: Option<String>,
     /// The factor that is being set up.
     pub enrolling: Option<String>,
     /// Whether the password that was shown has to change, whatever the user's record says.
@@ -129,6 +134,8 @@ impl Flow {
             failures: 0,
             remember: false,
             session: None,
+            as_of: None,
+            vouched_by: None,
             enrolling: None,
             must_change: false,
             started_at: now,
@@ -199,6 +206,7 @@ pub fn advance(flow: &mut Flow, input: Input<'_>, known: Known, now: UnixMillis)
             }
             flow.user = Some(user_id.to_owned());
             flow.passed = vec![factor];
+            flow.vouched_by = None;
         }
         Input::Second(factor) if !flow.passed.is_empty() => flow.passed.push(factor),
         Input::Resume if !flow.passed.is_empty() => {}

@@ -12,7 +12,7 @@ pub struct Person {
     pub role: String,
     /// The user's own tier.
     pub tier: Option<String>,
-    /// The outside provider that the user has come from.
+    /// The outside provider that vouches for the e-mail; none where nobody does.
     pub provider: Option<String>,
     /// Name and picture.
     pub profile: Profile,

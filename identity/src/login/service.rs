@@ -223,6 +223,15 @@ impl LoginService {
         }
     }
 
+    /// What somebody without a cookie shows of themselves, as their session keeps it, and what
+    /// becomes of one that began with something else; none where the document looks at nothing.
+    #[must_use]
+    pub fn fingerprint_of(&self, caller: &Caller) -> Option<([u8; 16], OnChange)> {
+        let rules = self.rules();
+        let shown = sessions::fingerprint(&rules, &self.parts.vault, caller)?;
+        Some((shown, rules.login.fingerprint.on_change))
+    }
+
     /// Ends a session, and what came of it.
     ///
     /// # Errors

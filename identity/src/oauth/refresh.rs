@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use postern_document::OnChange;
 use postern_oauth::{
     AuthMethod, Client, ClientKind, FamilyGrant, GrantType, Issue, OAuthError, RefreshExchange,
     RefreshToken,
@@ -24,6 +25,16 @@ const REUSED: &str = "refresh.reused";
 /// How long access tokens live that people get without a client, in seconds.
 pub(super) const LOGIN_LIFETIME_SECS: u64 = 900;
 
+/// What is known of who refreshes tokens without a client of their own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Refresher<'a> {
+    /// The device that they say they are.
+    pub device: Option<&'a str>,
+    /// What they show of themselves as sessions keep it, and what becomes of a session that began
+    /// with something else; none where the document looks at nothing.
+    pub fingerprint: Option<([u8; 16], OnChange)>,
+}
+
 impl OAuthService {
     /// Exchanges a refresh token that came another way than by the token endpoint.
     ///
@@ -36,11 +47,11 @@ impl OAuthService {
         dpop: Option<[u8; 32]>,
         now: UnixMillis,
     ) -> Result<TokenAnswer, OAuthError> {
-        self.refresh_on(token, client, dpop, None, now).await
+        self.refresh_on(token, client, dpop, Refresher::default(), now).await
     }
 
-    /// As [`OAuthService::refresh`], on the device that the session has to be bound to, where
-    /// the caller names one.
+    /// As [`OAuthService::refresh`], by somebody of whom something is known: the device that the
+    /// session has to be bound to, where they name one, and what they show of themselves.
     ///
     /// # Errors
     /// As there.
@@ -49,12 +60,12 @@ impl OAuthService {
         token: &RefreshToken,
         client: &Client,
         dpop: Option<[u8; 32]>,
-        device: Option<&str>,
+        by: Refresher<'_>,
         now: UnixMillis,
     ) -> Result<TokenAnswer, OAuthError> {
         let exchange = RefreshExchange::of(token.clone());
         let shown = Shown { key: dpop, certificate: None };
-        self.exchange_refresh(&exchange, client, shown, device, now).await
+        self.exchange_refresh(&exchange, client, shown, by, now).await
     }
 
     /// The client of those who log in without one: its tokens are refreshed by
@@ -94,10 +105,10 @@ impl OAuthService {
         exchange: &RefreshExchange,
         client: &Client,
         shown: Shown,
-        device: Option<&str>,
+        by: Refresher<'_>,
         now: UnixMillis,
     ) -> Result<TokenAnswer, OAuthError> {
-        let answer = self.judge(exchange, client, shown, device, now).await;
+        let answer = self.judge(exchange, client, shown, by, now).await;
         let (Ok((_, outcome)) | Err((_, outcome))) = &answer;
         self.grants.refresh(*outcome);
         self.metrics.authentication(AuthenticationMethod::Refresh, answer.is_ok());
@@ -109,7 +120,7 @@ impl OAuthService {
         exchange: &RefreshExchange,
         client: &Client,
         shown: Shown,
-        device: Option<&str>,
+        by: Refresher<'_>,
         now: UnixMillis,
     ) -> Result<(TokenAnswer, RefreshOutcome), (OAuthError, RefreshOutcome)> {
         let (token, rules) = (exchange.token(), self.rules());
@@ -130,7 +141,7 @@ impl OAuthService {
         let issue = exchange
             .decide(client, &family, shown.key, shown.certificate, &rules.server)
             .map_err(refused)?;
-        let session = self.session_of(&family, device, &client.client_id, now).await;
+        let session = self.session_of(&family, by, &client.client_id, now).await;
         let session = session.map_err(refused)?;
         let confirmed = self.has_not_ended(key, now).await.map_err(refused)?;
         if let Some(sealed) = again {
@@ -214,7 +225,7 @@ impl OAuthService {
     async fn session_of(
         &self,
         family: &FamilyGrant,
-        device: Option<&str>,
+        refresher: Refresher<'_>,
         client_id: &str,
         now: UnixMillis,
     ) -> Result<SessionRecord, OAuthError> {
@@ -223,7 +234,7 @@ impl OAuthService {
             .map_err(|error| store_failed(&error))?
             .filter(|session| session.user_id == family.subject && !self.is_revoked(session, now))
             .ok_or(OAuthError::invalid_grant())?;
-        let is_other = match (session.device_id.as_deref(), device) {
+        let is_other = match (session.device_id.as_deref(), refresher.device) {
             (Some(bound), Some(named)) => bound != named,
             (None, Some(_)) | (_, None) => false,
         };
@@ -235,7 +246,33 @@ impl OAuthService {
             }
             return Err(OAuthError::invalid_grant());
         }
+        if let (Some(kept), Some((shown, on_change))) = (session.fingerprint, refresher.fingerprint)
+            && kept != shown
+        {
+            self.has_changed(&session, on_change, now).await?;
+        }
         Ok(session)
+    }
+
+    /// Whoever refreshes shows something else of themselves than whoever began the session.
+    /// Nobody can be asked for a second factor here: they log in again, and are asked there.
+    async fn has_changed(
+        &self,
+        session: &SessionRecord,
+        on_change: OnChange,
+        now: UnixMillis,
+    ) -> Result<(), OAuthError> {
+        tracing::warn!(session = session.id, "who refreshes a session shows something else");
+        match on_change {
+            OnChange::Log => return Ok(()),
+            OnChange::AskMfa => {}
+            OnChange::End => {
+                let ending = &self.ending;
+                let ended = ending.session(&session.id, "browser_changed", audit::SYSTEM, now);
+                Box::pin(ended).await.map_err(|error| store_failed(&error))?;
+            }
+        }
+        Err(OAuthError::invalid_grant())
     }
 
     /// Whether the database confirms that a family lives; where it is away, the volatile store

@@ -14,7 +14,7 @@ use postern_store::flows::SessionRecord;
 use super::authorize::acr_of;
 use super::issue::{family_key, first_token};
 use super::proof::Proven;
-use super::refresh::LOGIN_LIFETIME_SECS;
+use super::refresh::{LOGIN_LIFETIME_SECS, Refresher};
 use super::service::{Asker, failed, store_failed};
 use super::{OAuthService, TokenAnswer};
 use crate::login::LOGIN_CLIENT_ID;
@@ -88,7 +88,8 @@ impl OAuthService {
             }
             Grant::Code(exchange) => self.exchange_code(exchange, &known, shown, now).await,
             Grant::Refresh(exchange) => {
-                self.exchange_refresh(exchange, &known.client, shown, None, now).await
+                let by = Refresher::default();
+                self.exchange_refresh(exchange, &known.client, shown, by, now).await
             }
             Grant::Device(exchange) => self.exchange_device(exchange, &known, shown, now).await,
             Grant::Exchange(exchange) => self.exchange_token(exchange, &known, shown, now).await,

@@ -59,7 +59,8 @@ impl OAuthService {
             family_name: Some(person.profile.last_name),
             picture: person.profile.photo,
             updated_at: None,
-            // Nobody here sends mails: only an outside provider can vouch for an address.
+            // Nobody here sends mails, and what an operator has typed in was looked at by nobody:
+            // only the outside provider vouches for an address that this log-in came by.
             email_verified: person.provider.is_some(),
             email: person.email,
         };

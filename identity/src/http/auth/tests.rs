@@ -1,12 +1,16 @@
 use std::sync::Mutex;
+use std::task::{Context, Waker};
+use std::time::Duration;
 
 use axum::http::{Method, Request};
-use postern_oauth::{ErrorCode as OAuthCode, ScopeSet, TokenType};
+use postern_document::{Fingerprint, FingerprintPart, OnChange};
+use postern_oauth::{Acr, ErrorCode as OAuthCode, ScopeSet, TokenType};
 use postern_request::json::Value;
 use postern_revocation::RevocationKind;
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::login::Outcome;
 use crate::login::fixture::{EMAIL, ISSUER, NOW, PASSWORD, World};
 
 const AGENT: &str = "Test/1";
@@ -47,10 +51,10 @@ impl Tokens for Plain {
     fn refresh<'a>(
         &'a self,
         refresh_token: &'a Secret,
-        device: Option<&'a str>,
+        by: Refresher<'a>,
         _now: UnixMillis,
     ) -> BoxFuture<'a, Result<TokenAnswer, OAuthError>> {
-        let shown = (refresh_token.expose().to_owned(), device.map(str::to_owned));
+        let shown = (refresh_token.expose().to_owned(), by.device.map(str::to_owned));
         self.refreshed.lock().unwrap().push(shown);
         Box::pin(std::future::ready(match refresh_token.expose() {
             "rt_good" => Ok(Self::answer("at:u:s".to_owned())),
@@ -92,6 +96,10 @@ struct Fixture {
 async fn fixture_with(tokens: Plain) -> Fixture {
     let world = World::new();
     let user_id = world.user("student").await.id;
+    fixture_of(world, tokens, user_id)
+}
+
+fn fixture_of(world: World, tokens: Plain, user_id: String) -> Fixture {
     let tokens = Arc::new(tokens);
     let api = AuthApi {
         login: Arc::new(world.login),
@@ -204,6 +212,50 @@ async fn wrong_credentials_are_one_answer_and_then_too_many() {
     assert_eq!((answer.status, answer.text("error")), (429, "RATE_LIMIT_EXCEEDED"));
     for name in ["retry-after", "x-ratelimit-limit", "ratelimit-reset"] {
         assert!(answer.headers.contains_key(name), "{name}");
+    }
+}
+
+/// A server drops the call of whoever hangs up, wherever it waits.
+#[tokio::test]
+async fn a_log_in_that_succeeds_is_no_try_though_its_caller_has_hung_up() {
+    let fixture = fixture().await;
+    let body = format!("{{\"email\":\"{EMAIL}\",\"password\":\"{PASSWORD}\"}}");
+    for _ in 0..5 {
+        let mut call = Box::pin(fixture.post("/auth/login", &body));
+        let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending(), "it waits for the password");
+    }
+    for _ in 0..200 {
+        if fixture.post("/auth/login", &body).await.status == 200 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("five tries are kept");
+}
+
+#[tokio::test]
+async fn a_cookie_shows_nothing_in_another_browser_where_the_document_ends_that() {
+    for (on_change, expected) in
+        [(OnChange::Log, 200), (OnChange::AskMfa, 401), (OnChange::End, 401)]
+    {
+        let world = World::new().with(|login| {
+            login.fingerprint = Fingerprint { parts: vec![FingerprintPart::UserAgent], on_change };
+        });
+        world.user("student").await;
+        let flow = world.begin(Acr::OneFactor).await;
+        let Ok(Outcome::Done(begun)) = world.password(&flow, EMAIL, PASSWORD, NOW).await else {
+            panic!("not logged in");
+        };
+        let fixture = fixture_of(world, Plain::default(), String::new());
+        let cookie = format!("__Host-postern={}", begun.cookie.expose());
+        let me = async |agent: &str| {
+            let request = Request::get("/auth/me").header("cookie", cookie.as_str());
+            let request = request.header("user-agent", agent);
+            fixture.send(request.body(Body::empty()).unwrap()).await.status
+        };
+        assert_eq!(me(AGENT).await, 200);
+        assert_eq!(me("Other/2").await, expected, "{on_change:?}");
     }
 }
 

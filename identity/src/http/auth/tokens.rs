@@ -9,7 +9,7 @@ use postern_store::flows::SessionRecord;
 
 use super::{Bearer, Tokens};
 use crate::ports::RevokedTokens;
-use crate::{OAuthService, TokenAnswer};
+use crate::{OAuthService, Refresher, TokenAnswer};
 
 /// Tokens of the authorization server's own.
 pub struct OwnTokens {
@@ -32,14 +32,14 @@ impl Tokens for OwnTokens {
     fn refresh<'a>(
         &'a self,
         refresh_token: &'a Secret,
-        device: Option<&'a str>,
+        by: Refresher<'a>,
         now: UnixMillis,
     ) -> BoxFuture<'a, Result<TokenAnswer, OAuthError>> {
         Box::pin(async move {
             let token = RefreshToken::parse(refresh_token.expose());
             let token = token.ok_or(OAuthError::invalid_grant())?;
             let client = self.oauth.login_client();
-            self.oauth.refresh_on(&token, &client, None, device, now).await
+            self.oauth.refresh_on(&token, &client, None, by, now).await
         })
     }
 

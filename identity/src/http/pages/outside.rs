@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
+use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::get;
 use postern_identity_pages::{Elsewhere, ErrorKind, Problem};
@@ -15,6 +16,7 @@ use postern_request::login::OUTSIDE_PATH;
 use super::login::least;
 use super::visit::Visit;
 use super::{Pages, answer};
+use crate::http::whole;
 use crate::outside::CALLBACK;
 use crate::{LoginError, OutsideError, OutsideService, OutsideStart, random};
 
@@ -30,6 +32,7 @@ pub fn router(pages: Arc<Pages>, outside: Arc<OutsideService>) -> Router {
     Router::new()
         .route("/login/outside/{name}", methods())
         .route("/login/outside/{name}/callback", get(back).fallback(wrong_method))
+        .layer(from_fn(whole::carried_out))
         .with_state(Arc::new(Providers { pages, outside }))
 }
 

@@ -41,9 +41,11 @@ impl Flow {
             ("must_change", Value::Bool(self.must_change)),
             ("started_at", number(self.started_at.0)),
         ];
+        members.extend(self.as_of.map(|at| ("as_of", number(at.0))));
         let optional = [
             ("user", self.user.clone()),
             ("session", self.session.clone()),
+            ("vouched_by", self.vouched_by.clone()),
             ("enrolling", self.enrolling.clone()),
         ];
         for (name, value) in optional {
@@ -76,6 +78,11 @@ impl Flow {
             failures: u8::try_from(number("failures")?).ok()?,
             remember: truth("remember")?,
             session: text("session").map(str::to_owned),
+            as_of: match value.get("as_of") {
+                Some(_) => Some(UnixMillis(number("as_of")?)),
+                None => None,
+            },
+            vouched_by: text("vouched_by").map(str::to_owned),
             enrolling: text("enrolling").map(str::to_owned),
             must_change: truth("must_change")?,
             started_at: UnixMillis(number("started_at")?),

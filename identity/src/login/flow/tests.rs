@@ -122,11 +122,13 @@ fn a_log_in_ends_with_its_time() {
 fn somebody_else_takes_over_neither_session_nor_factors() {
     let mut flow = flow(Acr::SeveralFactors);
     (flow.user, flow.session) = (Some("u1".to_owned()), Some("s1".to_owned()));
-    flow.passed = vec![Factor::Password];
+    flow.passed = vec![Factor::PasswordBefore];
+    flow.vouched_by = Some("corp".to_owned());
     assert!(matches!(flow.screen(Some(TOTP)), Screen::Mfa { .. }));
     let step = advance(&mut flow, Input::First(Factor::Password, "u2"), TOTP, NOW);
     assert!(matches!(step, Step::Ask(Screen::Mfa { .. })));
-    assert_eq!((flow.user.as_deref(), flow.session), (Some("u2"), None));
+    assert_eq!((flow.user.as_deref(), flow.session.as_deref()), (Some("u2"), None));
+    assert_eq!((flow.rests_on_session(), flow.vouched_by), (false, None));
     assert_eq!(flow.passed, [Factor::Password]);
 }
 
@@ -154,6 +156,8 @@ fn a_log_in_is_read_as_it_was_kept() {
         failures: 3,
         remember: true,
         session: Some("s".to_owned()),
+        as_of: Some(NOW),
+        vouched_by: Some("corp".to_owned()),
         enrolling: Some("f".to_owned()),
         must_change: true,
         started_at: NOW,

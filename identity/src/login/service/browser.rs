@@ -5,8 +5,10 @@ use std::sync::Arc;
 use postern_oauth::Secret;
 use postern_request::UnixMillis;
 use postern_store::durable::UserRecord;
+use postern_store::flows::SessionRecord;
 
 use super::{LoginService, Open};
+use crate::audit;
 use crate::login::factors::TotpEnrolment;
 use crate::login::flow::{Authenticated, Factor, Flow, Input, Known, Step, advance};
 use crate::login::person::Person;
@@ -53,6 +55,7 @@ impl LoginService {
         let known = self.known(&user, &rules).await?;
         open.flow.remember = remember;
         open.flow.must_change = user.must_change_password;
+        open.flow.as_of = Some(user.updated_at);
         let step = advance(&mut open.flow, Input::First(Factor::Password, &user.id), known, now);
         let outcome = self.go_on(&rules, open, step, &user, caller, now).await;
         self.parts.limits.give_back(taken, now).await;
@@ -104,9 +107,11 @@ impl LoginService {
         now: UnixMillis,
     ) -> Result<TotpEnrolment, LoginError> {
         let Halfway { rules, mut open, user, known } = self.halfway(cookie, now).await?;
-        if open.flow.screen(Some(known)) != Screen::EnrolTotp {
+        // Not by whoever has come by a session's cookie: by who has shown the first factor here.
+        if open.flow.rests_on_session() || open.flow.screen(Some(known)) != Screen::EnrolTotp {
             return Err(LoginError::Expired);
         }
+        self.parts.limits.take_enrolment(rules.replicas, &user.id, now).await?;
         let factors = self.factors();
         let begun = factors.start_totp(&user.id, &user.email, rules.title(), now).await?;
         open.flow.enrolling = Some(begun.factor_id.clone());
@@ -160,6 +165,7 @@ impl LoginService {
         let keep = open.flow.session.clone();
         self.replace_password(&user, new, keep.as_deref(), now).await?;
         open.flow.must_change = false;
+        open.flow.as_of = Some(now);
         let known = Known { must_change_password: false, ..known };
         let step = advance(&mut open.flow, Input::Resume, known, now);
         self.go_on(&rules, open, step, &user, caller, now).await
@@ -173,29 +179,30 @@ impl LoginService {
         if open.flow.passed.is_empty() {
             return Err(LoginError::Expired);
         }
-        self.check_session(&open.flow, now).await?;
         let user = self.parts.store.find_user(&user_id).await?.ok_or(LoginError::Expired)?;
         if !user.is_active {
             return Err(LoginError::Blocked);
+        }
+        // A first factor from before says nothing where the session that it is of has ended, or
+        // where the record has changed since: the password may be another one.
+        let stands = match open.flow.rests_on_session() {
+            true => self.has_session(&open.flow, now).await?,
+            false => open.flow.as_of == Some(user.updated_at),
+        };
+        if !stands {
+            return Err(LoginError::Expired);
         }
         let known = self.known(&user, &rules).await?;
         Ok(Halfway { rules, open, user, known })
     }
 
-    /// Whether the session is still there whose password a log-in goes on from. Where it has ended,
-    /// so has the word that somebody knew it: it may be another one by now, or be somebody else's
-    /// to know.
-    async fn check_session(&self, flow: &Flow, now: UnixMillis) -> Result<(), LoginError> {
-        if !flow.rests_on_session() {
-            return Ok(());
-        }
-        let id = flow.session.as_deref().ok_or(LoginError::Expired)?;
+    /// Whether the session of a log-in goes on, and is its user's.
+    async fn has_session(&self, flow: &Flow, now: UnixMillis) -> Result<bool, LoginError> {
+        let Some(id) = &flow.session else { return Ok(false) };
         let found = self.parts.flows.find_session(id, now).await?;
-        let is_there = found.is_some_and(|session| {
-            flow.user.as_deref() == Some(session.user_id.as_str())
-                && !self.is_revoked(&session, now)
-        });
-        if is_there { Ok(()) } else { Err(LoginError::Expired) }
+        Ok(found.is_some_and(|session| {
+            Some(&session.user_id) == flow.user.as_ref() && !self.is_revoked(&session, now)
+        }))
     }
 
     /// Something was wrong: counted, and said. Too much of it ends the log-in.
@@ -226,7 +233,8 @@ impl LoginService {
             }
             Step::Refused(error) => Err(error),
             Step::Done(authenticated) => {
-                let person = Person::of(user);
+                let provider = open.flow.vouched_by.clone();
+                let person = Person { provider, ..Person::of(user) };
                 let done = self.finish(rules, open, &authenticated, &person, caller, now).await?;
                 Ok(Outcome::Done(Box::new(done)))
             }
@@ -248,7 +256,9 @@ impl LoginService {
         if self.parts.flows.take(key, now).await?.as_ref() != Some(&kept) {
             return Err(LoginError::Expired);
         }
-        self.check_session(&flow, now).await?;
+        if flow.rests_on_session() && !self.has_session(&flow, now).await? {
+            return Err(LoginError::Expired);
+        }
         self.admit(rules, person, authenticated, caller, now).await?;
         let renewed = match &flow.session {
             Some(id) => self.renew(rules, id, authenticated, caller, now).await?,
@@ -256,6 +266,7 @@ impl LoginService {
         };
         let Begun { record, cookie, max_age_secs } = match renewed {
             Some(renewed) => renewed,
+            // What was shown in it ends with a session, and a second factor alone begins none.
             None if flow.rests_on_session() => return Err(LoginError::Expired),
             None => {
                 let vault = &self.parts.vault;
@@ -274,7 +285,29 @@ impl LoginService {
                 begun
             }
         };
+        if let Some(as_of) = flow.as_of {
+            self.confirm(&record, as_of, now).await?;
+        }
         Ok(LoggedIn { session: record, cookie, max_age_secs, return_to: flow.return_to })
+    }
+
+    /// Whether a user is still who they were when they showed the first factor. Whoever changes a
+    /// password ends the sessions that there are by then; one that begins a moment later, by the
+    /// password of before, ends here.
+    pub(super) async fn confirm(
+        &self,
+        session: &SessionRecord,
+        as_of: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<(), LoginError> {
+        let user = self.parts.store.find_user(&session.user_id).await?;
+        if user.is_some_and(|user| user.is_active && user.updated_at == as_of) {
+            return Ok(());
+        }
+        // Rare, and large: apart from the future that every log-in is.
+        let ending = &self.parts.ending;
+        Box::pin(ending.session(&session.id, "user_changed", audit::SYSTEM, now)).await?;
+        Err(LoginError::Expired)
     }
 
     /// The same session with another secret; none where it is no more, or somebody else's.

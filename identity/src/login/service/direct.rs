@@ -53,6 +53,7 @@ impl LoginService {
             sessions::direct(&rules, vault, &person, &authenticated, &caller, remember, now)?;
         self.parts.flows.start_session(&session, now).await?;
         self.parts.metrics.session(SessionEvent::Started);
+        self.confirm(&session, user.updated_at, now).await?;
         Ok(DirectSession { session, remember })
     }
 }

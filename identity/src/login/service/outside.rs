@@ -55,7 +55,10 @@ impl LoginService {
             return Err(LoginError::Blocked.into());
         }
         let known = self.known(&user, &rules).await?;
+        open.flow.as_of = Some(user.updated_at);
         let step = advance(&mut open.flow, Input::First(Factor::Outside, &user.id), known, now);
+        let vouched = person.verified_email.as_deref().is_some_and(|email| is_of(&user, email));
+        open.flow.vouched_by = vouched.then(|| person.provider.clone());
         Ok(self.go_on(&rules, open, step, &user, caller, now).await?)
     }
 
@@ -84,6 +87,8 @@ impl LoginService {
         let tier = of_role.and_then(|role| role.tier.as_deref());
         // A provider's name has no colon, and a user's id has none either: no two are the same.
         let id = [person.provider.as_str(), ":", &person.subject].concat();
+        // Of somebody else, who has shown a factor in the same log-in before.
+        open.flow.as_of = None;
         let authenticated =
             match advance(&mut open.flow, Input::First(Factor::Outside, &id), known, now) {
                 Step::Done(authenticated) => authenticated,
@@ -110,7 +115,7 @@ impl LoginService {
     ) -> Result<UserRecord, OutsideError> {
         let email = person.verified_email.as_deref().ok_or(OutsideError::Email)?;
         let found = self.parts.store.find_user_by_email(email).await?;
-        let user = found.ok_or(OutsideError::Nobody)?;
+        let user = found.filter(|user| is_of(user, email)).ok_or(OutsideError::Nobody)?;
         // Who is switched off stays so, and nothing is linked to them meanwhile.
         if user.is_active {
             self.remember(person, &user.id, now).await?;
@@ -180,6 +185,13 @@ impl LoginService {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Whether an address that a provider vouches for is the user's own. Users are found whatever the
+/// case of all letters, and some that look alike become one then, such as `K` and the sign of the
+/// kelvin; only of ASCII two cases are one mailbox.
+fn is_of(user: &UserRecord, email: &str) -> bool {
+    user.email.eq_ignore_ascii_case(email)
 }
 
 /// Who acts, for the audit log.

@@ -3,10 +3,17 @@
 use postern_oauth::Secret;
 use postern_request::UnixMillis;
 use postern_store::durable::{FactorKind, UserRecord};
+use postern_store::{FlowKey, FlowKind};
 
 use super::LoginService;
 use crate::login::LoginError;
 use crate::login::factors::{FactorSummary, TotpEnrolment};
+
+/// What says that a factor of a user is being taken away; their id stands behind it. No cookie of
+/// a log-in is such a name, and it is no log-in.
+const REMOVING: &[u8] = b"removing:";
+/// For how long at most: far longer than the database may take.
+const REMOVING_MS: u64 = 60_000;
 
 /// What became of a factor that somebody wanted to take away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +86,29 @@ impl LoginService {
     /// Takes a factor away. Nothing ends by that; and whoever's role asks for a second factor keeps
     /// one. With the last one go the recovery codes, which stand in for it.
     ///
+    /// One at a time: of two that take away two factors at once, each would find the other one's.
+    ///
     /// # Errors
-    /// Those of the store.
+    /// [`LoginError::Busy`] while another one is taken away, and those of the stores.
     pub async fn remove_factor(
+        &self,
+        user: &UserRecord,
+        factor_id: &str,
+        now: UnixMillis,
+    ) -> Result<Removal, LoginError> {
+        let flows = &self.parts.flows;
+        let key = FlowKey::of(FlowKind::Login, &[REMOVING, user.id.as_bytes()].concat());
+        if !flows.put(key, REMOVING, REMOVING_MS, now).await? {
+            return Err(LoginError::Busy);
+        }
+        let removed = self.remove_alone(user, factor_id, now).await;
+        if let Err(error) = flows.take(key, now).await {
+            tracing::warn!(%error, "no other factor of this user is taken away for a moment");
+        }
+        removed
+    }
+
+    async fn remove_alone(
         &self,
         user: &UserRecord,
         factor_id: &str,

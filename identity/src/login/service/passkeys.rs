@@ -126,6 +126,7 @@ impl LoginService {
             Input::Second(Factor::VerifiedPasskey)
         } else {
             open.flow.remember = remember;
+            open.flow.as_of = Some(user.updated_at);
             Input::First(Factor::VerifiedPasskey, &user.id)
         };
         let step = advance(&mut open.flow, input, known, now);

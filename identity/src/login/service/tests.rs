@@ -1,5 +1,5 @@
 use postern_document::{Fingerprint, FingerprintPart};
-use postern_store::durable::{FactorStore as _, UserStore as _};
+use postern_store::durable::{FactorStore as _, UserChange, UserStore as _};
 
 use super::*;
 use crate::login::fixture::{EMAIL, NOW, PASSWORD, World, caller, later, secret, vault};
@@ -290,9 +290,83 @@ async fn a_step_up_revives_no_session_that_has_ended() {
     let next = later(STEP_MS);
     let code = totp::code_at(&seed, next);
     let refused = world.login.code(up.expose().as_bytes(), &code, &caller(), next).await;
-    assert_eq!(refused, Err(LoginError::Expired), "nor does it begin one without a password");
-    let sessions = world.login.sessions_of(&user.id, next).await.unwrap();
-    assert!(sessions.is_empty(), "{sessions:?}");
+    assert_eq!(refused, Err(LoginError::Expired), "nor begins another one without the password");
+    assert!(world.login.sessions_of(&user.id, next).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_step_up_sets_no_second_factor_up() {
+    let world = World::new();
+    let user = world.user("student").await;
+    let begun = logged_in(&world, EMAIL, NOW).await;
+    enrol(&world, &user.id).await;
+    let up = world.login.step_up(&begun.session, ReturnTo::default(), NOW).await.unwrap();
+    let up = up.expose().as_bytes();
+    // The one that was to be shown is taken away meanwhile.
+    for factor in world.login.factors().list(&user.id).await.unwrap() {
+        world.login.factors().remove(&user.id, &factor.id, &user.id, NOW).await.unwrap();
+    }
+    let refused = world.login.start_enrolment(up, NOW).await;
+    assert_eq!(refused, Err(LoginError::Expired), "that takes the password");
+    let refused = world.login.finish_enrolment(up, "000000", &caller(), NOW).await;
+    assert_eq!(refused.map(|_| ()), Err(LoginError::Expired));
+}
+
+/// What an operator changes, a moment later than the fixture's present.
+async fn changed(world: &World, user_id: &str, change: UserChange) {
+    let entry = audit::entry(NOW, "test", "user.changed", user_id, &[]);
+    let change = UserChange { at: later(1), ..change };
+    assert!(world.store.change_user(user_id, change, &entry).await.unwrap());
+}
+
+async fn another_password() -> UserChange {
+    let hasher = crate::login::hashing::tests::hasher(crate::login::hashing::tests::CHEAP);
+    let hash = hasher.make(secret("another horse battery")).await.unwrap();
+    UserChange { password: Some((hash, false)), ..UserChange::default() }
+}
+
+#[tokio::test]
+async fn a_password_of_before_goes_no_further_once_there_is_another() {
+    let world = World::new();
+    let user = world.user("student").await;
+    let seed = enrol(&world, &user.id).await;
+    let cookie = world.begin(Acr::OneFactor).await;
+    assert!(matches!(
+        world.password(&cookie, EMAIL, PASSWORD, NOW).await,
+        Ok(Outcome::Ask(Screen::Mfa { .. }))
+    ));
+    changed(&world, &user.id, another_password().await).await;
+    let next = later(STEP_MS);
+    let code = totp::code_at(&seed, next);
+    let refused = world.login.code(&cookie, &code, &caller(), next).await;
+    assert_eq!(refused, Err(LoginError::Expired));
+
+    // Nor does it choose the next one.
+    let world = World::new();
+    let user = world.user_with("student", |user| user.must_change_password = true).await;
+    let cookie = world.begin(Acr::OneFactor).await;
+    world.password(&cookie, EMAIL, PASSWORD, NOW).await.unwrap();
+    let mut change = another_password().await;
+    if let Some((_, must_change)) = &mut change.password {
+        *must_change = true;
+    }
+    changed(&world, &user.id, change).await;
+    let refused = world.login.change_password(&cookie, secret("mine now!"), &caller(), NOW).await;
+    assert_eq!(refused, Err(LoginError::Expired));
+}
+
+#[tokio::test]
+async fn a_session_that_begins_behind_a_change_of_the_password_ends() {
+    let world = World::new();
+    let user = world.user("student").await;
+    let begun = logged_in(&world, EMAIL, NOW).await;
+    let stands = world.login.confirm(&begun.session, user.updated_at, NOW).await;
+    assert_eq!(stands, Ok(()), "nothing has changed");
+    changed(&world, &user.id, another_password().await).await;
+    let overtaken = world.login.confirm(&begun.session, user.updated_at, NOW).await;
+    assert_eq!(overtaken, Err(LoginError::Expired));
+    assert_eq!(world.revocations.names(RevocationKind::Session), std::slice::from_ref(&begun.session.id));
+    assert!(world.login.sessions_of(&user.id, NOW).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -2,9 +2,12 @@ use super::*;
 use std::sync::Arc;
 
 use crate::oauth::issue::{family_key, presented};
+use postern_document::OnChange;
 use postern_oauth::RefreshToken;
 use postern_store::durable::{AuditStore as _, GrantStore as _};
 use postern_store::flows::Standing;
+
+use crate::Refresher;
 
 fn refresh_token(answer: &Value) -> &str {
     text(answer, "refresh_token")
@@ -165,10 +168,42 @@ async fn somebody_who_logs_in_without_a_client_gets_tokens_that_only_this_refres
 
     let token = RefreshToken::parse(text.expose()).unwrap();
     let client = fixture.oauth.login_client();
-    let other = fixture.oauth.refresh_on(&token, &client, None, Some("d-2"), later(2)).await;
+    let on = |device| Refresher { device: Some(device), ..Refresher::default() };
+    let other = fixture.oauth.refresh_on(&token, &client, None, on("d-2"), later(2)).await;
     assert_eq!(other.unwrap_err().code, ErrorCode::InvalidGrant, "it is bound to d-1");
-    let same = fixture.oauth.refresh_on(&token, &client, None, Some("d-1"), later(3)).await;
+    let same = fixture.oauth.refresh_on(&token, &client, None, on("d-1"), later(3)).await;
     let next = RefreshToken::parse(same.unwrap().refresh_token.unwrap().expose()).unwrap();
     let any = fixture.oauth.refresh(&next, &client, None, later(20_000)).await.unwrap();
     assert_eq!(any.expires_in_secs, 900);
+}
+
+#[tokio::test]
+async fn who_shows_something_else_refreshes_as_the_document_says() {
+    for (on_change, is_refused, lives) in
+        [(OnChange::Log, false, true), (OnChange::AskMfa, true, true), (OnChange::End, true, false)]
+    {
+        let fixture = fixture().await;
+        let session = SessionRecord {
+            id: "direct-1".to_owned(),
+            client_id: Some("postern-login".to_owned()),
+            fingerprint: Some([1; 16]),
+            secret: None,
+            ..session()
+        };
+        fixture.flows.start_session(&session, NOW).await.unwrap();
+        let answer = fixture.oauth.tokens_for(&session, false, NOW).await.unwrap();
+        let client = fixture.oauth.login_client();
+        let shows =
+            |byte| Refresher { fingerprint: Some(([byte; 16], on_change)), ..Refresher::default() };
+        let token = RefreshToken::parse(answer.refresh_token.unwrap().expose()).unwrap();
+        let same = fixture.oauth.refresh_on(&token, &client, None, shows(1), later(1)).await;
+        let next = RefreshToken::parse(same.unwrap().refresh_token.unwrap().expose()).unwrap();
+        let other = fixture.oauth.refresh_on(&next, &client, None, shows(2), later(2)).await;
+        assert_eq!(other.is_err(), is_refused, "{on_change:?}");
+        if let Err(error) = other {
+            assert_eq!(error.code, ErrorCode::InvalidGrant, "{on_change:?}");
+        }
+        let found = fixture.flows.find_session(&session.id, later(3)).await.unwrap();
+        assert_eq!(found.is_some(), lives, "{on_change:?}");
+    }
 }

@@ -168,6 +168,35 @@ async fn who_links_finds_their_user_and_nobody_elses() {
     assert_eq!(done(suite.come(&moved).await).session.user_id, own.id);
 }
 
+/// The sign of the kelvin becomes `k` in lower case: `ksenia` is who it finds.
+#[tokio::test]
+async fn an_address_that_only_looks_alike_is_somebody_elses() {
+    const ALIKE: &str = "\u{212a}senia@corp.test";
+    for (said, expected) in [(ALIKE, false), ("KSENIA@corp.test", true)] {
+        let world = World::new();
+        let own = world.user_with("student", |user| user.email = "ksenia@corp.test".to_owned());
+        let own = own.await;
+        let suite = Suite::of(world, with(OutsideUsers::Link), |_| {});
+        assert!(found(&suite, said).await.is_some(), "the store takes them for one");
+        let linked = suite.come(&who(said)).await.is_ok();
+        assert_eq!(linked, expected, "{said}");
+        let identity = suite.store.find_identity("corp", "u-1").await.unwrap();
+        assert_eq!(identity, expected.then_some(own.id), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_vouches_for_a_users_own_address_alone() {
+    let world = World::new();
+    world.user("student").await;
+    let suite = Suite::of(world, with(OutsideUsers::Link), |_| {});
+    let vouched_by = |begun: LoggedIn| Person::decode(&begun.session.person).unwrap().provider;
+    let begun = done(suite.come(&who(EMAIL)).await);
+    assert_eq!(vouched_by(begun).as_deref(), Some("corp"));
+    let begun = done(suite.come(&who("moved@corp.test")).await);
+    assert_eq!(vouched_by(begun), None, "for another one");
+}
+
 #[tokio::test]
 async fn who_is_switched_off_stays_out() {
     let world = World::new();

@@ -1,3 +1,4 @@
+use postern_store::FlowStore as _;
 use postern_store::durable::FactorStore as _;
 
 use super::*;
@@ -69,6 +70,23 @@ async fn whoever_must_have_a_factor_keeps_one() {
     assert_eq!(world.login.remove_factor(&user, &second, NOW).await, Ok(Removal::Last));
     let known = world.login.factors().known(&user.id).await.unwrap();
     assert!(known.totp && known.recovery);
+}
+
+#[tokio::test]
+async fn factors_are_taken_away_one_at_a_time() {
+    let world = World::new();
+    let user = world.user("staff").await;
+    let (first, _) = enrolled(&world, &user).await;
+    let (second, _) = enrolled(&world, &user).await;
+    // As while another request, anywhere, takes one away.
+    let key = FlowKey::of(FlowKind::Login, &[REMOVING, user.id.as_bytes()].concat());
+    assert!(world.flows.put(key, REMOVING, REMOVING_MS, NOW).await.unwrap());
+    let refused = world.login.remove_factor(&user, &first, NOW).await;
+    assert_eq!(refused, Err(LoginError::Busy));
+    assert!(world.flows.take(key, NOW).await.unwrap().is_some());
+    assert_eq!(world.login.remove_factor(&user, &first, NOW).await, Ok(Removal::Done));
+    assert_eq!(world.login.remove_factor(&user, &second, NOW).await, Ok(Removal::Last));
+    assert!(world.flows.take(key, NOW).await.unwrap().is_none(), "the next one need not wait");
 }
 
 #[tokio::test]
