@@ -228,6 +228,9 @@ pub enum KeysAction {
         /// RS256, ES256 or EdDSA.
         #[arg(long, default_value = "RS256")]
         algorithm: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Withdraw a key: tokens signed with it stop being accepted.
     Retire {
@@ -237,6 +240,9 @@ pub enum KeysAction {
         /// Its id.
         #[arg(allow_hyphen_values = true)]
         kid: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -371,7 +377,7 @@ pub enum Role {
     Identity,
     /// WebSocket hub; arrives with its own release.
     Hub,
-    /// Admin API; arrives with its own release.
+    /// The admin API: users, clients, keys, sessions, revocations, limits.
     Admin,
 }
 
@@ -400,11 +406,12 @@ pub struct Serve {
     /// Public HTTP: OAuth2, keys, discovery, health.
     #[arg(long, default_value = "127.0.0.1:9192", value_parser = listen_address)]
     pub public_address: SocketAddr,
-    /// Admin HTTP: health, and with --admin-token-file the admin API.
+    /// Admin HTTP: health, and the admin API.
     #[arg(long, default_value = "127.0.0.1:9193", value_parser = listen_address)]
     pub admin_address: SocketAddr,
-    /// A file with the admin API's bearer credential, at least 32 characters; without it there is
-    /// no admin API. Read at the start.
+    /// A file with the admin API's bearer credential, at least 32 characters. Read at the start.
+    /// Access tokens with the scope postern.admin open it, too; where no role of the document has
+    /// that scope either, there is no admin API.
     #[arg(long, value_name = "FILE", env = "POSTERN_ADMIN_TOKEN_FILE")]
     pub admin_token_file: Option<PathBuf>,
     /// Metrics and health.

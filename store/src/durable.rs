@@ -136,11 +136,13 @@ pub trait DurableStore: RevocationStore {
     /// A part of the list of clients.
     fn page_clients(&self, ask: PageAsk) -> BoxFuture<'_, Result<Paged<ClientRecord>, StoreError>>;
 
-    /// Puts a client in the place of the one with its id; whether there is one. When it was
-    /// registered stays.
+    /// Puts a client in the place of the one with its id that was changed last at `from`; whether
+    /// there is one. When it was registered stays. Where somebody else has changed it since, this
+    /// would undo what they did, such as giving it another secret.
     fn change_client<'a>(
         &'a self,
         client: ClientRecord,
+        from: UnixMillis,
         audit: &'a AuditEntry,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
@@ -189,7 +191,9 @@ pub trait DurableStore: RevocationStore {
     -> BoxFuture<'_, Result<Paged<ApiKeyRecord>, StoreError>>;
 
     /// Changes an API key: its name, scopes, tier, limits, expiry and successor become those of
-    /// `key`; whether there is one. All else stays, above all its revocation.
+    /// `key`; whether that was done. All else stays. One that was revoked is not changed any more,
+    /// and a successor stays what it is: whoever does not know of it would undo the end that was
+    /// set with it.
     fn change_api_key<'a>(
         &'a self,
         key: ApiKeyRecord,

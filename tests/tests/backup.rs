@@ -183,9 +183,17 @@ async fn what_is_not_sealed_says_so_and_another_key_opens_nothing() {
     let restore = ["restore", "--yes", "--from", &sealed];
     let refused = server::run(stranger.arguments_with_key(&restore)).await.expect_code(1);
     assert!(refused.contains("does not open this backup"), "{refused}");
+    // What is not sealed may come from anybody: a key that is at hand does not let it in.
+    let restore_clear = ["restore", "--yes", "--from", &clear];
+    let refused = server::run(stranger.arguments_with_key(&restore_clear)).await.expect_code(1);
+    assert!(refused.contains("not sealed") && refused.contains("--clear"), "{refused}");
+    let without_key = server::run(stranger.arguments(&restore_clear)).await.expect_code(1);
+    assert!(without_key.contains("--clear"), "{without_key}");
     // One that is there is not written over.
     let refused = server::run(durable.arguments_with_key(&restore)).await.expect_code(1);
     assert!(refused.contains("not empty"), "{refused}");
+    let restore_clear = ["restore", "--yes", "--clear", "--from", &clear];
+    server::run(stranger.arguments(&restore_clear)).await.expect_success();
 }
 
 async fn migrated(url: &str) -> SqlStore {

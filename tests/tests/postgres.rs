@@ -75,7 +75,9 @@ async fn replicas_that_record_at_once_make_one_chain() {
                         target: id.to_owned(),
                         detail: format!("{{\"replica\":{replica}}}"),
                     };
-                    assert!(store.change_client(client(id), &said).await.unwrap());
+                    let client = client(id);
+                    let from = client.updated_at;
+                    assert!(store.change_client(client, from, &said).await.unwrap());
                 }
             }
         }));

@@ -14,7 +14,9 @@ impl Actor {
     /// Whoever runs a command, by the machine's name for them.
     #[must_use]
     pub fn command_line(user: Option<&str>) -> Self {
-        let fits = |char: &char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-' | '_');
+        let fits = |char: &char| {
+            char.is_ascii_alphanumeric() || matches!(char, '.' | '-' | '_' | '@' | '\\')
+        };
         let name: String = user.unwrap_or_default().chars().filter(fits).take(MAX_NAME).collect();
         Self(if name.is_empty() { "cli".to_owned() } else { format!("cli:{name}") })
     }
@@ -54,6 +56,7 @@ mod tests {
         for (actor, expected) in [
             (Actor::command_line(Some("root")), "cli:root"),
             (Actor::command_line(Some("o'brien\nadmin")), "cli:obrienadmin"),
+            (Actor::command_line(Some("a.b-c_d@corp")), "cli:a.b-c_d@corp"),
             (Actor::command_line(Some("")), "cli"),
             (Actor::command_line(None), "cli"),
             (Actor::credential(), "admin"),

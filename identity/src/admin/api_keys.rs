@@ -1,11 +1,18 @@
 //! API keys: made.
 
+use std::collections::BTreeSet;
+
 use postern_oauth::{ScopeSet, Secret};
 use postern_request::{UnixMillis, api_key};
 use postern_store::durable::{ApiKeyRecord, DurableStore};
 
 use super::check_text;
 use crate::{IdentityError, random};
+
+/// Most limits that a key has of its own: each of them is counted for every request.
+const MAX_LIMITS: usize = 16;
+/// Longest name of a limit, as documents have them.
+const MAX_LIMIT_NAME: usize = 63;
 
 /// An API key to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +58,7 @@ pub async fn create_api_key(
             check_text(what, text)?;
         }
     }
+    check_limits(&new.limits)?;
     if new.expires_at.is_some_and(|end| end <= now) {
         let reason = "it is over already";
         return Err(IdentityError::Invalid { what: "expiry", reason });
@@ -69,6 +77,24 @@ pub async fn create_api_key(
     };
     store.insert_api_key(record.clone()).await?;
     Ok(CreatedApiKey { record, key })
+}
+
+/// Names as documents give them to limits, each once: one that is there twice would count twice.
+pub(super) fn check_limits(names: &[String]) -> Result<(), IdentityError> {
+    let each_once = names.iter().collect::<BTreeSet<_>>().len() == names.len();
+    if names.len() <= MAX_LIMITS && each_once && names.iter().all(|name| is_limit(name)) {
+        return Ok(());
+    }
+    let reason = "at most 16 names, each once, of lower-case letters, digits and inner hyphens";
+    Err(IdentityError::Invalid { what: "limits", reason })
+}
+
+fn is_limit(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=MAX_LIMIT_NAME).contains(&name.len())
+        && name.bytes().all(fits)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
 
 #[cfg(test)]
@@ -106,6 +132,12 @@ mod tests {
             NewApiKey { subject: String::new(), ..new() },
             NewApiKey { tier: Some("a\r\nb".to_owned()), ..new() },
             NewApiKey { expires_at: Some(UnixMillis(5)), ..new() },
+            NewApiKey { limits: vec![String::new()], ..new() },
+            NewApiKey { limits: vec!["two words".to_owned()], ..new() },
+            NewApiKey { limits: vec!["-a".to_owned()], ..new() },
+            NewApiKey { limits: vec!["a".repeat(64)], ..new() },
+            NewApiKey { limits: vec!["a".to_owned(), "b".to_owned(), "a".to_owned()], ..new() },
+            NewApiKey { limits: (0..17).map(|at| format!("l{at}")).collect(), ..new() },
         ] {
             let refused = create_api_key(&store, bad.clone(), UnixMillis(5)).await;
             assert!(matches!(refused, Err(IdentityError::Invalid { .. })), "{bad:?}");

@@ -9,6 +9,8 @@ mod sessions;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use postern_document::Document;
 use postern_request::UnixMillis;
 use postern_revocation::{Revocation, RevocationKind};
 use postern_store::durable::{AuditEntry, AuditRecord};
@@ -60,6 +62,7 @@ pub struct Operators {
     hasher: Option<Hasher>,
     breached: Option<Arc<dyn BreachedPasswords>>,
     kek: Option<KeyEncryptionKey>,
+    document: Option<Arc<ArcSwap<Document>>>,
 }
 
 impl Operators {
@@ -68,7 +71,15 @@ impl Operators {
     pub fn new(parts: OperatorsParts) -> Self {
         let OperatorsParts { store, flows, announce, ending, issuer, rules, hasher, breached, kek } =
             parts;
-        Self { store, flows, announce, ending, issuer, rules, hasher, breached, kek }
+        let document = None;
+        Self { store, flows, announce, ending, issuer, rules, hasher, breached, kek, document }
+    }
+
+    /// The same, by the word of a document on which limits there are.
+    #[must_use]
+    pub fn by_document(mut self, document: Arc<ArcSwap<Document>>) -> Self {
+        self.document = Some(document);
+        self
     }
 
     /// Records of the audit log by their numbers, beginning after `after`.

@@ -217,14 +217,17 @@ pub async fn reset_factors(
     by: &str,
     now: UnixMillis,
 ) -> Result<u64, IdentityError> {
+    let factors = store.factors_of(id).await?;
+    if factors.is_empty() {
+        return Ok(0);
+    }
+    // First: where this fails nothing is taken away, and whoever asks again gets all of it.
+    ending.user(id, "mfa_reset", by, now).await?;
     let mut count = 0;
-    for factor in store.factors_of(id).await? {
+    for factor in factors {
         let detail = [("user", id), ("kind", factor.kind.as_str())];
         let entry = audit::entry(now, by, "mfa.removed", &factor.id, &detail);
         count += u64::from(store.delete_factor(id, &factor.id, &entry).await?);
-    }
-    if count > 0 {
-        ending.user(id, "mfa_reset", by, now).await?;
     }
     Ok(count)
 }

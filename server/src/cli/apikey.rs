@@ -1,5 +1,7 @@
 //! `postern apikey`
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::Durable;
@@ -91,6 +93,13 @@ pub struct ApikeyCreate {
     /// Tier.
     #[arg(long)]
     pub tier: Option<String>,
+    /// A limit of its own, besides the route's: the name of one of the document's with `mode:
+    /// exact`; as often as there are such limits.
+    #[arg(long = "limit", value_name = "NAME")]
+    pub limits: Vec<String>,
+    /// The document that has these limits.
+    #[arg(long)]
+    pub document: Option<PathBuf>,
     /// When it ends, from now, for example 90d; never by default.
     #[arg(long)]
     pub expires_in: Option<String>,
@@ -119,6 +128,16 @@ pub struct ApikeyUpdate {
     /// No tier any more.
     #[arg(long, group = "another_tier")]
     pub no_tier: bool,
+    /// A limit of its own, besides the route's: the name of one of the document's with `mode:
+    /// exact`; as often as there are such limits, all of them.
+    #[arg(long = "limit", value_name = "NAME")]
+    pub limits: Vec<String>,
+    /// No limits of its own any more.
+    #[arg(long, conflicts_with = "limits")]
+    pub no_limits: bool,
+    /// The document that has these limits.
+    #[arg(long)]
+    pub document: Option<PathBuf>,
     /// When it ends, from now, for example 90d.
     #[arg(long, group = "another_end")]
     pub expires_in: Option<String>,

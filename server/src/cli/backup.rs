@@ -38,6 +38,9 @@ pub struct Restore {
     /// What the backup was sealed with.
     #[command(flatten)]
     pub key_file: KeyFile,
+    /// It is not sealed: whoever could write to the file says what is restored.
+    #[arg(long)]
+    pub clear: bool,
     /// Keep what is restored; without it, all of it is tried and taken back.
     #[arg(long)]
     pub yes: bool,

@@ -126,6 +126,10 @@ pub struct ClientDetails {
     /// Where its tokens may be for (RFC 8707); as often as there are such places.
     #[arg(long = "resource", value_name = "URI")]
     pub resources: Vec<String>,
+    /// A client for whose users it may act (RFC 8693), or `*` for all; as often as there are such
+    /// clients.
+    #[arg(long = "may-act-for", value_name = "CLIENT_ID")]
+    pub may_act_for: Vec<String>,
     /// It may ask about tokens of others (RFC 7662).
     #[arg(long)]
     pub may_introspect: bool,
@@ -166,6 +170,12 @@ pub struct ClientUpdate {
     /// People are asked before it gets what they may do.
     #[arg(long, group = "asked")]
     pub consent: bool,
+    /// It may act for nobody's users any more.
+    #[arg(long, conflicts_with = "may_act_for")]
+    pub no_may_act_for: bool,
+    /// It may not ask about tokens of others any more.
+    #[arg(long, conflicts_with = "may_introspect")]
+    pub no_may_introspect: bool,
     /// Switch it off, and end the access tokens that it has.
     #[arg(long, group = "activity", requires = "document")]
     pub inactive: bool,

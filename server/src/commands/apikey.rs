@@ -1,5 +1,6 @@
 //! `postern apikey`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -56,12 +57,14 @@ async fn create(arguments: &ApikeyCreate) -> Result<ExitCode> {
         client_id: settings::trimmed_option("--client-id", arguments.client_id.as_deref())?,
         scopes: settings::scopes("--scopes", &arguments.scopes)?,
         tier: settings::trimmed_option("--tier", arguments.tier.as_deref())?,
-        limits: Vec::new(),
+        limits: arguments.limits.clone(),
         expires_at: arguments.expires_in.as_deref().map(|text| end(text, now)).transpose()?,
     };
-    let operators = operators::plain(&arguments.durable).await?;
+    let document = arguments.document.as_deref();
+    let operators = operators::limiting(&arguments.durable, document).await?;
     let created = operators.create_api_key(key, &operators::actor(), now).await?;
     shown_once(&created, arguments.json)?;
+    note_unknown_limits(&arguments.limits, document);
     // Not before the key is out: it is shown this once.
     if let Some(client_id) = &arguments.client_id
         && !operators.knows_client(client_id).await?
@@ -85,16 +88,33 @@ async fn update(arguments: &ApikeyUpdate) -> Result<ExitCode> {
         name: name.map(Some),
         scopes: scopes.map(|text| settings::scopes("--scopes", text)).transpose()?,
         tier: if arguments.no_tier { Some(None) } else { tier.map(Some) },
+        limits: match (arguments.limits.is_empty(), arguments.no_limits) {
+            (_, true) => Some(Vec::new()),
+            (false, false) => Some(arguments.limits.clone()),
+            (true, false) => None,
+        },
         expires_at,
     };
     if edit == ApiKeyEdit::default() {
         bail!("say what is to change");
     }
-    let operators = operators::plain(&arguments.durable).await?;
+    let document = arguments.document.as_deref();
+    let operators = operators::limiting(&arguments.durable, document).await?;
     let by = operators::actor();
     let record = operators.change_api_key(&arguments.id, edit, &by, now).await?;
     show(&record, arguments.json)?;
+    note_unknown_limits(&arguments.limits, document);
     Ok(ExitCode::SUCCESS)
+}
+
+/// A typing error would go unnoticed until somebody uses the key.
+fn note_unknown_limits(limits: &[String], document: Option<&Path>) {
+    if !limits.is_empty() && document.is_none() {
+        output::note(
+            "nobody has looked whether there is such a limit: with --document that is checked. A \
+             key with a limit that the document does not have opens nothing",
+        );
+    }
 }
 
 fn end(text: &str, now: UnixMillis) -> Result<UnixMillis> {
@@ -157,6 +177,7 @@ fn show(key: &ApiKeyRecord, as_json: bool) -> Result<()> {
         ("client", key.client_id.clone().unwrap_or_default()),
         ("scopes", key.scopes.join(" ")),
         ("tier", key.tier.clone().unwrap_or_default()),
+        ("limits", key.limits.join(" ")),
         ("state", state(key).to_owned()),
         ("created", key.created_at.to_rfc3339()),
         ("expires", time(key.expires_at, "never")),
@@ -175,6 +196,7 @@ fn to_json(key: &ApiKeyRecord) -> Value {
         "client_id": key.client_id,
         "scopes": key.scopes,
         "tier": key.tier,
+        "limits": key.limits,
         "state": state(key),
         "revoked": key.revoked_at.is_some(),
         "created_at": key.created_at.to_rfc3339(),

@@ -64,8 +64,10 @@ pub async fn run(arguments: &Backup) -> Result<ExitCode> {
 /// # Errors
 /// When the file is no backup that fits, or the store is not empty. Nothing is changed then.
 pub async fn restore(arguments: &Restore) -> Result<ExitCode> {
-    let kek = settings::optional_key(&arguments.key_file)?;
-    let secret = kek.map(|kek| kek.derive(Purpose::Backup.label()));
+    let secret = match arguments.clear {
+        true => None,
+        false => Some(sealing_secret(&arguments.key_file)?),
+    };
     let place = || format!("--from {}", arguments.from.display());
     let file = File::open(&arguments.from).with_context(place)?;
     let address = settings::resolve("--durable", &arguments.durable.durable)?;
@@ -158,6 +160,7 @@ fn failed(error: BackupError, address: &str, key_file: &KeyFile) -> Error {
             let place = settings::key_place(key_file);
             Error::new(error).context(format!("{place} does not open this backup"))
         }
+        BackupError::NotSealed => Error::new(error).context("--clear restores it all the same"),
         BackupError::Chain(_) => {
             Error::new(error).context("--accept-broken-audit restores it all the same")
         }

@@ -69,6 +69,13 @@ async fn update(arguments: &ClientUpdate) -> Result<()> {
     let redirect_uris = &arguments.redirect_uris;
     let scopes = arguments.scopes.as_deref();
     let lifetime = arguments.lifetime.as_deref();
+    let mut details = details::read(&arguments.details)?;
+    if arguments.no_may_act_for {
+        details.may_act_for = Some(Vec::new());
+    }
+    if arguments.no_may_introspect {
+        details.may_introspect = Some(false);
+    }
     let edit = ClientEdit {
         name: settings::trimmed_option("--name", arguments.name.as_deref())?,
         scopes: scopes.map(|text| settings::scopes("--scopes", text)).transpose()?,
@@ -84,7 +91,7 @@ async fn update(arguments: &ClientUpdate) -> Result<()> {
             (_, true) => Some(false),
             _ => None,
         },
-        ..details::read(&arguments.details)?
+        ..details
     };
     if edit == ClientEdit::default() {
         bail!("say what is to change");
@@ -171,6 +178,9 @@ fn show(client: &ClientRecord, as_json: bool) -> Result<()> {
         ("proves by", client.auth_method.clone()),
         ("keys", keys),
         ("certificate", client.tls_subject.clone().unwrap_or_default()),
+        ("resources", client.resources.join(" ")),
+        ("acts for", client.may_act_for.join(" ")),
+        ("introspects", if client.may_introspect { "tokens of others" } else { "" }.to_owned()),
         ("consent", if client.require_consent { "asked" } else { "not asked" }.to_owned()),
         ("access", format!("{} s", client.access_token_lifetime_secs)),
         ("refresh", format!("{} s", client.refresh_token_lifetime_secs)),
@@ -190,6 +200,9 @@ fn to_json(client: &ClientRecord) -> Value {
         "redirect_uris": client.redirect_uris,
         "auth_method": client.auth_method,
         "has_secret": client.secret_sha256.is_some(),
+        "resources": client.resources,
+        "may_act_for": client.may_act_for,
+        "may_introspect": client.may_introspect,
         "require_consent": client.require_consent,
         "access_token_lifetime": client.access_token_lifetime_secs,
         "refresh_token_lifetime": client.refresh_token_lifetime_secs,

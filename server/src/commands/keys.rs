@@ -41,7 +41,7 @@ pub async fn run(arguments: &Keys) -> Result<ExitCode> {
                 output::table(&["KID", "ALGORITHM", "STATE", "SIGNS FROM"], &rows)?;
             }
         }
-        KeysAction::Rotate { durable, key_file, algorithm } => {
+        KeysAction::Rotate { durable, key_file, algorithm, json: as_json } => {
             let store = settings::identity_store(&durable.durable).await?;
             let kek = settings::require_key(key_file)?;
             let signs = |known: &Algorithm| {
@@ -58,17 +58,27 @@ pub async fn run(arguments: &Keys) -> Result<ExitCode> {
             let detail =
                 [("algorithm", key.algorithm.as_str()), ("signsFrom", signs_from.as_str())];
             recording::record(store.as_ref(), "key.rotated", &key.kid, &detail, now).await?;
-            output::line(format!(
-                "{} ({}) is published and signs from {}",
-                key.kid, key.algorithm, signs_from
-            ))?;
+            if *as_json {
+                let (kid, algorithm) = (&key.kid, &key.algorithm);
+                let made = json!({"kid": kid, "algorithm": algorithm, "activates_at": signs_from});
+                output::line(made.to_string())?;
+            } else {
+                output::line(format!(
+                    "{} ({}) is published and signs from {}",
+                    key.kid, key.algorithm, signs_from
+                ))?;
+            }
         }
-        KeysAction::Retire { durable, kid } => {
+        KeysAction::Retire { durable, kid, json: as_json } => {
             let store = settings::identity_store(&durable.durable).await?;
             let now = now();
             let another = admin::retire_key(store.as_ref(), kid, now).await?;
             recording::record(store.as_ref(), "key.retired", kid, &[], now).await?;
-            output::line(format!("{kid} is retired"))?;
+            if *as_json {
+                output::line(json!({"kid": kid, "another_signs": another}).to_string())?;
+            } else {
+                output::line(format!("{kid} is retired"))?;
+            }
             if !another {
                 output::remark("no key is left that signs; make one with `postern keys rotate`");
             }

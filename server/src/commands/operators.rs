@@ -63,6 +63,19 @@ pub async fn told(durable: &Durable, volatile: Option<&str>) -> Result<Operators
     }))
 }
 
+/// For what gives API keys limits: of the document, where one is named.
+///
+/// # Errors
+/// When the document or the store cannot be used.
+pub async fn limiting(durable: &Durable, document: Option<&Path>) -> Result<Operators> {
+    let document = document.map(documents::load_checked).transpose()?;
+    let operators = plain(durable).await?;
+    Ok(match document {
+        Some(document) => operators.by_document(Arc::new(ArcSwap::from_pointee(document))),
+        None => operators,
+    })
+}
+
 /// For what looks at sessions and ends nothing.
 ///
 /// # Errors

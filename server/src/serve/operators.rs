@@ -108,7 +108,7 @@ pub async fn build(needs: Needs<'_>) -> Result<Option<Built>> {
     };
     let breached = document.login.as_ref().map(|login| breached::open(&login.passwords));
     let (ending, kek) = shared.map(|shared| (shared.ending, shared.kek)).unzip();
-    let operators = Arc::new(Operators::new(OperatorsParts {
+    let operators = Operators::new(OperatorsParts {
         store: Arc::<dyn IdentityStore>::clone(store),
         flows: Some(Arc::<dyn FlowStore>::clone(&needs.volatile.flows)),
         announce,
@@ -118,7 +118,8 @@ pub async fn build(needs: Needs<'_>) -> Result<Option<Built>> {
         hasher,
         breached: breached.transpose()?.flatten(),
         kek: kek.flatten(),
-    }));
+    });
+    let operators = Arc::new(operators.by_document(Arc::clone(needs.document)));
     Ok(Some(Built { operators, tokens }))
 }
 

@@ -132,7 +132,8 @@ pub(crate) async fn change(
     let changed = audited!(database, entry, transaction => {
         let done = sqlx::query(
             "UPDATE api_keys SET name = $1, scopes = $2, tier = $3, limits = $4, \
-             expires_at = $5, successor = $6 WHERE id = $7",
+             expires_at = $5, successor = $6 WHERE id = $7 AND revoked_at IS NULL \
+             AND (successor IS NULL OR successor = $6)",
         )
         .bind(key.name)
         .bind(key.scopes.join(" "))

@@ -111,6 +111,10 @@ pub enum BackupError {
     /// The operator's: the file is sealed.
     #[error("the backup is sealed: it takes the key-encryption key that it was made with")]
     Sealed,
+    /// The operator's or the file's: nobody can vouch for what is not sealed, and somebody may have
+    /// put it into the place of what was.
+    #[error("the backup is not sealed, with this key or any other: anybody may have written it")]
+    NotSealed,
     /// The operator's or the file's: AES-GCM cannot tell which.
     #[error(
         "piece {piece} of the backup cannot be opened: it was sealed with another key-encryption \

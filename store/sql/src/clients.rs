@@ -46,10 +46,10 @@ const CHANGE: &str = concat!(
     columns!(),
     ") = (",
     values!(),
-    ") WHERE client_id = $1"
+    ") WHERE client_id = $1 AND updated_at = $32"
 );
 
-/// A statement with a client's columns but for the last one, of either database.
+/// A statement with a client's columns but for its last value, of either database.
 macro_rules! bind {
     ($statement:expr, $client:expr) => {{
         let client: ClientRecord = $client;
@@ -181,11 +181,15 @@ pub(crate) async fn page(
 pub(crate) async fn change(
     database: &Database,
     client: ClientRecord,
+    from: UnixMillis,
     entry: &AuditEntry,
 ) -> Result<bool, StoreError> {
     let changed = audited!(database, entry, transaction => {
-        let done =
-            bind!(CHANGE, client).execute(&mut *transaction).await.map_err(store_error)?;
+        let done = bind!(CHANGE, client)
+            .bind(write_time(from))
+            .execute(&mut *transaction)
+            .await
+            .map_err(store_error)?;
         done.rows_affected() == 1
     });
     Ok(changed)

@@ -84,13 +84,14 @@ impl DurableStore for SqlStore {
     fn change_client<'a>(
         &'a self,
         client: ClientRecord,
+        from: UnixMillis,
         audit: &'a AuditEntry,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             if holds_nul(&client.client_id) {
                 return Ok(false);
             }
-            clients::change(&self.database, client, audit).await
+            clients::change(&self.database, client, from, audit).await
         })
     }
 

@@ -206,11 +206,13 @@ impl DurableStore for MemoryDurableStore {
     fn change_client<'a>(
         &'a self,
         client: ClientRecord,
+        from: UnixMillis,
         audit: &'a AuditEntry,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             self.change(audit, |tables| {
-                let Some(kept) = tables.clients.get_mut(&client.client_id) else {
+                let kept = tables.clients.get_mut(&client.client_id);
+                let Some(kept) = kept.filter(|kept| kept.updated_at == from) else {
                     return Ok(false);
                 };
                 *kept = ClientRecord { created_at: kept.created_at, ..client };
@@ -294,6 +296,10 @@ impl DurableStore for MemoryDurableStore {
         Box::pin(async move {
             self.change(audit, |tables| {
                 let Some(kept) = tables.api_keys.get_mut(&key.id) else { return Ok(false) };
+                let is_replaced = kept.successor.is_some() && kept.successor != key.successor;
+                if kept.revoked_at.is_some() || is_replaced {
+                    return Ok(false);
+                }
                 kept.name = key.name;
                 kept.scopes = key.scopes;
                 kept.tier = key.tier;

@@ -149,7 +149,8 @@ fn schemathesis(stage: &Stage) -> Command {
         .args(["--url", &stage.admin(), "-H", &Stage::admin_header()])
         .args(["--checks", "all", "--exclude-checks", EXCLUDED_CHECKS])
         .args(["--phases", "examples,coverage,fuzzing", "--max-time", FUZZING_SECONDS])
-        .args(["--max-examples", "30", "--seed", "1", "--workers", "2"])
+        // One worker: Python 3.11 fails by chance where two of its threads read source code.
+        .args(["--max-examples", "30", "--seed", "1", "--workers", "1"])
         .args(["--report", "junit", "--report-junit-path"])
         .arg(report);
     command

@@ -1,5 +1,6 @@
 //! API keys: listed, made, changed, rotated, revoked.
 
+use postern_document::{Limit, LimitMode};
 use postern_oauth::ScopeSet;
 use postern_request::UnixMillis;
 use postern_revocation::{API_KEYS_ISSUER, RevocationKind};
@@ -24,6 +25,8 @@ pub struct ApiKeyEdit {
     pub scopes: Option<ScopeSet>,
     /// Another tier, or none any more.
     pub tier: Option<Option<String>>,
+    /// Other limits of its own.
+    pub limits: Option<Vec<String>>,
     /// Another end, or none any more.
     pub expires_at: Option<Option<UnixMillis>>,
 }
@@ -63,6 +66,7 @@ impl Operators {
         by: &Actor,
         now: UnixMillis,
     ) -> Result<CreatedApiKey, IdentityError> {
+        self.judge_limits(&new.limits)?;
         let created = api_keys::create_api_key(&*self.store, new, now).await?;
         let detail = [("subject", created.record.subject.as_str())];
         self.write_down("apikey.created", &created.record.id, &detail, by, now).await?;
@@ -88,6 +92,10 @@ impl Operators {
                 check_text(what, text)?;
             }
         }
+        if let Some(limits) = &edit.limits {
+            api_keys::check_limits(limits)?;
+            self.judge_limits(limits)?;
+        }
         if let Some(Some(end)) = edit.expires_at
             && end <= now
         {
@@ -96,6 +104,7 @@ impl Operators {
         record.name = edit.name.unwrap_or(record.name);
         record.scopes = edit.scopes.map_or(record.scopes, |scopes| scopes.names().to_vec());
         record.tier = edit.tier.unwrap_or(record.tier);
+        record.limits = edit.limits.unwrap_or(record.limits);
         record.expires_at = edit.expires_at.unwrap_or(record.expires_at);
         self.keep_api_key("apikey.changed", record.clone(), &[], by, now).await?;
         Ok(record)
@@ -133,13 +142,18 @@ impl Operators {
             limits: old.limits.clone(),
             expires_at: old.expires_at,
         };
+        // By no document: where a limit is gone from it, the key before this one holds no better.
         let created = api_keys::create_api_key(&*self.store, new, now).await?;
         let last = UnixMillis(now.0.saturating_add(overlap_ms));
         old.expires_at = Some(old.expires_at.map_or(last, |end| end.min(last)));
         old.successor = Some(created.record.id.clone());
         let detail = [("successor", created.record.id.as_str())];
-        self.keep_api_key("apikey.rotated", old, &detail, by, now).await?;
-        Ok(created)
+        let kept = self.keep_api_key("apikey.rotated", old, &detail, by, now).await;
+        if kept.is_err() {
+            // Nobody was shown the new one, and it takes nobody's place.
+            drop(self.store.revoke_api_key(&created.record.id, now).await);
+        }
+        kept.map(|()| created)
     }
 
     /// Revokes an API key for good. Servers that remember it are told.
@@ -173,7 +187,24 @@ impl Operators {
         if self.store.change_api_key(record, &entry).await? {
             return Ok(());
         }
-        Err(IdentityError::NotFound("API key"))
+        // It was there a moment ago, and keys are not deleted.
+        let reason = "it was revoked or replaced this moment: look at it again";
+        Err(IdentityError::Invalid { what: "API key", reason })
+    }
+
+    /// Where a document is at hand. A key with a limit that nobody counts would open nothing.
+    fn judge_limits(&self, names: &[String]) -> Result<(), IdentityError> {
+        let Some(document) = &self.document else { return Ok(()) };
+        let document = document.load();
+        let is_exact = |limit: &Limit| matches!(limit.mode, LimitMode::Exact { .. });
+        let is_counted = |name: &String| {
+            document.limits.iter().any(|limit| limit.name == *name && is_exact(limit))
+        };
+        if names.iter().all(is_counted) {
+            return Ok(());
+        }
+        let reason = "each must be a limit of the document with `mode: exact`";
+        Err(IdentityError::Invalid { what: "limits", reason })
     }
 }
 

@@ -80,15 +80,21 @@ impl Operators {
         now: UnixMillis,
     ) -> Result<ClientWithSecret, IdentityError> {
         let mut record = self.client(client_id).await?;
-        let was_active = record.is_active;
+        // Also of one that is off: a call that broke off before the tokens ended is made again.
+        let is_switched_off = edit.is_active == Some(false);
         let changed = edit.apply(&mut record);
-        judge(&record)?;
-        if changed.is_empty() {
-            return Ok(ClientWithSecret { record, secret: None });
+        // What could not be made today can be switched off all the same.
+        if !(is_switched_off && changed.iter().all(|name| *name == "isActive")) {
+            judge(&record)?;
         }
-        let is_switched_off = was_active && !record.is_active;
         // Asked for before anything is changed.
         let issuer = if is_switched_off { Some(self.issuer()?) } else { None };
+        if changed.is_empty() {
+            if let Some(issuer) = issuer {
+                self.end_tokens_of(issuer, client_id, now).await?;
+            }
+            return Ok(ClientWithSecret { record, secret: None });
+        }
         let has_secret = record.secret_sha256.is_some();
         let secret = match (by_secret(&record), has_secret) {
             (true, false) => renew_secret(&mut record)?,
@@ -98,13 +104,8 @@ impl Operators {
                 None
             }
         };
-        record.updated_at = now;
         let changed = changed.join(" ");
-        let detail = [("changed", changed.as_str())];
-        let entry = audit::entry(now, by.as_str(), "client.changed", client_id, &detail);
-        if !self.store.change_client(record.clone(), &entry).await? {
-            return Err(IdentityError::NotFound("client"));
-        }
+        self.keep_client(&mut record, &changed, by, now).await?;
         if let Some(issuer) = issuer {
             self.end_tokens_of(issuer, client_id, now).await?;
         }
@@ -127,12 +128,7 @@ impl Operators {
             let reason = "this client does not prove who it is by a secret";
             return Err(IdentityError::Invalid { what: "authentication method", reason });
         };
-        record.updated_at = now;
-        let detail = [("changed", "secret")];
-        let entry = audit::entry(now, by.as_str(), "client.changed", client_id, &detail);
-        if !self.store.change_client(record, &entry).await? {
-            return Err(IdentityError::NotFound("client"));
-        }
+        self.keep_client(&mut record, "secret", by, now).await?;
         Ok(secret)
     }
 
@@ -153,6 +149,29 @@ impl Operators {
         // Also where it was gone: a command that broke off in between is called again.
         self.end_tokens_of(issuer, client_id, now).await?;
         if was_there { Ok(()) } else { Err(IdentityError::NotFound("client")) }
+    }
+
+    /// Keeps a record that was read and changed, unless somebody else has changed it meanwhile:
+    /// their change would be undone, be it another secret.
+    async fn keep_client(
+        &self,
+        record: &mut ClientRecord,
+        changed: &str,
+        by: &Actor,
+        now: UnixMillis,
+    ) -> Result<(), IdentityError> {
+        let from = record.updated_at;
+        // No two changes have one moment.
+        record.updated_at = now.max(UnixMillis(from.0.saturating_add(1)));
+        let id = record.client_id.as_str();
+        let detail = [("changed", changed)];
+        let entry = audit::entry(now, by.as_str(), "client.changed", id, &detail);
+        if self.store.change_client(record.clone(), from, &entry).await? {
+            return Ok(());
+        }
+        self.client(id).await?;
+        let reason = "somebody else has changed it this moment: look at it again";
+        Err(IdentityError::Invalid { what: "client", reason })
     }
 
     async fn end_tokens_of(

@@ -139,12 +139,13 @@ impl Operators {
         let factors = self.factors_of(user_id).await?;
         let factor = factors.into_iter().find(|factor| factor.id == id);
         let factor = factor.ok_or(IdentityError::NotFound("second factor"))?;
+        // First: where this fails, the factor is still there to be asked for again.
+        ending.user(user_id, "mfa_reset", by.as_str(), now).await?;
         let detail = [("user", user_id), ("kind", factor.kind.as_str())];
         let entry = audit::entry(now, by.as_str(), "mfa.removed", id, &detail);
         if !self.store.delete_factor(user_id, id, &entry).await? {
             return Err(IdentityError::NotFound("second factor"));
         }
-        ending.user(user_id, "mfa_reset", by.as_str(), now).await?;
         Ok(())
     }
 

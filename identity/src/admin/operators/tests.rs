@@ -1,5 +1,8 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use postern_oauth::{AuthMethod, ScopeSet};
 use postern_revocation::API_KEYS_ISSUER;
+use postern_store::BoxFuture;
 use postern_store::durable::{
     AuditStore as _, ClientKind, ConsentRecord, GrantStore as _, PageAsk,
 };
@@ -7,7 +10,7 @@ use postern_store::durable::{
 use super::*;
 use crate::admin::{ClientEdit, NewApiKey, NewUser, UserEdit};
 use crate::clients::secret_matches;
-use crate::login::fixture::{ISSUER, NOW, World, later, tests_hasher};
+use crate::login::fixture::{ISSUER, NOW, Revocations, World, later, tests_hasher};
 
 /// All that there is, over the stores of a world.
 pub(crate) fn operators(world: &World) -> Operators {
@@ -125,6 +128,38 @@ async fn without_an_issuer_no_client_is_half_ended() {
     assert!(whole.client(&id).await.unwrap().is_active);
 }
 
+/// Fails once.
+struct Flaky(AtomicBool, Arc<Revocations>);
+
+impl Announce for Flaky {
+    fn revoke<'a>(
+        &'a self,
+        what: Vec<Revocation>,
+        reason: &'a str,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        if self.0.swap(false, Ordering::Relaxed) {
+            return Box::pin(std::future::ready(Err(StoreError::Unavailable("away".to_owned()))));
+        }
+        self.1.revoke(what, reason, now)
+    }
+}
+
+#[tokio::test]
+async fn a_client_whose_tokens_did_not_end_is_switched_off_again() {
+    let world = World::new();
+    let announce = Flaky(AtomicBool::new(true), Arc::clone(&world.revocations));
+    let operators = Operators { announce: Arc::new(announce), ..operators(&world) };
+    let made = operators.create_client(ClientKind::Confidential, named("A"), &by(), NOW).await;
+    let id = made.unwrap().record.client_id;
+    let off = ClientEdit { is_active: Some(false), ..ClientEdit::default() };
+    let broken = operators.change_client(&id, off.clone(), &by(), NOW).await;
+    assert!(matches!(broken, Err(IdentityError::Store(_))), "{broken:?}");
+    assert!(world.revocations.all().is_empty());
+    operators.change_client(&id, off, &by(), later(1)).await.unwrap();
+    assert_eq!(world.revocations.names(RevocationKind::Client), [id]);
+}
+
 #[tokio::test]
 async fn two_keys_stand_beside_each_other_for_a_while() {
     let world = World::new();
@@ -148,6 +183,39 @@ async fn two_keys_stand_beside_each_other_for_a_while() {
     assert!(within.is_ok(), "within the overlap it can be changed");
     let late = operators.change_api_key(id, ApiKeyEdit::default(), &by(), later(60_000)).await;
     assert!(matches!(late, Err(IdentityError::Invalid { .. })), "{late:?}");
+}
+
+#[tokio::test]
+async fn a_key_gets_only_limits_that_the_document_counts() {
+    let world = World::new();
+    let document = serde_json::json!({
+        "version": 1,
+        "services": {"s": {"upstream": "h:1"}},
+        "credentials": {"api_key": {}},
+        "limits": {
+            "partner": {"key": ["api_key"], "mode": "exact", "rate": "2/1h"},
+            "here": {"key": ["ip"], "mode": "local", "rate": "9/1h"},
+        },
+        "routes": [{"name": "orders", "match": {"path": "/orders"}, "service": "s",
+                    "auth": {"any": ["api_key"]}}],
+    });
+    let document = postern_document::from_json(document.to_string().as_bytes()).unwrap();
+    let operators = operators(&world).by_document(Arc::new(ArcSwap::from_pointee(document)));
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    for bad in [&["gone"][..], &["here"], &["partner", "here"], &["partner", "partner"]] {
+        let new = NewApiKey { limits: names(bad), ..new_key() };
+        let refused = operators.create_api_key(new, &by(), NOW).await;
+        assert!(matches!(refused, Err(IdentityError::Invalid { what: "limits", .. })), "{bad:?}");
+    }
+    let new = NewApiKey { limits: names(&["partner"]), ..new_key() };
+    let made = operators.create_api_key(new, &by(), NOW).await.unwrap();
+    let id = made.record.id.as_str();
+    let edit = |limits: &[&str]| ApiKeyEdit { limits: Some(names(limits)), ..Default::default() };
+    let refused = operators.change_api_key(id, edit(&["here"]), &by(), NOW).await;
+    assert!(matches!(refused, Err(IdentityError::Invalid { what: "limits", .. })), "{refused:?}");
+    assert_eq!(operators.api_key(id).await.unwrap().limits, ["partner"]);
+    operators.change_api_key(id, edit(&[]), &by(), NOW).await.unwrap();
+    assert!(operators.api_key(id).await.unwrap().limits.is_empty());
 }
 
 #[tokio::test]

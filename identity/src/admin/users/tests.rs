@@ -1,8 +1,11 @@
-use postern_revocation::RevocationKind;
+use postern_revocation::{Revocation, RevocationKind};
 use postern_store::durable::{FactorStore as _, UserStore as _};
+use postern_store::{BoxFuture, FlowStore, StoreError};
 
 use super::*;
-use crate::login::fixture::{NOW, World, later, rules, secret, tests_hasher};
+use crate::login::fixture::{ISSUER, NOW, World, later, rules, secret, tests_hasher};
+use crate::metrics::LoginMetrics;
+use crate::ports::Announce;
 
 fn new(email: &str) -> NewUser {
     NewUser {
@@ -125,6 +128,35 @@ async fn lost_factors_are_taken_away_with_all_sessions() {
     assert_eq!(world.revocations.names(RevocationKind::Subject), std::slice::from_ref(&user.id));
     let again = reset_factors(&*world.store, &world.ending, &user.id, "cli:root", NOW).await;
     assert_eq!(again.unwrap(), 0);
+}
+
+/// Nobody can be told.
+struct Nowhere;
+
+impl Announce for Nowhere {
+    fn revoke<'a>(
+        &'a self,
+        _: Vec<Revocation>,
+        _: &'a str,
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(std::future::ready(Err(StoreError::Unavailable("away".to_owned()))))
+    }
+}
+
+#[tokio::test]
+async fn factors_stay_where_nobody_can_be_logged_out() {
+    let world = World::new();
+    let user = world.user("student").await;
+    world.login.factors().new_recovery_codes(&user.id, NOW).await.unwrap();
+    let store = Arc::<_>::clone(&world.store) as Arc<dyn IdentityStore>;
+    let flows = Arc::<_>::clone(&world.flows) as Arc<dyn FlowStore>;
+    let metrics = LoginMetrics::unregistered();
+    let ending = Ending::new(store, flows, Arc::new(Nowhere), ISSUER, metrics);
+    let refused = reset_factors(&*world.store, &ending, &user.id, "cli:root", NOW).await;
+    assert!(matches!(refused, Err(IdentityError::Store(_))), "{refused:?}");
+    let left = world.store.factors_of(&user.id).await.unwrap();
+    assert_eq!(left.len(), 1, "whoever asks again gets all of it");
 }
 
 #[tokio::test]

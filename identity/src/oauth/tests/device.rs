@@ -229,7 +229,8 @@ async fn a_client_that_does_not_count_any_more_is_not_asked_about() {
     let given = fixture.begin("client_id=radio&scope=read").await;
     let off = postern_store::durable::ClientRecord { is_active: false, ..off };
     let entry = crate::audit::entry(NOW, "test", "client.changed", "radio", &[]);
-    fixture.store.change_client(off, &entry).await.unwrap();
+    let from = off.updated_at;
+    assert!(fixture.store.change_client(off, from, &entry).await.unwrap());
     // What is remembered of clients is over by then.
     let asked = fixture.oauth.device_ask(&given.user_code, &session, later(20_000)).await;
     assert_eq!(asked, Ok(None));

@@ -132,7 +132,8 @@ async fn a_refresh_token_is_its_clients_business_alone() {
     let fixture = with_resource_server().await;
     let session = fixture.log_in().await;
     let trusting = ClientRecord { require_consent: false, ..confidential() };
-    fixture.store.change_client(trusting, &entry()).await.unwrap();
+    let from = trusting.updated_at;
+    assert!(fixture.store.change_client(trusting, from, &entry()).await.unwrap());
     let code = fixture.code(&request("web", "openid read"), &session).await;
     let form = format!("{}&client_secret=s3cret", exchange("web", &code));
     let tokens = fixture.token(&form, NOW).await.unwrap();

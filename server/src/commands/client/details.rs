@@ -51,6 +51,7 @@ pub fn read(details: &ClientDetails) -> Result<ClientEdit> {
         tls_subject: details.tls_subject.clone().map(Some),
         post_logout_redirect_uris: said(&details.post_logout_redirect_uris),
         resources: said(&details.resources),
+        may_act_for: said(&details.may_act_for),
         may_introspect: details.may_introspect.then_some(true),
         require_par: details.require_par.then_some(true),
         bind_dpop: details.bind_dpop.then_some(true),
@@ -74,4 +75,18 @@ fn key_set(file: &Path) -> Result<String> {
     let opened = File::open(file).with_context(place)?;
     opened.take(MAX_JWKS_BYTES).read_to_string(&mut text).with_context(place)?;
     Ok(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_said_stays_and_what_is_said_is_all_of_it() {
+        assert_eq!(read(&ClientDetails::default()).unwrap(), ClientEdit::default());
+        let may_act_for = vec!["portal".to_owned(), "*".to_owned()];
+        let said = ClientDetails { may_act_for: may_act_for.clone(), ..ClientDetails::default() };
+        let expected = ClientEdit { may_act_for: Some(may_act_for), ..ClientEdit::default() };
+        assert_eq!(read(&said).unwrap(), expected);
+    }
 }

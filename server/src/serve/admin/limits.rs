@@ -104,6 +104,7 @@ async fn reset(
     tracing::info!(
         correlation_id = caller.correlation_id,
         remote = ?caller.remote,
+        actor = caller.by.as_str(),
         limit = count.name,
         forgotten,
         "a limit was reset by the admin API"

@@ -11,6 +11,7 @@ use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
 use postern_document::Document;
+use postern_identity::admin::Actor;
 use postern_identity::audit_entry;
 use postern_request::UnixMillis;
 use postern_revocation::Revocation;
@@ -92,8 +93,8 @@ async fn revoke(
         Err(denial) => return admin.invalid(&caller, &denial),
     };
     // In a task of its own: a caller that goes away does not stop it between store and bus.
-    let working = revocations.clone();
-    let done = tokio::spawn(async move { commit(&working, order, now).await });
+    let (working, by) = (revocations.clone(), caller.by.clone());
+    let done = tokio::spawn(async move { commit(&working, order, &by, now).await });
     let revoked = match done.await {
         Ok(Ok(revoked)) => revoked,
         Ok(Err(error)) => return admin.unavailable(&caller, "durable", &error.to_string()),
@@ -117,6 +118,7 @@ async fn revoke(
 async fn commit(
     revocations: &Revocations,
     order: Order,
+    by: &Actor,
     now: UnixMillis,
 ) -> Result<Revoked, StoreError> {
     let reason = order.reason.clone();
@@ -129,7 +131,7 @@ async fn commit(
     }
     // Last: that it cannot be written down keeps nothing alive.
     let (value, detail) = (order.revocation.value(), recording::revoked(&order.revocation));
-    let entry = audit_entry(now, "admin", "token.revoked", value, &detail);
+    let entry = audit_entry(now, by.as_str(), "token.revoked", value, &detail);
     let written = within(STORE_PATIENCE, revocations.store.append_audit(&entry)).await;
     if let Err(error) = written {
         tracing::error!(%error, action = entry.action, "what happened was not written down");
@@ -143,6 +145,7 @@ fn log(caller: &Caller, revoked: &Revoked, issuer_known: bool) {
     tracing::info!(
         correlation_id = caller.correlation_id,
         remote = ?caller.remote,
+        actor = caller.by.as_str(),
         sequence = revoked.seq,
         kind = revocation.kind().as_str(),
         issuer = revocation.issuer(),

@@ -159,6 +159,28 @@ async fn what_is_revoked_is_committed_told_and_listed() {
     assert_eq!(fixture.count("listed"), 1.0);
 }
 
+/// Whoever comes in by a token is not whoever has the credential.
+#[tokio::test]
+async fn what_is_revoked_is_written_down_with_who_asked_for_it() {
+    let fixture = Fixture::new();
+    let admin = Arc::new(Admin {
+        credential: None,
+        tokens: None,
+        denied: None,
+        metrics: Metrics::new(&fixture.registry).unwrap(),
+        clock: Arc::new(|| NOW),
+    });
+    let bus: Arc<dyn RevocationBus> = Arc::<LocalBus>::clone(&fixture.bus);
+    let stores = (Arc::clone(&fixture.store), bus);
+    let by = Actor::of_token("alice", None);
+    let caller = Caller { by, correlation_id: "id".to_owned(), remote: None };
+    let routes = revocations::routes(admin, stores, &document());
+    let router = routes.layer(axum::Extension(caller));
+    assert_eq!(post(&router, r#"{"kind":"key","value":"k"}"#).await.status, 201);
+    let log = fixture.store.audit_since(0, 10).await.unwrap();
+    assert_eq!((log.len(), log[0].entry.actor.as_str()), (1, "subject:alice"));
+}
+
 #[tokio::test]
 async fn a_token_is_revoked_by_itself() {
     let fixture = Fixture::new();

@@ -96,7 +96,8 @@ impl<'a> Input<'a> {
         let mut digest = Context::new(&SHA256);
         digest.update(&first);
         let from: Box<dyn BufRead + 'a> = match (&header.salt, secret) {
-            (None, _) => Box::new(from),
+            (None, None) => Box::new(from),
+            (None, Some(_)) => return Err(BackupError::NotSealed),
             (Some(salt), Some(secret)) => {
                 Box::new(BufReader::new(Opener::new(from, secret, salt, first)?))
             }
@@ -241,6 +242,8 @@ mod tests {
             assert_eq!(header.migrations, ["0001_identity"]);
             assert_eq!(read(&file, secret).unwrap(), 1);
         }
+        let clear = read(&file(&[COUNTER], None), Some(SECRET));
+        assert!(matches!(clear, Err(BackupError::NotSealed)), "{clear:?}");
         let sealed = file(&[COUNTER], Some(SECRET));
         assert!(matches!(read(&sealed, None), Err(BackupError::Sealed)));
         let wrong = read(&sealed, Some(BackupSecret(&[8; 32])));

@@ -22,7 +22,7 @@ const BATCH_BYTES: usize = 1_048_576;
 
 /// How a backup is restored.
 pub struct Restore<'a> {
-    /// What it was sealed with.
+    /// What it was sealed with: with this, a file that is not sealed is refused.
     pub secret: Option<BackupSecret<'a>>,
     /// Whether what was restored stays; else all of it is tried, and taken back.
     pub keep: bool,

@@ -55,37 +55,38 @@ async fn keys_are_kept_listed_and_revoked(store: &dyn DurableStore) {
 
 /// After the case before: `k2` was revoked at 77.
 async fn a_change_is_of_what_may_change(store: &dyn IdentityStore) {
-    let said = entry("apikey.rotated", "k2");
+    let said = entry("apikey.rotated", "k1");
     let before = entries(store).await;
+    let revoked = ApiKeyRecord { revoked_at: Some(UnixMillis(77)), ..api_key("k2") };
+    let asked = ApiKeyRecord { name: None, ..api_key("k2") };
+    assert!(!store.change_api_key(asked, &said).await.unwrap());
+    assert_eq!(store.find_api_key("k2").await.unwrap(), Some(revoked), "it is revoked as before");
+
     let asked = ApiKeyRecord {
         sha256: SecretHash([1; 32]),
         subject: "somebody else".to_owned(),
-        client_id: Some("b".to_owned()),
         created_at: UnixMillis(1),
-        name: None,
-        scopes: Vec::new(),
-        tier: Some("basic".to_owned()),
-        limits: Vec::new(),
-        expires_at: Some(UnixMillis(99)),
-        successor: None,
-        ..bare("k2")
+        revoked_at: Some(UnixMillis(1)),
+        ..api_key("k1")
     };
     assert!(store.change_api_key(asked, &said).await.unwrap());
-    let changed = ApiKeyRecord {
-        client_id: Some("a".to_owned()),
-        tier: Some("basic".to_owned()),
-        expires_at: Some(UnixMillis(99)),
-        revoked_at: Some(UnixMillis(77)),
-        last_used_at: Some(UnixMillis(6)),
-        request_count: 3,
-        ..bare("k2")
-    };
-    assert_eq!(store.find_api_key("k2").await.unwrap(), Some(changed), "it is revoked as before");
-    assert_eq!(entries(store).await, before + 1);
-    assert!(store.change_api_key(api_key("k1"), &said).await.unwrap());
     let filled =
         ApiKeyRecord { client_id: None, last_used_at: None, request_count: 0, ..api_key("k1") };
-    assert_eq!(store.find_api_key("k1").await.unwrap(), Some(filled));
+    assert_eq!(store.find_api_key("k1").await.unwrap(), Some(filled.clone()));
+    // Whoever has read it before it was replaced does not know of its end.
+    for successor in [None, Some("k8".to_owned())] {
+        let late = ApiKeyRecord { successor, expires_at: None, ..api_key("k1") };
+        assert!(!store.change_api_key(late, &said).await.unwrap());
+        assert_eq!(store.find_api_key("k1").await.unwrap(), Some(filled.clone()));
+    }
+    let emptied = ApiKeyRecord {
+        tier: Some("basic".to_owned()),
+        expires_at: Some(UnixMillis(99)),
+        successor: Some("k9".to_owned()),
+        ..bare("k1")
+    };
+    assert!(store.change_api_key(emptied.clone(), &said).await.unwrap());
+    assert_eq!(store.find_api_key("k1").await.unwrap(), Some(emptied));
     assert!(!store.change_api_key(bare("none"), &said).await.unwrap());
     assert_eq!(store.find_api_key("none").await.unwrap(), None, "it is not made");
     assert_eq!(entries(store).await, before + 2, "nothing happened");

@@ -88,14 +88,19 @@ async fn a_client_is_changed_whole(store: &dyn IdentityStore) {
     let said = entry("client.changed", "a");
     let before = entries(store).await;
     // From nothing to everything, and back.
+    let mut from = client("a").updated_at;
     for to in [full("a"), public("a"), client("a")] {
         let asked = ClientRecord { created_at: UnixMillis(9), ..to.clone() };
-        assert!(store.change_client(asked, &said).await.unwrap());
+        assert!(store.change_client(asked, from, &said).await.unwrap());
+        from = to.updated_at;
         assert_eq!(store.find_client("a").await.unwrap(), Some(to), "but for its beginning");
     }
     assert_eq!(entries(store).await, before + 3);
+    let late = store.change_client(full("a"), full("a").updated_at, &said).await.unwrap();
+    assert!(!late, "somebody else has changed it since");
+    assert_eq!(store.find_client("a").await.unwrap(), Some(client("a")));
     for unknown in ["none", "A"] {
-        assert!(!store.change_client(client(unknown), &said).await.unwrap(), "{unknown:?}");
+        assert!(!store.change_client(client(unknown), from, &said).await.unwrap(), "{unknown:?}");
         assert_eq!(store.find_client(unknown).await.unwrap(), None, "it is not made");
     }
     assert_eq!(entries(store).await, before + 3, "nothing happened");

@@ -33,7 +33,7 @@ pub(super) async fn create(api: Arc<Api>, call: Call) -> Result<Reply, Refusal> 
         client_id: body.client_id,
         scopes: set(&body.scopes)?,
         tier: body.tier,
-        limits: Vec::new(),
+        limits: body.limits,
         expires_at: body.expires_in.map(|secs| end(secs, call.now)).transpose()?,
     };
     let created = api.operators.create_api_key(new, &call.by, call.now).await?;
@@ -57,6 +57,7 @@ pub(super) async fn change(api: Arc<Api>, call: Call) -> Result<Reply, Refusal> 
         name: body.name,
         scopes: body.scopes.as_deref().map(set).transpose()?,
         tier: body.tier,
+        limits: body.limits,
         expires_at,
     };
     let key = api.operators.change_api_key(id, edit, &call.by, call.now).await?;

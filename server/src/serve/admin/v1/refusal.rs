@@ -128,6 +128,9 @@ impl From<IdentityError> for Refusal {
             IdentityError::TooManyKeys => {
                 Self::invalid("", "too many signing keys are published already")
             }
+            IdentityError::RotatedMeanwhile(_) => {
+                Self::invalid("", "somebody else has made a new signing key this moment")
+            }
             IdentityError::NotHere(why) => {
                 let mut denial = Denial::unavailable("not_here", 60);
                 denial.description = Some(why.into());
@@ -168,7 +171,7 @@ fn field_of(what: &'static str) -> &'static str {
         "client id" => "clientId",
         "expiry" => "expiresIn",
         // What is not a field of the body but what the path names.
-        "user" | "API key" => "",
+        "user" | "client" | "API key" => "",
         other => other,
     }
 }
@@ -197,6 +200,7 @@ mod tests {
             (IdentityError::Store(StoreError::Conflict), 503, "UNAVAILABLE"),
             (IdentityError::Crypto, 503, "UNAVAILABLE"),
             (IdentityError::TooManyKeys, 422, "VALIDATION_ERROR"),
+            (IdentityError::RotatedMeanwhile("RS256".to_owned()), 422, "VALIDATION_ERROR"),
         ] {
             let (found, body) = told(error.into()).await;
             assert_eq!((found, body["error"].as_str()), (status, Some(code)));

@@ -188,19 +188,21 @@ async fn a_client_is_registered_shown_changed_and_its_secret_is_told_once() {
 #[tokio::test]
 async fn an_api_key_is_rotated_and_revoked() {
     let fixture = fixture();
-    let new = json!({"subject": "reports", "scopes": ["a"], "expiresIn": 3600});
+    let new = json!({"subject": "reports", "scopes": ["a"], "limits": ["own"], "expiresIn": 3600});
     let made = fixture.made("/admin/v1/api-keys", &new).await;
     let id = made["apiKey"]["id"].as_str().unwrap();
     assert!(made["key"].as_str().unwrap().starts_with(&format!("pk_{id}_")));
     let path = format!("/admin/v1/api-keys/{id}");
     let next = fixture.made(&format!("{path}/rotate"), &json!({"overlap": 60})).await;
     assert_ne!(next["key"], made["key"]);
+    assert_eq!(next["apiKey"]["limits"], json!(["own"]));
     let (_, shown) = fixture.send("GET", &path, None).await;
     assert_eq!(shown["data"]["successor"], next["apiKey"]["id"]);
-    let change = r#"{"tier":"gold","expiresIn":null}"#;
+    let change = r#"{"tier":"gold","limits":[],"expiresIn":null}"#;
     let (status, changed) = fixture.send("PATCH", &path, Some(change)).await;
     assert_eq!((status, &changed["data"]["tier"]), (200, &json!("gold")));
     assert_eq!(changed["data"]["expiresAt"], Value::Null);
+    assert_eq!(changed["data"]["limits"], json!([]));
     let (status, revoked) = fixture.send("DELETE", &path, None).await;
     assert_eq!(status, 200);
     assert!(revoked["data"]["revokedAt"].is_string());
@@ -213,6 +215,9 @@ async fn what_makes_no_sense_is_refused_with_its_own_status() {
     let fixture = fixture();
     let user = format!("/admin/v1/users/{NOBODY}");
     let long = format!(r#"{{"name":"{}"}}"#, "a".repeat(17_000));
+    let long_token = format!(r#"{{"token":"{}"}}"#, "a".repeat(12_001));
+    let six = ["\"refresh_token\""; 6].join(",");
+    let six = format!(r#"{{"name":"a","type":"public","grantTypes":[{six}]}}"#);
     for (method, target, body, status) in [
         ("GET", "/admin/v1/users/nobody", None, 404),
         ("GET", "/admin/v1/users/%00", None, 404),
@@ -257,6 +262,13 @@ async fn what_makes_no_sense_is_refused_with_its_own_status() {
             422,
         ),
         ("POST", "/admin/v1/api-keys", Some(r#"{"subject":"\u0000"}"#), 422),
+        ("POST", "/admin/v1/api-keys", Some(r#"{"subject":"s","limits":["a sekrit"]}"#), 422),
+        ("POST", "/admin/v1/api-keys", Some(r#"{"subject":"s","limits":["a","a"]}"#), 422),
+        // More than the specification says there may be, and less.
+        ("POST", "/admin/v1/clients", Some(six.as_str()), 422),
+        ("POST", "/admin/v1/tokens/inspect", Some(r#"{"token":""}"#), 422),
+        ("POST", "/admin/v1/tokens/inspect", Some(long_token.as_str()), 422),
+        ("POST", "/admin/v1/tokens/revoke", Some(r#"{"token":""}"#), 422),
         // What this server has not.
         ("POST", "/admin/v1/keys", Some("{}"), 503),
         ("POST", "/admin/v1/tokens/inspect", Some(r#"{"token":"a.b.c"}"#), 503),

@@ -12,10 +12,14 @@ use super::refusal::Refusal;
 use crate::revoking;
 use crate::serve::admin::token::AdminTokens;
 
+/// The longest text that is looked at, in characters.
+const MAX_TOKEN: usize = 12_000;
+
 pub(super) async fn inspect(api: Arc<Api>, call: Call) -> Result<Reply, Refusal> {
     let body: dto::TokenText = call.body()?;
+    let text = checked(&body)?;
     let tokens = tokens(&api)?;
-    let verified = match tokens.inspect(&body.token, call.now) {
+    let verified = match tokens.inspect(text, call.now) {
         Ok(verified) => verified,
         Err(error) => {
             let reason = Some(error.to_string());
@@ -40,11 +44,20 @@ pub(super) async fn inspect(api: Arc<Api>, call: Call) -> Result<Reply, Refusal>
     }))
 }
 
+/// As the specification says of it.
+fn checked(body: &dto::TokenText) -> Result<&str, Refusal> {
+    if (1..=MAX_TOKEN).contains(&body.token.chars().count()) {
+        return Ok(&body.token);
+    }
+    Err(Refusal::invalid("token", "it must be 1 to 12000 characters"))
+}
+
 /// Whoever may revoke may revoke anything: whether the token still holds does not matter.
 pub(super) async fn revoke(api: Arc<Api>, call: Call) -> Result<Reply, Refusal> {
     let body: dto::TokenText = call.body()?;
+    let text = checked(&body)?;
     let tokens = tokens(&api)?;
-    let revocation = revoking::of_token(&body.token, call.now)
+    let revocation = revoking::of_token(text, call.now)
         .map_err(|error| Refusal::invalid("token", error.to_string()))?;
     if revocation.issuer() != tokens.issuer() {
         let message = "it is of another issuer: revoke it by /admin/revocations";

@@ -17,10 +17,11 @@ const WHAT: &str = "user";
 pub(super) async fn list(api: Arc<Api>, call: Call) -> Result<Reply, Refusal> {
     let listing = call.listing()?;
     if let Some(email) = call.query.get("email") {
-        let found = api.operators.user_by_email(email).await?;
-        let users: Vec<dto::User> = found.into_iter().map(dto::User::from).collect();
-        let total = u64::try_from(users.len()).unwrap_or(u64::MAX);
-        return Ok(Reply::page(listing, &users, total));
+        let found: Vec<UserRecord> =
+            api.operators.user_by_email(email).await?.into_iter().collect();
+        let page = listing.ask().of(found, |user| (user.created_at, user.id.clone()));
+        let users: Vec<dto::User> = page.records.into_iter().map(dto::User::from).collect();
+        return Ok(Reply::page(listing, &users, page.total));
     }
     let page = api.operators.users(listing.ask()).await?;
     let users: Vec<dto::User> = page.records.into_iter().map(dto::User::from).collect();
@@ -29,6 +30,8 @@ pub(super) async fn list(api: Arc<Api>, call: Call) -> Result<Reply, Refusal> {
 
 pub(super) async fn create(api: Arc<Api>, call: Call) -> Result<Reply, Refusal> {
     let body: dto::NewUser = call.body()?;
+    let password = password(body.password, body.generate_password)?;
+    must_change(body.must_change_password, password.as_ref())?;
     let new = NewUser {
         email: body.email,
         role: body.role,
@@ -39,7 +42,7 @@ pub(super) async fn create(api: Arc<Api>, call: Call) -> Result<Reply, Refusal> 
             department: body.department,
         },
         tier: body.tier,
-        password: password(body.password, body.generate_password)?.unwrap_or_default(),
+        password: password.unwrap_or_default(),
         must_change_password: body.must_change_password,
     };
     let created = api.operators.create_user(new, &call.by, call.now).await?;
@@ -58,6 +61,7 @@ pub(super) async fn change(api: Arc<Api>, call: Call) -> Result<Reply, Refusal> 
     let id = call.uuid(0, WHAT)?;
     let mut body: dto::UserChange = call.body()?;
     let password = password(body.password.take(), body.generate_password)?;
+    must_change(body.must_change_password, password.as_ref())?;
     let profile = profile(&api.operators.user(id).await?, &mut body);
     let edit = UserEdit {
         email: body.email,
@@ -100,6 +104,15 @@ fn password(given: Option<String>, generate: bool) -> Result<Option<NewPassword>
         (None, true) => Ok(Some(NewPassword::Generated)),
         (None, false) => Ok(None),
     }
+}
+
+/// What nobody would do, nobody is told that it was done.
+fn must_change(asked: bool, password: Option<&NewPassword>) -> Result<(), Refusal> {
+    if asked && password.is_none() {
+        let message = "it goes with a password, given or made";
+        return Err(Refusal::invalid("mustChangePassword", message));
+    }
+    Ok(())
 }
 
 fn shown(secret: &Secret) -> String {

@@ -22,6 +22,8 @@ pub struct ApiKey {
     pub scopes: Vec<String>,
     /// For limits.
     pub tier: Option<String>,
+    /// Limits of the document that hold for it besides the route's.
+    pub limits: Vec<String>,
     /// When it was made.
     pub created_at: String,
     /// From when on it is not valid any more.
@@ -45,6 +47,7 @@ impl From<ApiKeyRecord> for ApiKey {
             client_id: record.client_id,
             scopes: record.scopes,
             tier: record.tier,
+            limits: record.limits,
             created_at: moment(record.created_at),
             expires_at: record.expires_at.map(moment),
             revoked_at: record.revoked_at.map(moment),
@@ -75,6 +78,10 @@ pub struct NewApiKey {
     /// For limits.
     #[schema(min_length = 1, max_length = 255)]
     pub tier: Option<String>,
+    /// Limits of the document with `mode: exact` that hold for it besides the route's.
+    #[serde(default)]
+    #[schema(max_items = 16)]
+    pub limits: Vec<String>,
     /// When it ends, in seconds from now; never without this.
     #[schema(minimum = 1, maximum = 315360000)]
     pub expires_in: Option<u64>,
@@ -95,6 +102,10 @@ pub struct ApiKeyChange {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub tier: Option<Option<String>>,
+    /// Limits of the document with `mode: exact` that hold for it besides the route's; all of
+    /// them.
+    #[schema(max_items = 16)]
+    pub limits: Option<Vec<String>>,
     /// When it ends, in seconds from now; null for never.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 315360000)]

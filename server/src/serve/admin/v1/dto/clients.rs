@@ -4,11 +4,14 @@ use postern_identity::admin::{ClientEdit, ClientLinks};
 use postern_jose::Algorithm;
 use postern_oauth::{AuthMethod, GrantType, ScopeError, ScopeSet};
 use postern_store::durable::{ClientKind, ClientRecord};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{given, moment};
+
+/// How many grant types there are.
+const MAX_GRANTS: usize = 5;
 
 /// Whether a client can keep a secret.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
@@ -232,6 +235,7 @@ macro_rules! client_body {
         pub struct $name {
             $($head)*
             /// How it may ask for tokens.
+            #[serde(default, deserialize_with = "few")]
             #[schema(min_items = 1, max_items = 5)]
             pub grant_types: Option<Vec<GrantName>>,
             /// What it may ask for.
@@ -353,6 +357,15 @@ client_body! {
         pub name: Option<String>,
         /// Whether it may do anything at all. False ends the access tokens that it has.
         pub is_active: Option<bool>,
+    }
+}
+
+/// No more of them than there are.
+fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<GrantName>>, D::Error> {
+    let names = Option::<Vec<GrantName>>::deserialize(deserializer)?;
+    match names.as_ref().map_or(0, Vec::len) {
+        0..=MAX_GRANTS => Ok(names),
+        more => Err(de::Error::invalid_length(more, &"at most 5 grant types")),
     }
 }
 
