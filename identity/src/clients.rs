@@ -219,7 +219,7 @@ mod tests {
         assert!(is_active(at(0)).await);
         let off = ClientRecord { is_active: false, ..record() };
         let entry = crate::audit::entry(at(1), "system", "client.changed", "web", &[]);
-        assert_eq!(store.change_client(off, &entry).await, Ok(true));
+        assert_eq!(store.change_client(off, record().updated_at, &entry).await, Ok(true));
         assert!(is_active(at(1)).await, "nobody has told");
         let ended = Revocation::at(
             at(1).as_secs(),

@@ -365,7 +365,10 @@ async fn a_session_that_begins_behind_a_change_of_the_password_ends() {
     changed(&world, &user.id, another_password().await).await;
     let overtaken = world.login.confirm(&begun.session, user.updated_at, NOW).await;
     assert_eq!(overtaken, Err(LoginError::Expired));
-    assert_eq!(world.revocations.names(RevocationKind::Session), std::slice::from_ref(&begun.session.id));
+    assert_eq!(
+        world.revocations.names(RevocationKind::Session),
+        std::slice::from_ref(&begun.session.id)
+    );
     assert!(world.login.sessions_of(&user.id, NOW).await.unwrap().is_empty());
 }
 
