@@ -58,8 +58,9 @@ pub use login::{
 pub use login::{Consented, Removal};
 pub use metrics::{IdentityMetrics, KeyMetrics, LoginMetrics, OAuthMetrics, OutsideMetrics};
 pub use oauth::{
-    Authorized, ConsentAsk, CurrentOAuthRules, DeviceAsk, OAuthParts, OAuthRules, OAuthService,
-    Refresher, RegisterCall, TokenAnswer, TokenCall, UserinfoCall, keep_used_clients,
+    Authorized, ConsentAsk, CurrentOAuthRules, DeviceAsk, LogoutAnswer, OAuthParts, OAuthRules,
+    OAuthService, Onward, Refresher, RegisterCall, TokenAnswer, TokenCall, UserinfoCall,
+    keep_used_clients,
 };
 pub use outside::{OutsideError, OutsideParts, OutsideService, OutsideStart, OutsideStarted};
 pub use passkeys::WebauthnPasskeys;

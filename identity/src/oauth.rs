@@ -61,14 +61,50 @@ pub enum Authorized {
         hint: Option<String>,
         /// How well the user has to authenticate.
         acr: Option<Acr>,
-        /// Somebody is signed in who does not do: they authenticate again from the first factor
-        /// on, or somebody else does.
+        /// Somebody is signed in who does not do, or is signed in elsewhere and shall not do by
+        /// that: they authenticate again from the first factor on, or somebody else does.
         again: bool,
     },
     /// The user is asked first.
     Consent(Box<ConsentAsk>),
     /// The user is told, and nothing is redirected.
     Fault(AuthorizeFault),
+    /// The same of an error for a client that is a stranger to this user: nobody has looked at it.
+    Refused(Onward),
+}
+
+/// What came of a request to log out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogoutAnswer {
+    /// The user is asked first.
+    Confirm,
+    /// Nobody is logged in any more; the browser goes there, or is told so.
+    Done(Option<String>),
+    /// Nobody is logged in any more, and the user is told so by a page that leads on to a stranger.
+    Onward(Onward),
+}
+
+/// Where a client would have a browser sent that has registered itself and that the user has never
+/// agreed to. A server that sends browsers there by itself would lend its name to whoever asks
+/// (RFC 9700 §4.11.2), so that a page shows the place, and the user goes there or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Onward {
+    /// The value of `location` that it would have been: as long as redirect URI and `state` may be.
+    pub location: String,
+    /// What people are shown of it: origin or scheme.
+    pub place: String,
+}
+
+impl Onward {
+    fn to(location: String) -> Self {
+        let (scheme, rest) = location.split_once(':').unwrap_or_default();
+        let authority = rest.strip_prefix("//").and_then(|rest| rest.split(['/', '?']).next());
+        let place = match authority.filter(|_| matches!(scheme, "http" | "https")) {
+            Some(authority) => [scheme, "://", authority].concat(),
+            None => [scheme, ":"].concat(),
+        };
+        Self { location, place }
+    }
 }
 
 /// What a user is asked to agree to.

@@ -142,16 +142,19 @@ impl OutsideService {
         let going_on = match (cookie, &return_to) {
             (Some(cookie), None) => {
                 let flow = self.login.flow(cookie, now).await?;
-                flow.map(|_| cookie)
+                flow.map(|flow| (cookie, flow.max_age_secs))
             }
             _ => None,
         };
+        // Who was sent to log in anew does so there, too: a session of theirs there is no log-in.
+        let of_flow = going_on.and_then(|(_, max_age_secs)| max_age_secs);
+        let max_age_secs = max_age_secs.into_iter().chain(of_flow).min();
         let made = match going_on {
             Some(_) => None,
             None => Some(self.login.begin(return_to.unwrap_or_default(), wants, now).await?),
         };
         let of_made = made.as_ref().map(|cookie| cookie.expose().as_bytes());
-        let Some(cookie) = going_on.or(of_made) else {
+        let Some(cookie) = going_on.map(|(cookie, _)| cookie).or(of_made) else {
             return Err(LoginError::Internal.into());
         };
         let state = random::secret()?;
@@ -235,9 +238,16 @@ impl OutsideService {
         let tokens = exchange(outbound, &metadata, provider, &known.secret, &code).await?;
         let asked = Asked { provider, known, metadata: &metadata };
         let nonce = pending::nonce(state, cookie);
-        let claims = self.verify(&asked, &tokens, &nonce, pending.max_age_secs, now).await?;
+        // How long ago that may be counts from when they were sent there.
+        let under_way_secs = now.millis_since(pending.started_at).div_ceil(1000);
+        let max_age_secs = pending.max_age_secs.map(|most| most.saturating_add(under_way_secs));
+        let claims = self.verify(&asked, &tokens, &nonce, max_age_secs, now).await?;
         let more = self.more(&asked, &tokens, &claims).await?;
-        person::person(provider, &claims, more.as_ref())
+        let person = person::person(provider, &claims, more.as_ref())?;
+        let at = id_token::authenticated_at(&claims, now);
+        // Clocks differ, by so little that the token was taken: what was asked for was done.
+        let authenticated_at = at.map(|at| at.max(pending.earliest()));
+        Ok(OutsidePerson { authenticated_at, ..person })
     }
 
     /// The claims of an ID token that holds.

@@ -132,6 +132,35 @@ async fn an_agent_registers_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_browser_is_redirected_for_whoever_registers() {
+    let gateway = gateway("open", Store::Memory).await;
+    let mut metadata = reader();
+    metadata["redirect_uris"] = json!(["https://phish.example/cb"]);
+    metadata["post_logout_redirect_uris"] = json!(["https://phish.example/bye"]);
+    let client = gateway.send(&register(&metadata)).await.expect(201).json();
+    let id = text(&client, "client_id");
+    let asked = format!(
+        "/oauth2/authorize?response_type=code&client_id={id}&state=s-1\
+         &redirect_uri={}&code_challenge={CHALLENGE}&code_challenge_method=S256",
+        escaped("https://phish.example/cb"),
+    );
+    for more in ["&scope=content.read&prompt=none", "&scope=content.write", "&max_age=x"] {
+        let page = gateway.send(&Call::get(&format!("{asked}{more}"))).await;
+        assert_eq!((page.status, page.header("location")), (400, None), "{more}: {page}");
+        assert!(page.text().contains("href=\"https://phish.example/cb?error="), "{page}");
+        assert!(page.text().contains("rel=\"noopener noreferrer\""), "{page}");
+        assert!(page.text().contains("Go on to https://phish.example<"), "{page}");
+        let policy = page.header("content-security-policy").unwrap_or_default();
+        assert!(policy.contains("default-src 'none'"), "{page}");
+    }
+    let bye = escaped("https://phish.example/bye");
+    let out = format!("/oauth2/logout?client_id={id}&post_logout_redirect_uri={bye}");
+    let page = gateway.send(&Call::get(&out)).await;
+    assert_eq!((page.status, page.header("location")), (200, None), "{page}");
+    assert!(page.text().contains("href=\"https://phish.example/bye\""), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_stranger_may_not_have_it_cannot_register() {
     let gateway = gateway("open", Store::Memory).await;
     for (member, value, error) in [

@@ -20,10 +20,10 @@ pub use look::{Look, Page};
 pub use pages::{
     AccountView, Ceremony, ConsentLine, ConsentView, ConsentsView, DeviceConfirmView, DeviceView,
     Elsewhere, EnrolTotpView, ErrorKind, ErrorView, FactorLine, FactorsView, FormTarget, LoginView,
-    LogoutView, MfaView, OutsideLink, PasskeysView, PasswordView, RecoveryCodesView, ScopeLine,
-    SessionLine, SessionsView, TotpKey, account, ask_logout, consent, consents, device,
-    device_confirm, device_done, enrol_totp, error, factors, logged_out, login, mfa, passkeys,
-    password, recovery_codes, sessions,
+    LogoutView, MfaView, OnwardView, OutsideLink, PasskeysView, PasswordView, RecoveryCodesView,
+    ScopeLine, SessionLine, SessionsView, TotpKey, account, ask_logout, consent, consents, device,
+    device_confirm, device_done, enrol_totp, error, factors, logged_out, logged_out_by_stranger,
+    login, mfa, passkeys, password, recovery_codes, refused_stranger, sessions,
 };
 pub use problem::Problem;
 pub use style::{Colours, contrast, style};

@@ -116,6 +116,17 @@ pub(crate) fn web_url(url: &str) -> Option<&str> {
     is_web.then_some(url)
 }
 
+/// A URL that leads to an application: on the web, or by a scheme of its own, which is a name in
+/// reverse (RFC 8252 §7.1). What browsers run or show themselves has no dot in its scheme.
+pub(crate) fn app_url(url: &str) -> Option<&str> {
+    let (scheme, _) = url.split_once(':')?;
+    let fits =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
+    let begins = scheme.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+    let is_own = begins && scheme.contains('.') && scheme.bytes().all(fits);
+    if is_own { Some(url) } else { web_url(url) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +156,28 @@ mod tests {
         assert_eq!(web_url("HTTP://a.test"), Some("HTTP://a.test"));
         for other in ["javascript:alert(1)", "javascript://a", "data:text/html,x", "/x", "", "x"] {
             assert_eq!(web_url(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_application_is_on_the_web_or_has_a_scheme_with_a_dot() {
+        for good in
+            ["https://a.test/x?error=y", "http://127.0.0.1:51004/cb", "com.example.app:/cb?x=y"]
+        {
+            assert_eq!(app_url(good), Some(good));
+        }
+        for other in [
+            "javascript:alert(1)",
+            "javascript:a.b",
+            "JavaScript.x:a",
+            "data:text/html,a.b",
+            " com.example.app:/cb",
+            "java\nscript.x:a",
+            "/x.y:z",
+            ".a:b",
+            "",
+        ] {
+            assert_eq!(app_url(other), None, "{other}");
         }
     }
 }

@@ -162,6 +162,11 @@ pub(crate) struct Texts {
     pub(crate) error_method: &'static str,
     pub(crate) error_internal: &'static str,
 
+    // Applications that nobody has looked at.
+    pub(crate) error_stranger: &'static str,
+    pub(crate) onward_beware: &'static str,
+    pub(crate) onward: fn(&str) -> String,
+
     // Logging in elsewhere.
     pub(crate) elsewhere_denied: &'static str,
     pub(crate) elsewhere_away: &'static str,

@@ -61,6 +61,15 @@ impl Ending {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends a session as [`Ending::session`] does; where a store does not answer, that is tried
+    /// again, for those whose own work stands whatever comes of it.
+    pub async fn session_or_later(&self, id: &str, why: &'static str, by: &str, now: UnixMillis) {
+        if let Err(error) = self.session(id, why, by, now).await {
+            tracing::warn!(%error, why, session = id, "a session has yet to end");
+            self.put_off(Leftover::Whole { id: id.to_owned(), why, by: by.to_owned() }, now);
+        }
+    }
+
     /// Tries what the volatile store has not done; how much is left. What was tried for an hour is
     /// given up.
     pub async fn retry(&self, now: UnixMillis) -> usize {

@@ -212,6 +212,37 @@ async fn what_was_put_off_is_done_later_once_and_given_up_in_the_end() {
     assert_eq!(alive(&world).await, ["browser", "grant", "offline"]);
 }
 
+/// Does not announce anything the first time.
+struct AwayAtFirst(std::sync::atomic::AtomicBool);
+
+impl Announce for AwayAtFirst {
+    fn revoke<'a>(
+        &'a self,
+        _: Vec<Revocation>,
+        _: &'a str,
+        _: UnixMillis,
+    ) -> postern_store::BoxFuture<'a, Result<(), StoreError>> {
+        let was_asked = self.0.swap(true, std::sync::atomic::Ordering::Relaxed);
+        let answer = if was_asked { Ok(()) } else { Err(StoreError::Unavailable("t".to_owned())) };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_end_now_ends_later() {
+    let (world, _, _) = world().await;
+    let durable: Arc<dyn IdentityStore> = Arc::<MemoryDurableStore>::clone(&world.store);
+    let volatile: Arc<dyn FlowStore> = Arc::<MemoryFlowStore>::clone(&world.flows);
+    let announce = Arc::new(AwayAtFirst(std::sync::atomic::AtomicBool::new(false)));
+    let metrics = LoginMetrics::unregistered();
+    let ending = Ending::new(durable, volatile, announce, "https://a.test", metrics);
+    ending.session_or_later("browser", "replaced", "u1", NOW).await;
+    assert_eq!(alive(&world).await, ["browser", "grant", "offline", "other"]);
+    assert_eq!(ending.waiting().len(), 1);
+    assert_eq!(ending.retry(later(10_000)).await, 0);
+    assert_eq!(alive(&world).await, ["offline", "other"]);
+}
+
 #[test]
 fn what_waits_has_a_bound() {
     let world = World::new();

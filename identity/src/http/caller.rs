@@ -18,6 +18,7 @@ pub fn of(headers: &HeaderMap, trusted_proxies: usize, device: Option<String>) -
         accept_language: shown("accept-language"),
         platform: shown("sec-ch-ua-platform"),
         device,
+        session: None,
     }
 }
 

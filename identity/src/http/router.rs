@@ -14,7 +14,7 @@ use postern_store::{BoxFuture, StoreError};
 
 use super::limits::RequestLimits;
 use super::{oauth, reply};
-use crate::{Clock, OAuthService};
+use crate::{Clock, OAuthService, Onward};
 
 /// What the endpoints work with.
 pub struct Identity {
@@ -64,14 +64,18 @@ pub trait Browsers: Send + Sync {
 }
 
 /// What people are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
     /// The application sent them with a request that cannot be answered.
     Fault(AuthorizeFault),
     /// Something failed, ours or theirs.
     Error(OAuthError),
+    /// An application that is a stranger to them does not get what it asked for.
+    Refused(Onward),
     /// They are logged out.
     LoggedOut,
+    /// They are, because a stranger has asked for it, who would have them at a place of its own.
+    LoggedOutBy(Onward),
 }
 
 /// The endpoints, on their own paths. Everything else below them is answered here too, so that no

@@ -52,9 +52,9 @@ impl Browsers for Visitors {
 
     fn tell(&self, headers: &HeaderMap, told: Told, _now: UnixMillis) -> Response {
         let status = match told {
-            Told::Fault(_) => 400,
+            Told::Fault(_) | Told::Refused(_) => 400,
             Told::Error(error) => error.code.status(),
-            Told::LoggedOut => 200,
+            Told::LoggedOut | Told::LoggedOutBy(_) => 200,
         };
         let mut response = reply::nothing(headers, status);
         let told = format!("{told:?}").replace('"', "'");

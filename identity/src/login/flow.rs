@@ -56,6 +56,11 @@ pub struct Flow {
     pub as_of: Option<UnixMillis>,
     /// The outside provider that vouches for the user's e-mail.
     pub vouched_by: Option<String>,
+    /// When the user has authenticated there, where it says so.
+    pub vouched_at: Option<UnixMillis>,
+    /// How long ago that may be, in seconds, where whoever has sent them wants to know that
+    /// somebody is still there.
+    pub max_age_secs: Option<u64>,
     /// The factor that is being set up.
     pub enrolling: Option<String>,
     /// Whether the password that was shown has to change, whatever the user's record says.
@@ -136,6 +141,8 @@ impl Flow {
             session: None,
             as_of: None,
             vouched_by: None,
+            vouched_at: None,
+            max_age_secs: None,
             enrolling: None,
             must_change: false,
             started_at: now,
@@ -206,7 +213,7 @@ pub fn advance(flow: &mut Flow, input: Input<'_>, known: Known, now: UnixMillis)
             }
             flow.user = Some(user_id.to_owned());
             flow.passed = vec![factor];
-            flow.vouched_by = None;
+            (flow.vouched_by, flow.vouched_at) = (None, None);
         }
         Input::Second(factor) if !flow.passed.is_empty() => flow.passed.push(factor),
         Input::Resume if !flow.passed.is_empty() => {}

@@ -116,7 +116,22 @@ impl LoginService {
         wants: Acr,
         now: UnixMillis,
     ) -> Result<Secret, LoginError> {
-        self.keep(&Flow::new(return_to, wants, now), now).await
+        self.begin_within(return_to, wants, None, now).await
+    }
+
+    /// The same; where an outside provider says who somebody is, they have authenticated there
+    /// within so many seconds.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn begin_within(
+        &self,
+        return_to: ReturnTo,
+        wants: Acr,
+        max_age_secs: Option<u64>,
+        now: UnixMillis,
+    ) -> Result<Secret, LoginError> {
+        self.keep(&Flow { max_age_secs, ..Flow::new(return_to, wants, now) }, now).await
     }
 
     /// Begins another authentication of somebody who is logged in, by a second factor. It renews
@@ -142,7 +157,8 @@ impl LoginService {
     }
 
     /// Begins another authentication of somebody who is logged in, from the first factor on. It
-    /// renews the session where the same user authenticates, and begins another one otherwise.
+    /// renews the session where the same user authenticates, and begins another one otherwise. An
+    /// outside provider is asked for an authentication within `max_age_secs`.
     ///
     /// # Errors
     /// Those of the store.
@@ -151,9 +167,11 @@ impl LoginService {
         session: &SessionRecord,
         return_to: ReturnTo,
         wants: Acr,
+        max_age_secs: u64,
         now: UnixMillis,
     ) -> Result<Secret, LoginError> {
         let mut flow = Flow::new(return_to, wants, now);
+        flow.max_age_secs = Some(max_age_secs);
         if session.client_id.is_none() {
             flow.user = Some(session.user_id.clone());
             flow.session = Some(session.id.clone());

@@ -103,22 +103,26 @@ fn grant(
     })
 }
 
-/// Another authentication within a session: a new secret, what was shown besides, and the browser
-/// as it is now.
+/// Another authentication within a session, which was `at`: a new secret, what was shown besides,
+/// and the browser as it is now.
 pub(crate) fn again(
     rules: &LoginRules,
     mut record: SessionRecord,
     authenticated: &Authenticated,
     caller: &Caller,
+    at: UnixMillis,
     now: UnixMillis,
 ) -> Result<Begun, IdentityError> {
     let secret = random::secret()?;
     record.secret = Some(random::sha256(secret.expose().as_bytes()));
     record.fingerprint = fingerprint_of_browser(rules, secret.expose(), caller);
-    (record.authenticated_at, record.last_used) = (now, now);
+    record.last_used = now;
+    // A provider may vouch for an authentication that was before the last one here.
+    let is_newer = Some(at) >= record.mfa_at && at >= record.authenticated_at;
+    record.authenticated_at = record.authenticated_at.max(at);
     if authenticated.several {
         record.mfa_at = Some(now);
-    } else {
+    } else if is_newer {
         // `amr` is about the authentication at `auth_time`: others find no second factor in it
         // that was shown another time. Until when that one counts here, `mfa_at` says.
         record.methods.clear();

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use postern_oauth::Secret;
+use postern_request::UnixMillis;
 use postern_request::login::ReturnTo;
 use postern_store::flows::SessionRecord;
 
@@ -19,6 +20,9 @@ pub struct Caller {
     pub platform: String,
     /// The device, by its cookie or as the client calls it.
     pub device: Option<String>,
+    /// The cookie of the session that the browser has until now: it ends when another one begins
+    /// there.
+    pub session: Option<Secret>,
 }
 
 /// What somebody who logs in is asked next.
@@ -102,4 +106,7 @@ pub struct OutsidePerson {
     pub last_name: Option<String>,
     /// The role that the document makes of the provider's claims.
     pub role: Option<String>,
+    /// When they have authenticated there, where the provider says so; else that was just now, as
+    /// far as anybody knows.
+    pub authenticated_at: Option<UnixMillis>,
 }

@@ -10,13 +10,13 @@ use postern_oauth::{
 };
 use postern_request::UnixMillis;
 use postern_request::login::ReturnTo;
-use postern_store::durable::ConsentRecord;
+use postern_store::durable::{ClientOrigin, ConsentRecord};
 use postern_store::flows::SessionRecord;
 use postern_store::{FlowKey, FlowKind};
 
 use super::locations::{authorize_location, consent_location, login_location};
 use super::service::{failed, store_failed};
-use super::{Authorized, ConsentAsk, OAuthRules, OAuthService};
+use super::{Authorized, ConsentAsk, OAuthRules, OAuthService, Onward};
 use crate::clients::KnownClient;
 use crate::{audit, random};
 
@@ -34,8 +34,8 @@ struct Asked {
 /// What came of reading one.
 enum Reading {
     Ready(Box<Asked>),
-    /// The client is told.
-    Refused(AuthorizeError),
+    /// The client is told, or where it is a stranger, the user.
+    Refused(AuthorizeError, Arc<KnownClient>),
     /// The user is told.
     Fault(AuthorizeFault),
 }
@@ -53,7 +53,9 @@ impl OAuthService {
     ) -> Result<Authorized, OAuthError> {
         let asked = match self.read(query, now).await? {
             Reading::Ready(asked) => asked,
-            Reading::Refused(error) => return Ok(Authorized::Redirect(self.told(&error))),
+            Reading::Refused(error, client) => {
+                return self.refused(&error, &client, session, now).await;
+            }
             Reading::Fault(fault) => return Ok(Authorized::Fault(fault)),
         };
         let mut browser = self.browser(&asked, session, now)?;
@@ -66,7 +68,7 @@ impl OAuthService {
         match next(&asked, &browser, now) {
             Next::LogIn { hint, acr } => {
                 let return_to = authorize_location(&asked.back);
-                let again = browser.session.is_some();
+                let again = browser.session.is_some() || asked.request.prompt.wants_login();
                 Ok(Authorized::LogIn { return_to, hint, acr, again })
             }
             Next::StepUp(acr) => {
@@ -77,7 +79,7 @@ impl OAuthService {
                 Ok(Authorized::Consent(Box::new(ask(&asked, &scopes, resources))))
             }
             Next::Issue(grant) => self.issue_code(&asked, &grant, now).await,
-            Next::Refuse(error) => Ok(Authorized::Redirect(self.told(&error))),
+            Next::Refuse(error) => self.refused(&error, &asked.client, session, now).await,
         }
     }
 
@@ -95,7 +97,8 @@ impl OAuthService {
     ) -> Result<String, OAuthError> {
         let asked = match self.read(query, now).await? {
             Reading::Ready(asked) => asked,
-            Reading::Refused(error) => return Ok(self.told(&error)),
+            // The user has looked at a page, and sent a form of ours: strangers are told, too.
+            Reading::Refused(error, _) => return Ok(self.told(&error)),
             Reading::Fault(_) => {
                 return Err(OAuthError::invalid_request("The request is not known any more"));
             }
@@ -139,7 +142,7 @@ impl OAuthService {
         let query = to.strip_prefix(Endpoint::Authorize.path())?.strip_prefix('?')?;
         match self.read(query.as_bytes(), now).await.ok()? {
             Reading::Ready(asked) => Some(RedirectUri::origin_for_csp(&asked.request.redirect_uri)),
-            Reading::Refused(error) => Some(RedirectUri::origin_for_csp(&error.redirect_uri)),
+            Reading::Refused(error, _) => Some(RedirectUri::origin_for_csp(&error.redirect_uri)),
             Reading::Fault(_) => None,
         }
     }
@@ -184,7 +187,7 @@ impl OAuthService {
                 back: received.return_query(),
                 request_uri: received.pushed().map(str::to_owned),
             })),
-            Err(error) => Reading::Refused(error),
+            Err(error) => Reading::Refused(error, known),
         })
     }
 
@@ -264,6 +267,41 @@ impl OAuthService {
             &asked.rules.server.issuer,
         );
         Ok(Authorized::Redirect(location))
+    }
+
+    /// An error on its way to a client. To a stranger nobody is redirected by itself, `prompt=none`
+    /// or not: that would make a redirector of this server for whoever registers a client.
+    async fn refused(
+        &self,
+        error: &AuthorizeError,
+        client: &KnownClient,
+        session: Option<&SessionRecord>,
+        now: UnixMillis,
+    ) -> Result<Authorized, OAuthError> {
+        let is_stranger = self.is_stranger(client, session, now).await?;
+        let location = self.told(error);
+        Ok(match is_stranger {
+            true => Authorized::Refused(Onward::to(location)),
+            false => Authorized::Redirect(location),
+        })
+    }
+
+    /// Whether a client is a stranger: it has registered itself, and whoever is logged in with this
+    /// browser has never agreed to it.
+    pub(super) async fn is_stranger(
+        &self,
+        client: &KnownClient,
+        session: Option<&SessionRecord>,
+        now: UnixMillis,
+    ) -> Result<bool, OAuthError> {
+        let record = &client.record;
+        if !matches!(record.origin, ClientOrigin::Registered { .. }) {
+            return Ok(false);
+        }
+        let session = session.filter(|session| !self.is_revoked(session, now));
+        let Some(session) = session else { return Ok(true) };
+        let consent = self.store.find_consent(&session.user_id, &record.client_id).await;
+        Ok(consent.map_err(|error| store_failed(&error))?.is_none())
     }
 
     fn told(&self, error: &AuthorizeError) -> String {

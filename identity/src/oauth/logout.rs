@@ -4,8 +4,8 @@ use postern_oauth::{Form, Logout, LogoutFault, LogoutRequest, OAuthError};
 use postern_request::UnixMillis;
 use postern_store::flows::SessionRecord;
 
-use super::OAuthService;
 use super::service::store_failed;
+use super::{LogoutAnswer, OAuthService, Onward};
 
 impl OAuthService {
     /// Answers a request to log out. Where it says that there is nothing left to ask, the
@@ -18,7 +18,7 @@ impl OAuthService {
         form: &Form,
         session: Option<&SessionRecord>,
         now: UnixMillis,
-    ) -> Result<Logout, OAuthError> {
+    ) -> Result<LogoutAnswer, OAuthError> {
         let request = LogoutRequest::parse(form).map_err(told)?;
         let hint = request.id_token_hint.as_deref();
         let hint = hint.and_then(|hint| self.issuer.inspect_hint(hint, now));
@@ -31,12 +31,23 @@ impl OAuthService {
         };
         let client = known.as_ref().map(|known| &known.client);
         let user = session.map(|session| session.user_id.as_str());
-        let decided = request.decide(hint.as_ref(), client, user).map_err(told)?;
-        if let (Logout::Done(_), Some(session)) = (&decided, session) {
+        let place = match request.decide(hint.as_ref(), client, user).map_err(told)? {
+            Logout::Confirm(_) => return Ok(LogoutAnswer::Confirm),
+            Logout::Done(place) => place,
+        };
+        // Looked up before anything ends: what fails then has ended nothing.
+        let is_stranger = match (&place, &known) {
+            (Some(_), Some(known)) => self.is_stranger(known, session, now).await?,
+            _ => false,
+        };
+        if let Some(session) = session {
             let ended = self.ending.session(&session.id, "logout", &session.user_id, now).await;
             ended.map_err(|error| store_failed(&error))?;
         }
-        Ok(decided)
+        Ok(match place {
+            Some(location) if is_stranger => LogoutAnswer::Onward(Onward::to(location)),
+            place => LogoutAnswer::Done(place),
+        })
     }
 }
 

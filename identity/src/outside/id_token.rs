@@ -106,6 +106,13 @@ fn check_times(
     Ok(())
 }
 
+/// When somebody has authenticated, where the claims say so; what they say of the future nobody
+/// knows.
+pub(super) fn authenticated_at(claims: &Value, now: UnixMillis) -> Option<UnixMillis> {
+    let at = UnixMillis(seconds(claims, "auth_time")?.saturating_mul(1000));
+    (at <= now).then_some(at)
+}
+
 /// A date (RFC 7519 §2), rounded down; some write them with fractions.
 fn seconds(claims: &Value, name: &str) -> Option<u64> {
     match claims.get(name)? {

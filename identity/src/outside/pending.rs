@@ -73,6 +73,13 @@ impl Pending {
         })
     }
 
+    /// When somebody can have authenticated at the earliest who does as they were asked; at any
+    /// time where they were not.
+    pub(super) fn earliest(&self) -> UnixMillis {
+        let most_ms = self.max_age_secs.map_or(u64::MAX, |secs| secs.saturating_mul(1000));
+        UnixMillis(self.started_at.0.saturating_sub(most_ms))
+    }
+
     /// Whether an answer that came on this provider's path, in the browser with this cookie,
     /// belongs to it (RFC 9700 §4.4.2.2, §4.7.1).
     pub(super) fn belongs_to(

@@ -55,6 +55,7 @@ pub(super) fn person(
         first_name: of("given_name"),
         last_name: of("family_name"),
         role: role.or_else(|| provider.role.clone()),
+        authenticated_at: None,
     })
 }
 

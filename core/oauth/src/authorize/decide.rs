@@ -2,6 +2,7 @@
 
 use postern_request::UnixMillis;
 
+use super::received::RETURN_SECS;
 use super::request::AuthorizeRequest;
 use super::response::AuthorizeError;
 use crate::{
@@ -18,8 +19,6 @@ pub struct Browser {
     pub consented: Option<Consented>,
     /// That was a moment ago, for this very request: what was agreed to is what is granted.
     pub just_consented: bool,
-    /// The user has authenticated a moment ago, for this very request.
-    pub just_logged_in: bool,
     /// Whom `id_token_hint` names, where it is a token of ours for this client; it may have
     /// expired.
     pub hinted_subject: Option<String>,
@@ -101,7 +100,9 @@ pub fn decide(
         browser.session.as_ref().filter(|session| is_fresh(request, browser, session, now));
     let Some(session) = session else {
         // Whoever has just logged in as somebody else is not sent to log in for ever.
-        let is_pointless = browser.just_logged_in && browser.session.is_some();
+        let is_pointless =
+            browser.session.as_ref().is_some_and(|session| is_new(request, session, now))
+                && !is_expected(browser);
         return match request.prompt.none || is_pointless {
             true => refuse(ErrorCode::LoginRequired, "The expected user is not logged in"),
             false => Next::LogIn { hint: request.login_hint.clone(), acr },
@@ -166,17 +167,33 @@ fn is_fresh(
     session: &SessionFacts,
     now: UnixMillis,
 ) -> bool {
-    if browser.hinted_subject.as_ref().is_some_and(|hinted| *hinted != session.subject) {
+    if !is_expected(browser) {
         return false;
     }
-    let is_for_this = browser.just_logged_in
-        || request.kept_at.is_some_and(|kept_at| session.auth_time >= kept_at);
-    if is_for_this {
+    if is_later(request, session) {
         return true;
     }
     let age_ms = now.millis_since(session.auth_time);
     let is_old = request.max_age_secs.is_some_and(|most| age_ms > most.saturating_mul(1000));
     !is_old && !request.prompt.wants_login()
+}
+
+/// Whether who is logged in, if anybody is, is whom the client expects, if it does.
+fn is_expected(browser: &Browser) -> bool {
+    let Browser { session, hinted_subject, .. } = browser;
+    let both = session.as_ref().zip(hinted_subject.as_ref());
+    both.is_none_or(|(session, hinted)| session.subject == *hinted)
+}
+
+/// Whether a request is kept here, and the user has authenticated since it was.
+fn is_later(request: &AuthorizeRequest, session: &SessionFacts) -> bool {
+    request.kept_at.is_some_and(|kept_at| session.auth_time >= kept_at)
+}
+
+/// Whether the user has authenticated for this request, as far as anybody can tell: since it was
+/// kept, or so short a while ago as the way back from the log-in pages takes.
+fn is_new(request: &AuthorizeRequest, session: &SessionFacts, now: UnixMillis) -> bool {
+    is_later(request, session) || now.millis_since(session.auth_time) < RETURN_SECS * 1000
 }
 
 /// What the client asks for, within its registration: all but what is about the user where it

@@ -12,7 +12,7 @@ pub const MAX_STATE_BYTES: usize = 1536;
 /// What a `request_uri` of ours begins with (RFC 9126 §2.2).
 pub const REQUEST_URI_PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 /// How long the way back from the log-in pages may take, in seconds.
-const RETURN_SECS: u64 = 60;
+pub(super) const RETURN_SECS: u64 = 60;
 
 /// The parameters that mean something here. No other is kept or sent on: credentials of a client
 /// that pushes its request stand in the same form.

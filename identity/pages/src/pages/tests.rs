@@ -167,6 +167,7 @@ fn all(language: Language, filled: &str) -> Vec<(String, Page)> {
         ConsentsView { action: "/login/account/consents", csrf: filled, consents: &own_consents };
     let no_consents = ConsentsView { consents: &[], ..consents_view };
     let this_alone = SessionsView { sessions: &lines[2..], ..sessions_view };
+    let onward = OnwardView { href: "https://client.example.test/cb?error=x", place: filled };
     let mut pages = vec![
         ("login", login(&login_view, &look)),
         ("login, alone", login(&plain, &look)),
@@ -205,6 +206,8 @@ fn all(language: Language, filled: &str) -> Vec<(String, Page)> {
         ("recovery", recovery_codes(&recovery, &look)),
         ("logout", ask_logout(&logout_view, &look)),
         ("logged out", logged_out(&look)),
+        ("stranger", refused_stranger(&onward, filled, &look)),
+        ("stranger, logged out", logged_out_by_stranger(&onward, &look)),
     ];
     for kind in ERRORS {
         pages.push(("error", error(&ErrorView { kind, correlation_id: filled }, &look)));
@@ -489,4 +492,29 @@ fn pictures_from_elsewhere_are_not_shown() {
     look.terms = Some("javascript:alert(1)");
     let page = logged_out(&look);
     assert!(!page.body.contains("elsewhere.test") && !page.body.contains("javascript:"));
+}
+
+#[test]
+fn the_way_on_to_a_stranger_is_a_link_that_says_where_it_leads() {
+    let look = look(Language::En, "Ada");
+    let of = |href| {
+        let view = OnwardView { href, place: "https://client.example.test" };
+        [refused_stranger(&view, "id-1", &look), logged_out_by_stranger(&view, &look)]
+    };
+    let statuses = of("https://client.example.test/cb?error=x&state=%22").map(|page| {
+        let elements = html::read(&page.body).unwrap();
+        let link = named(&elements, "a").find(|link| link.get("rel").is_some()).unwrap();
+        assert_eq!(link.get("href"), Some("https://client.example.test/cb?error=x&state=%22"));
+        assert_eq!(link.get("rel"), Some("noopener noreferrer"));
+        assert_eq!(link.text, "Go on to https://client.example.test");
+        assert!(page.body.contains("nobody here has checked it"), "{}", page.body);
+        assert!(!page.body.contains("http-equiv=\"refresh\""));
+        assert_eq!(page.form_targets, Vec::<String>::new());
+        page.status
+    });
+    assert_eq!(statuses, [400, 200]);
+    for page in of("javascript:alert(1)") {
+        let elements = html::read(&page.body).unwrap();
+        assert!(named(&elements, "a").all(|link| link.get("rel").is_none()), "{}", page.body);
+    }
 }

@@ -160,6 +160,11 @@ pub(crate) static DE: Texts = Texts {
     error_not_found: "Diese Seite gibt es nicht.",
     error_method: "So lässt sich diese Seite nicht verwenden.",
     error_internal: "Bei uns ist etwas schiefgegangen.",
+    error_stranger: "Die Anwendung, die Sie hierher geschickt hat, bekommt nicht, worum sie \
+                     bittet, oder Sie sind nicht angemeldet.",
+    onward_beware: "Diese Anwendung hat sich selbst registriert, und niemand hier hat sie \
+                    geprüft. Gehen Sie nur weiter, wenn Sie sie kennen.",
+    onward: |place| format!("Weiter zu {place}"),
     elsewhere_denied: "Sie wurden dort nicht angemeldet. Melden Sie sich erneut oder auf \
                       anderem Weg an.",
     elsewhere_away: "Der Anbieter, mit dem Sie sich anmelden wollen, ist im Moment nicht \

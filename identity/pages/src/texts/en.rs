@@ -153,6 +153,11 @@ pub(crate) static EN: Texts = Texts {
     error_not_found: "There is no such page.",
     error_method: "This page cannot be used that way.",
     error_internal: "Something went wrong on our side.",
+    error_stranger: "The application that sent you here does not get what it asked for, or \
+                     you are not signed in.",
+    onward_beware: "This application has registered itself, and nobody here has checked it. Go \
+                    on only if you know it.",
+    onward: |place| format!("Go on to {place}"),
     elsewhere_denied: "You were not signed in there. Sign in again, or another way.",
     elsewhere_away: "The provider that you want to sign in with cannot be reached at the \
                       moment.",

@@ -156,6 +156,11 @@ pub(crate) static ES: Texts = Texts {
     error_not_found: "Esta página no existe.",
     error_method: "Esta página no se puede usar así.",
     error_internal: "Algo ha fallado por nuestra parte.",
+    error_stranger: "La aplicación que le ha enviado aquí no obtiene lo que pide, o usted no ha \
+                     iniciado sesión.",
+    onward_beware: "Esta aplicación se ha registrado por sí misma, y aquí nadie la ha \
+                    comprobado. Siga solo si la conoce.",
+    onward: |place| format!("Continuar a {place}"),
     elsewhere_denied: "No se ha iniciado su sesión allí. Inténtelo de nuevo o de otro modo.",
     elsewhere_away: "No se puede contactar ahora con el proveedor con el que quiere iniciar \
                       sesión.",

@@ -157,6 +157,11 @@ pub(crate) static FR: Texts = Texts {
     error_not_found: "Cette page n’existe pas.",
     error_method: "Cette page ne s’utilise pas ainsi.",
     error_internal: "Une erreur s’est produite de notre côté.",
+    error_stranger: "L’application qui vous a envoyé ici n’obtient pas ce qu’elle demande, ou \
+                     vous n’êtes pas connecté.",
+    onward_beware: "Cette application s’est enregistrée elle-même, et personne ici ne l’a \
+                    vérifiée. Ne continuez que si vous la connaissez.",
+    onward: |place| format!("Continuer vers {place}"),
     elsewhere_denied: "Vous n’y avez pas été connecté. Recommencez, ou connectez-vous \
                       autrement.",
     elsewhere_away: "Le fournisseur avec lequel vous voulez vous connecter est injoignable pour \

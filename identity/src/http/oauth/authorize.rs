@@ -36,6 +36,9 @@ pub(super) async fn by_query(
         Ok(Authorized::Consent(ask)) => {
             reply::redirect(&headers, &crate::oauth::consent_location(&ask.query), true)
         }
+        Ok(Authorized::Refused(onward)) => {
+            identity.browsers.tell(&headers, Told::Refused(onward), now)
+        }
         Ok(Authorized::Fault(fault)) => {
             tracing::info!(%fault, "an authorization request was not answered");
             identity.browsers.tell(&headers, Told::Fault(fault), now)

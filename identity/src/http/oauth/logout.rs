@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use postern_oauth::{Endpoint, Form, Logout, OAuthError};
+use postern_oauth::{Endpoint, Form, OAuthError};
 use postern_request::UnixMillis;
 
 use super::{Body, served};
+use crate::LogoutAnswer;
 use crate::http::reply::{self, single};
 use crate::http::router::{Identity, Told};
 
@@ -62,15 +63,19 @@ async fn answer(
     };
     match identity.oauth.logout(&form, session.as_ref(), now).await {
         // The page asks, and comes back here without a session.
-        Ok(Logout::Confirm(_)) => {
+        Ok(LogoutAnswer::Confirm) => {
             let to = crate::oauth::confirm_location(&form);
             reply::redirect(headers, &to, true)
         }
-        Ok(Logout::Done(Some(location))) => {
+        Ok(LogoutAnswer::Done(Some(location))) => {
             identity.browsers.forget(reply::redirect(headers, &location, true))
         }
-        Ok(Logout::Done(None)) => {
+        Ok(LogoutAnswer::Done(None)) => {
             identity.browsers.forget(identity.browsers.tell(headers, Told::LoggedOut, now))
+        }
+        Ok(LogoutAnswer::Onward(onward)) => {
+            let told = Told::LoggedOutBy(onward);
+            identity.browsers.forget(identity.browsers.tell(headers, told, now))
         }
         Err(error) => identity.browsers.tell(headers, Told::Error(error), now),
     }

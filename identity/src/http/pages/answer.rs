@@ -3,12 +3,12 @@
 use axum::http::header::{CONTENT_LANGUAGE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
-use postern_identity_pages::{ErrorKind, Look, Page, Problem};
+use postern_identity_pages::{ErrorKind, Look, OnwardView, Page, Problem};
 use postern_request::headers::CORRELATION_ID;
 use postern_store::StoreError;
 
-use crate::LoginError;
 use crate::http::reply::{correlation_id, respond};
+use crate::{LoginError, Onward};
 
 /// What every page may do: nothing but show itself, with a style of ours. Envoy sets the same for
 /// routes whose `security_headers` are `web`; where a page's forms lead only the page knows, which
@@ -43,13 +43,31 @@ pub(super) fn page(headers: &HeaderMap, look: &Look<'_>, page: Page) -> Response
 pub(super) fn error(headers: &HeaderMap, look: &Look<'_>, kind: ErrorKind) -> Response {
     let correlation_id = correlation_id(headers);
     let view = postern_identity_pages::ErrorView { kind, correlation_id: &correlation_id };
-    let mut response = page(headers, look, postern_identity_pages::error(&view, look));
-    // The page names it, so the header has to name the same.
-    if let Ok(value) = HeaderValue::try_from(&correlation_id) {
-        response.headers_mut().insert(CORRELATION_ID, value);
-    }
+    let error = postern_identity_pages::error(&view, look);
+    let mut response = page_about(headers, look, error, &correlation_id);
     if let ErrorKind::Problem(problem) = kind {
         again(&mut response, problem);
+    }
+    response
+}
+
+/// A page of what a stranger does not get.
+pub(super) fn refused(headers: &HeaderMap, look: &Look<'_>, to: &Onward) -> Response {
+    let correlation_id = correlation_id(headers);
+    let told = postern_identity_pages::refused_stranger(&onward(to), &correlation_id, look);
+    page_about(headers, look, told, &correlation_id)
+}
+
+/// The way on to a stranger, for a page.
+pub(super) fn onward(to: &Onward) -> OnwardView<'_> {
+    OnwardView { href: &to.location, place: &to.place }
+}
+
+/// A page that names its request, so that the header has to name the same.
+fn page_about(headers: &HeaderMap, look: &Look<'_>, told: Page, id: &str) -> Response {
+    let mut response = page(headers, look, told);
+    if let Ok(value) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(CORRELATION_ID, value);
     }
     response
 }

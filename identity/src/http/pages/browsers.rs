@@ -2,7 +2,7 @@
 
 use axum::http::HeaderMap;
 use axum::response::Response;
-use postern_identity_pages::logged_out;
+use postern_identity_pages::{logged_out, logged_out_by_stranger};
 use postern_request::UnixMillis;
 use postern_store::flows::SessionRecord;
 use postern_store::{BoxFuture, StoreError};
@@ -43,7 +43,11 @@ impl Browsers for Pages {
         match told {
             Told::Fault(fault) => visit.error(kind_of_fault(fault)),
             Told::Error(error) => visit.error(kind_of(&error)),
+            Told::Refused(onward) => visit.refused(&onward),
             Told::LoggedOut => visit.page(logged_out(&visit.look())),
+            Told::LoggedOutBy(onward) => {
+                visit.page(logged_out_by_stranger(&answer::onward(&onward), &visit.look()))
+            }
         }
     }
 

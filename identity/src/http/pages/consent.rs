@@ -76,6 +76,7 @@ async fn asked<'a>(
         Authorized::LogIn { return_to, hint, acr, again } => {
             return Err(visit.see_other(&login_location(&return_to, hint.as_deref(), acr, again)));
         }
+        Authorized::Refused(onward) => return Err(visit.refused(&onward)),
         Authorized::Fault(fault) => return Err(visit.error(kind_of_fault(fault))),
     };
     match session {

@@ -37,8 +37,8 @@ pub(super) async fn show(
     };
     // Whoever names an age wants to know that somebody is still there: it is the session's own
     // user who is asked, and the session goes on.
-    let is_again = query.get("max_age").is_some();
-    let begun = match begin(&visit, &return_to, wants, is_again).await {
+    let max_age_secs = query.get("max_age").map(|secs| secs.parse().unwrap_or(0));
+    let begun = match begin(&visit, &return_to, wants, max_age_secs).await {
         Ok(Begun::Anew(cookie, known)) => {
             let email = query.get("hint").map(str::to_owned).or(known).unwrap_or_default();
             let again = Again { email: &email, ..Again::default() };
@@ -75,7 +75,7 @@ async fn begin(
     visit: &Visit<'_>,
     return_to: &ReturnTo,
     wants: Acr,
-    is_again: bool,
+    max_age_secs: Option<u64>,
 ) -> Result<Begun, LoginError> {
     let login = &visit.pages.login;
     let asks_second = |verdict: BrowserVerdict| match verdict {
@@ -84,12 +84,11 @@ async fn begin(
         BrowserVerdict::Ended => false,
     };
     let found = visit.found().await?;
-    if let Some(found) = &found
-        && is_again
+    if let (Some(found), Some(max_age_secs)) = (&found, max_age_secs)
         && found.verdict == BrowserVerdict::Same
     {
-        let session = &found.session;
-        let cookie = login.authenticate_again(session, return_to.clone(), wants, visit.now).await?;
+        let (session, to) = (&found.session, return_to.clone());
+        let cookie = login.authenticate_again(session, to, wants, max_age_secs, visit.now).await?;
         let person = Person::decode(&session.person);
         return Ok(Begun::Anew(cookie, person.and_then(|person| person.email)));
     }
@@ -104,7 +103,8 @@ async fn begin(
             return Ok(Begun::SecondFactor(cookie));
         }
     }
-    Ok(Begun::Anew(login.begin(return_to.clone(), wants, visit.now).await?, None))
+    let begun = login.begin_within(return_to.clone(), wants, max_age_secs, visit.now);
+    Ok(Begun::Anew(begun.await?, None))
 }
 
 /// Classes are alternatives (OpenID Connect Core §3.1.2.1): the least of ours will do. Whoever asks

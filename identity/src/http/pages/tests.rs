@@ -11,6 +11,7 @@ use postern_oauth::AuthorizeFault;
 use postern_request::UnixMillis;
 use tower::ServiceExt as _;
 
+use crate::Onward;
 use crate::http::router::{Browsers as _, Told};
 use crate::login::fixture::{EMAIL, ISSUER, NOW, PASSWORD, World, vault};
 use crate::oauth::fixture::{self as grants, CHALLENGE};
@@ -461,6 +462,41 @@ async fn a_consent_page_is_for_those_who_are_signed_in() {
 }
 
 #[tokio::test]
+async fn who_is_to_log_in_anew_is_to_do_so_elsewhere_as_well() {
+    for (path, expected) in [
+        ("/login", None),
+        ("/login?max_age=0", Some(0)),
+        ("/login?max_age=900", Some(900)),
+        ("/login?max_age=soon", Some(0)),
+    ] {
+        let mut browser = Browser::student().await;
+        for is_known in [false, true] {
+            if is_known {
+                browser.log_in("/login", EMAIL).await;
+            }
+            browser.get(path).await;
+            let login = browser.cookies.iter().find(|(name, _)| name == "__Host-postern-login");
+            let (_, cookie) = login.unwrap();
+            let flow = browser.pages.login.flow(cookie.as_bytes(), NOW).await.unwrap().unwrap();
+            assert_eq!(flow.max_age_secs, expected, "{path} {is_known}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn logging_in_again_leaves_no_session_behind() {
+    let mut browser = Browser::student().await;
+    browser.log_in("/login", EMAIL).await;
+    let before = browser.cookies.clone();
+    let answer = browser.log_in("/login", EMAIL).await;
+    assert_eq!(answer.status, 303);
+    let page = browser.get("/login/account/sessions").await;
+    assert_eq!(page.body.matches("name=\"end\"").count(), 1, "{}", page.body);
+    browser.cookies = before;
+    assert_eq!(browser.get("/login/account").await.status, 303, "its cookie opens nothing");
+}
+
+#[tokio::test]
 async fn a_log_in_for_a_client_may_lead_to_that_client() {
     let mut browser = Browser::student().await;
     let request = asks("openid").replace('%', "%25").replace('&', "%26").replace('=', "%3d");
@@ -507,16 +543,23 @@ async fn what_is_not_there_and_what_is_not_done_are_told_on_pages() {
 async fn pages_stand_in_for_endpoints_that_have_none() {
     let mut browser = Browser::student().await;
     let headers = HeaderMap::new();
+    let onward = || Onward {
+        location: "https://agent.test/cb?error=a&iss=\"".to_owned(),
+        place: "https://agent.test".to_owned(),
+    };
     for (told, status) in [
+        (Told::Refused(onward()), 400),
+        (Told::LoggedOutBy(onward()), 200),
         (Told::Fault(AuthorizeFault::UnknownClient), 400),
         (Told::Fault(AuthorizeFault::TooLarge), 413),
         (Told::Error(postern_oauth::OAuthError::unavailable()), 503),
         (Told::Error(postern_oauth::OAuthError::server_error()), 500),
         (Told::LoggedOut, 200),
     ] {
-        let response = browser.pages.tell(&headers, told, NOW);
+        let response = browser.pages.tell(&headers, told.clone(), NOW);
         assert_eq!(response.status().as_u16(), status, "{told:?}");
         assert!(response.headers().contains_key("content-security-policy"));
+        assert!(!response.headers().contains_key("location"), "{told:?}");
     }
     assert_eq!(browser.pages.session(&headers, NOW).await, Ok(None));
     browser.log_in("/login", EMAIL).await;

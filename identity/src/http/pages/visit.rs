@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use postern_identity_pages::{ErrorKind, Look, Page, Problem};
 use postern_jose::base64url;
-use postern_oauth::{ErrorCode, Form};
+use postern_oauth::{ErrorCode, Form, Secret};
 use postern_request::UnixMillis;
 use postern_request::login::{LOGIN_PATH, ReturnTo};
 use postern_store::durable::UserRecord;
@@ -20,7 +20,7 @@ use crate::http::reply::single;
 use crate::login::{BrowserVerdict, Flow, Person};
 use crate::oauth::login_location;
 use crate::vault::Purpose;
-use crate::{Caller, LoggedIn, LoginError, Outcome, Screen};
+use crate::{Caller, LoggedIn, LoginError, Onward, Outcome, Screen};
 
 /// Longest query that is read: what an authorization request may have.
 pub(super) const MAX_QUERY_BYTES: usize = 8192;
@@ -75,8 +75,13 @@ impl<'a> Visit<'a> {
 
     /// Who is at the other end.
     pub(super) fn caller(&self) -> Caller {
-        let device = self.pages.cookies.device(self.headers);
-        caller::of(self.headers, self.pages.proxies, device.map(|device| self.name_of(device)))
+        let cookies = &self.pages.cookies;
+        let device = cookies.device(self.headers).map(|device| self.name_of(device));
+        let session = cookies.session(self.headers).map(String::from_utf8_lossy);
+        Caller {
+            session: session.map(|cookie| Secret::new(cookie.into_owned())),
+            ..caller::of(self.headers, self.pages.proxies, device)
+        }
     }
 
     /// What sessions and tokens call a device: a keyed hash, because the cookie is the device's
@@ -258,6 +263,11 @@ impl<'a> Visit<'a> {
     /// A page of an error.
     pub(super) fn error(&self, kind: ErrorKind) -> Response {
         answer::error(self.headers, &self.look(), kind)
+    }
+
+    /// A page of what a stranger does not get.
+    pub(super) fn refused(&self, onward: &Onward) -> Response {
+        answer::refused(self.headers, &self.look(), onward)
     }
 
     /// A page of what failed.

@@ -42,6 +42,8 @@ impl Flow {
             ("started_at", number(self.started_at.0)),
         ];
         members.extend(self.as_of.map(|at| ("as_of", number(at.0))));
+        members.extend(self.vouched_at.map(|at| ("vouched_at", number(at.0))));
+        members.extend(self.max_age_secs.map(|secs| ("max_age", number(secs))));
         let optional = [
             ("user", self.user.clone()),
             ("session", self.session.clone()),
@@ -65,6 +67,11 @@ impl Flow {
             Some(Value::Integer(number)) => u64::try_from(*number).ok(),
             _ => None,
         };
+        // None where it is not there; what is there has to be one.
+        let maybe = |name: &str| match value.get(name) {
+            Some(_) => number(name).map(Some),
+            None => Some(None),
+        };
         let passed = value.get("passed")?.as_array()?.iter();
         let truth = |name: &str| match value.get(name)? {
             Value::Bool(truth) => Some(*truth),
@@ -78,11 +85,10 @@ impl Flow {
             failures: u8::try_from(number("failures")?).ok()?,
             remember: truth("remember")?,
             session: text("session").map(str::to_owned),
-            as_of: match value.get("as_of") {
-                Some(_) => Some(UnixMillis(number("as_of")?)),
-                None => None,
-            },
+            as_of: maybe("as_of")?.map(UnixMillis),
             vouched_by: text("vouched_by").map(str::to_owned),
+            vouched_at: maybe("vouched_at")?.map(UnixMillis),
+            max_age_secs: maybe("max_age")?,
             enrolling: text("enrolling").map(str::to_owned),
             must_change: truth("must_change")?,
             started_at: UnixMillis(number("started_at")?),

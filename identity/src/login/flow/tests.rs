@@ -158,6 +158,8 @@ fn a_log_in_is_read_as_it_was_kept() {
         session: Some("s".to_owned()),
         as_of: Some(NOW),
         vouched_by: Some("corp".to_owned()),
+        vouched_at: Some(NOW),
+        max_age_secs: Some(900),
         enrolling: Some("f".to_owned()),
         must_change: true,
         started_at: NOW,

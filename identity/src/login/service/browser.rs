@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use postern_oauth::Secret;
 use postern_request::UnixMillis;
+use postern_revocation::RevocationKind;
 use postern_store::durable::UserRecord;
 use postern_store::flows::SessionRecord;
 
@@ -260,8 +261,9 @@ impl LoginService {
             return Err(LoginError::Expired);
         }
         self.admit(rules, person, authenticated, caller, now).await?;
+        let at = self.moment(&flow, &authenticated.user_id, now);
         let renewed = match &flow.session {
-            Some(id) => self.renew(rules, id, authenticated, caller, now).await?,
+            Some(id) => self.renew(rules, id, authenticated, caller, at, now).await?,
             None => None,
         };
         let Begun { record, cookie, max_age_secs } = match renewed {
@@ -271,7 +273,7 @@ impl LoginService {
             None => {
                 let vault = &self.parts.vault;
                 let remember = flow.remember;
-                let begun = sessions::of_browser(
+                let mut begun = sessions::of_browser(
                     rules,
                     vault,
                     person,
@@ -280,6 +282,7 @@ impl LoginService {
                     remember,
                     now,
                 )?;
+                begun.record.authenticated_at = at;
                 self.parts.flows.start_session(&begun.record, now).await?;
                 self.parts.metrics.session(SessionEvent::Started);
                 begun
@@ -288,7 +291,54 @@ impl LoginService {
         if let Some(as_of) = flow.as_of {
             self.confirm(&record, as_of, now).await?;
         }
+        self.end_replaced(caller, &record, now).await;
         Ok(LoggedIn { session: record, cookie, max_age_secs, return_to: flow.return_to })
+    }
+
+    /// When the user of a log-in has authenticated: just now, or at an outside provider when that
+    /// says, which may have known them for long.
+    ///
+    /// What a user had until some moment may have been revoked since then. The session that begins
+    /// now is none of that, and would be taken for it by the moment of its authentication alone, so
+    /// that this is then no earlier than that one.
+    fn moment(&self, flow: &Flow, user_id: &str, now: UnixMillis) -> UnixMillis {
+        let Some(at) = flow.vouched_at else { return now };
+        let revoked = &self.parts.revoked;
+        let is_revoked =
+            |secs: u64| revoked.is_named_revoked(RevocationKind::Subject, user_id, Some(secs), now);
+        if !is_revoked(at.as_secs()) {
+            return at.min(now);
+        }
+        // What was revoked of a time was so of each earlier one.
+        let (mut early, mut late) = (at.as_secs(), now.as_secs());
+        while late.saturating_sub(early) > 1 {
+            let middle = early + (late - early) / 2;
+            match is_revoked(middle) {
+                true => early = middle,
+                false => late = middle,
+            }
+        }
+        UnixMillis(late.saturating_mul(1000))
+    }
+
+    /// Ends the session that the browser had, where another one has begun there: nobody has its
+    /// cookie any more who should, and whoever else has come by it would go on for as long as it
+    /// lives. The log-in stands whatever comes of that.
+    async fn end_replaced(&self, caller: &Caller, begun: &SessionRecord, now: UnixMillis) {
+        let cookie = caller.session.as_ref().map(|cookie| cookie.expose().as_bytes());
+        let Some((id, secret)) = cookie.and_then(sessions::read_cookie) else { return };
+        if id == begun.id {
+            return;
+        }
+        match self.parts.flows.find_session(id, now).await {
+            // Its id alone ends nothing: that is no secret.
+            Ok(Some(old)) if sessions::is_opened_by(&old, secret) => {
+                let ending = &self.parts.ending;
+                Box::pin(ending.session_or_later(&old.id, "replaced", &old.user_id, now)).await;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the session of before was not looked up"),
+        }
     }
 
     /// Whether a user is still who they were when they showed the first factor. Whoever changes a
@@ -317,13 +367,14 @@ impl LoginService {
         id: &str,
         authenticated: &Authenticated,
         caller: &Caller,
+        at: UnixMillis,
         now: UnixMillis,
     ) -> Result<Option<Begun>, LoginError> {
         let Some(record) = self.parts.flows.find_session(id, now).await? else { return Ok(None) };
         if record.user_id != authenticated.user_id || self.is_revoked(&record, now) {
             return Ok(None);
         }
-        let begun = sessions::again(rules, record, authenticated, caller, now)?;
+        let begun = sessions::again(rules, record, authenticated, caller, at, now)?;
         if !self.parts.flows.renew_session(&begun.record, now).await? {
             return Ok(None);
         }

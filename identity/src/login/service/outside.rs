@@ -59,6 +59,7 @@ impl LoginService {
         let step = advance(&mut open.flow, Input::First(Factor::Outside, &user.id), known, now);
         let vouched = person.verified_email.as_deref().is_some_and(|email| is_of(&user, email));
         open.flow.vouched_by = vouched.then(|| person.provider.clone());
+        open.flow.vouched_at = person.authenticated_at;
         Ok(self.go_on(&rules, open, step, &user, caller, now).await?)
     }
 
@@ -95,6 +96,7 @@ impl LoginService {
                 Step::Ask(_) => return Err(OutsideError::SecondFactor),
                 Step::Refused(error) => return Err(error.into()),
             };
+        open.flow.vouched_at = person.authenticated_at;
         self.parts.metrics.authentication(Means::Outside, true, tier);
         let kept = Person {
             email: person.verified_email.clone(),

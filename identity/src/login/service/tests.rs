@@ -465,3 +465,62 @@ async fn another_browser_with_the_same_cookie_is_judged_as_the_document_says() {
         assert_eq!(found.is_none(), expected == BrowserVerdict::Ended);
     }
 }
+
+/// A browser that shows this cookie.
+fn with_cookie(cookie: &str) -> Caller {
+    Caller { session: Some(secret(cookie)), ..caller() }
+}
+
+async fn log_in_with(world: &World, email: &str, caller: &Caller) -> LoggedIn {
+    let cookie = world.begin(Acr::OneFactor).await;
+    done(world.login.password(&cookie, email, secret(PASSWORD), false, caller, NOW).await)
+}
+
+#[tokio::test]
+async fn a_session_ends_where_another_one_begins_in_its_browser() {
+    let world = World::new();
+    world.user("student").await;
+    world.user("admin").await;
+    for email in [EMAIL, "admin@example.test"] {
+        let before = logged_in(&world, EMAIL, NOW).await;
+        let after = log_in_with(&world, email, &with_cookie(before.cookie.expose())).await;
+        assert_ne!(after.session.id, before.session.id);
+        let old = world.login.session(Some(before.cookie.expose().as_bytes()), NOW).await;
+        assert_eq!(old, Ok(None), "{email}");
+        let new = world.login.session(Some(after.cookie.expose().as_bytes()), NOW).await;
+        assert_eq!(new.unwrap().map(|session| session.id), Some(after.session.id), "{email}");
+        let revoked = world.revocations.names(RevocationKind::Session);
+        assert_eq!(revoked.last(), Some(&before.session.id), "for good, whatever store is lost");
+    }
+    assert!(world.actions().await.contains(&"session.ended".to_owned()));
+}
+
+#[tokio::test]
+async fn a_session_is_ended_by_nobody_who_has_not_its_secret() {
+    let world = World::new();
+    world.user("student").await;
+    let others = logged_in(&world, EMAIL, NOW).await;
+    let (id, _) = others.cookie.expose().split_once('.').unwrap();
+    for cookie in [format!("{id}.{}", "A".repeat(43)), id.to_owned(), "x.y".to_owned()] {
+        log_in_with(&world, EMAIL, &with_cookie(&cookie)).await;
+        let found = world.login.session(Some(others.cookie.expose().as_bytes()), NOW).await;
+        assert!(found.unwrap().is_some(), "{cookie}");
+    }
+}
+
+#[tokio::test]
+async fn who_authenticates_again_keeps_the_session() {
+    let world = World::new();
+    world.user("student").await;
+    let before = logged_in(&world, EMAIL, NOW).await;
+    let to = ReturnTo::default();
+    let again = world.login.authenticate_again(&before.session, to, Acr::OneFactor, 0, NOW);
+    let flow = again.await.unwrap();
+    let caller = with_cookie(before.cookie.expose());
+    let flow = flow.expose().as_bytes();
+    let after = world.login.password(flow, EMAIL, secret(PASSWORD), false, &caller, NOW).await;
+    let after = done(after);
+    assert_eq!(after.session.id, before.session.id);
+    let found = world.login.session(Some(after.cookie.expose().as_bytes()), NOW).await;
+    assert!(found.unwrap().is_some());
+}

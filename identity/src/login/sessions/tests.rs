@@ -68,14 +68,14 @@ fn another_authentication_adds_to_the_session_and_takes_nothing_away() {
         methods: vec!["pwd", "otp", "mfa"],
     };
     let (before, now) = (record(), UnixMillis(NOW.0 + 60_000));
-    let begun = again(&rules(), before.clone(), &authenticated, &caller(), now).unwrap();
+    let begun = again(&rules(), before.clone(), &authenticated, &caller(), now, now).unwrap();
     assert_eq!(begun.record.methods, ["pwd", "otp", "mfa"]);
     assert_eq!((begun.record.mfa_at, begun.record.authenticated_at), (Some(now), now));
     assert_eq!((&begun.record.id, begun.record.ends_at), (&before.id, before.ends_at));
     assert_ne!(begun.record.secret, before.secret);
     let once = Authenticated { several: false, methods: vec!["pwd"], ..authenticated };
     let later = UnixMillis(now.0 + 1);
-    let later = again(&rules(), begun.record, &once, &caller(), later).unwrap();
+    let later = again(&rules(), begun.record, &once, &caller(), later, later).unwrap();
     assert_eq!(later.record.mfa_at, Some(now), "that was then");
     assert_eq!(later.record.methods, ["pwd"], "and this is how it was now");
 }
@@ -120,7 +120,7 @@ fn a_browsers_fingerprint_is_under_its_own_cookie_and_each_new_one() {
         Authenticated { user_id: "u1".to_owned(), several: true, methods: vec!["pwd", "otp"] };
     let (person, caller) = (Person::default(), caller());
     let begun = of_browser(&rules, &vault(), &person, &authenticated, &caller, false, NOW).unwrap();
-    let again = again(&rules, begun.record.clone(), &authenticated, &caller, NOW).unwrap();
+    let again = again(&rules, begun.record.clone(), &authenticated, &caller, NOW, NOW).unwrap();
     let other = Caller { user_agent: "Other/2".to_owned(), ..caller.clone() };
     for Begun { record, cookie, .. } in [&begun, &again] {
         let (_, secret) = read_cookie(cookie.expose().as_bytes()).unwrap();
@@ -128,4 +128,23 @@ fn a_browsers_fingerprint_is_under_its_own_cookie_and_each_new_one() {
         assert_ne!(record.fingerprint, fingerprint_of_browser(&rules, secret, &other));
     }
     assert_ne!(begun.record.fingerprint, again.record.fingerprint);
+}
+
+#[test]
+fn an_authentication_of_before_the_last_one_changes_nothing_of_that() {
+    let (rules, person) = (rules(), Person::default());
+    let several =
+        Authenticated { user_id: "u1".to_owned(), several: true, methods: vec!["pwd", "otp"] };
+    let begun = of_browser(&rules, &vault(), &person, &several, &caller(), false, NOW).unwrap();
+    let elsewhere = Authenticated { several: false, methods: Vec::new(), ..several };
+    let now = UnixMillis(NOW.0 + 60_000);
+    for (at, authenticated_at, methods) in [
+        (UnixMillis(NOW.0 - 1), NOW, &["pwd", "otp"][..]),
+        (UnixMillis(NOW.0 + 1), UnixMillis(NOW.0 + 1), &[][..]),
+    ] {
+        let before = begun.record.clone();
+        let after = again(&rules, before, &elsewhere, &caller(), at, now).unwrap().record;
+        assert_eq!((after.authenticated_at, after.last_used), (authenticated_at, now));
+        assert_eq!(after.methods, methods);
+    }
 }

@@ -4,7 +4,7 @@ use postern_store::durable::{
 };
 
 use crate::oauth::fixture::{ISSUER, REDIRECT as CALLBACK, for_strangers, strangers, with_rules};
-use crate::oauth::{OAuthRules, RegisterCall};
+use crate::oauth::{LogoutAnswer, OAuthRules, Onward, RegisterCall};
 
 const JSON: Single<'static> = Single::One(b"application/json");
 const DAY_MS: u64 = 86_400_000;
@@ -104,6 +104,104 @@ async fn a_client_that_is_used_stays_for_longer() {
     assert_eq!(end().await, UnixMillis(NOW.0 + 90 * DAY_MS), "no request waits for that");
     fixture.oauth.keep_used_clients().await;
     assert_eq!(end().await, UnixMillis(NOW.0 + 92 * DAY_MS));
+}
+
+/// A client that has registered itself, and what it asks for in vain.
+async fn stranger() -> (Fixture, String) {
+    let fixture = strangers().await;
+    let bye = r#", "post_logout_redirect_uris": ["https://app.example/bye"]"#;
+    let public = r#", "token_endpoint_auth_method": "none", "scope": "openid read""#;
+    let told = fixture.register(&body(&[public, bye].concat())).await.unwrap();
+    let id = text(&told, "client_id").to_owned();
+    (fixture, id)
+}
+
+/// Where a page leads on to, where nobody is sent there without one.
+fn led(answer: Authorized) -> Onward {
+    let Authorized::Refused(onward) = answer else { panic!("{answer:?}") };
+    assert!(onward.location.starts_with("https://app.example/callback?error="), "{onward:?}");
+    assert_eq!(onward.place, "https://app.example");
+    onward
+}
+
+#[tokio::test]
+async fn nobody_is_redirected_to_a_stranger_that_nobody_has_agreed_to() {
+    let (fixture, id) = stranger().await;
+    let session = fixture.log_in().await;
+    let asked = request(&id, "openid read");
+    let authorize = async |query: &str, session: Option<&SessionRecord>| {
+        fixture.oauth.authorize(query.as_bytes(), session, NOW).await.unwrap()
+    };
+    let bad = [
+        format!("{asked}&prompt=none"),
+        format!("{asked}&max_age=x"),
+        asked.replace("scope=openid+read", "scope=write"),
+        asked.replace("response_type=code", "response_type=token"),
+        format!("{asked}&acr_values=urn:others:gold"),
+    ];
+    for query in &bad {
+        for session in [None, Some(&session)] {
+            let onward = led(authorize(query, session).await);
+            assert_eq!(parameter(&onward.location, "state").as_deref(), Some("xyz"));
+        }
+    }
+    // Whom people have agreed to is theirs to be sent to; others have not.
+    let allowed = postern_oauth::ScopeSet::parse("openid read").unwrap();
+    let to = fixture.oauth.consent(asked.as_bytes(), &session, Some(&allowed), NOW).await.unwrap();
+    assert!(parameter(&to, "code").is_some(), "{to}");
+    let other = SessionRecord { user_id: "u-2".to_owned(), ..session.clone() };
+    for query in bad.iter().skip(1) {
+        let answer = authorize(query, Some(&session)).await;
+        assert!(matches!(answer, Authorized::Redirect(_)), "{query}: {answer:?}");
+        led(authorize(query, Some(&other)).await);
+        led(authorize(query, None).await);
+    }
+    fixture.oauth.ending.session(&session.id, "test", "system", later(1)).await.unwrap();
+    led(authorize(&bad[1], Some(&session)).await);
+    // An operator's client is told as ever.
+    let known = asked.replace(&id, "spa");
+    let answer = authorize(&format!("{known}&prompt=none"), None).await;
+    assert!(matches!(answer, Authorized::Redirect(_)), "{answer:?}");
+}
+
+#[tokio::test]
+async fn who_says_no_to_a_stranger_is_sent_back_to_it() {
+    let (fixture, id) = stranger().await;
+    let session = fixture.log_in().await;
+    let asked = request(&id, "read");
+    let to = fixture.oauth.consent(asked.as_bytes(), &session, None, NOW).await.unwrap();
+    assert_eq!(parameter(&to, "error").as_deref(), Some("access_denied"), "they have seen a page");
+}
+
+#[tokio::test]
+async fn logging_out_leads_to_a_stranger_by_a_page() {
+    let (fixture, id) = stranger().await;
+    let session = fixture.log_in().await;
+    let bye = "post_logout_redirect_uri=https%3A%2F%2Fapp.example%2Fbye&state=s";
+    let logout = async |client: &str, session: Option<&SessionRecord>| {
+        let form = Form::parse(format!("client_id={client}&{bye}").as_bytes()).unwrap();
+        fixture.oauth.logout(&form, session, NOW).await.unwrap()
+    };
+    let onward = Onward {
+        location: "https://app.example/bye?state=s".to_owned(),
+        place: "https://app.example".to_owned(),
+    };
+    assert_eq!(logout(&id, None).await, LogoutAnswer::Onward(onward.clone()));
+    assert_eq!(logout(&id, Some(&session)).await, LogoutAnswer::Confirm);
+    assert_eq!(logout("spa", None).await, LogoutAnswer::Done(Some(onward.location)));
+}
+
+#[test]
+fn people_are_shown_where_a_stranger_is() {
+    for (location, place) in [
+        ("https://app.example:8443/cb?error=x", "https://app.example:8443"),
+        ("https://app.example?error=x", "https://app.example"),
+        ("http://[::1]:51004/cb?a=b", "http://[::1]:51004"),
+        ("com.example.app:/cb?a=b", "com.example.app:"),
+        ("com.example.app://bank.example/cb", "com.example.app:"),
+    ] {
+        assert_eq!(Onward::to(location.to_owned()).place, place, "{location}");
+    }
 }
 
 #[tokio::test]

@@ -171,3 +171,91 @@ async fn who_has_to_have_been_here_just_now_says_so() {
         assert_eq!(done.is_ok(), expected, "{auth_time}: {done:?}");
     }
 }
+
+/// When the session that begins says that its user has authenticated.
+async fn authenticated_at(suite: &Suite, more: &serde_json::Value) -> UnixMillis {
+    match suite.come(more).await {
+        Ok(Outcome::Done(done)) => done.session.authenticated_at,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_session_says_when_its_user_has_authenticated_elsewhere() {
+    let at = NOW.as_secs();
+    for (more, expected) in [
+        (json!({}), at),
+        (json!({"auth_time": at - 3600}), at - 3600),
+        (json!({"auth_time": at}), at),
+        (json!({"auth_time": at + 30}), at),
+        (json!({"auth_time": at + 86_400}), at),
+        (json!({"auth_time": "long ago"}), at),
+        (json!({"auth_time": -1}), at),
+    ] {
+        let suite = Suite::new(provider());
+        let found = authenticated_at(&suite, &more).await;
+        assert_eq!(found, UnixMillis(expected * 1000), "{more}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_begins_after_all_were_ended_goes_on() {
+    let suite = Suite::new(provider());
+    let ended_at = UnixMillis(NOW.0 - 60_000);
+    suite.login.end_all("corp:u-1", "test", ended_at).await.unwrap();
+    let long_ago = json!({"auth_time": NOW.as_secs() - 3600});
+    let Ok(Outcome::Done(done)) = suite.come(&long_ago).await else { panic!("no session") };
+    let since = done.session.authenticated_at;
+    assert_eq!(since, UnixMillis(NOW.0 - 59_000), "as old as it can be, and no older");
+    let cookie = done.cookie.expose().as_bytes().to_vec();
+    let found = suite.login.session(Some(&cookie), NOW).await.unwrap();
+    assert!(found.is_some(), "or they could not log in any more");
+}
+
+#[tokio::test]
+async fn who_is_sent_to_log_in_anew_does_so_at_the_provider() {
+    let suite = Suite::new(provider());
+    for (of_flow, named, expected) in [
+        (Some(0), None, Some("0")),
+        (Some(900), None, Some("900")),
+        (Some(900), Some(60), Some("60")),
+        (Some(60), Some(900), Some("60")),
+        (None, None, None),
+    ] {
+        let to = ReturnTo::default();
+        let flow = suite.login.begin_within(to, Acr::OneFactor, of_flow, NOW).await.unwrap();
+        let start = OutsideStart {
+            cookie: Some(flow.expose().as_bytes()),
+            return_to: None,
+            wants: Acr::OneFactor,
+            max_age_secs: named,
+        };
+        let started = suite.outside.start("corp", start, NOW).await.unwrap();
+        let (_, asked) = started.location.split_once('?').unwrap();
+        let asked = Form::parse(asked.as_bytes()).unwrap();
+        assert_eq!(asked.get("max_age"), expected, "{of_flow:?} {named:?}");
+    }
+}
+
+#[tokio::test]
+async fn logging_in_anew_may_take_its_time_and_counts_from_when_it_was_asked_for() {
+    let back_at = later(240_000);
+    let at = NOW.as_secs();
+    for (auth_time, expected) in [
+        (json!(at + 100), Some(at + 100)),
+        // Their clock is behind.
+        (json!(at - 30), Some(at)),
+        (json!(at - 120), None),
+        (json!(null), None),
+    ] {
+        let suite = Suite::new(provider());
+        let sent = suite.start_at("corp", Acr::OneFactor, Some(0)).await;
+        let claims = claims(&sent, &json!({"auth_time": auth_time}));
+        suite.stub.gives(&suite.stub.key.sign(&claims));
+        let found = match suite.back("corp", &sent.cookie, &query(&sent), back_at).await {
+            Ok(Outcome::Done(done)) => Some(done.session.authenticated_at),
+            _ => None,
+        };
+        assert_eq!(found, expected.map(|secs| UnixMillis(secs * 1000)), "{auth_time}");
+    }
+}

@@ -107,6 +107,7 @@ async fn two_first_log_ins_at_once_make_one_user() {
             first_name: None,
             last_name: None,
             role: Some("student".to_owned()),
+            authenticated_at: None,
         };
         let login = Arc::clone(&suite.login);
         tasks.push(tokio::spawn(async move {

@@ -94,8 +94,12 @@ fn an_old_authentication_is_done_again() {
         if let Some(expected) = expected {
             assert_eq!(found, expected, "{more}");
         }
-        let just_now = Browser { just_logged_in: true, ..browser() };
-        assert!(matches!(next(more, &just_now), Next::Issue(_)), "{more}: and then it goes on");
+        let form = Form::parse(format!("{BASE}{more}").as_bytes()).unwrap();
+        let back = Received::parse(&form).unwrap().return_query();
+        let request = read(&back).unwrap().unwrap();
+        let (client, server) = (fixtures::confidential(), fixtures::rules());
+        let found = decide(&request, &client, &server, &logged_in_at(NOW.0 - 1000), NOW);
+        assert!(matches!(found, Next::Issue(_)), "{more}: and then it goes on");
     }
     let found = next("&prompt=none&max_age=1", &browser());
     assert_eq!(refused(&found), Some(ErrorCode::LoginRequired));
@@ -121,8 +125,35 @@ fn an_id_token_names_who_is_expected() {
     assert!(matches!(next("", &hinted("ada")), Next::Issue(_)));
     assert_eq!(next("", &hinted("bob")), log_in(None));
     assert_eq!(refused(&next("&prompt=none", &hinted("bob"))), Some(ErrorCode::LoginRequired));
-    let again = Browser { just_logged_in: true, ..hinted("bob") };
-    assert_eq!(refused(&next("", &again)), Some(ErrorCode::LoginRequired), "not for ever");
+    for (auth_time, is_just_now) in [(NOW.0, true), (NOW.0 - 59_999, true), (NOW.0 - 60_000, false)]
+    {
+        let again =
+            Browser { hinted_subject: hinted("bob").hinted_subject, ..logged_in_at(auth_time) };
+        let expected = is_just_now.then_some(ErrorCode::LoginRequired);
+        assert_eq!(refused(&next("", &again)), expected, "not for ever: {auth_time}");
+        assert!(matches!(next("", &logged_in_at(auth_time)), Next::Issue(_)));
+    }
+    // Nobody is refused for having logged in as whom nobody has named.
+    assert_eq!(next("&prompt=login", &logged_in_at(NOW.0)), log_in(None));
+}
+
+#[test]
+fn who_logs_in_as_somebody_else_for_a_kept_request_is_not_asked_again() {
+    let (client, server) = (fixtures::confidential(), fixtures::rules());
+    let request = resume(PUSHED, &kept("web", BASE, true), &client, &server).unwrap().unwrap();
+    let hinted_subject = Some("bob".to_owned());
+    let later = UnixMillis(NOW.0 + 3_600_000);
+    for (auth_time, expected) in [(NOW.0 - 1, None), (NOW.0, Some(ErrorCode::LoginRequired))] {
+        let again = Browser { hinted_subject: hinted_subject.clone(), ..logged_in_at(auth_time) };
+        let found = decide(&request, &client, &server, &again, later);
+        assert_eq!(refused(&found), expected, "{auth_time}");
+    }
+}
+
+/// A browser in which the user has authenticated then.
+fn logged_in_at(auth_time: u64) -> Browser {
+    let session = SessionFacts { auth_time: UnixMillis(auth_time), ..session() };
+    Browser { session: Some(session), ..browser() }
 }
 
 #[test]

@@ -281,8 +281,13 @@ async fn who_authenticates_again_goes_on_in_the_same_session() {
     let before = by_password(&world).await;
     let soft = &mut enrolled(&world, &user, 1).await;
     let now = later(60 * 60 * 1000);
-    let again =
-        world.login.authenticate_again(&before.session, ReturnTo::default(), Acr::OneFactor, now);
+    let again = world.login.authenticate_again(
+        &before.session,
+        ReturnTo::default(),
+        Acr::OneFactor,
+        0,
+        now,
+    );
     let cookie = again.await.unwrap();
     let cookie = cookie.expose().as_bytes();
     assert_eq!(world.login.screen(cookie, now).await, Ok(Screen::Password));
@@ -296,7 +301,7 @@ async fn who_authenticates_again_goes_on_in_the_same_session() {
     // Somebody else at the same browser begins a session of their own.
     world.user("admin").await;
     let again =
-        world.login.authenticate_again(&after.session, ReturnTo::default(), Acr::OneFactor, now);
+        world.login.authenticate_again(&after.session, ReturnTo::default(), Acr::OneFactor, 0, now);
     let cookie = again.await.unwrap();
     let cookie = cookie.expose().as_bytes();
     let other = "admin@example.test";
