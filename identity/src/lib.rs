@@ -59,7 +59,7 @@ pub use login::{Consented, Removal};
 pub use metrics::{IdentityMetrics, KeyMetrics, LoginMetrics, OAuthMetrics, OutsideMetrics};
 pub use oauth::{
     Authorized, ConsentAsk, CurrentOAuthRules, DeviceAsk, OAuthParts, OAuthRules, OAuthService,
-    Refresher, RegisterCall, TokenAnswer, TokenCall, UserinfoCall, keep_used_clients,
+    Pushing, Refresher, RegisterCall, TokenAnswer, TokenCall, UserinfoCall, keep_used_clients,
 };
 pub use outside::{OutsideError, OutsideParts, OutsideService, OutsideStart, OutsideStarted};
 pub use passkeys::WebauthnPasskeys;
