@@ -7,13 +7,14 @@
 //! log comes last: that something could not be written down keeps nothing alive.
 
 mod leftover;
+mod over;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use postern_request::UnixMillis;
 use postern_revocation::{Revocation, RevocationKind};
-use postern_store::durable::{AuditEntry, MAX_PAGE};
+use postern_store::durable::AuditEntry;
 use postern_store::flows::SessionRecord;
 use postern_store::{FlowKey, FlowKind, FlowStore, IdentityStore, StoreError};
 
@@ -23,6 +24,7 @@ use crate::{MAX_LIFETIME_SECS, audit};
 
 pub use leftover::retry_ends;
 use leftover::{Leftover, Waiting};
+use over::Over;
 
 /// A grant with this scope outlives the browser's session that it came from (OpenID Connect Core
 /// §11).
@@ -41,6 +43,7 @@ pub struct Ending {
     issuer: Arc<str>,
     metrics: LoginMetrics,
     remember_secs: u64,
+    sessions_live_secs: u64,
     waiting: Mutex<VecDeque<Waiting>>,
 }
 
@@ -57,7 +60,25 @@ impl Ending {
         let issuer = Arc::from(issuer);
         // Longer than any access token lives.
         let remember_secs = MAX_LIFETIME_SECS + AFTER_EXPIRY_SECS;
-        Self { store, flows, announce, issuer, metrics, remember_secs, waiting: Mutex::default() }
+        Self {
+            store,
+            flows,
+            announce,
+            issuer,
+            metrics,
+            remember_secs,
+            sessions_live_secs: 0,
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// The same, where people's sessions live for so long at most. The end of one whose record
+    /// cannot be read, and that of all that a user has, is remembered for as long: the volatile
+    /// store may be away for longer than it is asked again, and then still have the session.
+    #[must_use]
+    pub const fn with_sessions_that_live(mut self, secs: u64) -> Self {
+        self.sessions_live_secs = secs;
+        self
     }
 
     /// The same, and what ends is remembered for so long, where that is longer. For whoever may
@@ -83,14 +104,15 @@ impl Ending {
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
         let found = self.with_grants(id, now).await;
-        let alone = [id.to_owned()];
-        let ids = found.as_ref().map_or(alone.as_slice(), |(_, ids)| ids.as_slice());
-        let families = self.end_durably(ids, why, now).await?;
+        // Of one that cannot be read nobody knows how long it lives.
+        let alone = [Over { id: id.to_owned(), until: self.until_no_session_lives(now) }];
+        let all = found.as_ref().map_or(alone.as_slice(), |(_, all)| all.as_slice());
+        let families = self.end_durably(all, why, now).await?;
         let had_families = !families.is_empty();
         for family in families {
             self.forget_family(family, now).await;
         }
-        let (session, ids) = match found {
+        let (session, all) = match found {
             Ok(found) => found,
             Err(error) => {
                 let whole = Leftover::Whole { id: id.to_owned(), why, by: by.to_owned() };
@@ -99,8 +121,8 @@ impl Ending {
             }
         };
         let mut ended = session.is_some() || had_families;
-        for id in &ids {
-            ended |= self.forget_session(id, now).await;
+        for over in &all {
+            ended |= self.forget_session(&over.id, now).await;
         }
         if let Some(browsers) = session.as_ref().filter(|session| session.client_id.is_none()) {
             self.look_again(&browsers.user_id, id, why, now).await;
@@ -135,7 +157,7 @@ impl Ending {
             self.metrics.audit_failed();
             tracing::error!(%error, why, session_id, "a family's end was not kept");
         }
-        let revoked = self.end_durably(&[session_id.to_owned()], why, now).await;
+        let revoked = self.end_durably(&[self.over(session_id, now)], why, now).await;
         self.forget_family(key, now).await;
         for family in revoked.as_deref().unwrap_or_default() {
             self.forget_family(*family, now).await;
@@ -156,14 +178,15 @@ impl Ending {
         by: &str,
         now: UnixMillis,
     ) -> Result<u64, StoreError> {
-        // Alone it ends everything that asks; the rest is so that nothing lies about.
-        let subject = self.revocation(RevocationKind::Subject, user_id, now)?;
+        // Alone it ends everything that asks, for as long as it is remembered.
+        let until = self.until_no_session_lives(now);
+        let subject = self.revocation(RevocationKind::Subject, user_id, until, now)?;
         self.announce.revoke(vec![subject], why, now).await?;
-        let families = self.families_of(user_id, None).await?;
-        for session_id in &families {
-            for family in self.store.end_families_of_session(session_id, now, why).await? {
-                self.forget_family(FlowKey::of_hash(FlowKind::Family, family), now).await;
-            }
+        // Families may live for longer, so all of them end at once, and before anything that may
+        // take its time: whoever is stopped from here on leaves nothing that comes back. After the
+        // revocation: what asks from then on begins no more of them.
+        for family in self.store.end_families_of_user(user_id, now, why).await? {
+            self.forget_family(FlowKey::of_hash(FlowKind::Family, family), now).await;
         }
         let ended = self.forget_sessions_of(user_id, now).await;
         if ended.is_err() {
@@ -256,22 +279,6 @@ impl Ending {
         Ok(())
     }
 
-    /// The session, and the ids of it and of the grants that end with it.
-    async fn with_grants(
-        &self,
-        id: &str,
-        now: UnixMillis,
-    ) -> Result<(Option<SessionRecord>, Vec<String>), StoreError> {
-        let mut ids = vec![id.to_owned()];
-        let Some(session) = self.flows.find_session(id, now).await? else {
-            return Ok((None, ids));
-        };
-        if session.client_id.is_none() {
-            ids.extend(self.grants_of(&session.user_id, id, now).await?);
-        }
-        Ok((Some(session), ids))
-    }
-
     /// The ids of the grants that end with a browser's session.
     async fn grants_of(
         &self,
@@ -309,7 +316,8 @@ impl Ending {
         if late.is_empty() {
             return Ok(());
         }
-        for family in self.end_durably(&late, why, now).await? {
+        let over: Vec<_> = late.iter().map(|id| self.over(id, now)).collect();
+        for family in self.end_durably(&over, why, now).await? {
             self.forget_family(family, now).await;
         }
         for id in &late {
@@ -321,52 +329,19 @@ impl Ending {
     /// Keeps the ends of sessions and of their families, and tells everybody.
     async fn end_durably(
         &self,
-        session_ids: &[String],
+        sessions: &[Over],
         why: &'static str,
         now: UnixMillis,
     ) -> Result<Vec<FlowKey>, StoreError> {
         let mut families = Vec::new();
-        let mut revoked = Vec::with_capacity(session_ids.len());
-        for id in session_ids {
+        let mut revoked = Vec::with_capacity(sessions.len());
+        for Over { id, until } in sessions {
             let ended = self.store.end_families_of_session(id, now, why).await?;
             families.extend(ended.into_iter().map(|id| FlowKey::of_hash(FlowKind::Family, id)));
-            revoked.push(self.revocation(RevocationKind::Session, id, now)?);
+            revoked.push(self.revocation(RevocationKind::Session, id, *until, now)?);
         }
         self.announce.revoke(revoked, why, now).await?;
         Ok(families)
-    }
-
-    /// Remembered for longer than any access token lives, at least.
-    fn revocation(
-        &self,
-        kind: RevocationKind,
-        value: &str,
-        now: UnixMillis,
-    ) -> Result<Revocation, StoreError> {
-        let until = now.as_secs().saturating_add(self.remember_secs);
-        Revocation::at(now.as_secs(), kind, &*self.issuer, value, until)
-            .map_err(|error| StoreError::Corrupt(error.to_string()))
-    }
-
-    /// The sessions of a user's families that have not ended, of one client or of all.
-    async fn families_of(
-        &self,
-        user_id: &str,
-        client_id: Option<&str>,
-    ) -> Result<Vec<String>, StoreError> {
-        let (mut sessions, mut after) = (Vec::new(), None);
-        loop {
-            let page = self.store.families_of(user_id, after, MAX_PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id);
-            let lives = page.into_iter().filter(|family| {
-                family.ended_at.is_none() && client_id.is_none_or(|id| family.client_id == id)
-            });
-            sessions.extend(lives.map(|family| family.session_id));
-        }
-        sessions.sort_unstable();
-        sessions.dedup();
-        Ok(sessions)
     }
 
     async fn forget_family(&self, key: FlowKey, now: UnixMillis) {

@@ -59,7 +59,7 @@ pub use login::{Consented, Removal};
 pub use metrics::{IdentityMetrics, KeyMetrics, LoginMetrics, OAuthMetrics, OutsideMetrics};
 pub use oauth::{
     Authorized, ConsentAsk, CurrentOAuthRules, DeviceAsk, LogoutAnswer, OAuthParts, OAuthRules,
-    OAuthService, Onward, Refresher, RegisterCall, TokenAnswer, TokenCall, UserinfoCall,
+    OAuthService, Onward, Pushing, Refresher, RegisterCall, TokenAnswer, TokenCall, UserinfoCall,
     keep_used_clients,
 };
 pub use outside::{OutsideError, OutsideParts, OutsideService, OutsideStart, OutsideStarted};

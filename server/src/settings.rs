@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Error, Result, bail};
-use postern_document::parse_duration_ms;
+use postern_document::{Document, parse_duration_ms};
 use postern_identity::{
     EnvKey, FileKey, IdentityError, KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey, KeySource,
 };
@@ -17,6 +17,17 @@ use postern_store_sql::{SqlError, SqlStore};
 use zeroize::Zeroizing;
 
 use crate::cli::KeyFile;
+
+/// How long sessions live where the document does not say so: longer than it may.
+const LONGEST_SESSION_SECS: u64 = 366 * 86_400;
+
+/// How long a session that somebody logged in to lives at most. The end of one that cannot be
+/// reached is remembered for as long.
+pub fn longest_session_secs(document: &Document) -> u64 {
+    let session = document.login.as_ref().map(|login| &login.session);
+    let longest = session.map(|session| session.absolute_ms.max(session.remembered_ms) / 1000);
+    longest.unwrap_or(LONGEST_SESSION_SECS)
+}
 
 /// A store's address: `env:NAME` is looked up, everything else stands for itself. `of` is where it
 /// was named: an option, or a field.

@@ -131,7 +131,7 @@ pub async fn change_user(
     edit.profile.as_ref().map_or(Ok(()), check_profile)?;
     check_tier(edit.tier.as_ref().and_then(Option::as_deref))?;
     edit.role.as_deref().map_or(Ok(()), |role| check_role(rules, role))?;
-    keeps_an_admin(store, rules, &user, &edit).await?;
+    let admins = takes_admin_away(rules, &edit);
     let email = edit.email.clone().unwrap_or_else(|| user.email.clone());
     let (password, shown) = match edit.password {
         None => (None, None),
@@ -162,8 +162,13 @@ pub async fn change_user(
         password,
         at: now,
     };
-    if !store.change_user(id, change, &entry).await.map_err(taken)? {
-        return Err(unknown());
+    let changed = match &admins {
+        None => store.change_user(id, change, &entry),
+        // Asked for in the same transaction: two who switch each other off at once do not both.
+        Some(admins) => store.change_user_but_the_last(id, change, admins, &entry),
+    };
+    if !changed.await.map_err(taken)? {
+        return Err(if admins.is_some() { nobody_left() } else { unknown() });
     }
     if ends {
         ending.user(id, "user_changed", by, now).await?;
@@ -232,23 +237,18 @@ pub async fn reset_factors(
     Ok(count)
 }
 
-/// Whether somebody is left who may administer the gateway, where this user may.
-async fn keeps_an_admin(
-    store: &dyn IdentityStore,
-    rules: &LoginRules,
-    user: &UserRecord,
-    edit: &UserEdit,
-) -> Result<(), IdentityError> {
+/// The roles that may administer the gateway, where this leaves a user without all of them or
+/// without a log-in: somebody else has to have one.
+fn takes_admin_away(rules: &LoginRules, edit: &UserEdit) -> Option<Vec<String>> {
     let admins = rules.admin_roles();
     let is_admin = |role: &String| admins.contains(role);
     let stays = edit.is_active != Some(false) && edit.role.as_ref().is_none_or(is_admin);
-    if !user.is_active || !is_admin(&user.role) || stays {
-        return Ok(());
-    }
-    if store.count_active_users(&admins).await? > 1 {
-        return Ok(());
-    }
-    Err(invalid("user", "nobody else may administer the gateway"))
+    (!stays).then_some(admins)
+}
+
+/// Users stay, so one who was found and is not changed is the last.
+const fn nobody_left() -> IdentityError {
+    invalid("user", "nobody else may administer the gateway")
 }
 
 /// The hash, and the password itself where it was made here.

@@ -71,7 +71,7 @@ impl Ending {
     }
 
     /// Tries what the volatile store has not done; how much is left. What was tried for an hour is
-    /// given up.
+    /// given up: nothing is good again for that, its end is remembered for as long as it can live.
     pub async fn retry(&self, now: UnixMillis) -> usize {
         let all = std::mem::take(&mut *self.waiting());
         for Waiting { what, until } in all {

@@ -1,7 +1,11 @@
-use postern_store::MemoryFlowStore;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use postern_store::away::Away;
 use postern_store::durable::memory::MemoryDurableStore;
 use postern_store::durable::{FamilyRecord, GrantStore as _};
-use postern_store::flows::{NewFamily, Presented};
+use postern_store::flows::{NewFamily, Presented, Redeemed, Standing, Turn, Turned, UsedApiKey};
+use postern_store::{BoxFuture, MemoryFlowStore};
 
 use super::leftover::MAX_WAITING;
 use super::*;
@@ -167,6 +171,120 @@ async fn a_user_loses_everything_until_now() {
     assert_eq!(revoked[0].issued_before(), Some(NOW.as_secs() + 1));
     assert_eq!(world.actions().await, ["session.all_ended"]);
     assert_eq!(world.ending.user("nobody", "switched_off", "admin", NOW).await, Ok(0));
+}
+
+/// A volatile store that never answers: whoever asks it may as well have been stopped there.
+struct Hanging;
+
+macro_rules! hang {
+    ($life:lifetime: $($name:ident($($kind:ty),*) -> $answer:ty;)*) => {
+        $(
+            fn $name<$life>(
+                &$life self,
+                $(_: $kind),*
+            ) -> BoxFuture<$life, Result<$answer, StoreError>> {
+                Box::pin(std::future::pending())
+            }
+        )*
+    };
+}
+
+impl FlowStore for Hanging {
+    hang! { 'a:
+        put(FlowKey, &'a [u8], u64, UnixMillis) -> bool;
+        peek(FlowKey, UnixMillis) -> Option<Vec<u8>>;
+        take(FlowKey, UnixMillis) -> Option<Vec<u8>>;
+        swap(FlowKey, &'a [u8], &'a [u8], UnixMillis) -> bool;
+        redeem_code(FlowKey, &'a [u8], UnixMillis) -> Redeemed;
+        start_family(NewFamily<'a>, UnixMillis) -> ();
+        stand(FlowKey, Presented, u64, UnixMillis) -> Standing;
+        turn(Turn<'a>, UnixMillis) -> Turned;
+        look_family(FlowKey, Presented, UnixMillis) -> Option<Vec<u8>>;
+        end_family(FlowKey, Option<[u8; 32]>, UnixMillis) -> Option<Vec<u8>>;
+        start_session(&'a SessionRecord, UnixMillis) -> ();
+        find_session(&'a str, UnixMillis) -> Option<SessionRecord>;
+        renew_session(&'a SessionRecord, UnixMillis) -> bool;
+        end_session(&'a str, UnixMillis) -> Option<SessionRecord>;
+        sessions_of(&'a str, UnixMillis) -> Vec<SessionRecord>;
+        touch_sessions(&'a [(String, UnixMillis)], UnixMillis) -> ();
+        touch_api_keys(&'a [UsedApiKey], UnixMillis) -> ();
+    }
+}
+
+/// The world's, but with another volatile store.
+fn ending_with(world: &World, volatile: Arc<dyn FlowStore>) -> Ending {
+    let durable: Arc<dyn IdentityStore> = Arc::<MemoryDurableStore>::clone(&world.store);
+    let announce = Arc::<_>::clone(&world.revocations) as Arc<dyn Announce>;
+    let metrics = LoginMetrics::unregistered();
+    Ending::new(durable, volatile, announce, "https://a.test", metrics)
+}
+
+#[tokio::test]
+async fn a_user_has_no_family_left_wherever_a_crash_stops_the_rest() {
+    let (world, grant, offline) = world().await;
+    let ending = ending_with(&world, Arc::new(Hanging));
+    {
+        let mut stopped = pin!(ending.user("u1", "user_changed", "admin", NOW));
+        let polled = stopped.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Pending), "it hangs, and is never asked again");
+    }
+    assert_eq!(world.revocations.names(RevocationKind::Subject), ["u1"]);
+    for family in [grant, offline] {
+        let kept = world.store.find_family(family.to_bytes()).await.unwrap().unwrap();
+        assert_eq!((kept.ended_at, kept.end_reason.as_deref()), (Some(NOW), Some("user_changed")));
+    }
+}
+
+const MONTH_SECS: u64 = 30 * 86_400;
+
+fn ends(world: &World) -> Vec<(String, u64)> {
+    let all = world.revocations.all().into_iter();
+    all.map(|revoked| (revoked.value().to_owned(), revoked.expires_at() - NOW.as_secs())).collect()
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_is_remembered_for_as_long_as_it_could_live() {
+    let (world, _, _) = world().await;
+    let remembered = SessionRecord {
+        ends_at: later(MONTH_SECS * 1000),
+        ..session("remembered", None, None, &[])
+    };
+    let of_grant = SessionRecord {
+        ends_at: later(MONTH_SECS * 1000),
+        ..session("its grant", Some("web"), Some("remembered"), &["openid"])
+    };
+    for session in [remembered, of_grant] {
+        world.flows.start_session(&session, NOW).await.unwrap();
+    }
+    world.ending.session("remembered", "logged_out", "u1", NOW).await.unwrap();
+    world.ending.session("other", "logged_out", "u1", NOW).await.unwrap();
+    world.ending.session("unknown", "logged_out", "u1", NOW).await.unwrap();
+    let short = MAX_LIFETIME_SECS + AFTER_EXPIRY_SECS;
+    let expected = [
+        ("remembered", MONTH_SECS + AFTER_EXPIRY_SECS),
+        // What it is worth has ended with its family, for good.
+        ("its grant", short),
+        // It could live no longer than its tokens.
+        ("other", short),
+        ("unknown", short),
+    ];
+    assert_eq!(ends(&world), expected.map(|(id, secs)| (id.to_owned(), secs)));
+}
+
+#[tokio::test]
+async fn what_may_be_left_where_nobody_can_look_is_over_before_its_end_is_forgotten() {
+    let world = World::new();
+    let ending = ending_with(&world, Arc::new(Away)).with_sessions_that_live(MONTH_SECS);
+    assert!(ending.session("somewhere", "logged_out", "u1", NOW).await.is_err());
+    assert!(ending.user("u1", "user_changed", "admin", NOW).await.is_err());
+    let long = MONTH_SECS + AFTER_EXPIRY_SECS;
+    let expected = [("somewhere", long), ("u1", long)];
+    assert_eq!(ends(&world), expected.map(|(id, secs)| (id.to_owned(), secs)));
+    // Where no session lives for long, access tokens are what counts.
+    let world = World::new();
+    let ending = ending_with(&world, Arc::new(Away)).with_sessions_that_live(60);
+    assert!(ending.session("somewhere", "logged_out", "u1", NOW).await.is_err());
+    assert_eq!(ends(&world), [("somewhere".to_owned(), MAX_LIFETIME_SECS + AFTER_EXPIRY_SECS)]);
 }
 
 #[tokio::test]

@@ -11,9 +11,13 @@ use crate::login::{IPV6_PREFIX, LoginLimiter};
 /// Names of the limits, under which operators find them.
 const DEVICE: &str = "oauth:device";
 const REGISTER: &str = "oauth:register";
+const REQUEST: &str = "oauth:request";
 
 /// Calls from one address.
 const CALLS: u64 = 10;
+/// The same of requests: each person who logs in may make one, and an address may be a company's.
+/// Of the longest ones, those of ten minutes are 10 MB.
+const REQUESTS: u64 = 60;
 const PERIOD_MS: u64 = 60_000;
 
 /// A limit.
@@ -23,6 +27,19 @@ pub(crate) enum Limited {
     Device,
     /// Clients that register themselves.
     Register,
+    /// Authorization requests that are kept for a browser, from whoever need not say who they are.
+    Request,
+}
+
+impl Limited {
+    /// Its name, and how many calls it takes.
+    const fn parts(self) -> (&'static str, u64) {
+        match self {
+            Self::Device => (DEVICE, CALLS),
+            Self::Register => (REGISTER, CALLS),
+            Self::Request => (REQUEST, REQUESTS),
+        }
+    }
 }
 
 /// Counts calls by the address that they come from.
@@ -51,11 +68,8 @@ impl RequestLimits {
         headers: &HeaderMap,
         now: UnixMillis,
     ) -> Result<(), LoginError> {
-        let name = match limit {
-            Limited::Device => DEVICE,
-            Limited::Register => REGISTER,
-        };
-        let rate = Rate::new(CALLS, PERIOD_MS).map_err(|_| LoginError::Internal)?;
+        let (name, calls) = limit.parts();
+        let rate = Rate::new(calls, PERIOD_MS).map_err(|_| LoginError::Internal)?;
         // Whoever comes past Envoy has no address: all of them have one share.
         let ip = caller::of(headers, self.proxies, None).ip;
         let by = ip.map_or_else(String::new, |ip| address::limit_key(ip, IPV6_PREFIX).to_string());

@@ -23,7 +23,8 @@ use crate::random;
 const GOOD_MS: u64 = 300_000;
 /// The least time from one try to the next.
 const PACE_MS: u64 = 10_000;
-/// Most sets that are kept.
+/// Most sets of either that are kept: of clients that operators made, and of those that registered
+/// themselves.
 const MOST_KEPT: usize = 1000;
 
 /// What a client's key set holds.
@@ -74,20 +75,50 @@ impl Slot {
     }
 }
 
-/// Whose set, and where: what anybody may have written is asked by other rules than what an
-/// operator has.
-type Place = (bool, String);
+/// Sets by where they are.
+#[derive(Default)]
+struct Slots(Mutex<HashMap<String, Arc<AsyncMutex<Slot>>>>);
+
+impl Slots {
+    fn at(&self, uri: &str, now: UnixMillis) -> Arc<AsyncMutex<Slot>> {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= MOST_KEPT && !slots.contains_key(uri) {
+            slots.retain(|_, slot| match slot.try_lock() {
+                Ok(slot) => slot.tried_at.is_some_and(|at| now.millis_since(at) < GOOD_MS),
+                // Somebody is about to fetch it.
+                Err(_) => true,
+            });
+            if slots.len() >= MOST_KEPT {
+                // Starting over is simpler than age.
+                slots.clear();
+            }
+        }
+        Arc::clone(slots.entry(uri.to_owned()).or_default())
+    }
+}
+
+/// How sets are had, and those that are. What anybody may have written is asked by other rules
+/// than what an operator has, and however much of it there is, it pushes nothing of theirs out.
+struct Source {
+    outbound: Arc<dyn Outbound>,
+    slots: Slots,
+}
+
+impl Source {
+    fn new(outbound: Arc<dyn Outbound>) -> Self {
+        Self { outbound, slots: Slots::default() }
+    }
+}
 
 /// Knows clients' keys.
 pub(crate) struct ClientKeys {
-    for_operators: Arc<dyn Outbound>,
-    for_anybody: Arc<dyn Outbound>,
-    slots: Mutex<HashMap<Place, Arc<AsyncMutex<Slot>>>>,
+    for_operators: Source,
+    for_anybody: Source,
 }
 
 impl ClientKeys {
     pub(crate) fn new(for_operators: Arc<dyn Outbound>, for_anybody: Arc<dyn Outbound>) -> Self {
-        Self { for_operators, for_anybody, slots: Mutex::default() }
+        Self { for_operators: Source::new(for_operators), for_anybody: Source::new(for_anybody) }
     }
 
     /// The keys of a client, looked up for a token that names `kid`; none where it has none.
@@ -104,8 +135,11 @@ impl ClientKeys {
             return Ok(Keys::parse(text.as_bytes()).map(Arc::new));
         }
         let Some(uri) = &record.jwks_uri else { return Ok(None) };
-        let by_anybody = matches!(record.origin, ClientOrigin::Registered { .. });
-        let slot = self.slot((by_anybody, uri.clone()), now);
+        let source = match record.origin {
+            ClientOrigin::Registered { .. } => &self.for_anybody,
+            ClientOrigin::Operator => &self.for_operators,
+        };
+        let slot = source.slots.at(uri, now);
         // One fetches, and the others wait for what it gets.
         let mut slot = slot.lock().await;
         if let Some(keys) = slot.good(now) {
@@ -117,8 +151,7 @@ impl ClientKeys {
             return Err(OAuthError::unavailable());
         }
         slot.tried_at = Some(now);
-        let outbound = if by_anybody { &self.for_anybody } else { &self.for_operators };
-        match outbound.get(uri).await.map(|body| Keys::parse(&body)) {
+        match source.outbound.get(uri).await.map(|body| Keys::parse(&body)) {
             Ok(Some(keys)) => slot.fetched = Some((now, Arc::new(keys))),
             Ok(None) => {
                 tracing::warn!(client = record.client_id, "a client's `jwks_uri` has no key set");
@@ -129,22 +162,6 @@ impl ClientKeys {
         }
         // What could not be fetched again is good until its time is over.
         slot.good(now).map(|keys| Some(Arc::clone(keys))).ok_or(OAuthError::unavailable())
-    }
-
-    fn slot(&self, place: Place, now: UnixMillis) -> Arc<AsyncMutex<Slot>> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if slots.len() >= MOST_KEPT && !slots.contains_key(&place) {
-            slots.retain(|_, slot| match slot.try_lock() {
-                Ok(slot) => slot.tried_at.is_some_and(|at| now.millis_since(at) < GOOD_MS),
-                // Somebody is about to fetch it.
-                Err(_) => true,
-            });
-            if slots.len() >= MOST_KEPT {
-                // Starting over is simpler than age.
-                slots.clear();
-            }
-        }
-        Arc::clone(slots.entry(place).or_default())
     }
 }
 
@@ -262,6 +279,30 @@ mod tests {
         assert!(keys.of(&registered, Some("two"), at(PACE_MS)).await.unwrap().is_some());
         assert!(keys.of(&registered, None, at(GOOD_MS)).await.is_err());
         assert_eq!(named.asked(), 0, "not with an operator's reach");
+    }
+
+    #[tokio::test]
+    async fn however_many_register_an_operators_set_stays_and_so_does_its_pace() {
+        let (named, written) = (Arc::new(Published::default()), Arc::new(Published::default()));
+        let keys =
+            ClientKeys::new(Arc::<Published>::clone(&named), Arc::<Published>::clone(&written));
+        named.say(&set("one"));
+        assert!(keys.of(&record(), Some("one"), NOW).await.unwrap().is_some());
+        let most = u32::try_from(MOST_KEPT).unwrap();
+        for at in 0..=most {
+            let registered = ClientRecord {
+                origin: ClientOrigin::Registered { expires_unused_at: later(1) },
+                jwks_uri: Some(format!("https://web.example/{at}")),
+                ..record()
+            };
+            assert!(keys.of(&registered, None, later(1)).await.is_err(), "nobody answers");
+        }
+        assert_eq!(written.asked(), most + 1);
+        // Known still, and not asked for again at the word of a key that nobody has.
+        for kid in ["one", "two"] {
+            assert!(keys.of(&record(), Some(kid), later(2)).await.unwrap().is_some(), "{kid}");
+        }
+        assert_eq!(named.asked(), 1);
     }
 
     #[tokio::test]

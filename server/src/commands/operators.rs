@@ -26,9 +26,6 @@ use crate::{documents, output, settings};
 /// How long Redis is waited for: connections are made in the background.
 const PATIENCE: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_millis(50);
-/// How long an end is remembered where sessions are out of reach and the document does not say how
-/// long they live: longer than it may.
-const LONGEST_SESSION_SECS: u64 = 366 * 86_400;
 
 /// Who runs the command, for the audit log.
 pub fn actor() -> Actor {
@@ -132,11 +129,13 @@ pub async fn ending(durable: &Durable, ends: &Ends) -> Result<Operators> {
     let metrics = metrics()?;
     let to_store = Arc::<dyn IdentityStore>::clone(&store);
     let to_all = Arc::<Announcer>::clone(&announce);
-    let ending = Ending::new(to_store, Arc::clone(&flows), to_all, &issuer, metrics.clone());
+    let longest = settings::longest_session_secs(&document);
+    let ending = Ending::new(to_store, Arc::clone(&flows), to_all, &issuer, metrics.clone())
+        .with_sessions_that_live(longest);
     // What is out of reach and lives longer than its end is remembered would come back.
     let ending = match &redis {
         Some(_) => ending,
-        None => ending.remembering(longest_session_secs(&document)),
+        None => ending.remembering(longest),
     };
     let rules = rules(&document);
     let hasher = rules.as_ref().map(|rules| hasher(rules, metrics)).transpose()?;
@@ -200,12 +199,6 @@ fn metrics() -> Result<LoginMetrics> {
     let registry = prometheus::Registry::new();
     let identity = IdentityMetrics::register(&registry)?;
     Ok(LoginMetrics::register(&registry, &identity)?)
-}
-
-fn longest_session_secs(document: &Document) -> u64 {
-    let session = document.login.as_ref().map(|login| &login.session);
-    let longest = session.map(|session| session.absolute_ms.max(session.remembered_ms) / 1000);
-    longest.unwrap_or(LONGEST_SESSION_SECS)
 }
 
 /// A user by id or e-mail.

@@ -112,13 +112,15 @@ pub async fn build(needs: &Needs<'_>) -> Result<Option<Built>> {
     let metrics = needs.registry.register_with(IdentityMetrics::register)?;
     let of_login = |registry: &prometheus::Registry| LoginMetrics::register(registry, &metrics);
     let login_metrics = needs.registry.register_with(of_login)?;
-    let ending = Arc::new(Ending::new(
+    let ending = Ending::new(
         Arc::<dyn IdentityStore>::clone(store),
         Arc::<dyn FlowStore>::clone(&needs.volatile.flows),
         Arc::new(Announcer::new(Arc::<dyn IdentityStore>::clone(store), bus)),
         issuer,
         login_metrics.clone(),
-    ));
+    );
+    let longest = settings::longest_session_secs(&document);
+    let ending = Arc::new(ending.with_sessions_that_live(longest));
     tokio::spawn(retry_ends(Arc::clone(&ending), Arc::clone(&clock)));
     let own = Own {
         needs,

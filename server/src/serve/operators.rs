@@ -22,6 +22,7 @@ use super::stores::Volatile;
 use super::{breached, has};
 use crate::cli::{Role, Serve};
 use crate::commands::now;
+use crate::settings;
 
 /// What the authorization server of the same process has made already.
 pub struct Shared {
@@ -78,13 +79,15 @@ pub async fn build(needs: Needs<'_>) -> Result<Option<Built>> {
         (None, Some(issuer)) => {
             let registry = needs.registry;
             let metrics = login_metrics(registry)?;
-            let ending = Arc::new(Ending::new(
+            let ending = Ending::new(
                 Arc::<dyn IdentityStore>::clone(store),
                 Arc::<dyn FlowStore>::clone(&needs.volatile.flows),
                 Arc::<Announcer>::clone(&announce),
                 issuer,
                 metrics.clone(),
-            ));
+            );
+            let longest = settings::longest_session_secs(&document);
+            let ending = Arc::new(ending.with_sessions_that_live(longest));
             let clock: Clock = Arc::new(now);
             tokio::spawn(retry_ends(Arc::clone(&ending), clock));
             Some(Shared { ending, metrics, kek: None })

@@ -50,11 +50,15 @@ macro_rules! append {
 pub(crate) use append;
 
 /// Changes something in a transaction of its own, and appends an entry where there was something to
-/// change: both or none. `$changed` says whether there was, and asks by `$transaction`.
+/// change: both or none. `$changed` says whether there was, and asks by `$transaction`, which
+/// begins by `$begin` of [`crate::database::Begin`].
 macro_rules! audited {
     ($database:expr, $entry:expr, $transaction:ident => $changed:expr) => {
+        $crate::audit::audited!($database, $entry, begin_write: $transaction => $changed)
+    };
+    ($database:expr, $entry:expr, $begin:ident: $transaction:ident => $changed:expr) => {
         $crate::database::on!($database, pool => {
-            let mut $transaction = $crate::database::Begin::begin_write(pool)
+            let mut $transaction = $crate::database::Begin::$begin(pool)
                 .await
                 .map_err($crate::error::store_error)?;
             let changed: bool = $changed;

@@ -66,6 +66,8 @@ impl Database {
 const MIGRATION_LOCK: i64 = 0x0070_6f73_7465_726e;
 /// How those who rotate signing keys do.
 const ROTATION_LOCK: i64 = 0x0070_6f73_7465_7272;
+/// How those do who take away from users what only some have.
+const DEMOTION_LOCK: i64 = 0x0070_6f73_7465_7264;
 
 /// Where the two databases differ in how they begin.
 pub(crate) trait Begin {
@@ -81,6 +83,10 @@ pub(crate) trait Begin {
     /// A transaction that rotates signing keys, which no other one of its kind runs beside: what it
     /// reads of them stands until its commit.
     async fn begin_rotation(&self) -> Result<Transaction<'static, Self::Database>, sqlx::Error>;
+
+    /// A transaction that takes away from a user what somebody must have, which no other one of
+    /// its kind runs beside: who else has it stays so until its commit.
+    async fn begin_demotion(&self) -> Result<Transaction<'static, Self::Database>, sqlx::Error>;
 
     /// A transaction that only reads, and sees nothing that is committed after it has begun to.
     async fn begin_snapshot(&self) -> Result<Transaction<'static, Self::Database>, sqlx::Error>;
@@ -108,6 +114,10 @@ impl Begin for SqlitePool {
     }
 
     async fn begin_rotation(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.begin_write().await
+    }
+
+    async fn begin_demotion(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         self.begin_write().await
     }
 
@@ -154,6 +164,17 @@ impl Begin for PgPool {
         let mut transaction = self.begin().await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)")
             .bind(ROTATION_LOCK)
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction)
+    }
+
+    async fn begin_demotion(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let mut transaction = self.begin().await?;
+        // Of its own rather than the rows' locks: those who may administer would wait in a circle
+        // for each other's. What is read after it is what the one before has committed.
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(DEMOTION_LOCK)
             .execute(&mut *transaction)
             .await?;
         Ok(transaction)

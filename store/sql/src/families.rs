@@ -102,20 +102,42 @@ pub(crate) async fn end(
     Ok(ended)
 }
 
+const END_OF_SESSION: &str = "UPDATE refresh_families SET ended_at = $1, end_reason = $2 \
+    WHERE session_id = $3 AND ended_at IS NULL RETURNING id";
+const END_OF_USER: &str = "UPDATE refresh_families SET ended_at = $1, end_reason = $2 \
+    WHERE user_id = $3 AND ended_at IS NULL RETURNING id";
+
 pub(crate) async fn end_of_session(
     database: &Database,
     session_id: &str,
     at: UnixMillis,
     reason: &str,
 ) -> Result<Vec<[u8; 32]>, StoreError> {
+    end_all(database, END_OF_SESSION, session_id, at, reason).await
+}
+
+pub(crate) async fn end_of_user(
+    database: &Database,
+    user_id: &str,
+    at: UnixMillis,
+    reason: &str,
+) -> Result<Vec<[u8; 32]>, StoreError> {
+    end_all(database, END_OF_USER, user_id, at, reason).await
+}
+
+/// One statement: a crash leaves all of them or none.
+async fn end_all(
+    database: &Database,
+    statement: &'static str,
+    whose: &str,
+    at: UnixMillis,
+    reason: &str,
+) -> Result<Vec<[u8; 32]>, StoreError> {
     on!(database, pool => {
-        let rows = sqlx::query(
-            "UPDATE refresh_families SET ended_at = $1, end_reason = $2 \
-             WHERE session_id = $3 AND ended_at IS NULL RETURNING id",
-        )
+        let rows = sqlx::query(statement)
         .bind(write_time(at))
         .bind(reason.to_owned())
-        .bind(session_id.to_owned())
+        .bind(whose.to_owned())
         .fetch_all(pool)
         .await
         .map_err(store_error)?;

@@ -161,27 +161,23 @@ pub(crate) async fn count_active(database: &Database, roles: &[String]) -> Resul
     u64::try_from(count).map_err(|_| corrupt("count"))
 }
 
-pub(crate) async fn change(
-    database: &Database,
-    id: &str,
-    change: UserChange,
-    entry: &AuditEntry,
-) -> Result<bool, StoreError> {
-    let UserChange { email, role, is_active, profile, tier, password, at } = change;
-    let changes_profile = profile.is_some();
-    let (first_name, last_name, photo, department) = match profile {
-        Some(Profile { first_name, last_name, photo, department }) => {
-            (Some(first_name), Some(last_name), photo, department)
-        }
-        None => (None, None, None, None),
-    };
-    let (password, must_change) = match password {
-        Some((hash, must_change)) => (Some(hash.0), Some(must_change)),
-        None => (None, None),
-    };
-    let changed = audited!(database, entry, transaction => {
+/// Changes a user within a transaction of either database; whether there is one.
+macro_rules! apply {
+    ($transaction:ident, $id:expr, $change:expr) => {{
+        let UserChange { email, role, is_active, profile, tier, password, at } = $change;
+        let changes_profile = profile.is_some();
+        let (first_name, last_name, photo, department) = match profile {
+            Some(Profile { first_name, last_name, photo, department }) => {
+                (Some(first_name), Some(last_name), photo, department)
+            }
+            None => (None, None, None, None),
+        };
+        let (password, must_change) = match password {
+            Some((hash, must_change)) => (Some(hash.0), Some(must_change)),
+            None => (None, None),
+        };
         let done = sqlx::query(CHANGE)
-            .bind(id.to_owned())
+            .bind($id.to_owned())
             .bind(email.clone())
             .bind(email.as_deref().map(email_key))
             .bind(role)
@@ -196,12 +192,53 @@ pub(crate) async fn change(
             .bind(password)
             .bind(must_change)
             .bind(write_time(at))
-            .execute(&mut *transaction)
+            .execute(&mut *$transaction)
             .await
             .map_err(store_error)?;
         done.rows_affected() == 1
+    }};
+}
+
+pub(crate) async fn change(
+    database: &Database,
+    id: &str,
+    change: UserChange,
+    entry: &AuditEntry,
+) -> Result<bool, StoreError> {
+    let changed = audited!(database, entry, transaction => apply!(transaction, id, change));
+    Ok(changed)
+}
+
+/// Who is changed by this at the same time waits at the beginning, and then sees what the first
+/// one has left.
+pub(crate) async fn change_but_the_last(
+    database: &Database,
+    id: &str,
+    change: UserChange,
+    roles: &[String],
+    entry: &AuditEntry,
+) -> Result<bool, StoreError> {
+    let changed = audited!(database, entry, begin_demotion: transaction => {
+        let counted: Vec<(String, i64, i64)> = sqlx::query_as(
+            "SELECT role, COUNT(*), COUNT(CASE WHEN id = $1 THEN 1 END) FROM users \
+             WHERE is_active GROUP BY role",
+        )
+        .bind(id.to_owned())
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(store_error)?;
+        if is_last(&counted, roles) { false } else { apply!(transaction, id, change) }
     });
     Ok(changed)
+}
+
+/// Whether one user alone has one of these roles: of each role, how many may log in with it, and
+/// how often that user is among them.
+fn is_last(counted: &[(String, i64, i64)], roles: &[String]) -> bool {
+    let those = counted.iter().filter(|(role, ..)| roles.contains(role));
+    let (all, own) =
+        those.fold((0_i64, 0_i64), |(all, own), (_, more, its)| (all + more, own + its));
+    own > 0 && all == own
 }
 
 pub(crate) async fn upgrade_password(

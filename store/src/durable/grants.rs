@@ -121,6 +121,14 @@ pub trait GrantStore: Send + Sync {
         reason: &'a str,
     ) -> BoxFuture<'a, Result<Vec<[u8; 32]>, StoreError>>;
 
+    /// Ends all families of a user at once: all or none. The ids of those that this has ended.
+    fn end_families_of_user<'a>(
+        &'a self,
+        user_id: &'a str,
+        at: UnixMillis,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<[u8; 32]>, StoreError>>;
+
     /// Deletes up to `limit` families whose last end was before a moment; how many.
     fn delete_ended_families(
         &self,

@@ -130,6 +130,18 @@ pub trait UserStore: Send + Sync {
         audit: &'a AuditEntry,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
+    /// Changes a user, but for the last one who may log in and has one of these roles: whether
+    /// there is such a user and may be changed. Of two that are changed at once, each the last but
+    /// for the other, one is. It is for changes after which that user has none of these roles, or
+    /// may not log in. [`StoreError::Conflict`] as with [`UserStore::change_user`].
+    fn change_user_but_the_last<'a>(
+        &'a self,
+        id: &'a str,
+        change: UserChange,
+        roles: &'a [String],
+        audit: &'a AuditEntry,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
     /// Keeps another hash of the same password, only while `from` stands there: of two log-ins at
     /// once one does it, and none undoes a change. It is no change that anybody is told of.
     fn upgrade_password<'a>(

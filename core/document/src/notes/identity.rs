@@ -11,7 +11,9 @@ const WAYS: [(&str, &str, &str); 3] = [
     ("POST", "/auth/login", "/auth/{rest=**}"),
 ];
 /// The same of the pages.
-const PAGES: [(&str, &str, &str); 3] = [
+const PAGES: [(&str, &str, &str); 4] = [
+    // What it cannot answer an application, it says to people.
+    ("GET", "/oauth2/authorize", "/oauth2/{rest=**}"),
     ("GET", "/login", "/login"),
     ("POST", "/login", "/login"),
     ("GET", "/login/account", "/login/{rest=**}"),
@@ -110,7 +112,7 @@ mod tests {
     #[test]
     fn what_nobody_reaches_is_noted() {
         let all = [
-            ("oauth", "/oauth2/{rest=**}", "", OPEN),
+            ("oauth", "/oauth2/{rest=**}", "", PAGE),
             ("known", "/.well-known/{rest=**}", "\"GET\"", OPEN),
             ("auth", "/auth/{rest=**}", "", OPEN),
             ("login", "/login", "", PAGE),
@@ -125,7 +127,7 @@ mod tests {
             assert!(found.iter().any(|note| note.contains(path)), "{path}: {found:?}");
         }
         let mut closed = all;
-        closed[0].3 = r#", "auth": {"any": ["session"]}"#;
+        closed[0].3 = r#", "security_headers": "web", "auth": {"any": ["session"]}"#;
         let found = notes(&closed);
         assert!(found[0].contains("/oauth2/token"), "{found:?}");
     }

@@ -9,6 +9,7 @@ use postern_oauth::{AuthorizeFault, Endpoint};
 
 use super::{Body, served};
 use crate::Authorized;
+use crate::http::limits::Limited;
 use crate::http::reply::{self, single};
 use crate::http::router::{Identity, Told};
 
@@ -57,6 +58,10 @@ pub(super) async fn by_form(
 ) -> Response {
     served!(identity, headers, Endpoint::Authorize);
     let now = (identity.clock)();
+    // What comes is kept, and nobody has said yet who they are.
+    if let Err(error) = identity.limits.take(Limited::Request, &headers, now).await {
+        return reply::limited(&headers, &error, now);
+    }
     let Ok(body) = super::read(body) else {
         let told = Told::Fault(AuthorizeFault::TooLarge);
         return identity.browsers.tell(&headers, told, now);

@@ -7,13 +7,15 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use postern_oauth::{Endpoint, OAuthError};
+use postern_request::UnixMillis;
 use postern_request::headers::{AUTHORIZATION, DPOP};
 
 use super::asked::Asked;
 use super::{Body, cors, read, served};
-use crate::TokenCall;
+use crate::http::limits::Limited;
 use crate::http::reply::{self, single};
 use crate::http::router::Identity;
+use crate::{Pushing, TokenCall};
 
 pub(super) async fn token(
     State(identity): State<Arc<Identity>>,
@@ -77,15 +79,33 @@ pub(super) async fn push(
 ) -> Response {
     served!(identity, headers, Endpoint::Par);
     let now = (identity.clock)();
-    let answer = async {
+    let judged = async {
         let (body, asked) = (read(body)?, Asked::of(&identity, &headers)?);
         identity.oauth.push(asked.call(&headers, &body), now).await
     };
-    let response = match answer.await {
-        Ok(body) => reply::created_json(&headers, body),
+    let response = match judged.await {
+        Ok(pushing) => keep(&identity, &headers, &pushing, now).await,
         Err(error) => refused(&identity, &headers, error),
     };
     cors::allow(&identity, &headers, response)
+}
+
+/// There is room for so many requests, and those who may leave some without a name leave few.
+async fn keep(
+    identity: &Identity,
+    headers: &HeaderMap,
+    pushing: &Pushing,
+    now: UnixMillis,
+) -> Response {
+    if pushing.by_anybody
+        && let Err(error) = identity.limits.take(Limited::Request, headers, now).await
+    {
+        return reply::limited(headers, &error, now);
+    }
+    match identity.oauth.keep_pushed(pushing, now).await {
+        Ok(body) => reply::created_json(headers, body),
+        Err(error) => refused(identity, headers, error),
+    }
 }
 
 /// The request of an endpoint that takes a form, as far as its headers say it alone.

@@ -66,6 +66,28 @@ async fn pushing_a_request() {
 }
 
 #[tokio::test]
+async fn one_address_leaves_so_many_requests_without_a_proof_and_no_more() {
+    let router = router_of(&everything().await.oauth);
+    let (par, form) = (Endpoint::Par.path(), Endpoint::Authorize.path());
+    let body = pushed("").replace(CREDENTIALS, "client_id=spa");
+    let from = [("x-forwarded-for", "192.0.2.1")];
+    // Both ways are one: what they leave lies in one place.
+    for _ in 0..30 {
+        assert_eq!(post(&router, par, &body, &from).await.status, 201);
+        assert_eq!(post(&router, form, &body, &from).await.status, 303);
+    }
+    for path in [par, form] {
+        let refused = post(&router, path, &body, &from).await;
+        assert_eq!((refused.status, refused.text("error")), (429, "RATE_LIMIT_EXCEEDED"), "{path}");
+        assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
+    }
+    let proven = post(&router, par, &pushed(""), &from).await;
+    assert_eq!(proven.status, 201, "whoever has shown a secret is no stranger");
+    let elsewhere = post(&router, par, &body, &[("x-forwarded-for", "192.0.2.2")]).await;
+    assert_eq!(elsewhere.status, 201);
+}
+
+#[tokio::test]
 async fn a_browser_brings_what_was_pushed() {
     let router = router_of(&everything().await.oauth);
     let body = pushed("").replace(CREDENTIALS, "client_id=spa");

@@ -11,7 +11,8 @@ impl Fixture {
         dpop: Option<&str>,
         now: UnixMillis,
     ) -> Result<String, ErrorCode> {
-        let answer = self.oauth.push(call(body, dpop), now).await.map_err(|error| error.code)?;
+        let pushing = self.oauth.push(call(body, dpop), now).await.map_err(|error| error.code)?;
+        let answer = self.oauth.keep_pushed(&pushing, now).await.map_err(|error| error.code)?;
         let answer = json::parse(answer.as_bytes()).unwrap();
         assert_eq!(answer.get("expires_in"), Some(&Value::Integer(60)));
         Ok(text(&answer, "request_uri").to_owned())

@@ -72,7 +72,7 @@ impl AdminTokens {
     }
 
     /// Who shows a token that opens the admin API. One that is bound to a key or a certificate
-    /// does not: nothing here asks for the proof.
+    /// does not: nothing here asks for the proof. Nor does one by which somebody acts for another.
     ///
     /// # Errors
     /// The first check that failed; the caller is not told which.
@@ -89,13 +89,18 @@ impl AdminTokens {
         if !token.claims.audiences.iter().any(|audience| audience == self.issuer.issuer()) {
             return Err(wrong("admin_token_audience"));
         }
+        let said = payload(text).ok_or_else(|| wrong("admin_credential_wrong"))?;
+        // What somebody does by a token of another one, under that one's name, is not for here.
+        if said.get("act").is_some() {
+            return Err(wrong("admin_token_delegated"));
+        }
         let principal = token.principal();
         let who = Actor::of_token(&principal.subject, principal.client_id.as_deref());
         if !principal.scopes.iter().any(|scope| scope == ADMIN_SCOPE) {
             let denial = Denial::insufficient_scope(&[ADMIN_SCOPE.to_owned()]);
             return Err(Refused { denial, who: Some(who) });
         }
-        if self.wants_several_factors(principal.role.as_deref()) && !has_several_factors(text) {
+        if self.wants_several_factors(principal.role.as_deref()) && !has_several_factors(&said) {
             let code = ErrorCode::InsufficientUserAuthentication;
             let mut denial = Denial::new(code, "admin_token_one_factor");
             denial.challenge = Some(Challenge::Missing);
@@ -112,9 +117,17 @@ impl AdminTokens {
     }
 }
 
-/// `acr` of a token that holds.
-fn has_several_factors(token: &str) -> bool {
-    let claims = CompactJws::parse(token).ok().and_then(|jws| json::parse(&jws.payload).ok());
-    let acr = claims.as_ref().and_then(|claims| claims.get("acr")).and_then(Value::as_str);
+/// What a token that holds says, every claim of it.
+fn payload(token: &str) -> Option<Value> {
+    let jws = CompactJws::parse(token).ok()?;
+    json::parse(&jws.payload).ok()
+}
+
+/// By its `acr`.
+fn has_several_factors(said: &Value) -> bool {
+    let acr = said.get("acr").and_then(Value::as_str);
     acr.and_then(Acr::parse).is_some_and(|acr| acr.satisfies(Acr::SeveralFactors))
 }
+
+#[cfg(test)]
+mod tests;

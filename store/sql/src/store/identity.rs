@@ -80,6 +80,21 @@ impl UserStore for SqlStore {
         })
     }
 
+    fn change_user_but_the_last<'a>(
+        &'a self,
+        id: &'a str,
+        change: UserChange,
+        roles: &'a [String],
+        audit: &'a AuditEntry,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            if holds_nul(id) {
+                return Ok(false);
+            }
+            users::change_but_the_last(&self.database, id, change, roles, audit).await
+        })
+    }
+
     fn upgrade_password<'a>(
         &'a self,
         id: &'a str,
@@ -284,6 +299,20 @@ impl GrantStore for SqlStore {
                 return Ok(Vec::new());
             }
             families::end_of_session(&self.database, session_id, at, reason).await
+        })
+    }
+
+    fn end_families_of_user<'a>(
+        &'a self,
+        user_id: &'a str,
+        at: UnixMillis,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<[u8; 32]>, StoreError>> {
+        Box::pin(async move {
+            if holds_nul(user_id) {
+                return Ok(Vec::new());
+            }
+            families::end_of_user(&self.database, user_id, at, reason).await
         })
     }
 

@@ -13,6 +13,7 @@ pub(super) async fn run(store: &dyn IdentityStore) {
     families_are_kept_and_listed(store).await;
     a_family_ends_once(store).await;
     a_session_takes_its_families_along(store).await;
+    a_user_loses_all_families_at_once(store).await;
     families_are_deleted_after_their_end(store).await;
     a_page_has_a_bound(store).await;
 }
@@ -134,6 +135,36 @@ async fn a_session_takes_its_families_along(store: &dyn IdentityStore) {
         assert_eq!(found.end_reason.is_some(), ended_at.is_some(), "{id}");
     }
     assert_eq!(entries(store).await, before, "whoever ends a session says so");
+}
+
+async fn a_user_loses_all_families_at_once(store: &dyn IdentityStore) {
+    for (id, session_id) in [(0x30, "s6"), (0x31, "s6"), (0x32, "s7")] {
+        store.insert_family(family(id, "u'5", session_id)).await.unwrap();
+    }
+    let said = entry("refresh.reused", "family");
+    assert_eq!(store.end_family([0x31; 32], UnixMillis(50), "reused", &said).await, Ok(true));
+    let before = entries(store).await;
+    let end = async |user_id: &str, at| {
+        let ended = store.end_families_of_user(user_id, UnixMillis(at), "user_changed").await;
+        let mut ended = ended.unwrap();
+        ended.sort_unstable();
+        ended
+    };
+    for other in ["U'5", "nobody", "u'5\0", "", "s6"] {
+        assert!(end(other, 60).await.is_empty(), "{other:?}");
+    }
+    assert_eq!(end("u'5", 70).await, [[0x30_u8; 32], [0x32; 32]], "of every session");
+    assert!(end("u'5", 80).await.is_empty(), "they have ended");
+    for (id, ended_at, reason) in
+        [(0x30, 70, "user_changed"), (0x31, 50, "reused"), (0x32, 70, "user_changed")]
+    {
+        let found = store.find_family([id; 32]).await.unwrap().unwrap();
+        assert_eq!(found.ended_at, Some(UnixMillis(ended_at)), "{id}");
+        assert_eq!(found.end_reason.as_deref(), Some(reason), "{id}");
+    }
+    let another = store.find_family([0xff; 32]).await.unwrap().unwrap();
+    assert_eq!(another.ended_at, None, "somebody else's");
+    assert_eq!(entries(store).await, before, "whoever ends them says so");
 }
 
 /// By their last end alone: one that was ended is what keeps its tokens from coming back.

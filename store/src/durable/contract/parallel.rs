@@ -10,7 +10,8 @@ use super::signing_keys::signing_key;
 use super::{audit, conflicts, entries, entry, user};
 use crate::StoreError;
 use crate::durable::{
-    FactorKind, FactorRecord, FamilyRecord, IdentityStore, PasswordHash, Sealed, UserRecord,
+    FactorKind, FactorRecord, FamilyRecord, IdentityStore, PasswordHash, Sealed, UserChange,
+    UserRecord,
 };
 
 /// How many try.
@@ -25,6 +26,7 @@ type Shared = Arc<dyn IdentityStore>;
 pub async fn run(store: Shared) {
     one_user_gets_an_email(&store).await;
     one_upgrades_a_password(&store).await;
+    the_last_of_many_stays(&store).await;
     one_uses_a_code(&store).await;
     one_rotates(&store).await;
     one_ends_a_family(&store).await;
@@ -72,6 +74,30 @@ async fn one_upgrades_a_password(store: &Shared) {
         store.upgrade_password("parallel", &from, to).await
     });
     assert_eq!(wins(answers.await), 1);
+}
+
+/// All of those who have a role go at once, and one does not.
+async fn the_last_of_many_stays(store: &Shared) {
+    for at in 0..MANY {
+        let id = format!("chief-{at}");
+        let chief = UserRecord { role: "chief".to_owned(), ..user(&id, &format!("{id}@x.test")) };
+        store.insert_user(chief, &entry("user.created", &id)).await.unwrap();
+    }
+    let before = entries(&**store).await;
+    let answers = all(store, |store, at| async move {
+        let id = format!("chief-{at}");
+        let said = entry("user.changed", &id);
+        // Some are switched off, and others get another role.
+        let change = match at % 2 {
+            0 => UserChange { is_active: Some(false), ..UserChange::default() },
+            _ => UserChange { role: Some("student".to_owned()), ..UserChange::default() },
+        };
+        store.change_user_but_the_last(&id, change, &["chief".to_owned()], &said).await
+    });
+    let gone = u64::try_from(wins(answers.await)).unwrap();
+    assert_eq!(gone, u64::from(MANY) - 1);
+    assert_eq!(store.count_active_users(&["chief".to_owned()]).await, Ok(1));
+    assert_eq!(entries(&**store).await, before + gone);
 }
 
 async fn one_uses_a_code(store: &Shared) {
@@ -146,6 +172,20 @@ async fn one_ends_a_family(store: &Shared) {
     let mut ended: Vec<_> = answers.await.into_iter().flat_map(Result::unwrap).collect();
     ended.sort_unstable();
     assert_eq!(ended, [[0xe1_u8; 32], [0xe2; 32]], "each by one");
+
+    for id in [0xe3, 0xe4] {
+        store.insert_family(family(id)).await.unwrap();
+    }
+    let answers = all(store, |store, at| async move {
+        // Those who end a session and those who end all of its user's are at it together.
+        match at % 2 {
+            0 => store.end_families_of_user("parallel", UnixMillis(1), "user_changed").await,
+            _ => store.end_families_of_session("parallel", UnixMillis(1), "logged out").await,
+        }
+    });
+    let mut ended: Vec<_> = answers.await.into_iter().flat_map(Result::unwrap).collect();
+    ended.sort_unstable();
+    assert_eq!(ended, [[0xe3_u8; 32], [0xe4; 32]], "each by one");
 }
 
 async fn all_are_audited(store: &Shared) {

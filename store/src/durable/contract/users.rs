@@ -14,6 +14,7 @@ pub(super) async fn run(store: &dyn IdentityStore) {
     a_password_is_upgraded_where_it_stands(store).await;
     an_outside_identity_is_one_users(store).await;
     those_who_may_log_in_are_counted(store).await;
+    the_last_of_some_roles_stays(store).await;
     a_page_has_a_bound(store).await;
 }
 
@@ -206,6 +207,43 @@ async fn those_who_may_log_in_are_counted(store: &dyn IdentityStore) {
     let off = UserChange { is_active: Some(false), at: UnixMillis(9), ..UserChange::default() };
     assert!(store.change_user(ADA, off, &entry("user.changed", ADA)).await.unwrap());
     assert_eq!(count(&["admin", "teacher"]).await, 1);
+}
+
+/// After the case before: Ada is a switched off admin, Bob an active teacher.
+async fn the_last_of_some_roles_stays(store: &dyn IdentityStore) {
+    let change = async |id: &str, roles: &[&str], change: UserChange| {
+        let roles: Vec<_> = roles.iter().map(|role| (*role).to_owned()).collect();
+        let said = entry("user.changed", id);
+        let change = UserChange { at: UnixMillis(10), ..change };
+        store.change_user_but_the_last(id, change, &roles, &said).await
+    };
+    let off = || UserChange { is_active: Some(false), ..UserChange::default() };
+    let down = || UserChange { role: Some("student".to_owned()), ..UserChange::default() };
+    let before = entries(store).await;
+    let bob = store.find_user(BOB).await.unwrap();
+    for roles in [&["teacher"][..], &["admin", "teacher"], &["teacher", "teacher"]] {
+        for what in [off(), down()] {
+            assert_eq!(change(BOB, roles, what).await, Ok(false), "{roles:?}");
+        }
+    }
+    for unknown in ["none", "BOB", "x\0"] {
+        assert_eq!(change(unknown, &["teacher"], off()).await, Ok(false), "{unknown:?}");
+    }
+    assert_eq!(store.find_user(BOB).await.unwrap(), bob, "nothing of it was done");
+    assert_eq!(entries(store).await, before, "nothing happened");
+
+    assert_eq!(change(ADA, &["admin", "teacher"], off()).await, Ok(true), "she is none of those");
+    assert_eq!(change(BOB, &["admin"], off()).await, Ok(true), "nor is he of these");
+    let on = || UserChange { is_active: Some(true), ..UserChange::default() };
+    for id in [ADA, BOB] {
+        assert_eq!(change(id, &[], on()).await, Ok(true));
+    }
+    // Each of two roles has one, and one of the two goes.
+    assert_eq!(change(ADA, &["admin", "teacher"], off()).await, Ok(true));
+    assert_eq!(change(BOB, &["admin", "teacher"], off()).await, Ok(false));
+    let ada = UserChange { email: Some("bob@example.test".to_owned()), ..off() };
+    assert!(conflicts(&change(ADA, &["admin", "teacher"], ada).await));
+    assert_eq!(entries(store).await, before + 5);
 }
 
 async fn a_page_has_a_bound(store: &dyn IdentityStore) {

@@ -153,6 +153,20 @@ impl GrantStore for MemoryDurableStore {
         })
     }
 
+    fn end_families_of_user<'a>(
+        &'a self,
+        user_id: &'a str,
+        at: UnixMillis,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<[u8; 32]>, StoreError>> {
+        Box::pin(async move {
+            let mut tables = self.tables();
+            let families = tables.grants.families.values_mut();
+            let theirs = families.filter(|family| family.user_id == user_id);
+            Ok(theirs.filter_map(|family| end(family, at, reason).then_some(family.id)).collect())
+        })
+    }
+
     fn delete_ended_families(
         &self,
         before: UnixMillis,

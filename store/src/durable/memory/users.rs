@@ -63,6 +63,14 @@ impl Users {
         Ok(true)
     }
 
+    /// Whether this user alone may log in and has one of these roles.
+    fn is_last(&self, id: &str, roles: &[String]) -> bool {
+        let has = |user: &&UserRecord| user.is_active && roles.contains(&user.role);
+        let mut those = self.by_id.values().filter(has);
+        let first = those.next();
+        first.is_some_and(|user| user.id == id) && those.next().is_none()
+    }
+
     fn link(&mut self, provider: &str, subject: &str, user_id: &str) -> Result<(), StoreError> {
         if !self.is_there(user_id) {
             return Err(StoreError::Corrupt("an identity of no user".to_owned()));
@@ -135,6 +143,23 @@ impl UserStore for MemoryDurableStore {
         audit: &'a AuditEntry,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move { self.change(audit, |tables| tables.users.change(id, change)) })
+    }
+
+    fn change_user_but_the_last<'a>(
+        &'a self,
+        id: &'a str,
+        change: UserChange,
+        roles: &'a [String],
+        audit: &'a AuditEntry,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            self.change(audit, |tables| {
+                if tables.users.is_last(id, roles) {
+                    return Ok(false);
+                }
+                tables.users.change(id, change)
+            })
+        })
     }
 
     fn upgrade_password<'a>(

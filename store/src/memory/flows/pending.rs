@@ -7,7 +7,10 @@ use crate::flows::Redeemed;
 use crate::{FlowKey, FlowKind, StoreError};
 
 /// Codes live ten minutes, most others less: enough for 300 log-ins a second.
-const BOUNDS: Bounds = Bounds { entries: 200_000, bytes: 128 << 20 };
+const BOUNDS: Bounds = Bounds { entries: 180_000, bytes: 96 << 20 };
+/// Requests that are kept for a browser are long, and strangers may leave some: they have a room of
+/// their own, and leave the other one to those who log in.
+const OF_REQUESTS: Bounds = Bounds { entries: 20_000, bytes: 32 << 20 };
 
 /// What is kept under a key.
 struct Value {
@@ -28,11 +31,14 @@ impl Weighed for Value {
     }
 }
 
-pub(super) struct Pending(Sharded<Value>);
+pub(super) struct Pending {
+    all: Sharded<Value>,
+    requests: Sharded<Value>,
+}
 
 impl Default for Pending {
     fn default() -> Self {
-        Self(Sharded::new(BOUNDS))
+        Self { all: Sharded::new(BOUNDS), requests: Sharded::new(OF_REQUESTS) }
     }
 }
 
@@ -42,6 +48,12 @@ fn is_code(key: FlowKey) -> bool {
 }
 
 impl Pending {
+    /// Does something within the shard of a key.
+    fn with<T>(&self, key: FlowKey, act: impl FnOnce(&mut Expiring<Value>) -> T) -> T {
+        let room = if key.kind() == FlowKind::Par { &self.requests } else { &self.all };
+        room.with(key, act)
+    }
+
     pub(super) fn put(
         &self,
         key: FlowKey,
@@ -50,7 +62,7 @@ impl Pending {
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
         let ends = UnixMillis(now.0.saturating_add(keep_ms.max(1)));
-        self.0.with(key, |shard| {
+        self.with(key, |shard| {
             if shard.get(key, now).is_some() {
                 return Ok(false);
             }
@@ -63,14 +75,14 @@ impl Pending {
         if is_code(key) {
             return None;
         }
-        self.0.with(key, |shard| shard.get(key, now).map(|kept| kept.value.bytes.clone()))
+        self.with(key, |shard| shard.get(key, now).map(|kept| kept.value.bytes.clone()))
     }
 
     pub(super) fn take(&self, key: FlowKey, now: UnixMillis) -> Option<Vec<u8>> {
         if is_code(key) {
             return None;
         }
-        self.0.with(key, |shard| shard.take(key, now).map(|value| value.bytes))
+        self.with(key, |shard| shard.take(key, now).map(|value| value.bytes))
     }
 
     pub(super) fn swap(
@@ -83,7 +95,7 @@ impl Pending {
         if is_code(key) {
             return Ok(false);
         }
-        self.0.with(key, |shard| {
+        self.with(key, |shard| {
             let Some(kept) = shard.get(key, now).filter(|kept| kept.value.bytes == from) else {
                 return Ok(false);
             };
@@ -101,7 +113,7 @@ impl Pending {
         if !is_code(key) {
             return Ok(Redeemed::Unknown);
         }
-        self.0.with(key, |shard| redeem_in(shard, key, mark, now))
+        self.with(key, |shard| redeem_in(shard, key, mark, now))
     }
 }
 
@@ -149,6 +161,23 @@ mod tests {
         assert_eq!(pending.peek(device, UnixMillis(1_000)), None);
         assert_eq!(pending.swap(device, b"approved", b"x", UnixMillis(1_000)), Ok(false));
         assert_eq!(pending.take(device, UnixMillis(1_000)), None);
+    }
+
+    #[test]
+    fn requests_that_strangers_leave_take_no_room_from_those_who_log_in() {
+        let pending = Pending::default();
+        let request = vec![b'a'; 16_384];
+        let named = |kind, name: usize| FlowKey::of(kind, &name.to_le_bytes());
+        let put = |kind, name, value: &[u8]| {
+            pending.put(named(kind, name), value, 600_000, UnixMillis(0))
+        };
+        let kept = (0..4_000).filter(|name| put(FlowKind::Par, *name, &request).is_ok()).count();
+        assert!((1_000..2_048).contains(&kept), "{kept} of them are 32 MiB at most");
+        for name in 0..1_000 {
+            for kind in [FlowKind::Code, FlowKind::Login, FlowKind::Device] {
+                assert_eq!(put(kind, name, &request), Ok(true), "{kind:?} {name}");
+            }
+        }
     }
 
     #[test]
