@@ -12,11 +12,11 @@ await test('an authenticator app is set up, and recovery codes are shown once', 
   await page.getByRole('button', { name: 'Set up an authenticator app' }).click();
   await page.getByRole('img', { name: /QR code/ }).waitFor();
   secret = await page.textContent('p.code');
-  await page.getByLabel('Code').fill('000000');
+  await page.getByRole('textbox', { name: 'Code' }).fill('000000');
   await page.getByRole('button', { name: 'Continue' }).click();
   await page.getByRole('alert').waitFor();
   assert.equal(await page.getByRole('img', { name: /QR code/ }).count(), 0, 'a key is shown once');
-  await page.getByLabel('Code').fill(totp(secret));
+  await page.getByRole('textbox', { name: 'Code' }).fill(totp(secret));
   await page.getByRole('button', { name: 'Continue' }).click();
   await page.getByRole('heading', { name: 'Your recovery codes' }).waitFor();
   codes = await page.locator('ul.code li').allTextContents();
@@ -30,11 +30,11 @@ await test('an authenticator app is set up, and recovery codes are shown once', 
 await test('a password is not enough any more', async (page) => {
   await logIn(page, '/login?return_to=%2flogin%2faccount%2fsessions');
   await at(page, '/login/mfa');
-  await page.getByLabel('Code').fill('000000');
+  await page.getByRole('textbox', { name: 'Code' }).fill('000000');
   await page.getByRole('button', { name: 'Continue' }).click();
   await page.getByRole('alert').waitFor();
   // The step of now was used when it was set up.
-  await page.getByLabel('Code').fill(totp(secret, 1));
+  await page.getByRole('textbox', { name: 'Code' }).fill(totp(secret, 1));
   await page.getByRole('button', { name: 'Continue' }).click();
   await at(page, '/login/account/sessions');
 });
@@ -42,7 +42,7 @@ await test('a password is not enough any more', async (page) => {
 await test('a recovery code stands in for the app, and both can be given up', async (page) => {
   await logIn(page);
   await at(page, '/login/mfa');
-  await page.getByLabel('Code').fill(codes[0].toLowerCase());
+  await page.getByRole('textbox', { name: 'Code' }).fill(codes[0].toLowerCase());
   await page.getByRole('button', { name: 'Continue' }).click();
   await at(page, '/login/account');
   await page.goto('/login/account/mfa');

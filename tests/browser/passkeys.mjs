@@ -65,7 +65,7 @@ await test('behind a password it is the second step', async (page, context) => {
   await context.clearCookies();
   await logIn(page);
   await at(page, '/login/mfa');
-  assert.equal(await page.getByLabel('Code').count(), 0, 'there is no code to enter');
+  assert.equal(await page.getByRole('textbox', { name: 'Code' }).count(), 0, 'there is no code to enter');
   await page.getByRole('button', { name: 'Use a passkey' }).click();
   await at(page, '/login/account');
   await remove(page, 'Key');
