@@ -195,7 +195,13 @@ async fn the_same_input_gives_the_same_bytes() {
 async fn the_sample_has_what_its_comments_say() {
     let review = json(&[SAMPLE]).await;
     let found = findings(&review);
-    for expected in ["PR113 credentials.api_key.keys", "PR101 routes.notifications"] {
+    for expected in [
+        "PR113 credentials.api_key.keys",
+        "PR101 routes.notifications",
+        "PR117 login.roles.admin",
+        "PR119 login",
+        "PR121 login.passwords.breached",
+    ] {
         assert!(found.contains(&expected.to_owned()), "{found:#?}");
     }
     let critical = review["findings"].as_array().expect("findings").iter();

@@ -23,6 +23,8 @@ mod workloads;
 use postern_request::LimitHeaders;
 use postern_request::principal::IdentityHeader;
 
+#[cfg(feature = "messages")]
+pub(crate) use self::oauth::KNOWN_SCOPES;
 #[cfg(feature = "yaml")]
 pub(crate) use self::services::read_upstream;
 #[cfg(feature = "messages")]

@@ -1,6 +1,7 @@
 //! What is no problem, and hardly meant.
 
 mod identity;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ impl Document {
     pub fn notes(&self) -> Vec<Problem> {
         let patterns = self.routes.iter().filter_map(|route| self.like_a_pattern(route));
         let owners = self.owners_without_fragment().into_iter();
-        owners.chain(patterns).chain(self.identity_notes()).collect()
+        let of_identity = self.identity_notes().into_iter().chain(self.token_notes());
+        owners.chain(patterns).chain(of_identity).collect()
     }
 
     fn owners_without_fragment(&self) -> Option<Problem> {

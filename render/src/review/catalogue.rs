@@ -69,6 +69,22 @@ checks! {
         "Pick the version by an identity header, which the bundle alone writes.";
     FAULT_IN_PRODUCTION = "PR116" "fault-in-production" Medium
         "Take `fault` out when the trial is over.";
+    ADMIN_WITHOUT_MFA = "PR117" "admin-without-second-factor" High
+        "Write `mfa: true` for the role.";
+    OPEN_REGISTRATION = "PR118" "open-registration" Medium
+        "Write `mode: token`, or leave strangers' clients only the scopes that you would give anybody.";
+    OUTLIVES_LOG_OUT = "PR119" "token-outlives-log-out" Medium
+        "Say `revocation`, so that every Envoy hears of what has ended; or let access tokens live for minutes.";
+    WIDE_COOKIE = "PR120" "wide-session-cookie" Medium
+        "Name the narrowest domain that all hosts with sessions are in, or leave `cookie_domain` out.";
+    BREACHED_PASSWORDS = "PR121" "breached-passwords" Low
+        "Say in `login.passwords.breached` where such passwords are, with `when_unavailable: deny`.";
+    NOBODY_TOLD = "PR122" "user-untold" Low
+        "Add `subject` to `identity_headers`, or have `transform` tell the service.";
+    OUTSIDE_USERS = "PR123" "outside-users" Medium
+        "Name the `domains` whose people you expect, or let the provider's people be nobody here; where you trust it so far, accept the finding and say why.";
+    LONG_TOKENS = "PR124" "long-lived-token" Low
+        "Let access tokens live for an hour at most, or say `revocation`.";
 
     MATCHES_NOTHING = "PR201" "matches-nothing" Medium
         "Correct the selector or the value, or delete what has no effect.";

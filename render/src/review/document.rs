@@ -1,5 +1,6 @@
-//! What the document alone leaves open: PR101 to PR116.
+//! What the document alone leaves open: PR101 to PR124.
 
+mod identity;
 mod paths;
 mod rules;
 mod settings;
@@ -18,6 +19,7 @@ pub(super) fn findings(document: &Document, oracle: &Oracle<'_>) -> Vec<Finding>
         rules::look(document, route, oracle, &mut found);
     }
     settings::look(document, &mut found);
+    identity::look(document, &mut found);
     paths::look(document, oracle, &mut found);
     found
 }

@@ -15,7 +15,7 @@ pub(super) fn rows(document: &Document, oracle: &Oracle<'_>) -> (Vec<Row>, Vec<S
 }
 
 fn row(document: &Document, route: &Route, oracle: &Oracle<'_>, unknown: &mut Vec<String>) -> Row {
-    let target = witness::first(document, route);
+    let target = witness::example(document, route);
     let mut answers = Vec::new();
     let mut failures = Vec::new();
     match &target {

@@ -110,6 +110,12 @@ impl Finding {
         self
     }
 
+    /// With something else to do than the check usually says.
+    pub(super) fn advising(mut self, fix: &'static str) -> Self {
+        self.fix = fix;
+        self
+    }
+
     pub(super) fn to_json(&self) -> Value {
         json!({
             "id": self.id,

@@ -8,6 +8,7 @@ use super::*;
 mod changes;
 mod documents;
 mod hostile;
+mod identity;
 mod loosenings;
 mod mesh_changes;
 mod meshes;

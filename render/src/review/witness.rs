@@ -1,6 +1,6 @@
 //! Requests that stand for many: one for each host and method of a route.
 
-use postern_document::{Document, HostPattern, Route, Segment};
+use postern_document::{Document, HostPattern, Route, Segment, host_of};
 
 use crate::path_tree::PathTree;
 
@@ -36,9 +36,10 @@ impl Target {
         Self { method: method.to_owned(), ..self.clone() }
     }
 
-    /// `METHOD https://host/path`, as `postern explain` takes it.
+    /// `METHOD https://host/path`, as `postern explain` takes it; without TLS on the machine itself.
     pub(super) fn line(&self) -> String {
-        format!("{} https://{}{}", self.method, self.host, self.path)
+        let scheme = if is_loopback(&self.host) { "http" } else { "https" };
+        format!("{} {scheme}://{}{}", self.method, self.host, self.path)
     }
 }
 
@@ -47,6 +48,32 @@ pub(super) fn first(document: &Document, route: &Route) -> Option<Target> {
     let (hosts, methods) = (hosts(route), methods(route));
     let mut pairs = hosts.iter().flat_map(|host| methods.iter().map(move |method| (host, method)));
     pairs.find_map(|(host, method)| target(document, route, host, method))
+}
+
+/// A target on the host of the document's issuer, which can be tried out; the first one where the
+/// route takes no requests there.
+pub(super) fn example(document: &Document, route: &Route) -> Option<Target> {
+    let own = document.issuer.as_deref().and_then(authority).and_then(|host| {
+        let methods = methods(route);
+        methods.iter().find_map(|method| target(document, route, host, method))
+    });
+    own.or_else(|| first(document, route))
+}
+
+/// Host and port of a URL.
+fn authority(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    rest.split(['/', '?', '#']).next()
+}
+
+/// The host of the document's issuer, in lower case and without a port.
+pub(super) fn issuer_host(document: &Document) -> Option<String> {
+    document.issuer.as_deref().and_then(authority).map(host_of)
+}
+
+/// Whether a host is the machine itself, where an issuer may be without TLS.
+fn is_loopback(host: &str) -> bool {
+    matches!(host_of(host).as_str(), "localhost" | "127.0.0.1" | "::1" | "[::1]")
 }
 
 /// A target for each host and method.

@@ -18,6 +18,9 @@ const MAX_LEEWAY_MS: u64 = 300_000;
 const DEFAULT_REFRESH_MS: u64 = 300_000;
 /// Most claims of an issuer that go to the filter state: each costs every request a call.
 const MAX_CLAIM_STATE: usize = 16;
+/// Under this name the list of what is revoked has the ends of API keys, by their ids: with tokens
+/// of such an issuer, a key's end would be that of a token with its id, and the other way round.
+const API_KEYS_ISSUER: &str = "urn:postern:api-keys";
 
 /// What issuers are checked against.
 struct Context<'a> {
@@ -59,6 +62,11 @@ fn check_issuer(
 ) -> Option<JwtIssuer> {
     if raw.issuer.is_empty() || !is_safe_value(&raw.issuer) {
         problems.report_as(raw.issuer.at, &told!("{path}.issuer"), "expected the issuer's `iss`");
+    }
+    if raw.issuer.value == API_KEYS_ISSUER {
+        let message = "the suite itself tells by this name of API keys that have ended, and nobody \
+                       signs tokens by it";
+        problems.report_as(raw.issuer.at, &told!("{path}.issuer"), message);
     }
     if raw.audiences.is_empty() {
         // Without one, a token for any other service of the issuer opens this one too.

@@ -17,7 +17,7 @@ use crate::raw::{
 
 /// Scopes that mean something by themselves (OpenID Connect Core §5.4, §11), and those of the suite
 /// itself.
-const KNOWN_SCOPES: [&str; 6] =
+pub(crate) const KNOWN_SCOPES: [&str; 6] =
     ["openid", "profile", "email", "offline_access", "postern.admin", "client.register"];
 /// The scope of the admin API, and that by which clients may be registered. No client that has
 /// registered itself may ask for them, whoever would agree.

@@ -45,6 +45,21 @@ fn the_suites_keys_are_for_its_own_issuer() {
 }
 
 #[test]
+fn nobody_signs_by_the_name_under_which_keys_end() {
+    let of = |issuer: &str| {
+        format!(
+            r#""credentials": {{"jwt": {{"issuers": [{{"issuer": "{issuer}", "audiences": ["a"],
+                "jwks": {{"uri": "https://idp.test/keys"}}}}]}}}},"#
+        )
+    };
+    assert!(load(&of("urn:postern:others"), &[OPEN]).is_ok());
+    let found = problems(&of("urn:postern:api-keys"), &[OPEN]);
+    let [only] = found.as_slice() else { panic!("{found:?}") };
+    assert!(only.starts_with("credentials.jwt.issuers[0].issuer: "), "{only}");
+    assert!(only.contains("API keys"), "{only}");
+}
+
+#[test]
 fn one_bad_field_does_not_hide_the_others() {
     let limits = r#""limits": {"l": {"key": ["moon"], "mode": "local", "rate": "0/1m"}},"#;
     let route = r#"{"name": "x", "match": {"path": "/x"}, "service": "gone", "auth": "jwt"}"#;

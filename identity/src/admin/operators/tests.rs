@@ -218,6 +218,22 @@ async fn a_key_gets_only_limits_that_the_document_counts() {
     assert!(operators.api_key(id).await.unwrap().limits.is_empty());
 }
 
+#[test]
+fn no_document_takes_tokens_of_the_name_under_which_keys_end() {
+    let read = |issuer: &str| {
+        let text = format!(
+            r#"{{"version": 1, "credentials": {{"jwt": {{"issuers": [{{"issuer": "{issuer}",
+                "audiences": ["a"], "jwks": {{"uri": "https://idp.test/keys"}}}}]}}}},
+                "routes": [{{"name": "r", "match": {{"path": "/r"}}, "service": "postern",
+                "auth": "none"}}]}}"#
+        );
+        postern_document::from_json(text.as_bytes())
+    };
+    assert!(read("urn:postern:others").is_ok());
+    let problems = read(API_KEYS_ISSUER).err().unwrap_or_default();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+}
+
 #[tokio::test]
 async fn a_revoked_key_is_told_of_and_stays_revoked() {
     let world = World::new();

@@ -1,5 +1,5 @@
-//! What a written review keeps for a later one: what its document says, and the requests of its
-//! matrix so that they can be asked again.
+//! What a written review keeps for a later one: what its document says, and a request for each
+//! caller of each route, so that they can be asked again.
 
 use postern_document::Document;
 use postern_explain::{GivenClaims, GivenSession, Request, Shown};

@@ -1,7 +1,8 @@
 //! What single routes leave open.
 
-use postern_document::{Allowance, AppliedLimit, Auth, ClaimRule, Document, Mfa, Route};
+use postern_document::{Allowance, AppliedLimit, Auth, ClaimRule, Document, Mfa, Route, Segment};
 use postern_limits::key::KeyPart;
+use postern_request::principal::Credential;
 
 use super::super::ask::{Caller, Oracle};
 use super::super::catalogue::{
@@ -25,13 +26,8 @@ pub(super) fn look(
     let mut push = |finding: Finding| found.push(finding.at(at()));
 
     if route.auth == Auth::None {
-        let mut finding = Finding::new(
-            &UNPROTECTED_ROUTE,
-            &subject,
-            format!("everybody may call {} of {}", route.path, route.service_name()),
-        )
-        .graded(openness(route));
-        if let Some(target) = witness::first(document, route) {
+        let mut finding = unprotected(route, &subject);
+        if let Some(target) = witness::example(document, route) {
             let answer = oracle.ask(route, Caller::Nobody, &target);
             finding = finding.shown_by(format!("{}, by nobody: {}", target.line(), answer.text));
         }
@@ -43,11 +39,16 @@ pub(super) fn look(
     }
     let percent = route.enforce.percent();
     if percent < 100 && (route.auth != Auth::None || limits(route).next().is_some()) {
-        let (severity, text) = if percent == 0 {
+        let (severity, mut text) = if percent == 0 {
             (Severity::High, "nobody is held to its rules: they are only written down".to_owned())
         } else {
             (Severity::Medium, format!("only {percent} % of its requests are held to its rules"))
         };
+        if route.auth.accepts(Credential::Session) {
+            text.push_str(
+                "; who has no session, or comes from a page of another site, passes as nobody",
+            );
+        }
         push(Finding::new(&NOT_ENFORCED, &subject, text).graded(severity));
     }
     if !limits(route).any(counts_callers) {
@@ -73,6 +74,27 @@ pub(super) fn look(
             format!("requests are disturbed: {fault}"),
         ));
     }
+}
+
+/// Where the suite serves what callers without a credential come for: tokens, keys, log-in.
+const WAYS_IN: [&str; 4] = ["oauth2", ".well-known", "login", "auth"];
+
+fn unprotected(route: &Route, subject: &str) -> Finding {
+    let first = route.path.segments().first();
+    let is_way_in =
+        matches!(first, Some(Segment::Literal(name)) if WAYS_IN.contains(&name.as_str()));
+    if route.service.is_none() && is_way_in {
+        let text = format!(
+            "everybody may call {} of the suite itself, as it must be: who has no credential yet \
+             gets one there",
+            route.path
+        );
+        let finding = Finding::new(&UNPROTECTED_ROUTE, subject, text).graded(Severity::Info);
+        return finding
+            .advising("Leave it without `auth`: the suite judges itself what it is sent.");
+    }
+    let text = format!("everybody may call {} of {}", route.path, route.service_name());
+    Finding::new(&UNPROTECTED_ROUTE, subject, text).graded(openness(route))
 }
 
 /// How grave it is that a route is open.

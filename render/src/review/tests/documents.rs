@@ -1,4 +1,4 @@
-//! PR101 to PR116.
+//! PR101 to PR116; what follows is in [`identity`](super::identity).
 
 use super::*;
 
