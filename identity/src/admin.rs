@@ -16,7 +16,8 @@ pub use api_keys::{CreatedApiKey, NewApiKey, create_api_key};
 pub use client_edit::{ClientEdit, ClientLinks};
 pub use clients::{CreatedClient, NewClient, NewPublicClient, create_client, create_public_client};
 pub use keys::{
-    ACTIVATION_DELAY_MS, KeyState, KeySummary, Rotation, list_keys, retire_key, rotate_keys,
+    ACTIVATION_DELAY_MS, KeyState, KeySummary, Rotation, check_key, list_keys, retire_key,
+    rotate_keys,
 };
 pub use operators::{
     ApiKeyEdit, ChangedUser, ClientWithSecret, Operators, OperatorsParts, UserFactor,

@@ -38,6 +38,7 @@ use postern_request::json::{self, Value};
 pub use device::DeviceAsk;
 pub(crate) use locations::escaped;
 pub(crate) use locations::{confirm_location, consent_location, login_location, logout_location};
+pub(crate) use logout::LOGOUT_URI_UNKNOWN;
 pub use par::Pushing;
 pub use refresh::Refresher;
 pub use register::RegisterCall;

@@ -98,6 +98,12 @@ impl KeyEncryptionKey {
         Zeroizing::new(hmac::sign(&key, purpose.as_bytes()).as_ref().to_vec())
     }
 
+    /// Whether this is the key that the private half of a signing key was sealed with.
+    #[must_use]
+    pub fn opens(&self, kid: &str, sealed: &Sealed) -> bool {
+        self.open(kid, sealed).is_ok()
+    }
+
     /// Seals the private half of a signing key. The key's id goes into the seal: records whose
     /// private halves were swapped do not open.
     ///

@@ -17,7 +17,7 @@ mod user;
 mod values;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -385,7 +385,11 @@ pub enum Role {
 #[derive(Debug, Args)]
 pub struct Serve {
     /// The document: a file, or a folder of fragments.
-    pub document: PathBuf,
+    #[arg(required_unless_present = "named")]
+    document: Option<PathBuf>,
+    /// The same, as other commands name it.
+    #[arg(long = "document", value_name = "DOCUMENT", hide = true, conflicts_with = "document")]
+    named: Option<PathBuf>,
     /// Parts to run.
     #[arg(long, value_delimiter = ',', default_values = ["decide", "message", "identity", "hub", "admin"])]
     pub roles: Vec<Role>,
@@ -444,4 +448,32 @@ pub struct Serve {
     /// What the metrics' `environment` says.
     #[arg(long, env = "POSTERN_ENVIRONMENT", default_value = "development")]
     pub environment: String,
+}
+
+impl Serve {
+    /// The document. One of the two is there: the command line wants it.
+    pub fn document(&self) -> &Path {
+        self.document.as_deref().or(self.named.as_deref()).unwrap_or(Path::new(""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serve_takes_its_document_as_other_commands_do_too() {
+        let parsed = |words: &[&str]| {
+            let words = ["postern", "serve"].into_iter().chain(words.iter().copied());
+            match Cli::try_parse_from(words).ok()?.command {
+                Command::Serve(serve) => Some(serve.document().to_owned()),
+                other => panic!("{other:?}"),
+            }
+        };
+        let expected = Some(PathBuf::from("a.yaml"));
+        assert_eq!(parsed(&["a.yaml"]), expected);
+        assert_eq!(parsed(&["--document", "a.yaml"]), expected);
+        assert_eq!(parsed(&["a.yaml", "--document", "b.yaml"]), None, "which one?");
+        assert_eq!(parsed(&[]), None);
+    }
 }

@@ -1,11 +1,12 @@
 //! Revoking: what the command and the admin API share. Whoever may revoke may revoke anything,
 //! so nobody asks here whose token it is or whether it still holds.
 
-use postern_jose::{Claims, ClaimsRules, CompactJws, TokenError};
+use postern_explain::Revocations;
+use postern_jose::{Claims, ClaimsRules, CompactJws, TokenError, VerifiedToken};
 use postern_request::UnixMillis;
-use postern_revocation::{Revocation, RevocationError, RevocationKind};
+use postern_revocation::{API_KEYS_ISSUER, Revocation, RevocationError, RevocationKind};
 use postern_store::StoreError;
-use postern_store::durable::{NewRevocation, RevocationStore};
+use postern_store::durable::{MAX_REVOCATIONS_PAGE, NewRevocation, RevocationStore};
 
 /// How long what is named, and not given as a token, must be remembered, when nobody says.
 pub const DEFAULT_REMEMBER: &str = "30d";
@@ -90,6 +91,67 @@ pub async fn commit_all(
     Ok(seqs.into_iter().max().unwrap_or_default())
 }
 
+/// All that is revoked at one moment, for commands that look one credential up.
+pub struct Listed(Vec<Revocation>);
+
+impl Listed {
+    /// Reads the whole list.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn read(
+        store: &(impl RevocationStore + ?Sized),
+        now: UnixMillis,
+    ) -> Result<Self, StoreError> {
+        let (mut all, mut after) = (Vec::new(), 0);
+        loop {
+            let page = store.revocations_since(after, MAX_REVOCATIONS_PAGE, now).await?;
+            let Some(last) = page.last() else { return Ok(Self(all)) };
+            after = last.seq;
+            all.extend(page.into_iter().filter_map(|record| record.revocation));
+        }
+    }
+
+    /// By one name. Who does not say since when it holds is older than every revocation.
+    fn has(
+        &self,
+        kind: RevocationKind,
+        issuer: &str,
+        value: Option<&str>,
+        issued_at: Option<u64>,
+    ) -> bool {
+        self.0.iter().any(|known| {
+            let is_before = match (known.issued_before(), issued_at) {
+                (Some(before), Some(at)) => at < before,
+                _ => true,
+            };
+            known.kind() == kind
+                && known.issuer() == issuer
+                && Some(known.value()) == value
+                && is_before
+        })
+    }
+}
+
+impl Revocations for Listed {
+    fn has_token(&self, token: &VerifiedToken) -> bool {
+        let (claims, principal) = (&token.claims, token.principal());
+        [
+            (RevocationKind::Token, claims.token_id.as_deref()),
+            (RevocationKind::Session, principal.session.as_deref()),
+            (RevocationKind::Subject, Some(principal.subject.as_str())),
+            (RevocationKind::Client, principal.client_id.as_deref()),
+            (RevocationKind::Key, token.key_id.as_deref()),
+        ]
+        .into_iter()
+        .any(|(kind, value)| self.has(kind, claims.issuer(), value, claims.issued_at))
+    }
+
+    fn has_api_key(&self, id: &str) -> bool {
+        self.has(RevocationKind::Token, API_KEYS_ISSUER, Some(id), None)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,5 +196,30 @@ mod tests {
         let kept = kept.first().unwrap();
         assert_eq!((kept.seq, kept.created_at, kept.reason.as_deref()), (seq, NOW, Some("left")));
         assert_eq!(kept.revocation, Some(subject));
+    }
+
+    #[tokio::test]
+    async fn the_list_knows_what_was_revoked_and_when() {
+        let store = MemoryDurableStore::new();
+        let list = Listed::read(&store, NOW).await.unwrap();
+        assert!(!list.has_api_key("k-1"));
+        let subject = named(RevocationKind::Subject, "i", "alice", 60, NOW).unwrap();
+        let key = named(RevocationKind::Token, API_KEYS_ISSUER, "k-1", 60, NOW).unwrap();
+        commit_all(&store, &[subject, key], None, NOW).await.unwrap();
+        let list = Listed::read(&store, NOW).await.unwrap();
+        assert!(list.has_api_key("k-1") && !list.has_api_key("k-2"));
+        let now = NOW.as_secs();
+        for (issuer, value, issued_at, expected) in [
+            ("i", "alice", Some(now - 1), true),
+            ("i", "alice", None, true),
+            ("i", "alice", Some(now + 5), false),
+            ("i", "bob", Some(now - 1), false),
+            ("other", "alice", Some(now - 1), false),
+        ] {
+            let found = list.has(RevocationKind::Subject, issuer, Some(value), issued_at);
+            assert_eq!(found, expected, "{issuer} {value} {issued_at:?}");
+        }
+        assert!(!list.has(RevocationKind::Client, "i", Some("alice"), None), "another kind");
+        assert!(!list.has(RevocationKind::Subject, "i", None, None));
     }
 }

@@ -42,7 +42,7 @@ const LAST_STREAMS: Duration = Duration::from_secs(5);
 /// When the document has problems, a setting is wrong, a port is taken or a server fails.
 pub async fn run(arguments: Serve) -> Result<ExitCode> {
     logs::init(arguments.log_format)?;
-    let document = documents::load_checked(&arguments.document)?;
+    let document = documents::load_checked(arguments.document())?;
     let digest = document.digest.clone();
     let drain = Drain::new(Duration::from_secs(arguments.drain_seconds));
     drain.listen()?;

@@ -32,7 +32,9 @@ pub use clients::{ClientKind, ClientOrigin, ClientRecord};
 pub use factors::{FactorKind, FactorRecord, FactorStore};
 pub use grants::{ConsentRecord, FamilyRecord, GrantStore};
 pub use page::{PageAsk, Paged};
-pub use revocations::{FeedIdentity, NewRevocation, RevocationRecord, RevocationStore};
+pub use revocations::{
+    FeedIdentity, MAX_REVOCATIONS_PAGE, NewRevocation, RevocationRecord, RevocationStore,
+};
 pub use signing_keys::PublicSigningKey;
 pub use users::{PasswordHash, Profile, UserChange, UserRecord, UserStore, email_key};
 

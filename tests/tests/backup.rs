@@ -129,7 +129,8 @@ async fn a_lost_instance_comes_back() {
     server::run(durable.arguments(&["migrate", "up"])).await.expect_success();
     let restore = ["restore", "--json", "--from", &path];
     let tried = server::run(durable.arguments_with_key(&restore)).await;
-    assert!(tried.expect_code(1).contains("--yes"), "it was tried, and that is all");
+    assert!(tried.stderr.contains("nothing was written: say --yes"), "{tried}");
+    tried.expect_success();
     let restore = ["restore", "--json", "--yes", "--from", &path];
     let restored = answer(durable.arguments_with_key(&restore)).await;
     assert_eq!(restored["rows"], made["rows"]);
@@ -180,6 +181,18 @@ async fn what_is_not_sealed_says_so_and_another_key_opens_nothing() {
     let other = tempfile::tempdir().expect("a folder");
     let stranger = Durable::new(other.path());
     server::run(stranger.arguments(&["migrate", "up"])).await.expect_success();
+    // Nobody would open it later: the key has to be the database's own.
+    let wrong = folder.path().join("wrong-key");
+    fs::write(&wrong, "0123456789abcdef".repeat(4)).expect("a key file");
+    let (wrong, never) = (wrong.display().to_string(), folder.path().join("never"));
+    let out = never.display().to_string();
+    let backup = ["backup", "--out", &out, "--key-file", &wrong];
+    let refused = server::run(durable.arguments(&backup)).await.expect_code(1);
+    assert!(refused.contains("is not the key of this database"), "{refused}");
+    assert!(!never.exists(), "and nothing is written");
+    let try_clear = ["restore", "--clear", "--from", &clear, "--key-file", &wrong];
+    let refused = server::run(stranger.arguments(&try_clear)).await.expect_code(1);
+    assert!(refused.contains("is not the key of this database"), "{refused}");
     let restore = ["restore", "--yes", "--from", &sealed];
     let refused = server::run(stranger.arguments_with_key(&restore)).await.expect_code(1);
     assert!(refused.contains("does not open this backup"), "{refused}");
@@ -223,6 +236,7 @@ async fn restore(store: &SqlStore, file: &[u8]) -> Result<Contents, BackupError>
         secret: Some(SECRET),
         keep: true,
         accept_broken_chain: false,
+        opens: &|_, _| true,
         entry: &entry,
         progress: &mut |_, _| {},
     };

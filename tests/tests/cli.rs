@@ -555,3 +555,78 @@ async fn clients_and_keys_are_managed_by_commands() {
     let again = server::run(durable.arguments(&rotate)).await.expect_code(1);
     assert!(again.contains("revoked"), "{again}");
 }
+
+#[tokio::test]
+async fn clients_are_created_for_what_their_options_say() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let durable = Durable::prepare(folder.path()).await;
+    let create = ["client", "create", "--name", "A", "--json"];
+    let grants = async |more: &[&str]| {
+        let made = told(&durable, &[&create[..], more].concat()).await;
+        let id = made["client_id"].as_str().expect("an id");
+        told(&durable, &["client", "show", id, "--json"]).await
+    };
+    let place = ["--redirect-uri", "https://a.example/callback"];
+    let device = "urn:ietf:params:oauth:grant-type:device_code";
+    for (more, expected) in [
+        (&place[..], json!(["authorization_code", "refresh_token"])),
+        (&[], json!(["client_credentials"])),
+        (&["--public", "--grant", "device_code"], json!([device])),
+        (&["--public", "--grant", device], json!([device])),
+    ] {
+        assert_eq!(grants(more).await["grant_types"], expected, "{more:?}");
+    }
+    let bye = "https://a.example/bye";
+    let shown = grants(&["--post-logout-redirect-uri", bye]).await;
+    assert_eq!(shown["post_logout_redirect_uris"], json!([bye]), "{shown}");
+    let refused = server::run(durable.arguments(&[&create[..], &["--public"]].concat())).await;
+    assert!(refused.expect_code(1).contains("--redirect-uri"));
+    let unknown = ["--scopes", "content.read gone", "--document", SAMPLE];
+    let warned = server::run(durable.arguments(&[&create[..], &unknown].concat())).await;
+    assert!(warned.stderr.contains("`gone`"), "{warned}");
+    assert!(!warned.stderr.contains("`content.read`"), "{warned}");
+    warned.expect_success();
+}
+
+#[tokio::test]
+async fn what_was_revoked_is_looked_up_and_users_are_found_by_their_email() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let durable = Durable::prepare(folder.path()).await;
+    let create = ["user", "create", "--document", SAMPLE, "--first-name", "A", "--last-name", "B"];
+    let create = [&create[..], &["--email", "ada@example.test", "--json"]].concat();
+    let ada = told(&durable, &create).await;
+    let id = ada["id"].as_str().expect("an id");
+    let issue = ["token", "issue", "--document", SAMPLE, "--subject", id];
+    let issue = [&issue[..], &["--scope", "payments.read"]].concat();
+    let token = server::run(durable.arguments_with_key(&issue)).await.expect_success();
+    let inspect = ["token", "inspect", "--json", "--document", SAMPLE, token.trim()];
+    assert_eq!(told(&durable, &inspect).await["active"], true);
+    let explain = ["explain", SAMPLE, "GET", "http://127.0.0.1:8080/payments/charges", "--token"];
+    let explain = [&explain[..], &[token.trim()]].concat();
+    let seen = server::run(durable.arguments(&explain)).await.expect_success();
+    assert!(seen.contains("looked up: not revoked"), "{seen}");
+    let unasked = server::run(&explain).await.expect_success();
+    assert!(unasked.contains("not looked up"), "{unasked}");
+
+    let revoke = ["token", "revoke", "--document", SAMPLE, "--json", "--subject"];
+    let unknown = [&revoke[..], &["eve@example.test"]].concat();
+    let refused = server::run(durable.arguments(&unknown)).await.expect_code(1);
+    assert!(refused.contains("eve@example.test") && refused.contains("--issuer"), "{refused}");
+    let done = told(&durable, &[&revoke[..], &["ada@example.test"]].concat()).await;
+    assert_eq!((&done["revoked"], &done["value"]), (&json!("subject"), &json!(id)));
+
+    let finished = server::run(durable.arguments(&inspect)).await;
+    let now: Value = serde_json::from_str(&finished.stdout).expect("JSON");
+    assert_eq!((&now["active"], &now["gateway"]["accepts"]), (&json!(false), &json!(false)));
+    assert_eq!(now["gateway"]["error"], "TOKEN_REVOKED", "{now}");
+    let seen = server::run(durable.arguments(&explain)).await.expect_success();
+    assert!(seen.contains("TOKEN_REVOKED"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_file_without_its_scheme_is_told_with_it() {
+    let told = server::run(["migrate", "up", "--durable", "postern.db"]).await.expect_code(1);
+    assert!(told.contains("did you mean sqlite:postern.db?"), "{told}");
+    let told = server::run(["migrate", "up", "--durable", "hush"]).await.expect_code(1);
+    assert!(!told.contains("hush"), "{told}");
+}

@@ -104,7 +104,10 @@ async fn a_request_says_what_is_wrong_with_it() {
         (json!({}), "email"),
         (json!({"email": STUDENT}), "password"),
         (json!({"email": 1, "password": "x"}), "email"),
-        (json!({"email": STUDENT, "password": oauth::PASSWORD, "admin": true}), "not known"),
+        (
+            json!({"email": STUDENT, "password": oauth::PASSWORD, "admin": true}),
+            "deviceId and remember",
+        ),
         (json!({"email": "", "password": ""}), "email"),
     ] {
         let answer = gateway.send(&login(&body)).await.expect_denial(422, "VALIDATION_ERROR");

@@ -6,7 +6,7 @@ use postern_request::{Denial, Principal, api_key};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::assume::Part;
+use crate::assume::{Part, Revoked};
 use crate::credential::GIVEN_KEY;
 use crate::envoy::Incoming;
 use crate::request::Shown;
@@ -36,7 +36,7 @@ impl Walk<'_, '_> {
             },
         };
         let found = match found {
-            Ok(_) if self.check_named_revoked("API key")? => Err(refused("api_key_revoked")),
+            Ok(_) if self.is_key_revoked(incoming)? => Err(refused("api_key_revoked")),
             found => found,
         };
         match found {
@@ -53,6 +53,18 @@ impl Walk<'_, '_> {
                 let text = text.replace('_', " ");
                 Err(self.deny(Stage::Credential, By::ExtAuthz, denial, Vec::new(), text))
             }
+        }
+    }
+
+    /// Whether the key was revoked, by the list where one is at hand.
+    fn is_key_revoked(&mut self, incoming: &Incoming) -> Result<bool, Denial> {
+        let key = incoming.headers.single(headers::API_KEY).one();
+        let id = key.and_then(|key| core::str::from_utf8(key).ok()).and_then(api_key::id);
+        match (self.assume.revocations, id) {
+            (Some(list), Some(id)) if self.assume.revoked == Revoked::No => {
+                Ok(list.has_api_key(id))
+            }
+            _ => self.check_named_revoked("API key"),
         }
     }
 

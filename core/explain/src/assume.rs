@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use postern_jose::KeySet;
+use postern_jose::{KeySet, VerifiedToken};
 use postern_request::{Principal, UnixMillis};
 
 use crate::mesh::MeshPolicies;
@@ -35,12 +35,24 @@ pub struct Assumptions<'a> {
     /// Looks an API key up that the document does not name, by its id. None where no store is at
     /// hand: then such keys are unknown, and the explanation says that it does not know them.
     pub stored_key: Option<LookUp<'a, StoredKey>>,
+    /// Looks revocations up. None where no list of them is at hand: what was revoked is then taken
+    /// for given, and the explanation says so.
+    pub revocations: Option<&'a dyn Revocations>,
     /// The mesh's own policies; none are asked where it is none.
     pub policies: Option<&'a dyn MeshPolicies>,
 }
 
 /// Finds something by its name or path.
 pub type LookUp<'a, T> = &'a dyn Fn(&str) -> Option<T>;
+
+/// What is known to be revoked.
+pub trait Revocations {
+    /// Whether a token is, by any of its names.
+    fn has_token(&self, token: &VerifiedToken) -> bool;
+
+    /// Whether an API key is, by its id.
+    fn has_api_key(&self, id: &str) -> bool;
+}
 
 impl Assumptions<'_> {
     /// Everything works, nothing is used up, open, revoked or planted, no keys are at hand.
@@ -57,6 +69,7 @@ impl Assumptions<'_> {
             faulted: false,
             keys: &[],
             stored_key: None,
+            revocations: None,
             policies: None,
         }
     }

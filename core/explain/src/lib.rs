@@ -45,7 +45,7 @@ mod walk;
 
 pub use postern_document::Place;
 
-pub use assume::{Assumptions, LookUp, Part, Revoked, StoredKey, UpstreamFailure};
+pub use assume::{Assumptions, LookUp, Part, Revocations, Revoked, StoredKey, UpstreamFailure};
 pub use json::to_json;
 pub use mesh::{MeshPolicies, MeshRequest, MeshVerdict, Phase};
 pub use outcome::{Explanation, Forwarded, LimitNote, Outcome, Refusal, SentToLogIn, Share};

@@ -2,7 +2,7 @@
 
 use postern_jose::Algorithm;
 
-use crate::{AuthMethod, GrantType, IDENTITY_SCOPES, ScopeSet};
+use crate::{AuthMethod, GrantType, IDENTITY_SCOPES, REGISTER_SCOPE, ScopeSet};
 
 /// A place that answers, under the issuer's URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,7 +116,13 @@ pub struct ServerRules {
     pub mutual_tls: bool,
     /// What its keys sign with.
     pub algorithms: Vec<Algorithm>,
+    /// Whether clients that speak for themselves get known scopes alone, whatever they are
+    /// registered for: where the document says which scopes there are.
+    pub bounds_clients: bool,
 }
+
+/// Scopes of the suite itself: of the admin API, and for registering clients.
+const OWN_SCOPES: [&str; 2] = ["postern.admin", REGISTER_SCOPE];
 
 impl ServerRules {
     /// What is served where the document says nothing: clients get tokens of their own.
@@ -136,6 +142,7 @@ impl ServerRules {
             auth_methods: vec![AuthMethod::Basic, AuthMethod::Post],
             mutual_tls: false,
             algorithms: Vec::new(),
+            bounds_clients: false,
         }
     }
 
@@ -173,6 +180,12 @@ impl ServerRules {
             _ if method.is_by_certificate() && !self.mutual_tls => false,
             _ => self.auth_methods.contains(&method),
         }
+    }
+
+    /// Whether a client may have this scope for itself: a known one, or one of the suite's own.
+    #[must_use]
+    pub fn gives_clients(&self, name: &str) -> bool {
+        !self.bounds_clients || OWN_SCOPES.contains(&name) || self.scopes.contains(name)
     }
 
     /// Whether a scope can be had at all.

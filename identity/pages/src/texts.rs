@@ -154,6 +154,7 @@ pub(crate) struct Texts {
     pub(crate) error_id: &'static str,
     pub(crate) error_unknown_client: &'static str,
     pub(crate) error_redirect: &'static str,
+    pub(crate) error_logout_uri: &'static str,
     pub(crate) error_unreadable: &'static str,
     pub(crate) error_too_large: &'static str,
     pub(crate) error_request_expired: &'static str,

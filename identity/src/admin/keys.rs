@@ -210,6 +210,24 @@ pub async fn retire_key(
     Ok(active(&store.list_public_signing_keys().await?, now).is_some())
 }
 
+/// Whether the key-encryption key is the one of this store: it opens a signing key, or there is
+/// none. Keys that were retired because another key-encryption key was lost stay closed for good,
+/// so that one opens is enough.
+///
+/// # Errors
+/// [`IdentityError::Unseal`] where none opens, and those of the store.
+pub async fn check_key(
+    store: &dyn DurableStore,
+    kek: &KeyEncryptionKey,
+) -> Result<(), IdentityError> {
+    let records = store.list_signing_keys().await?;
+    let opens = records.iter().any(|key| kek.opens(&key.kid, &key.private_sealed));
+    match records.into_iter().max_by_key(|key| key.created_at) {
+        Some(newest) if !opens => Err(IdentityError::Unseal { kid: newest.kid }),
+        _ => Ok(()),
+    }
+}
+
 fn summary(record: &PublicSigningKey, state: KeyState) -> KeySummary {
     KeySummary {
         kid: record.kid.clone(),
@@ -280,5 +298,21 @@ mod tests {
         assert!(retire_key(&store, &stolen.kid, UnixMillis(NOW.0 + 2)).await.unwrap());
         let unknown = retire_key(&store, "none", NOW).await.unwrap_err();
         assert!(matches!(unknown, IdentityError::UnknownKey(_)), "{unknown}");
+    }
+
+    #[tokio::test]
+    async fn a_key_is_a_stores_own_where_it_opens_a_signing_key_of_it() {
+        let store = MemoryDurableStore::new();
+        let own = KeyEncryptionKey::from_text(&"0123456789abcdef".repeat(4)).unwrap();
+        let other = KeyEncryptionKey::from_text(&"fedcba9876543210".repeat(4)).unwrap();
+        check_key(&store, &other).await.unwrap();
+        let rotation = Rotation { algorithm: Algorithm::Es256, ..Rotation::default() };
+        let lost = rotate_keys(&store, &other, rotation, NOW).await.unwrap();
+        let refused = check_key(&store, &own).await;
+        assert!(matches!(refused, Err(IdentityError::Unseal { kid }) if kid == lost.kid));
+        // A key-encryption key that was lost leaves keys behind that nobody opens any more.
+        retire_key(&store, &lost.kid, NOW).await.unwrap();
+        rotate_keys(&store, &own, rotation, NOW).await.unwrap();
+        check_key(&store, &own).await.unwrap();
     }
 }

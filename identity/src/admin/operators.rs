@@ -75,7 +75,7 @@ impl Operators {
         Self { store, flows, announce, ending, issuer, rules, hasher, breached, kek, document }
     }
 
-    /// The same, by the word of a document on which limits there are.
+    /// The same, by the word of a document on which limits and scopes there are.
     #[must_use]
     pub fn by_document(mut self, document: Arc<ArcSwap<Document>>) -> Self {
         self.document = Some(document);

@@ -24,7 +24,7 @@ use postern_store::BoxFuture;
 use postern_store::flows::SessionRecord;
 
 use super::cookies::Cookies;
-use super::{caller, refusal, whole};
+use super::{caller, refusal, reply, whole};
 use crate::login::{BrowserVerdict, LOGIN_CLIENT_ID, LoginService, Person};
 use crate::{Clock, LoginError, Refresher, TokenAnswer, random};
 
@@ -111,6 +111,7 @@ pub fn router(api: Arc<AuthApi>) -> Router {
         .route("/auth/{*rest}", any(not_found))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(whole::carried_out))
+        .layer(from_fn(reply::named))
         .with_state(api)
 }
 

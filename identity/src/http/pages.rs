@@ -38,7 +38,7 @@ pub use config::{CurrentPages, PagesConfig};
 pub use outside::router as outside_router;
 
 use super::cookies::Cookies;
-use super::whole;
+use super::{reply, whole};
 use crate::vault::Vault;
 use crate::{Clock, LoginService, OAuthService};
 use visit::Visit;
@@ -103,7 +103,7 @@ pub fn pages_router(pages: Arc<Pages>) -> Router {
         .route("/login/", any(not_found))
         .route("/login/{*rest}", any(not_found));
     let router = router.layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
-    router.layer(from_fn(whole::carried_out)).with_state(pages)
+    router.layer(from_fn(whole::carried_out)).layer(from_fn(reply::named)).with_state(pages)
 }
 
 /// A path that has these methods, and a page for every other one.

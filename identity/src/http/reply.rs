@@ -1,7 +1,9 @@
 //! Answers: how a request is read into the protocol's terms, and how what comes of it is written.
 
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
 use axum::response::Response;
 use postern_oauth::{NO_STORE, OAuthError};
 use postern_request::denial::RenderedDenial;
@@ -22,6 +24,15 @@ pub(crate) fn correlation_id(headers: &HeaderMap) -> String {
         // Without random numbers the answer still goes out, and the log can be read by time.
         random::bits().unwrap_or_default()
     })
+}
+
+/// Gives a request the id that its answer is known by, before anybody looks at it: the answer's
+/// header and body, the page, and the log all read it from here, and so name the same one.
+pub(crate) async fn named(mut request: Request, next: Next) -> Response {
+    if let Ok(id) = HeaderValue::try_from(correlation_id(request.headers())) {
+        request.headers_mut().insert(CORRELATION_ID, id);
+    }
+    next.run(request).await
 }
 
 /// A header that must not be repeated.
@@ -93,12 +104,16 @@ pub(crate) fn refuse(headers: &HeaderMap, error: &OAuthError, now: UnixMillis) -
 
 /// A refusal in the form that all of the suite has.
 pub(crate) fn deny(denial: &Denial, headers: &HeaderMap, now: UnixMillis) -> Response {
-    turn_away(denial.render(&correlation_id(headers), now, false))
+    let id = correlation_id(headers);
+    tracing::info!(reason = denial.reason, correlation_id = id, "turned away");
+    turn_away(denial.render(&id, now, false))
 }
 
 /// Too many calls, or nobody can say how many.
 pub(crate) fn limited(headers: &HeaderMap, error: &LoginError, now: UnixMillis) -> Response {
-    turn_away(refusal::login(error, &correlation_id(headers), now))
+    let id = correlation_id(headers);
+    tracing::info!(%error, correlation_id = id, "turned away");
+    turn_away(refusal::login(error, &id, now))
 }
 
 fn turn_away(rendered: RenderedDenial) -> Response {
@@ -117,4 +132,46 @@ pub(crate) fn respond(status: u16, headers: Vec<(&'static str, String)>, body: S
         }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    /// What two readers of one request take for its id.
+    async fn read_twice(sent: Option<&str>) -> (String, String) {
+        let router = Router::new()
+            .route(
+                "/",
+                get(async |headers: HeaderMap| {
+                    [correlation_id(&headers), correlation_id(&headers)].join(" ")
+                }),
+            )
+            .layer(from_fn(named));
+        let mut request = Request::new(Body::empty());
+        if let Some(sent) = sent {
+            request.headers_mut().insert(CORRELATION_ID, HeaderValue::from_str(sent).unwrap());
+        }
+        let response = router.oneshot(request).await.unwrap();
+        let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        let (first, second) = text.split_once(' ').unwrap();
+        (first.to_owned(), second.to_owned())
+    }
+
+    #[tokio::test]
+    async fn everything_that_a_request_leaves_behind_has_one_id() {
+        let sent = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
+        assert_eq!(read_twice(Some(sent)).await, (sent.to_owned(), sent.to_owned()));
+        for none in [None, Some("no id"), Some("00000000-0000-0000-0000-000000000000")] {
+            let (first, second) = read_twice(none).await;
+            assert!(first == second && correlation::is_uuid(first.as_bytes()), "{first} {second}");
+        }
+        assert_ne!(read_twice(None).await.0, read_twice(None).await.0, "each request has its own");
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::{MethodRouter, any};
 use postern_oauth::{AuthorizeFault, OAuthError};
@@ -85,7 +86,7 @@ pub fn router(identity: Arc<Identity>) -> Router {
         .route("/oauth2", any(not_found))
         .route("/oauth2/", any(not_found))
         .route("/oauth2/{*rest}", any(not_found));
-    router.with_state(identity)
+    router.layer(from_fn(reply::named)).with_state(identity)
 }
 
 /// A path that has these methods and says so to every other one.

@@ -7,6 +7,10 @@ use postern_store::flows::SessionRecord;
 use super::service::store_failed;
 use super::{LogoutAnswer, OAuthService, Onward};
 
+/// The place that a client wants a browser to go to after log-out is none of its own.
+pub(crate) const LOGOUT_URI_UNKNOWN: OAuthError =
+    OAuthError::invalid_request("post_logout_redirect_uri is not registered for this client");
+
 impl OAuthService {
     /// Answers a request to log out. Where it says that there is nothing left to ask, the
     /// session has ended, and with it the grants that came of it.
@@ -55,6 +59,6 @@ const fn told(fault: LogoutFault) -> OAuthError {
     OAuthError::invalid_request(match fault {
         LogoutFault::TooLarge => "The request to log out is too large",
         LogoutFault::OtherClient => "The ID token was issued to another client",
-        LogoutFault::RedirectUri => "The place to go to after log-out is not registered",
+        LogoutFault::RedirectUri => return LOGOUT_URI_UNKNOWN,
     })
 }

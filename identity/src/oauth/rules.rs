@@ -99,6 +99,7 @@ impl OAuthRules {
                 },
                 auth_methods: AUTH_METHODS.to_vec(),
                 mutual_tls: oauth.mutual_tls.is_some(),
+                bounds_clients: true,
                 ..server
             },
             texts: oauth.scopes.clone(),
@@ -210,6 +211,7 @@ mod tests {
             let taken = [&bare, &whole].map(|rules| rules.server.takes(method));
             assert_eq!(taken, expected, "{method:?}");
         }
+        assert_eq!((bare.server.bounds_clients, whole.server.bounds_clients), (false, true));
         assert_eq!((bare.algorithm, bare.grace_ms), (None, 0));
         assert_eq!((whole.algorithm, whole.grace_ms), (Some(Algorithm::Es256), 10_000));
         assert_eq!(whole.server.resources, [(API.to_owned(), ScopeSet::default())]);

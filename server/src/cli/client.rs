@@ -84,15 +84,20 @@ pub struct ClientCreate {
     #[arg(long, default_value = "1h")]
     pub lifetime: String,
     /// It runs where it can keep no secret, such as in a browser: people log in for it, and it
-    /// gets tokens by authorization codes with PKCE.
-    #[arg(long, requires = "redirect_uris")]
+    /// gets tokens by authorization codes with PKCE (and --redirect-uri), or as a device
+    /// (--grant device_code).
+    #[arg(long)]
     pub public: bool,
-    /// Where codes are sent; as often as there are such places.
+    /// Where codes are sent; as often as there are such places. Without --grant it may ask by
+    /// authorization_code and refresh_token then.
     #[arg(long = "redirect-uri", value_name = "URI")]
     pub redirect_uris: Vec<String>,
     /// People are not asked before it gets what they may do.
     #[arg(long)]
     pub no_consent: bool,
+    /// The document, to know whether there are such scopes: a file, or a folder of fragments.
+    #[arg(long)]
+    pub document: Option<PathBuf>,
     /// All else that may be said.
     #[command(flatten)]
     pub details: ClientDetails,
@@ -104,7 +109,8 @@ pub struct ClientCreate {
 /// What may be said of a client when it is made and later.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ClientDetails {
-    /// How it may ask for tokens, such as client_credentials; as often as there are ways.
+    /// How it may ask for tokens: client_credentials, authorization_code, refresh_token,
+    /// device_code or token_exchange; as often as there are ways.
     #[arg(long = "grant", value_name = "GRANT")]
     pub grants: Vec<String>,
     /// How it proves who it is: client_secret_basic, client_secret_post, private_key_jwt,
@@ -182,7 +188,7 @@ pub struct ClientUpdate {
     /// Switch it on.
     #[arg(long, group = "activity")]
     pub active: bool,
-    /// The document whose issuer's tokens end.
+    /// The document whose issuer's tokens end, and that says which scopes there are.
     #[arg(long)]
     pub document: Option<PathBuf>,
     /// The Redis by which other servers hear of that at once: redis://… or env:NAME.

@@ -49,8 +49,8 @@ pub struct Explain {
     /// document counts as good.
     #[arg(long, value_name = "FILE")]
     pub keys: Option<PathBuf>,
-    /// The durable store, for the suite's own keys and for API keys: sqlite:PATH, postgres://… or
-    /// env:NAME.
+    /// The durable store, for the suite's own keys, for API keys and for what was revoked:
+    /// sqlite:PATH, postgres://… or env:NAME.
     #[arg(long, value_name = "STORE")]
     pub durable: Option<String>,
     /// The certificate that the client shows on its connection, as PEM.

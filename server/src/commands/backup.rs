@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Error, Result, bail};
-use postern_identity::{KEY_ENCRYPTION_KEY_ENV, Purpose, audit_entry};
+use postern_identity::admin::check_key;
+use postern_identity::{KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey, Purpose, audit_entry};
+use postern_store::durable::Sealed;
 use postern_store_sql::SqlStore;
 use postern_store_sql::backup::{self, BackupError, BackupSecret, Contents};
 use serde_json::{Map, Value, json};
@@ -25,12 +27,17 @@ const TARGET: &str = "durable";
 /// # Errors
 /// When the store cannot be read or the file cannot be written. There is no file then.
 pub async fn run(arguments: &Backup) -> Result<ExitCode> {
-    let secret = match arguments.clear {
+    let kek = match arguments.clear {
         true => None,
-        false => Some(sealing_secret(&arguments.key_file)?),
+        false => Some(sealing_key(&arguments.key_file)?),
     };
+    let secret = kek.as_ref().map(secret_of);
     let address = settings::resolve("--durable", &arguments.durable.durable)?;
     let store = open(&address).await?;
+    if let Some(kek) = &kek {
+        // Whoever has lost everything else has the key of the database, and no other one.
+        settings::opened(check_key(&store, kek).await, &arguments.key_file)?;
+    }
     let (file, unfinished) = create(&arguments.out)?;
     let now = now();
     let how = backup::Backup {
@@ -64,10 +71,12 @@ pub async fn run(arguments: &Backup) -> Result<ExitCode> {
 /// # Errors
 /// When the file is no backup that fits, or the store is not empty. Nothing is changed then.
 pub async fn restore(arguments: &Restore) -> Result<ExitCode> {
-    let secret = match arguments.clear {
-        true => None,
-        false => Some(sealing_secret(&arguments.key_file)?),
+    let kek = match arguments.clear {
+        true => settings::optional_key(&arguments.key_file)?,
+        false => Some(sealing_key(&arguments.key_file)?),
     };
+    let secret = kek.as_ref().filter(|_| !arguments.clear).map(secret_of);
+    let opens = |kid: &str, sealed: &Sealed| kek.as_ref().is_none_or(|kek| kek.opens(kid, sealed));
     let place = || format!("--from {}", arguments.from.display());
     let file = File::open(&arguments.from).with_context(place)?;
     let address = settings::resolve("--durable", &arguments.durable.durable)?;
@@ -83,6 +92,7 @@ pub async fn restore(arguments: &Restore) -> Result<ExitCode> {
         secret: secret.as_ref().map(|secret| BackupSecret(secret)),
         keep: arguments.yes,
         accept_broken_chain: arguments.accept_broken_audit,
+        opens: &opens,
         entry: &entry,
         progress: &mut tell,
     };
@@ -91,7 +101,9 @@ pub async fn restore(arguments: &Restore) -> Result<ExitCode> {
         restored.map_err(|error| failed(error, &address, &arguments.key_file).context(place()))?;
     show(&restored.contents, arguments.json)?;
     if restored.entry.is_none() {
-        bail!("the backup is good, and nothing was kept of it: say --yes");
+        store.close().await;
+        output::remark("the backup is good, and nothing was written: say --yes to restore it");
+        return Ok(ExitCode::SUCCESS);
     }
     store.close().await;
     output::remark(format!(
@@ -113,14 +125,17 @@ async fn open(address: &str) -> Result<SqlStore> {
 }
 
 /// What a backup is sealed with, unless it shall not be.
-fn sealing_secret(arguments: &KeyFile) -> Result<Zeroizing<Vec<u8>>> {
-    let kek = settings::optional_key(arguments)?.with_context(|| {
+fn sealing_key(arguments: &KeyFile) -> Result<KeyEncryptionKey> {
+    settings::optional_key(arguments)?.with_context(|| {
         format!(
             "a backup is sealed: name the key file with --key-file (or set \
              {KEY_ENCRYPTION_KEY_ENV}), or say --clear"
         )
-    })?;
-    Ok(kek.derive(Purpose::Backup.label()))
+    })
+}
+
+fn secret_of(kek: &KeyEncryptionKey) -> Zeroizing<Vec<u8>> {
+    kek.derive(Purpose::Backup.label())
 }
 
 /// A file that only its owner reads, and that was not there before.
@@ -159,6 +174,10 @@ fn failed(error: BackupError, address: &str, key_file: &KeyFile) -> Error {
         BackupError::Opened { .. } => {
             let place = settings::key_place(key_file);
             Error::new(error).context(format!("{place} does not open this backup"))
+        }
+        BackupError::SigningKeys => {
+            let place = settings::key_place(key_file);
+            Error::new(error).context(format!("{place} is not the key of this database"))
         }
         BackupError::NotSealed => Error::new(error).context("--clear restores it all the same"),
         BackupError::Chain(_) => {
@@ -232,7 +251,7 @@ mod tests {
 
     #[test]
     fn without_a_key_a_backup_is_sealed_by_nobody_unless_that_is_said() {
-        let error = sealing_secret(&KeyFile::default()).unwrap_err().to_string();
+        let error = sealing_key(&KeyFile::default()).unwrap_err().to_string();
         assert!(error.contains("--clear") && error.contains("--key-file"), "{error}");
     }
 }

@@ -2,17 +2,18 @@
 
 mod details;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use postern_identity::admin::{ClientEdit, Operators};
-use postern_oauth::Secret;
+use postern_oauth::{GrantType, ScopeSet, Secret};
 use postern_store::durable::{ClientKind, ClientRecord, PageAsk};
 use serde_json::{Value, json};
 
 use super::{PAGE, now, operators};
 use crate::cli::{Client, ClientAction, ClientCreate, ClientUpdate, Ends};
-use crate::{output, settings};
+use crate::{documents, output, settings};
 
 /// Registers, shows, changes and deletes clients.
 ///
@@ -52,17 +53,56 @@ pub async fn run(arguments: &Client) -> Result<ExitCode> {
 async fn create(arguments: &ClientCreate) -> Result<()> {
     let kind = if arguments.public { ClientKind::Public } else { ClientKind::Confidential };
     let redirect_uris = &arguments.redirect_uris;
+    let mut details = details::read(&arguments.details)?;
+    let has_places = !redirect_uris.is_empty();
+    details.grant_types = grants(kind, has_places, details.grant_types)?;
     let edit = ClientEdit {
         name: Some(settings::trimmed("--name", &arguments.name)?),
         scopes: Some(settings::scopes("--scopes", &arguments.scopes)?),
         access_token_lifetime_secs: Some(settings::seconds(&arguments.lifetime)?),
-        redirect_uris: (!redirect_uris.is_empty()).then(|| redirect_uris.clone()),
+        redirect_uris: has_places.then(|| redirect_uris.clone()),
         require_consent: arguments.no_consent.then_some(false),
-        ..details::read(&arguments.details)?
+        ..details
     };
+    let unknown = unknown_scopes(arguments.document.as_deref(), edit.scopes.as_ref())?;
     let operators = operators::plain(&arguments.durable).await?;
     let created = operators.create_client(kind, edit, &operators::actor(), now()).await?;
-    shown_once(&created.record.client_id, created.secret.as_ref(), arguments.json)
+    shown_once(&created.record.client_id, created.secret.as_ref(), arguments.json)?;
+    warn_of_unknown(&unknown);
+    Ok(())
+}
+
+/// How a client may ask that is told nothing of it: one with a place to send codes to gets codes.
+fn grants(
+    kind: ClientKind,
+    has_places: bool,
+    said: Option<Vec<GrantType>>,
+) -> Result<Option<Vec<GrantType>>> {
+    let by_code = vec![GrantType::AuthorizationCode, GrantType::RefreshToken];
+    match said {
+        None if kind == ClientKind::Public && !has_places => {
+            bail!("--public: say where codes are sent (--redirect-uri), or --grant device_code")
+        }
+        None => Ok(has_places.then_some(by_code)),
+        said => Ok(said),
+    }
+}
+
+/// Scopes that the document does not know, where it says which there are.
+fn unknown_scopes(document: Option<&Path>, scopes: Option<&ScopeSet>) -> Result<Vec<String>> {
+    let (Some(document), Some(scopes)) = (document, scopes) else { return Ok(Vec::new()) };
+    let document = documents::load_checked(document)?;
+    let Some(oauth) = &document.oauth else { return Ok(Vec::new()) };
+    let unknown = scopes.names().iter().filter(|name| !oauth.knows_scope(name));
+    Ok(unknown.cloned().collect())
+}
+
+fn warn_of_unknown(scopes: &[String]) {
+    for scope in scopes {
+        output::warn(format!(
+            "`oauth.scopes` of the document says nothing of `{scope}`: it is never granted"
+        ));
+    }
 }
 
 async fn update(arguments: &ClientUpdate) -> Result<()> {
@@ -103,8 +143,10 @@ async fn update(arguments: &ClientUpdate) -> Result<()> {
         }
         None => operators::plain(&arguments.durable).await?,
     };
+    let unknown = unknown_scopes(arguments.document.as_deref(), edit.scopes.as_ref())?;
     let by = operators::actor();
     let changed = operators.change_client(&arguments.id, edit, &by, now()).await?;
+    warn_of_unknown(&unknown);
     if changed.secret.is_some() {
         return shown_once(&arguments.id, changed.secret.as_ref(), arguments.json);
     }
@@ -175,6 +217,7 @@ fn show(client: &ClientRecord, as_json: bool) -> Result<()> {
         ("grants", client.grant_types.join(" ")),
         ("scopes", client.scopes.join(" ")),
         ("redirects", client.redirect_uris.join(" ")),
+        ("after logout", client.post_logout_redirect_uris.join(" ")),
         ("proves by", client.auth_method.clone()),
         ("keys", keys),
         ("certificate", client.tls_subject.clone().unwrap_or_default()),
@@ -198,6 +241,7 @@ fn to_json(client: &ClientRecord) -> Value {
         "grant_types": client.grant_types,
         "scopes": client.scopes,
         "redirect_uris": client.redirect_uris,
+        "post_logout_redirect_uris": client.post_logout_redirect_uris,
         "auth_method": client.auth_method,
         "has_secret": client.secret_sha256.is_some(),
         "resources": client.resources,
@@ -210,4 +254,26 @@ fn to_json(client: &ClientRecord) -> Value {
         "created_at": client.created_at.to_rfc3339(),
         "updated_at": client.updated_at.to_rfc3339(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_is_sent_codes_may_ask_by_codes() {
+        let codes = Some(vec![GrantType::AuthorizationCode, GrantType::RefreshToken]);
+        let device = Some(vec![GrantType::DeviceCode]);
+        for (kind, has_places, said, expected) in [
+            (ClientKind::Confidential, true, None, codes.clone()),
+            (ClientKind::Confidential, false, None, None),
+            (ClientKind::Public, true, None, codes),
+            (ClientKind::Public, false, device.clone(), device.clone()),
+            (ClientKind::Confidential, true, device.clone(), device),
+        ] {
+            assert_eq!(grants(kind, has_places, said).unwrap(), expected, "{kind:?} {has_places}");
+        }
+        let told = grants(ClientKind::Public, false, None).unwrap_err().to_string();
+        assert!(told.contains("--redirect-uri") && told.contains("device_code"), "{told}");
+    }
 }

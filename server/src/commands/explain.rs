@@ -11,7 +11,7 @@ use anyhow::{Context as _, Error, Result, bail};
 use postern_document::Document;
 use postern_explain::cases::instant;
 use postern_explain::{
-    Assumptions, Explanation, MeshPolicies, Part, Revoked, StoredKey, entry, explain,
+    Assumptions, Explanation, MeshPolicies, Part, Revocations, Revoked, StoredKey, entry, explain,
 };
 use postern_identity::AwsLcVerifier;
 
@@ -59,6 +59,7 @@ pub async fn run(arguments: &Explain) -> Result<ExitCode> {
         faulted: arguments.fault,
         keys: &known.keys,
         stored_key: known.has_store.then_some(&stored as &dyn Fn(&str) -> Option<StoredKey>),
+        revocations: known.revocations.as_ref().map(|list| list as &dyn Revocations),
         policies: mesh.as_ref().map(|mesh| mesh as &dyn MeshPolicies),
         ..Assumptions::at(now)
     };

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use postern_document::Document;
+use postern_explain::Revocations as _;
 use postern_identity::{AccessTokenRequest, KeyRing, TokenIssuer};
 use postern_jose::VerifiedToken;
 use postern_store::durable::DurableStore;
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::{now, warn_of_unknown_client};
 use crate::cli::{DEFAULT_CLIENT, Durable, KeyFile, Token, TokenAction, TokenIssue};
+use crate::revoking::Listed;
 use crate::{documents, output, settings};
 
 /// Longest token that is read from standard input.
@@ -31,7 +33,7 @@ pub async fn run(arguments: &Token) -> Result<ExitCode> {
         TokenAction::Issue(issue) => run_issue(issue).await,
         TokenAction::Revoke(revoke) => revoke::run(revoke).await,
         TokenAction::Inspect { document, durable, key_file, token, json } => {
-            inspect(&Parts::open(document, durable, key_file).await?, token, *json)
+            inspect(&Parts::open(document, durable, key_file).await?, token, *json).await
         }
     }
 }
@@ -76,11 +78,16 @@ async fn run_issue(arguments: &TokenIssue) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn inspect(parts: &Parts, token: &str, as_json: bool) -> Result<ExitCode> {
+async fn inspect(parts: &Parts, token: &str, as_json: bool) -> Result<ExitCode> {
     let text = read_token(token)?;
     let (token, now) = (text.as_str(), now());
-    let judgement = gateway::judge(&parts.document, parts.issuer.ring(), token, now);
-    match parts.issuer.inspect(token, now) {
+    let revoked = Listed::read(parts.store.as_ref(), now).await?;
+    let judgement = gateway::judge(&parts.document, parts.issuer.ring(), &revoked, token, now);
+    let inspected = match parts.issuer.inspect(token, now) {
+        Ok(verified) if revoked.has_token(&verified) => Err("it was revoked".to_owned()),
+        other => other.map_err(|error| error.to_string()),
+    };
+    match inspected {
         Ok(verified) => {
             let answer = describe(&verified, &judgement.to_json());
             if as_json {
@@ -91,16 +98,15 @@ fn inspect(parts: &Parts, token: &str, as_json: bool) -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
-        Err(error) if as_json => {
-            let reason = error.to_string();
+        Err(reason) if as_json => {
             let gateway = judgement.to_json();
             let answer = json!({"active": false, "reason": reason, "gateway": gateway});
             output::line(answer.to_string())?;
             Ok(ExitCode::FAILURE)
         }
-        Err(error) => {
+        Err(reason) => {
             output::remark(judgement.to_line());
-            bail!("the token does not hold: {error}")
+            bail!("the token does not hold: {reason}")
         }
     }
 }

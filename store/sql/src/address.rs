@@ -42,12 +42,25 @@ impl Address {
         let Some((scheme, rest)) =
             schemes.into_iter().find_map(|scheme| Some((scheme, url.strip_prefix(scheme)?)))
         else {
-            let reason = "it must begin with sqlite:, postgres:// or postgresql://".to_owned();
+            let mut reason = "it must begin with sqlite:, postgres:// or postgresql://".to_owned();
+            if is_file(url) {
+                reason.push_str("; did you mean sqlite:");
+                reason.push_str(url);
+                reason.push('?');
+            }
             return Err(SqlError::Url { url: "…".to_owned(), reason });
         };
         let address = check_parameters(rest).and_then(|()| postgres(url, rest));
         address.map_err(|reason| SqlError::Url { url: format!("{scheme}…"), reason })
     }
+}
+
+/// Whether this can only be meant as a file: a database's usual ending, and nothing in front of it
+/// that an address with a password has.
+fn is_file(url: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    let has_ending = [".db", ".sqlite", ".sqlite3"].iter().any(|ending| url.ends_with(ending));
+    has_ending && url.bytes().all(is_plain)
 }
 
 /// `sqlite:PATH`; `sqlite://PATH` is read the same way.
@@ -215,6 +228,18 @@ mod tests {
                 assert!(text.contains(word), "{url}: {text}");
                 assert!(!text.contains("hush"), "{url}: {text}");
             }
+        }
+    }
+
+    #[test]
+    fn a_file_without_its_scheme_is_guessed_and_nothing_else_is_repeated() {
+        let told = |url: &str| Address::parse(url).unwrap_err().to_string();
+        for file in ["postern.db", "./a/b-c_d.sqlite", "/var/lib/postern.sqlite3"] {
+            assert!(told(file).contains(&format!("did you mean sqlite:{file}?")), "{file}");
+        }
+        for other in ["hush", "mysql://u:hush@h/a.db", "u:hush@a.db", "hush hush.db"] {
+            let told = told(other);
+            assert!(!told.contains("hush") && !told.contains("did you mean"), "{told}");
         }
     }
 }

@@ -138,6 +138,12 @@ pub enum BackupError {
     /// The operator's: nothing is overwritten.
     #[error("table {0} is not empty: restore into a new database")]
     NotEmpty(&'static str),
+    /// The operator's: with this key nobody could sign with what was restored.
+    #[error(
+        "none of the signing keys in the backup can be opened: they were sealed with another \
+         key-encryption key"
+    )]
+    SigningKeys,
     /// The file's: its audit log was changed before the backup was made.
     #[error("the audit log in the backup was changed: {0}")]
     Chain(Broken),

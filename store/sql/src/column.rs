@@ -63,7 +63,7 @@ pub(crate) trait Columns {
     }
 
     fn bytes(&self, name: &str) -> Result<Vec<u8>, StoreError> {
-        STANDARD.decode(self.text(name)?).map_err(|_| corrupt(name))
+        read_bytes(&self.text(name)?).ok_or_else(|| corrupt(name))
     }
 
     fn sealed(&self, name: &str) -> Result<Sealed, StoreError> {
@@ -146,6 +146,11 @@ pub(crate) fn write_list(list: &[String]) -> String {
 
 pub(crate) fn write_bytes(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
+}
+
+/// Reads what [`write_bytes`] wrote.
+pub(crate) fn read_bytes(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
 }
 
 pub(crate) fn digest_from_hex(text: &str) -> Option<[u8; 32]> {

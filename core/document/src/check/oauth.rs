@@ -22,6 +22,14 @@ pub(crate) const KNOWN_SCOPES: [&str; 6] =
 /// The scope of the admin API, and that by which clients may be registered. No client that has
 /// registered itself may ask for them, whoever would agree.
 const OWN_SCOPES: [&str; 2] = ["postern.admin", "client.register"];
+impl OAuth {
+    /// Whether there is such a scope: the document names it, or it means something by itself.
+    #[must_use]
+    pub fn knows_scope(&self, name: &str) -> bool {
+        KNOWN_SCOPES.contains(&name) || self.scopes.iter().any(|(known, _)| known == name)
+    }
+}
+
 /// Where nobody logs in, clients get tokens of their own, and there is nothing else to get.
 const GRANTS_WITHOUT_LOGIN: [OAuthGrant; 1] = [OAuthGrant::ClientCredentials];
 const DEFAULT_GRANTS: [OAuthGrant; 4] = [

@@ -3,7 +3,7 @@
 use postern_jose::base64url;
 
 use super::*;
-use crate::{GivenClaims, Revoked, Shown};
+use crate::{GivenClaims, Revocations, Revoked, Shown};
 
 #[test]
 fn claims_that_are_given_count_as_verified_and_say_so() {
@@ -141,4 +141,32 @@ fn revocation_is_assumed_and_never_looked_up() {
     let good = with(Revoked::No);
     assert!(good.uncertain.iter().any(|text| text.contains("not revoked")), "{good:?}");
     assert_eq!(forwarded(&with(Revoked::Unknown)).route, "pay", "the document asks for no news");
+}
+
+/// Knows one token and one key.
+struct List;
+
+impl Revocations for List {
+    fn has_token(&self, token: &postern_jose::VerifiedToken) -> bool {
+        token.claims.token_id.as_deref() == Some("gone")
+    }
+
+    fn has_api_key(&self, id: &str) -> bool {
+        id == "gone"
+    }
+}
+
+#[test]
+fn what_a_list_says_of_revocations_is_not_assumed() {
+    let asked = |jti: &str, revoked| {
+        let claims = alice(&format!(r#","scope":"pay","jti":"{jti}""#));
+        let assume = Assumptions { revocations: Some(&List), revoked, ..Assumptions::at(NOW) };
+        explained(&get("/pay").claiming(&claims), &assume)
+    };
+    let refused = asked("gone", Revoked::No);
+    assert_eq!(refusal(&refused), (By::ExtAuthz, 401, "token_revoked"));
+    let good = asked("here", Revoked::No);
+    assert_eq!(forwarded(&good).route, "pay");
+    assert!(good.uncertain.iter().all(|text| !text.contains("revoked")), "{good:?}");
+    assert_eq!(refusal(&asked("here", Revoked::Yes)), (By::ExtAuthz, 401, "token_revoked"));
 }

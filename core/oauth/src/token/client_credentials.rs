@@ -42,7 +42,8 @@ impl ClientCredentials {
         }
         check_grant(client, server, GrantType::ClientCredentials)?;
         // What is about a user says nothing about a client.
-        let own = client.scopes.filtered(|name| !IDENTITY_SCOPES.contains(&name));
+        let may = |name: &str| !IDENTITY_SCOPES.contains(&name) && server.gives_clients(name);
+        let own = client.scopes.filtered(may);
         let scopes = own
             .narrow(self.scope.as_ref())
             .map_err(|_| OAuthError::invalid_scope("A scope is not allowed for this client"))?;
@@ -95,6 +96,24 @@ mod tests {
             });
             assert_eq!(granted, expected.map(str::to_owned), "{body}");
         }
+    }
+
+    #[test]
+    fn a_scope_that_the_document_does_not_know_is_never_granted() {
+        let scopes = ScopeSet::parse("read gone postern.admin client.register openid").unwrap();
+        let client = Client { scopes, ..fixtures::confidential() };
+        let bounded = ServerRules { bounds_clients: true, ..fixtures::rules() };
+        let free = ServerRules { bounds_clients: false, ..fixtures::rules() };
+        let granted = |body: &str, server: &ServerRules| {
+            let form = Form::parse(body.as_bytes()).unwrap();
+            let issue = ClientCredentials::parse(&form)?.decide(&client, None, None, server)?;
+            Ok::<_, OAuthError>(issue.access.scopes.to_string())
+        };
+        assert_eq!(granted("", &bounded).unwrap(), "read postern.admin client.register");
+        assert_eq!(granted("scope=read", &bounded).unwrap(), "read");
+        let refused = granted("scope=read+gone", &bounded).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::InvalidScope);
+        assert_eq!(granted("scope=gone", &free).unwrap(), "gone", "where nobody says which");
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub enum ErrorKind {
     UnknownClient,
     /// Its redirect URI is not registered.
     RedirectUri,
+    /// The place to go to after log-out is none of the client's.
+    LogoutUri,
     /// A request cannot be read.
     Unreadable,
     /// A request is too large.
@@ -54,9 +56,11 @@ pub enum Elsewhere {
 impl ErrorKind {
     const fn status(self) -> u16 {
         match self {
-            Self::UnknownClient | Self::RedirectUri | Self::Unreadable | Self::RequestExpired => {
-                400
-            }
+            Self::UnknownClient
+            | Self::RedirectUri
+            | Self::LogoutUri
+            | Self::Unreadable
+            | Self::RequestExpired => 400,
             Self::TooLarge => 413,
             Self::Form => 403,
             Self::NotFound => 404,
@@ -95,6 +99,7 @@ pub fn error(view: &ErrorView<'_>, look: &Look<'_>) -> Page {
     let text = match view.kind {
         ErrorKind::UnknownClient => texts.error_unknown_client.to_owned(),
         ErrorKind::RedirectUri => texts.error_redirect.to_owned(),
+        ErrorKind::LogoutUri => texts.error_logout_uri.to_owned(),
         ErrorKind::Unreadable => texts.error_unreadable.to_owned(),
         ErrorKind::TooLarge => texts.error_too_large.to_owned(),
         ErrorKind::RequestExpired => texts.error_request_expired.to_owned(),

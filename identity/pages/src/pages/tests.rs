@@ -218,9 +218,10 @@ fn all(language: Language, filled: &str) -> Vec<(String, Page)> {
         .collect()
 }
 
-const ERRORS: [ErrorKind; 18] = [
+const ERRORS: [ErrorKind; 19] = [
     ErrorKind::UnknownClient,
     ErrorKind::RedirectUri,
+    ErrorKind::LogoutUri,
     ErrorKind::Unreadable,
     ErrorKind::TooLarge,
     ErrorKind::RequestExpired,

@@ -151,6 +151,9 @@ pub(crate) static DE: Texts = Texts {
     error_redirect: "Die Anwendung, die Sie hierher geschickt hat, will Sie an einem Ort \
                      zurückhaben, der für sie nicht eingetragen ist. An sie wurde nichts \
                      weitergegeben.",
+    error_logout_uri: "Die Anwendung, die Sie hierher geschickt hat, will Sie nach dem Abmelden an \
+                       einen Ort schicken (post_logout_redirect_uri), der für sie nicht \
+                       eingetragen ist. Sie wurden nicht abgemeldet.",
     error_unreadable: "Die Anfrage ist nicht lesbar. Beginnen Sie in der Anwendung von vorn.",
     error_too_large: "Die Anfrage ist zu groß. Beginnen Sie in der Anwendung von vorn.",
     error_request_expired: "Die Zeit dieser Anfrage ist abgelaufen. Beginnen Sie in der \

@@ -144,6 +144,9 @@ pub(crate) static EN: Texts = Texts {
                            on to it.",
     error_redirect: "The application that sent you here wants you back at a place that is not \
                      registered for it. Nothing was passed on to it.",
+    error_logout_uri: "The application that sent you here wants you to go on to a place after \
+                       you sign out (post_logout_redirect_uri) that is not registered for it. \
+                       You were not signed out.",
     error_unreadable: "The request cannot be read. Go back to the application and start again.",
     error_too_large: "The request is too large. Go back to the application and start again.",
     error_request_expired: "The time of this request is over. Go back to the application and \

@@ -148,6 +148,9 @@ pub(crate) static ES: Texts = Texts {
                            transmitido nada.",
     error_redirect: "La aplicación que le ha enviado aquí quiere que vuelva a un lugar que no \
                      está registrado para ella. No se le ha transmitido nada.",
+    error_logout_uri: "La aplicación que le ha enviado aquí quiere que, tras cerrar la sesión, vaya \
+                       a un lugar (post_logout_redirect_uri) que no está registrado para ella. \
+                       No se ha cerrado ninguna sesión.",
     error_unreadable: "La solicitud no se puede leer. Empiece de nuevo desde la aplicación.",
     error_too_large: "La solicitud es demasiado grande. Empiece de nuevo desde la aplicación.",
     error_request_expired: "La solicitud ha caducado. Empiece de nuevo desde la aplicación.",

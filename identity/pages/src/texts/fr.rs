@@ -149,6 +149,9 @@ pub(crate) static FR: Texts = Texts {
                            transmis.",
     error_redirect: "L’application qui vous a envoyé ici veut vous faire revenir à un endroit qui \
                      n’est pas enregistré pour elle. Rien ne lui a été transmis.",
+    error_logout_uri: "L’application qui vous a envoyé ici veut vous envoyer, après la déconnexion, à \
+                       un endroit (post_logout_redirect_uri) qui n’est pas enregistré pour elle. \
+                       Vous n’avez pas été déconnecté.",
     error_unreadable: "La demande est illisible. Recommencez depuis l’application.",
     error_too_large: "La demande est trop longue. Recommencez depuis l’application.",
     error_request_expired: "Cette demande a expiré. Recommencez depuis l’application.",

@@ -1,6 +1,6 @@
 //! Clients: listed, registered, changed, deleted.
 
-use postern_oauth::{AuthMethod, GrantType, Secret};
+use postern_oauth::{AuthMethod, GrantType, ScopeSet, Secret};
 use postern_request::UnixMillis;
 use postern_revocation::RevocationKind;
 use postern_store::durable::{ClientKind, ClientRecord, PageAsk, Paged};
@@ -57,6 +57,7 @@ impl Operators {
             });
         }
         let mut record = ClientRecord::new(random::uuid()?, String::new(), kind, now);
+        self.judge_scopes(edit.scopes.as_ref())?;
         edit.apply(&mut record);
         judge(&record)?;
         let secret = renew_secret(&mut record)?;
@@ -82,6 +83,7 @@ impl Operators {
         let mut record = self.client(client_id).await?;
         // Also of one that is off: a call that broke off before the tokens ended is made again.
         let is_switched_off = edit.is_active == Some(false);
+        self.judge_scopes(edit.scopes.as_ref())?;
         let changed = edit.apply(&mut record);
         // What could not be made today can be switched off all the same.
         if !(is_switched_off && changed.iter().all(|name| *name == "isActive")) {
@@ -182,6 +184,19 @@ impl Operators {
     ) -> Result<(), IdentityError> {
         const WHY: &str = "client_ended";
         self.revoke(RevocationKind::Client, issuer, client_id, REMEMBER_SECS, WHY, now).await
+    }
+
+    /// Where a document is at hand that says which scopes there are: another one would never be
+    /// granted.
+    fn judge_scopes(&self, scopes: Option<&ScopeSet>) -> Result<(), IdentityError> {
+        let (Some(document), Some(scopes)) = (&self.document, scopes) else { return Ok(()) };
+        let document = document.load();
+        let Some(oauth) = &document.oauth else { return Ok(()) };
+        if scopes.names().iter().all(|name| oauth.knows_scope(name)) {
+            return Ok(());
+        }
+        let reason = "each must be one that `oauth.scopes` of the document names";
+        Err(IdentityError::Invalid { what: "scopes", reason })
     }
 
     fn issuer(&self) -> Result<&str, IdentityError> {

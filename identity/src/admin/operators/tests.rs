@@ -347,3 +347,37 @@ async fn signing_keys_are_made_where_they_can_be_sealed() {
     let actions: Vec<_> = audited(&world).await.into_iter().map(|(_, action)| action).collect();
     assert_eq!(actions, ["key.rotated", "key.retired"]);
 }
+
+#[tokio::test]
+async fn a_client_gets_only_scopes_that_the_document_names() {
+    let world = World::new();
+    let oauth = serde_json::json!({"scopes": {"read": "Read"}, "grants": ["client_credentials"]});
+    let document = |with_oauth: bool| {
+        let mut document = serde_json::json!({
+            "version": 1,
+            "issuer": "https://gate.test",
+            "services": {"s": {"upstream": "h:1"}},
+            "routes": [{"name": "a", "match": {"path": "/a"}, "service": "s", "auth": "none"}],
+        });
+        if with_oauth {
+            document["oauth"] = oauth.clone();
+        }
+        let document = postern_document::from_json(document.to_string().as_bytes()).unwrap();
+        Arc::new(ArcSwap::from_pointee(document))
+    };
+    let scopes = |text: &str| Some(postern_oauth::ScopeSet::parse(text).unwrap());
+    let bounded = operators(&world).by_document(document(true));
+    let kind = ClientKind::Confidential;
+    let edit = ClientEdit { scopes: scopes("read gone"), ..named("A") };
+    let refused = bounded.create_client(kind, edit.clone(), &by(), NOW).await;
+    assert!(matches!(refused, Err(IdentityError::Invalid { what: "scopes", .. })), "{refused:?}");
+    let known = ClientEdit { scopes: scopes("read postern.admin"), ..named("A") };
+    let made = bounded.create_client(kind, known, &by(), NOW).await.unwrap().record;
+    let more = ClientEdit { scopes: scopes("gone"), ..ClientEdit::default() };
+    let refused = bounded.change_client(&made.client_id, more, &by(), NOW).await;
+    assert!(matches!(refused, Err(IdentityError::Invalid { what: "scopes", .. })), "{refused:?}");
+    // Where nobody says which scopes there are, all are taken.
+    let free = operators(&world).by_document(document(false));
+    free.create_client(kind, edit.clone(), &by(), NOW).await.unwrap();
+    operators(&world).create_client(kind, edit, &by(), NOW).await.unwrap();
+}

@@ -45,8 +45,10 @@ pub(super) fn of(call: &Call<'_>, read: Result<Bytes, BytesRejection>) -> Result
 /// `/auth/login`.
 pub(super) fn login(call: &Call<'_>, bytes: &[u8]) -> Result<DirectLogin, Refused> {
     const KNOWN: [&str; 5] = ["email", "password", "mfaToken", "deviceId", "remember"];
+    const UNKNOWN: &str = "There is a member that is not known; known are email, password, \
+                           mfaToken, deviceId and remember";
     let value = object(call, bytes)?;
-    let mut problems = unknown(&value, &KNOWN);
+    let mut problems = unknown(&value, &KNOWN, UNKNOWN);
     let mut fields = Fields { value: &value, problems: &mut problems };
     let email = fields.text("email", true, "An e-mail address is needed", is_email);
     let password =
@@ -72,11 +74,13 @@ pub(super) fn login(call: &Call<'_>, bytes: &[u8]) -> Result<DirectLogin, Refuse
 
 /// `/auth/refresh`: the token, and the device.
 pub(super) fn refresh(call: &Call<'_>, bytes: &[u8]) -> Result<(Secret, Option<String>), Refused> {
+    const UNKNOWN: &str =
+        "There is a member that is not known; known are refreshToken and deviceId";
     let value = match bytes.is_empty() {
         true => Value::Object(Vec::new()),
         false => object(call, bytes)?,
     };
-    let mut problems = unknown(&value, &["refreshToken", "deviceId"]);
+    let mut problems = unknown(&value, &["refreshToken", "deviceId"], UNKNOWN);
     let mut fields = Fields { value: &value, problems: &mut problems };
     let shown = fields.text("refreshToken", false, "This cannot be a token", |text| {
         !text.is_empty() && text.len() <= MAX_TOKEN_BYTES
@@ -110,10 +114,10 @@ fn invalid(call: &Call<'_>, problems: &[Invalid]) -> Refused {
 }
 
 /// What stands there and nobody knows. Its name is not repeated.
-fn unknown(value: &Value, known: &[&str]) -> Vec<Invalid> {
+fn unknown(value: &Value, known: &[&str], message: &'static str) -> Vec<Invalid> {
     let members = value.as_object().unwrap_or_default();
     let has_more = members.iter().any(|(name, _)| !known.contains(&name.as_str()));
-    let more = Invalid { field: "", message: "There is a member that is not known" };
+    let more = Invalid { field: "", message };
     if has_more { vec![more] } else { Vec::new() }
 }
 

@@ -40,10 +40,7 @@ pub(super) async fn by_query(
         Ok(Authorized::Refused(onward)) => {
             identity.browsers.tell(&headers, Told::Refused(onward), now)
         }
-        Ok(Authorized::Fault(fault)) => {
-            tracing::info!(%fault, "an authorization request was not answered");
-            identity.browsers.tell(&headers, Told::Fault(fault), now)
-        }
+        Ok(Authorized::Fault(fault)) => identity.browsers.tell(&headers, Told::Fault(fault), now),
         Err(error) => identity.browsers.tell(&headers, Told::Error(error), now),
     }
 }

@@ -123,6 +123,7 @@ pub(super) fn call<'a>(headers: &'a HeaderMap, body: &'a [u8]) -> TokenCall<'a> 
 pub(super) fn refused(identity: &Identity, headers: &HeaderMap, error: OAuthError) -> Response {
     tracing::info!(
         code = error.code.as_str(),
+        reason = error.description,
         correlation_id = reply::correlation_id(headers),
         "a client was refused"
     );

@@ -9,6 +9,7 @@ use postern_oauth::{ChallengeScheme, Endpoint};
 use postern_request::headers::{AUTHORIZATION, DPOP};
 
 use super::asked::Asked;
+use super::token::refused;
 use super::{cors, served};
 use crate::UserinfoCall;
 use crate::http::reply::{self, single};
@@ -26,7 +27,7 @@ pub(super) async fn userinfo(
         Ok(asked) => asked,
         Err(error) => {
             let error = error.at_resource(ChallengeScheme::Bearer);
-            return cors::allow(&identity, &headers, reply::refuse(&headers, &error, now));
+            return cors::allow(&identity, &headers, refused(&identity, &headers, error));
         }
     };
     let call = UserinfoCall {
@@ -37,7 +38,7 @@ pub(super) async fn userinfo(
     };
     let response = match identity.oauth.userinfo(call, now).await {
         Ok(body) => reply::private_json(&headers, body),
-        Err(error) => reply::refuse(&headers, &error, now),
+        Err(error) => refused(&identity, &headers, error),
     };
     cors::allow(&identity, &headers, response)
 }

@@ -42,6 +42,7 @@ pub(super) fn page(headers: &HeaderMap, look: &Look<'_>, page: Page) -> Response
 /// A page of an error.
 pub(super) fn error(headers: &HeaderMap, look: &Look<'_>, kind: ErrorKind) -> Response {
     let correlation_id = correlation_id(headers);
+    tracing::info!(?kind, correlation_id, "an error page was shown");
     let view = postern_identity_pages::ErrorView { kind, correlation_id: &correlation_id };
     let error = postern_identity_pages::error(&view, look);
     let mut response = page_about(headers, look, error, &correlation_id);
@@ -131,7 +132,8 @@ pub(super) fn failed(headers: &HeaderMap, look: &Look<'_>, failure: &LoginError)
     let kind =
         problem_of(failure, Problem::Expired).map_or(ErrorKind::Internal, ErrorKind::Problem);
     if kind == ErrorKind::Internal {
-        tracing::error!(error = %failure, "a page failed");
+        let correlation_id = correlation_id(headers);
+        tracing::error!(error = %failure, correlation_id, "a page failed");
     }
     error(headers, look, kind)
 }

@@ -11,6 +11,7 @@ use super::consent::{kind_of, kind_of_fault};
 use super::visit::Visit;
 use super::{Pages, answer};
 use crate::LoginError;
+use crate::http::reply::correlation_id;
 use crate::http::router::{Browsers, Told};
 
 impl Browsers for Pages {
@@ -41,8 +42,17 @@ impl Browsers for Pages {
     fn tell(&self, headers: &HeaderMap, told: Told, now: UnixMillis) -> Response {
         let visit = Visit { now, ..Visit::new(self, headers) };
         match told {
-            Told::Fault(fault) => visit.error(kind_of_fault(fault)),
-            Told::Error(error) => visit.error(kind_of(&error)),
+            Told::Fault(fault) => {
+                let correlation_id = correlation_id(headers);
+                tracing::info!(%fault, correlation_id, "a browser was sent with a bad request");
+                visit.error(kind_of_fault(fault))
+            }
+            Told::Error(error) => {
+                let (code, reason) = (error.code.as_str(), error.description);
+                let correlation_id = correlation_id(headers);
+                tracing::info!(code, reason, correlation_id, "a browser goes no further");
+                visit.error(kind_of(&error))
+            }
             Told::Refused(onward) => visit.refused(&onward),
             Told::LoggedOut => visit.page(logged_out(&visit.look())),
             Told::LoggedOutBy(onward) => {

@@ -15,7 +15,7 @@ use postern_store::flows::SessionRecord;
 use super::csrf::FormName;
 use super::visit::{MAX_QUERY_BYTES, Visit, who};
 use super::{Body, Pages};
-use crate::oauth::{consent_location, login_location};
+use crate::oauth::{LOGOUT_URI_UNKNOWN, consent_location, login_location};
 use crate::{Authorized, ConsentAsk};
 
 /// The page.
@@ -131,6 +131,9 @@ pub(super) const fn kind_of_fault(fault: AuthorizeFault) -> ErrorKind {
 
 /// What people are told of what failed.
 pub(super) fn kind_of(error: &OAuthError) -> ErrorKind {
+    if *error == LOGOUT_URI_UNKNOWN {
+        return ErrorKind::LogoutUri;
+    }
     match error.code {
         ErrorCode::TemporarilyUnavailable => ErrorKind::Problem(Problem::Unavailable),
         ErrorCode::ServerError => ErrorKind::Internal,

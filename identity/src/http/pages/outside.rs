@@ -16,7 +16,7 @@ use postern_request::login::OUTSIDE_PATH;
 use super::login::least;
 use super::visit::Visit;
 use super::{Pages, answer};
-use crate::http::whole;
+use crate::http::{reply, whole};
 use crate::outside::CALLBACK;
 use crate::{LoginError, OutsideError, OutsideService, OutsideStart, random};
 
@@ -33,6 +33,7 @@ pub fn router(pages: Arc<Pages>, outside: Arc<OutsideService>) -> Router {
         .route("/login/outside/{name}", methods())
         .route("/login/outside/{name}/callback", get(back).fallback(wrong_method))
         .layer(from_fn(whole::carried_out))
+        .layer(from_fn(reply::named))
         .with_state(Arc::new(Providers { pages, outside }))
 }
 

@@ -16,7 +16,7 @@ use super::config::PagesConfig;
 use super::csrf::{self, FormName, origin_of};
 use super::{Body, Pages, answer, unread};
 use crate::http::caller;
-use crate::http::reply::single;
+use crate::http::reply::{correlation_id, single};
 use crate::login::{BrowserVerdict, Flow, Person};
 use crate::oauth::login_location;
 use crate::vault::Purpose;
@@ -111,7 +111,8 @@ impl<'a> Visit<'a> {
         let body = body.map_err(|rejection| unread(&rejection))?;
         // What the browser says comes first: nothing of a stranger's form is looked at.
         if !csrf::is_from_here(self.headers, &self.config.origin) {
-            tracing::info!(form = ?name, "a form came from elsewhere");
+            let correlation_id = correlation_id(self.headers);
+            tracing::info!(form = ?name, correlation_id, "a form came from elsewhere");
             return Err(ErrorKind::Form);
         }
         let form = Form::read(single(self.headers, "content-type"), &body).map_err(|error| {
@@ -123,7 +124,8 @@ impl<'a> Visit<'a> {
         })?;
         let token = form.get("csrf").unwrap_or_default();
         if !csrf::is_good(&self.pages.vault, cookie, name, token, self.now) {
-            tracing::info!(form = ?name, "a form has no good token");
+            let correlation_id = correlation_id(self.headers);
+            tracing::info!(form = ?name, correlation_id, "a form has no good token");
             return Err(ErrorKind::Form);
         }
         Ok(form)

@@ -82,3 +82,24 @@ fn clients_certificates_are_told_where_the_document_says_they_are_seen() {
     let both = (forwarded.0, Value::Null, 2);
     assert_eq!(seen(mutual("forwarded"), json!("connection")), both);
 }
+
+#[test]
+fn an_issuer_on_this_machine_is_where_envoy_listens() {
+    for (issuer, is_told) in [
+        ("http://127.0.0.1:8080", false),
+        ("http://127.0.0.1:8081", true),
+        ("http://127.0.0.1", true),
+        ("https://127.0.0.1:8081", false),
+        ("https://gate.test", false),
+    ] {
+        let document = load(&json!({
+            "version": 1, "issuer": issuer, "services": {"s": {"upstream": "10.0.0.1:80"}},
+            "routes": [
+                {"name": "a", "match": {"path": "/a"}, "service": "s", "auth": "none"},
+            ],
+        }));
+        let warnings = warnings(&document, &options());
+        let told = warnings.iter().any(|text| text.contains("issuer") && text.contains("8080"));
+        assert_eq!(told, is_told, "{issuer}: {warnings:?}");
+    }
+}

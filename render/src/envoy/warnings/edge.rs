@@ -14,7 +14,27 @@ pub(super) fn warnings(document: &Document, options: &EnvoyOptions) -> Vec<Strin
     if options.mesh_tls.is_none() {
         warnings.extend(in_the_clear(document));
     }
+    warnings.extend(issuer_elsewhere(document, options));
     warnings
+}
+
+/// Links to pages, cookies and `htu` of proofs are made of the issuer: on this machine it is the
+/// listener itself that has to be there.
+fn issuer_elsewhere(document: &Document, options: &EnvoyOptions) -> Option<String> {
+    let issuer = document.issuer.as_deref()?;
+    let authority = issuer.strip_prefix("http://")?.split('/').next()?;
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+        _ => (authority, 80_u16),
+    };
+    let listens = options.listen.port();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    (is_loopback(host) && port != listens).then(|| {
+        format!(
+            "the document's issuer is `{issuer}`, and this Envoy listens on port {listens}: \
+             pages and tokens lead to where nobody listens, unless something in front of it does"
+        )
+    })
 }
 
 /// Who tests a timeout by a delay does not see it.

@@ -21,8 +21,8 @@ const MAX_JWKS_BYTES: u64 = 65_536;
 pub fn read(details: &ClientDetails) -> Result<ClientEdit> {
     let mut grants = Vec::with_capacity(details.grants.len());
     for name in &details.grants {
-        let grant = GrantType::parse(name)
-            .with_context(|| format!("--grant: choose of {}", names(&GrantType::ALL)))?;
+        let grant =
+            grant(name).with_context(|| format!("--grant: choose of {}", GRANTS.join(", ")))?;
         if !grants.contains(&grant) {
             grants.push(grant);
         }
@@ -64,9 +64,19 @@ fn said(list: &[String]) -> Option<Vec<String>> {
     (!list.is_empty()).then(|| list.to_vec())
 }
 
-fn names(grants: &[GrantType]) -> String {
-    let names: Vec<&str> = grants.iter().map(|grant| grant.as_str()).collect();
-    names.join(", ")
+/// Grants, as the command line calls them.
+const GRANTS: [&str; 5] =
+    ["client_credentials", "authorization_code", "refresh_token", DEVICE_CODE, TOKEN_EXCHANGE];
+const DEVICE_CODE: &str = "device_code";
+const TOKEN_EXCHANGE: &str = "token_exchange";
+
+/// A grant by its name, or as `grant_type` spells it.
+fn grant(name: &str) -> Option<GrantType> {
+    match name {
+        DEVICE_CODE => Some(GrantType::DeviceCode),
+        TOKEN_EXCHANGE => Some(GrantType::TokenExchange),
+        name => GrantType::parse(name),
+    }
 }
 
 fn key_set(file: &Path) -> Result<String> {
@@ -80,6 +90,20 @@ fn key_set(file: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn grants_have_short_names_and_those_of_the_protocol() {
+        for grant_type in GrantType::ALL {
+            assert_eq!(grant(grant_type.as_str()), Some(grant_type));
+        }
+        for (name, at) in GRANTS.into_iter().zip(GrantType::ALL) {
+            assert_eq!(grant(name), Some(at), "{name}");
+        }
+        assert_eq!((grant("password"), grant("")), (None, None));
+        let wrong = ClientDetails { grants: vec!["password".to_owned()], ..Default::default() };
+        let told = read(&wrong).unwrap_err().to_string();
+        assert!(told.contains("device_code") && told.contains("token_exchange"), "{told}");
+    }
 
     #[test]
     fn what_is_not_said_stays_and_what_is_said_is_all_of_it() {

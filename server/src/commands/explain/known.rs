@@ -15,6 +15,7 @@ use postern_store::durable::{ApiKeyRecord, DurableStore};
 
 use super::NO_KEY_FILE;
 use crate::cli::Explain;
+use crate::revoking::Listed;
 use crate::settings;
 
 /// What is known.
@@ -23,6 +24,8 @@ pub struct Known {
     pub keys: Vec<Option<KeySet>>,
     /// Whether API keys were looked up.
     pub has_store: bool,
+    /// What was revoked, where the list was read.
+    pub revocations: Option<Listed>,
     key: Option<(String, StoredKey)>,
 }
 
@@ -37,7 +40,7 @@ impl Known {
         request: &Request,
         now: UnixMillis,
     ) -> Result<Self> {
-        let mut known = Self { keys: Vec::new(), has_store: false, key: None };
+        let mut known = Self { keys: Vec::new(), has_store: false, revocations: None, key: None };
         known.keys.resize_with(document.issuers.len(), || None);
         if let Some(address) = &arguments.durable {
             let store = settings::durable(address).await?;
@@ -60,6 +63,7 @@ impl Known {
         now: UnixMillis,
     ) -> Result<()> {
         self.has_store = true;
+        self.revocations = Some(Listed::read(store.as_ref(), now).await?);
         let ring = KeyRing::load(Arc::clone(&store), None, now).await;
         let ring = settings::opened(ring, &NO_KEY_FILE)?;
         let own = document

@@ -2,9 +2,10 @@
 //! gateway's business, beyond whether it holds.
 
 use postern_document::{Document, JwksSource};
+use postern_explain::Revocations;
 use postern_identity::{AwsLcVerifier, KeyRing};
 use postern_jose::{Claims, ClaimsRules, CompactJws, TokenError, verify, verify_bound};
-use postern_request::UnixMillis;
+use postern_request::{ErrorCode, UnixMillis};
 use serde_json::{Value, json};
 
 /// What a route that takes tokens answers to one; scopes are for each route.
@@ -22,13 +23,24 @@ pub enum Judgement {
         /// The same, by the document's words.
         because: String,
     },
+    /// It was revoked.
+    Revoked {
+        /// Envoys are told of it; else only the server knows, where it is asked.
+        everywhere: bool,
+    },
     /// The issuer's keys are elsewhere, and this command asks nobody.
     Unknown,
 }
 
 /// Judges a token as the bundle does, with the keys that are at hand: those in the document, and
 /// our own for our own issuer.
-pub fn judge(document: &Document, ring: &KeyRing, token: &str, now: UnixMillis) -> Judgement {
+pub fn judge(
+    document: &Document,
+    ring: &KeyRing,
+    revoked: &dyn Revocations,
+    token: &str,
+    now: UnixMillis,
+) -> Judgement {
     let own = &ring.key_set(now);
     let keys_of = |index: usize| {
         let entry = document.issuers.get(index)?;
@@ -48,6 +60,9 @@ pub fn judge(document: &Document, ring: &KeyRing, token: &str, now: UnixMillis) 
         verify(token, issuers, keys_of, verifier, now)
     };
     match verified {
+        Ok(token) if revoked.has_token(&token) => {
+            Judgement::Revoked { everywhere: document.revocation.is_some() }
+        }
         Ok(token) => Judgement::Accepted { with_proof: token.claims.confirmation.is_bound() },
         Err(TokenError::KeysMissing) => Judgement::Unknown,
         Err(error) => Judgement::Refused { error, because: because(document, token, error) },
@@ -98,6 +113,13 @@ impl Judgement {
                     "reason": denial.reason,
                 })
             }
+            Self::Revoked { everywhere } => json!({
+                "accepts": false,
+                "because": because_revoked(*everywhere),
+                "status": ErrorCode::TokenRevoked.status(),
+                "error": ErrorCode::TokenRevoked.as_str(),
+                "reason": "token_revoked",
+            }),
             Self::Unknown => json!({"accepts": null, "because": ELSEWHERE}),
         }
     }
@@ -115,8 +137,23 @@ impl Judgement {
                 let (status, code) = (denial.code.status(), denial.code.as_str());
                 format!("the gateway refuses it with {status} {code}: {because}")
             }
+            Self::Revoked { everywhere } => {
+                let (status, code) =
+                    (ErrorCode::TokenRevoked.status(), ErrorCode::TokenRevoked.as_str());
+                let because = because_revoked(*everywhere);
+                format!("the gateway refuses it with {status} {code}: {because}")
+            }
             Self::Unknown => format!("whether the gateway takes it is not known here: {ELSEWHERE}"),
         }
+    }
+}
+
+const fn because_revoked(everywhere: bool) -> &'static str {
+    if everywhere {
+        "it was revoked"
+    } else {
+        "it was revoked; routes that Envoy decides alone take it all the same, because the \
+         document has no `revocation`"
     }
 }
 

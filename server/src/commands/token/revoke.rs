@@ -26,11 +26,24 @@ const REDIS_RETRY: Duration = Duration::from_millis(50);
 /// When it is not clear what is meant, or the store cannot be written. Then nothing is revoked.
 pub async fn run(arguments: &TokenRevoke) -> Result<ExitCode> {
     let now = now();
-    let revocation = meant(arguments, now)?;
+    let mut revocation = meant(arguments, now)?;
     if let Some(reason) = &arguments.reason {
         check_reason(reason).context("--reason")?;
     }
     let store = settings::identity_store(&arguments.durable.durable).await?;
+    let email = email_of(arguments);
+    if let Some(email) = email {
+        let user = store.find_user_by_email(email).await?.with_context(|| {
+            format!(
+                "--subject: no user of this store has the e-mail `{email}`, and tokens name users \
+                 by their ids (`postern user list`). A subject that is called so is revoked with \
+                 --issuer"
+            )
+        })?;
+        let remember_secs = settings::seconds(&arguments.remember)?;
+        let (kind, issuer) = (RevocationKind::Subject, revocation.issuer().to_owned());
+        revocation = revoking::named(kind, &issuer, &user.id, remember_secs, now)?;
+    }
     let committed = revoking::commit(store.as_ref(), &revocation, arguments.reason.clone(), now);
     let seq = committed.await.context("nothing was revoked")?;
     let told = tell(arguments, seq, &revocation, now).await;
@@ -55,6 +68,9 @@ pub async fn run(arguments: &TokenRevoke) -> Result<ExitCode> {
             revocation.issuer()
         ))?;
     }
+    if let Some(email) = email {
+        output::remark(format!("`{}` is the user with the e-mail {email}", revocation.value()));
+    }
     if let Err(error) = told {
         output::warn(format!(
             "it is revoked, but Redis could not be told ({error:#}): other servers find it by \
@@ -62,6 +78,13 @@ pub async fn run(arguments: &TokenRevoke) -> Result<ExitCode> {
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The e-mail by which a user of ours is named. A subject of an issuer that is named may be called
+/// so itself.
+fn email_of(arguments: &TokenRevoke) -> Option<&str> {
+    let subject = arguments.subject.as_deref().filter(|subject| subject.contains('@'))?;
+    (arguments.issuer.is_none() && arguments.token.is_none()).then_some(subject)
 }
 
 /// What is to be revoked.

@@ -3,15 +3,16 @@
 use std::io::Read;
 
 use postern_store::StoreError;
-use postern_store::durable::AuditEntry;
+use postern_store::durable::{AuditEntry, Sealed};
 
-use super::cell::{Cell, Row};
+use super::cell::{Cell, Row, text};
 use super::chain::Followed;
 use super::input::{Header, Input, Line};
-use super::tables::{TABLES, Table};
+use super::tables::{SIGNING, TABLES, Table};
 use super::{BackupError, BackupSecret, Contents, NOT_KEPT, Progress, of_table};
 use crate::SqlStore;
 use crate::audit::{append, committed};
+use crate::column::read_bytes;
 use crate::database::{Begin as _, on};
 use crate::error::SqlError;
 
@@ -28,6 +29,9 @@ pub struct Restore<'a> {
     pub keep: bool,
     /// Whether a log is taken whose chain was broken when the backup was made.
     pub accept_broken_chain: bool,
+    /// Whether the key that is at hand opens a signing key, by its id and its sealed half. Where the
+    /// file has signing keys and none opens, nothing is restored: nobody could sign with them.
+    pub opens: &'a dyn Fn(&str, &Sealed) -> bool,
     /// What the audit log says of it.
     pub entry: &'a dyn Fn(&Contents) -> AuditEntry,
     /// Is told how far it is.
@@ -41,6 +45,29 @@ pub struct Restored {
     pub contents: Contents,
     /// The number of the audit log's entry about it; none where it was only tried.
     pub entry: Option<u64>,
+}
+
+/// Signing keys that have gone by, and whether one of them opened.
+#[derive(Default)]
+struct SigningKeys {
+    any: bool,
+    opened: bool,
+}
+
+impl SigningKeys {
+    fn see(&mut self, table: &Table, row: &Row, opens: &dyn Fn(&str, &Sealed) -> bool) {
+        if table.name != SIGNING || self.opened {
+            return;
+        }
+        self.any = true;
+        let sealed = text(table, row, "private_sealed").and_then(read_bytes).map(Sealed);
+        let kid = text(table, row, "kid");
+        self.opened = kid.zip(sealed).is_some_and(|(kid, sealed)| opens(kid, &sealed));
+    }
+
+    const fn verdict(&self) -> Result<(), BackupError> {
+        if self.any && !self.opened { Err(BackupError::SigningKeys) } else { Ok(()) }
+    }
 }
 
 /// Rows of one table that are not written yet.
@@ -103,10 +130,11 @@ impl SqlStore {
         how: Restore<'_>,
     ) -> Result<Restored, BackupError> {
         let migrations = self.same_migrations().await?;
-        let Restore { secret, keep, accept_broken_chain, entry, progress } = how;
+        let Restore { secret, keep, accept_broken_chain, opens, entry, progress } = how;
         let (header, mut input) = Input::begin(from, secret)?;
         fits(&header, &migrations)?;
         let (mut chain, mut batch) = (Followed::default(), Batch::default());
+        let mut signing_keys = SigningKeys::default();
         on!(&self.database, pool => {
             let mut transaction = pool.begin_restore().await.map_err(SqlError::from)?;
             for table in TABLES {
@@ -132,6 +160,7 @@ impl SqlStore {
             while let Line::Row(place, row) = input.next()? {
                 let Some(current) = TABLES.get(place) else { continue };
                 chain.see(current, &row);
+                signing_keys.see(current, &row, opens);
                 if let Some((table, rows)) = batch.take(place, row) {
                     if table.name != current.name {
                         progress(table.name, input.count_of(table));
@@ -143,6 +172,7 @@ impl SqlStore {
                 progress(table.name, input.count_of(table));
                 insert!(transaction, (table, rows));
             }
+            signing_keys.verdict()?;
             let contents = judge(&header, &input, &chain, accept_broken_chain)?;
             if !keep {
                 transaction.rollback().await.map_err(SqlError::from)?;

@@ -66,7 +66,7 @@ const fn table(name: &'static str, columns: &'static [Column]) -> Table {
 /// Every table; one that others refer to stands before them.
 pub const TABLES: &[Table] = &[
     table("oauth2_clients", CLIENTS),
-    table("signing_keys", SIGNING_KEYS),
+    table(SIGNING, SIGNING_KEYS),
     table("api_keys", API_KEYS),
     table("users", USERS),
     Table { key: 2, ..table("user_identities", USER_IDENTITIES) },
@@ -78,6 +78,9 @@ pub const TABLES: &[Table] = &[
     table(AUDIT_LOG, AUDIT_ENTRIES),
     Table { counter: true, ..table(AUDIT_HEAD, AUDIT_HEADS) },
 ];
+
+/// Keys, whose private halves are sealed.
+pub(super) const SIGNING: &str = "signing_keys";
 
 const SIGNING_KEYS: &[Column] = &[
     text("kid"),

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use postern_store::durable::{
-    AuditEntry, AuditStore as _, DurableStore as _, RevocationStore as _, contract,
+    AuditEntry, AuditStore as _, DurableStore as _, RevocationStore as _, Sealed, contract,
 };
 use sqlx::Row as _;
 use tempfile::TempDir;
@@ -59,7 +59,31 @@ async fn restore_as(
     keep: bool,
     accept_broken_chain: bool,
 ) -> Result<Restored, BackupError> {
-    let how = Restore { secret, keep, accept_broken_chain, entry: &said, progress: &mut |_, _| {} };
+    let how = Restore {
+        secret,
+        keep,
+        accept_broken_chain,
+        opens: &|_, _| true,
+        entry: &said,
+        progress: &mut |_, _| {},
+    };
+    store.restore(file, how).await
+}
+
+async fn restore_with_key(
+    store: &SqlStore,
+    file: &[u8],
+    keep: bool,
+    opens: &dyn Fn(&str, &Sealed) -> bool,
+) -> Result<Restored, BackupError> {
+    let how = Restore {
+        secret: Some(SECRET),
+        keep,
+        accept_broken_chain: false,
+        opens,
+        entry: &said,
+        progress: &mut |_, _| {},
+    };
     store.restore(file, how).await
 }
 
@@ -268,4 +292,28 @@ async fn more_rows_than_a_page_and_a_batch_come_back() {
     assert_eq!(of(&file).len(), 1_204);
     assert_eq!(of(&file), of(&again));
     assert_eq!(contents.rows.iter().find(|(name, _)| *name == "user_identities").unwrap().1, 1_204);
+}
+
+#[tokio::test]
+async fn a_key_that_opens_no_signing_key_of_the_file_restores_nothing() {
+    let (_first, store) = filled().await;
+    let keys = store.list_signing_keys().await.unwrap();
+    assert!(!keys.is_empty(), "the suite leaves some behind");
+    let file = backup(&store, Some(SECRET)).await.1;
+    let (_second, empty) = fresh().await;
+    for keep in [false, true] {
+        let refused = restore_with_key(&empty, &file, keep, &|_, _| false).await.unwrap_err();
+        assert!(matches!(refused, BackupError::SigningKeys), "{refused}");
+        assert!(empty.list_signing_keys().await.unwrap().is_empty());
+    }
+    // One is enough: those that were retired may have been another key's.
+    let last = keys.last().unwrap();
+    let opens = |kid: &str, sealed: &Sealed| kid == last.kid && *sealed == last.private_sealed;
+    restore_with_key(&empty, &file, true, &opens).await.unwrap();
+    assert_eq!(empty.list_signing_keys().await.unwrap(), keys);
+    // Nothing to open is nothing to refuse.
+    let (_third, bare) = fresh().await;
+    let file = backup(&bare, Some(SECRET)).await.1;
+    let (_fourth, target) = fresh().await;
+    restore_with_key(&target, &file, true, &|_, _| false).await.unwrap();
 }

@@ -8,7 +8,7 @@ use postern_identity::admin::Actor;
 use postern_request::{UnixMillis, correlation};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::query::{Listing, Query};
 use super::refusal::Refusal;
@@ -16,6 +16,10 @@ use super::table::Endpoint;
 
 /// Longest id that is looked up, in bytes.
 const MAX_ID: usize = 128;
+/// With more members than any body has, nobody looks which one does not fit.
+const MAX_MEMBERS: usize = 64;
+/// How the reader begins what it says of the value of one member.
+const MISFITS: [&str; 4] = ["invalid type", "invalid value", "invalid length", "unknown variant"];
 const NO_OBJECT: &str = "The body must be one JSON object";
 
 /// A request whose caller may ask.
@@ -72,12 +76,65 @@ impl Call {
         if self.body.trim_ascii_start().first() != Some(&b'{') {
             return Err(Refusal::unreadable(NO_OBJECT));
         }
-        serde_json::from_slice(&self.body).map_err(|error| unfit(&error))
+        read(&self.body)
+    }
+
+    /// The body, or where there is none, the empty object.
+    ///
+    /// # Errors
+    /// As with [`Call::body`].
+    pub fn body_or_empty<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        if self.body.is_empty() { read(b"{}") } else { self.body() }
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(|error| unfit(&error, misfit::<T>(body, &error)))
+}
+
+/// The member that is of another kind than it should be. The reader does not say which: it is the
+/// one without which it has something else to say, or nothing. A member that nobody knows is told
+/// of otherwise, so that this name is one of ours.
+fn misfit<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Option<String> {
+    let Ok(Value::Object(members)) = serde_json::from_slice(body) else { return None };
+    if members.len() > MAX_MEMBERS {
+        return None;
+    }
+    let told = |members: Map<String, Value>| {
+        let read = serde_json::from_value::<T>(Value::Object(members));
+        read.err().map(|error| error.to_string())
+    };
+    let whole = told(members.clone())?;
+    let is_it = |name: &&String| {
+        let mut rest = members.clone();
+        rest.remove(name.as_str());
+        told(rest).as_ref() != Some(&whole)
+    };
+    let is_of_one = MISFITS.iter().any(|kind| whole.starts_with(kind));
+    // Of several that do not fit, another one may be the first here.
+    if !is_of_one || !error.to_string().starts_with(&whole) {
+        return None;
+    }
+    members.keys().find(is_it).cloned()
+}
+
+/// What the reader expects, in words that are not those of our language.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        text if text.starts_with("struct ") => "an object",
+        text if text.starts_with("enum ") || text.starts_with("variant ") => "a known word",
+        text => text,
     }
 }
 
 /// The words of the reader, without those that may be the caller's.
-fn unfit(error: &serde_json::Error) -> Refusal {
+fn unfit(error: &serde_json::Error, misfit: Option<String>) -> Refusal {
     if !error.is_data() {
         return Refusal::unreadable(NO_OBJECT);
     }
@@ -88,12 +145,16 @@ fn unfit(error: &serde_json::Error) -> Refusal {
         text.to_owned()
     } else {
         let kind = if text.starts_with("unknown ") { "unknown" } else { "of another kind" };
+        let what = if misfit.is_some() { "this" } else { "something" };
         match error.to_string().rsplit_once(", expected ") {
-            Some((_, expected)) => format!("something is {kind}; expected {expected}"),
-            None => format!("something is {kind}"),
+            Some((_, expected)) => {
+                let expected = expected.split(" at line ").next().unwrap_or_default();
+                format!("{what} is {kind}; expected {}", in_words(expected))
+            }
+            None => format!("{what} is {kind}"),
         }
     };
-    Refusal::invalid("", message)
+    Refusal::invalid(misfit.unwrap_or_default(), message)
 }
 
 /// RFC 9110 §8.3: what the body is has to be said.
@@ -165,8 +226,8 @@ mod tests {
     }
 
     fn told(body: &str) -> String {
-        let read = serde_json::from_str::<Body>(body).map(|body| (body.name, body.count));
-        read.map_err(|error| unfit(&error)).unwrap_err().text()
+        let read = read::<Body>(body.as_bytes()).map(|body| (body.name, body.count));
+        read.unwrap_err().text()
     }
 
     #[test]
@@ -176,15 +237,20 @@ mod tests {
             (r#"{"name":"a","name":"b"}"#, "duplicate field `name`"),
             (r#"{"name":"a","sekrit":1}"#, "expected `name` or `count`"),
             (r#"{"name":["sekrit"]}"#, "a string"),
-            (r#"{"name":"a","count":"sekrit, expected at line 3"}"#, "u32"),
-            (r#"{"name":"a","count":-1}"#, "u32"),
-            (r#""sekrit""#, "struct Body"),
+            (r#"{"name":"a","count":"sekrit, expected at line 3"}"#, "a whole number"),
+            (r#"{"name":"a","count":"1"}"#, "count"),
+            (r#"{"name":"a","count":-1}"#, "a whole number"),
+            (r#"{"name":7,"count":1}"#, "name"),
+            (r#"{"count":true,"name":"a"}"#, "count"),
+            (r#"{"name":true,"count":true}"#, "of another kind"),
+            (r#""sekrit""#, "an object"),
             ("{\"name\":sekrit}", "one JSON object"),
             ("", "one JSON object"),
         ] {
             let told = told(body);
             assert!(told.contains(expected), "{body}: {told}");
             assert!(!told.contains("sekrit"), "{body}: {told}");
+            assert!(!told.contains("u32") && !told.contains("struct"), "{body}: {told}");
         }
     }
 

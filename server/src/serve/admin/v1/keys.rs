@@ -18,7 +18,7 @@ pub(super) async fn list(api: Arc<Api>, call: Call) -> Result<Reply, Refusal> {
 }
 
 pub(super) async fn rotate(api: Arc<Api>, call: Call) -> Result<Reply, Refusal> {
-    let body: dto::NewSigningKey = call.body()?;
+    let body: dto::NewSigningKey = call.body_or_empty()?;
     let rotation = Rotation { algorithm: body.algorithm.into(), ..Rotation::default() };
     let made = api.operators.rotate_signing_key(rotation, &call.by, call.now).await?;
     Ok(Reply::one(&dto::SigningKey::from(made)))

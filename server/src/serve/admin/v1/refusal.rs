@@ -19,7 +19,7 @@ pub struct Refusal {
     /// Another one than the code's, of those that the contract has no code for.
     status: Option<StatusCode>,
     /// Fields, each with what is wrong with it.
-    problems: Vec<(&'static str, Cow<'static, str>)>,
+    problems: Vec<(Cow<'static, str>, Cow<'static, str>)>,
 }
 
 impl From<Denial> for Refusal {
@@ -55,9 +55,12 @@ impl Refusal {
     }
 
     /// A field that says what it must not; the whole body where it is empty.
-    pub fn invalid(field: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn invalid(
+        field: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
         let denial = Denial::new(ErrorCode::ValidationError, "field_invalid");
-        Self { problems: vec![(field, message.into())], ..denial.into() }
+        Self { problems: vec![(field.into(), message.into())], ..denial.into() }
     }
 
     /// Something of ours does not answer.

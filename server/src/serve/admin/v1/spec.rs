@@ -72,7 +72,10 @@ fn operation(endpoint: &Endpoint) -> Value {
         if let Some(body) = &endpoint.body {
             let (schema, example) = (reference(body.schema), (body.example)());
             let json = json!({"schema": schema, "example": example});
-            let body = json!({"required": true, "content": {"application/json": json}});
+            let body = json!({
+                "required": !endpoint.takes_no_body(),
+                "content": {"application/json": json},
+            });
             members.insert("requestBody".to_owned(), body);
         }
     }

@@ -89,6 +89,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Whether its body may be left out: it has members, and none that it needs.
+    pub fn takes_no_body(&self) -> bool {
+        self.id == "rotateSigningKey"
+    }
+
     /// Names that its query may have.
     pub fn parameters(&self) -> &'static [&'static str] {
         match (self.id, self.answer) {

@@ -271,6 +271,9 @@ async fn what_makes_no_sense_is_refused_with_its_own_status() {
         ("POST", "/admin/v1/tokens/revoke", Some(r#"{"token":""}"#), 422),
         // What this server has not.
         ("POST", "/admin/v1/keys", Some("{}"), 503),
+        // Nothing is said: the default.
+        ("POST", "/admin/v1/keys", None, 503),
+        ("POST", "/admin/v1/keys", Some(""), 503),
         ("POST", "/admin/v1/tokens/inspect", Some(r#"{"token":"a.b.c"}"#), 503),
         ("DELETE", "/admin/v1/keys/none", None, 404),
     ] {
