@@ -129,6 +129,8 @@ async fn without_the_database_who_is_logged_in_goes_on() {
     let access = text(&tokens, "access_token");
     gateway.until_status(200, &Call::get("/content/lesson").bearer(&access)).await;
 
+    // Written by somebody else, so that the server must read anew.
+    service(&gateway).await;
     let durable = gateway.durable.as_ref().expect("a durable store");
     let outage = durable.take_away();
     let refresh = text(&tokens, "refresh_token");

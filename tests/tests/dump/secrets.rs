@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use postern_e2e::browser::Browser;
+use postern_e2e::browser::{self, Browser};
 use postern_e2e::client::Call;
 use postern_e2e::gateway::Gateway;
 use postern_e2e::oauth::{self, PASSWORD};
@@ -100,6 +100,7 @@ pub async fn everything(gateway: &Gateway) -> Secrets {
     operators(gateway, &mut secrets).await;
     second_factor(gateway, &mut secrets).await;
     own_application(gateway, &mut secrets).await;
+    waiting(gateway, &mut secrets).await;
     secrets
 }
 
@@ -146,6 +147,32 @@ async fn operators(gateway: &Gateway, secrets: &mut Secrets) {
     gateway.until_status(200, &Call::get("/keyed").header("x-api-key", key.clone())).await;
     // The secret may hold underscores, too.
     secrets.saw("API key", key.splitn(3, '_').nth(2).expect("pk_ID_SECRET"));
+}
+
+/// What was begun and not ended: a device that waits for its user, and a pushed request.
+async fn waiting(gateway: &Gateway, secrets: &mut Secrets) {
+    let device = oauth::app(gateway, "content.read", &["--grant", "device_code"]).await;
+    let body = [("client_id", device.client_id.as_str()), ("scope", "content.read")];
+    let call = Call::post("/oauth2/device_authorization").form(&browser::encode(&body));
+    let begun = gateway.send(&call).await.expect(200).json();
+    secrets.saw("device code", &text(&begun, "device_code"));
+    secrets.saw("user code", &text(&begun, "user_code"));
+
+    let client_id = secrets.app.clone();
+    let body = [
+        ("client_id", client_id.as_str()),
+        ("response_type", "code"),
+        ("redirect_uri", oauth::CALLBACK),
+        ("code_challenge", oauth::CHALLENGE),
+        ("code_challenge_method", "S256"),
+        ("scope", "openid"),
+    ];
+    let call = Call::post("/oauth2/par").form(&browser::encode(&body));
+    let pushed = gateway.send(&call).await.expect(201).json();
+    let (_, name) = text(&pushed, "request_uri")
+        .rsplit_once(':')
+        .map_or_else(|| panic!("{pushed}"), |(prefix, name)| (prefix.to_owned(), name.to_owned()));
+    secrets.saw("pushed request", &name);
 }
 
 async fn second_factor(gateway: &Gateway, secrets: &mut Secrets) {
