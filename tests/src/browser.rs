@@ -91,6 +91,9 @@ impl Browser {
     }
 
     /// Shows a page as if its address had been typed, following redirects within the gateway.
+    ///
+    /// # Panics
+    /// When it is a page of somebody else's.
     pub async fn open(&mut self, target: &str) -> Page {
         self.visit(target, "none").await
     }
@@ -106,8 +109,9 @@ impl Browser {
     }
 
     async fn visit(&mut self, target: &str, site: &str) -> Page {
-        let answer = self.send(self.navigation("GET", target, site)).await;
-        self.settle(target.to_owned(), answer).await
+        let target = self.own(target).unwrap_or_else(|| panic!("{target} is no page of ours"));
+        let answer = self.send(self.navigation("GET", &target, site)).await;
+        self.settle(target, answer).await
     }
 
     /// Fills in the first form of a page, sends it, and follows where it leads. A name that the form

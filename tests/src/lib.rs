@@ -40,6 +40,5 @@ pub mod replay;
 pub mod server;
 pub mod totp;
 pub mod upstream;
-pub mod visitor;
 pub mod wait;
 pub mod watch;

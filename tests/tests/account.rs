@@ -1,14 +1,5 @@
 //! The account's pages through Envoy: sessions, second factors, the password and consents, by their
 //! owner alone.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::string_slice,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
 use postern_e2e::browser::{Browser, Form, Page};
 use postern_e2e::client::Call;
 use postern_e2e::gateway::Gateway;

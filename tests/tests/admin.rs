@@ -1,7 +1,5 @@
 //! The admin API for revocations, as an operator's programs see it: who gets in, what is revoked
 //! and listed, and what Envoy makes of it.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use std::fs;
 use std::path::Path;
 

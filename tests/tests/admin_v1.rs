@@ -1,13 +1,5 @@
 //! `/admin/v1` as an operator's programs see it, over the real server: who gets in, what the
 //! specification promises, and that nothing that is sent ends in a 500.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
 use std::fs;
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
 //! API keys of the durable store: limits of their own, one that takes another's place, and one that
 //! is revoked while everybody remembers it.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;

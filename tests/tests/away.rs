@@ -1,7 +1,5 @@
 //! A part of the suite is away, and only that one: `ext_proc`, Redis for circuits, the durable
 //! store. What needs it says so, or goes on without it; everything else goes on as always.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use std::net::TcpListener;
 
 use base64::Engine as _;

@@ -1,16 +1,6 @@
 //! Each endpoint, each parameter: missing, empty, twice, too long, of another type, with bytes that
 //! are no text. What comes back is an error of the RFCs and never a fault of ours, and nobody is sent
 //! to an address that was not registered.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::string_slice,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
-#[path = "bad_input/endpoints.rs"]
 mod endpoints;
 
 use endpoints::{Endpoint, Kind, all};

@@ -3,8 +3,6 @@
 //!
 //! A filter that stops on headers beside another one that is asked over the network has lost
 //! bytes in some Envoys before: this is what every Envoy of the matrix is asked.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use std::any::Any;
 use std::convert::Infallible;
 use std::pin::Pin;

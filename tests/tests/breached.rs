@@ -1,7 +1,5 @@
 //! Passwords that were found in breaches, by a list in a file: refused where they are chosen, and
 //! changed by whoever logs in with one.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

@@ -1,12 +1,4 @@
 //! The command line, and the shipped document from its check to a token that opens the door.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;

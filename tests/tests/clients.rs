@@ -3,21 +3,11 @@
 //! test e2e` leaves them out.
 //!
 //! Each script has a gateway of its own, so that none meets what another has used up or spent.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "tests; people read on standard output how far they are"
-)]
-
-#[path = "clients/script.rs"]
 mod script;
-#[path = "clients/stage.rs"]
 mod stage;
 
-use crate::script::Script;
-use crate::stage::Stage;
+use crate::clients::script::Script;
+use crate::clients::stage::Stage;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes Node, Python and Chromium: ./dev test clients"]

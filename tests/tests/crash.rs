@@ -2,8 +2,6 @@
 //! counted stays counted.
 //!
 //! No request is known to crash it, so a fault is planted in the module that ships.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use std::fs;
 
 use postern_e2e::client::{Call, Protocol};

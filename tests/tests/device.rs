@@ -1,19 +1,12 @@
 //! A device without a browser gets tokens by the browser of its user (RFC 8628).
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
+use postern_e2e::browser::{Browser, Page};
 use postern_e2e::client::{Call, Protocol};
-use postern_e2e::documents;
 use postern_e2e::gateway::{Gateway, Store};
-use postern_e2e::visitor::{Person, Visitor};
+use postern_e2e::{documents, oauth};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+const STUDENT: &str = "ada@example.test";
 const GRANT: &str = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code";
 
 async fn gateway(store: Store) -> Gateway {
@@ -76,27 +69,23 @@ impl Device {
 }
 
 /// The page that asks, for somebody who has followed the device's link and logged in.
-async fn asked<'g>(
-    gateway: &'g Gateway,
-    device: &Device,
-    person: &Person,
-) -> (Visitor<'g>, postern_e2e::client::Answer) {
-    let mut visitor = Visitor::new(gateway);
-    let login = visitor.go(&device.page).await.expect(200);
-    assert!(visitor.at().starts_with("/login?"), "{}", visitor.at());
-    let page = visitor.log_in(&login, person).await.expect(200);
-    assert!(visitor.at().starts_with("/login/device?user_code="), "{}", visitor.at());
-    let text = page.text();
-    assert!(text.contains(&format!("value=\"{}\"", device.user_code)), "{page}");
-    assert!(!text.contains("The television"), "a link looks nothing up: {page}");
-    let page = visitor.send(&page, &format!("user_code={}", device.user_code)).await.expect(200);
-    (visitor, page)
+async fn asked(gateway: &Gateway, device: &Device) -> (Browser, Page) {
+    let mut browser = Browser::new(gateway.port());
+    let page = browser.open(&device.page).await.expect(200);
+    assert!(page.target.starts_with("/login?"), "{}", page.target);
+    let page = oauth::log_in(&mut browser, &page, STUDENT).await.expect(200);
+    assert!(page.target.starts_with("/login/device?user_code="), "{}", page.target);
+    let (text, code) = (page.answer.text(), device.user_code.as_str());
+    assert!(text.contains(&format!("value=\"{code}\"")), "{}", page.answer);
+    assert!(!text.contains("The television"), "a link looks nothing up: {}", page.answer);
+    let page = browser.submit(&page, &[("user_code", code)]).await.expect(200);
+    (browser, page)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_shows_the_code_and_asks() {
     let gateway = gateway(Store::Memory).await;
-    let person = Person::new(&gateway, "student").await;
+    oauth::user(&gateway, STUDENT, "student").await;
     let metadata = Call::get("/.well-known/oauth-authorization-server");
     let metadata = gateway.until_status(200, &metadata).await.json();
     let endpoint = gateway.url("/oauth2/device_authorization");
@@ -105,12 +94,11 @@ async fn the_page_shows_the_code_and_asks() {
     let device = Device::begin(&gateway).await;
     assert_eq!(device.told(&gateway).await, "authorization_pending");
     assert_eq!(device.told(&gateway).await, "slow_down", "that was at once");
-    let (mut visitor, page) = asked(&gateway, &device, &person).await;
-    for shown in ["The television", &device.user_code, "See courses and lessons", &person.email] {
-        assert!(page.text().contains(shown), "{shown} in {page}");
+    let (mut browser, page) = asked(&gateway, &device).await;
+    for shown in ["The television", &device.user_code, "See courses and lessons", STUDENT] {
+        assert!(page.answer.text().contains(shown), "{shown} in {}", page.answer);
     }
-    let yes = format!("user_code={}&decision=allow", device.user_code);
-    let done = visitor.send(&page, &yes).await.expect(200);
+    let done = browser.submit(&page, &[("decision", "allow")]).await.expect(200).answer;
     assert!(done.text().contains("The device is connected."), "{done}");
 
     let tokens = gateway.send(&device.poll()).await.expect(200);
@@ -126,25 +114,24 @@ async fn the_page_shows_the_code_and_asks() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_device_that_is_turned_away_is_told_so() {
     let gateway = gateway(Store::Redis).await;
-    let person = Person::new(&gateway, "student").await;
+    oauth::user(&gateway, STUDENT, "student").await;
     let device = Device::begin(&gateway).await;
-    let (mut visitor, page) = asked(&gateway, &device, &person).await;
-    let no = format!("user_code={}&decision=deny", device.user_code);
-    let done = visitor.send(&page, &no).await.expect(200);
+    let (mut browser, page) = asked(&gateway, &device).await;
+    let done = browser.submit(&page, &[("decision", "deny")]).await.expect(200).answer;
     assert!(done.text().contains("The device gets no access."), "{done}");
     assert_eq!(device.told(&gateway).await, "access_denied");
-    let again = visitor.send(&page, &no.replace("deny", "allow")).await;
+    let again = browser.submit(&page, &[("decision", "allow")]).await.answer;
     assert_eq!(again.status, 400, "no is no: {again}");
     assert_eq!(device.told(&gateway).await, "access_denied");
 }
 
 async fn one_of_a_hundred_gets_tokens(store: Store) {
     let gateway = gateway(store).await;
-    let person = Person::new(&gateway, "student").await;
+    oauth::user(&gateway, STUDENT, "student").await;
     let device = Device::begin(&gateway).await;
-    let (mut visitor, page) = asked(&gateway, &device, &person).await;
-    let yes = format!("user_code={}&decision=allow", device.user_code);
-    visitor.send(&page, &yes).await.expect(200);
+    let (mut browser, page) = asked(&gateway, &device).await;
+    let done = browser.submit(&page, &[("decision", "allow")]).await;
+    assert_eq!(done.answer.status, 200, "{}", done.answer);
     let client = gateway.client(Protocol::Http1);
     let mut asking = JoinSet::new();
     for _ in 0..100 {

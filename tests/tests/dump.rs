@@ -1,18 +1,7 @@
 //! Whoever gets hold of a copy of Redis and of the database has nothing that opens anything: no
 //! token, code, session, key, password or seed is in them, in whichever form, and nothing that is in
 //! them is taken for one.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::string_slice,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
-#[path = "dump/secrets.rs"]
 mod secrets;
-#[path = "dump/stored.rs"]
 mod stored;
 
 use base64::Engine as _;

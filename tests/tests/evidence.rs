@@ -1,7 +1,5 @@
 //! A request that reaches a route needing `ext_authz` without its evidence is denied: however
 //! it got past, and however its path is spelled.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use postern_e2e::client::{Call, Client, Protocol};
 use postern_e2e::envoy::for_each_object;
 use postern_e2e::gateway::Gateway;

@@ -1,18 +1,8 @@
 //! Another token for one that is there (RFC 8693).
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
-#[path = "grants/kit.rs"]
-mod kit;
 
 use std::time::Duration;
 
-use kit::{add_client, add_user, by_secret, claims, confidential, post, text, texts};
+use crate::kit::grants::{self, add_client, add_user, by_secret, claims, confidential, post, text, texts};
 use postern_e2e::client::Call;
 use postern_e2e::wait;
 use postern_store::durable::ClientRecord;
@@ -42,11 +32,11 @@ fn service(id: &str, may_act_for: &str) -> ClientRecord {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_calls_the_next_one_for_its_user() {
-    let gateway = kit::start("").await;
+    let gateway = grants::start("").await;
     add_client(&gateway, service("orders", "postern-login")).await;
     add_client(&gateway, service("stranger", "")).await;
     let password = add_user(&gateway).await;
-    let tokens = kit::log_in(&gateway, &password).await;
+    let tokens = grants::log_in(&gateway, &password).await;
     let subject = text(&tokens, "accessToken");
 
     let own = format!("grant_type=client_credentials&{}", by_secret("orders"));

@@ -1,7 +1,5 @@
 //! What `postern test` expects offline is what a real gateway does: every case file is explained
 //! by the binary and sent to Envoy, the bundle, the server and a service.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;

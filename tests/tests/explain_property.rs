@@ -2,15 +2,9 @@
 //! documents beside the bundle's own gatekeeper and `ext_authz`'s own authorizer, each with a store
 //! in memory; routes that a workload guards are judged at the edge and beside it. What Envoy does
 //! before and behind them is not here: `tests/tests/explain.rs` replays whole requests.
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
-
-#[path = "explain_property/chain.rs"]
 mod chain;
-#[path = "explain_property/documents.rs"]
 mod documents;
-#[path = "explain_property/host.rs"]
 mod host;
-#[path = "explain_property/requests.rs"]
 mod requests;
 
 use std::cell::RefCell;

@@ -1,6 +1,4 @@
 //! What breaks, and what happens then.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;

@@ -1,13 +1,4 @@
 //! What the authorization server answers while its stores are away, and after they lost everything.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::string_slice,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
 use postern_e2e::browser::Browser;
 use postern_e2e::client::{Answer, Call};
 use postern_e2e::gateway::{Gateway, Store};

@@ -1,10 +1,6 @@
 //! What happens to the feed, and what an Envoy knows all the same: nothing that was revoked is
 //! ever good again, and what is revoked later is heard of.
-#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
-
-#[path = "feed/stores.rs"]
 mod stores;
-#[path = "feed/trust.rs"]
 mod trust;
 
 use std::time::{Duration, Instant};

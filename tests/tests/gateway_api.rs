@@ -3,8 +3,6 @@
 //!
 //! What Istio does is done here by hand, so that every Envoy of the matrix can say what it makes of
 //! paths and regular expressions; the mesh suite asks Istio itself.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use std::cmp::Reverse;
 use std::fs;
 

@@ -1,14 +1,5 @@
 //! Hostile requests end in a clean 4xx or are neutralised, and the worker lives on: after each
 //! of them a good request gets its 200.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::string_slice,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
 use postern_e2e::client::{Answer, Call, Protocol};
 use postern_e2e::gateway::Gateway;
 use postern_e2e::keys::{self, Key, Token};

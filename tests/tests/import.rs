@@ -1,13 +1,5 @@
 //! `postern import`: what it writes passes `postern check` and can be rendered, what it cannot
 //! carry over it says, and its exit codes.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
 use std::fs;
 
 use postern_e2e::server::run;

@@ -1,19 +1,9 @@
 //! What a token is (RFC 7662), and what strangers learn of the authorization server (RFC 8414,
 //! RFC 9728, OpenID Connect Discovery).
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
-#[path = "grants/kit.rs"]
-mod kit;
 
 use std::time::Duration;
 
-use kit::{add_client, add_user, by_secret, confidential, post, text};
+use crate::kit::grants::{self, add_client, add_user, by_secret, confidential, post, text};
 use postern_e2e::client::Call;
 use postern_e2e::gateway::Gateway;
 use postern_e2e::wait;
@@ -22,19 +12,19 @@ use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_resource_server_asks_what_it_was_shown() {
-    let gateway = kit::start("").await;
+    let gateway = grants::start("").await;
     let api = ClientRecord { may_introspect: true, ..confidential("api") };
     for client in [api, confidential("other")] {
         add_client(&gateway, client).await;
     }
     let password = add_user(&gateway).await;
-    let tokens = kit::log_in(&gateway, &password).await;
+    let tokens = grants::log_in(&gateway, &password).await;
     let (access, refresh) = (text(&tokens, "accessToken"), text(&tokens, "refreshToken"));
     let ask = async |client: &str, token: &str| {
         let form = format!("{}&token={token}", by_secret(client));
         post(&gateway, "/oauth2/introspect", &form).await.expect(200).json()
     };
-    let said = kit::claims(access);
+    let said = grants::claims(access);
     let answer = ask("api", access).await;
     assert_eq!((&answer["active"], &answer["sub"]), (&json!(true), &said["sub"]), "{answer}");
     assert_eq!((&answer["scope"], &answer["exp"]), (&said["scope"], &said["exp"]), "{answer}");
@@ -61,7 +51,7 @@ async fn a_resource_server_asks_what_it_was_shown() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_strangers_learn() {
-    let gateway = kit::start("").await;
+    let gateway = grants::start("").await;
     both_discoveries(&gateway).await;
     a_stranger_finds_the_authorization_server(&gateway).await;
     only_named_origins_read_answers(&gateway).await;

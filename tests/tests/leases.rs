@@ -1,10 +1,6 @@
 //! Leased limits: Envoys let pass what they were lent and nothing else, together no more than a
 //! limit allows; and when nothing can be lent, each limit does what it says.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-#[path = "leases/away.rs"]
 mod away;
-#[path = "leases/back.rs"]
 mod back;
 
 use std::time::{Duration, Instant};

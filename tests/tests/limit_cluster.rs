@@ -1,10 +1,6 @@
 //! Exact limits, counted by three servers in a Redis Cluster of three masters: nobody gets more
 //! than a limit allows, and when a master dies each limit gives the answer that it has for that.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-#[path = "limit_cluster/failover.rs"]
 mod failover;
-#[path = "limit_cluster/replicas.rs"]
 mod replicas;
 
 use std::time::{Duration, Instant};

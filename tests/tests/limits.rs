@@ -1,10 +1,6 @@
 //! Limits hold: over all workers of one Envoy, and over all servers with one store; whatever they
 //! count, and whatever comes of a request.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-#[path = "limits/ends.rs"]
 mod ends;
-#[path = "limits/numbers.rs"]
 mod numbers;
 
 use postern_e2e::client::{Call, Client, Protocol};

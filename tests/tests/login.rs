@@ -1,14 +1,5 @@
 //! Logging in: by the pages and by the JSON of `/auth`, with one factor and with two, and being
 //! refused.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::string_slice,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
 use postern_e2e::browser::{Browser, Page};
 use postern_e2e::client::{Answer, Call};
 use postern_e2e::gateway::Gateway;

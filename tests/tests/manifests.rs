@@ -1,19 +1,11 @@
 //! The manifests that install the suite (`istio/base`, its overlays and components): they build,
 //! hold against the schemas, start servers that understand their command lines, and open to the
 //! gateway what the rendering asks for, and nothing else. No cluster and no kustomize is needed.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-#[path = "manifests/crds.rs"]
 mod crds;
-#[path = "manifests/kustomize.rs"]
 mod kustomize;
-#[path = "manifests/network.rs"]
 mod network;
-#[path = "manifests/pods.rs"]
 mod pods;
-#[path = "manifests/references.rs"]
 mod references;
-#[path = "manifests/rendered.rs"]
 mod rendered;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,11 +14,11 @@ use std::fs;
 use postern_e2e::server;
 use serde_json::{Value, json};
 
-use crate::crds::Definitions;
-use crate::kustomize::{Resource, build, build_with, items, text, texts};
-use crate::network::of_kind;
-use crate::pods::{PORTS, Pod, ROLES};
-use crate::rendered::Rendered;
+use crate::manifests::crds::Definitions;
+use crate::manifests::kustomize::{Resource, build, build_with, items, text, texts};
+use crate::manifests::network::of_kind;
+use crate::manifests::pods::{PORTS, Pod, ROLES};
+use crate::manifests::rendered::Rendered;
 
 /// Overlays, and the components that each can be installed with.
 const BUILDS: [(&str, &[&str]); 4] = [

@@ -1,7 +1,5 @@
 //! The modules of one stage each: what they do is what the bundle does there, and the other
 //! stage's business they leave alone.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,21 +1,11 @@
 //! How clients prove who they are: by a certificate (RFC 8705), by a token that they sign
 //! (RFC 7523), and how often they may fail.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
-#[path = "grants/kit.rs"]
-mod kit;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use kit::{add_client, claims, confidential, post, text};
+use crate::kit::grants::{self, add_client, claims, confidential, post, text};
 use postern_e2e::client::{Answer, Call};
 use postern_e2e::gateway::Gateway;
 use postern_e2e::keys::{self, Key};
@@ -42,7 +32,7 @@ fn element(byte: u8, names: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_that_a_proxy_in_front_has_seen() {
-    let gateway = kit::start("mutual_tls: forwarded").await;
+    let gateway = grants::start("mutual_tls: forwarded").await;
     let named = ClientRecord {
         tls_subject: Some("dns:batch.example.test".to_owned()),
         ..by("tls_client_auth", "named")
@@ -83,7 +73,7 @@ async fn a_certificate_that_a_proxy_in_front_has_seen() {
 async fn a_header_from_outside_is_nobodys_certificate() {
     // Envoy says itself what it has seen, which is nothing here, and drops what it is sent.
     for oauth in ["", "mutual_tls: connection"] {
-        let gateway = kit::start(oauth).await;
+        let gateway = grants::start(oauth).await;
         let client = ClientRecord {
             tls_subject: Some("dns:batch.example.test".to_owned()),
             ..by("tls_client_auth", "named")
@@ -111,7 +101,7 @@ fn assertion(gateway: &Gateway, client: &str, id: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_sign_who_they_are() {
-    let gateway = kit::start("").await;
+    let gateway = grants::start("").await;
     an_assertion_is_good_once(&gateway).await;
     keys_are_fetched_where_their_client_publishes_them(&gateway).await;
     client_secrets_are_limited_by_address(&gateway).await;
@@ -185,7 +175,7 @@ async fn client_secrets_are_limited_by_address(gateway: &Gateway) {
     assert!(answers.contains(&401) && answers.contains(&429), "{answers:?}");
     let stopped = answers.iter().position(|status| *status == 429).expect("it is stopped");
     assert!(stopped >= 10, "so many may fail: {answers:?}");
-    let right = post(gateway, "/oauth2/token", &form("tried", kit::SECRET)).await.expect(429);
+    let right = post(gateway, "/oauth2/token", &form("tried", grants::SECRET)).await.expect(429);
     assert!(right.number("retry-after") >= 1, "{right}");
-    post(gateway, "/oauth2/token", &form("quiet", kit::SECRET)).await.expect(200);
+    post(gateway, "/oauth2/token", &form("quiet", grants::SECRET)).await.expect(200);
 }

@@ -3,21 +3,8 @@
 //! and in reviews of policies, is true only as long as this holds.
 //!
 //! And what follows from their not reading all paths alike: such a path reaches nobody.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::string_slice,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
-#[path = "normalize/dots.rs"]
 mod dots;
-#[path = "normalize/proxies.rs"]
 mod proxies;
-#[path = "normalize/targets.rs"]
 mod targets;
 
 use std::collections::BTreeMap;

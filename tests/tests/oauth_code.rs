@@ -1,14 +1,5 @@
 //! From a browser without a session to a token that opens a route, and to its end: the authorization
 //! code flow with PKCE, through Envoy.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::string_slice,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
 use std::time::Duration;
 
 use postern_e2e::browser::{self, Browser};

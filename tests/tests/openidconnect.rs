@@ -1,7 +1,5 @@
 //! The crates `openidconnect` and `oauth2` against the real gateway: what Rust programs that log
 //! people in, or speak for themselves, make of our answers.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use std::fmt;
 
 use hyper::StatusCode;

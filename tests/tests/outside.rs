@@ -1,7 +1,5 @@
 //! Logging in at an outside provider, through Envoy: at another suite, at a provider that makes
 //! users, and at providers that say what they should not.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use std::fs;
 
 use postern_e2e::browser::{self, Browser, Page};

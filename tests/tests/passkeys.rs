@@ -1,14 +1,5 @@
 //! Passkeys through Envoy: made on the account's page, used in place of a password and behind one,
 //! and refused where anything about them is not so.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::string_slice,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
 use postern_e2e::browser::{Browser, Form, Page, encode};
 use postern_e2e::client::{Answer, Call};
 use postern_e2e::gateway::{Gateway, Store};

@@ -1,8 +1,6 @@
 //! What Envoys under istiod made of policies, and what `postern-policies` makes of them: the same.
 //!
 //! The mesh tests ask the Envoys and keep what they answered; this takes no mesh.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use postern_e2e::policies::{LEAST, LEAST_CASES, Recorded};
 
 #[test]

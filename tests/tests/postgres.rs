@@ -1,7 +1,5 @@
 //! The durable store in a real PostgreSQL: the contract that the ones in memory and in SQLite
 //! keep, and what only several replicas and a server of its own can bring about.
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

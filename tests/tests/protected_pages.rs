@@ -1,7 +1,5 @@
 //! Pages behind a log-in, as a browser sees them that knows nothing of tokens: a route with
 //! `auth: {any: [session], login: true}`, by the suite's own log-in and by an outside provider's.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use std::fs;
 use std::time::Duration;
 

@@ -1,24 +1,10 @@
 //! The rate limit service, asked by a real Envoy's `ratelimit` filter, by gRPC and by HTTP, with
 //! configuration of envoyproxy/ratelimit.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
-#[path = "rate_limit_service/admin.rs"]
 mod admin;
-#[path = "rate_limit_service/away.rs"]
 mod away;
-#[path = "rate_limit_service/bootstrap.rs"]
 mod bootstrap;
-#[path = "rate_limit_service/calls.rs"]
 mod calls;
-#[path = "rate_limit_service/files.rs"]
 mod files;
-#[path = "rate_limit_service/filter.rs"]
 mod filter;
 
 use std::fs;

@@ -1,14 +1,5 @@
 //! Refresh tokens: each is good once, a retry gets the same answer, and one that comes back later
 //! ends everything that came of it.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::string_slice,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
 use postern_e2e::browser::Browser;
 use postern_e2e::client::{Answer, Call, Protocol};
 use postern_e2e::documents;

@@ -1,21 +1,14 @@
 //! Clients that nobody has looked at register themselves, and get what people let them have.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use postern_e2e::browser::{Browser, encode};
 use postern_e2e::client::{Answer, Call};
-use postern_e2e::documents;
 use postern_e2e::gateway::{Gateway, Store};
-use postern_e2e::server;
-use postern_e2e::visitor::{CHALLENGE, Person, VERIFIER, Visitor, escaped, parameter};
+use postern_e2e::oauth::{self, CHALLENGE, VERIFIER};
+use postern_e2e::{documents, server};
 use serde_json::{Value, json};
 
+const STUDENT: &str = "ada@example.test";
 /// Where an application on the user's machine listens, as it registers, and as it is when it runs.
 const REGISTERED: &str = "http://127.0.0.1/callback";
 const LISTENING: &str = "http://127.0.0.1:51004/callback";
@@ -73,7 +66,7 @@ async fn discovered(gateway: &Gateway, refused: &Answer) -> (String, Value) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_registers_itself() {
     let gateway = gateway("open", Store::Memory).await;
-    let person = Person::new(&gateway, "student").await;
+    oauth::user(&gateway, STUDENT, "student").await;
     let refused = gateway.until_status(401, &Call::get("/content/items")).await;
     let (resource, metadata) = discovered(&gateway, &refused).await;
     assert_eq!(metadata["code_challenge_methods_supported"], json!(["S256"]));
@@ -84,33 +77,40 @@ async fn an_agent_registers_itself() {
     let id = text(&client, "client_id");
     assert!(client.get("client_secret").is_none(), "{client}");
 
-    let authorize = format!(
-        "{}?response_type=code&client_id={id}&redirect_uri={}&scope=content.read&state=s-1\
-         &resource={}&code_challenge={CHALLENGE}&code_challenge_method=S256",
-        path(&gateway, text(&metadata, "authorization_endpoint")),
-        escaped(LISTENING),
-        escaped(&resource),
-    );
-    let mut visitor = Visitor::new(&gateway);
-    let page = visitor.go(&authorize).await.expect(200);
-    let consent = visitor.log_in(&page, &person).await.expect(200);
-    assert!(visitor.at().starts_with("/login/consent?"), "{}", visitor.at());
+    let endpoint = path(&gateway, text(&metadata, "authorization_endpoint"));
+    let authorize = |listening: &str| {
+        let asked = [
+            ("response_type", "code"),
+            ("client_id", id),
+            ("redirect_uri", listening),
+            ("scope", "content.read"),
+            ("state", "s-1"),
+            ("resource", &resource),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+        ];
+        format!("{endpoint}?{}", encode(&asked))
+    };
+    let mut browser = Browser::new(gateway.port());
+    let page = browser.open(&authorize(LISTENING)).await.expect(200);
+    let consent = oauth::log_in(&mut browser, &page, STUDENT).await.expect(200);
+    assert!(consent.target.starts_with("/login/consent?"), "{}", consent.target);
     for shown in ["Reading agent", "See courses and lessons", "http://127.0.0.1:51004", &resource] {
-        assert!(consent.text().contains(shown), "{shown} in {consent}");
+        assert!(consent.answer.text().contains(shown), "{shown} in {}", consent.answer);
     }
-    let answer = visitor.send(&consent, "decision=allow&scope.content.read=true").await;
-    let location = answer.header("location").expect("back to the agent").to_owned();
-    assert!(location.starts_with(LISTENING), "{location}");
-    assert_eq!(parameter(&location, "state"), "s-1");
-    assert_eq!(parameter(&location, "iss"), escaped(&gateway.url("")));
+    let back = browser.submit(&consent, &[("decision", "allow")]).await;
+    assert!(back.location().starts_with(LISTENING), "{}", back.location());
+    assert_eq!(back.parameter("state").as_deref(), Some("s-1"));
+    assert_eq!(back.parameter("iss"), Some(gateway.url("")));
 
-    let exchange = format!(
-        "grant_type=authorization_code&client_id={id}&code={}&redirect_uri={}\
-         &code_verifier={VERIFIER}&resource={}",
-        parameter(&location, "code"),
-        escaped(LISTENING),
-        escaped(&resource),
-    );
+    let exchange = encode(&[
+        ("grant_type", "authorization_code"),
+        ("client_id", id),
+        ("code", &back.parameter("code").expect("a code")),
+        ("redirect_uri", LISTENING),
+        ("code_verifier", VERIFIER),
+        ("resource", &resource),
+    ]);
     let at = path(&gateway, text(&metadata, "token_endpoint"));
     let tokens = gateway.send(&Call::post(at).form(&exchange)).await.expect(200).json();
     assert_eq!(text(&tokens, "scope"), "content.read");
@@ -123,11 +123,9 @@ async fn an_agent_registers_itself() {
 
     // Another place is not that agent's, and people are asked anew every time: any application
     // can listen at a port.
-    let elsewhere =
-        authorize.replace(&escaped(LISTENING), &escaped("http://127.0.0.1:51004/other"));
-    let told = visitor.go(&elsewhere).await;
+    let told = browser.open(&authorize("http://127.0.0.1:51004/other")).await.answer;
     assert_eq!((told.status, told.header("location")), (400, None), "{told}");
-    let again = visitor.go(&authorize).await.expect(200);
+    let again = browser.open(&authorize(LISTENING)).await.expect(200).answer;
     assert!(again.text().contains("Reading agent"), "{again}");
 }
 
@@ -139,11 +137,15 @@ async fn no_browser_is_redirected_for_whoever_registers() {
     metadata["post_logout_redirect_uris"] = json!(["https://phish.example/bye"]);
     let client = gateway.send(&register(&metadata)).await.expect(201).json();
     let id = text(&client, "client_id");
-    let asked = format!(
-        "/oauth2/authorize?response_type=code&client_id={id}&state=s-1\
-         &redirect_uri={}&code_challenge={CHALLENGE}&code_challenge_method=S256",
-        escaped("https://phish.example/cb"),
-    );
+    let asked = [
+        ("response_type", "code"),
+        ("client_id", id),
+        ("state", "s-1"),
+        ("redirect_uri", "https://phish.example/cb"),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+    ];
+    let asked = format!("/oauth2/authorize?{}", encode(&asked));
     for more in ["&scope=content.read&prompt=none", "&scope=content.write", "&max_age=x"] {
         let page = gateway.send(&Call::get(&format!("{asked}{more}"))).await;
         assert_eq!((page.status, page.header("location")), (400, None), "{more}: {page}");
@@ -153,8 +155,8 @@ async fn no_browser_is_redirected_for_whoever_registers() {
         let policy = page.header("content-security-policy").unwrap_or_default();
         assert!(policy.contains("default-src 'none'"), "{page}");
     }
-    let bye = escaped("https://phish.example/bye");
-    let out = format!("/oauth2/logout?client_id={id}&post_logout_redirect_uri={bye}");
+    let bye = [("client_id", id), ("post_logout_redirect_uri", "https://phish.example/bye")];
+    let out = format!("/oauth2/logout?{}", encode(&bye));
     let page = gateway.send(&Call::get(&out)).await;
     assert_eq!((page.status, page.header("location")), (200, None), "{page}");
     assert!(page.text().contains("href=\"https://phish.example/bye\""), "{page}");

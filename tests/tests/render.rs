@@ -1,10 +1,6 @@
 //! Istio manifests: what `postern render istio` writes of the shipped document holds against
 //! the CRDs' own schemas, strictly: what a schema does not name is refused.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-#[path = "render/examples.rs"]
 mod examples;
-#[path = "render/schemas.rs"]
 mod schemas;
 
 use std::collections::BTreeSet;
@@ -15,7 +11,7 @@ use postern_e2e::server;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use crate::schemas::Schemas;
+use crate::render::schemas::Schemas;
 
 /// Istio versions that are rendered for, the CRDs that stand for them, and the kind that loads the
 /// module there. What a newer version has besides is not rendered, so that the nearest CRDs will do

@@ -1,12 +1,4 @@
 //! `postern review`: its exit codes, its three forms, what it accepts and what it compares.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
 use std::fs;
 
 use postern_e2e::server::run;

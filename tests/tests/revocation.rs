@@ -1,14 +1,5 @@
 //! A revoked token stops working in every worker of an Envoy, without a call for each request,
 //! and nothing but its end takes a revocation back.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::string_slice,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
 use std::time::Duration;
 
 use postern_e2e::client::Call;

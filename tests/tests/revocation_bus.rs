@@ -1,7 +1,5 @@
 //! The bus of revocations in a real Redis: the contract that the one in memory keeps, and what
 //! happens when Redis goes away or forgets.
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
-
 use std::sync::Arc;
 use std::time::Duration;
 

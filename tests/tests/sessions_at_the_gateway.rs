@@ -1,7 +1,5 @@
 //! Browsers' sessions at routes: whom a cookie lets through, what becomes of one that was ended,
 //! what another site gets done with it, and who is sent to log in.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;

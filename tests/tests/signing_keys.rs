@@ -1,13 +1,5 @@
 //! Signing keys on schedule, with several replicas and real gateways; and the rights that each role
 //! needs, by the statements of the operations page.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

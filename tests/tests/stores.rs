@@ -1,7 +1,5 @@
 //! The store against real servers, in every way that it reaches them: the same contracts that the
 //! ones in memory keep.
-#![allow(clippy::expect_used, reason = "tests")]
-
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;

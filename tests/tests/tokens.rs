@@ -1,27 +1,12 @@
 //! Tokens as their holders know them: where they stand, what routes ask of them, what they are
 //! bound to, and whose keys they are signed with. Whatever is asked, the filter alone and the
 //! filter behind `ext_authz` answer alike.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
-#[path = "tokens/bound.rs"]
 mod bound;
-#[path = "tokens/hostile.rs"]
 mod hostile;
-#[path = "tokens/issuers.rs"]
 mod issuers;
-#[path = "tokens/places.rs"]
 mod places;
-#[path = "tokens/proof.rs"]
 mod proof;
-#[path = "tokens/rules.rs"]
 mod rules;
-#[path = "tokens/soft.rs"]
 mod soft;
 
 use std::time::Duration;

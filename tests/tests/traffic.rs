@@ -1,22 +1,9 @@
 //! How requests reach services, on a real Envoy: which version, which endpoint, how often, and
 //! what is made to go wrong on the way.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
-#[path = "traffic/endpoints.rs"]
 mod endpoints;
-#[path = "traffic/faults.rs"]
 mod faults;
-#[path = "traffic/rate_limits.rs"]
 mod rate_limits;
-#[path = "traffic/retries.rs"]
 mod retries;
-#[path = "traffic/versions.rs"]
 mod versions;
 
 use std::fs;

@@ -1,7 +1,5 @@
 //! Upstreams that are not there, hang, break off or fail: what a caller is told, and how often
 //! they are asked.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

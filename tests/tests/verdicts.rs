@@ -1,7 +1,5 @@
 //! A verdict that every worker remembers never outlives what it rests on: the token's end, a
 //! revocation, the key, the document.
-#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
-
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

@@ -12,6 +12,7 @@ use crate::column::{
 };
 use crate::database::{Database, on};
 use crate::error::store_error;
+use crate::page::{list, page};
 
 /// All but when it was registered, which does not change; `bind!` has them in this order.
 macro_rules! columns {
@@ -119,63 +120,19 @@ pub(crate) async fn find(
     })
 }
 
-/// Pages go by the id that the last one ended with: no id is empty, so an empty text begins.
 pub(crate) async fn list(
     database: &Database,
     after: Option<&str>,
     limit: u32,
 ) -> Result<Vec<ClientRecord>, StoreError> {
-    on!(database, pool => {
-        let rows = sqlx::query(concat!(
-            "SELECT created_at, ",
-            columns!(),
-            " FROM oauth2_clients WHERE client_id > $1 ORDER BY client_id LIMIT $2"
-        ))
-        .bind(before_nul(after.unwrap_or_default()).to_owned())
-        .bind(i64::from(limit.min(MAX_PAGE)))
-        .fetch_all(pool)
-        .await
-        .map_err(store_error)?;
-        rows.iter().map(read).collect()
-    })
+    list!(database, after, limit, ["created_at, ", columns!()] of "oauth2_clients" by "client_id", read)
 }
 
-/// The two orders in which a page is read; PostgreSQL and SQLite take the same text.
-const NEWEST: &str = concat!(
-    "SELECT ",
-    "created_at, ",
-    columns!(),
-    " FROM oauth2_clients ORDER BY created_at DESC, client_id DESC LIMIT $1 OFFSET $2"
-);
-const OLDEST: &str = concat!(
-    "SELECT ",
-    "created_at, ",
-    columns!(),
-    " FROM oauth2_clients ORDER BY created_at, client_id LIMIT $1 OFFSET $2"
-);
-
-/// Counted apart from the page: what is made in between is only counted.
 pub(crate) async fn page(
     database: &Database,
     ask: PageAsk,
 ) -> Result<Paged<ClientRecord>, StoreError> {
-    let statement = if ask.newest_first { NEWEST } else { OLDEST };
-    on!(database, pool => {
-        let rows = sqlx::query(statement)
-            .bind(i64::from(ask.limit.min(MAX_PAGE)))
-            .bind(write_number(ask.offset))
-            .fetch_all(pool)
-            .await
-            .map_err(store_error)?;
-        let total: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM oauth2_clients")
-            .fetch_one(pool)
-            .await
-            .map_err(store_error)?;
-        Ok(Paged {
-            records: rows.iter().map(read).collect::<Result<_, _>>()?,
-            total: u64::try_from(total).map_err(|_| corrupt("count"))?,
-        })
-    })
+    page!(database, ask, ["created_at, ", columns!()] of "oauth2_clients" by "client_id", read)
 }
 
 pub(crate) async fn change(

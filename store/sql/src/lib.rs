@@ -19,6 +19,7 @@ mod factors;
 mod families;
 mod identities;
 mod migrate;
+mod page;
 mod revocations;
 mod signing_keys;
 mod store;

@@ -8,6 +8,7 @@ use crate::audit::audited;
 use crate::column::{Columns, before_nul, corrupt, write_number, write_time};
 use crate::database::{Database, on};
 use crate::error::store_error;
+use crate::page::{list, page};
 
 macro_rules! columns {
     () => {
@@ -93,58 +94,19 @@ pub(crate) async fn find_by_email(
     })
 }
 
-/// Pages go by the id that the last one ended with: no id is empty, so an empty text begins.
 pub(crate) async fn list(
     database: &Database,
     after: Option<&str>,
     limit: u32,
 ) -> Result<Vec<UserRecord>, StoreError> {
-    on!(database, pool => {
-        let rows = sqlx::query(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM users WHERE id > $1 ORDER BY id LIMIT $2"
-        ))
-        .bind(before_nul(after.unwrap_or_default()).to_owned())
-        .bind(i64::from(limit.min(MAX_PAGE)))
-        .fetch_all(pool)
-        .await
-        .map_err(store_error)?;
-        rows.iter().map(read).collect()
-    })
+    list!(database, after, limit, [columns!()] of "users" by "id", read)
 }
 
-/// The two orders in which a page is read; PostgreSQL and SQLite take the same text.
-const NEWEST: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM users ORDER BY created_at DESC, id DESC LIMIT $1 OFFSET $2"
-);
-const OLDEST: &str =
-    concat!("SELECT ", columns!(), " FROM users ORDER BY created_at, id LIMIT $1 OFFSET $2");
-
-/// Counted apart from the page: what is made in between is only counted.
 pub(crate) async fn page(
     database: &Database,
     ask: PageAsk,
 ) -> Result<Paged<UserRecord>, StoreError> {
-    let statement = if ask.newest_first { NEWEST } else { OLDEST };
-    on!(database, pool => {
-        let rows = sqlx::query(statement)
-            .bind(i64::from(ask.limit.min(MAX_PAGE)))
-            .bind(write_number(ask.offset))
-            .fetch_all(pool)
-            .await
-            .map_err(store_error)?;
-        let total: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM users")
-            .fetch_one(pool)
-            .await
-            .map_err(store_error)?;
-        Ok(Paged {
-            records: rows.iter().map(read).collect::<Result<_, _>>()?,
-            total: u64::try_from(total).map_err(|_| corrupt("count"))?,
-        })
-    })
+    page!(database, ask, [columns!()] of "users" by "id", read)
 }
 
 /// Role by role: how many there are of each is asked in one snapshot, so that nobody who changes

@@ -10,7 +10,7 @@ use std::time::Duration;
 use postern_e2e::env;
 use postern_e2e::process::{self, Finished};
 
-use crate::stage::Stage;
+use crate::clients::stage::Stage;
 
 /// The longest that one may take.
 const LONGEST: Duration = Duration::from_secs(240);

@@ -26,9 +26,9 @@ use postern_telemetry::MetricsRegistry;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::World;
-use crate::host::{Host, Recorded};
-use crate::requests::{AUTHORITY, NOW, PEER, RequestSpec, SessionSpec};
+use crate::explain_property::World;
+use crate::explain_property::host::{Host, Recorded};
+use crate::explain_property::requests::{AUTHORITY, NOW, PEER, RequestSpec, SessionSpec};
 
 /// The places, as documents name them.
 const EDGE: &str = "front";

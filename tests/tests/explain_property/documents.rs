@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::requests::{API_KEY, ISSUERS, JWKS};
+use crate::explain_property::requests::{API_KEY, ISSUERS, JWKS};
 
 /// Paths of routes, none of which hides another.
 const PATHS: [&str; 5] = ["/a/{id}", "/a/{rest=**}", "/a/x:y", "/b", "/c/{rest=**}"];

@@ -7,7 +7,7 @@ use postern_filter_shared_data::{Memory, SharedData};
 use postern_request::UnixMillis;
 use postern_request::evidence::Evidence;
 
-use crate::requests::{NOW, PEER};
+use crate::explain_property::requests::{NOW, PEER};
 
 /// An Envoy that can do nothing but keep values.
 #[derive(Default)]

@@ -9,8 +9,8 @@ use postern_e2e::redis::is_skipped;
 use postern_e2e::{keys, wait};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::replicas::{ALGORITHMS, ANSWERS, LIMIT, MANY, Replicas, SERVERS, path};
-use crate::{ALONE, CLIENTS, PAUSE, every_algorithm_is_exact, until_refused};
+use crate::limit_cluster::replicas::{ALGORITHMS, ANSWERS, LIMIT, MANY, Replicas, SERVERS, path};
+use crate::limit_cluster::{ALONE, CLIENTS, PAUSE, every_algorithm_is_exact, until_refused};
 
 const LONGEST: Duration = Duration::from_secs(40);
 /// For each answer, callers that have nothing left: what they are told is either the store's no,

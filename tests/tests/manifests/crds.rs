@@ -7,7 +7,7 @@ use std::fs;
 use postern_e2e::env;
 use serde_json::{Value, json};
 
-use crate::kustomize::{Resource, items, read_yaml, text};
+use crate::manifests::kustomize::{Resource, items, read_yaml, text};
 
 /// Groups that come with Kubernetes: of these no definitions are at hand.
 const BUILT_IN: [&str; 7] =

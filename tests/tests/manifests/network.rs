@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::kustomize::{Resource, items, text, texts};
-use crate::pods::Pod;
+use crate::manifests::kustomize::{Resource, items, text, texts};
+use crate::manifests::pods::Pod;
 
 /// The sidecar's port for scrapers, which no container of ours names.
 const OF_SIDECAR: u64 = 15020;

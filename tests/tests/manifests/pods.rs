@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::kustomize::{Resource, items, text, texts};
+use crate::manifests::kustomize::{Resource, items, text, texts};
 
 /// All roles, which `postern serve` runs where none is named.
 pub const ROLES: [&str; 5] = ["decide", "message", "identity", "hub", "admin"];

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::kustomize::{Resource, items, read_yaml, root, text};
-use crate::network::of_kind;
-use crate::pods::{Pod, Variable};
+use crate::manifests::kustomize::{Resource, items, read_yaml, root, text};
+use crate::manifests::network::of_kind;
+use crate::manifests::pods::{Pod, Variable};
 
 /// Keys by Secret.
 pub type Secrets = BTreeMap<String, BTreeSet<String>>;

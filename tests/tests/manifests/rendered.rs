@@ -8,9 +8,9 @@ use std::path::Path;
 use postern_e2e::server;
 use serde_json::{Value, json};
 
-use crate::kustomize::{Resource, items, read_yaml, text};
-use crate::network::{behind, of_kind};
-use crate::pods::Pod;
+use crate::manifests::kustomize::{Resource, items, read_yaml, text};
+use crate::manifests::network::{behind, of_kind};
+use crate::manifests::pods::Pod;
 
 /// What Kubernetes appends to the names of Services.
 const DOMAIN: &str = "svc.cluster.local";

@@ -3,7 +3,7 @@
 use postern_e2e::client::Call;
 use serde_json::{Value, json};
 
-use crate::{CREDENTIAL, Limits};
+use crate::rate_limit_service::{CREDENTIAL, Limits};
 
 const RULES: &str = "
 domain: shop

@@ -6,7 +6,7 @@ use postern_e2e::client::{Call, Protocol};
 use postern_e2e::redis::Redis;
 use postern_e2e::{keys, wait};
 
-use crate::{LONGEST, Limits, Stack};
+use crate::rate_limit_service::{LONGEST, Limits, Stack};
 
 const RULES: &str = "
 domain: shop

@@ -11,7 +11,7 @@ use envoy_types::pb::google::protobuf::UInt64Value;
 use postern_e2e::grpc::Grpc;
 use postern_e2e::keys;
 
-use crate::Limits;
+use crate::rate_limit_service::Limits;
 
 const RULES: &str = "
 domain: shop

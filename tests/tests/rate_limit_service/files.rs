@@ -9,7 +9,7 @@ use postern_e2e::client::Call;
 use postern_e2e::{keys, process, server, wait};
 use tempfile::TempDir;
 
-use crate::{LONGEST, Limits, Stack, options};
+use crate::rate_limit_service::{LONGEST, Limits, Stack, options};
 
 fn rules(requests: u32) -> String {
     format!(

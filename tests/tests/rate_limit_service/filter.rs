@@ -4,7 +4,7 @@ use postern_e2e::client::{Answer, Call, Protocol};
 use postern_e2e::keys;
 use serde_json::{Value, json};
 
-use crate::{Limits, Stack};
+use crate::rate_limit_service::{Limits, Stack};
 
 /// Years, so that no test runs into another window.
 const RULES: &str = "

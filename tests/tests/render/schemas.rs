@@ -6,7 +6,7 @@ use std::fs;
 use postern_e2e::env;
 use serde_json::{Value, json};
 
-use crate::read_yaml;
+use crate::render::read_yaml;
 
 /// Schemas by group, version and kind, as the API server serves them.
 pub struct Schemas {

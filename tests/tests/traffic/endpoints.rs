@@ -2,7 +2,7 @@
 
 use postern_e2e::client::Call;
 
-use crate::Stack;
+use crate::traffic::Stack;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoints_have_the_shares_of_their_weights() {

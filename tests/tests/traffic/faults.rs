@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use postern_e2e::client::{Call, Protocol};
 use postern_e2e::keys::Token;
 
-use crate::Stack;
+use crate::traffic::Stack;
 
 /// What callers would send to a fault filter that listens to them.
 const ASKING_FOR_FAULTS: [(&str, &str); 6] = [

@@ -3,7 +3,7 @@
 use postern_e2e::client::{Call, Protocol};
 use postern_e2e::keys::{self, Token};
 
-use crate::Stack;
+use crate::traffic::Stack;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_service_counts_by_what_the_route_tells() {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use postern_e2e::client::Call;
 
-use crate::Stack;
+use crate::traffic::Stack;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_fails_is_sent_as_often_as_its_route_says() {

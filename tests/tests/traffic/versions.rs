@@ -4,7 +4,7 @@ use postern_e2e::client::{Call, Client, Protocol};
 use postern_e2e::keys::Token;
 use serde_json::json;
 
-use crate::Stack;
+use crate::traffic::Stack;
 
 /// Requests of a draw, and how many at a time.
 const DRAWN: u64 = 10_000;

@@ -1,5 +1,4 @@
 //! A stack whose authorization server is asked through Envoy: clients, a user, and calls.
-#![allow(dead_code, reason = "each suite uses its own part")]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
