@@ -118,7 +118,7 @@ async fn redis_keeps_it_over_tls_where_its_authority_is_trusted() {
     ] {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         command
-            .args(["--exact", test, "--ignored"])
+            .args(["--exact", &format!("stores::{test}"), "--ignored"])
             .env(ADDRESS, format!("rediss://127.0.0.1:{port}"))
             .env("SSL_CERT_FILE", trusted)
             .env_remove("SSL_CERT_DIR");

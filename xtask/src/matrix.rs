@@ -1,7 +1,7 @@
 //! `./dev test matrix`: the end-to-end tests of what runs in Envoy, on several versions of it.
 //!
-//! Everything is built once. Each file of tests runs on each Envoy by itself, and none keeps the
-//! others from running: a table at the end says what came of them.
+//! Everything is built once, and each Envoy gets one run of all tests. None keeps the others from
+//! running: a table at the end says what came of each file.
 
 use std::fs;
 use std::path::PathBuf;
@@ -59,14 +59,18 @@ enum Wanted {
 enum Outcome {
     Passed,
     Failed,
-    /// There was no Envoy to run it on.
+    /// There was no Envoy to run it on, or the run ended before.
     NotRun,
+    /// No test of it has a name that was asked for.
+    NotAsked,
 }
 
 /// One Envoy and what came of every file.
 struct Column {
     version: String,
     outcomes: Vec<Outcome>,
+    /// The run as a whole: it may have failed where no single test did.
+    held: bool,
 }
 
 /// Runs the files on all wanted Envoys.
@@ -85,16 +89,15 @@ pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
     };
     let mut kit = Kit::get(workspace, first.clone())?;
     let mut build = kit.test(workspace);
-    build.arg("--no-run").args(files.iter().flat_map(|file| ["--test", file]));
+    build.arg("--no-run");
     process::run("building the end-to-end tests", &mut build)?;
 
     let mut columns = Vec::new();
     for (version, found) in envoys {
-        let outcomes = match found {
-            Ok(envoy) => on_one(workspace, &mut kit, &version, envoy, &files, options),
-            Err(_) => vec![Outcome::NotRun; files.len()],
-        };
-        columns.push(Column { version, outcomes });
+        columns.push(match found {
+            Ok(envoy) => on_one(workspace, &mut kit, version, envoy, &files, options),
+            Err(_) => Column::not_run(version, &files),
+        });
     }
     println!("\n{}\n", table(&files, &columns));
     let failed = columns.iter().filter(|column| !column.has_passed()).count();
@@ -105,47 +108,69 @@ pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
 }
 
 impl Column {
+    fn not_run(version: String, files: &[String]) -> Self {
+        Self { version, outcomes: vec![Outcome::NotRun; files.len()], held: false }
+    }
+
     fn has_passed(&self) -> bool {
-        self.outcomes.iter().all(|outcome| *outcome == Outcome::Passed)
+        let good = |outcome: &Outcome| matches!(outcome, Outcome::Passed | Outcome::NotAsked);
+        self.held && self.outcomes.iter().all(good)
     }
 }
 
 fn on_one(
     workspace: &Workspace,
     kit: &mut Kit,
-    version: &str,
+    version: String,
     envoy: PathBuf,
     files: &[String],
     options: &TestOptions,
-) -> Vec<Outcome> {
+) -> Column {
     kit.parts.run_on(envoy);
     if let Err(error) = kit.parts.check_envoy() {
         say::verdict(false, &format!("{version}: {error:#}"));
-        return vec![Outcome::NotRun; files.len()];
+        return Column::not_run(version, files);
     }
-    let mut outcomes = Vec::new();
-    for file in files {
-        let mut command = kit.test(workspace);
-        command.args(["--test", file, "--"]).args(&options.arguments);
-        for exception in EXCEPTIONS.iter().filter(|exception| exception.is_for(version, file)) {
-            let Exception { test, why, .. } = exception;
-            say::note(&format!("{version}: without {test}: {why}"));
-            command.args(["--skip", test]);
-        }
-        match process::run(&format!("{version}: {file}"), &mut command) {
-            Ok(()) => outcomes.push(Outcome::Passed),
-            Err(error) => {
-                say::verdict(false, &format!("{error:#}"));
-                outcomes.push(Outcome::Failed);
-            }
-        }
+    let mut command = kit.test(workspace);
+    command.args(["--no-fail-fast", "--"]).args(&options.arguments);
+    for elsewhere in ELSEWHERE {
+        command.args(["--skip", &format!("{elsewhere}::")]);
     }
-    outcomes
+    for Exception { file, test, why, .. } in EXCEPTIONS.iter().filter(|one| one.is_for(&version)) {
+        say::note(&format!("{version}: without {test}: {why}"));
+        command.args(["--skip", &format!("{file}::{test}")]);
+    }
+    let mut tests = Vec::new();
+    let ended = process::run_read(&version, &mut command, |line| tests.extend(test_of(line)));
+    if let Err(error) = &ended {
+        say::verdict(false, &format!("{error:#}"));
+    }
+    let missing = if options.arguments.is_empty() { Outcome::NotRun } else { Outcome::NotAsked };
+    let outcomes = files.iter().map(|file| outcome(file, &tests).unwrap_or(missing)).collect();
+    Column { version, outcomes, held: ended.is_ok() }
+}
+
+/// The test that a line of `cargo test` speaks of, and whether it held.
+fn test_of(line: &str) -> Option<(String, bool)> {
+    let (name, outcome) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
+    match outcome {
+        "ok" => Some((name.to_owned(), true)),
+        "FAILED" => Some((name.to_owned(), false)),
+        _ => None,
+    }
+}
+
+/// What came of a file, where any of its tests ran to its end.
+fn outcome(file: &str, tests: &[(String, bool)]) -> Option<Outcome> {
+    let of_file = |name: &str| name.strip_prefix(file).is_some_and(|rest| rest.starts_with("::"));
+    let held = tests.iter().filter(|(name, _)| of_file(name)).map(|(_, held)| *held);
+    let all = held.reduce(|all, one| all && one)?;
+    Some(if all { Outcome::Passed } else { Outcome::Failed })
 }
 
 impl Exception {
-    fn is_for(&self, version: &str, file: &str) -> bool {
-        version.starts_with(self.on) && self.file == file
+    fn is_for(&self, version: &str) -> bool {
+        version.starts_with(self.on)
     }
 }
 
@@ -196,7 +221,8 @@ fn files(workspace: &Workspace) -> Result<Vec<String>> {
         .filter_map(|entry| {
             let path = entry.ok()?.path();
             let name = path.file_stem()?.to_str()?.to_owned();
-            let is_ours = path.extension()? == "rs" && !ELSEWHERE.contains(&name.as_str());
+            let is_ours =
+                path.extension()? == "rs" && name != "main" && !ELSEWHERE.contains(&name.as_str());
             is_ours.then_some(name)
         })
         .collect();
@@ -231,6 +257,7 @@ impl Outcome {
             Self::Passed => "passed",
             Self::Failed => "FAILED",
             Self::NotRun => "not run",
+            Self::NotAsked => "-",
         }
     }
 }
@@ -281,9 +308,24 @@ mod tests {
         for exception in EXCEPTIONS {
             let test = format!("fn {}(", exception.test);
             assert!(text(exception.file).contains(&test), "{test}");
-            assert!(SUPPORTED.iter().any(|version| exception.is_for(version, exception.file)));
-            assert!(!exception.is_for(DEFAULT_VERSION, exception.file), "{test}");
+            assert!(SUPPORTED.iter().any(|version| exception.is_for(version)));
+            assert!(!exception.is_for(DEFAULT_VERSION), "{test}");
         }
+    }
+
+    #[test]
+    fn a_file_has_passed_when_all_its_tests_have() {
+        let lines = [
+            "test limits::ends::of_day ... ok",
+            "test limits::numbers ... FAILED",
+            "test traffic::limits::one ... ok",
+            "test away::later ... ignored, runs in another",
+            "test result: ok. 3 passed",
+        ];
+        let tests: Vec<_> = lines.iter().copied().filter_map(test_of).collect();
+        assert_eq!(outcome("limits", &tests), Some(Outcome::Failed));
+        assert_eq!(outcome("traffic", &tests), Some(Outcome::Passed));
+        assert_eq!(outcome("away", &tests), None);
     }
 
     #[test]
@@ -291,13 +333,15 @@ mod tests {
         let column = |version: &str, outcomes: &[Outcome]| Column {
             version: version.to_owned(),
             outcomes: outcomes.to_vec(),
+            held: true,
         };
         let (old, new) = (
             column("1.36.4", &[Outcome::Passed, Outcome::Failed]),
             column("1.40.0-dev", &[Outcome::NotRun; 2]),
         );
         assert!(!old.has_passed() && !new.has_passed());
-        assert!(column("1.40.0", &[Outcome::Passed; 2]).has_passed());
+        assert!(column("1.40.0", &[Outcome::Passed, Outcome::NotAsked]).has_passed());
+        assert!(!Column { held: false, ..column("1.40.0", &[Outcome::Passed; 2]) }.has_passed());
         let files = ["bodies".to_owned(), "crash".to_owned()];
         let expected = "         1.36.4  1.40.0-dev\n\
                         bodies   passed     not run\n\

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -40,6 +41,25 @@ pub fn run(title: &str, command: &mut Command) -> Result<()> {
     say::start(title);
     let began = Instant::now();
     let status = command.status().with_context(|| cannot_start(command))?;
+    if !status.success() {
+        bail!("{title}: `{}` ended with {status}", shown(command));
+    }
+    say::ok(&format!("{title} ({})", say::seconds(began.elapsed())));
+    Ok(())
+}
+
+/// Like [`run`]; each line of what it prints is read, too.
+pub fn run_read(title: &str, command: &mut Command, mut read: impl FnMut(&str)) -> Result<()> {
+    say::start(title);
+    let began = Instant::now();
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().with_context(|| cannot_start(command))?;
+    for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
+        let line = line.with_context(|| format!("reading what `{}` prints", shown(command)))?;
+        println!("{line}");
+        read(&line);
+    }
+    let status = child.wait().with_context(|| format!("waiting for: {title}"))?;
     if !status.success() {
         bail!("{title}: `{}` ended with {status}", shown(command));
     }

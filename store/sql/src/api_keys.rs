@@ -2,12 +2,10 @@
 
 use postern_request::UnixMillis;
 use postern_store::StoreError;
-use postern_store::durable::{ApiKeyRecord, AuditEntry, MAX_PAGE, PageAsk, Paged};
+use postern_store::durable::{ApiKeyRecord, AuditEntry, PageAsk, Paged};
 
 use crate::audit::audited;
-use crate::column::{
-    Columns, before_nul, corrupt, holds_nul, write_hash, write_number, write_time,
-};
+use crate::column::{Columns, holds_nul, write_hash, write_number, write_time};
 use crate::database::{Begin as _, Database, on};
 use crate::error::store_error;
 use crate::page::{list, page};

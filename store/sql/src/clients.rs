@@ -2,14 +2,10 @@
 
 use postern_request::UnixMillis;
 use postern_store::StoreError;
-use postern_store::durable::{
-    AuditEntry, ClientKind, ClientOrigin, ClientRecord, MAX_PAGE, PageAsk, Paged,
-};
+use postern_store::durable::{AuditEntry, ClientKind, ClientOrigin, ClientRecord, PageAsk, Paged};
 
 use crate::audit::audited;
-use crate::column::{
-    Columns, before_nul, corrupt, write_hash, write_list, write_number, write_time,
-};
+use crate::column::{Columns, corrupt, write_hash, write_list, write_number, write_time};
 use crate::database::{Database, on};
 use crate::error::store_error;
 use crate::page::{list, page};

@@ -2,10 +2,10 @@
 
 use postern_store::StoreError;
 use postern_store::durable::users::{PasswordHash, Profile, UserChange, UserRecord};
-use postern_store::durable::{AuditEntry, MAX_PAGE, PageAsk, Paged, email_key};
+use postern_store::durable::{AuditEntry, PageAsk, Paged, email_key};
 
 use crate::audit::audited;
-use crate::column::{Columns, before_nul, corrupt, write_number, write_time};
+use crate::column::{Columns, corrupt, write_time};
 use crate::database::{Database, on};
 use crate::error::store_error;
 use crate::page::{list, page};
