@@ -1,5 +1,6 @@
 //! The account's pages through Envoy: sessions, second factors, the password and consents, by their
 //! owner alone.
+
 use postern_e2e::browser::{Browser, Form, Page};
 use postern_e2e::client::Call;
 use postern_e2e::gateway::Gateway;

@@ -1,5 +1,6 @@
 //! The admin API for revocations, as an operator's programs see it: who gets in, what is revoked
 //! and listed, and what Envoy makes of it.
+
 use std::fs;
 use std::path::Path;
 

@@ -1,5 +1,6 @@
 //! `/admin/v1` as an operator's programs see it, over the real server: who gets in, what the
 //! specification promises, and that nothing that is sent ends in a 500.
+
 use std::fs;
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! API keys of the durable store: limits of their own, one that takes another's place, and one that
 //! is revoked while everybody remembers it.
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;

@@ -1,4 +1,5 @@
 //! The audit log: what was changed in it is found, and what is written to it is described.
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

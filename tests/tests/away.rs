@@ -1,5 +1,6 @@
 //! A part of the suite is away, and only that one: `ext_proc`, Redis for circuits, the durable
 //! store. What needs it says so, or goes on without it; everything else goes on as always.
+
 use std::net::TcpListener;
 
 use base64::Engine as _;

@@ -1,4 +1,5 @@
 //! Backups: an instance that was lost comes back, and a database moves to another kind.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,6 +1,7 @@
 //! Each endpoint, each parameter: missing, empty, twice, too long, of another type, with bytes that
 //! are no text. What comes back is an error of the RFCs and never a fault of ours, and nobody is sent
 //! to an address that was not registered.
+
 mod endpoints;
 
 use endpoints::{Endpoint, Kind, all};

@@ -3,6 +3,7 @@
 //!
 //! A filter that stops on headers beside another one that is asked over the network has lost
 //! bytes in some Envoys before: this is what every Envoy of the matrix is asked.
+
 use std::any::Any;
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -1,5 +1,6 @@
 //! Passwords that were found in breaches, by a list in a file: refused where they are chosen, and
 //! changed by whoever logs in with one.
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

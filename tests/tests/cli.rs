@@ -1,4 +1,5 @@
 //! The command line, and the shipped document from its check to a token that opens the door.
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;

@@ -3,6 +3,7 @@
 //! test e2e` leaves them out.
 //!
 //! Each script has a gateway of its own, so that none meets what another has used up or spent.
+
 mod script;
 mod stage;
 

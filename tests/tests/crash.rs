@@ -2,6 +2,7 @@
 //! counted stays counted.
 //!
 //! No request is known to crash it, so a fault is planted in the module that ships.
+
 use std::fs;
 
 use postern_e2e::client::{Call, Protocol};

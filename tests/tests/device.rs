@@ -1,4 +1,5 @@
 //! A device without a browser gets tokens by the browser of its user (RFC 8628).
+
 use postern_e2e::browser::{Browser, Page};
 use postern_e2e::client::{Call, Protocol};
 use postern_e2e::gateway::{Gateway, Store};

@@ -4,6 +4,7 @@
 //! `…` stands for what differs from run to run. The commands of a page share a folder with the
 //! sample document as `gateway.yaml` and a key file `key`. Tagged `console prepared`, there is
 //! also a migrated database `postern.db` with one signing key, whose id is in `$KID`.
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;

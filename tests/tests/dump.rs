@@ -1,6 +1,7 @@
 //! Whoever gets hold of a copy of Redis and of the database has nothing that opens anything: no
 //! token, code, session, key, password or seed is in them, in whichever form, and nothing that is in
 //! them is taken for one.
+
 mod secrets;
 mod stored;
 

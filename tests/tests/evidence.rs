@@ -1,5 +1,6 @@
 //! A request that reaches a route needing `ext_authz` without its evidence is denied: however
 //! it got past, and however its path is spelled.
+
 use postern_e2e::client::{Call, Client, Protocol};
 use postern_e2e::envoy::for_each_object;
 use postern_e2e::gateway::Gateway;

@@ -1,5 +1,6 @@
 //! What `postern test` expects offline is what a real gateway does: every case file is explained
 //! by the binary and sent to Envoy, the bundle, the server and a service.
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;

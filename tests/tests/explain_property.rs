@@ -2,6 +2,7 @@
 //! documents beside the bundle's own gatekeeper and `ext_authz`'s own authorizer, each with a store
 //! in memory; routes that a workload guards are judged at the edge and beside it. What Envoy does
 //! before and behind them is not here: `tests/tests/explain.rs` replays whole requests.
+
 mod chain;
 mod documents;
 mod host;

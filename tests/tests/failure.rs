@@ -1,4 +1,5 @@
 //! What breaks, and what happens then.
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
 //! What the authorization server answers while its stores are away, and after they lost everything.
+
 use postern_e2e::browser::Browser;
 use postern_e2e::client::{Answer, Call};
 use postern_e2e::gateway::{Gateway, Store};

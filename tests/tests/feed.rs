@@ -1,5 +1,6 @@
 //! What happens to the feed, and what an Envoy knows all the same: nothing that was revoked is
 //! ever good again, and what is revoked later is heard of.
+
 mod stores;
 mod trust;
 

@@ -3,6 +3,7 @@
 //!
 //! What Istio does is done here by hand, so that every Envoy of the matrix can say what it makes of
 //! paths and regular expressions; the mesh suite asks Istio itself.
+
 use std::cmp::Reverse;
 use std::fs;
 

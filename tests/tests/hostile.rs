@@ -1,5 +1,6 @@
 //! Hostile requests end in a clean 4xx or are neutralised, and the worker lives on: after each
 //! of them a good request gets its 200.
+
 use postern_e2e::client::{Answer, Call, Protocol};
 use postern_e2e::gateway::Gateway;
 use postern_e2e::keys::{self, Key, Token};

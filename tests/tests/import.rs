@@ -1,5 +1,6 @@
 //! `postern import`: what it writes passes `postern check` and can be rendered, what it cannot
 //! carry over it says, and its exit codes.
+
 use std::fs;
 
 use postern_e2e::server::run;

@@ -1,5 +1,6 @@
 //! Leased limits: Envoys let pass what they were lent and nothing else, together no more than a
 //! limit allows; and when nothing can be lent, each limit does what it says.
+
 mod away;
 mod back;
 

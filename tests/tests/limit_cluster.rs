@@ -1,5 +1,6 @@
 //! Exact limits, counted by three servers in a Redis Cluster of three masters: nobody gets more
 //! than a limit allows, and when a master dies each limit gives the answer that it has for that.
+
 mod failover;
 mod replicas;
 

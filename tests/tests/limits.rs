@@ -1,5 +1,6 @@
 //! Limits hold: over all workers of one Envoy, and over all servers with one store; whatever they
 //! count, and whatever comes of a request.
+
 mod ends;
 mod numbers;
 

@@ -1,5 +1,6 @@
 //! Logging in: by the pages and by the JSON of `/auth`, with one factor and with two, and being
 //! refused.
+
 use postern_e2e::browser::{Browser, Page};
 use postern_e2e::client::{Answer, Call};
 use postern_e2e::gateway::Gateway;

@@ -1,6 +1,7 @@
 //! The manifests that install the suite (`istio/base`, its overlays and components): they build,
 //! hold against the schemas, start servers that understand their command lines, and open to the
 //! gateway what the rendering asks for, and nothing else. No cluster and no kustomize is needed.
+
 mod crds;
 mod kustomize;
 mod network;

@@ -1,5 +1,6 @@
 //! The modules of one stage each: what they do is what the bundle does there, and the other
 //! stage's business they leave alone.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -3,6 +3,7 @@
 //! and in reviews of policies, is true only as long as this holds.
 //!
 //! And what follows from their not reading all paths alike: such a path reaches nobody.
+
 mod dots;
 mod proxies;
 mod targets;

@@ -1,5 +1,6 @@
 //! From a browser without a session to a token that opens a route, and to its end: the authorization
 //! code flow with PKCE, through Envoy.
+
 use std::time::Duration;
 
 use postern_e2e::browser::{self, Browser};

@@ -1,5 +1,6 @@
 //! The crates `openidconnect` and `oauth2` against the real gateway: what Rust programs that log
 //! people in, or speak for themselves, make of our answers.
+
 use std::fmt;
 
 use hyper::StatusCode;

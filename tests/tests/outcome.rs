@@ -1,6 +1,7 @@
 //! Every sentence of what the first version promises, over both stores, with one and with four
 //! workers, in HTTP/1.1 and HTTP/2. A stack is started once for each store and number of
 //! workers; both protocols use it in turn.
+
 use std::time::Duration;
 
 use postern_e2e::client::{Answer, Call, Client, Protocol};

@@ -1,5 +1,6 @@
 //! Logging in at an outside provider, through Envoy: at another suite, at a provider that makes
 //! users, and at providers that say what they should not.
+
 use std::fs;
 
 use postern_e2e::browser::{self, Browser, Page};

@@ -1,5 +1,6 @@
 //! Passkeys through Envoy: made on the account's page, used in place of a password and behind one,
 //! and refused where anything about them is not so.
+
 use postern_e2e::browser::{Browser, Form, Page, encode};
 use postern_e2e::client::{Answer, Call};
 use postern_e2e::gateway::{Gateway, Store};

@@ -1,6 +1,7 @@
 //! What Envoys under istiod made of policies, and what `postern-policies` makes of them: the same.
 //!
 //! The mesh tests ask the Envoys and keep what they answered; this takes no mesh.
+
 use postern_e2e::policies::{LEAST, LEAST_CASES, Recorded};
 
 #[test]

@@ -1,5 +1,6 @@
 //! The durable store in a real PostgreSQL: the contract that the ones in memory and in SQLite
 //! keep, and what only several replicas and a server of its own can bring about.
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,6 @@
 //! Pages behind a log-in, as a browser sees them that knows nothing of tokens: a route with
 //! `auth: {any: [session], login: true}`, by the suite's own log-in and by an outside provider's.
+
 use std::fs;
 use std::time::Duration;
 

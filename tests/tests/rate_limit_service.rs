@@ -1,5 +1,6 @@
 //! The rate limit service, asked by a real Envoy's `ratelimit` filter, by gRPC and by HTTP, with
 //! configuration of envoyproxy/ratelimit.
+
 mod admin;
 mod away;
 mod bootstrap;

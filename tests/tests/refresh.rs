@@ -1,5 +1,6 @@
 //! Refresh tokens: each is good once, a retry gets the same answer, and one that comes back later
 //! ends everything that came of it.
+
 use postern_e2e::browser::Browser;
 use postern_e2e::client::{Answer, Call, Protocol};
 use postern_e2e::documents;

@@ -1,4 +1,5 @@
 //! Clients that nobody has looked at register themselves, and get what people let them have.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use postern_e2e::browser::{Browser, encode};

@@ -1,5 +1,6 @@
 //! Istio manifests: what `postern render istio` writes of the shipped document holds against
 //! the CRDs' own schemas, strictly: what a schema does not name is refused.
+
 mod examples;
 mod schemas;
 

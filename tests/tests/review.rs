@@ -1,4 +1,5 @@
 //! `postern review`: its exit codes, its three forms, what it accepts and what it compares.
+
 use std::fs;
 
 use postern_e2e::server::run;

@@ -1,5 +1,6 @@
 //! A revoked token stops working in every worker of an Envoy, without a call for each request,
 //! and nothing but its end takes a revocation back.
+
 use std::time::Duration;
 
 use postern_e2e::client::Call;

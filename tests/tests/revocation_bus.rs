@@ -1,5 +1,6 @@
 //! The bus of revocations in a real Redis: the contract that the one in memory keeps, and what
 //! happens when Redis goes away or forgets.
+
 use std::sync::Arc;
 use std::time::Duration;
 

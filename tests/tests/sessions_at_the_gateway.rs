@@ -1,5 +1,6 @@
 //! Browsers' sessions at routes: whom a cookie lets through, what becomes of one that was ended,
 //! what another site gets done with it, and who is sent to log in.
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;

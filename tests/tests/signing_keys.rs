@@ -1,5 +1,6 @@
 //! Signing keys on schedule, with several replicas and real gateways; and the rights that each role
 //! needs, by the statements of the operations page.
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

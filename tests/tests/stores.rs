@@ -1,5 +1,6 @@
 //! The store against real servers, in every way that it reaches them: the same contracts that the
 //! ones in memory keep.
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Tokens as their holders know them: where they stand, what routes ask of them, what they are
 //! bound to, and whose keys they are signed with. Whatever is asked, the filter alone and the
 //! filter behind `ext_authz` answer alike.
+
 mod bound;
 mod hostile;
 mod issuers;

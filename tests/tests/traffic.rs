@@ -1,5 +1,6 @@
 //! How requests reach services, on a real Envoy: which version, which endpoint, how often, and
 //! what is made to go wrong on the way.
+
 mod endpoints;
 mod faults;
 mod rate_limits;

@@ -1,5 +1,6 @@
 //! Upstreams that are not there, hang, break off or fail: what a caller is told, and how often
 //! they are asked.
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

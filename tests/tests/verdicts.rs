@@ -1,5 +1,6 @@
 //! A verdict that every worker remembers never outlives what it rests on: the token's end, a
 //! revocation, the key, the document.
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

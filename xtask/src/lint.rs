@@ -58,10 +58,11 @@ pub fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
         return Ok(path);
     }
     let mut install = workspace.cargo();
-    install.args(["install", "--locked", "cargo-deny", "--root"]).arg(&tools);
+    // It works for a second, and is compiled for minutes: unoptimised it takes half of them.
+    install.args(["install", "--debug", "--locked", "cargo-deny", "--root"]).arg(&tools);
     // What cargo compiles on the way goes to a temporary folder, not to ours.
     install.env_remove("CARGO_TARGET_DIR");
-    process::run("building cargo-deny (once; several minutes)", &mut install).context(
+    process::run("building cargo-deny (once; a few minutes)", &mut install).context(
         "cargo-deny could not be installed; put `cargo-deny` on the PATH and run this again",
     )?;
     Ok(own)
