@@ -30,6 +30,7 @@ pub use phc::Argon2Parameters;
 pub use rules::{ADMIN_SCOPE, CurrentLoginRules, LoginRules};
 pub use service::{BrowserVerdict, Enrolled, LoginParts, LoginService};
 pub use service::{Consented, Removal};
+pub(crate) use sessions::reference_of;
 pub use terms::{Caller, DirectLogin, DirectSession, LoggedIn, Outcome, OutsidePerson, Screen};
 
 /// The client that `/auth/login` makes tokens for. Registered clients have UUIDs, so none of them

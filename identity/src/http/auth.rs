@@ -8,25 +8,22 @@ mod tokens;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, delete, get, post};
 use postern_oauth::{OAuthError, Secret};
-use postern_request::denial::RenderedDenial;
-use postern_request::headers::{CORRELATION_ID, REQUEST_ID};
-use postern_request::{Denial, ErrorCode, UnixMillis, correlation, json};
+use postern_request::headers::CORRELATION_ID;
+use postern_request::{Denial, ErrorCode, UnixMillis, json};
 use postern_store::BoxFuture;
 use postern_store::flows::SessionRecord;
 
 use super::cookies::Cookies;
-use super::{caller, refusal, reply, whole};
+use super::{Answered, Body, caller, refusal, reply, whole};
 use crate::login::{BrowserVerdict, LOGIN_CLIENT_ID, LoginService, Person};
-use crate::{Clock, LoginError, Refresher, TokenAnswer, random};
+use crate::{Clock, LoginError, Refresher, TokenAnswer};
 
 pub use tokens::OwnTokens;
 
@@ -125,37 +122,27 @@ struct Call<'a> {
 
 impl<'a> Call<'a> {
     fn new(api: &'a AuthApi, headers: &'a HeaderMap) -> Self {
-        let value = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
-        let id = correlation::choose(value(CORRELATION_ID), value(REQUEST_ID), || {
-            // Without random numbers the answer still goes out.
-            random::bits().unwrap_or_default()
-        });
-        Self { api, headers, id, now: (api.clock)() }
+        Self { api, headers, id: reply::correlation_id(headers), now: (api.clock)() }
     }
 
     fn ok(&self, body: String) -> Response {
         let content_type = ("content-type", "application/json".to_owned());
         let headers = vec![content_type, (CORRELATION_ID, self.id.clone()), no_store()];
-        respond(200, headers, body)
+        reply::respond(200, headers, body)
     }
 
     fn nothing(&self) -> Response {
         let headers = vec![(CORRELATION_ID, self.id.clone()), no_store()];
-        respond(204, headers, String::new())
-    }
-
-    fn turn_away(&self, rendered: RenderedDenial) -> Response {
-        respond(rendered.status, rendered.headers, rendered.body)
+        reply::respond(204, headers, String::new())
     }
 
     fn deny(&self, denial: &Denial) -> Response {
-        tracing::info!(reason = denial.reason, correlation_id = self.id, "turned away");
-        self.turn_away(denial.render(&self.id, self.now, false))
+        reply::deny(denial, self.headers, self.now)
     }
 
     fn failed(&self, error: &LoginError) -> Response {
         tracing::info!(%error, correlation_id = self.id, "not logged in");
-        self.turn_away(refusal::login(error, &self.id, self.now))
+        reply::turn_away(refusal::login(error, &self.id, self.now))
     }
 
     /// The access token of `authorization`, the only place for one here. Two headers are none.
@@ -167,24 +154,22 @@ impl<'a> Call<'a> {
     }
 
     /// Who shows an access token.
-    fn bearer(&self) -> Result<Bearer, Box<Response>> {
+    fn bearer(&self) -> Result<Bearer, Response> {
         let Some(text) = self.bearer_text() else {
-            return Err(Box::new(self.deny(&Denial::missing_credential())));
+            return Err(self.deny(&Denial::missing_credential()));
         };
-        self.api
-            .tokens
-            .verify(text, self.now)
-            .ok_or_else(|| Box::new(self.deny(&Denial::invalid_token("token_refused"))))
+        let bearer = self.api.tokens.verify(text, self.now);
+        bearer.ok_or_else(|| self.deny(&Denial::invalid_token("token_refused")))
     }
 
     /// The same, where the token is one of this log-in: other clients have what their user has
     /// granted them, and an account is no part of that.
-    fn own_bearer(&self) -> Result<Bearer, Box<Response>> {
+    fn own_bearer(&self) -> Result<Bearer, Response> {
         let bearer = self.bearer()?;
         if bearer.client_id.as_deref() == Some(LOGIN_CLIENT_ID) {
             return Ok(bearer);
         }
-        Err(Box::new(self.deny(&Denial::new(ErrorCode::Forbidden, "client_foreign"))))
+        Err(self.deny(&Denial::new(ErrorCode::Forbidden, "client_foreign")))
     }
 }
 
@@ -193,14 +178,9 @@ fn no_store() -> (&'static str, String) {
     ("cache-control", "no-store".to_owned())
 }
 
-type Read = Result<Bytes, BytesRejection>;
-
-async fn login(State(api): State<Arc<AuthApi>>, headers: HeaderMap, read: Read) -> Response {
+async fn login(State(api): State<Arc<AuthApi>>, headers: HeaderMap, body: Body) -> Answered {
     let call = Call::new(&api, &headers);
-    let wanted = match body::of(&call, read).and_then(|bytes| body::login(&call, &bytes)) {
-        Ok(wanted) => wanted,
-        Err(refused) => return *refused,
-    };
+    let wanted = body::login(&call, &body::of(&call, body)?)?;
     let caller = caller::of(&headers, api.trusted_proxies, None);
     match api.login.direct(wanted, &caller, call.now).await {
         Ok(begun) => {
@@ -209,36 +189,29 @@ async fn login(State(api): State<Arc<AuthApi>>, headers: HeaderMap, read: Read) 
                 // Nobody has tokens of it, and nobody will.
                 drop(api.login.end_session(&begun.session.id, "system", call.now).await);
             }
-            answered(&call, answer)
+            Ok(answered(&call, answer))
         }
-        Err(error) => call.failed(&error),
+        Err(error) => Err(call.failed(&error)),
     }
 }
 
 /// With the token as bearer, or in the body.
-async fn refresh(State(api): State<Arc<AuthApi>>, headers: HeaderMap, read: Read) -> Response {
+async fn refresh(State(api): State<Arc<AuthApi>>, headers: HeaderMap, body: Body) -> Answered {
     let call = Call::new(&api, &headers);
-    let wanted = body::of(&call, read).and_then(|bytes| body::refresh(&call, &bytes));
-    let (token, device) = match wanted {
-        Ok(wanted) => wanted,
-        Err(refused) => return *refused,
-    };
+    let (token, device) = body::refresh(&call, &body::of(&call, body)?)?;
     let caller = caller::of(&headers, api.trusted_proxies, None);
     let fingerprint = api.login.fingerprint_of(&caller);
     let by = Refresher { device: device.as_deref(), fingerprint };
     let answer = api.tokens.refresh(&token, by, call.now).await;
-    answered(&call, answer)
+    Ok(answered(&call, answer))
 }
 
-async fn logout(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Response {
+async fn logout(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Answered {
     let call = Call::new(&api, &headers);
-    let bearer = match call.bearer() {
-        Ok(bearer) => bearer,
-        Err(refused) => return *refused,
-    };
+    let bearer = call.bearer()?;
     match end(&call, &bearer).await {
-        Ok(()) => call.nothing(),
-        Err(error) => call.failed(&error),
+        Ok(()) => Ok(call.nothing()),
+        Err(error) => Err(call.failed(&error)),
     }
 }
 
@@ -256,25 +229,23 @@ async fn end(call: &Call<'_>, bearer: &Bearer) -> Result<(), LoginError> {
 
 /// By an access token or by a session's cookie: it changes nothing, so that no other site wins
 /// anything by making a browser ask.
-async fn me(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Response {
+async fn me(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Answered {
     let call = Call::new(&api, &headers);
     let (user_id, session_id) = if call.bearer_text().is_some() {
-        match call.own_bearer() {
-            Ok(bearer) => (bearer.subject, bearer.session),
-            Err(refused) => return *refused,
-        }
+        let bearer = call.own_bearer()?;
+        (bearer.subject, bearer.session)
     } else {
         match by_cookie(&call).await {
             Ok(Some(session)) => (session.user_id, Some(session.id)),
-            Ok(None) => return call.deny(&Denial::missing_credential()),
-            Err(error) => return call.failed(&error),
+            Ok(None) => return Err(call.deny(&Denial::missing_credential())),
+            Err(error) => return Err(call.failed(&error)),
         }
     };
     match api.login.whoever(&user_id, session_id.as_deref(), call.now).await {
-        Ok(Some((person, is_active))) => call.ok(account(&user_id, &person, is_active)),
+        Ok(Some((person, is_active))) => Ok(call.ok(account(&user_id, &person, is_active))),
         // A token without a user, such as a client's own.
-        Ok(None) => call.deny(&Denial::new(ErrorCode::NotFound, "user_unknown")),
-        Err(error) => call.failed(&error),
+        Ok(None) => Err(call.deny(&Denial::new(ErrorCode::NotFound, "user_unknown"))),
+        Err(error) => Err(call.failed(&error)),
     }
 }
 
@@ -288,12 +259,9 @@ async fn by_cookie(call: &Call<'_>) -> Result<Option<SessionRecord>, LoginError>
     Ok((verdict == BrowserVerdict::Same).then_some(session))
 }
 
-async fn ticket(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Response {
+async fn ticket(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Answered {
     let call = Call::new(&api, &headers);
-    let bearer = match call.bearer() {
-        Ok(bearer) => bearer,
-        Err(refused) => return *refused,
-    };
+    let bearer = call.bearer()?;
     let session = bearer.session.as_deref();
     let made = api.login.ticket(&bearer.subject, session, bearer.expires_at, TICKET_SECS, call.now);
     match made.await {
@@ -303,9 +271,9 @@ async fn ticket(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Response
             body.push_str(",\"expiresIn\":");
             body.push_str(&TICKET_SECS.to_string());
             body.push('}');
-            call.ok(body)
+            Ok(call.ok(body))
         }
-        Err(error) => call.failed(&error),
+        Err(error) => Err(call.failed(&error)),
     }
 }
 
@@ -318,7 +286,7 @@ fn answered(call: &Call<'_>, answer: Result<TokenAnswer, OAuthError>) -> Respons
                 correlation_id = call.id,
                 "no token granted"
             );
-            call.turn_away(error.render(&call.id, call.now))
+            reply::turn_away(error.render(&call.id, call.now))
         }
     }
 }
@@ -368,25 +336,7 @@ async fn not_found(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Respo
 }
 
 async fn wrong_method(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Response {
-    let mut denial = Denial::new(ErrorCode::BadRequest, "method_wrong");
-    denial.description = Some("The method is not allowed here".into());
-    let mut response = Call::new(&api, &headers).deny(&denial);
-    // `Allow` is added by the router, which knows the methods.
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response
-}
-
-fn respond(status: u16, headers: Vec<(&'static str, String)>, body: String) -> Response {
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    for (name, value) in headers {
-        // Names and values are ours; one that could not stand in a header is left out.
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
+    reply::wrong_method(&headers, (api.clock)())
 }
 
 #[cfg(test)]

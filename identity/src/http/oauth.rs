@@ -16,7 +16,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
-use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use postern_oauth::{
@@ -24,10 +23,8 @@ use postern_oauth::{
     OPENID_CONFIGURATION_PATH, PROTECTED_RESOURCE_PATH,
 };
 
+use super::Body;
 use super::router::{Identity, only};
-
-/// A body as it was read, or why it was not.
-type Body = Result<Bytes, BytesRejection>;
 
 /// The endpoints. Those that the document does not turn on answer that they are not there.
 pub(super) fn routes() -> Router<Arc<Identity>> {

@@ -24,7 +24,6 @@ mod visit;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -38,13 +37,10 @@ pub use config::{CurrentPages, PagesConfig};
 pub use outside::router as outside_router;
 
 use super::cookies::Cookies;
-use super::{reply, whole};
+use super::{Answered, Body, reply, whole};
 use crate::vault::Vault;
 use crate::{Clock, LoginService, OAuthService};
 use visit::Visit;
-
-/// A body as it was read, or why it was not.
-type Body = Result<Bytes, BytesRejection>;
 
 /// What the pages work with.
 pub struct Pages {

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
 use postern_request::denial::RenderedDenial;
 use postern_request::{Challenge, Denial, ErrorCode, UnixMillis, json};
 use postern_store::StoreError;
@@ -91,6 +93,14 @@ fn with_member(mut rendered: RenderedDenial, name: &str, value: &str) -> Rendere
         rendered.body = [body, ",\"", name, "\":", value, "}"].concat();
     }
     rendered
+}
+
+/// Why a body was not read.
+pub(crate) fn unread(rejection: &BytesRejection) -> Denial {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Denial::new(ErrorCode::PayloadTooLarge, "body_large"),
+        _ => unreadable("The body cannot be read"),
+    }
 }
 
 /// A request that cannot be read.

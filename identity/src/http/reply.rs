@@ -8,7 +8,7 @@ use axum::response::Response;
 use postern_oauth::{NO_STORE, OAuthError};
 use postern_request::denial::RenderedDenial;
 use postern_request::headers::{CORRELATION_ID, REQUEST_ID, Single};
-use postern_request::{Denial, UnixMillis, correlation};
+use postern_request::{Denial, ErrorCode, UnixMillis, correlation};
 
 use super::refusal;
 use crate::{LoginError, random};
@@ -116,7 +116,18 @@ pub(crate) fn limited(headers: &HeaderMap, error: &LoginError, now: UnixMillis) 
     turn_away(refusal::login(error, &id, now))
 }
 
-fn turn_away(rendered: RenderedDenial) -> Response {
+/// A path that does not have this method.
+pub(crate) fn wrong_method(headers: &HeaderMap, now: UnixMillis) -> Response {
+    let mut denial = Denial::new(ErrorCode::BadRequest, "method_wrong");
+    denial.description = Some("The method is not allowed here".into());
+    let mut response = deny(&denial, headers, now);
+    // `Allow` is added by the router, which knows the methods.
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
+}
+
+/// A refusal as it was rendered.
+pub(crate) fn turn_away(rendered: RenderedDenial) -> Response {
     respond(rendered.status, rendered.headers, rendered.body)
 }
 

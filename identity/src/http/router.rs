@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::{MethodRouter, any};
@@ -112,10 +112,5 @@ async fn wrong_method(
     if method == Method::OPTIONS && oauth::cors::is_for_scripts(uri.path()) {
         return oauth::cors::preflight(&identity, &headers);
     }
-    let mut denial = Denial::new(postern_request::ErrorCode::BadRequest, "method_wrong");
-    denial.description = Some("The method is not allowed here".into());
-    let mut response = reply::deny(&denial, &headers, (identity.clock)());
-    // `Allow` is added by the router, which knows the methods.
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response
+    reply::wrong_method(&headers, (identity.clock)())
 }

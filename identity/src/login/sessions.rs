@@ -6,6 +6,7 @@ use postern_oauth::Secret;
 use postern_request::UnixMillis;
 pub(crate) use postern_request::session_cookie::parse as read_cookie;
 use postern_store::flows::SessionRecord;
+use postern_store::{FlowKey, FlowKind};
 
 use super::flow::Authenticated;
 use super::person::Person;
@@ -13,6 +14,16 @@ use super::rules::LoginRules;
 use super::{Caller, LOGIN_CLIENT_ID};
 use crate::vault::{Purpose, Vault};
 use crate::{IdentityError, random};
+
+/// Digits of a reference: enough to tell a user's sessions apart.
+const REFERENCE_DIGITS: usize = 32;
+
+/// What people and applications call a session by: never by its id, which is in tokens.
+pub(crate) fn reference_of(session: &SessionRecord) -> String {
+    let mut digits = FlowKey::of(FlowKind::Session, session.id.as_bytes()).to_hex();
+    digits.truncate(REFERENCE_DIGITS);
+    digits
+}
 
 /// A session that is to begin.
 pub(crate) struct Begun {

@@ -1,17 +1,16 @@
 //! Bodies of requests: strict JSON, in which nothing stands that nobody knows.
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use postern_oauth::Secret;
+use postern_request::Denial;
 use postern_request::json::{self, Value};
-use postern_request::{Denial, ErrorCode};
 
-use super::Call;
+use super::{Body, Call};
 use crate::DirectLogin;
 use crate::http::refusal::{self, Invalid};
+use crate::http::reply;
 use crate::login::MAX_PASSWORD_CHARS;
 
 /// Longest e-mail, and longest name of a device, in bytes.
@@ -21,29 +20,20 @@ const MAX_CODE_CHARS: usize = 32;
 /// Longest refresh token; ours are shorter.
 const MAX_TOKEN_BYTES: usize = 512;
 
-type Refused = Box<Response>;
-
 /// The bytes, where they are JSON and not too many. No body is an empty one.
-pub(super) fn of(call: &Call<'_>, read: Result<Bytes, BytesRejection>) -> Result<Bytes, Refused> {
-    let bytes = read.map_err(|rejection| {
-        let denial = match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Denial::new(ErrorCode::PayloadTooLarge, "body_large"),
-            _ => refusal::unreadable("The body cannot be read"),
-        };
-        Box::new(call.deny(&denial))
-    })?;
+pub(super) fn of(call: &Call<'_>, body: Body) -> Result<Bytes, Response> {
+    let bytes = body.map_err(|rejection| call.deny(&refusal::unread(&rejection)))?;
     let content_type = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let kind = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     // Another site can send a form without asking the browser's leave, and no JSON.
     if !bytes.is_empty() && !kind.eq_ignore_ascii_case("application/json") {
-        let denial = refusal::unreadable("The body must be application/json");
-        return Err(Box::new(call.deny(&denial)));
+        return Err(call.deny(&refusal::unreadable("The body must be application/json")));
     }
     Ok(bytes)
 }
 
 /// `/auth/login`.
-pub(super) fn login(call: &Call<'_>, bytes: &[u8]) -> Result<DirectLogin, Refused> {
+pub(super) fn login(call: &Call<'_>, bytes: &[u8]) -> Result<DirectLogin, Response> {
     const KNOWN: [&str; 5] = ["email", "password", "mfaToken", "deviceId", "remember"];
     const UNKNOWN: &str = "There is a member that is not known; known are email, password, \
                            mfaToken, deviceId and remember";
@@ -73,7 +63,7 @@ pub(super) fn login(call: &Call<'_>, bytes: &[u8]) -> Result<DirectLogin, Refuse
 }
 
 /// `/auth/refresh`: the token, and the device.
-pub(super) fn refresh(call: &Call<'_>, bytes: &[u8]) -> Result<(Secret, Option<String>), Refused> {
+pub(super) fn refresh(call: &Call<'_>, bytes: &[u8]) -> Result<(Secret, Option<String>), Response> {
     const UNKNOWN: &str =
         "There is a member that is not known; known are refreshToken and deviceId";
     let value = match bytes.is_empty() {
@@ -95,22 +85,18 @@ pub(super) fn refresh(call: &Call<'_>, bytes: &[u8]) -> Result<(Secret, Option<S
             Ok((Secret::new(token.to_owned()), device))
         }
         // Two tokens: nobody could say which one counts.
-        (Some(_), Some(_)) => {
-            Err(Box::new(call.deny(&refusal::unreadable("The token is there twice"))))
-        }
-        (None, _) => Err(Box::new(call.deny(&Denial::missing_credential()))),
+        (Some(_), Some(_)) => Err(call.deny(&refusal::unreadable("The token is there twice"))),
+        (None, _) => Err(call.deny(&Denial::missing_credential())),
     }
 }
 
-fn object(call: &Call<'_>, bytes: &[u8]) -> Result<Value, Refused> {
+fn object(call: &Call<'_>, bytes: &[u8]) -> Result<Value, Response> {
     let value = json::parse(bytes).ok().filter(|value| value.as_object().is_some());
-    value.ok_or_else(|| {
-        Box::new(call.deny(&refusal::unreadable("The body must be one JSON object")))
-    })
+    value.ok_or_else(|| call.deny(&refusal::unreadable("The body must be one JSON object")))
 }
 
-fn invalid(call: &Call<'_>, problems: &[Invalid]) -> Refused {
-    Box::new(call.turn_away(refusal::invalid(problems, &call.id, call.now)))
+fn invalid(call: &Call<'_>, problems: &[Invalid]) -> Response {
+    reply::turn_away(refusal::invalid(problems, &call.id, call.now))
 }
 
 /// What stands there and nobody knows. Its name is not repeated.

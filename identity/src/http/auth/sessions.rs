@@ -4,43 +4,27 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
 use postern_request::{Denial, ErrorCode, json};
 use postern_store::flows::SessionRecord;
-use postern_store::{FlowKey, FlowKind};
 
-use super::{AuthApi, Call};
+use super::{Answered, AuthApi, Call};
+use crate::login::reference_of;
 
-/// Digits of what a session is called here: its id is in tokens, and is not told to others.
-const REFERENCE_DIGITS: usize = 32;
-
-fn reference(session: &SessionRecord) -> String {
-    let mut digits = FlowKey::of(FlowKind::Session, session.id.as_bytes()).to_hex();
-    digits.truncate(REFERENCE_DIGITS);
-    digits
-}
-
-pub(super) async fn list(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Response {
+pub(super) async fn list(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Answered {
     let call = Call::new(&api, &headers);
-    let bearer = match call.own_bearer() {
-        Ok(bearer) => bearer,
-        Err(refused) => return *refused,
-    };
+    let bearer = call.own_bearer()?;
     match api.login.sessions_of(&bearer.subject, call.now).await {
-        Ok(sessions) => call.ok(listed(&sessions, bearer.session.as_deref())),
-        Err(error) => call.failed(&error),
+        Ok(sessions) => Ok(call.ok(listed(&sessions, bearer.session.as_deref()))),
+        Err(error) => Err(call.failed(&error)),
     }
 }
 
-pub(super) async fn end_all(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Response {
+pub(super) async fn end_all(State(api): State<Arc<AuthApi>>, headers: HeaderMap) -> Answered {
     let call = Call::new(&api, &headers);
-    let bearer = match call.own_bearer() {
-        Ok(bearer) => bearer,
-        Err(refused) => return *refused,
-    };
+    let bearer = call.own_bearer()?;
     match api.login.end_all(&bearer.subject, &bearer.subject, call.now).await {
-        Ok(_) => call.nothing(),
-        Err(error) => call.failed(&error),
+        Ok(_) => Ok(call.nothing()),
+        Err(error) => Err(call.failed(&error)),
     }
 }
 
@@ -49,22 +33,13 @@ pub(super) async fn end(
     State(api): State<Arc<AuthApi>>,
     Path(named): Path<String>,
     headers: HeaderMap,
-) -> Response {
+) -> Answered {
     let call = Call::new(&api, &headers);
-    let bearer = match call.own_bearer() {
-        Ok(bearer) => bearer,
-        Err(refused) => return *refused,
-    };
-    let sessions = match api.login.sessions_of(&bearer.subject, call.now).await {
-        Ok(sessions) => sessions,
-        Err(error) => return call.failed(&error),
-    };
-    let Some(session) = sessions.iter().find(|session| reference(session) == named) else {
-        return call.deny(&Denial::new(ErrorCode::NotFound, "session_unknown"));
-    };
-    match api.login.end_session(&session.id, &bearer.subject, call.now).await {
-        Ok(_) => call.nothing(),
-        Err(error) => call.failed(&error),
+    let bearer = call.own_bearer()?;
+    match api.login.end_named(&bearer.subject, &named, call.now).await {
+        Ok(Some(_)) => Ok(call.nothing()),
+        Ok(None) => Err(call.deny(&Denial::new(ErrorCode::NotFound, "session_unknown"))),
+        Err(error) => Err(call.failed(&error)),
     }
 }
 
@@ -72,7 +47,7 @@ fn listed(sessions: &[SessionRecord], own: Option<&str>) -> String {
     let mut body = String::from("{\"success\":true,\"data\":[");
     for (at, session) in sessions.iter().enumerate() {
         body.push_str(if at > 0 { ",{\"ref\":" } else { "{\"ref\":" });
-        json::write_string(&mut body, &reference(session));
+        json::write_string(&mut body, &reference_of(session));
         let moments = [
             (",\"createdAt\":", session.created_at),
             (",\"lastUsed\":", session.last_used),

@@ -2,6 +2,7 @@ use std::sync::Mutex;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::http::{Method, Request};
 use postern_document::{Fingerprint, FingerprintPart, OnChange};
 use postern_oauth::{Acr, ErrorCode as OAuthCode, ScopeSet, TokenType};

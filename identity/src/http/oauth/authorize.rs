@@ -21,14 +21,12 @@ pub(super) async fn by_query(
     served!(identity, headers, Endpoint::Authorize);
     let now = (identity.clock)();
     let query = uri.query().unwrap_or_default();
-    let session = match identity.browsers.session(&headers, now).await {
-        Ok(session) => session,
-        Err(error) => {
-            let told = Told::Error(crate::oauth::store_failed(&error));
-            return identity.browsers.tell(&headers, told, now);
-        }
+    let authorized = async {
+        let session = identity.browsers.session(&headers, now).await;
+        let session = session.map_err(|error| crate::oauth::store_failed(&error))?;
+        identity.oauth.authorize(query.as_bytes(), session.as_ref(), now).await
     };
-    match identity.oauth.authorize(query.as_bytes(), session.as_ref(), now).await {
+    match authorized.await {
         Ok(Authorized::Redirect(location)) => reply::redirect(&headers, &location, false),
         Ok(Authorized::LogIn { return_to, hint, acr, again }) => {
             let to = crate::oauth::login_location(&return_to, hint.as_deref(), acr, again);

@@ -20,8 +20,9 @@ pub(super) async fn by_query(
 ) -> Response {
     served!(identity, headers, Endpoint::EndSession);
     let now = (identity.clock)();
-    let form = Form::parse(uri.query().unwrap_or_default().as_bytes());
-    answer(&identity, &headers, form.map_err(OAuthError::from), now).await
+    let query = uri.query().unwrap_or_default();
+    let answered = answer(&identity, &headers, query, now).await;
+    answered.unwrap_or_else(|error| identity.browsers.tell(&headers, Told::Error(error), now))
 }
 
 /// A form of another site brings no cookie along: there is no session then, and the browser is
@@ -47,36 +48,24 @@ pub(super) async fn by_form(
 async fn answer(
     identity: &Identity,
     headers: &HeaderMap,
-    form: Result<Form, OAuthError>,
+    query: &str,
     now: UnixMillis,
-) -> Response {
-    let form = match form {
-        Ok(form) => form,
-        Err(error) => return identity.browsers.tell(headers, Told::Error(error), now),
-    };
-    let session = match identity.browsers.session_to_end(headers, now).await {
-        Ok(session) => session,
-        Err(error) => {
-            let told = Told::Error(crate::oauth::store_failed(&error));
-            return identity.browsers.tell(headers, told, now);
-        }
-    };
-    match identity.oauth.logout(&form, session.as_ref(), now).await {
+) -> Result<Response, OAuthError> {
+    let browsers = &identity.browsers;
+    let form = Form::parse(query.as_bytes())?;
+    let session = browsers.session_to_end(headers, now).await;
+    let session = session.map_err(|error| crate::oauth::store_failed(&error))?;
+    Ok(match identity.oauth.logout(&form, session.as_ref(), now).await? {
         // The page asks, and comes back here without a session.
-        Ok(LogoutAnswer::Confirm) => {
-            let to = crate::oauth::confirm_location(&form);
-            reply::redirect(headers, &to, true)
+        LogoutAnswer::Confirm => {
+            reply::redirect(headers, &crate::oauth::confirm_location(&form), true)
         }
-        Ok(LogoutAnswer::Done(Some(location))) => {
-            identity.browsers.forget(reply::redirect(headers, &location, true))
+        LogoutAnswer::Done(Some(location)) => {
+            browsers.forget(reply::redirect(headers, &location, true))
         }
-        Ok(LogoutAnswer::Done(None)) => {
-            identity.browsers.forget(identity.browsers.tell(headers, Told::LoggedOut, now))
+        LogoutAnswer::Done(None) => browsers.forget(browsers.tell(headers, Told::LoggedOut, now)),
+        LogoutAnswer::Onward(onward) => {
+            browsers.forget(browsers.tell(headers, Told::LoggedOutBy(onward), now))
         }
-        Ok(LogoutAnswer::Onward(onward)) => {
-            let told = Told::LoggedOutBy(onward);
-            identity.browsers.forget(identity.browsers.tell(headers, told, now))
-        }
-        Err(error) => identity.browsers.tell(headers, Told::Error(error), now),
-    }
+    })
 }

@@ -20,8 +20,7 @@ use postern_store::durable::{FactorKind, UserRecord};
 
 use super::csrf::FormName;
 use super::visit::{Member, Visit, who};
-use super::{Body, Pages, only};
-use crate::LoginError;
+use super::{Answered, Body, Pages, only};
 use crate::login::FactorSummary;
 
 pub(super) use passkeys::PATH as PASSKEYS_PATH;
@@ -42,27 +41,18 @@ pub(super) fn routes() -> Router<Arc<Pages>> {
 }
 
 /// The account's first page.
-async fn show(State(pages): State<Arc<Pages>>, uri: Uri, headers: HeaderMap) -> Response {
+async fn show(State(pages): State<Arc<Pages>>, uri: Uri, headers: HeaderMap) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let Member { session, .. } = match visit.member(ACCOUNT_PATH).await {
-        Ok(member) => member,
-        Err(response) => return response,
-    };
-    let query = match visit.query(&uri) {
-        Ok(query) => query,
-        Err(kind) => return visit.error(kind),
-    };
-    let has_account = match pages.login.user(&session.user_id).await {
-        Ok(user) => user.is_some(),
-        Err(error) => return visit.failed(&error),
-    };
+    let Member { session, .. } = visit.member(ACCOUNT_PATH).await?;
+    let query = visit.query(&uri)?;
+    let user = pages.login.user(&session.user_id).await.map_err(|error| visit.failed(&error))?;
     let view = AccountView {
         who: &who(&session),
-        has_account,
+        has_account: user.is_some(),
         has_passkeys: pages.login.has_passkeys(),
         password_saved: query.get("saved") == Some("password"),
     };
-    visit.page(html::account(&view, &visit.look()))
+    Ok(visit.page(html::account(&view, &visit.look())))
 }
 
 /// Somebody at a page that says what opens their account.
@@ -86,10 +76,8 @@ async fn owner_of_form<'a>(
     name: FormName,
 ) -> Result<(Owner<'a>, Form), Response> {
     let owner = owner(visit, path).await?;
-    match visit.form(body, name, owner.member.cookie) {
-        Ok(form) => Ok((owner, form)),
-        Err(kind) => Err(visit.error(kind)),
-    }
+    let form = visit.form(body, name, owner.member.cookie)?;
+    Ok((owner, form))
 }
 
 /// Factors in the words of a page: those of these kinds, and how many recovery codes there are.
@@ -103,8 +91,9 @@ impl Listed {
         visit: &Visit<'_>,
         user: &UserRecord,
         kinds: &[FactorKind],
-    ) -> Result<Self, LoginError> {
-        let all = visit.pages.login.factors().list(&user.id).await?;
+    ) -> Result<Self, Response> {
+        let all = visit.pages.login.factors().list(&user.id).await;
+        let all = all.map_err(|error| visit.failed(&error))?;
         let codes_left = all.iter().filter_map(|factor| factor.codes_left).sum();
         let factors = all
             .into_iter()

@@ -14,7 +14,7 @@ use postern_store::flows::SessionRecord;
 
 use super::csrf::FormName;
 use super::visit::{MAX_QUERY_BYTES, Visit, who};
-use super::{Body, Pages};
+use super::{Answered, Body, Pages};
 use crate::oauth::{LOGOUT_URI_UNKNOWN, consent_location, login_location};
 use crate::{Authorized, ConsentAsk};
 
@@ -23,12 +23,10 @@ pub(super) async fn show(
     State(pages): State<Arc<Pages>>,
     uri: Uri,
     headers: HeaderMap,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    match asked(&visit, &uri).await {
-        Ok((ask, cookie, session)) => page(&visit, &ask, cookie, &session),
-        Err(response) => response,
-    }
+    let (ask, cookie, session) = asked(&visit, &uri).await?;
+    Ok(page(&visit, &ask, cookie, &session))
 }
 
 /// The answer to it.
@@ -37,24 +35,18 @@ pub(super) async fn send(
     uri: Uri,
     headers: HeaderMap,
     body: Body,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
+    let query = uri.query().unwrap_or_default();
     let Some(cookie) = pages.cookies.session(&headers) else {
-        return visit.log_in(&consent_location(uri.query().unwrap_or_default()));
+        return Err(visit.log_in(&consent_location(query)));
     };
-    let form = match visit.form(body, FormName::Consent, cookie) {
-        Ok(form) => form,
-        Err(kind) => return visit.error(kind),
-    };
-    let (ask, _, session) = match asked(&visit, &uri).await {
-        Ok(asked) => asked,
-        Err(response) => return response,
-    };
+    let form = visit.form(body, FormName::Consent, cookie)?;
+    let (ask, _, session) = asked(&visit, &uri).await?;
     let allowed = allowed(&ask, &form);
-    let query = uri.query().unwrap_or_default().as_bytes();
-    match pages.oauth.consent(query, &session, allowed.as_ref(), visit.now).await {
-        Ok(location) => visit.see_other(&location),
-        Err(error) => visit.error(kind_of(&error)),
+    match pages.oauth.consent(query.as_bytes(), &session, allowed.as_ref(), visit.now).await {
+        Ok(location) => Ok(visit.see_other(&location)),
+        Err(error) => Err(visit.error(kind_of(&error))),
     }
 }
 

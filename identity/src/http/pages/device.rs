@@ -11,23 +11,23 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use postern_identity_pages::{self as html, DeviceConfirmView, DeviceView, ErrorKind, ScopeLine};
 use postern_oauth::{Endpoint, Form, UserCode, VERIFICATION_PATH};
-use postern_store::flows::SessionRecord;
 
 use super::consent::kind_of;
 use super::csrf::FormName;
-use super::visit::{Visit, who};
-use super::{Body, Pages};
-use crate::DeviceAsk;
+use super::visit::{Member, Visit, who};
+use super::{Answered, Body, Pages};
+use crate::{DeviceAsk, Taken};
 
 /// Where the answer is sent.
 pub(super) const CONFIRM_PATH: &str = "/login/device/confirm";
 
-/// A form that was sent by somebody who is signed in, and the code that they have typed in.
+/// A form that was sent by somebody who is signed in, and the code that they have typed in, for
+/// which a try was taken.
 struct Sent<'a> {
-    cookie: &'a [u8],
-    session: SessionRecord,
+    member: Member<'a>,
     form: Form,
-    code: Option<UserCode>,
+    code: UserCode,
+    taken: Taken,
 }
 
 /// Asks for the code.
@@ -35,22 +35,15 @@ pub(super) async fn show(
     State(pages): State<Arc<Pages>>,
     uri: Uri,
     headers: HeaderMap,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
     if !pages.oauth.serves(Endpoint::Device) {
-        return visit.error(ErrorKind::NotFound);
+        return Err(visit.error(ErrorKind::NotFound));
     }
-    let query = match visit.query(&uri) {
-        Ok(query) => query,
-        Err(kind) => return visit.error(kind),
-    };
     // What is no code is not shown again.
-    let code = query.get("user_code").and_then(UserCode::parse);
-    match visit.session().await {
-        Ok(Some((cookie, _))) => ask_code(&visit, cookie, code.as_ref(), false),
-        Ok(None) => visit.log_in(&with_code(code.as_ref())),
-        Err(error) => visit.failed(&error),
-    }
+    let code = visit.query(&uri)?.get("user_code").and_then(UserCode::parse);
+    let member = visit.member(&with_code(code.as_ref())).await?;
+    Ok(ask_code(&visit, member.cookie, code.as_ref(), false))
 }
 
 /// Shows what asks, and asks whether it may.
@@ -58,24 +51,16 @@ pub(super) async fn send(
     State(pages): State<Arc<Pages>>,
     headers: HeaderMap,
     body: Body,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let sent = match sent(&visit, body, FormName::Device).await {
-        Ok(sent) => sent,
-        Err(response) => return response,
-    };
-    let Some(code) = &sent.code else { return ask_code(&visit, sent.cookie, None, true) };
-    let taken = match pages.login.take_user_code(&sent.session, &visit.caller(), visit.now).await {
-        Ok(taken) => taken,
-        Err(error) => return visit.failed(&error),
-    };
-    match pages.oauth.device_ask(code, &sent.session, visit.now).await {
+    let Sent { member, code, taken, .. } = sent(&visit, body, FormName::Device).await?;
+    match pages.oauth.device_ask(&code, &member.session, visit.now).await {
         Ok(Some(ask)) => {
             pages.login.give_back(taken, visit.now).await;
-            confirm_page(&visit, &sent, code, &ask)
+            Ok(confirm_page(&visit, &member, &code, &ask))
         }
-        Ok(None) => ask_code(&visit, sent.cookie, None, true),
-        Err(error) => visit.error(kind_of(&error)),
+        Ok(None) => Err(ask_code(&visit, member.cookie, None, true)),
+        Err(error) => Err(visit.error(kind_of(&error))),
     }
 }
 
@@ -89,26 +74,18 @@ pub(super) async fn confirm(
     State(pages): State<Arc<Pages>>,
     headers: HeaderMap,
     body: Body,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let sent = match sent(&visit, body, FormName::DeviceConfirm).await {
-        Ok(sent) => sent,
-        Err(response) => return response,
-    };
-    let Some(code) = &sent.code else { return ask_code(&visit, sent.cookie, None, true) };
-    let taken = match pages.login.take_user_code(&sent.session, &visit.caller(), visit.now).await {
-        Ok(taken) => taken,
-        Err(error) => return visit.failed(&error),
-    };
+    let Sent { member, form, code, taken } = sent(&visit, body, FormName::DeviceConfirm).await?;
     // Everything but yes is no.
-    let is_allowed = sent.form.get("decision") == Some("allow");
-    match pages.oauth.answer_device(code, &sent.session, is_allowed, visit.now).await {
+    let is_allowed = form.get("decision") == Some("allow");
+    match pages.oauth.answer_device(&code, &member.session, is_allowed, visit.now).await {
         Ok(Some(is_in)) => {
             pages.login.give_back(taken, visit.now).await;
-            visit.page(html::device_done(is_in, &visit.look()))
+            Ok(visit.page(html::device_done(is_in, &visit.look())))
         }
-        Ok(None) => ask_code(&visit, sent.cookie, None, true),
-        Err(error) => visit.error(kind_of(&error)),
+        Ok(None) => Err(ask_code(&visit, member.cookie, None, true)),
+        Err(error) => Err(visit.error(kind_of(&error))),
     }
 }
 
@@ -121,13 +98,13 @@ async fn sent<'a>(visit: &Visit<'a>, body: Body, name: FormName) -> Result<Sent<
     let Some(cookie) = visit.pages.cookies.session(visit.headers) else {
         return Err(visit.log_in(VERIFICATION_PATH));
     };
-    let form = visit.form(body, name, cookie).map_err(|kind| visit.error(kind))?;
+    let form = visit.form(body, name, cookie)?;
     let code = form.get("user_code").and_then(UserCode::parse);
-    match visit.session().await {
-        Ok(Some((cookie, session))) => Ok(Sent { cookie, session, form, code }),
-        Ok(None) => Err(visit.log_in(&with_code(code.as_ref()))),
-        Err(error) => Err(visit.failed(&error)),
-    }
+    let member = visit.member(&with_code(code.as_ref())).await?;
+    let Some(code) = code else { return Err(ask_code(visit, member.cookie, None, true)) };
+    let taken = visit.pages.login.take_user_code(&member.session, &visit.caller(), visit.now).await;
+    let taken = taken.map_err(|error| visit.failed(&error))?;
+    Ok(Sent { member, form, code, taken })
 }
 
 /// The page for the code, with the one that is known already.
@@ -146,16 +123,21 @@ fn ask_code(
     visit.page(html::device(&view, &visit.look()))
 }
 
-fn confirm_page(visit: &Visit<'_>, sent: &Sent<'_>, code: &UserCode, ask: &DeviceAsk) -> Response {
+fn confirm_page(
+    visit: &Visit<'_>,
+    member: &Member<'_>,
+    code: &UserCode,
+    ask: &DeviceAsk,
+) -> Response {
     let scopes: Vec<ScopeLine<'_>> =
         ask.scopes.iter().map(|(name, text)| ScopeLine { name, text }).collect();
     let resources: Vec<&str> = ask.resources.iter().map(String::as_str).collect();
     let view = DeviceConfirmView {
         action: CONFIRM_PATH,
-        csrf: &visit.token(sent.cookie, FormName::DeviceConfirm),
+        csrf: &visit.token(member.cookie, FormName::DeviceConfirm),
         user_code: &code.to_text(),
         client_name: &ask.client_name,
-        who: &who(&sent.session),
+        who: &who(&member.session),
         scopes: &scopes,
         resources: &resources,
     };

@@ -6,32 +6,25 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use postern_identity_pages::{
-    self as html, EnrolTotpView, ErrorKind, PasswordView, Problem, RecoveryCodesView, TotpKey,
+    self as html, EnrolTotpView, PasswordView, Problem, RecoveryCodesView, TotpKey,
 };
 use postern_oauth::Secret;
 
-use super::answer::problem_of;
 use super::csrf::FormName;
 use super::visit::{Asked, ENROL_PATH, PASSWORD_PATH, Visit, path_of};
-use super::{Body, Pages};
+use super::{Answered, Body, Pages};
 use crate::Outcome;
 use crate::login::Flow;
 
 /// The page with the key of an application: each time a new one, because the last one was shown
 /// already.
-pub(super) async fn show(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
+pub(super) async fn show(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let Asked { cookie, flow, .. } = match visit.asked(ENROL_PATH).await {
-        Ok(asked) => asked,
-        Err(response) => return response,
-    };
-    match pages.login.start_enrolment(cookie, visit.now).await {
-        Ok(begun) => {
-            let key = TotpKey { secret: begun.secret.expose(), uri: begun.uri.expose() };
-            enrolment(&visit, cookie, &flow, Some(key), None).await
-        }
-        Err(error) => visit.ended(&error),
-    }
+    let Asked { cookie, flow, .. } = visit.asked(ENROL_PATH).await?;
+    let begun = pages.login.start_enrolment(cookie, visit.now).await;
+    let begun = begun.map_err(|error| visit.ended(&error))?;
+    let key = TotpKey { secret: begun.secret.expose(), uri: begun.uri.expose() };
+    Ok(enrolment(&visit, cookie, &flow, Some(key), None).await)
 }
 
 /// The first code of the application.
@@ -39,29 +32,18 @@ pub(super) async fn send(
     State(pages): State<Arc<Pages>>,
     headers: HeaderMap,
     body: Body,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let Some(cookie) = pages.cookies.login(&headers) else {
-        return visit.error(ErrorKind::Problem(Problem::Cookies));
-    };
-    let form = match visit.form(body, FormName::Enrol, cookie) {
-        Ok(form) => form,
-        Err(kind) => return visit.error(kind),
-    };
+    let (cookie, form) = visit.login_form(body, FormName::Enrol)?;
     let code = form.get("code").unwrap_or_default();
     let tried = pages.login.finish_enrolment(cookie, code, &visit.caller(), visit.now).await;
     let error = match tried {
-        Ok(enrolled) => return recovery(&visit, &enrolled.recovery_codes, enrolled.outcome),
+        Ok(enrolled) => return Ok(recovery(&visit, &enrolled.recovery_codes, enrolled.outcome)),
         Err(error) => error,
     };
-    let problem = problem_of(&error, Problem::Code);
-    let Some(problem) = problem.filter(|problem| *problem != Problem::Expired) else {
-        return visit.ended(&error);
-    };
-    match visit.asked(ENROL_PATH).await {
-        Ok(Asked { flow, .. }) => enrolment(&visit, cookie, &flow, None, Some(problem)).await,
-        Err(response) => response,
-    }
+    let problem = visit.problem(&error, Problem::Code)?;
+    let Asked { flow, .. } = visit.asked(ENROL_PATH).await?;
+    Ok(enrolment(&visit, cookie, &flow, None, Some(problem)).await)
 }
 
 async fn enrolment(
@@ -106,12 +88,10 @@ pub(super) fn show_codes(visit: &Visit<'_>, codes: &[Secret], go_on: &str) -> Re
 }
 
 /// The page that asks for another password.
-pub(super) async fn show_password(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
+pub(super) async fn show_password(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    match visit.asked(PASSWORD_PATH).await {
-        Ok(Asked { cookie, flow, .. }) => password(&visit, cookie, &flow, None).await,
-        Err(response) => response,
-    }
+    let Asked { cookie, flow, .. } = visit.asked(PASSWORD_PATH).await?;
+    Ok(password(&visit, cookie, &flow, None).await)
 }
 
 /// Another password.
@@ -119,32 +99,21 @@ pub(super) async fn send_password(
     State(pages): State<Arc<Pages>>,
     headers: HeaderMap,
     body: Body,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let Some(cookie) = pages.cookies.login(&headers) else {
-        return visit.error(ErrorKind::Problem(Problem::Cookies));
-    };
-    let form = match visit.form(body, FormName::Password, cookie) {
-        Ok(form) => form,
-        Err(kind) => return visit.error(kind),
-    };
+    let (cookie, form) = visit.login_form(body, FormName::Password)?;
     let new = Secret::new(form.get("password").unwrap_or_default().to_owned());
     let again = Secret::new(form.get("again").unwrap_or_default().to_owned());
     let problem = if new == again {
         match pages.login.change_password(cookie, new, &visit.caller(), visit.now).await {
-            Ok(outcome) => return visit.go_on(outcome),
-            Err(error) => match problem_of(&error, Problem::Credentials) {
-                None | Some(Problem::Expired) => return visit.ended(&error),
-                Some(problem) => problem,
-            },
+            Ok(outcome) => return Ok(visit.go_on(outcome)),
+            Err(error) => visit.problem(&error, Problem::Credentials)?,
         }
     } else {
         Problem::Repeated
     };
-    match visit.asked(PASSWORD_PATH).await {
-        Ok(Asked { flow, .. }) => password(&visit, cookie, &flow, Some(problem)).await,
-        Err(response) => response,
-    }
+    let Asked { flow, .. } = visit.asked(PASSWORD_PATH).await?;
+    Ok(password(&visit, cookie, &flow, Some(problem)).await)
 }
 
 async fn password(

@@ -5,18 +5,15 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use postern_identity_pages::{
-    self as html, Ceremony, ErrorKind, LoginView, MfaView, OutsideLink, Problem,
-};
+use postern_identity_pages::{self as html, Ceremony, LoginView, MfaView, OutsideLink, Problem};
 use postern_oauth::{Acr, Secret};
 use postern_request::login::ReturnTo;
 
-use super::answer::{self, problem_of};
 use super::csrf::FormName;
 use super::visit::{Asked, MFA_PATH, Visit, path_of};
-use super::{Body, Pages, passkeys};
+use super::{Answered, Body, Pages, answer, passkeys};
 use crate::login::{BrowserVerdict, Flow, Person};
-use crate::{LoginError, Screen, random};
+use crate::{LoginError, Screen};
 
 /// The first page. It begins a log-in, whatever session there is: whoever was sent here has to
 /// authenticate (again), and a session of now would send them back to where they came from.
@@ -24,43 +21,27 @@ pub(super) async fn show(
     State(pages): State<Arc<Pages>>,
     uri: Uri,
     headers: HeaderMap,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let query = match visit.query(&uri) {
-        Ok(query) => query,
-        Err(kind) => return visit.error(kind),
-    };
+    let query = visit.query(&uri)?;
     let return_to = visit.config.return_to(query.get("return_to"));
-    let wants = match query.get("acr_values") {
-        Some(asked) => least(asked),
-        None => Acr::OneFactor,
-    };
+    let wants = query.get("acr_values").map_or(Acr::OneFactor, least);
     // Whoever names an age wants to know that somebody is still there: it is the session's own
     // user who is asked, and the session goes on.
     let max_age_secs = query.get("max_age").map(|secs| secs.parse().unwrap_or(0));
-    let begun = match begin(&visit, &return_to, wants, max_age_secs).await {
-        Ok(Begun::Anew(cookie, known)) => {
+    let begun = begin(&visit, &return_to, wants, max_age_secs).await;
+    let (mut response, cookie) = match begun.map_err(|error| visit.failed(&error))? {
+        Begun::Anew(cookie, known) => {
             let email = query.get("hint").map(str::to_owned).or(known).unwrap_or_default();
             let again = Again { email: &email, ..Again::default() };
             let page = first(&visit, cookie.expose().as_bytes(), &return_to, &again).await;
-            Ok((page, cookie))
+            (page, cookie)
         }
-        Ok(Begun::SecondFactor(cookie)) => Ok((visit.see_other(MFA_PATH), cookie)),
-        Err(error) => Err(error),
+        Begun::SecondFactor(cookie) => (visit.see_other(MFA_PATH), cookie),
     };
-    match begun {
-        Ok((mut response, cookie)) => {
-            answer::cookie(&mut response, pages.cookies.set_login(cookie.expose()));
-            // A browser is known as a device from its first log-in on.
-            if pages.cookies.device(&headers).is_none()
-                && let Ok(device) = random::secret()
-            {
-                answer::cookie(&mut response, pages.cookies.set_device(device.expose()));
-            }
-            response
-        }
-        Err(error) => visit.failed(&error),
-    }
+    answer::cookie(&mut response, pages.cookies.set_login(cookie.expose()));
+    visit.make_known(&mut response);
+    Ok(response)
 }
 
 /// A log-in that has begun, by its cookie.
@@ -118,32 +99,22 @@ pub(super) async fn send(
     State(pages): State<Arc<Pages>>,
     headers: HeaderMap,
     body: Body,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let Some(cookie) = pages.cookies.login(&headers) else {
-        return visit.error(ErrorKind::Problem(Problem::Cookies));
-    };
-    let form = match visit.form(body, FormName::Login, cookie) {
-        Ok(form) => form,
-        Err(kind) => return visit.error(kind),
-    };
+    let (cookie, form) = visit.login_form(body, FormName::Login)?;
     let email = form.get("email").unwrap_or_default().trim();
     let password = Secret::new(form.get("password").unwrap_or_default().to_owned());
     let remember = form.get("remember").is_some();
     let caller = visit.caller();
     let tried = pages.login.password(cookie, email, password, remember, &caller, visit.now).await;
     let error = match tried {
-        Ok(outcome) => return visit.go_on(outcome),
+        Ok(outcome) => return Ok(visit.go_on(outcome)),
         Err(error) => error,
     };
-    let problem = problem_of(&error, Problem::Credentials);
-    match (problem, flow_of(&visit, cookie).await) {
-        (Some(problem), Some(flow)) if problem != Problem::Expired => {
-            let again = Again { email, remember, problem: Some(problem) };
-            first(&visit, cookie, &flow.return_to, &again).await
-        }
-        _ => visit.ended(&error),
-    }
+    let problem = visit.problem(&error, Problem::Credentials)?;
+    let Some(flow) = flow_of(&visit, cookie).await else { return Err(visit.ended(&error)) };
+    let again = Again { email, remember, problem: Some(problem) };
+    Ok(first(&visit, cookie, &flow.return_to, &again).await)
 }
 
 /// What the first page has on it.
@@ -179,12 +150,10 @@ async fn first(
 }
 
 /// The page that asks for a code.
-pub(super) async fn show_mfa(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
+pub(super) async fn show_mfa(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    match visit.asked(MFA_PATH).await {
-        Ok(asked) => second(&visit, &asked, None).await,
-        Err(response) => response,
-    }
+    let asked = visit.asked(MFA_PATH).await?;
+    Ok(second(&visit, &asked, None).await)
 }
 
 /// A code.
@@ -192,29 +161,18 @@ pub(super) async fn send_mfa(
     State(pages): State<Arc<Pages>>,
     headers: HeaderMap,
     body: Body,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let Some(cookie) = pages.cookies.login(&headers) else {
-        return visit.error(ErrorKind::Problem(Problem::Cookies));
-    };
-    let form = match visit.form(body, FormName::Mfa, cookie) {
-        Ok(form) => form,
-        Err(kind) => return visit.error(kind),
-    };
+    let (cookie, form) = visit.login_form(body, FormName::Mfa)?;
     let code = form.get("code").unwrap_or_default();
     let tried = pages.login.code(cookie, code, &visit.caller(), visit.now).await;
     let error = match tried {
-        Ok(outcome) => return visit.go_on(outcome),
+        Ok(outcome) => return Ok(visit.go_on(outcome)),
         Err(error) => error,
     };
-    let problem = problem_of(&error, Problem::Code);
-    let Some(problem) = problem.filter(|problem| *problem != Problem::Expired) else {
-        return visit.ended(&error);
-    };
-    match visit.asked(MFA_PATH).await {
-        Ok(asked) => second(&visit, &asked, Some(problem)).await,
-        Err(response) => response,
-    }
+    let problem = visit.problem(&error, Problem::Code)?;
+    let asked = visit.asked(MFA_PATH).await?;
+    Ok(second(&visit, &asked, Some(problem)).await)
 }
 
 async fn second(visit: &Visit<'_>, asked: &Asked<'_>, problem: Option<Problem>) -> Response {

@@ -11,7 +11,7 @@ use postern_request::login::ReturnTo;
 
 use super::csrf::FormName;
 use super::visit::{Found, Visit, who};
-use super::{Body, Pages, answer};
+use super::{Answered, Body, Pages, answer};
 
 const PATH: &str = "/login/out";
 
@@ -20,18 +20,9 @@ pub(super) async fn show(
     State(pages): State<Arc<Pages>>,
     uri: Uri,
     headers: HeaderMap,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let query = match visit.query(&uri) {
-        Ok(query) => query,
-        Err(kind) => return visit.error(kind),
-    };
-    let back = back(&visit, &query);
-    let Found { cookie, session, .. } = match visit.found().await {
-        Ok(Some(found)) => found,
-        Ok(None) => return done(&visit, back.as_ref()),
-        Err(error) => return visit.failed(&error),
-    };
+    let (Found { cookie, session, .. }, back) = asked(&visit, &uri).await?;
     let action = action(&uri);
     let target = back.as_ref().and_then(client_behind);
     let targets: Vec<&str> = target.iter().map(String::as_str).collect();
@@ -41,7 +32,7 @@ pub(super) async fn show(
         who: &who(&session),
         targets: &targets,
     };
-    visit.page(html::ask_logout(&view, &visit.look()))
+    Ok(visit.page(html::ask_logout(&view, &visit.look())))
 }
 
 /// Does it.
@@ -50,24 +41,26 @@ pub(super) async fn send(
     uri: Uri,
     headers: HeaderMap,
     body: Body,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let query = match visit.query(&uri) {
-        Ok(query) => query,
-        Err(kind) => return visit.error(kind),
-    };
-    let back = back(&visit, &query);
-    let Found { cookie, session, .. } = match visit.found().await {
-        Ok(Some(found)) => found,
-        Ok(None) => return done(&visit, back.as_ref()),
-        Err(error) => return visit.failed(&error),
-    };
-    if let Err(kind) = visit.form(body, FormName::Logout, cookie) {
-        return visit.error(kind);
-    }
+    let (Found { cookie, session, .. }, back) = asked(&visit, &uri).await?;
+    visit.form(body, FormName::Logout, cookie)?;
     match pages.login.end_session(&session.id, &session.user_id, visit.now).await {
-        Ok(_) => done(&visit, back.as_ref()),
-        Err(error) => visit.failed(&error),
+        Ok(_) => Ok(done(&visit, back.as_ref())),
+        Err(error) => Err(visit.failed(&error)),
+    }
+}
+
+/// Whose session is to end, and where it goes on; without one there is nothing to do.
+async fn asked<'a>(
+    visit: &Visit<'a>,
+    uri: &Uri,
+) -> Result<(Found<'a>, Option<ReturnTo>), Response> {
+    let back = back(visit, &visit.query(uri)?);
+    match visit.found().await {
+        Ok(Some(found)) => Ok((found, back)),
+        Ok(None) => Err(done(visit, back.as_ref())),
+        Err(error) => Err(visit.failed(&error)),
     }
 }
 

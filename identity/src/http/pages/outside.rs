@@ -15,10 +15,10 @@ use postern_request::login::OUTSIDE_PATH;
 
 use super::login::least;
 use super::visit::Visit;
-use super::{Pages, answer};
+use super::{Answered, Pages, answer};
 use crate::http::{reply, whole};
 use crate::outside::CALLBACK;
-use crate::{LoginError, OutsideError, OutsideService, OutsideStart, random};
+use crate::{LoginError, OutsideError, OutsideService, OutsideStart};
 
 /// Pages, and whom they send people to.
 struct Providers {
@@ -43,12 +43,9 @@ async fn wrong_method(State(at): State<Arc<Providers>>, headers: HeaderMap) -> R
 }
 
 /// Sends somebody to a provider.
-async fn start(State(at): State<Arc<Providers>>, uri: Uri, headers: HeaderMap) -> Response {
+async fn start(State(at): State<Arc<Providers>>, uri: Uri, headers: HeaderMap) -> Answered {
     let visit = Visit::new(&at.pages, &headers);
-    let query = match visit.query(&uri) {
-        Ok(query) => query,
-        Err(kind) => return visit.error(kind),
-    };
+    let query = visit.query(&uri)?;
     let name = uri.path().strip_prefix(OUTSIDE_PATH).unwrap_or_default();
     let cookies = &at.pages.cookies;
     let start = OutsideStart {
@@ -58,37 +55,26 @@ async fn start(State(at): State<Arc<Providers>>, uri: Uri, headers: HeaderMap) -
         wants: query.get("acr_values").map_or(Acr::OneFactor, least),
         max_age_secs: query.get("max_age").and_then(|seconds| seconds.parse().ok()),
     };
-    let started = match at.outside.start(name, start, visit.now).await {
-        Ok(started) => started,
-        Err(error) => return refused(&visit, &error),
-    };
+    let started = at.outside.start(name, start, visit.now).await;
+    let started = started.map_err(|error| refused(&visit, &error))?;
     let mut response = visit.see_other(&started.location);
     if let Some(cookie) = started.cookie {
         answer::cookie(&mut response, cookies.set_login(cookie.expose()));
     }
-    if cookies.device(&headers).is_none()
-        && let Ok(device) = random::secret()
-    {
-        answer::cookie(&mut response, cookies.set_device(device.expose()));
-    }
-    response
+    visit.make_known(&mut response);
+    Ok(response)
 }
 
 /// Somebody comes back.
-async fn back(State(at): State<Arc<Providers>>, uri: Uri, headers: HeaderMap) -> Response {
+async fn back(State(at): State<Arc<Providers>>, uri: Uri, headers: HeaderMap) -> Answered {
     let visit = Visit::new(&at.pages, &headers);
-    let query = match visit.query(&uri) {
-        Ok(query) => query,
-        Err(kind) => return visit.error(kind),
-    };
-    let Some(cookie) = at.pages.cookies.login(&headers) else {
-        return visit.error(ErrorKind::Problem(Problem::Cookies));
-    };
+    let query = visit.query(&uri)?;
+    let cookie = visit.login_cookie()?;
     let rest = uri.path().strip_prefix(OUTSIDE_PATH).unwrap_or_default();
     let name = rest.strip_suffix(CALLBACK).unwrap_or_default();
     match at.outside.finish(name, cookie, &query, &visit.caller(), visit.now).await {
-        Ok(outcome) => visit.go_on(outcome),
-        Err(error) => refused(&visit, &error),
+        Ok(outcome) => Ok(visit.go_on(outcome)),
+        Err(error) => Err(refused(&visit, &error)),
     }
 }
 

@@ -8,17 +8,19 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::{MethodRouter, post};
 use postern_request::headers::Single;
 use postern_request::json::{self, Value};
 use postern_request::{Denial, ErrorCode};
+use postern_store::durable::UserRecord;
+use postern_store::flows::SessionRecord;
 
 use super::account::PASSKEYS_PATH;
 use super::csrf::{self, FormName};
-use super::visit::{Member, Visit, path_of};
-use super::{Body, Pages};
+use super::visit::{Visit, path_of};
+use super::{Answered, Body, Pages};
 use crate::http::refusal;
 use crate::http::reply::{self, single};
 use crate::{LoginError, Outcome};
@@ -42,96 +44,85 @@ pub(super) fn routes() -> Router<Arc<Pages>> {
 }
 
 /// What the browser asks for a passkey with.
-async fn options(State(pages): State<Arc<Pages>>, headers: HeaderMap, body: Body) -> Response {
+async fn options(State(pages): State<Arc<Pages>>, headers: HeaderMap, body: Body) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let Some(cookie) = pages.cookies.login(&headers) else {
-        return failed(&visit, &LoginError::Expired);
-    };
-    if let Err(refused) = read(&visit, body, FormName::UsePasskey, cookie, &[]) {
-        return *refused;
-    }
+    let (cookie, _) = of_login(&visit, body, &[])?;
     match pages.login.passkey_options(cookie, visit.now).await {
-        Ok(options) => reply::private_json(&headers, options),
-        Err(error) => failed(&visit, &error),
+        Ok(options) => Ok(reply::private_json(&headers, options)),
+        Err(error) => Err(failed(&visit, &error)),
     }
 }
 
 /// The passkey's answer: in place of a password, or behind one.
-async fn finish(State(pages): State<Arc<Pages>>, headers: HeaderMap, body: Body) -> Response {
+async fn finish(State(pages): State<Arc<Pages>>, headers: HeaderMap, body: Body) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let Some(cookie) = pages.cookies.login(&headers) else {
-        return failed(&visit, &LoginError::Expired);
-    };
-    let known = ["credential", "remember"];
-    let sent = match read(&visit, body, FormName::UsePasskey, cookie, &known) {
-        Ok(sent) => sent,
-        Err(refused) => return *refused,
-    };
+    let (cookie, sent) = of_login(&visit, body, &["credential", "remember"])?;
     let remember = matches!(sent.get("remember"), Some(Value::Bool(true)));
-    let Some(answer) = credential(&sent) else { return unreadable(&visit) };
+    let answer = credential(&visit, &sent)?;
     let caller = visit.caller();
     match pages.login.passkey(cookie, &answer, remember, &caller, visit.now).await {
-        Ok(Outcome::Ask(screen)) => go_to(&visit, path_of(screen)),
+        Ok(Outcome::Ask(screen)) => Ok(go_to(&visit, path_of(screen))),
         Ok(Outcome::Done(logged_in)) => {
             let mut response = go_to(&visit, logged_in.return_to.as_str());
             visit.admit(&mut response, &logged_in);
-            response
+            Ok(response)
         }
-        Err(error) => failed(&visit, &error),
+        Err(error) => Err(failed(&visit, &error)),
     }
 }
 
 /// What the browser makes a passkey with.
-async fn make_options(State(pages): State<Arc<Pages>>, headers: HeaderMap, body: Body) -> Response {
+async fn make_options(State(pages): State<Arc<Pages>>, headers: HeaderMap, body: Body) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let Member { cookie, session } = match member(&visit).await {
-        Ok(member) => member,
-        Err(refused) => return *refused,
-    };
-    if let Err(refused) = read(&visit, body, FormName::MakePasskey, cookie, &[]) {
-        return *refused;
-    }
-    let user = match pages.login.user(&session.user_id).await {
-        Ok(Some(user)) => user,
-        Ok(None) => return not_found(&visit),
-        Err(error) => return failed(&visit, &error),
-    };
+    let Making { session, user, .. } = of_account(&visit, body, &[]).await?;
     match pages.login.start_passkey(&user, &session, visit.now).await {
-        Ok(options) => reply::private_json(&headers, options),
-        Err(error) => failed(&visit, &error),
+        Ok(options) => Ok(reply::private_json(&headers, options)),
+        Err(error) => Err(failed(&visit, &error)),
     }
 }
 
 /// The passkey that was made, and what its owner calls it.
-async fn make_finish(State(pages): State<Arc<Pages>>, headers: HeaderMap, body: Body) -> Response {
+async fn make_finish(State(pages): State<Arc<Pages>>, headers: HeaderMap, body: Body) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let Member { cookie, session } = match member(&visit).await {
-        Ok(member) => member,
-        Err(refused) => return *refused,
-    };
-    let sent = match read(&visit, body, FormName::MakePasskey, cookie, &["credential", "name"]) {
-        Ok(sent) => sent,
-        Err(refused) => return *refused,
-    };
-    let user = match pages.login.user(&session.user_id).await {
-        Ok(Some(user)) => user,
-        Ok(None) => return not_found(&visit),
-        Err(error) => return failed(&visit, &error),
-    };
+    let Making { session, user, sent } = of_account(&visit, body, &["credential", "name"]).await?;
     let name = sent.get("name").and_then(Value::as_str).unwrap_or_default();
-    let Some(answer) = credential(&sent) else { return unreadable(&visit) };
+    let answer = credential(&visit, &sent)?;
     match pages.login.finish_passkey(&user, &session, name, &answer, visit.now).await {
-        Ok(()) => go_to(&visit, PASSKEYS_PATH),
-        Err(error) => failed(&visit, &error),
+        Ok(()) => Ok(go_to(&visit, PASSKEYS_PATH)),
+        Err(error) => Err(failed(&visit, &error)),
     }
 }
 
-/// Who is signed in, and has authenticated a short while ago.
-async fn member<'a>(visit: &Visit<'a>) -> Result<Member<'a>, Box<Response>> {
-    match visit.session().await {
-        Ok(Some((cookie, session))) if visit.is_fresh(&session) => Ok(Member { cookie, session }),
-        Ok(_) => Err(Box::new(deny(visit, &Denial::missing_credential()))),
-        Err(error) => Err(Box::new(failed(visit, &error))),
+/// Somebody who makes a passkey, and what the script has sent for them.
+struct Making {
+    session: SessionRecord,
+    user: UserRecord,
+    sent: Value,
+}
+
+/// What the script has sent from a page of the log-in that is under way, and the cookie of that.
+fn of_login<'a>(
+    visit: &Visit<'a>,
+    body: Body,
+    known: &[&str],
+) -> Result<(&'a [u8], Value), Response> {
+    let cookie = visit.pages.cookies.login(visit.headers);
+    let cookie = cookie.ok_or_else(|| failed(visit, &LoginError::Expired))?;
+    Ok((cookie, read(visit, body, FormName::UsePasskey, cookie, known)?))
+}
+
+/// The same from a page of the account: its owner has authenticated a short while ago.
+async fn of_account(visit: &Visit<'_>, body: Body, known: &[&str]) -> Result<Making, Response> {
+    let (cookie, session) = match visit.session().await {
+        Ok(Some(found)) if visit.is_fresh(&found.1) => found,
+        Ok(_) => return Err(deny(visit, &Denial::missing_credential())),
+        Err(error) => return Err(failed(visit, &error)),
+    };
+    let sent = read(visit, body, FormName::MakePasskey, cookie, known)?;
+    match visit.pages.login.user(&session.user_id).await {
+        Ok(Some(user)) => Ok(Making { session, user, sent }),
+        Ok(None) => Err(not_found(visit)),
+        Err(error) => Err(failed(visit, &error)),
     }
 }
 
@@ -143,31 +134,25 @@ fn read(
     name: FormName,
     cookie: &[u8],
     known: &[&str],
-) -> Result<Value, Box<Response>> {
+) -> Result<Value, Response> {
     if !visit.pages.login.has_passkeys() {
-        return Err(Box::new(not_found(visit)));
+        return Err(not_found(visit));
     }
     let foreign = || {
         tracing::info!(form = ?name, "a script's request came from elsewhere");
-        Box::new(deny(visit, &Denial::new(ErrorCode::Forbidden, "form_foreign")))
+        deny(visit, &Denial::new(ErrorCode::Forbidden, "form_foreign"))
     };
     if !csrf::is_script_from_here(visit.headers, &visit.config.origin) {
         return Err(foreign());
     }
-    let bytes = body.map_err(|rejection| {
-        let denial = match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Denial::new(ErrorCode::PayloadTooLarge, "body_large"),
-            _ => refusal::unreadable("The body cannot be read"),
-        };
-        Box::new(deny(visit, &denial))
-    })?;
+    let bytes = body.map_err(|rejection| deny(visit, &refusal::unread(&rejection)))?;
     let sent = json::parse(&bytes).ok().filter(|sent| {
         let is_known = |name: &str| name == "csrf" || known.contains(&name);
         let members = sent.as_object();
         members.is_some_and(|members| members.iter().all(|(name, _)| is_known(name)))
     });
     let Some(sent) = sent.filter(|_| is_json(visit.headers)) else {
-        return Err(Box::new(unreadable(visit)));
+        return Err(unreadable(visit));
     };
     let token = sent.get("csrf").and_then(Value::as_str).unwrap_or_default();
     if !csrf::is_good(&visit.pages.vault, cookie, name, token, visit.now) {
@@ -183,9 +168,9 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// What the browser made of the ceremony, as JSON of its own.
-fn credential(sent: &Value) -> Option<String> {
-    let credential = sent.get("credential")?;
-    credential.as_object().map(|_| credential.to_string())
+fn credential(visit: &Visit<'_>, sent: &Value) -> Result<String, Response> {
+    let credential = sent.get("credential").filter(|credential| credential.as_object().is_some());
+    credential.map(ToString::to_string).ok_or_else(|| unreadable(visit))
 }
 
 /// Where the script takes the browser.
@@ -199,8 +184,7 @@ fn go_to(visit: &Visit<'_>, location: &str) -> Response {
 fn failed(visit: &Visit<'_>, error: &LoginError) -> Response {
     let id = reply::correlation_id(visit.headers);
     tracing::info!(%error, correlation_id = id, "no passkey");
-    let rendered = refusal::login(error, &id, visit.now);
-    reply::respond(rendered.status, rendered.headers, rendered.body)
+    reply::turn_away(refusal::login(error, &id, visit.now))
 }
 
 fn deny(visit: &Visit<'_>, denial: &Denial) -> Response {
@@ -216,11 +200,5 @@ fn unreadable(visit: &Visit<'_>) -> Response {
 }
 
 async fn wrong_method(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
-    let visit = Visit::new(&pages, &headers);
-    let mut denial = Denial::new(ErrorCode::BadRequest, "method_wrong");
-    denial.description = Some("The method is not allowed here".into());
-    let mut response = deny(&visit, &denial);
-    // `Allow` is added by the router, which knows the methods.
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response
+    reply::wrong_method(&headers, (pages.clock)())
 }

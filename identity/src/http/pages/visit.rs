@@ -20,7 +20,7 @@ use crate::http::reply::{correlation_id, single};
 use crate::login::{BrowserVerdict, Flow, Person};
 use crate::oauth::login_location;
 use crate::vault::Purpose;
-use crate::{Caller, LoggedIn, LoginError, Onward, Outcome, Screen};
+use crate::{Caller, LoggedIn, LoginError, Onward, Outcome, Screen, random};
 
 /// Longest query that is read: what an authorization request may have.
 pub(super) const MAX_QUERY_BYTES: usize = 8192;
@@ -93,42 +93,52 @@ impl<'a> Visit<'a> {
     }
 
     /// The parameters of a query.
-    pub(super) fn query(&self, uri: &Uri) -> Result<Form, ErrorKind> {
+    pub(super) fn query(&self, uri: &Uri) -> Result<Form, Response> {
         let query = uri.query().unwrap_or_default();
         if query.len() > MAX_QUERY_BYTES {
-            return Err(ErrorKind::TooLarge);
+            return Err(self.error(ErrorKind::TooLarge));
         }
-        Form::parse(query.as_bytes()).map_err(|_| ErrorKind::Unreadable)
+        Form::parse(query.as_bytes()).map_err(|_| self.error(ErrorKind::Unreadable))
     }
 
     /// A form that was sent from a page of ours, in the browser that has this cookie.
-    pub(super) fn form(
-        &self,
-        body: Body,
-        name: FormName,
-        cookie: &[u8],
-    ) -> Result<Form, ErrorKind> {
-        let body = body.map_err(|rejection| unread(&rejection))?;
+    pub(super) fn form(&self, body: Body, name: FormName, cookie: &[u8]) -> Result<Form, Response> {
+        let body = body.map_err(|rejection| self.error(unread(&rejection)))?;
         // What the browser says comes first: nothing of a stranger's form is looked at.
         if !csrf::is_from_here(self.headers, &self.config.origin) {
             let correlation_id = correlation_id(self.headers);
             tracing::info!(form = ?name, correlation_id, "a form came from elsewhere");
-            return Err(ErrorKind::Form);
+            return Err(self.error(ErrorKind::Form));
         }
         let form = Form::read(single(self.headers, "content-type"), &body).map_err(|error| {
-            if error.code == ErrorCode::RequestTooLarge {
-                ErrorKind::TooLarge
-            } else {
-                ErrorKind::Unreadable
-            }
+            self.error(match error.code {
+                ErrorCode::RequestTooLarge => ErrorKind::TooLarge,
+                _ => ErrorKind::Unreadable,
+            })
         })?;
         let token = form.get("csrf").unwrap_or_default();
         if !csrf::is_good(&self.pages.vault, cookie, name, token, self.now) {
             let correlation_id = correlation_id(self.headers);
             tracing::info!(form = ?name, correlation_id, "a form has no good token");
-            return Err(ErrorKind::Form);
+            return Err(self.error(ErrorKind::Form));
         }
         Ok(form)
+    }
+
+    /// A form of the log-in that is under way, and the cookie of that.
+    pub(super) fn login_form(
+        &self,
+        body: Body,
+        name: FormName,
+    ) -> Result<(&'a [u8], Form), Response> {
+        let cookie = self.login_cookie()?;
+        Ok((cookie, self.form(body, name, cookie)?))
+    }
+
+    /// The cookie of the log-in that is under way.
+    pub(super) fn login_cookie(&self) -> Result<&'a [u8], Response> {
+        let cookie = self.pages.cookies.login(self.headers);
+        cookie.ok_or_else(|| self.error(ErrorKind::Problem(Problem::Cookies)))
     }
 
     /// The token of a form that is shown to whoever has this cookie.
@@ -198,9 +208,7 @@ impl<'a> Visit<'a> {
 
     /// The log-in that is under way, where its next page is this one; else what leads there.
     pub(super) async fn asked(&self, path: &str) -> Result<Asked<'a>, Response> {
-        let Some(cookie) = self.pages.cookies.login(self.headers) else {
-            return Err(self.error(ErrorKind::Problem(Problem::Cookies)));
-        };
+        let cookie = self.login_cookie()?;
         let login = &self.pages.login;
         let flow = match login.flow(cookie, self.now).await {
             Ok(Some(flow)) => flow,
@@ -213,6 +221,14 @@ impl<'a> Visit<'a> {
             LOGIN_PATH => Err(self.log_in(flow.return_to.as_str())),
             elsewhere => Err(self.see_other(elsewhere)),
         }
+    }
+
+    /// What a step's page says when it is shown again; else what ends the log-in. `wrong` is what
+    /// it says of what was not right.
+    pub(super) fn problem(&self, error: &LoginError, wrong: Problem) -> Result<Problem, Response> {
+        let problem = answer::problem_of(error, wrong);
+        let problem = problem.filter(|problem| *problem != Problem::Expired);
+        problem.ok_or_else(|| self.ended(error))
     }
 
     /// A log-in that goes no further: its cookie is of no use any more.
@@ -238,6 +254,16 @@ impl<'a> Visit<'a> {
         let mut response = self.see_other(logged_in.return_to.as_str());
         self.admit(&mut response, &logged_in);
         response
+    }
+
+    /// Gives a browser the cookie that it is known by as a device, from its first log-in on.
+    pub(super) fn make_known(&self, response: &mut Response) {
+        let cookies = &self.pages.cookies;
+        if cookies.device(self.headers).is_none()
+            && let Ok(device) = random::secret()
+        {
+            answer::cookie(response, cookies.set_device(device.expose()));
+        }
     }
 
     /// Gives the cookie of a session that has begun.

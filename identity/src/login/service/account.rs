@@ -8,7 +8,7 @@ use postern_store::{FlowKey, FlowKind};
 
 use super::LoginService;
 use crate::login::hashing::Verdict;
-use crate::login::{Caller, LoginError, Person, passwords};
+use crate::login::{Caller, LoginError, Person, passwords, sessions};
 use crate::{audit, random};
 
 /// Most tickets of one user.
@@ -59,6 +59,23 @@ impl LoginService {
             self.parts.limits.give_back(taken, now).await;
         }
         self.replace_password(user, new, Some(keep_session), now).await
+    }
+
+    /// Ends the session that a user calls so; its id, and none where they have no such session.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn end_named(
+        &self,
+        user_id: &str,
+        reference: &str,
+        now: UnixMillis,
+    ) -> Result<Option<String>, LoginError> {
+        let all = self.sessions_of(user_id, now).await?;
+        let named = all.into_iter().find(|one| sessions::reference_of(one) == reference);
+        let Some(session) = named else { return Ok(None) };
+        self.end_session(&session.id, user_id, now).await?;
+        Ok(Some(session.id))
     }
 
     /// What a user lets clients do.

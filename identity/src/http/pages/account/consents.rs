@@ -10,21 +10,18 @@ use postern_oauth::ScopeSet;
 
 use super::super::csrf::FormName;
 use super::super::visit::{Member, Visit};
-use super::super::{Body, Pages};
+use super::super::{Answered, Body, Pages};
 use crate::login::Consented;
 
 pub(super) const PATH: &str = "/login/account/consents";
 
 /// The list.
-pub(super) async fn show(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
+pub(super) async fn show(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let Member { cookie, session } = match visit.member(PATH).await {
-        Ok(member) => member,
-        Err(response) => return response,
-    };
+    let Member { cookie, session } = visit.member(PATH).await?;
     match pages.login.consents_of(&session.user_id).await {
-        Ok(consents) => list(&visit, cookie, &consents),
-        Err(error) => visit.failed(&error),
+        Ok(consents) => Ok(list(&visit, cookie, &consents)),
+        Err(error) => Err(visit.failed(&error)),
     }
 }
 
@@ -33,20 +30,14 @@ pub(super) async fn revoke(
     State(pages): State<Arc<Pages>>,
     headers: HeaderMap,
     body: Body,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let Member { cookie, session } = match visit.member(PATH).await {
-        Ok(member) => member,
-        Err(response) => return response,
-    };
-    let form = match visit.form(body, FormName::Consents, cookie) {
-        Ok(form) => form,
-        Err(kind) => return visit.error(kind),
-    };
+    let Member { cookie, session } = visit.member(PATH).await?;
+    let form = visit.form(body, FormName::Consents, cookie)?;
     let client_id = form.get("client").unwrap_or_default();
     match pages.login.revoke_consent(&session.user_id, client_id, visit.now).await {
-        Ok(_) => visit.see_other(PATH),
-        Err(error) => visit.failed(&error),
+        Ok(_) => Ok(visit.see_other(PATH)),
+        Err(error) => Err(visit.failed(&error)),
     }
 }
 

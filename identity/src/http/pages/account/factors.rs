@@ -8,11 +8,12 @@ use axum::response::Response;
 use postern_identity_pages::{
     self as html, EnrolTotpView, FactorsView, FormTarget, Problem, TotpKey,
 };
+use postern_oauth::Secret;
 use postern_store::durable::FactorKind;
 
 use super::super::csrf::FormName;
 use super::super::visit::{Member, Visit};
-use super::super::{Body, Pages, enrol};
+use super::super::{Answered, Body, Pages, enrol};
 use super::{Listed, Owner, PASSKEYS_PATH, owner, owner_of_form};
 use crate::LoginError;
 use crate::login::Removal;
@@ -22,12 +23,9 @@ pub(super) const TOTP_PATH: &str = "/login/account/mfa/totp";
 pub(super) const RECOVERY_PATH: &str = "/login/account/mfa/recovery";
 
 /// What is set up.
-pub(super) async fn show(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
+pub(super) async fn show(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    match owner(&visit, PATH).await {
-        Ok(owner) => list(&visit, &owner, None).await,
-        Err(response) => response,
-    }
+    list(&visit, &owner(&visit, PATH).await?, None).await
 }
 
 /// Whoever loads a page again that only a form leads to.
@@ -40,17 +38,14 @@ pub(super) async fn remove(
     State(pages): State<Arc<Pages>>,
     headers: HeaderMap,
     body: Body,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let (owner, form) = match owner_of_form(&visit, PATH, body, FormName::Factors).await {
-        Ok(found) => found,
-        Err(response) => return response,
-    };
+    let (owner, form) = owner_of_form(&visit, PATH, body, FormName::Factors).await?;
     let id = form.get("remove").unwrap_or_default();
     match pages.login.remove_factor(&owner.user, id, visit.now).await {
-        Ok(Removal::Done | Removal::Unknown) => visit.see_other(PATH),
+        Ok(Removal::Done | Removal::Unknown) => Ok(visit.see_other(PATH)),
         Ok(Removal::Last) => list(&visit, &owner, Some(Problem::LastFactor)).await,
-        Err(error) => visit.failed(&error),
+        Err(error) => Err(visit.failed(&error)),
     }
 }
 
@@ -59,15 +54,11 @@ pub(super) async fn enrol(
     State(pages): State<Arc<Pages>>,
     headers: HeaderMap,
     body: Body,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let (owner, form) = match owner_of_form(&visit, PATH, body, FormName::Totp).await {
-        Ok(found) => found,
-        Err(response) => return response,
-    };
-    let Owner { member, user } = owner;
+    let (Owner { member, user }, form) = owner_of_form(&visit, PATH, body, FormName::Totp).await?;
     let Some(code) = form.get("code") else {
-        return match pages.login.start_totp(&user, visit.now).await {
+        return Ok(match pages.login.start_totp(&user, visit.now).await {
             Ok(begun) => {
                 let key = TotpKey { secret: begun.secret.expose(), uri: begun.uri.expose() };
                 enrolment(&visit, &member, Some(key), None)
@@ -75,16 +66,14 @@ pub(super) async fn enrol(
             // There are enough of them: the list shows which.
             Err(LoginError::Blocked) => visit.see_other(PATH),
             Err(error) => visit.failed(&error),
-        };
+        });
     };
-    match pages.login.finish_totp(&user, code, visit.now).await {
-        Ok(codes) if codes.is_empty() => visit.see_other(PATH),
-        // Shown this once, as the answer to the form: no page has them again.
-        Ok(codes) => enrol::show_codes(&visit, &codes, PATH),
+    Ok(match pages.login.finish_totp(&user, code, visit.now).await {
+        Ok(codes) => shown_once(&visit, &codes),
         Err(LoginError::Credentials) => enrolment(&visit, &member, None, Some(Problem::Code)),
         Err(LoginError::Expired) => visit.see_other(PATH),
         Err(error) => visit.failed(&error),
-    }
+    })
 }
 
 /// Makes other recovery codes.
@@ -92,25 +81,25 @@ pub(super) async fn renew(
     State(pages): State<Arc<Pages>>,
     headers: HeaderMap,
     body: Body,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let owner = match owner_of_form(&visit, PATH, body, FormName::Recovery).await {
-        Ok((owner, _)) => owner,
-        Err(response) => return response,
-    };
+    let (owner, _) = owner_of_form(&visit, PATH, body, FormName::Recovery).await?;
     match pages.login.renew_recovery_codes(&owner.user, visit.now).await {
-        Ok(codes) if codes.is_empty() => visit.see_other(PATH),
-        Ok(codes) => enrol::show_codes(&visit, &codes, PATH),
-        Err(error) => visit.failed(&error),
+        Ok(codes) => Ok(shown_once(&visit, &codes)),
+        Err(error) => Err(visit.failed(&error)),
     }
 }
 
-async fn list(visit: &Visit<'_>, owner: &Owner<'_>, problem: Option<Problem>) -> Response {
-    let kinds = [FactorKind::Totp, FactorKind::Passkey];
-    let listed = match Listed::of(visit, &owner.user, &kinds).await {
-        Ok(listed) => listed,
-        Err(error) => return visit.failed(&error),
-    };
+/// Recovery codes, as the answer to a form: no page has them again.
+fn shown_once(visit: &Visit<'_>, codes: &[Secret]) -> Response {
+    match codes {
+        [] => visit.see_other(PATH),
+        codes => enrol::show_codes(visit, codes, PATH),
+    }
+}
+
+async fn list(visit: &Visit<'_>, owner: &Owner<'_>, problem: Option<Problem>) -> Answered {
+    let listed = Listed::of(visit, &owner.user, &[FactorKind::Totp, FactorKind::Passkey]).await?;
     let token = |name| visit.token(owner.member.cookie, name);
     let (remove, enrol, renew) =
         (token(FormName::Factors), token(FormName::Totp), token(FormName::Recovery));
@@ -124,7 +113,7 @@ async fn list(visit: &Visit<'_>, owner: &Owner<'_>, problem: Option<Problem>) ->
         codes_left: listed.codes_left,
         problem,
     };
-    visit.page(html::factors(&view, &visit.look()))
+    Ok(visit.page(html::factors(&view, &visit.look())))
 }
 
 /// The page with the key of an application, or without it once it was shown.

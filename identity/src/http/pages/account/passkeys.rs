@@ -4,29 +4,25 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::Response;
 use postern_identity_pages::{self as html, Ceremony, ErrorKind, PasskeysView, Problem};
 use postern_store::durable::FactorKind;
 
 use super::super::csrf::FormName;
 use super::super::passkeys::{MAKE_FINISH_PATH, MAKE_OPTIONS_PATH};
 use super::super::visit::Visit;
-use super::super::{Body, Pages};
+use super::super::{Answered, Body, Pages};
 use super::{Listed, Owner, factors, owner, owner_of_form};
 use crate::login::Removal;
 
 pub(in super::super) const PATH: &str = "/login/account/passkeys";
 
 /// The list.
-pub(super) async fn show(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
+pub(super) async fn show(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Answered {
     let visit = Visit::new(&pages, &headers);
     if !pages.login.has_passkeys() {
-        return visit.error(ErrorKind::NotFound);
+        return Err(visit.error(ErrorKind::NotFound));
     }
-    match owner(&visit, PATH).await {
-        Ok(owner) => list(&visit, &owner, None).await,
-        Err(response) => response,
-    }
+    list(&visit, &owner(&visit, PATH).await?, None).await
 }
 
 /// Takes one away.
@@ -34,25 +30,19 @@ pub(super) async fn remove(
     State(pages): State<Arc<Pages>>,
     headers: HeaderMap,
     body: Body,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let (owner, form) = match owner_of_form(&visit, PATH, body, FormName::Factors).await {
-        Ok(found) => found,
-        Err(response) => return response,
-    };
+    let (owner, form) = owner_of_form(&visit, PATH, body, FormName::Factors).await?;
     let id = form.get("remove").unwrap_or_default();
     match pages.login.remove_factor(&owner.user, id, visit.now).await {
-        Ok(Removal::Done | Removal::Unknown) => visit.see_other(PATH),
+        Ok(Removal::Done | Removal::Unknown) => Ok(visit.see_other(PATH)),
         Ok(Removal::Last) => list(&visit, &owner, Some(Problem::LastFactor)).await,
-        Err(error) => visit.failed(&error),
+        Err(error) => Err(visit.failed(&error)),
     }
 }
 
-async fn list(visit: &Visit<'_>, owner: &Owner<'_>, problem: Option<Problem>) -> Response {
-    let listed = match Listed::of(visit, &owner.user, &[FactorKind::Passkey]).await {
-        Ok(listed) => listed,
-        Err(error) => return visit.failed(&error),
-    };
+async fn list(visit: &Visit<'_>, owner: &Owner<'_>, problem: Option<Problem>) -> Answered {
+    let listed = Listed::of(visit, &owner.user, &[FactorKind::Passkey]).await?;
     let lines = listed.lines();
     let cookie = owner.member.cookie;
     let make = visit.token(cookie, FormName::MakePasskey);
@@ -65,5 +55,5 @@ async fn list(visit: &Visit<'_>, owner: &Owner<'_>, problem: Option<Problem>) ->
         factors: factors::PATH,
         problem,
     };
-    visit.page(html::passkeys(&view, &visit.look()))
+    Ok(visit.page(html::passkeys(&view, &visit.look())))
 }

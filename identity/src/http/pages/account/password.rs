@@ -11,18 +11,15 @@ use postern_oauth::Secret;
 use super::super::answer::problem_of;
 use super::super::csrf::FormName;
 use super::super::visit::Visit;
-use super::super::{Body, Pages};
+use super::super::{Answered, Body, Pages};
 use super::{Owner, PASSWORD_SAVED, owner, owner_of_form};
 
 pub(super) const PATH: &str = "/login/account/password";
 
 /// The page that asks for it.
-pub(super) async fn show(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
+pub(super) async fn show(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    match owner(&visit, PATH).await {
-        Ok(owner) => page(&visit, &owner, None),
-        Err(response) => response,
-    }
+    Ok(page(&visit, &owner(&visit, PATH).await?, None))
 }
 
 /// Changes it, and ends every other session.
@@ -30,26 +27,23 @@ pub(super) async fn change(
     State(pages): State<Arc<Pages>>,
     headers: HeaderMap,
     body: Body,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let (owner, form) = match owner_of_form(&visit, PATH, body, FormName::OwnPassword).await {
-        Ok(found) => found,
-        Err(response) => return response,
-    };
+    let (owner, form) = owner_of_form(&visit, PATH, body, FormName::OwnPassword).await?;
     let typed = |name: &str| Secret::new(form.get(name).unwrap_or_default().to_owned());
     let (current, new, again) = (typed("current"), typed("password"), typed("again"));
     if new != again {
-        return page(&visit, &owner, Some(Problem::Repeated));
+        return Ok(page(&visit, &owner, Some(Problem::Repeated)));
     }
     let Owner { member, user } = &owner;
     let (session, caller) = (member.session.id.as_str(), visit.caller());
     let login = &pages.login;
     let changed = login.change_own_password(user, current, new, session, &caller, visit.now).await;
     match changed {
-        Ok(()) => visit.see_other(PASSWORD_SAVED),
+        Ok(()) => Ok(visit.see_other(PASSWORD_SAVED)),
         Err(error) => match problem_of(&error, Problem::Credentials) {
-            None | Some(Problem::Expired) => visit.failed(&error),
-            Some(problem) => page(&visit, &owner, Some(problem)),
+            None | Some(Problem::Expired) => Err(visit.failed(&error)),
+            Some(problem) => Ok(page(&visit, &owner, Some(problem))),
         },
     }
 }

@@ -7,29 +7,23 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use postern_identity_pages::{self as html, SessionLine, SessionsView};
 use postern_store::flows::SessionRecord;
-use postern_store::{FlowKey, FlowKind};
 
 use super::super::csrf::FormName;
 use super::super::visit::{Member, Visit};
-use super::super::{Body, Pages, answer};
-use crate::LoginError;
+use super::super::{Answered, Body, Pages, answer};
+use crate::login::reference_of;
 
 pub(super) const PATH: &str = "/login/account/sessions";
 /// Where it says that nobody is signed in any more.
 const OUT_PATH: &str = "/login/out";
-/// Digits of a reference: enough to tell a user's sessions apart.
-const REFERENCE_DIGITS: usize = 32;
 
 /// The list.
-pub(super) async fn show(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
+pub(super) async fn show(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let Member { cookie, session } = match visit.member(PATH).await {
-        Ok(member) => member,
-        Err(response) => return response,
-    };
+    let Member { cookie, session } = visit.member(PATH).await?;
     match pages.login.sessions_of(&session.user_id, visit.now).await {
-        Ok(all) => list(&visit, cookie, &session, &all),
-        Err(error) => visit.failed(&error),
+        Ok(all) => Ok(list(&visit, cookie, &session, &all)),
+        Err(error) => Err(visit.failed(&error)),
     }
 }
 
@@ -38,19 +32,15 @@ pub(super) async fn end(
     State(pages): State<Arc<Pages>>,
     headers: HeaderMap,
     body: Body,
-) -> Response {
+) -> Answered {
     let visit = Visit::new(&pages, &headers);
-    let Member { cookie, session } = match visit.member(PATH).await {
-        Ok(member) => member,
-        Err(response) => return response,
-    };
-    let form = match visit.form(body, FormName::Sessions, cookie) {
-        Ok(form) => form,
-        Err(kind) => return visit.error(kind),
-    };
+    let Member { cookie, session } = visit.member(PATH).await?;
+    let form = visit.form(body, FormName::Sessions, cookie)?;
     let user_id = session.user_id.as_str();
+    // Whether it was this one too.
     let ended = if let Some(reference) = form.get("end") {
-        end_one(&visit, &session, reference).await
+        let ended = pages.login.end_named(user_id, reference, visit.now).await;
+        ended.map(|id| id.as_ref() == Some(&session.id))
     } else if form.get("others").is_some() {
         pages.login.end_others(user_id, &session.id, visit.now).await.map(|_| false)
     } else if form.get("all").is_some() {
@@ -62,26 +52,11 @@ pub(super) async fn end(
         Ok(true) => {
             let mut response = visit.see_other(OUT_PATH);
             answer::cookie(&mut response, pages.cookies.end_session());
-            response
+            Ok(response)
         }
-        Ok(false) => visit.see_other(PATH),
-        Err(error) => visit.failed(&error),
+        Ok(false) => Ok(visit.see_other(PATH)),
+        Err(error) => Err(visit.failed(&error)),
     }
-}
-
-/// Ends the session of a reference, if it is one of the same user's; whether it was this one.
-async fn end_one(
-    visit: &Visit<'_>,
-    session: &SessionRecord,
-    reference: &str,
-) -> Result<bool, LoginError> {
-    let login = &visit.pages.login;
-    let all = login.sessions_of(&session.user_id, visit.now).await?;
-    let Some(meant) = all.iter().find(|one| reference_of(&one.id) == reference) else {
-        return Ok(false);
-    };
-    login.end_session(&meant.id, &session.user_id, visit.now).await?;
-    Ok(meant.id == session.id)
 }
 
 fn list(
@@ -92,7 +67,7 @@ fn list(
 ) -> Response {
     let told: Vec<(String, String, String)> = all
         .iter()
-        .map(|one| (reference_of(&one.id), one.created_at.to_rfc3339(), one.last_used.to_rfc3339()))
+        .map(|one| (reference_of(one), one.created_at.to_rfc3339(), one.last_used.to_rfc3339()))
         .collect();
     let lines: Vec<SessionLine<'_>> = all
         .iter()
@@ -108,10 +83,4 @@ fn list(
     let csrf = visit.token(cookie, FormName::Sessions);
     let view = SessionsView { action: PATH, csrf: &csrf, sessions: &lines };
     visit.page(html::sessions(&view, &visit.look()))
-}
-
-/// What a form names a session by: never by its id, which tokens carry.
-fn reference_of(id: &str) -> String {
-    let hex = FlowKey::of(FlowKind::Session, id.as_bytes()).to_hex();
-    hex.chars().take(REFERENCE_DIGITS).collect()
 }
