@@ -169,16 +169,22 @@ async fn a_client_gets_a_token_that_holds() {
 
 #[tokio::test]
 async fn a_client_may_use_basic_instead() {
-    let fixture = fixture().await;
-    // base64("unknown:unknown"): the scheme is read, the client is not there.
-    let request = Request::post(TOKEN_PATH)
-        .header(CONTENT_TYPE, FORM)
-        .header(AUTHORIZATION, "Basic dW5rbm93bjp1bmtub3du")
-        .body(Body::from("grant_type=client_credentials"))
-        .unwrap();
-    let answer = fixture.send(request).await;
-    assert_eq!((answer.status, answer.text("error")), (401, "invalid_client"));
-    assert!(answer.header("www-authenticate").starts_with("Basic "));
+    let router = router_of(&everything().await.oauth);
+    // `web:s3cret`, `web:wrong` and `unknown:unknown` in base64.
+    for (credentials, status, error) in [
+        ("d2ViOnMzY3JldA==", 200, ""),
+        ("d2ViOndyb25n", 401, "invalid_client"),
+        ("dW5rbm93bjp1bmtub3du", 401, "invalid_client"),
+    ] {
+        let request = Request::post(TOKEN_PATH)
+            .header(CONTENT_TYPE, FORM)
+            .header(AUTHORIZATION, format!("Basic {credentials}"))
+            .body(Body::from("grant_type=client_credentials"))
+            .unwrap();
+        let answer = send(&router, request).await;
+        assert_eq!((answer.status, answer.text("error")), (status, error), "{credentials}");
+        assert_eq!(answer.header("www-authenticate").starts_with("Basic "), status == 401);
+    }
 }
 
 #[tokio::test]

@@ -80,6 +80,14 @@ fn read(answer: &FormAnswer, provider: &str) -> Result<Tokens, OutsideError> {
         tracing::warn!(provider, status = answer.status, word, "a provider takes no code");
         return Err(OutsideError::Answer("the code was not taken"));
     }
+    // RFC 6749 §7.1: a token of a kind that is not known here is not used. One that does not say
+    // its kind is of the only one that there may be (OpenID Connect Core §3.1.3.3).
+    let is_bearer =
+        |kind: &Value| kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"));
+    if value.as_ref().and_then(|value| value.get("token_type")).is_some_and(|kind| !is_bearer(kind))
+    {
+        return Err(OutsideError::Answer("its access token is of a kind that is not known"));
+    }
     let secret = |name: &str| text(name).map(|text| Secret::new(text.to_owned()));
     let Some(id_token) = secret("id_token") else {
         return Err(OutsideError::Answer("there is no ID token"));
@@ -104,12 +112,17 @@ mod tests {
         };
         assert_eq!(answer(200, r#"{"id_token":"a.b.c","access_token":"d"}"#), Ok(true));
         assert_eq!(answer(200, r#"{"id_token":"a.b.c"}"#), Ok(false));
+        // Members that nobody knows are ignored (RFC 6749 §5.1), and kinds have no case.
+        let more = r#"{"id_token":"a.b.c","access_token":"d","token_type":"bearer","x":{"y":1}}"#;
+        assert_eq!(answer(200, more), Ok(true));
         for (status, body) in [
             (201, r#"{"id_token":"a.b.c"}"#),
             (400, r#"{"error":"invalid_grant","id_token":"a.b.c"}"#),
             (401, r#"{"error":"a secret that somebody repeats"}"#),
             (200, r#"{"access_token":"d"}"#),
             (200, r#"{"id_token":7}"#),
+            (200, r#"{"id_token":"a.b.c","access_token":"d","token_type":"DPoP"}"#),
+            (200, r#"{"id_token":"a.b.c","access_token":"d","token_type":["Bearer"]}"#),
             (200, r#"{"id_token":"a","id_token":"b"}"#),
             (200, "id_token=a.b.c"),
             (200, ""),

@@ -145,6 +145,8 @@ async fn answers_that_nobody_asked_for_are_refused() {
 async fn who_is_named_has_to_be_who_was_asked() {
     for (names_itself, more, expected) in [
         (false, "", true),
+        // What nobody knows is ignored (RFC 6749 §4.1.2).
+        (false, "&session_state=x&unknown=", true),
         (false, "&iss=https%3a%2f%2fop.test", true),
         (false, "&iss=https%3a%2f%2fevil.test", false),
         (true, "&iss=https%3a%2f%2fop.test", true),

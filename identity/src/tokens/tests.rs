@@ -102,6 +102,14 @@ async fn access_tokens_are_as_rfc_9068_wants() {
         names.iter().map(|name| claims.find(&format!("\"{name}\":")).unwrap()).collect();
     assert!(places.is_sorted(), "{claims}");
     assert_eq!(read.as_object().unwrap().len(), names.len());
+    for (name, expected) in
+        [("iss", ISSUER), ("aud", ISSUER), ("sub", "alice"), ("client_id", "web")]
+    {
+        assert_eq!(read[name], expected, "{name}");
+    }
+    let times = [read["iat"].as_u64(), read["exp"].as_u64()];
+    assert_eq!(times, [Some(1_800_000_000), Some(1_800_000_900)]);
+    assert_eq!(read["jti"], issued.token_id.as_str());
     assert_eq!(read["acr"], "urn:postern:acr:2");
     assert_eq!(read["cnf"]["jkt"], base64url::encode(&[2; 32]));
     assert_eq!(read["cnf"]["x5t#S256"], base64url::encode(&[1; 32]));

@@ -216,8 +216,15 @@ mod tests {
     use axum::http::HeaderMap;
     use axum::response::Redirect;
     use axum::routing::{get, post};
+    use tonic::transport::server::TcpIncoming;
+    use tonic::transport::{Identity, Server, ServerTlsConfig};
 
     use super::*;
+
+    /// A certificate of an authority that no machine knows, and its key.
+    const CA: &str = include_str!("../../../tests/fixtures/tls/ca.pem");
+    const CERTIFICATE: &str = include_str!("../../../tests/fixtures/tls/server.pem");
+    const KEY: &str = include_str!("../../../tests/fixtures/tls/server-key.pem");
 
     /// The address of something that answers a bit of everything.
     async fn others() -> String {
@@ -279,6 +286,23 @@ mod tests {
             assert!(matches!(refused, Err(OutboundError::Unreachable(_))), "{url}");
         }
         assert!(outbound.client_for("https://10.0.0.1/j").is_ok(), "an operator has said so");
+    }
+
+    #[tokio::test]
+    async fn who_has_a_certificate_of_an_unknown_authority_is_nobody() {
+        let tls = ServerTlsConfig::new().identity(Identity::from_pem(CERTIFICATE, KEY));
+        let (_reporter, health) = tonic_health::server::health_reporter();
+        let serving = Server::builder().tls_config(tls).unwrap().add_service(health);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/j", listener.local_addr().unwrap());
+        tokio::spawn(serving.serve_with_incoming(TcpIncoming::from(listener)));
+
+        let ca = reqwest::Certificate::from_pem(CA.as_bytes()).unwrap();
+        let trusting = client(Client::builder().no_proxy().tls_certs_only([ca])).unwrap();
+        let answered = trusting.get(&url).send().await;
+        assert!(answered.is_ok(), "whoever knows the authority is answered: {answered:?}");
+        let refused = HttpOutbound::for_operators().unwrap().get(&url).await;
+        assert!(matches!(refused, Err(OutboundError::Unreachable(_))), "{refused:?}");
     }
 
     #[tokio::test]

@@ -106,9 +106,12 @@ fn one_registered_uri_need_not_be_named() {
     let request = read(&without("redirect_uri")).unwrap().unwrap();
     assert_eq!(request.redirect_uri, CALLBACK);
     assert!(!request.redirect_uri_was_named);
-    let none = Client { redirect_uris: Vec::new(), ..fixtures::confidential() };
-    let found = read_as(&without("redirect_uri"), Some(&none), &fixtures::rules());
-    assert_eq!(code_of(found), Err(AuthorizeFault::RedirectUri));
+    let two = [CALLBACK, "https://app.example/other"].map(|uri| RedirectUri::parse(uri).unwrap());
+    for redirect_uris in [Vec::new(), two.to_vec()] {
+        let client = Client { redirect_uris, ..fixtures::confidential() };
+        let found = read_as(&without("redirect_uri"), Some(&client), &fixtures::rules());
+        assert_eq!(code_of(found), Err(AuthorizeFault::RedirectUri), "{client:?}");
+    }
 }
 
 #[test]

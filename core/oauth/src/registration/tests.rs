@@ -51,6 +51,20 @@ fn what_is_left_out_is_as_the_rfc_has_it() {
     assert_eq!(null, Ok(new), "without a value is left out");
 }
 
+/// RFC 6749 §10.1: to a client that cannot keep a secret none is given.
+#[test]
+fn a_public_client_gets_no_secret() {
+    for (method, kind, has_secret) in [
+        ("none", ClientKind::Public, false),
+        ("client_secret_basic", ClientKind::Confidential, true),
+        ("client_secret_post", ClientKind::Confidential, true),
+    ] {
+        let members = format!(r#", "token_endpoint_auth_method": "{method}""#);
+        let new = register(&body(&members)).unwrap();
+        assert_eq!((new.kind, new.has_secret()), (kind, has_secret), "{method}");
+    }
+}
+
 #[test]
 fn registration_tells_everything_back() {
     let body = format!(

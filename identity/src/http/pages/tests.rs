@@ -147,6 +147,32 @@ async fn a_page_is_kept_nowhere_and_shown_in_no_frame() {
 }
 
 #[tokio::test]
+async fn no_page_is_kept_or_framed_and_none_says_where_people_come_from() {
+    let mut browser = reader().await;
+    let consent = format!("/login/consent?{}", asks("openid+read"));
+    for (path, status) in [
+        ("/login", 200),
+        (consent.as_str(), 200),
+        ("/login/account/sessions", 200),
+        ("/login/out", 200),
+        ("/login/nothing", 404),
+        ("/login/consent?client_id=nobody", 400),
+    ] {
+        let page = browser.get(path).await;
+        assert_eq!(page.status, status, "{path}: {}", page.body);
+        for (name, expected) in [
+            ("cache-control", "no-store"),
+            ("referrer-policy", "same-origin"),
+            ("x-frame-options", "DENY"),
+        ] {
+            assert_eq!(page.header(name), expected, "{path}");
+        }
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_knows_the_password_gets_in_and_goes_on() {
     let mut browser = Browser::student().await;
     let answer = browser.log_in("/login?return_to=%2fportal%2fx%3fy%3dz", EMAIL).await;
@@ -558,7 +584,8 @@ async fn pages_stand_in_for_endpoints_that_have_none() {
     ] {
         let response = browser.pages.tell(&headers, told.clone(), NOW);
         assert_eq!(response.status().as_u16(), status, "{told:?}");
-        assert!(response.headers().contains_key("content-security-policy"));
+        let policy = response.headers().get("content-security-policy").unwrap().to_str().unwrap();
+        assert!(policy.contains("frame-ancestors 'none'"), "{told:?}: {policy}");
         assert!(!response.headers().contains_key("location"), "{told:?}");
     }
     assert_eq!(browser.pages.session(&headers, NOW).await, Ok(None));

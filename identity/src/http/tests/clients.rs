@@ -183,6 +183,27 @@ async fn who_tries_secrets_is_told_to_wait() {
     assert_eq!(post(&router, TOKEN_PATH, &right, &there).await.status, 200);
 }
 
+/// RFC 6749 §2.3.1: any endpoint that takes secrets.
+#[tokio::test]
+async fn secrets_are_limited_wherever_they_are_taken() {
+    let endpoints = [Endpoint::Token, Endpoint::Revoke, Endpoint::Introspect, Endpoint::Par];
+    let from = [("x-forwarded-for", "192.0.2.1")];
+    let body = |secret: &str| {
+        format!("grant_type=client_credentials&client_id=web&client_secret={secret}&token=a")
+    };
+    for tried in endpoints {
+        let router = router_of(&everything().await.oauth);
+        for _ in 0..11 {
+            let answer = post(&router, tried.path(), &body("wrong"), &from).await;
+            assert_eq!(answer.status, 401, "{tried:?}");
+        }
+        for endpoint in endpoints {
+            let answer = post(&router, endpoint.path(), &body("s3cret"), &from).await;
+            assert_eq!(answer.status, 429, "{tried:?} {endpoint:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_exchange_brings_two_tokens_and_every_other_grant_less() {
     let fixture = with_rules(OAuthRules::of(ISSUER, Some(&whole_document()))).await;

@@ -156,7 +156,11 @@ async fn people_are_asked_once_and_get_what_they_agreed_to() {
         fixture.oauth.consent(query, &session, allowed.as_ref(), NOW).await.unwrap()
     };
     let denied = consent(None).await;
-    assert_eq!(parameter(&denied, "error").as_deref(), Some("access_denied"));
+    for (name, expected) in
+        [("error", "access_denied"), ("state", "xyz"), ("iss", "http://127.0.0.1:8080")]
+    {
+        assert_eq!(parameter(&denied, name).as_deref(), Some(expected), "{name}");
+    }
     let given = consent(Some(scopes("openid read"))).await;
     let code = parameter(&given, "code").unwrap();
     let body = format!("{}&client_secret=s3cret", exchange("web", &code));
@@ -171,6 +175,27 @@ async fn people_are_asked_once_and_get_what_they_agreed_to() {
     consent(Some(scopes("openid write"))).await;
     let kept = fixture.store.find_consent("u-1", "web").await.unwrap().unwrap();
     assert_eq!(kept.scopes, ["openid", "write"]);
+}
+
+#[tokio::test]
+async fn only_what_a_user_gives_for_longer_outlives_the_session() {
+    for (given, lives) in [("openid read", false), ("openid read offline_access", true)] {
+        let fixture = fixture().await;
+        let session = fixture.log_in().await;
+        let asked = request("web", "openid read offline_access");
+        let answer = authorize(&fixture, &asked, Some(&session)).await;
+        let Authorized::Consent(ask) = answer else { panic!("{answer:?}") };
+        let (query, allowed) = (ask.query.as_bytes(), scopes(given));
+        let to = fixture.oauth.consent(query, &session, Some(&allowed), NOW).await.unwrap();
+        let code = parameter(&to, "code").unwrap();
+        let form = format!("{}&client_secret=s3cret", exchange("web", &code));
+        let tokens = fixture.token(&form, NOW).await.unwrap();
+        fixture.oauth.ending.session(&session.id, "logout", "u-1", later(1)).await.unwrap();
+        let form = refresh(text(&tokens, "refresh_token"))
+            .replace("client_id=spa", "client_id=web&client_secret=s3cret");
+        let next = fixture.token(&form, later(2)).await;
+        assert_eq!(next.is_ok(), lives, "{given}: {next:?}");
+    }
 }
 
 #[tokio::test]

@@ -236,4 +236,7 @@ async fn secrets_have_256_bits() {
     let two = fixture.code(&request("spa", "read"), &session).await;
     assert_ne!(one, two);
     assert_eq!(base64url::decode(&one).unwrap().len(), 32);
+    let (one, two) = (first_token().unwrap(), first_token().unwrap());
+    assert!(one.family != two.family && one.lock != two.lock && one.secret != two.secret);
+    assert_ne!(one.secret[..16], one.secret[16..]);
 }

@@ -81,9 +81,10 @@ async fn introspection_looks_at_everything() {
     let (access, id_token) = (text(&tokens, "access_token"), text(&tokens, "id_token"));
     let (input, signature) = access.rsplit_once('.').unwrap();
     let (_, other_signature) = id_token.rsplit_once('.').unwrap();
-    // Twice: the second time it is known already.
-    for _ in 0..2 {
-        assert!(fixture.is_active(TRUSTED, access, later(3_599_000)).await);
+    // Twice: the second time it is known already. A hint is only a hint (§2.1).
+    for hint in ["", "&token_type_hint=refresh_token"] {
+        let hinted = format!("{access}{hint}");
+        assert!(fixture.is_active(TRUSTED, &hinted, later(3_599_000)).await, "{hint}");
     }
     for bad in [
         "junk",
@@ -139,6 +140,8 @@ async fn a_refresh_token_is_its_clients_business_alone() {
     let tokens = fixture.token(&form, NOW).await.unwrap();
     let first = text(&tokens, "refresh_token");
     assert!(fixture.is_active(OWN, first, later(1)).await);
+    let hinted = format!("{first}&token_type_hint=access_token");
+    assert!(fixture.is_active(OWN, &hinted, later(1)).await, "a hint is only a hint");
     assert!(!fixture.is_active(TRUSTED, first, later(1)).await, "it opens no door");
     let answer = fixture.ask(OWN, first, later(1)).await.unwrap();
     let answer = json::parse(answer.as_bytes()).unwrap();

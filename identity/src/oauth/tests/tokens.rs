@@ -1,9 +1,16 @@
+use std::sync::Arc;
+
 use super::*;
 use postern_oauth::{ChallengeScheme, ScopeSet, Secret, TokenType};
+use postern_revocation::Revocation;
+use postern_store::durable::memory::MemoryDurableStore;
+use postern_store::{BoxFuture, MemoryFlowStore, StoreError};
 
-use crate::oauth::fixture::{API, with_rules};
+use crate::ending::Ending;
+use crate::metrics::LoginMetrics;
+use crate::oauth::fixture::{API, ISSUER, with_rules};
 use crate::oauth::{OAuthRules, TokenAnswer, UserinfoCall};
-use crate::ports::RevokedTokens as _;
+use crate::ports::{Announce, RevokedTokens as _};
 
 const CREDENTIALS: &str = "grant_type=client_credentials&client_id=web&client_secret=s3cret";
 
@@ -55,7 +62,10 @@ async fn a_client_revokes_its_own_tokens_and_no_others() {
     let (access, refresh_token) = (text(&tokens, "access_token"), text(&tokens, "refresh_token"));
     for token in [access, refresh_token] {
         assert_eq!(revoke(other, token, later(1)).await, Err(ErrorCode::InvalidGrant));
-        assert_eq!(revoke("client_id=nobody", token, NOW).await, Err(ErrorCode::InvalidClient));
+        for stranger in ["client_id=nobody", "client_id=web", "client_id=web&client_secret=wrong"] {
+            let refused = revoke(stranger, token, NOW).await;
+            assert_eq!(refused, Err(ErrorCode::InvalidClient), "{stranger}");
+        }
     }
     let verified = fixture.issuer.inspect(access, NOW).unwrap();
     assert!(!fixture.revocations.is_revoked(&verified, later(1)));
@@ -69,6 +79,61 @@ async fn a_client_revokes_its_own_tokens_and_no_others() {
     assert_eq!(refused, Err(ErrorCode::InvalidGrant));
     let verified = fixture.issuer.inspect(text(&next, "access_token"), later(2)).unwrap();
     assert!(fixture.revocations.is_revoked(&verified, later(4)), "and what came of it");
+}
+
+#[tokio::test]
+async fn a_token_is_found_whatever_the_hint_says() {
+    let fixture = fixture().await;
+    for hint in ["access_token", "refresh_token", "saml"] {
+        let tokens = fixture.tokens("openid read").await;
+        let revoke = async |token: &str| {
+            let body = format!("client_id=spa&token={token}&token_type_hint={hint}");
+            fixture.oauth.revoke(call(&body, None), later(1)).await
+        };
+        let (access, refresh_token) =
+            (text(&tokens, "access_token"), text(&tokens, "refresh_token"));
+        let verified = fixture.issuer.inspect(access, NOW).unwrap();
+        assert!(!fixture.revocations.is_revoked(&verified, later(1)), "{hint}");
+        assert_eq!(revoke(access).await, Ok(()));
+        assert!(fixture.revocations.is_revoked(&verified, later(1)), "{hint}");
+        assert_eq!(revoke(refresh_token).await, Ok(()));
+        let refused = fixture.token(&refresh(refresh_token), later(2)).await;
+        assert_eq!(refused, Err(ErrorCode::InvalidGrant), "{hint}");
+    }
+}
+
+/// Keeps nothing that is revoked.
+struct Unkept;
+
+impl Announce for Unkept {
+    fn revoke<'a>(
+        &'a self,
+        _: Vec<Revocation>,
+        _: &'a str,
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(std::future::ready(Err(StoreError::Unavailable("test".to_owned()))))
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_not_said_to_be_revoked() {
+    let mut fixture = fixture().await;
+    let tokens = fixture.tokens("openid read").await;
+    let ending = Ending::new(
+        Arc::<MemoryDurableStore>::clone(&fixture.store),
+        Arc::<MemoryFlowStore>::clone(&fixture.flows),
+        Arc::new(Unkept),
+        ISSUER,
+        LoginMetrics::unregistered(),
+    );
+    Arc::get_mut(&mut fixture.oauth).unwrap().ending = Arc::new(ending);
+    for name in ["access_token", "refresh_token"] {
+        let body = format!("client_id=spa&token={}", text(&tokens, name));
+        let refused = fixture.oauth.revoke(call(&body, None), later(1)).await.unwrap_err();
+        let told = (refused.code, refused.status());
+        assert_eq!(told, (ErrorCode::TemporarilyUnavailable, 503), "{name}");
+    }
 }
 
 #[tokio::test]
@@ -122,7 +187,12 @@ async fn userinfo_is_for_users_whose_session_lives() {
     let tokens = fixture.tokens("openid").await;
     let token = text(&tokens, "access_token");
     let id_token = text(&tokens, "id_token");
-    for bad in [text(&clients, "access_token"), id_token, "junk", ""] {
+    let asked = format!("{}&resource={}", request("spa", "openid"), API.replace(':', "%3A"));
+    let code = fixture.code(&asked, &session()).await;
+    let of_others = fixture.token(&exchange("spa", &code), NOW).await.unwrap();
+    let for_others = text(&of_others, "access_token");
+    assert_eq!(text(&claims(for_others), "aud"), API);
+    for bad in [text(&clients, "access_token"), id_token, for_others, "junk", ""] {
         let refused = userinfo(&fixture, bad, NOW).await;
         assert_eq!(refused, Err(ErrorCode::InvalidToken), "{bad:.10}");
     }

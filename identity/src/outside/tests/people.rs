@@ -279,3 +279,24 @@ async fn what_the_id_token_lacks_is_asked_for_with_the_access_token() {
     done(suite.come(&json!({})).await);
     assert!(!suite.stub.says().asked.iter().any(|line| line.contains("/me")));
 }
+
+/// RFC 9700 §4.5.3.2: until then all tokens are disregarded.
+#[tokio::test]
+async fn no_token_is_used_before_the_id_token_holds() {
+    let suite = Suite::new(with(OutsideUsers::Create));
+    let more = json!({"sub": "u-1", "email": "ada@corp.test", "email_verified": true});
+    suite.stub.says().userinfo = Ok(bytes(&more));
+    let is_asked = || suite.stub.says().asked.iter().any(|line| line.contains("/me"));
+    for change in [
+        json!({"nonce": "A".repeat(43)}),
+        json!({"nonce": null}),
+        json!({"aud": "another"}),
+        json!({"at_hash": "77QmUPtjPfzWtF2AnpK9RQ"}),
+    ] {
+        let refused = suite.come(&change).await;
+        assert!(matches!(refused, Err(OutsideError::Answer(_))), "{change}: {refused:?}");
+        assert!(!is_asked(), "{change}");
+    }
+    done(suite.come(&json!({})).await);
+    assert!(is_asked());
+}

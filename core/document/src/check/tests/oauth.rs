@@ -200,6 +200,7 @@ fn an_authorization_server_is_a_host_with_a_name() {
     assert_problems(&[
         (of(""), "oauth", "has a name"),
         (of(r#""issuer": "https://example.test/login","#), "issuer", "without path"),
+        (of(r#""issuer": "http://login.example.test","#), "issuer", "an https URL"),
     ]);
     assert!(problems(&of(r#""issuer": "http://127.0.0.1:8080","#), &[OPEN]).is_empty());
 }

@@ -82,7 +82,8 @@ async fn the_page_shows_what_asks_and_its_code() {
         assert!(page.body.contains(text), "{text} in {}", page.body);
     }
     assert!(!page.body.contains("Text of write"), "they could not give that");
-    assert!(page.header("content-security-policy").ends_with("; form-action 'self'"));
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("frame-ancestors 'none'") && policy.ends_with("; form-action 'self'"));
     assert_eq!(browser.told(&device_code).await, ErrorCode::AuthorizationPending);
 
     let yes = format!("csrf={}&user_code={user_code}&decision=allow", page.csrf());
