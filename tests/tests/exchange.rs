@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::kit::grants::{self, add_client, add_user, by_secret, claims, confidential, post, text, texts};
+use crate::kit::grants::{
+    self, add_client, add_user, by_secret, claims, confidential, post, text, texts,
+};
 use postern_e2e::client::Call;
 use postern_e2e::wait;
 use postern_store::durable::ClientRecord;

@@ -1,6 +1,8 @@
 //! Pushed authorization requests (RFC 9126), from the push to the token.
 
-use crate::kit::grants::{self, CHALLENGE, VERIFIER, add_client, add_user, escaped, parameter, post, public};
+use crate::kit::grants::{
+    self, CHALLENGE, VERIFIER, add_client, add_user, escaped, parameter, post, public,
+};
 use postern_e2e::client::Call;
 use postern_store::durable::ClientRecord;
 
