@@ -19,6 +19,7 @@ mod clients;
 mod der;
 mod ending;
 mod error;
+mod held;
 mod http;
 mod id_token;
 mod key_source;

@@ -61,6 +61,14 @@ impl Browser {
         self
     }
 
+    /// The same at another origin, of a gateway that has a name
+    /// ([`Gateway::browser`](crate::gateway::Gateway::browser)).
+    #[must_use]
+    pub fn at(mut self, origin: &str) -> Self {
+        origin.clone_into(&mut self.origin);
+        self
+    }
+
     /// The gateway's origin.
     #[must_use]
     pub fn origin(&self) -> &str {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::browser::Browser;
 use crate::client::{Answer, Call, Client, Protocol};
 use crate::envoy::{self, Envoy};
 use crate::redis::Redis;
@@ -45,6 +46,7 @@ pub struct Gateway {
     pub durable: Option<Durable>,
     /// As the server's command line got it.
     volatile: String,
+    issuer: String,
     document: PathBuf,
     folder: TempDir,
 }
@@ -87,6 +89,18 @@ impl Gateway {
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", ports::local(self.port()))
+    }
+
+    /// The issuer: the origin that browsers are at, and that proofs name.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// A browser at [`Gateway::issuer`], without cookies.
+    #[must_use]
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.port()).at(&self.issuer)
     }
 
     /// The document's file, as the server got it.
@@ -271,6 +285,6 @@ impl Builder {
         let log = folder.path().join("envoy.log");
         let envoy = Envoy::start(&config, envoy_ports, self.workers, &log).await;
         let document = server_document;
-        Gateway { envoy, server, redis, upstream, durable, volatile, document, folder }
+        Gateway { envoy, server, redis, upstream, durable, volatile, issuer, document, folder }
     }
 }

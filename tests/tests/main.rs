@@ -72,5 +72,8 @@ mod verdicts;
 
 /// What several of them share.
 mod kit {
+    pub mod elsewhere;
     pub mod grants;
+    pub mod person;
+    pub mod proof;
 }

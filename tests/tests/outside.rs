@@ -1,8 +1,5 @@
 //! Logging in at an outside provider, through Envoy: at another suite, at a provider that makes
 //! users, and at providers that say what they should not.
-
-use std::fs;
-
 use postern_e2e::browser::{self, Browser, Page};
 use postern_e2e::client::Call;
 use postern_e2e::documents;
@@ -16,6 +13,8 @@ use postern_store_sql::SqlStore;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::kit::elsewhere::{self, sent};
+
 const SECRET: &str = "the secret of the suite at its provider: 100%";
 const SESSION: &str = "postern";
 const LOGIN: &str = "postern-login";
@@ -24,32 +23,13 @@ const SCOPE: &str = "openid email content.read";
 /// The suite's own log-in, with a provider `corp` that is found by its issuer; `more` are further
 /// members of it.
 async fn suite(issuer: &str, more: &str) -> (Gateway, TempDir) {
-    let folder = tempfile::tempdir().expect("a folder for the secret");
-    let secret = folder.path().join("secret");
-    fs::write(&secret, format!("{SECRET}\n")).expect("the secret's file");
-    let provider = format!(
-        "  default_role: student\n  outside:\n    - {{name: corp, issuer: '{issuer}', client_id: \
-         {CLIENT_ID}, client_secret: 'file:{}'{more}}}\n",
-        secret.display()
-    );
-    let document = documents::IDENTITY.replace("  default_role: student\n", &provider);
-    assert!(document.contains("outside:"), "the document has no place for it");
+    let (document, folder) = elsewhere::document(documents::IDENTITY, issuer, SECRET, more);
     let gateway = Gateway::builder().document(document).durable().start().await;
     (gateway, folder)
 }
 
-/// A browser that was sent to the provider, and the parameters of that request.
-async fn sent(gateway: &Gateway, return_to: &str) -> (Browser, Page) {
-    let mut browser = Browser::new(gateway.port());
-    let query = browser::encode(&[("return_to", return_to)]);
-    let page = browser.open(&format!("/login/outside/corp?{query}")).await.expect(303);
-    (browser, page)
-}
-
 fn callback(page: &Page, provider: &Provider) -> String {
-    let (state, issuer) = (page.parameter("state").expect("a state"), provider.issuer());
-    let pairs = [("code", "c0de"), ("state", state.as_str()), ("iss", issuer.as_str())];
-    format!("/login/outside/corp/callback?{}", browser::encode(&pairs))
+    elsewhere::back(provider, "c0de", &page.parameter("state").expect("a state"))
 }
 
 /// The provider vouches for somebody, and they come back.

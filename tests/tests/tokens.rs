@@ -6,7 +6,6 @@ mod bound;
 mod hostile;
 mod issuers;
 mod places;
-mod proof;
 mod rules;
 mod soft;
 

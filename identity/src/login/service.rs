@@ -26,6 +26,7 @@ use postern_request::login::ReturnTo;
 use postern_revocation::RevocationKind;
 use postern_store::flows::SessionRecord;
 use postern_store::{FlowKey, FlowKind, FlowStore, IdentityStore};
+use zeroize::Zeroizing;
 
 use super::factors::FactorService;
 use super::flow::{FLOW_LIFE_MS, Factor, Flow};
@@ -34,10 +35,11 @@ use super::limits::LoginLimiter;
 use super::rules::{CurrentLoginRules, LoginRules};
 use super::{Caller, LoginError, sessions};
 use crate::ending::Ending;
+use crate::held::Held;
 use crate::metrics::{LoginMetrics, Means};
 use crate::ports::{BreachedPasswords, Passkeys, RevokedTokens};
 use crate::vault::Vault;
-use crate::{audit, random};
+use crate::{IdentityError, audit, random};
 
 /// Longest cookie that is looked at; ours are shorter.
 const MAX_COOKIE_BYTES: usize = 128;
@@ -86,9 +88,12 @@ pub enum BrowserVerdict {
     Ended,
 }
 
-/// A log-in that was found, as it stands in the store.
+/// A log-in that was found.
 struct Open {
     key: FlowKey,
+    /// What opens it.
+    cookie: Zeroizing<Vec<u8>>,
+    /// As it stands in the store.
     kept: Vec<u8>,
     flow: Flow,
 }
@@ -320,7 +325,8 @@ impl LoginService {
     async fn keep(&self, flow: &Flow, now: UnixMillis) -> Result<Secret, LoginError> {
         let cookie = random::secret()?;
         let key = FlowKey::of(FlowKind::Login, cookie.expose().as_bytes());
-        let kept = self.parts.flows.put(key, &flow.encode(), FLOW_LIFE_MS, now).await?;
+        let sealed = sealed(key, cookie.expose().as_bytes(), flow)?;
+        let kept = self.parts.flows.put(key, &sealed, FLOW_LIFE_MS, now).await?;
         if kept { Ok(cookie) } else { Err(LoginError::Internal) }
     }
 
@@ -335,18 +341,26 @@ impl LoginService {
         }
         let key = FlowKey::of(FlowKind::Login, cookie);
         let kept = self.parts.flows.peek(key, now).await?.ok_or(LoginError::Expired)?;
-        let flow = Flow::decode(&kept, &rules.issuer, &rules.login.hosts)
+        let flow = Held::LogIn
+            .open(cookie, &key.to_bytes(), &kept)
+            .and_then(|clear| Flow::decode(&clear, &rules.issuer, &rules.login.hosts))
             .filter(|flow| !flow.is_over(now))
             .ok_or(LoginError::Expired)?;
-        Ok(Open { key, kept, flow })
+        Ok(Open { key, cookie: Zeroizing::new(cookie.to_vec()), kept, flow })
     }
 
     /// Keeps what has become of a log-in, where nobody else went on with it meanwhile.
     async fn save(&self, open: &Open, now: UnixMillis) -> Result<(), LoginError> {
-        let to = open.flow.encode();
+        let to = sealed(open.key, &open.cookie, &open.flow)?;
         let is_kept = self.parts.flows.swap(open.key, &open.kept, &to, now).await?;
         if is_kept { Ok(()) } else { Err(LoginError::Expired) }
     }
+}
+
+/// A log-in as it is kept. Whoever reads the store reads nothing of where it leads to: that may be
+/// a device's code, or a request that was pushed.
+fn sealed(key: FlowKey, cookie: &[u8], flow: &Flow) -> Result<Vec<u8>, IdentityError> {
+    Held::LogIn.seal(cookie, &key.to_bytes(), &flow.encode())
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Authorization requests that are kept here under a `request_uri`.
+//! Authorization requests that are kept here under a `request_uri`, which alone opens them: an ID
+//! token may be among their parameters.
 
 use postern_oauth::{
     AuthorizeFault, Endpoint, Form, KeptRequest, MAX_BODY_BYTES, OAuthError, REQUEST_URI_PREFIX,
@@ -11,7 +12,8 @@ use postern_store::{FlowKey, FlowKind};
 use super::OAuthService;
 use super::locations::escaped;
 use super::service::{failed, store_failed};
-use crate::random;
+use crate::held::Held;
+use crate::{IdentityError, random};
 
 /// How long a request is kept: its browser comes soon, but its user may have to log in first.
 const KEEP_MS: u64 = 600_000;
@@ -79,7 +81,8 @@ impl OAuthService {
     ) -> Result<String, OAuthError> {
         let name = random::secret().map_err(|error| failed(&error))?;
         let uri = [REQUEST_URI_PREFIX, name.expose()].concat();
-        let put = self.flows.put(key(&uri), &request.encode(), KEEP_MS, now).await;
+        let sealed = sealed(&uri, request).map_err(|error| failed(&error))?;
+        let put = self.flows.put(key(&uri), &sealed, KEEP_MS, now).await;
         match put.map_err(|error| store_failed(&error))? {
             true => Ok(uri),
             // 256 random bits do not come twice.
@@ -100,7 +103,7 @@ impl OAuthService {
         let key = key(request_uri);
         let found = self.flows.peek(key, now).await;
         let found = found.map_err(|error| store_failed(&error))?.unwrap_or_default();
-        let read = KeptRequest::decode(&found).filter(|request| request.is_current(now));
+        let read = opened(request_uri, &found).filter(|request| request.is_current(now));
         let read = read.and_then(|request| {
             let form = Form::parse(request.parameters.as_bytes()).ok()?;
             Some((request, form))
@@ -108,7 +111,8 @@ impl OAuthService {
         let Some((request, form)) = read else { return Ok(Err(AuthorizeFault::UnknownRequest)) };
         if let Some(opened) = request.opened() {
             // Whoever was faster has written the same.
-            let swapped = self.flows.swap(key, &found, &opened.encode(), now).await;
+            let to = sealed(request_uri, &opened).map_err(|error| failed(&error))?;
+            let swapped = self.flows.swap(key, &found, &to, now).await;
             swapped.map_err(|error| store_failed(&error))?;
         }
         Ok(Ok((request, form)))
@@ -131,4 +135,15 @@ impl OAuthService {
 
 fn key(request_uri: &str) -> FlowKey {
     FlowKey::of(FlowKind::Par, request_uri.as_bytes())
+}
+
+fn sealed(request_uri: &str, request: &KeptRequest) -> Result<Vec<u8>, IdentityError> {
+    let place = key(request_uri).to_bytes();
+    Held::Request.seal(request_uri.as_bytes(), &place, &request.encode())
+}
+
+fn opened(request_uri: &str, kept: &[u8]) -> Option<KeptRequest> {
+    let place = key(request_uri).to_bytes();
+    let clear = Held::Request.open(request_uri.as_bytes(), &place, kept)?;
+    KeptRequest::decode(&clear)
 }

@@ -145,7 +145,7 @@ impl OAuthService {
         let session = session.map_err(refused)?;
         let confirmed = self.has_not_ended(key, now).await.map_err(refused)?;
         if let Some(sealed) = again {
-            return again_of(token, sealed).map_err(refused);
+            return again_of(token, &sealed).map_err(refused);
         }
         let turned = self.turn(token, &issue, &session, &rules, now).await.map_err(refused)?;
         match turned {
@@ -155,7 +155,7 @@ impl OAuthService {
                     if confirmed { RefreshOutcome::Rotated } else { RefreshOutcome::Unconfirmed };
                 Ok((answer, outcome))
             }
-            (Turned::Again(sealed), _) => again_of(token, sealed).map_err(refused),
+            (Turned::Again(sealed), _) => again_of(token, &sealed).map_err(refused),
             (Turned::Reused { .. }, _) => {
                 Err((OAuthError::invalid_grant(), RefreshOutcome::Reused))
             }
@@ -343,7 +343,7 @@ fn told<T>(asked: Result<Result<T, StoreError>, JoinError>) -> Result<T, OAuthEr
 
 fn again_of(
     token: &RefreshToken,
-    sealed: Vec<u8>,
+    sealed: &[u8],
 ) -> Result<(TokenAnswer, RefreshOutcome), OAuthError> {
     let answer = retry::open(token, sealed).and_then(|text| TokenAnswer::read(&text));
     let answer = answer.ok_or(OAuthError::invalid_grant())?;

@@ -23,8 +23,9 @@
 //! | `postern:oauth2:code:{hash}` | string | `f` and what the code stands for; once it is used, `u` and the mark of whoever used it | the code's, ten minutes at most |
 //! | `postern:oauth2:family:{hash}` | hash | `lock current generation grant ends`, the first two hashes | until nothing was exchanged for too long, or `ends` |
 //! | `postern:oauth2:family:{hash}:spent` | hash | a spent token's secret, hashed → when, and the sealed answer; at most 8 | the time of grace |
-//! | `postern:oauth2:par:{hash}` `…oauth2:device:…` `…oauth2:user_code:…` | string | what was pushed, or is asked for | their own |
-//! | `postern:login:flow:{hash}` `…login:outside:…` `…ws:ticket:…` | string | a log-in, or a ticket | their own |
+//! | `postern:oauth2:par:{hash}` `…login:flow:…` | string | what was pushed, or a log-in, sealed | their own |
+//! | `postern:oauth2:device:{hash}` `…oauth2:user_code:…` | string | what is asked for | their own |
+//! | `postern:login:outside:{hash}` `…ws:ticket:…` | string | a log-in elsewhere, or a ticket | their own |
 //! | `postern:session:{hash}` | hash | `id userId createdAt lastUsed deviceId scopes` and more | until its idle end or its last |
 //! | `postern:session:of:{hash}` | sorted set | when a session of this user ends → `createdAt:id`; at most 1,000 | until the last of them ends |
 //! | `postern:apikey:{hash}` | hash | `userId clientId scopes lastUsed requestCount` | a day after its last use |

@@ -84,6 +84,12 @@ impl Durable {
         &self.address
     }
 
+    /// The file with the key that seals private keys: hexadecimal digits.
+    #[must_use]
+    pub fn key_file(&self) -> &Path {
+        &self.key_file
+    }
+
     async fn fill(&self) {
         run(self.arguments(&["migrate", "up"])).await.expect_success();
         run(self.arguments_with_key(&["keys", "rotate"])).await.expect_success();

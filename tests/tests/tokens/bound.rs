@@ -11,11 +11,11 @@ use postern_e2e::redis::Redis;
 use postern_e2e::wait;
 use serde_json::{Value, json};
 
-use super::proof::{Proof, bound_to_key};
 use super::{
     INVALID, PASSES, UNAVAILABLE, Verdict, assert_everywhere, assert_verdict, both_kinds, ready,
     stack,
 };
+use crate::kit::proof::{Proof, bound_to_key};
 
 const DOCUMENT: &str = include_str!("../../fixtures/tokens-bound.yaml");
 const CERTIFICATE: &str = "x-forwarded-client-cert";

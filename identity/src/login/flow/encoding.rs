@@ -1,4 +1,5 @@
-//! A log-in as it is kept between two requests: JSON that nobody else reads. It holds no secret.
+//! A log-in between two requests: JSON, which whoever keeps it seals. It holds no secret of ours,
+//! but where it leads to may name one.
 
 use postern_oauth::Acr;
 use postern_request::UnixMillis;

@@ -252,7 +252,7 @@ impl LoginService {
         caller: &Caller,
         now: UnixMillis,
     ) -> Result<LoggedIn, LoginError> {
-        let Open { key, kept, flow } = open;
+        let Open { key, kept, flow, .. } = open;
         // Taken out: of two that finish at once one does.
         if self.parts.flows.take(key, now).await?.as_ref() != Some(&kept) {
             return Err(LoginError::Expired);

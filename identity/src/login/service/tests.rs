@@ -2,7 +2,7 @@ use postern_document::{Fingerprint, FingerprintPart};
 use postern_store::durable::{FactorStore as _, UserChange, UserStore as _};
 
 use super::*;
-use crate::login::fixture::{EMAIL, NOW, PASSWORD, World, caller, later, secret, vault};
+use crate::login::fixture::{EMAIL, ISSUER, NOW, PASSWORD, World, caller, later, secret, vault};
 use crate::login::phc::Phc;
 use crate::login::{DirectLogin, LoggedIn, Outcome, Screen, totp};
 use crate::vault::Purpose;
@@ -69,6 +69,27 @@ async fn a_password_opens_a_session_and_its_cookie_alone_opens_that() {
     }
     assert_eq!(world.login.session(None, NOW).await, Ok(None));
     assert_eq!(world.actions().await, ["login.succeeded", "login.succeeded"]);
+}
+
+#[tokio::test]
+async fn a_copy_of_the_store_does_not_say_where_a_log_in_leads_to() {
+    let world = World::new();
+    world.user("student").await;
+    let there = "/login/device?user_code=BCDF-GHJK";
+    let return_to = ReturnTo::parse(there, ISSUER, &[]).unwrap();
+    let cookie = world.login.begin(return_to, Acr::OneFactor, NOW).await.unwrap();
+    let key = FlowKey::of(FlowKind::Login, cookie.expose().as_bytes());
+    // What goes on is sealed anew.
+    for _ in 0..2 {
+        let kept = world.flows.peek(key, NOW).await.unwrap().unwrap();
+        for known in [&b"BCDF-GHJK"[..], b"return_to"] {
+            assert!(!kept.windows(known.len()).any(|window| window == known));
+        }
+        let refused = world.password(cookie.expose().as_bytes(), EMAIL, "wrong", NOW).await;
+        assert_eq!(refused, Err(LoginError::Credentials));
+    }
+    let done = done(world.password(cookie.expose().as_bytes(), EMAIL, PASSWORD, NOW).await);
+    assert_eq!(done.return_to.as_str(), there);
 }
 
 #[tokio::test]

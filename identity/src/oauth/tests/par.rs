@@ -1,6 +1,7 @@
 use super::proofs::{Key, Said, said};
 use super::*;
 use postern_oauth::{AuthorizeFault, Endpoint};
+use postern_store::{FlowKey, FlowKind};
 
 use crate::oauth::fixture::ISSUER;
 
@@ -64,6 +65,23 @@ async fn a_browser_comes_in_time_and_its_user_may_take_longer() {
     let forgotten = fixture.push(&request("spa", "read"), None, NOW).await.unwrap();
     fixture.open("spa", &forgotten, None, later(1)).await;
     assert_eq!(fixture.open("spa", &forgotten, Some(&session), later(600_001)).await, UNKNOWN);
+}
+
+#[tokio::test]
+async fn a_copy_of_the_store_does_not_say_what_was_pushed() {
+    let fixture = fixture().await;
+    let body = format!("{}&id_token_hint=e30.e30.c2lnbmVk", request("spa", "read"));
+    let uri = fixture.push(&body, None, NOW).await.unwrap();
+    let key = FlowKey::of(FlowKind::Par, uri.as_bytes());
+    // What was opened is sealed anew.
+    for _ in 0..2 {
+        let kept = fixture.flows.peek(key, NOW).await.unwrap().unwrap();
+        for known in [&b"c2lnbmVk"[..], b"client_id"] {
+            assert!(!kept.windows(known.len()).any(|window| window == known));
+        }
+        let answer = fixture.open("spa", &uri, None, NOW).await;
+        assert!(matches!(answer, Authorized::LogIn { .. }), "{answer:?}");
+    }
 }
 
 #[tokio::test]
