@@ -1,7 +1,9 @@
 //! `./dev test`: the suites of this version.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::Command;
+use std::{env, thread};
 
 use anyhow::{Result, bail};
 
@@ -10,6 +12,9 @@ use crate::parts::Parts;
 use crate::paths::Workspace;
 use crate::setup::{envoy, postgres};
 use crate::{arrows, clients, fuzz, matrix, mesh, process};
+
+/// How many tests of one program run at once, as Rust's test harness reads it.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
 
 /// Runs one suite, or, bare, everything a change must pass.
 pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
@@ -85,9 +90,15 @@ impl Kit {
         Ok(Self { parts, postgres })
     }
 
-    /// `cargo test` of the end-to-end crate.
+    /// `cargo test` of the end-to-end crate. Its tests wait for other processes most of the time,
+    /// so twice as many run at once as there are processors, unless the caller says otherwise.
     pub fn test(&self, workspace: &Workspace) -> Command {
-        self.test_of(workspace, "postern-e2e")
+        let mut command = self.test_of(workspace, "postern-e2e");
+        if env::var_os(TEST_THREADS).is_none() {
+            let processors = thread::available_parallelism().map_or(1, NonZero::get);
+            command.env(TEST_THREADS, (2 * processors).to_string());
+        }
+        command
     }
 
     /// `cargo test` of a crate whose tests run the parts.
