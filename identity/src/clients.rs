@@ -119,7 +119,7 @@ pub(crate) fn client_of(record: &ClientRecord) -> Result<Client, StoreError> {
         refresh_token_lifetime_secs: record.refresh_token_lifetime_secs,
         id_token_alg: Algorithm::parse(&record.id_token_alg)
             .ok_or_else(|| corrupt("ID token algorithm"))?,
-        may_introspect: record.may_introspect,
+        may_introspect: record.may_introspect.clone(),
         may_act_for: record.may_act_for.clone(),
         is_active: record.is_active,
     })

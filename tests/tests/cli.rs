@@ -60,7 +60,7 @@ async fn a_database_is_made_by_going_up_and_deleted_by_a_yes() {
     assert!(!file.exists(), "asking made a database");
 
     server::run(durable.arguments(&["migrate", "up"])).await.expect_success();
-    let asked = server::run(durable.arguments(&["migrate", "down"])).await.expect_code(1);
+    let asked = server::run(durable.arguments(&["migrate", "down", "2"])).await.expect_code(1);
     assert!(asked.contains("audit_log") && asked.contains("--yes"), "{asked}");
     let status = server::run(durable.arguments(&["migrate", "status"])).await.expect_success();
     assert!(!status.contains("reverted"), "{status}");
@@ -517,8 +517,15 @@ async fn clients_and_keys_are_managed_by_commands() {
     let by_key = ["--auth-method", "private_key_jwt", "--jwks-uri", "https://a.example/jwks"];
     let by_key = [&["client", "update", id, "--json"][..], &by_key].concat();
     assert_eq!(told(&durable, &by_key).await["has_secret"], false);
+    let update = ["client", "update", id, "--json"];
+    let asks = ["--may-introspect", "https://api.example", "--may-introspect", "*"];
+    let asks = told(&durable, &[&update[..], &asks].concat()).await;
+    assert_eq!(asks["may_introspect"], json!(["https://api.example", "*"]), "{asks}");
+    let asks = told(&durable, &[&update[..], &["--no-may-introspect"]].concat()).await;
+    assert_eq!(asks["may_introspect"], json!([]), "{asks}");
     for (words, expected) in [
         (&["client", "update", id][..], "what is to change"),
+        (&["client", "update", id, "--may-introspect", "api"], "resources to introspect for"),
         (&["client", "update", id, "--redirect-uri", "http://a.example/"], "redirect URIs"),
         (&["client", "update", id, "--grant", "password"], "--grant"),
         (&["client", "rotate-secret", id], "by a secret"),

@@ -27,7 +27,6 @@ fn service(id: &str, may_act_for: &str) -> ClientRecord {
             .filter(|id| !id.is_empty())
             .map(str::to_owned)
             .collect(),
-        may_introspect: true,
         ..confidential(id)
     }
 }

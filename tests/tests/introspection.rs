@@ -8,22 +8,22 @@ use postern_e2e::client::Call;
 use postern_e2e::gateway::Gateway;
 use postern_e2e::wait;
 use postern_store::durable::ClientRecord;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_resource_server_asks_what_it_was_shown() {
     let gateway = grants::start("").await;
-    let api = ClientRecord { may_introspect: true, ..confidential("api") };
-    for client in [api, confidential("other")] {
+    let content = gateway.url("/content");
+    for (id, resource) in [("api", gateway.url("")), ("content", content), ("all", "*".to_owned())]
+    {
+        let client = ClientRecord { may_introspect: vec![resource], ..confidential(id) };
         add_client(&gateway, client).await;
     }
+    add_client(&gateway, confidential("other")).await;
     let password = add_user(&gateway).await;
     let tokens = grants::log_in(&gateway, &password).await;
     let (access, refresh) = (text(&tokens, "accessToken"), text(&tokens, "refreshToken"));
-    let ask = async |client: &str, token: &str| {
-        let form = format!("{}&token={token}", by_secret(client));
-        post(&gateway, "/oauth2/introspect", &form).await.expect(200).json()
-    };
+    let ask = async |client: &str, token: &str| ask(&gateway, client, token).await;
     let said = grants::claims(access);
     let answer = ask("api", access).await;
     assert_eq!((&answer["active"], &answer["sub"]), (&json!(true), &said["sub"]), "{answer}");
@@ -39,6 +39,7 @@ async fn a_resource_server_asks_what_it_was_shown() {
         gateway.server.metric(name, &[("active", active)]).await
     };
     assert_eq!((counted("true").await, counted("false").await), (1, 3));
+    each_is_told_of_tokens_that_are_for_it(&gateway, access).await;
 
     gateway.send(&Call::post("/auth/logout").bearer(access)).await.expect(204);
     let ask = &ask;
@@ -47,6 +48,29 @@ async fn a_resource_server_asks_what_it_was_shown() {
         if answer == json!({"active": false}) { Ok(()) } else { Err(answer.to_string()) }
     })
     .await;
+}
+
+async fn ask(gateway: &Gateway, client: &str, token: &str) -> Value {
+    let form = format!("{}&token={token}", by_secret(client));
+    post(gateway, "/oauth2/introspect", &form).await.expect(200).json()
+}
+
+/// RFC 7662 §4: whether a token can be used where it was shown.
+async fn each_is_told_of_tokens_that_are_for_it(gateway: &Gateway, for_issuer: &str) {
+    let own = format!("grant_type=client_credentials&{}", by_secret("other"));
+    let form = format!("{own}&resource={}", gateway.url("/content"));
+    let tokens = post(gateway, "/oauth2/token", &form).await.expect(200).json();
+    for (token, told) in [
+        (for_issuer, &["api", "all"][..]),
+        (text(&tokens, "access_token"), &["content", "all", "other"]),
+    ] {
+        for client in ["api", "content", "all", "other"] {
+            let answer = ask(gateway, client, token).await;
+            let expected = told.contains(&client);
+            assert_eq!(answer["active"], expected, "{client} of {token}: {answer}");
+            assert!(expected || answer == json!({"active": false}), "{client}: {answer}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

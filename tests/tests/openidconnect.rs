@@ -128,8 +128,7 @@ async fn a_program_in_rust_speaks_for_itself() {
     let gateway = start().await;
     let durable = gateway.durable.as_ref().expect("a durable store");
     let words = ["client", "create", "--json", "--name", "Service", "--scopes", "content.read"];
-    let arguments = durable.arguments(&[&words[..], &["--may-introspect"][..]].concat());
-    let made = server::run(arguments).await.expect_success();
+    let made = server::run(durable.arguments(&words)).await.expect_success();
     let made: Value = serde_json::from_str(&made).expect("JSON");
     let text = |member: &str| made[member].as_str().expect("a text").to_owned();
     let (id, secret) = (text("client_id"), text("client_secret"));

@@ -146,15 +146,19 @@ pub struct Client {
     pub refresh_token_lifetime_secs: u64,
     /// What its ID tokens are signed with.
     pub id_token_alg: Algorithm,
-    /// Whether it may ask about tokens of others (RFC 7662).
-    pub may_introspect: bool,
-    /// Clients for whose users it may act (RFC 8693); `*` for all.
+    /// Resources for which it may ask about tokens of others (RFC 7662 §4); [`Client::ALL`] for
+    /// all.
+    pub may_introspect: Vec<String>,
+    /// Clients for whose users it may act (RFC 8693); [`Client::ALL`] for all.
     pub may_act_for: Vec<String>,
     /// Whether it may do anything at all.
     pub is_active: bool,
 }
 
 impl Client {
+    /// All resources, or all clients: only an operator writes it.
+    pub const ALL: &'static str = "*";
+
     /// Whether it may use a grant.
     ///
     /// # Errors

@@ -24,8 +24,6 @@ pub const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_tok
 const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
 /// Most parties that one token may name as acting one for the other.
 pub(crate) const MAX_ACTORS: usize = 4;
-/// Who may act for the users of every client.
-const ANYBODY: &str = "*";
 
 /// A request of RFC 8693 §2.1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,7 +185,7 @@ enum Reach {
 }
 
 fn reach(client: &Client, subject: &TokenFacts) -> Reach {
-    let names = |one: &String| one == ANYBODY || *one == subject.client_id;
+    let names = |one: &String| one == Client::ALL || *one == subject.client_id;
     match subject.client_id == client.client_id {
         _ if client.may_act_for.iter().any(names) => Reach::Others,
         true => Reach::Own,

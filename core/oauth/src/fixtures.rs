@@ -42,7 +42,7 @@ pub(crate) fn confidential() -> Client {
         access_token_lifetime_secs: 3600,
         refresh_token_lifetime_secs: 604_800,
         id_token_alg: Algorithm::Rs256,
-        may_introspect: false,
+        may_introspect: Vec::new(),
         may_act_for: Vec::new(),
         is_active: true,
     }

@@ -1,8 +1,10 @@
 //! What a token is (RFC 7662): asked by whoever it was shown to, or by whoever holds it.
 //!
 //! Whatever is not good now is inactive, and nothing more is said of it; the same of what is none
-//! of the caller's business (§2.2). A refresh token is its own client's business alone: whoever
-//! else was shown one must not take it for something that opens a door.
+//! of the caller's business (§2.2). An access token is the business of the client that it was
+//! issued to, and of whoever stands for a resource that it is for (§4): it cannot be used at any
+//! other. A refresh token is its own client's business alone: whoever else was shown one must not
+//! take it for something that opens a door.
 
 use postern_jose::base64url;
 use postern_request::headers::Single;
@@ -74,10 +76,12 @@ impl Client {
         }
     }
 
-    /// Whether an access token is its business: those of all, with an operator's word, or its own.
+    /// Whether an access token is its business: its own is, and one that is for a resource for which
+    /// it stands, as an operator has said (§4).
     #[must_use]
-    pub fn may_know(&self, owner: Option<&str>) -> bool {
-        self.may_introspect || owner == Some(self.client_id.as_str())
+    pub fn may_know(&self, owner: Option<&str>, audiences: &[String]) -> bool {
+        let is_for = |resource: &String| resource == Self::ALL || audiences.contains(resource);
+        owner == Some(self.client_id.as_str()) || self.may_introspect.iter().any(is_for)
     }
 }
 
@@ -130,6 +134,7 @@ fn push(body: &mut String, name: &str, value: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::{API, OTHER_API};
     use crate::{ErrorCode, fixtures};
 
     const FORM: Single<'static> = Single::One(b"application/x-www-form-urlencoded");
@@ -155,16 +160,31 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_the_business_of_their_client_and_of_who_is_trusted() {
-        let own = fixtures::confidential();
-        let trusted = Client { may_introspect: true, ..fixtures::confidential() };
-        for (owner, by_own, by_trusted) in
-            [(Some("web"), true, true), (Some("spa"), false, true), (None, false, true)]
-        {
-            assert_eq!((own.may_know(owner), trusted.may_know(owner)), (by_own, by_trusted));
+    fn tokens_are_the_business_of_their_client_and_of_the_resources_that_they_are_for() {
+        const NONE: &[&str] = &[];
+        const BOTH: &[&str] = &[API, OTHER_API];
+        let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        for (resources, owner, audiences, expected) in [
+            (NONE, Some("web"), BOTH, true),
+            (NONE, Some("spa"), BOTH, false),
+            (NONE, None, BOTH, false),
+            (&[API], Some("spa"), &[API], true),
+            (&[API], None, &[API], true),
+            (&[API], Some("spa"), &[OTHER_API], false),
+            (&[API], Some("spa"), BOTH, true),
+            (BOTH, Some("spa"), &[OTHER_API], true),
+            // Letter by letter, and not by what it is below.
+            (&[API], Some("spa"), &["https://api.example/", "https://api.example/orders"], false),
+            (&[API], Some("spa"), NONE, false),
+            (&[Client::ALL], Some("spa"), &[OTHER_API], true),
+            (&[Client::ALL], None, NONE, true),
+        ] {
+            let client = Client { may_introspect: texts(resources), ..fixtures::confidential() };
+            let may = client.may_know(owner, &texts(audiences));
+            assert_eq!(may, expected, "{resources:?} {owner:?} {audiences:?}");
         }
-        assert!(own.check_introspects().is_ok());
-        let public = Client { may_introspect: true, ..fixtures::public() };
+        assert!(fixtures::confidential().check_introspects().is_ok());
+        let public = Client { may_introspect: texts(&[Client::ALL]), ..fixtures::public() };
         let refused = public.check_introspects().unwrap_err();
         assert_eq!(refused.code, ErrorCode::InvalidClient, "an id alone proves nothing");
     }

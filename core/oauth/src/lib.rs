@@ -76,6 +76,7 @@ pub use registration::{
     MAX_REGISTRATION_BYTES, NewRegistration, REGISTER_SCOPE, RegistrationAnswer,
     RegistrationRequest,
 };
+pub use resource::is_resource;
 pub use response::{NO_STORE, TokenResponse, TokenType};
 pub use revocation::{RevocationRequest, TokenHint};
 pub use rules::{DeviceTimes, Endpoint, JWKS_PATH, RefreshTimes, ServerRules, TOKEN_PATH};

@@ -16,7 +16,7 @@ pub(crate) fn parse<'a>(
 ) -> Result<Vec<String>, OAuthError> {
     let mut resources: Vec<String> = Vec::new();
     for value in values {
-        if !is_absolute(value) || resources.len() >= MAX_RESOURCES {
+        if !is_resource(value) || resources.len() >= MAX_RESOURCES {
             return Err(OAuthError::invalid_target());
         }
         if !resources.iter().any(|known| known == value) {
@@ -27,7 +27,8 @@ pub(crate) fn parse<'a>(
 }
 
 /// Whether a text can name a resource: an absolute URI without fragment, of visible characters.
-fn is_absolute(text: &str) -> bool {
+#[must_use]
+pub fn is_resource(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     let is_scheme_char =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');

@@ -2,7 +2,7 @@
 //! after a change as when it is made: no order of changes leads to one that could not be made.
 
 use postern_jose::{Algorithm, KeySet};
-use postern_oauth::{AuthMethod, GrantType, RedirectUri, ScopeSet};
+use postern_oauth::{AuthMethod, Client, GrantType, RedirectUri, ScopeSet, is_resource};
 use postern_request::json::{self, Value};
 use postern_store::durable::{ClientKind, ClientRecord};
 
@@ -51,9 +51,9 @@ pub struct ClientEdit {
     pub tls_subject: Option<Option<String>>,
     /// Where its tokens may be for; everywhere when it is empty.
     pub resources: Option<Vec<String>>,
-    /// Whether it may ask about tokens of others.
-    pub may_introspect: Option<bool>,
-    /// Clients for whose users it may act.
+    /// Resources for which it may ask about tokens of others, or `*`.
+    pub may_introspect: Option<Vec<String>>,
+    /// Clients for whose users it may act, or `*`.
     pub may_act_for: Option<Vec<String>>,
     /// What its ID tokens are signed with.
     pub id_token_alg: Option<Algorithm>,
@@ -136,6 +136,7 @@ pub(super) fn judge(record: &ClientRecord) -> Result<(), IdentityError> {
     judge_grants(record)?;
     judge_addresses(record)?;
     judge_method(record)?;
+    judge_reach(record)?;
     if !(1..=MAX_LIFETIME_SECS).contains(&record.access_token_lifetime_secs) {
         return Err(invalid("access token lifetime", "it must be 1 to 86400 seconds"));
     }
@@ -145,11 +146,21 @@ pub(super) fn judge(record: &ClientRecord) -> Result<(), IdentityError> {
     if !["RS256", "ES256", "EdDSA"].contains(&record.id_token_alg.as_str()) {
         return Err(invalid("ID token algorithm", "it must be RS256, ES256 or EdDSA"));
     }
+    Ok(())
+}
+
+/// What it may do with tokens of others.
+fn judge_reach(record: &ClientRecord) -> Result<(), IdentityError> {
+    const RESOURCES: &str = "at most 32 absolute URIs without a fragment, or *";
     let is_client = |id: &String| {
         !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic())
     };
     if record.may_act_for.len() > MAX_LIST || !record.may_act_for.iter().all(is_client) {
         return Err(invalid("clients to act for", "at most 32 ids of clients, or *"));
+    }
+    let is_audience = |name: &String| name == Client::ALL || is_resource(name);
+    if record.may_introspect.len() > MAX_LIST || !record.may_introspect.iter().all(is_audience) {
+        return Err(invalid("resources to introspect for", RESOURCES));
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 //! Resource servers ask this for every request that they get, so an access token is verified once,
 //! and what is to be said of it is written once. Whether it is good is judged every time: by its
 //! end, by what was revoked since (it, its session, its subject, its client, its key), and by
-//! whether its key is published still. No store is asked for that.
+//! whether its key is published still. So is whether it is the business of who asks: what is
+//! remembered of a token says whom it is for. No store is asked for that.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -107,7 +108,8 @@ impl OAuthService {
             && key.is_none_or(|key| self.issuer.ring().publishes(key, now))
             && !self.revoked.is_revoked(&known.token, now);
         let owner = known.token.principal().client_id.as_deref();
-        (is_good && client.may_know(owner)).then(|| known.answer.clone())
+        let may_know = client.may_know(owner, &known.token.claims.audiences);
+        (is_good && may_know).then(|| known.answer.clone())
     }
 
     /// Of a refresh token its own client alone is told anything: whoever else holds one should

@@ -89,7 +89,7 @@ impl OAuthService {
             // The document's own hold.
             refresh_token_lifetime_secs: u64::MAX,
             id_token_alg: postern_jose::Algorithm::Rs256,
-            may_introspect: false,
+            may_introspect: Vec::new(),
             may_act_for: Vec::new(),
             is_active: true,
         }

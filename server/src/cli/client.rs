@@ -136,9 +136,10 @@ pub struct ClientDetails {
     /// clients.
     #[arg(long = "may-act-for", value_name = "CLIENT_ID")]
     pub may_act_for: Vec<String>,
-    /// It may ask about tokens of others (RFC 7662).
-    #[arg(long)]
-    pub may_introspect: bool,
+    /// A resource for which it may ask about tokens of others (RFC 7662), as `aud` of these tokens
+    /// says it, or `*` for all; as often as there are such resources.
+    #[arg(long = "may-introspect", value_name = "RESOURCE")]
+    pub may_introspect: Vec<String>,
     /// Its authorization requests must be pushed (RFC 9126).
     #[arg(long)]
     pub require_par: bool,

@@ -114,7 +114,7 @@ async fn update(arguments: &ClientUpdate) -> Result<()> {
         details.may_act_for = Some(Vec::new());
     }
     if arguments.no_may_introspect {
-        details.may_introspect = Some(false);
+        details.may_introspect = Some(Vec::new());
     }
     let edit = ClientEdit {
         name: settings::trimmed_option("--name", arguments.name.as_deref())?,
@@ -223,7 +223,7 @@ fn show(client: &ClientRecord, as_json: bool) -> Result<()> {
         ("certificate", client.tls_subject.clone().unwrap_or_default()),
         ("resources", client.resources.join(" ")),
         ("acts for", client.may_act_for.join(" ")),
-        ("introspects", if client.may_introspect { "tokens of others" } else { "" }.to_owned()),
+        ("introspects", client.may_introspect.join(" ")),
         ("consent", if client.require_consent { "asked" } else { "not asked" }.to_owned()),
         ("access", format!("{} s", client.access_token_lifetime_secs)),
         ("refresh", format!("{} s", client.refresh_token_lifetime_secs)),

@@ -17,7 +17,7 @@ macro_rules! columns {
          post_logout_redirect_uris, scopes, require_pkce, require_consent, require_par, \
          bind_dpop, access_token_lifetime_secs, refresh_token_lifetime_secs, \
          rate_limit_policy, auth_method, jwks, jwks_uri, tls_subject, resources, \
-         may_introspect, may_act_for, id_token_alg, logo_uri, client_uri, policy_uri, \
+         may_introspect_for, may_act_for, id_token_alg, logo_uri, client_uri, policy_uri, \
          is_active, origin, expires_unused_at, updated_at"
     };
 }
@@ -72,7 +72,7 @@ macro_rules! bind {
             .bind(client.jwks_uri)
             .bind(client.tls_subject)
             .bind(write_list(&client.resources))
-            .bind(client.may_introspect)
+            .bind(write_list(&client.may_introspect))
             .bind(client.may_act_for.join(" "))
             .bind(client.id_token_alg)
             .bind(client.logo_uri)
@@ -233,7 +233,7 @@ fn read<R: Columns>(row: &R) -> Result<ClientRecord, StoreError> {
         jwks_uri: row.optional_text("jwks_uri")?,
         tls_subject: row.optional_text("tls_subject")?,
         resources: row.list("resources")?,
-        may_introspect: row.boolean("may_introspect")?,
+        may_introspect: row.list("may_introspect_for")?,
         may_act_for: row.names("may_act_for")?,
         id_token_alg: row.text("id_token_alg")?,
         logo_uri: row.optional_text("logo_uri")?,

@@ -123,8 +123,8 @@ pub struct ClientRecord {
     pub tls_subject: Option<String>,
     /// Where its tokens may be for (RFC 8707); everywhere when it is empty.
     pub resources: Vec<String>,
-    /// Whether it may ask about tokens of others (RFC 7662).
-    pub may_introspect: bool,
+    /// For which resources it may ask about tokens of others (RFC 7662): values of `aud`, or `*`.
+    pub may_introspect: Vec<String>,
     /// For whose clients' users it may act (RFC 8693): ids of clients, or `*`.
     pub may_act_for: Vec<String>,
     /// `id_token_signed_response_alg`
@@ -177,7 +177,7 @@ impl ClientRecord {
             jwks_uri: None,
             tls_subject: None,
             resources: Vec::new(),
-            may_introspect: false,
+            may_introspect: Vec::new(),
             may_act_for: Vec::new(),
             id_token_alg: "RS256".to_owned(),
             logo_uri: None,
@@ -212,7 +212,7 @@ mod tests {
         for kind in [ClientKind::Public, ClientKind::Confidential] {
             let client = ClientRecord::new("c".to_owned(), "C".to_owned(), kind, UnixMillis(1));
             assert!(client.require_pkce && client.require_consent, "{client:?}");
-            assert!(!client.may_introspect && client.may_act_for.is_empty());
+            assert!(client.may_introspect.is_empty() && client.may_act_for.is_empty());
             assert!(client.grant_types.is_empty() && client.redirect_uris.is_empty());
             assert_eq!(client.auth_method == "none", kind == ClientKind::Public);
         }

@@ -41,7 +41,7 @@ fn client() -> Client {
         access_token_lifetime_secs: 60,
         refresh_token_lifetime_secs: 60,
         id_token_alg: Algorithm::Rs256,
-        may_introspect: false,
+        may_introspect: Vec::new(),
         may_act_for: Vec::new(),
         is_active: true,
     }

@@ -39,7 +39,7 @@ fn client() -> Client {
         access_token_lifetime_secs: 3600,
         refresh_token_lifetime_secs: 60,
         id_token_alg: Algorithm::Rs256,
-        may_introspect: false,
+        may_introspect: Vec::new(),
         may_act_for: vec!["spa".to_owned()],
         is_active: true,
     }

@@ -47,7 +47,7 @@ impl Parts {
         let words = ["client", "create", "--json", "--name", "service", "--scopes", "content.read"];
         let grants = ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"];
         let grants = grants.map(|grant| ["--grant", grant]).concat();
-        let words = [&words[..], &grants, &["--may-introspect"]].concat();
+        let words = [&words[..], &grants, &["--may-introspect", "*"]].concat();
         let made = server::run(durable.arguments(&words)).await.expect_success();
         let made: Value = serde_json::from_str(&made).expect("JSON");
         let part = |name: &str| made[name].as_str().expect("text").to_owned();

@@ -156,7 +156,7 @@ async fn clients(durable: &Durable, redirect_uri: &str) -> Value {
                 EXCHANGE,
             ],
         ),
-        ("service", by_itself, &["--may-introspect"]),
+        ("service", by_itself, &["--may-introspect", "*"]),
         ("post", by_itself, &["--auth-method", "client_secret_post"]),
         ("key", by_itself, &["--auth-method", "private_key_jwt", "--jwks", KEY]),
     ];

@@ -56,7 +56,7 @@ fn what_could_be_no_client_is_refused() {
     for (what, change) in public {
         refused(ClientKind::Public, what, change);
     }
-    let confidential: [(&str, Change); 16] = [
+    let confidential: [(&str, Change); 18] = [
         ("name", |it| it.name = "a\nb".to_owned()),
         ("name", |it| it.name.clear()),
         ("redirect URIs", |it| it.redirect_uris = vec!["http://app.example/".to_owned()]),
@@ -73,6 +73,8 @@ fn what_could_be_no_client_is_refused() {
         ("refresh token lifetime", |it| it.refresh_token_lifetime_secs = u64::MAX),
         ("ID token algorithm", |it| it.id_token_alg = "none".to_owned()),
         ("clients to act for", |it| it.may_act_for = vec!["a b".to_owned()]),
+        ("resources to introspect for", |it| it.may_introspect = vec!["orders".to_owned()]),
+        ("resources to introspect for", |it| it.may_introspect = vec!["*".to_owned(); 33]),
     ];
     for (what, change) in confidential {
         refused(ClientKind::Confidential, what, change);
@@ -81,6 +83,18 @@ fn what_could_be_no_client_is_refused() {
         let mut record = client(ClientKind::Confidential);
         record.tls_subject = text(subject);
         assert_eq!(judge(&record).is_ok(), is_fine, "{subject}");
+    }
+    for (resource, is_fine) in [
+        ("*", true),
+        ("https://a.example/orders", true),
+        ("urn:example:orders", true),
+        ("https://a.example/#x", false),
+        ("**", false),
+        ("", false),
+    ] {
+        let mut record = client(ClientKind::Confidential);
+        record.may_introspect = vec![resource.to_owned()];
+        assert_eq!(judge(&record).is_ok(), is_fine, "{resource}");
     }
 }
 

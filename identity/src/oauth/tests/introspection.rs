@@ -1,22 +1,26 @@
 use super::*;
 use postern_store::durable::{ClientKind, ClientRecord, DurableStore as _, SigningKeyRecord};
 
-use crate::oauth::fixture::{self, confidential, texts};
+use crate::oauth::fixture::{self, API, ISSUER, confidential, texts};
 use crate::random;
 
 const OWN: &str = "client_id=web&client_secret=s3cret";
 const TRUSTED: &str = "client_id=api&client_secret=s3cret";
 
-/// A server, and a resource server that may ask about everybody's tokens.
-async fn with_resource_server() -> Fixture {
-    let fixture = fixture().await;
-    let api = ClientRecord {
+/// A resource server, and what it stands for.
+fn resource_server(id: &str, resource: &str) -> ClientRecord {
+    ClientRecord {
         secret_sha256: Some(random::sha256(fixture::SECRET.as_bytes())),
         scopes: texts("read"),
-        may_introspect: true,
-        ..ClientRecord::new("api".to_owned(), "API".to_owned(), ClientKind::Confidential, NOW)
-    };
-    fixture.store.insert_client(api).await.unwrap();
+        may_introspect: vec![resource.to_owned()],
+        ..ClientRecord::new(id.to_owned(), id.to_owned(), ClientKind::Confidential, NOW)
+    }
+}
+
+/// A server, and a resource server that takes tokens which are for no resource by name.
+async fn with_resource_server() -> Fixture {
+    let fixture = fixture().await;
+    fixture.store.insert_client(resource_server("api", ISSUER)).await.unwrap();
     fixture
 }
 
@@ -54,6 +58,32 @@ async fn introspection_is_for_those_who_may() {
     }
     let own = fixture.token(&format!("grant_type=client_credentials&{OWN}"), NOW).await.unwrap();
     assert!(fixture.is_active(OWN, text(&own, "access_token"), NOW).await, "its own it may");
+}
+
+#[tokio::test]
+async fn a_resource_server_is_told_of_tokens_that_are_for_it() {
+    let fixture = with_resource_server().await;
+    for (id, resource) in [("orders", API), ("billing", "urn:example:billing"), ("operator", "*")] {
+        fixture.store.insert_client(resource_server(id, resource)).await.unwrap();
+    }
+    let resource = |name: &str| format!("&resource={}", name.replace(':', "%3A"));
+    for (asked, told) in [
+        (String::new(), &["api", "operator"][..]),
+        (resource(ISSUER), &["api", "operator"]),
+        (resource(API), &["orders", "operator"]),
+        (resource(API) + &resource(ISSUER), &["api", "orders", "operator"]),
+    ] {
+        let form = format!("grant_type=client_credentials&{OWN}{asked}");
+        let tokens = fixture.token(&form, NOW).await.unwrap();
+        let access = text(&tokens, "access_token");
+        // From the second one on, the token is known already.
+        for id in ["orders", "api", "billing", "operator"] {
+            let client = format!("client_id={id}&client_secret=s3cret");
+            let is_active = fixture.is_active(&client, access, NOW).await;
+            assert_eq!(is_active, told.contains(&id), "{id} {asked}");
+        }
+        assert!(fixture.is_active(OWN, access, NOW).await, "its own, whatever it is for");
+    }
 }
 
 #[tokio::test]

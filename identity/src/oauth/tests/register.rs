@@ -43,7 +43,7 @@ async fn what_registers_itself_is_kept_as_a_stranger() {
     let kept = fixture.store.find_client(id).await.unwrap().unwrap();
     assert_eq!((kept.name.as_str(), kept.kind), ("Reader", ClientKind::Confidential));
     assert!(kept.require_consent && kept.require_pkce && kept.is_active);
-    assert!(!kept.may_introspect && kept.may_act_for.is_empty());
+    assert!(kept.may_introspect.is_empty() && kept.may_act_for.is_empty());
     let expires_unused_at = UnixMillis(NOW.0 + 90 * DAY_MS);
     assert_eq!(kept.origin, ClientOrigin::Registered { expires_unused_at });
     assert_eq!(kept.scopes, ["openid", "read", "offline_access"]);

@@ -52,7 +52,7 @@ pub fn read(details: &ClientDetails) -> Result<ClientEdit> {
         post_logout_redirect_uris: said(&details.post_logout_redirect_uris),
         resources: said(&details.resources),
         may_act_for: said(&details.may_act_for),
-        may_introspect: details.may_introspect.then_some(true),
+        may_introspect: said(&details.may_introspect),
         require_par: details.require_par.then_some(true),
         bind_dpop: details.bind_dpop.then_some(true),
         refresh_token_lifetime_secs: lifetime,
@@ -109,8 +109,17 @@ mod tests {
     fn what_is_not_said_stays_and_what_is_said_is_all_of_it() {
         assert_eq!(read(&ClientDetails::default()).unwrap(), ClientEdit::default());
         let may_act_for = vec!["portal".to_owned(), "*".to_owned()];
-        let said = ClientDetails { may_act_for: may_act_for.clone(), ..ClientDetails::default() };
-        let expected = ClientEdit { may_act_for: Some(may_act_for), ..ClientEdit::default() };
+        let may_introspect = vec!["https://api.example".to_owned()];
+        let said = ClientDetails {
+            may_act_for: may_act_for.clone(),
+            may_introspect: may_introspect.clone(),
+            ..ClientDetails::default()
+        };
+        let expected = ClientEdit {
+            may_act_for: Some(may_act_for),
+            may_introspect: Some(may_introspect),
+            ..ClientEdit::default()
+        };
         assert_eq!(read(&said).unwrap(), expected);
     }
 }

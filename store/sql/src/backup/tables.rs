@@ -173,7 +173,6 @@ const CLIENTS: &[Column] = &[
     text("jwks_uri"),
     text("tls_subject"),
     text("resources"),
-    boolean("may_introspect"),
     text("may_act_for"),
     text("id_token_alg"),
     text("logo_uri"),
@@ -182,6 +181,7 @@ const CLIENTS: &[Column] = &[
     text("origin"),
     integer("expires_unused_at"),
     integer("updated_at"),
+    text("may_introspect_for"),
 ];
 
 const API_KEYS: &[Column] = &[

@@ -5,8 +5,9 @@ INSERT INTO revocations VALUES (1, 'token', 'i', 't', NULL, 9, 1, NULL);
 INSERT INTO feed_identity VALUES (1, 7, 'AAAAAAAAAAAAAAAAAAAAAA==');
 INSERT INTO oauth2_clients
     (client_id, name, type, grant_types, scopes, access_token_lifetime_secs, is_active, created_at,
-     redirect_uris, origin, expires_unused_at, updated_at)
-    VALUES ('c', 'C', 'public', '', '', 60, TRUE, 5, '["https://c.example.test/"]', 'registered', 9, 5);
+     redirect_uris, origin, expires_unused_at, updated_at, may_introspect_for)
+    VALUES ('c', 'C', 'public', '', '', 60, TRUE, 5, '["https://c.example.test/"]', 'registered', 9,
+     5, '["*"]');
 INSERT INTO api_keys (id, key_hash, subject, scopes, created_at, name, limits, request_count)
     VALUES ('a', '0000000000000000000000000000000000000000000000000000000000000000', 's', '', 5, 'A',
      'api', 3);

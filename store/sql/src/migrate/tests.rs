@@ -162,9 +162,11 @@ async fn every_migration_of_this_build_goes_down_again_whatever_was_kept() {
 
 #[tokio::test]
 async fn what_was_kept_before_a_column_came_is_read_with_it() {
+    const BEFORE: &str = "0002_revocations";
     let (_folder, store) = fresh().await;
     let migrator = store.migrator();
-    migrator.up(Some("0002_revocations"), UnixMillis(5)).await.unwrap();
+    let since = MIGRATIONS.iter().filter(|migration| migration.name > BEFORE).count();
+    migrator.up(Some(BEFORE), UnixMillis(5)).await.unwrap();
     execute(
         &store,
         "INSERT INTO oauth2_clients VALUES ('p', NULL, 'P', 'public', '', '', 3600, TRUE, 7);
@@ -189,6 +191,40 @@ async fn what_was_kept_before_a_column_came_is_read_with_it() {
         execute(&store, "UPDATE oauth2_clients SET redirect_uris = '[\"x\"]', updated_at = 99")
             .await;
         execute(&store, "UPDATE api_keys SET request_count = 99").await;
-        migrator.down(5, UnixMillis(6)).await.unwrap();
+        migrator.down(since, UnixMillis(6)).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn who_might_ask_about_tokens_of_others_still_may() {
+    const ASKS: &str = "SELECT client_id FROM oauth2_clients WHERE may_introspect \
+                        ORDER BY client_id";
+    let (_folder, store) = fresh().await;
+    let migrator = store.migrator();
+    migrator.up(Some("0007_audit"), UnixMillis(5)).await.unwrap();
+    execute(
+        &store,
+        "INSERT INTO oauth2_clients (client_id, name, type, grant_types, scopes,
+         access_token_lifetime_secs, is_active, created_at, may_introspect) VALUES
+         ('all', 'A', 'confidential', '', '', 60, TRUE, 5, TRUE),
+         ('none', 'N', 'confidential', '', '', 60, TRUE, 5, FALSE),
+         ('one', 'O', 'confidential', '', '', 60, TRUE, 5, FALSE);",
+    )
+    .await;
+    migrator.up(Some("0008_introspection"), UnixMillis(6)).await.unwrap();
+    let clients = store.list_clients(None, 10).await.unwrap();
+    let found: Vec<_> =
+        clients.iter().map(|one| (one.client_id.as_str(), one.may_introspect.join(" "))).collect();
+    let none = String::new;
+    assert_eq!(found, [("all", "*".to_owned()), ("none", none()), ("one", none())]);
+
+    execute(
+        &store,
+        "UPDATE oauth2_clients SET may_introspect_for = '[\"urn:a:b\"]' WHERE client_id = 'one'",
+    )
+    .await;
+    assert_eq!(migrator.down(1, UnixMillis(7)).await.unwrap(), ["0008_introspection"]);
+    let asks: Vec<String> =
+        on!(&store.database, pool => sqlx::query_scalar(ASKS).fetch_all(pool).await.unwrap());
+    assert_eq!(asks, ["all", "one"]);
 }

@@ -40,7 +40,7 @@ fn full(client_id: &str) -> ClientRecord {
         jwks_uri: text("https://b.example.test/jwks"),
         tls_subject: text("dns:b.example.test"),
         resources: texts(&["https://api.example.test/a", "https://api.example.test/"]),
-        may_introspect: true,
+        may_introspect: texts(&["https://api.example.test/a", "*"]),
         may_act_for: texts(&["*", "another"]),
         id_token_alg: "ES256".to_owned(),
         logo_uri: text("https://b.example.test/logo.svg"),

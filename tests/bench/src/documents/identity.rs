@@ -7,6 +7,8 @@ use anyhow::{Context as _, Result};
 
 use super::{Guard, NEVER_REACHED};
 
+/// Who gives the tokens, and what they are for.
+pub const ISSUER: &str = "https://gate.example.test";
 /// What a client, and a user, may ask for.
 pub const SCOPES: &str = "content.read content.write";
 /// What users are.
@@ -45,7 +47,7 @@ fn document(hashing: Hashing) -> String {
     let scopes = SCOPES.replace(' ', ", ");
     format!(
         "{routes}
-issuer: https://gate.example.test
+issuer: {ISSUER}
 
 oauth:
   scopes:

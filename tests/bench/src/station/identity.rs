@@ -56,7 +56,8 @@ impl Starter<'_> {
         };
         let judge = match asked {
             Asked::Introspection { .. } => {
-                Some(accounts.client("asks-about-tokens", &["--may-introspect"]).await?)
+                let stands_for = ["--may-introspect", identity::ISSUER];
+                Some(accounts.client("asks-about-tokens", &stands_for).await?)
             }
             _ => None,
         };

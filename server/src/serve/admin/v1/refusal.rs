@@ -165,6 +165,7 @@ fn field_of(what: &'static str) -> &'static str {
         "ID token algorithm" => "idTokenAlg",
         "authentication method" => "authMethod",
         "clients to act for" => "mayActFor",
+        "resources to introspect for" => "mayIntrospect",
         "JWKS" => "jwks",
         "JWKS URI" => "jwksUri",
         "logo URI" => "logoUri",

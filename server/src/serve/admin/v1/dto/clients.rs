@@ -172,9 +172,9 @@ pub struct Client {
     pub refresh_token_lifetime: u64,
     /// Where its tokens may be for (RFC 8707); everywhere where it is empty.
     pub resources: Vec<String>,
-    /// Whether it may ask about tokens of others (RFC 7662).
-    pub may_introspect: bool,
-    /// Clients for whose users it may act (RFC 8693).
+    /// Resources for which it may ask about tokens of others (RFC 7662); `*` for all.
+    pub may_introspect: Vec<String>,
+    /// Clients for whose users it may act (RFC 8693); `*` for all.
     pub may_act_for: Vec<String>,
     /// What its ID tokens are signed with.
     pub id_token_alg: String,
@@ -276,8 +276,10 @@ macro_rules! client_body {
             /// Where its tokens may be for (RFC 8707); everywhere where it is empty.
             #[schema(max_items = 32)]
             pub resources: Option<Vec<String>>,
-            /// Whether it may ask about tokens of others (RFC 7662).
-            pub may_introspect: Option<bool>,
+            /// Resources for which it may ask about tokens of others (RFC 7662), as `aud` of these
+            /// tokens says them; `*` for all.
+            #[schema(max_items = 32)]
+            pub may_introspect: Option<Vec<String>>,
             /// Clients for whose users it may act (RFC 8693); `*` for all.
             #[schema(max_items = 32)]
             pub may_act_for: Option<Vec<String>>,
