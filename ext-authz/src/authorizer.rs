@@ -269,9 +269,10 @@ impl Authorizer {
             }
             asked => asked?,
         };
-        let circuit = route
-            .circuit()
-            .map(|settings| CircuitAsk { service: route.service_name().to_owned(), settings });
+        let circuit = route.circuit().map(|circuit| CircuitAsk {
+            service: route.service_name().to_owned(),
+            settings: circuit.simple(),
+        });
         let held = Held { document, route, enforced };
         if identified.proven.is_none() {
             let spent = self.spend(held, wanted, circuit, now).await?;

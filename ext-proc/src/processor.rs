@@ -93,7 +93,7 @@ impl Processor {
         now: UnixMillis,
     ) -> HeaderChanges {
         let Some(route) = &state.route else { return Vec::new() };
-        if let Some(settings) = route.circuit() {
+        if let Some(circuit) = route.circuit() {
             let status = list.single(":status").one();
             // What is no number counts as the failure it is.
             let failed = status
@@ -101,7 +101,7 @@ impl Processor {
                 .and_then(|status| status.parse::<u16>().ok())
                 .is_none_or(|status| status >= 500);
             let service = route.service_name().to_owned();
-            self.record(CircuitAsk { service, settings }, !failed, now);
+            self.record(CircuitAsk { service, settings: circuit.simple() }, !failed, now);
         }
         state.changes(&route.transform.response, route, now)
     }

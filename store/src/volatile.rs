@@ -3,7 +3,7 @@
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 
-use postern_circuit::{Admission, Circuit, Settings};
+use postern_circuit::{Admission, Circuit, Simple};
 use postern_leases::{Ask, LeaseId, Terms};
 use postern_limits::key::hashed;
 use postern_limits::{InFlight, Outcome, Spec};
@@ -146,7 +146,7 @@ pub struct CircuitAsk {
     /// The service's name.
     pub service: String,
     /// Its settings.
-    pub settings: Settings,
+    pub settings: Simple,
 }
 
 /// Everything that one request needs of the store.

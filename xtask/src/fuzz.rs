@@ -18,6 +18,7 @@ const TARGETS: &[&str] = &[
     "jwks",
     "dpop",
     "feed",
+    "circuit",
     "document",
     "descriptors",
     "policies",

@@ -1,11 +1,13 @@
 //! Checking a raw document against itself. Every check goes on after a problem.
 
+mod circuits;
 mod credentials;
 mod feed;
 mod issuers;
 mod limits;
 #[cfg(feature = "messages")]
 mod login;
+mod numbers;
 #[cfg(feature = "messages")]
 mod oauth;
 mod routes;

@@ -7,7 +7,9 @@ mod amounts;
 mod elsewhere;
 mod leaves;
 mod named;
+mod or_off;
 mod share;
+mod size;
 
 use postern_request::json::Value;
 
@@ -19,7 +21,9 @@ pub use elsewhere::Elsewhere;
 pub use leaves::{At, Duration, Percent, Positive, Text, Whole};
 pub use named::{Entries, Named};
 pub(crate) use named::{NAME_RULE, is_name};
+pub use or_off::OrOff;
 pub use share::Share;
+pub use size::Size;
 
 /// Something that stands in a document.
 pub(crate) trait Decode: Sized {

@@ -49,9 +49,10 @@ pub use load::{Source, from_json};
 pub use matcher::{Matcher, VirtualHost};
 pub use model::{
     Allowance, ApiKey, AppliedLimit, Auth, BoundTokens, CertificateSource, ClaimRule, Document,
-    Dpop, Enforce, Failures, Feed, FeedIdentity, FeedPeer, ForwardedCert, JwksSource, JwtIssuer,
-    KeysBy, Limit, LimitMode, Mfa, OnFailure, Proof, Retries, Revocation, Route, SecurityHeaders,
-    Service, SessionCookie, Skip, StoreFailure, Stores, TokenPlace, TokenRules, Transform,
+    Dpop, Enforce, Failures, Fallback, Feed, FeedIdentity, FeedPeer, FixedAnswer, ForwardedCert,
+    JwksSource, JwtIssuer, KeysBy, Limit, LimitMode, Mfa, OnFailure, Proof, Retries, Revocation,
+    Route, SecurityHeaders, Service, SessionCookie, Skip, Stale, StoreFailure, Stores, TokenPlace,
+    TokenRules, Transform,
 };
 #[cfg(feature = "messages")]
 pub use model::{

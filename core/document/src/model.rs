@@ -2,6 +2,7 @@
 
 mod auth;
 mod enforce;
+mod fallback;
 mod feed;
 #[cfg(feature = "messages")]
 mod fingerprint;
@@ -40,6 +41,7 @@ use crate::value::HeaderRules;
 
 pub use auth::{Auth, ClaimRule, Proof, TokenRules};
 pub use enforce::Enforce;
+pub use fallback::{Fallback, FixedAnswer, Stale};
 pub use feed::{Feed, FeedIdentity, FeedPeer, ForwardedCert};
 #[cfg(feature = "messages")]
 pub use fingerprint::Browser;
@@ -307,6 +309,8 @@ pub struct Route {
     pub enforce: Enforce,
     /// Longest time for an answer, in milliseconds.
     pub timeout_ms: u64,
+    /// What callers get while its service's circuit is open; 503 where it says nothing.
+    pub fallback: Option<Fallback>,
     /// When a failed request is tried again: its own, else the service's.
     #[cfg(feature = "messages")]
     pub retries: Retries,
@@ -368,8 +372,8 @@ impl Route {
 
     /// The circuit that guards its service.
     #[must_use]
-    pub fn circuit(&self) -> Option<circuit::Settings> {
-        self.service.as_ref().and_then(|service| service.circuit)
+    pub fn circuit(&self) -> Option<&circuit::Settings> {
+        self.service.as_ref().and_then(|service| service.circuit.as_ref())
     }
 
     /// Whether a local or leased limit needs the client's address, which costs a filter a call to

@@ -104,6 +104,7 @@ fn open(route: &mut RawRoute) {
     route.limits.clear();
     route.enforce = None;
     route.ext_authz = None;
+    route.fallback = None;
 }
 
 fn drop_unused(raw: &mut RawDocument) {
@@ -117,10 +118,13 @@ fn drop_unused(raw: &mut RawDocument) {
     let jwt = raw.credentials.as_ref().and_then(|credentials| credentials.jwt.as_ref());
     let issuers = jwt.map(|jwt| jwt.issuers.as_slice()).unwrap_or_default();
     let asked = issuers.iter().filter_map(|issuer| issuer.jwks.as_ref()?.service.as_ref());
-    let asked: Vec<&str> = asked.map(|name| name.as_str()).collect();
-    raw.services.0.retain(|(name, ..)| {
-        asked.contains(&name.as_str()) || routes.iter().any(|route| route.service.value == *name)
+    let asked = asked.map(|name| name.as_str());
+    let of_routes = routes.iter().flat_map(|route| {
+        let other = route.fallback.as_ref().and_then(|fallback| fallback.service.as_ref());
+        [Some(&route.service), other].into_iter().flatten()
     });
+    let named: Vec<&str> = of_routes.map(|name| name.as_str()).chain(asked).collect();
+    raw.services.0.retain(|(name, ..)| named.contains(&name.as_str()));
 }
 
 fn without_secrets(raw: &mut RawDocument) {

@@ -1,6 +1,7 @@
 //! The document as it is written, before its names and numbers are checked against each other.
 
 mod auth;
+mod circuits;
 mod credentials;
 mod limits;
 mod login;
@@ -9,11 +10,15 @@ mod traffic;
 mod workloads;
 
 pub use crate::decode::{
-    Allowed, Amount, At, AtOnce, Duration, Elsewhere, Entries, Percent, Positive, RateText, Share,
-    Text, Whole,
+    Allowed, Amount, At, AtOnce, Duration, Elsewhere, Entries, OrOff, Percent, Positive, RateText,
+    Share, Size, Text, Whole,
 };
 use crate::decode::{Named, choice, record};
 pub use auth::{RawAuth, RawAuthRules, RawCredential, RawLoginAt, RawProof};
+pub use circuits::{
+    RawCircuit, RawCounts, RawFallback, RawFixedAnswer, RawGrpcStatus, RawProbes, RawSlowCalls,
+    RawStale,
+};
 pub use credentials::{
     RawApiKey, RawApiKeys, RawBound, RawCertificateSource, RawCredentials, RawDpop, RawFetchedBy,
     RawIssuer, RawJwks, RawJwt, RawSession, RawTokenPlace,
@@ -205,14 +210,6 @@ record! {
         backoff = "backoff": Elsewhere<Duration>,
     }
 
-    /// When calls to a service are cut off.
-    pub struct RawCircuit {
-        /// After so many failures in a row; 5 by default.
-        failures = "failures": Option<Positive>,
-        /// For how long before one call may try; 60s by default.
-        recovery = "recovery": Option<Duration>,
-    }
-
     /// Header rules.
     pub struct RawTransform {
         /// On the way to the upstream.
@@ -259,6 +256,8 @@ record! {
         split = "split": Elsewhere<Entries<Whole>>,
         /// Versions for requests with a header; tried in order, before `split`.
         canary = "canary": Elsewhere<Vec<RawCanary>>,
+        /// What callers get while the service's circuit is open; 503 by default.
+        fallback = "fallback": Option<RawFallback>,
         /// What is made to go wrong.
         fault = "fault": Elsewhere<RawFault>,
         /// What the rate limit service is told: lists of members, each a descriptor.

@@ -15,6 +15,7 @@ pub mod denial;
 pub mod evidence;
 pub mod headers;
 pub mod json;
+pub mod little_endian;
 pub mod local_reply;
 pub mod login;
 pub mod normalize;

@@ -1,6 +1,6 @@
 //! Tokens that are bound to a key, and their proofs (RFC 9449 §7).
 
-use postern_circuit::Settings;
+use postern_circuit::Simple;
 use postern_jose::{Possession, VerifiedToken, VerifyError};
 use postern_request::ErrorCode;
 
@@ -119,7 +119,7 @@ async fn a_proof_that_is_shown_again_takes_no_probe() {
     let token = bound_token();
     let [seen, open, new] = ["j1", "j2", "j3"].map(|jti| with_proof_to("/guarded", &token, jti));
     assert_eq!(gateway.status(&seen, NOW).await, 200);
-    let settings = Settings { consecutive_failures: 1, recovery_ms: 10_000 };
+    let settings = Simple { consecutive_failures: 1, recovery_ms: 10_000 };
     let circuit = CircuitAsk { service: "guarded".to_owned(), settings };
     store.record_outcome(&circuit, false, NOW).await.unwrap();
     assert_eq!(gateway.status(&open, NOW).await, 503);

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::task::{Context, Waker};
 
-use postern_circuit::Settings;
+use postern_circuit::Simple;
 
 use super::limits::{by, document, gateway};
 use super::*;
@@ -112,7 +112,7 @@ async fn who_is_refused_after_the_limits_keeps_no_place() {
         assert_eq!(gateway.status(&first, NOW).await, 401, "the same proof");
         settle_down().await;
     }
-    let settings = Settings { consecutive_failures: 1, recovery_ms: 10_000 };
+    let settings = Simple { consecutive_failures: 1, recovery_ms: 10_000 };
     let circuit = CircuitAsk { service: "guarded".to_owned(), settings };
     store.record_outcome(&circuit, false, NOW).await.unwrap();
     assert_eq!(gateway.status(&second, NOW).await, 503, "the circuit is open");

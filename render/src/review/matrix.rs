@@ -133,8 +133,19 @@ fn allowance(allowance: Allowance) -> String {
 
 fn circuit(route: &Route) -> Option<String> {
     let circuit = route.circuit()?;
-    let recovery = traffic::duration(circuit.recovery_ms);
-    Some(format!("{} failures in a row, for {recovery}", circuit.consecutive_failures))
+    let mut rules = Vec::new();
+    if circuit.failures > 0 {
+        rules.push(format!("{} failures in a row", circuit.failures));
+    }
+    if let Some(share) = circuit.ratio {
+        rules.push(format!("{} failed", traffic::share(share.0)));
+    }
+    if let Some(slow) = circuit.slow {
+        let (share, over) = (traffic::share(slow.share.0), traffic::duration(slow.over_ms));
+        rules.push(format!("{share} slower than {over}"));
+    }
+    let recovery = traffic::duration(circuit.recovery.first_ms);
+    Some(format!("{}, for {recovery}", rules.join(" or ")))
 }
 
 fn notes(route: &Route) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! What a review says of how requests reach services: the fields that filters never read.
 
-use postern_document::{Document, OnFailure, Route};
+use postern_document::{Document, Fallback, OnFailure, Route};
 
 /// Headers that pick a version.
 pub(super) fn canary_headers(route: &Route) -> impl Iterator<Item = &str> {
@@ -16,6 +16,18 @@ pub(super) fn fault(route: &Route) -> Option<String> {
     let abort =
         fault.abort.map(|abort| format!("{} get {}", share(abort.parts_per_million), abort.status));
     Some(delay.into_iter().chain(abort).collect::<Vec<String>>().join(", "))
+}
+
+/// What callers get while the circuit is open, where it is not the refusal.
+pub(super) fn fallback(route: &Route) -> Option<String> {
+    Some(match route.fallback.as_ref()? {
+        Fallback::Answer(answer) => format!("always {}", answer.status),
+        Fallback::Stale(stale) => {
+            format!("the last good answer, for {}", duration(stale.max_age_ms))
+        }
+        Fallback::Service(other) => format!("what {} answers", other.name),
+        Fallback::Shadow => "passes all the same".to_owned(),
+    })
 }
 
 /// A share in percent, with as many decimals as it has.
@@ -65,6 +77,7 @@ pub(super) fn notes(route: &Route) -> Vec<String> {
         notes.push(format!("{} by `{}`", pick.version.name, pick.header));
     }
     notes.extend(fault(route).map(|fault| format!("fault: {fault}")));
+    notes.extend(fallback(route).map(|fallback| format!("open circuit: {fallback}")));
     if !route.descriptors.is_empty() {
         notes.push("asks the rate limit service".to_owned());
     }

@@ -1,4 +1,4 @@
--- Records what a service answered. Follows core/circuit/src/lib.rs line by line.
+-- Records what a service answered. Follows core/circuit/src/simple.rs line by line.
 --
 -- KEYS[1]  the circuit's hash: state, failures, lastFailure, recoveryTime (times in ms)
 -- ARGV[1]  1 for success, 0 for failure

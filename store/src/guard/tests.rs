@@ -3,7 +3,7 @@ use std::time::Instant;
 use super::breaker::{FAILURES, RECOVERY};
 use super::*;
 
-use postern_circuit::Settings;
+use postern_circuit::Simple;
 use postern_leases::{Ask, LeaseId, Terms};
 use postern_limits::{Algorithm, Anchor, Rate, Spec};
 
@@ -141,7 +141,7 @@ async fn what_cannot_be_lent_keeps_nobody_from_deciding() {
 #[tokio::test]
 async fn every_call_is_guarded() {
     let now = UnixMillis(0);
-    let settings = Settings { consecutive_failures: 1, recovery_ms: 1 };
+    let settings = Simple { consecutive_failures: 1, recovery_ms: 1 };
     let circuit = CircuitAsk { service: "s".to_owned(), settings };
     let given = [GiveBack { key: KEY, take: take() }];
     let returns = [TakeBack { key: KEY, spec: lend(1).spec, id: LeaseId([1; 16]), unused: 1 }];

@@ -3,7 +3,7 @@ use super::*;
 
 use std::time::Duration;
 
-use postern_circuit::Settings;
+use postern_circuit::Simple;
 use postern_limits::{Algorithm, Anchor, InFlight, Rate, Spec};
 
 use crate::Guarded;
@@ -207,7 +207,7 @@ async fn what_the_store_gave_it_gets_back() {
 #[tokio::test]
 async fn a_circuit_is_judged_by_what_this_replica_has_seen() {
     let limited = alone();
-    let settings = Settings { consecutive_failures: 1, recovery_ms: 10_000 };
+    let settings = Simple { consecutive_failures: 1, recovery_ms: 10_000 };
     let circuit = CircuitAsk { service: "s".to_owned(), settings };
     let asked = [rate(1, 4, 1, LocalShare), rate(2, 4, 1, Allow)];
     let decide = || limited.limiter.decide(&asked, Some(circuit.clone()), REPLICAS, NOW);

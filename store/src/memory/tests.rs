@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use postern_circuit::Settings;
+use postern_circuit::Simple;
 use postern_leases::{Ask, LeaseId, Start, Terms};
 use postern_limits::{Algorithm, Anchor, InFlight, Rate, Spec};
 
@@ -151,7 +151,7 @@ fn threads_get_no_more_than_the_limits_say() {
 #[test]
 fn one_of_many_threads_is_the_probe() {
     let store = MemoryStore::default();
-    let settings = Settings { consecutive_failures: 1, recovery_ms: 1_000 };
+    let settings = Simple { consecutive_failures: 1, recovery_ms: 1_000 };
     let circuit = CircuitAsk { service: "s".to_owned(), settings };
     store.circuits.record(&circuit, false, NOW).unwrap();
     let ask = DecisionAsk { limits: vec![ask(1, "1000/1h")], circuit: Some(circuit) };

@@ -137,7 +137,7 @@ fn every_way(requests: u64) -> Vec<(&'static str, Spec)> {
 fn circuit_of(service: &str, salt: u8) -> CircuitAsk {
     CircuitAsk {
         service: format!("{service}-{salt}"),
-        settings: postern_circuit::Settings { consecutive_failures: 5, recovery_ms: 200 },
+        settings: postern_circuit::Simple { consecutive_failures: 5, recovery_ms: 200 },
     }
 }
 

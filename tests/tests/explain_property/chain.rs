@@ -343,7 +343,8 @@ async fn authorizer(document: &Document, world: &World) -> Authorizer {
     let stand_in = Arc::new(MemoryStore::default());
     if world.circuit_open {
         for service in &document.services {
-            let Some(settings) = service.circuit else { continue };
+            let Some(circuit) = &service.circuit else { continue };
+            let settings = circuit.simple();
             let circuit = CircuitAsk { service: service.name.clone(), settings };
             // Both know: while the store is away, the stand-in is asked.
             for store in [&memory, &stand_in] {

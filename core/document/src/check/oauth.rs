@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::credentials::is_scope;
-use super::traffic::milliseconds;
+use super::numbers::milliseconds;
 use super::urls::{self, Web};
 use crate::decode::closest;
 use crate::model::{

@@ -1,5 +1,6 @@
 //! Routes: each for itself, then against each other.
 
+mod fallback;
 #[cfg(feature = "messages")]
 mod guarded;
 mod hidden;
@@ -124,6 +125,7 @@ fn check_route(
     }
     let default_timeout = service.as_ref().map_or(30_000, |service| service.timeout_ms);
     let timeout_ms = raw.timeout.as_ref().map_or(default_timeout, |timeout| timeout.millis);
+    let fallback = fallback::check(context, raw, service.as_deref(), path, problems);
     #[cfg(feature = "messages")]
     let traffic = {
         let about = traffic::About { service: service.as_deref(), auth: &auth, timeout_ms };
@@ -143,6 +145,7 @@ fn check_route(
         transform,
         enforce,
         timeout_ms,
+        fallback,
         #[cfg(feature = "messages")]
         retries: traffic.retries,
         #[cfg(feature = "messages")]

@@ -2,17 +2,14 @@
 
 use std::sync::Arc;
 
-use postern_circuit::Settings;
-
+use super::circuits;
 #[cfg(feature = "messages")]
 use super::traffic;
 use crate::model::{OWN_SERVICE, Retries, Service};
 #[cfg(feature = "messages")]
 use crate::model::{TokenPlace, Workload};
 use crate::problem::{Problems, told};
-use crate::raw::{
-    Positive, RawCircuit, RawDocument, RawEndpoint, RawRetries, RawRetryOn, RawService,
-};
+use crate::raw::{Positive, RawDocument, RawEndpoint, RawRetries, RawRetryOn, RawService};
 
 const DEFAULT_TIMEOUT_MS: u64 = 30_000;
 
@@ -65,7 +62,9 @@ fn check_service(
     let retries = raw.retries.as_ref();
     let retries =
         retries.map_or_else(default, |raw| check_retries(raw, timeout_ms, path, problems));
-    let circuit = raw.circuit.as_ref().map(|raw| circuit(raw, path, problems));
+    let http2 = raw.http2.unwrap_or(false);
+    let circuit = raw.circuit.as_ref();
+    let circuit = circuit.map(|raw| circuits::check(raw, http2, path, problems));
     #[cfg(feature = "messages")]
     let traffic = {
         let bounds = traffic::Bounds { timeout_ms, max_connections };
@@ -77,7 +76,7 @@ fn check_service(
         host,
         port,
         tls: raw.tls.unwrap_or(false),
-        http2: raw.http2.unwrap_or(false),
+        http2,
         timeout_ms,
         max_connections,
         max_pending,
@@ -187,24 +186,6 @@ pub(super) fn may_repeat_work(retries: &RawRetries) -> bool {
             .on
             .iter()
             .any(|on| !matches!(on, RawRetryOn::ConnectFailure | RawRetryOn::RefusedStream))
-}
-
-fn circuit(raw: &RawCircuit, path: &str, problems: &mut Problems) -> Settings {
-    let failures = raw.failures.as_ref().map_or(5, |failures| {
-        if !(1..=10_000).contains(&failures.value) {
-            let path = told!("{path}.circuit.failures");
-            problems.report_as(failures.at, &path, "expected 1 to 10000 failures");
-        }
-        u32::try_from(failures.value).unwrap_or(5)
-    });
-    let recovery_ms = raw.recovery.as_ref().map_or(60_000, |recovery| {
-        if !(100..=3_600_000).contains(&recovery.millis) {
-            let path = told!("{path}.circuit.recovery");
-            problems.report_as(recovery.at, &path, "expected 100ms to 1h");
-        }
-        recovery.millis
-    });
-    Settings { consecutive_failures: failures, recovery_ms }
 }
 
 /// HOST:PORT; IPv6 in brackets.

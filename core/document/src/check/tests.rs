@@ -1,5 +1,6 @@
-use crate::{Document, Problem, from_json, json_schema};
+use crate::{Document, Problem, Service, from_json, json_schema};
 
+mod circuits;
 mod feed;
 mod leases;
 mod limits;
@@ -23,6 +24,31 @@ fn load(members: &str, routes: &[&str]) -> Result<Document, Vec<Problem>> {
 fn problems(members: &str, routes: &[&str]) -> Vec<String> {
     let found = load(members, routes).err().unwrap_or_default();
     found.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect()
+}
+
+/// A document's services, one of these members.
+fn service(members: &str) -> String {
+    format!(r#""services": {{"s": {{{members}}}}},"#)
+}
+
+/// The same with an upstream.
+fn named(members: &str) -> String {
+    service(&format!(r#""upstream": "h:1", {members}"#))
+}
+
+/// The first service of a document, also after it was written out.
+fn loaded(members: &str, routes: &[&str]) -> Service {
+    let document = load(members, routes).unwrap_or_else(|found| panic!("{found:?} in {members}"));
+    let again = crate::from_json(document.to_json().as_bytes()).unwrap();
+    assert_eq!(again.services, document.services, "as it is written out");
+    Service::clone(&document.services[0])
+}
+
+/// One problem alone, at this place.
+fn only(members: &str, routes: &[&str], place: &str, word: &str) {
+    let found = problems(members, routes);
+    let [only] = found.as_slice() else { panic!("{found:?} for {members} {routes:?}") };
+    assert!(only.starts_with(&format!("{place}: ")) && only.contains(word), "{only} ({word})");
 }
 
 fn issuers(own: &str, entry: &str) -> String {

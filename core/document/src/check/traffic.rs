@@ -3,7 +3,6 @@
 
 mod endpoints;
 mod hash;
-mod numbers;
 mod pool;
 mod together;
 mod versions;
@@ -12,6 +11,7 @@ use std::sync::Arc;
 
 use postern_request::headers::IDENTITY_PREFIX;
 
+use super::numbers::milliseconds;
 use super::routes::report_dangling;
 use super::services::Context;
 use super::tokens::is_credential_header;
@@ -21,7 +21,6 @@ use crate::model::{
 use crate::problem::Problems;
 use crate::raw::{RawDocument, RawService};
 
-pub(super) use numbers::{milliseconds, whole};
 pub(super) use pool::Bounds;
 pub(super) use together::check as check_together;
 pub(super) use versions::check_used;

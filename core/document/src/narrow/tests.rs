@@ -207,6 +207,26 @@ fn a_workload_has_its_own_routes_whole() {
     assert!(from_json(whole.filter_config_for("idle").as_bytes()).is_err());
 }
 
+#[test]
+fn filters_know_what_callers_get_of_an_open_circuit_where_it_is_theirs() {
+    let spare = GUARDED
+        .replace(
+            r#""near": {"upstream": "near:1"}"#,
+            r#""near": {"upstream": "near:1", "circuit": {}},
+        "spare": {"upstream": "spare:1"}, "idle": {"upstream": "idle:1"}"#,
+        )
+        .replace(r#""service": "near","#, r#""service": "near", "fallback": {"service": "spare"},"#)
+        .replace(r#""service": "pay","#, r#""service": "pay", "fallback": {"stale": {}},"#);
+    let whole = load(&spare);
+    let edge = load(&whole.filter_config());
+    assert_eq!(names(&edge.services, |service| &service.name), ["keys", "near", "spare", "pay"]);
+    assert_eq!(edge.routes[0].fallback, whole.routes[0].fallback);
+    assert_eq!((edge.routes[1].circuit(), &edge.routes[1].fallback), (None, &None));
+    let pay = load(&whole.filter_config_for("pay"));
+    assert_eq!(pay.routes[0].fallback, whole.routes[1].fallback);
+    assert!(pay.routes[0].fallback.is_some());
+}
+
 /// Whether a request passes where a document stands as a whole.
 fn passes(document: &Document, path: &str, caller: Option<&Principal>, peer: &str) -> bool {
     let Ok(Some(route)) = document.find_route("h", "GET", path) else {

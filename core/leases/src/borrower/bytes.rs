@@ -1,6 +1,7 @@
 //! A borrower as bytes, little-endian, for stores that keep bytes.
 
 use postern_request::UnixMillis;
+use postern_request::little_endian::{Reader, Writer};
 
 use super::{Borrower, MAX_BOOST};
 use crate::demand::Demand;
@@ -22,7 +23,7 @@ impl Borrower {
     #[must_use]
     pub fn encode(&self) -> [u8; ENCODED_BYTES] {
         let mut bytes = [0; ENCODED_BYTES];
-        let mut to = Writer(&mut bytes);
+        let mut to = Writer::new(&mut bytes);
         to.put(self.id.0);
         for moment in [self.born, self.reset_at] {
             let [b0, b1, b2, b3, b4, b5, _, _] = moment.0.min(MAX_MOMENT).to_le_bytes();
@@ -58,9 +59,9 @@ impl Borrower {
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let mut from = Reader(bytes);
+        let mut from = Reader::new(bytes);
         let id = LeaseId(from.get::<16>()?);
-        let (born, reset_at) = (from.moment()?, from.moment()?);
+        let (born, reset_at) = (moment(&mut from)?, moment(&mut from)?);
         let (life_ms, seen_ms, debt) = (from.short()?, from.short()?, from.short()?);
         let (granted, left) = (from.number()?, from.number()?);
         let demand =
@@ -68,7 +69,7 @@ impl Borrower {
         let (remaining, short) = (from.number()?, from.number()?);
         let [flags, boost] = from.get::<2>()?;
         let known = flags & !(HOLDS | REFUSED | RAN_DRY) == 0 && boost <= MAX_BOOST;
-        if !known || left > granted || !from.0.is_empty() {
+        if !known || left > granted || !from.is_empty() {
             return None;
         }
         let is_set = |bit: u8| flags & bit != 0;
@@ -92,36 +93,7 @@ impl Borrower {
     }
 }
 
-struct Writer<'a>(&'a mut [u8]);
-
-impl Writer<'_> {
-    fn put<const N: usize>(&mut self, value: [u8; N]) {
-        if let Some((head, rest)) = core::mem::take(&mut self.0).split_first_chunk_mut::<N>() {
-            *head = value;
-            self.0 = rest;
-        }
-    }
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn get<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*head)
-    }
-
-    fn moment(&mut self) -> Option<UnixMillis> {
-        let [b0, b1, b2, b3, b4, b5] = self.get::<6>()?;
-        Some(UnixMillis(u64::from_le_bytes([b0, b1, b2, b3, b4, b5, 0, 0])))
-    }
-
-    fn short(&mut self) -> Option<u16> {
-        self.get().map(u16::from_le_bytes)
-    }
-
-    fn number(&mut self) -> Option<u32> {
-        self.get().map(u32::from_le_bytes)
-    }
+fn moment(from: &mut Reader<'_>) -> Option<UnixMillis> {
+    let [b0, b1, b2, b3, b4, b5] = from.get::<6>()?;
+    Some(UnixMillis(u64::from_le_bytes([b0, b1, b2, b3, b4, b5, 0, 0])))
 }

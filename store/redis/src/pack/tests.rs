@@ -1,4 +1,4 @@
-use postern_circuit::Settings;
+use postern_circuit::Simple;
 use postern_leases::ledger::LATE_MS;
 use postern_leases::{Ask, Start, Terms};
 use postern_limits::{InFlight, Rate};
@@ -106,7 +106,7 @@ fn binding_limits_are_asked_first_and_circuits_before_them() {
     ];
     let circuit = CircuitAsk {
         service: "payments".to_owned(),
-        settings: Settings { consecutive_failures: 5, recovery_ms: 60_000 },
+        settings: Simple { consecutive_failures: 5, recovery_ms: 60_000 },
     };
     let packed = words(&decide(&Scripts::default(), true, &limits, Some(&circuit)));
     assert_eq!(packed[2..4], ["4", "postern:circuit:{payments}"]);

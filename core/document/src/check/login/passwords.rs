@@ -1,6 +1,6 @@
 //! What passwords must be, and how they are hashed.
 
-use super::super::traffic::whole;
+use super::super::numbers::whole;
 use super::super::urls::Web;
 use crate::model::{Breached, BreachedSource, OnFailure, PasswordRules};
 use crate::problem::Problems;

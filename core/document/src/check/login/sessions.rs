@@ -1,6 +1,6 @@
 //! Sessions, and whose hosts they and passkeys are for.
 
-use super::super::traffic::milliseconds;
+use super::super::numbers::milliseconds;
 use super::super::urls::{self, Web};
 use crate::model::{PasskeyRules, SessionRules};
 use crate::problem::Problems;

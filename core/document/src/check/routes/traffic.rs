@@ -5,8 +5,8 @@ mod split;
 
 use std::sync::Arc;
 
+use super::super::numbers::milliseconds;
 use super::super::services::check_retries;
-use super::super::traffic::milliseconds;
 use super::Context;
 use crate::model::{
     Auth, CanaryPick, DescriptorEntry, Fault, FaultAbort, FaultDelay, Retries, Service, Version,

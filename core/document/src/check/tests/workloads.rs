@@ -1,4 +1,4 @@
-use super::{load, problems};
+use super::{load, only};
 use crate::Guard;
 
 const EDGE: &str = r#""edge": {"gateway": true, "namespace": "istio-system",
@@ -18,13 +18,6 @@ const GUARDED: &str = r#""workload": "pay", "guard": "workload""#;
 
 fn route(members: &str) -> String {
     format!(r#"{{"name": "r", "match": {{"path": "/r"}}, "service": "s", {members}}}"#)
-}
-
-/// The one problem of a document, at a place and with a word.
-fn only(members: &str, routes: &[&str], place: &str, word: &str) {
-    let found = problems(members, routes);
-    let [only] = found.as_slice() else { panic!("{found:?} for {members} {routes:?}") };
-    assert!(only.starts_with(&format!("{place}: ")) && only.contains(word), "{only} ({word})");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
+use super::super::numbers::whole;
 use super::super::workloads::{check_service_account, labels, port};
-use super::whole;
 use crate::model::Endpoint;
 use crate::problem::Problems;
 use crate::raw::{RawEndpoint, RawService};

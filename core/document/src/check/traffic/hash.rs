@@ -3,8 +3,9 @@
 use postern_request::headers::is_safe_value;
 use postern_request::token_places::{is_token, is_unreserved};
 
+use super::super::numbers::{milliseconds, whole};
 use super::super::services::Context;
-use super::{check_header, milliseconds, whole};
+use super::check_header;
 use crate::model::{Hash, HashAlgorithm, HashBy, TokenPlace};
 use crate::problem::Problems;
 use crate::raw::{RawHash, RawHashCookie, Text};

@@ -1,7 +1,6 @@
 //! Bounds on connections, and endpoints that are left out for a while.
 
-use super::numbers::{percent, seconds};
-use super::{milliseconds, whole};
+use super::super::numbers::{milliseconds, percent, seconds, whole};
 use crate::model::{Keepalive, Outliers, Pool};
 use crate::problem::Problems;
 use crate::raw::{Positive, RawKeepalive, RawService};
@@ -93,8 +92,8 @@ pub(super) fn outliers(raw: &RawService, path: &str, problems: &mut Problems) ->
         let message = "an endpoint must be left out at least as long as `interval`";
         problems.report_as(place, &at("ejection"), message);
     }
-    let max_ejected = percent(raw.max_ejected.as_ref(), 1, &at("max_ejected"), problems);
-    let min_healthy = percent(raw.min_healthy.as_ref(), 0, &at("min_healthy"), problems);
+    let max_ejected = percent(raw.max_ejected.as_ref(), 1..=100, &at("max_ejected"), problems);
+    let min_healthy = percent(raw.min_healthy.as_ref(), 0..=100, &at("min_healthy"), problems);
     Some(Outliers {
         consecutive_5xx,
         consecutive_gateway,

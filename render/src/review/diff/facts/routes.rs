@@ -1,6 +1,8 @@
 //! What routes ask of callers, and what becomes of their requests.
 
-use postern_document::{Auth, DescriptorEntry, Document, HeaderRules, LoginAt, Mfa, Proof, Route};
+use postern_document::{
+    Auth, DescriptorEntry, Document, Fallback, HeaderRules, LoginAt, Mfa, Proof, Route,
+};
 use postern_request::principal::Credential;
 
 use super::super::super::traffic;
@@ -18,6 +20,7 @@ pub(super) fn say(document: &Document, facts: &mut Facts) {
         counted(route, &owner, facts);
         headers(route, &owner, facts);
         way(route, &owner, facts);
+        fallback(route, &owner, facts);
     }
 }
 
@@ -191,4 +194,21 @@ fn way(route: &Route, owner: &str, facts: &mut Facts) {
     facts.say(owner, ".canary", Says::Plain(canary.join(", ")));
     let fault = traffic::fault(route).unwrap_or_else(|| "none".to_owned());
     facts.say(owner, ".fault", Says::Plain(fault));
+}
+
+/// What an open circuit comes to: in shadow it refuses nobody, and where another service answers,
+/// callers reach that one.
+fn fallback(route: &Route, owner: &str, facts: &mut Facts) {
+    let told = traffic::fallback(route).unwrap_or_else(|| "refused".to_owned());
+    let (passes, other, rest) = match &route.fallback {
+        None => (false, None, None),
+        Some(Fallback::Shadow) => (true, None, None),
+        Some(Fallback::Service(other)) => (false, Some(other.name.clone()), None),
+        Some(Fallback::Answer(answer)) => (false, None, Some(format!("{answer:?}"))),
+        Some(Fallback::Stale(stale)) => (false, None, Some(format!("{stale:?}"))),
+    };
+    facts.say(owner, ".fallback", Says::amount(u64::from(passes), told));
+    facts.say(owner, ".fallback.service", Says::any_of(other));
+    let rest = rest.map_or_else(|| "none".to_owned(), |rest| fingerprint(&rest));
+    facts.say(owner, ".fallback.answer", Says::Plain(rest));
 }

@@ -2,10 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use crate::problem::Problems;
+use crate::problem::{Problems, told};
 use crate::raw::{Duration, Percent, Positive};
 
-pub(in crate::check) fn whole(
+pub(super) fn whole(
     field: Option<&Positive>,
     bounds: RangeInclusive<u32>,
     path: &str,
@@ -14,14 +14,14 @@ pub(in crate::check) fn whole(
     let field = field?;
     let value = u32::try_from(field.value).ok().filter(|value| bounds.contains(value));
     if value.is_none() {
-        let message = format!("expected {} to {}", bounds.start(), bounds.end());
+        let message = told!("expected {} to {}", bounds.start(), bounds.end());
         problems.report_as(field.at, path, message);
     }
     value
 }
 
 /// `written` says the bounds as the document would.
-pub(in crate::check) fn milliseconds(
+pub(super) fn milliseconds(
     field: Option<&Duration>,
     bounds: RangeInclusive<u64>,
     written: &str,
@@ -30,7 +30,7 @@ pub(in crate::check) fn milliseconds(
 ) -> Option<u64> {
     let field = field?;
     if !bounds.contains(&field.millis) {
-        problems.report_as(field.at, path, format!("expected {written}"));
+        problems.report_as(field.at, path, told!("expected {written}"));
         return None;
     }
     Some(field.millis)
@@ -47,7 +47,7 @@ pub(super) fn seconds(
     match secs {
         Some(secs) if field.millis.is_multiple_of(1000) => secs,
         _ => {
-            problems.report_as(field.at, path, format!("expected {written}, in whole seconds"));
+            problems.report_as(field.at, path, told!("expected {written}, in whole seconds"));
             1
         }
     }
@@ -55,14 +55,15 @@ pub(super) fn seconds(
 
 pub(super) fn percent(
     field: Option<&Percent>,
-    lowest: u8,
+    bounds: RangeInclusive<u8>,
     path: &str,
     problems: &mut Problems,
 ) -> Option<u8> {
     let field = field?;
-    let value = u8::try_from(field.value).ok().filter(|value| (lowest..=100).contains(value));
+    let value = u8::try_from(field.value).ok().filter(|value| bounds.contains(value));
     if value.is_none() {
-        problems.report_as(field.at, path, format!("expected {lowest}% to 100%"));
+        let message = told!("expected {}% to {}%", bounds.start(), bounds.end());
+        problems.report_as(field.at, path, message);
     }
     value
 }
