@@ -6,6 +6,7 @@ mod limits;
 mod login;
 mod oauth;
 mod traffic;
+mod upstreams;
 mod workloads;
 
 pub use crate::decode::{
@@ -34,8 +35,9 @@ pub use oauth::{
 pub use traffic::{
     RawCanary, RawDescriptorEntry, RawEndpoint, RawFault, RawFaultAbort, RawFaultDelay, RawHash,
     RawHashAlgorithm, RawHashCookie, RawHeaderPrefix, RawHeaderValue, RawKeepalive, RawOutliers,
-    RawPool, RawRateLimitFilter, RawVersion,
+    RawPool, RawRateLimitFilter, RawRetryBudget, RawVersion,
 };
+pub use upstreams::{RawBulkhead, RawHealth, RawPreferredZone, RawZones};
 pub use workloads::{RawGuard, RawMesh, RawWorkload};
 
 record! {
@@ -171,8 +173,14 @@ record! {
         hash = "hash": Elsewhere<RawHash>,
         /// When an endpoint is left out for a while; never by default.
         outlier_detection = "outlier_detection": Elsewhere<RawOutliers>,
+        /// How endpoints are asked whether they are well; not at all by default.
+        health = "health": Elsewhere<RawHealth>,
+        /// Which endpoints come first, by where they are.
+        zones = "zones": Elsewhere<RawZones>,
         /// Bounds on connections.
         pool = "pool": Elsewhere<RawPool>,
+        /// Connections of their own for some routes, by name.
+        bulkheads = "bulkheads": Elsewhere<Named<RawBulkhead>>,
         /// Which pods run it: the name of a workload.
         workload = "workload": Elsewhere<Text>,
         /// Where its routes are enforced; at the edge by default.
@@ -259,6 +267,8 @@ record! {
         split = "split": Elsewhere<Entries<Whole>>,
         /// Versions for requests with a header; tried in order, before `split`.
         canary = "canary": Elsewhere<Vec<RawCanary>>,
+        /// The bulkhead of the service whose connections its requests use; the service's own by default.
+        bulkhead = "bulkhead": Elsewhere<Text>,
         /// What is made to go wrong.
         fault = "fault": Elsewhere<RawFault>,
         /// What the rate limit service is told: lists of members, each a descriptor.
