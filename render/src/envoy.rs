@@ -32,7 +32,7 @@ pub use self::options::{
 };
 pub use self::warnings::warnings;
 
-use self::clusters::Clusters;
+use self::clusters::{Clusters, locality};
 use self::rendering::Rendering;
 use self::sources::Resources;
 
@@ -86,9 +86,14 @@ pub fn render(
 fn bootstrap(rendering: &Rendering<'_>) -> Value {
     let options = rendering.options;
     let mut node = json!({"id": options.node_id, "cluster": "postern"});
-    if let (Value::Object(members), Source::Static) = (&mut node, &options.source) {
-        // Elsewhere it changes while Envoy runs; the resources' version says it there.
-        members.insert("metadata".to_owned(), json!({"document": rendering.document.digest}));
+    if let Value::Object(members) = &mut node {
+        if options.source == Source::Static {
+            // Elsewhere it changes while Envoy runs; the resources' version says it there.
+            members.insert("metadata".to_owned(), json!({"document": rendering.document.digest}));
+        }
+        if let Some(zone) = &options.zone {
+            members.insert("locality".to_owned(), locality(zone));
+        }
     }
     json!({
         "node": node,

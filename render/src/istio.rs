@@ -235,7 +235,7 @@ fn parts(rendering: &Rendering<'_>) -> Result<Vec<Part>, RenderError> {
             "envoy-filter.yaml",
             "What has no Istio API: how requests are read and refused, ext_proc, headers of\n\
              answers. Lower priorities are applied first.",
-            envoy_filter::resources(rendering)?,
+            envoy_filter::resources(rendering, &destinations)?,
         ),
         (
             "peer-authentication.yaml",

@@ -55,6 +55,7 @@ fn of_envoy(document: &Document, kind: Kind, workload: Option<&str>) -> Result<F
         kind,
         source: envoy::Source::Static,
         node_id: "one".to_owned(),
+        zone: Some("eu-1".to_owned()),
         workload: workload.map(str::to_owned),
         mesh_tls: Some(MeshTls::Files { ca: "/ca.pem".to_owned(), own }),
         listen: "127.0.0.1:8443".parse().unwrap(),

@@ -1,6 +1,10 @@
 //! What the document says of traffic, in the numbers that both renderings write.
 
-use postern_document::{CanaryPick, Endpoint, HeaderValue, Retries, Service, Version};
+use std::sync::Arc;
+
+use postern_document::{
+    Bulkhead, CanaryPick, Document, Endpoint, HeaderValue, Pool, Retries, Route, Service, Version,
+};
 use serde_json::{Value, json};
 
 /// What follows a first attempt that failed.
@@ -29,10 +33,79 @@ impl Repeats {
     }
 }
 
-/// What a part of a service is called wherever it has to have a name of its own: Envoy's cluster,
-/// Istio's subset.
-pub(crate) fn version_name(service: &str, version: &str) -> String {
-    format!("{service}--{version}")
+/// What a service or a part of one is called wherever it has to have a name of its own: Envoy's
+/// cluster, Istio's subset.
+pub(crate) fn part_name(
+    service: &Service,
+    version: Option<&Version>,
+    bulkhead: Option<&Bulkhead>,
+) -> String {
+    let version = version.map(|version| version.name.as_str());
+    let bulkhead = bulkhead.map(|bulkhead| bulkhead.name.as_str());
+    let parts = [Some(service.name.as_str()), version, bulkhead];
+    parts.into_iter().flatten().collect::<Vec<&str>>().join("--")
+}
+
+/// A bulkhead, and the version that it is used of; none for a service without versions.
+pub(crate) type Walled<'d> = (&'d Arc<Bulkhead>, Option<&'d Arc<Version>>);
+
+/// What of a service has connections of its own beside the whole and its versions: each bulkhead,
+/// of each version that some route uses it for.
+pub(crate) fn walled<'d>(document: &'d Document, service: &'d Service) -> Vec<Walled<'d>> {
+    let uses = |route: &Route, bulkhead: &Arc<Bulkhead>, version: &Arc<Version>| {
+        let is_it = |other: &Arc<Version>| Arc::ptr_eq(other, version);
+        route.bulkhead.as_ref().is_some_and(|used| Arc::ptr_eq(used, bulkhead))
+            && (route.split.iter().any(|(to, _)| is_it(to))
+                || route.canary.iter().any(|pick| is_it(&pick.version)))
+    };
+    let mut walled = Vec::new();
+    for bulkhead in &service.bulkheads {
+        if service.versions.is_empty() {
+            walled.push((bulkhead, None));
+        }
+        for version in &service.versions {
+            if document.routes.iter().any(|route| uses(route, bulkhead, version)) {
+                walled.push((bulkhead, Some(version)));
+            }
+        }
+    }
+    walled
+}
+
+/// Bounds on connections: those of a service, or of a bulkhead of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) max_connections: u32,
+    pub(crate) max_pending: u32,
+    pub(crate) pool: Pool,
+}
+
+impl Bounds {
+    pub(crate) fn of(service: &Service, bulkhead: Option<&Bulkhead>) -> Self {
+        let pool = service.pool;
+        match bulkhead {
+            Some(bulkhead) => Self {
+                max_connections: bulkhead.max_connections,
+                max_pending: bulkhead.max_pending,
+                pool: Pool { max_requests: bulkhead.max_requests, ..pool },
+            },
+            None => Self {
+                max_connections: service.max_connections,
+                max_pending: service.max_pending,
+                pool,
+            },
+        }
+    }
+}
+
+/// The host that a check asks for, where the document does not say: what an upstream is called;
+/// endpoints have no name but their service's.
+pub(crate) fn asked_host(service: &Service, upstream: Option<&str>) -> String {
+    match upstream {
+        Some(host) if host.contains(':') => format!("[{host}]"),
+        Some(host) => host.to_ascii_lowercase(),
+        None => service.name.clone(),
+    }
 }
 
 /// A share in percent, as Istio writes it: a number with a fraction.
@@ -128,6 +201,48 @@ mod tests {
         }
         let whole = json!({"numerator": 1_000_000, "denominator": "MILLION"});
         assert_eq!(fractional_percent(1_000_000), whole);
+    }
+
+    #[test]
+    fn a_bulkhead_is_apart_of_each_version_that_routes_use_it_for() {
+        let text = json!({
+            "version": 1,
+            "services": {
+                "parted": {"upstream": "b.test:80",
+                           "versions": {"one": {"upstream": "c.test:80"},
+                                        "three": {"upstream": "e.test:80"},
+                                        "two": {"upstream": "d.test:80"}},
+                           "bulkheads": {"slow": {"max_pending": 1}}},
+                "plain": {"upstream": "a.test:80", "max_connections": 40,
+                          "bulkheads": {"slow": {"max_connections": 5, "max_requests": 6}}},
+            },
+            "routes": [
+                {"name": "a", "match": {"path": "/a"}, "service": "plain", "auth": "none",
+                 "bulkhead": "slow"},
+                {"name": "b", "match": {"path": "/b"}, "service": "parted", "auth": "none",
+                 "bulkhead": "slow", "split": {"one": 100},
+                 "canary": [{"header": "x-a", "value": "b", "version": "two"}]},
+                {"name": "c", "match": {"path": "/c"}, "service": "parted", "auth": "none",
+                 "split": {"three": 100}},
+            ],
+        });
+        let document = from_json(text.to_string().as_bytes()).unwrap();
+        let names = |service: &Service| -> Vec<String> {
+            let walled = walled(&document, service).into_iter();
+            let name = |(bulkhead, version): Walled<'_>| {
+                part_name(service, version.map(AsRef::as_ref), Some(bulkhead))
+            };
+            walled.map(name).collect()
+        };
+        let [parted, plain] = document.services.as_slice() else { panic!("two services") };
+        assert_eq!(names(plain), ["plain--slow"]);
+        assert_eq!(names(parted), ["parted--one--slow", "parted--two--slow"]);
+        assert_eq!(part_name(plain, None, None), "plain");
+
+        let bounds = Bounds::of(plain, Some(&plain.bulkheads[0]));
+        assert_eq!((bounds.max_connections, bounds.max_pending), (5, 100));
+        assert_eq!(bounds.pool, Pool { max_requests: 6, ..plain.pool });
+        assert_eq!(Bounds::of(plain, None).max_connections, 40);
     }
 
     #[test]

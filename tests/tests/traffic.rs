@@ -1,8 +1,10 @@
-//! How requests reach services, on a real Envoy: which version, which endpoint, how often, and
-//! what is made to go wrong on the way.
+//! How requests reach services, on a real Envoy: which version, which endpoint, by whose
+//! connections, how often, and what is made to go wrong on the way.
 
+mod bulkheads;
 mod endpoints;
 mod faults;
+mod health;
 mod rate_limits;
 mod retries;
 mod versions;
@@ -55,7 +57,8 @@ impl Stack {
         let rules = folder.path().join("rules.yaml");
         fs::write(&rules, RULES).expect("rules");
         let options = ["--rate-limit-config".to_owned(), rules.display().to_string()];
-        let gateway = Gateway::builder().document(document).serve_with(options).start().await;
+        let gateway = Gateway::builder().document(document).serve_with(options);
+        let gateway = gateway.render_with(["--zone=eu/eu-1"]).start().await;
         Self { gateway, a, b, c, _rules: folder }
     }
 

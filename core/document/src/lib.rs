@@ -56,13 +56,13 @@ pub use model::{
 };
 #[cfg(feature = "messages")]
 pub use model::{
-    Breached, BreachedSource, Browser, CanaryPick, Colours, DescriptorEntry, DeviceRules, Endpoint,
-    Fault, FaultAbort, FaultDelay, Fingerprint, FingerprintPart, Guard, Hash, HashAlgorithm,
-    HashBy, HeaderValue, Keepalive, Login, LoginAt, LoginLimits, Mesh, MfaProblem, OAuth,
-    OAuthGrant, OnChange, Outliers, OutsideProvider, OutsideUsers, Pages, PasskeyRules,
-    PasswordRules, Pool, ProtectedResource, RateLimitFilter, RefreshRules, Registration,
-    RegistrationMode, Role, RoleClaim, SessionRules, SigningAlgorithm, Upstream, Version, Visit,
-    Workload,
+    Breached, BreachedSource, Browser, Bulkhead, CanaryPick, Colours, DescriptorEntry, DeviceRules,
+    Endpoint, Fault, FaultAbort, FaultDelay, Fingerprint, FingerprintPart, Guard, Hash,
+    HashAlgorithm, HashBy, HeaderValue, Health, HealthBy, Keepalive, Login, LoginAt, LoginLimits,
+    Mesh, MfaProblem, OAuth, OAuthGrant, OnChange, Outliers, OutsideProvider, OutsideUsers, Pages,
+    PasskeyRules, PasswordRules, Pool, PreferredZone, ProtectedResource, RateLimitFilter,
+    RefreshRules, Registration, RegistrationMode, RetryBudget, Role, RoleClaim, SessionRules,
+    SigningAlgorithm, Upstream, Version, Visit, Workload,
 };
 #[cfg(feature = "messages")]
 pub use place::Place;

@@ -19,6 +19,8 @@ mod tokens;
 #[cfg(feature = "messages")]
 mod traffic;
 #[cfg(feature = "messages")]
+mod upstreams;
+#[cfg(feature = "messages")]
 mod workloads;
 
 use std::sync::Arc;
@@ -70,8 +72,11 @@ pub use tokens::{
 #[cfg(feature = "messages")]
 pub use traffic::{
     CanaryPick, DescriptorEntry, Endpoint, Fault, FaultAbort, FaultDelay, Hash, HashAlgorithm,
-    HashBy, HeaderValue, Keepalive, Outliers, Pool, RateLimitFilter, Upstream, Version,
+    HashBy, HeaderValue, Keepalive, Outliers, Pool, RateLimitFilter, RetryBudget, Upstream,
+    Version,
 };
+#[cfg(feature = "messages")]
+pub use upstreams::{Bulkhead, Health, HealthBy, PreferredZone};
 #[cfg(feature = "messages")]
 pub use workloads::{Guard, Mesh, Workload};
 
@@ -321,6 +326,9 @@ pub struct Route {
     /// Versions for requests with a header; tried in order, before `split`.
     #[cfg(feature = "messages")]
     pub canary: Vec<CanaryPick>,
+    /// Whose connections its requests use, of its service; the service's own where it is none.
+    #[cfg(feature = "messages")]
+    pub bulkhead: Option<Arc<Bulkhead>>,
     /// What is made to go wrong.
     #[cfg(feature = "messages")]
     pub fault: Option<Fault>,

@@ -149,21 +149,43 @@ fn without_traffic(raw: &mut RawDocument) {
     rate_limit_filter.clear();
     for (_, _, service) in &mut raw.services.0 {
         let RawService {
-            endpoints, versions, hash, outlier_detection, pool, workload, guard, ..
+            endpoints,
+            versions,
+            hash,
+            outlier_detection,
+            health,
+            zones,
+            pool,
+            bulkheads,
+            workload,
+            guard,
+            ..
         } = service;
         endpoints.clear();
         versions.clear();
         hash.clear();
         outlier_detection.clear();
+        health.clear();
+        zones.clear();
         pool.clear();
+        bulkheads.clear();
         workload.clear();
         guard.clear();
         // Without those of its routes, they would be held to rules that they keep only with them.
         service.retries = None;
     }
     for route in &mut raw.routes {
-        let RawRoute { auth, retries, split, canary, fault, descriptors, security_headers, .. } =
-            route;
+        let RawRoute {
+            auth,
+            retries,
+            split,
+            canary,
+            bulkhead,
+            fault,
+            descriptors,
+            security_headers,
+            ..
+        } = route;
         if let RawAuth::Rules(rules) = auth {
             rules.login.clear();
         }
@@ -171,6 +193,7 @@ fn without_traffic(raw: &mut RawDocument) {
         retries.clear();
         split.clear();
         canary.clear();
+        bulkhead.clear();
         fault.clear();
         descriptors.clear();
     }

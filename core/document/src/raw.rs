@@ -7,6 +7,7 @@ mod limits;
 mod login;
 mod oauth;
 mod traffic;
+mod upstreams;
 mod workloads;
 
 pub use crate::decode::{
@@ -39,8 +40,9 @@ pub use oauth::{
 pub use traffic::{
     RawCanary, RawDescriptorEntry, RawEndpoint, RawFault, RawFaultAbort, RawFaultDelay, RawHash,
     RawHashAlgorithm, RawHashCookie, RawHeaderPrefix, RawHeaderValue, RawKeepalive, RawOutliers,
-    RawPool, RawRateLimitFilter, RawVersion,
+    RawPool, RawRateLimitFilter, RawRetryBudget, RawVersion,
 };
+pub use upstreams::{RawBulkhead, RawHealth, RawPreferredZone, RawZones};
 pub use workloads::{RawGuard, RawMesh, RawWorkload};
 
 record! {
@@ -176,8 +178,14 @@ record! {
         hash = "hash": Elsewhere<RawHash>,
         /// When an endpoint is left out for a while; never by default.
         outlier_detection = "outlier_detection": Elsewhere<RawOutliers>,
+        /// How endpoints are asked whether they are well; not at all by default.
+        health = "health": Elsewhere<RawHealth>,
+        /// Which endpoints come first, by where they are.
+        zones = "zones": Elsewhere<RawZones>,
         /// Bounds on connections.
         pool = "pool": Elsewhere<RawPool>,
+        /// Connections of their own for some routes, by name.
+        bulkheads = "bulkheads": Elsewhere<Named<RawBulkhead>>,
         /// Which pods run it: the name of a workload.
         workload = "workload": Elsewhere<Text>,
         /// Where its routes are enforced; at the edge by default.
@@ -258,6 +266,8 @@ record! {
         canary = "canary": Elsewhere<Vec<RawCanary>>,
         /// What callers get while the service's circuit is open; 503 by default.
         fallback = "fallback": Option<RawFallback>,
+        /// The bulkhead of the service whose connections its requests use; the service's own by default.
+        bulkhead = "bulkhead": Elsewhere<Text>,
         /// What is made to go wrong.
         fault = "fault": Elsewhere<RawFault>,
         /// What the rate limit service is told: lists of members, each a descriptor.

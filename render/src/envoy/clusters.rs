@@ -1,10 +1,13 @@
 //! Clusters: services and their versions, the server itself, and hosts that keys are fetched from.
 
 mod cluster;
+mod localities;
 mod services;
 
 use postern_document::{JwksSource, KeysBy};
 use serde_json::Value;
+
+pub(super) use self::localities::locality;
 
 use self::cluster::{Cluster, Hosts};
 use super::names::{

@@ -1,8 +1,8 @@
 //! Names of clusters and filters.
 
-use postern_document::{Route, Version};
+use postern_document::{Bulkhead, Route, Service, Version};
 
-use crate::traffic::version_name;
+use crate::traffic::part_name;
 
 /// The server's gRPC services.
 pub(super) const GRPC_CLUSTER: &str = "postern-grpc";
@@ -26,12 +26,16 @@ pub(super) fn service_cluster(name: &str) -> String {
     format!("service-{name}")
 }
 
-/// The cluster of a version of a service.
-pub(super) fn version_cluster(service: &str, version: &Version) -> String {
-    service_cluster(&version_name(service, &version.name))
+/// The cluster of a part of a service, or of all of it.
+pub(super) fn part_cluster(
+    service: &Service,
+    version: Option<&Version>,
+    bulkhead: Option<&Bulkhead>,
+) -> String {
+    service_cluster(&part_name(service, version, bulkhead))
 }
 
-/// The cluster that a route goes to, whatever its version.
+/// The cluster that a route goes to, whatever its version and bulkhead.
 pub(super) fn route_cluster(route: &Route) -> String {
     match &route.service {
         Some(service) => service_cluster(&service.name),

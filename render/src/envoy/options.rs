@@ -12,6 +12,9 @@ pub struct EnvoyOptions {
     pub source: Source,
     /// Who this Envoy is: `node.id`.
     pub node_id: String,
+    /// Where it is, for services that prefer what is near: a region, or region/zone
+    /// (`node.locality`); none where that does not matter.
+    pub zone: Option<String>,
     /// The workload that this Envoy guards: what the feed tells it. None, at the edge: the
     /// document's gateway, or `edge`.
     pub workload: Option<String>,

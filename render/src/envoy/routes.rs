@@ -7,7 +7,7 @@ use postern_request::{RateLimitStatus, headers};
 use serde_json::{Value, json};
 
 use self::per_route::{add_header_rules, per_filter};
-use super::names::{OWN, route_cluster, version_cluster};
+use super::names::{OWN, part_cluster, route_cluster};
 use super::rendering::Rendering;
 use super::{duration, route_tree, traffic};
 use crate::routing::{PathMatch, path_match};
@@ -70,7 +70,8 @@ fn forms(rendering: &Rendering<'_>, route: &Route) -> Vec<Value> {
     // Whose turn it is has been decided in front of a sidecar.
     if let (Some(service), None) = (&route.service, rendering.sidecar) {
         for pick in &route.canary {
-            let cluster = json!({"cluster": version_cluster(&service.name, &pick.version)});
+            let cluster = part_cluster(service, Some(&pick.version), route.bulkhead.as_deref());
+            let cluster = json!({"cluster": cluster});
             forms.push(form(rendering, route, Some(pick), cluster));
         }
     }
@@ -80,13 +81,15 @@ fn forms(rendering: &Rendering<'_>, route: &Route) -> Vec<Value> {
 
 /// Where a route's requests go that no header has sent elsewhere.
 fn destination(rendering: &Rendering<'_>, route: &Route) -> Value {
+    let bulkhead = route.bulkhead.as_deref();
     match (&route.service, rendering.sidecar) {
         (Some(service), None) if !route.split.is_empty() => {
             let parts = route.split.iter().map(|(version, percent)| {
-                json!({"name": version_cluster(&service.name, version), "weight": percent})
+                json!({"name": part_cluster(service, Some(version), bulkhead), "weight": percent})
             });
             json!({"weighted_clusters": {"clusters": parts.collect::<Vec<_>>()}})
         }
+        (Some(service), None) => json!({"cluster": part_cluster(service, None, bulkhead)}),
         _ => json!({"cluster": route_cluster(route)}),
     }
 }

@@ -5,6 +5,7 @@ mod identity;
 mod sidecar;
 mod sources;
 mod traffic;
+mod upstreams;
 mod versions;
 
 fn document() -> Document {
@@ -37,6 +38,7 @@ fn options() -> EnvoyOptions {
         kind: Kind::Edge,
         source: Source::Static,
         node_id: "edge-1".to_owned(),
+        zone: None,
         workload: None,
         mesh_tls: None,
         listen: "127.0.0.1:8080".parse().unwrap(),

@@ -1,8 +1,9 @@
 //! Traffic in Envoy's own messages: retries, faults, one caller on one endpoint, endpoints that
-//! are left out. The Istio rendering uses those for which the mesh has no words of its own.
+//! are left out, and how they are asked. The Istio rendering uses those for which the mesh has no
+//! words of its own.
 
 use postern_document::{
-    Fault, Hash, HashAlgorithm, HashBy, Keepalive, Outliers, Pool, Retries, Route,
+    Fault, Hash, HashAlgorithm, HashBy, Health, HealthBy, Keepalive, Outliers, Pool, Retries, Route,
 };
 use serde_json::{Map, Value, json};
 
@@ -83,7 +84,7 @@ pub(super) fn add_hash(cluster: &mut Map<String, Value>, hash: &Hash) {
 
 /// When a cluster leaves an endpoint out. Envoy has rules that it follows unasked: each is said,
 /// so that only the document's are followed.
-pub(super) fn add_outliers(cluster: &mut Map<String, Value>, outliers: &Outliers) {
+pub(super) fn outliers(outliers: &Outliers) -> Value {
     let mut rules = json!({
         "interval": duration(outliers.interval_ms),
         "base_ejection_time": duration(outliers.ejection_ms),
@@ -106,10 +107,63 @@ pub(super) fn add_outliers(cluster: &mut Map<String, Value>, outliers: &Outliers
             }
         }
     }
-    cluster.insert("outlier_detection".to_owned(), rules);
-    // Envoy's own default would ask endpoints that were left out as soon as half of them are.
-    let panic = json!({"healthy_panic_threshold": {"value": outliers.min_healthy}});
-    cluster.insert("common_lb_config".to_owned(), panic);
+    rules
+}
+
+/// When a cluster asks endpoints that are left out. Envoy's own default would as soon as half of
+/// them are.
+pub(crate) fn panic_threshold(percent: u8) -> Value {
+    json!({"healthy_panic_threshold": {"value": percent}})
+}
+
+/// How a cluster asks its endpoints whether they are well. `host`: whom it asks for, where the
+/// document does not say.
+pub(crate) fn health_check(health: &Health, host: &str, http2: bool) -> Value {
+    let host = health.host.as_deref().unwrap_or(host);
+    let (often, seldom) = (duration(health.interval_ms), duration(health.unhealthy_interval_ms));
+    let mut check = json!({
+        "interval": often,
+        "timeout": duration(health.timeout_ms),
+        "unhealthy_threshold": health.unhealthy,
+        "healthy_threshold": health.healthy,
+        "interval_jitter_percent": health.jitter,
+        "unhealthy_interval": seldom,
+        // Between the first failure and the last that counts; by itself Envoy would wait as long
+        // as for one that is known to be unwell.
+        "unhealthy_edge_interval": often,
+        // By itself Envoy would ask once a minute until somebody has sent a request.
+        "no_traffic_interval": seldom,
+        "no_traffic_healthy_interval": often,
+    });
+    let (kind, told) = match &health.by {
+        HealthBy::Http { path, statuses } => {
+            ("http_health_check", http(path, statuses, host, http2))
+        }
+        HealthBy::Grpc { service } => {
+            ("grpc_health_check", json!({"service_name": service, "authority": host}))
+        }
+        HealthBy::Tcp => ("tcp_health_check", json!({})),
+    };
+    if let Value::Object(members) = &mut check {
+        members.insert(kind.to_owned(), told);
+    }
+    check
+}
+
+fn http(path: &str, statuses: &[(u16, u16)], host: &str, http2: bool) -> Value {
+    // Envoy's ranges end before their last.
+    let range = |(first, last): &(u16, u16)| json!({"start": first, "end": u32::from(*last) + 1});
+    let mut told = json!({
+        "host": host,
+        "path": path,
+        "expected_statuses": statuses.iter().map(range).collect::<Vec<_>>(),
+        // Else one such answer would do, however many failures the document asks for.
+        "retriable_statuses": [{"start": 100, "end": 600}],
+    });
+    if let (Value::Object(members), true) = (&mut told, http2) {
+        members.insert("codec_client_type".to_owned(), json!("HTTP2"));
+    }
+    told
 }
 
 /// What a cluster bounds.
@@ -119,8 +173,17 @@ pub(super) fn circuit_breakers(max_connections: u32, max_pending: u32, pool: &Po
         "max_pending_requests": max_pending,
         "max_requests": pool.max_requests,
     });
-    if let (Value::Object(members), Some(most)) = (&mut bounds, pool.max_retries) {
-        members.insert("max_retries".to_owned(), json!(most));
+    if let Value::Object(members) = &mut bounds {
+        if let Some(most) = pool.max_retries {
+            members.insert("max_retries".to_owned(), json!(most));
+        }
+        if let Some(budget) = pool.retry_budget {
+            let budget = json!({
+                "budget_percent": {"value": budget.share},
+                "min_retry_concurrency": budget.at_least,
+            });
+            members.insert("retry_budget".to_owned(), budget);
+        }
     }
     json!({"thresholds": [bounds]})
 }

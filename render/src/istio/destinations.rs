@@ -1,19 +1,23 @@
 //! Where the gateway sends requests to, in the mesh's terms: routes' services, and servers that
 //! keys are fetched from.
 
+mod part;
 mod place;
 
 use std::collections::BTreeMap;
 
-use postern_document::{Document, JwksSource, JwtIssuer, KeysBy, Route, Service, Version};
+use postern_document::{
+    Bulkhead, Document, JwksSource, JwtIssuer, KeysBy, Route, Service, Version,
+};
 use serde_json::{Value, json};
 
+use self::part::{Key, Part, check_api, check_subset, checks, key, not_in_gateway_api, same_part};
 pub(super) use self::place::Place;
 use self::place::{MADE_UP, locate};
-use super::options::names::is_dns_label;
+use super::subsets::About;
 use super::{Api, IstioOptions, RenderError, Rendering, subsets};
 use crate::envoy::HostPort;
-use crate::traffic::version_name;
+use crate::traffic::{part_name, walled};
 
 /// The name that stands for the suite itself wherever a document names a service.
 pub(super) const OWN_SERVICE: &str = "postern";
@@ -45,16 +49,6 @@ impl Destination {
     }
 }
 
-/// A part of a host: a service, or a version of one.
-#[derive(Debug)]
-struct Part {
-    name: String,
-    port: u16,
-    tls: bool,
-    /// Labels and traffic policy, as a subset has them.
-    settings: Value,
-}
-
 /// Where a version is, and what tells it from others at that host.
 #[derive(Debug)]
 struct Located {
@@ -72,7 +66,7 @@ pub(super) struct Host {
     pub(super) ports: BTreeMap<u16, bool>,
     /// Ports that keys are fetched from over TLS, and the name to verify.
     pub(super) key_servers: BTreeMap<u16, String>,
-    /// A part for each service, and for each version of one.
+    /// A part for each service, for each version of one, and for each bulkhead.
     pub(super) subsets: BTreeMap<String, Value>,
     /// What holds for all of a port, and whose word that is: where routes cannot name a part.
     pub(super) ports_policies: BTreeMap<u16, (String, Value)>,
@@ -84,11 +78,11 @@ pub(super) struct Destinations {
     own: Destination,
     /// Of the certificates that guarded workloads show.
     trust_domain: String,
-    services: BTreeMap<String, Destination>,
-    /// By service and version.
-    versions: BTreeMap<(String, String), Destination>,
+    parts: BTreeMap<Key, Destination>,
     issuers: BTreeMap<usize, Destination>,
     pub(super) hosts: BTreeMap<String, Host>,
+    /// What clusters have that DestinationRules cannot say, by the clusters' names.
+    pub(super) checks: BTreeMap<String, Value>,
 }
 
 impl Destinations {
@@ -98,15 +92,25 @@ impl Destinations {
         let mut found = Self {
             own: Self::own(options),
             trust_domain: document.mesh.trust_domain.clone(),
-            services: BTreeMap::new(),
-            versions: BTreeMap::new(),
+            parts: BTreeMap::new(),
             issuers: BTreeMap::new(),
             hosts: BTreeMap::new(),
+            checks: BTreeMap::new(),
         };
         for service in &document.services {
-            if let Some(owner) = user_of(document, &service.name) {
-                found.add_service(service, &owner, options)?;
-                found.add_versions(service, &owner, options)?;
+            let Some(owner) = user_of(document, &service.name) else { continue };
+            found.add_service(service, None, &owner, options)?;
+            for version in &service.versions {
+                found.add_version(service, version, None, &owner, options)?;
+            }
+            check_api(service, &owner, options.api)?;
+            for (bulkhead, version) in walled(document, service) {
+                match version {
+                    Some(version) => {
+                        found.add_version(service, version, Some(bulkhead), &owner, options)?;
+                    }
+                    None => found.add_service(service, Some(bulkhead), &owner, options)?,
+                }
             }
         }
         // Keys that come by the feed are the server's to fetch.
@@ -125,7 +129,8 @@ impl Destinations {
     /// Where a route goes.
     pub(super) fn of_route(&self, route: &Route) -> Result<&Destination, RenderError> {
         let Some(service) = &route.service else { return Ok(&self.own) };
-        self.services.get(&service.name).ok_or_else(|| unlisted(route, service))
+        let key = key(service, None, route.bulkhead.as_deref());
+        self.parts.get(&key).ok_or_else(|| unlisted(route, service))
     }
 
     /// Where a route's requests for one version of its service go.
@@ -135,8 +140,8 @@ impl Destinations {
         version: &Version,
     ) -> Result<&Destination, RenderError> {
         let Some(service) = &route.service else { return Ok(&self.own) };
-        let key = (service.name.clone(), version.name.clone());
-        self.versions.get(&key).ok_or_else(|| unlisted(route, service))
+        let key = key(service, Some(version), route.bulkhead.as_deref());
+        self.parts.get(&key).ok_or_else(|| unlisted(route, service))
     }
 
     /// Where the gateway fetches an issuer's keys from; none where they stand in the document, or
@@ -148,11 +153,13 @@ impl Destinations {
     fn add_service(
         &mut self,
         service: &Service,
+        bulkhead: Option<&Bulkhead>,
         owner: &str,
         options: &IstioOptions,
     ) -> Result<(), RenderError> {
         let made_up = format!("{}.upstream.{MADE_UP}", service.name);
-        let (name, place) = if service.endpoints.is_empty() {
+        let is_named = service.endpoints.is_empty();
+        let (name, place) = if is_named {
             locate(&service.host, made_up, options).map_err(|problem| RenderError::Upstream {
                 owner: owner.to_owned(),
                 host: service.host.clone(),
@@ -162,38 +169,46 @@ impl Destinations {
             let endpoints = service.endpoints.clone();
             (made_up, Place::Endpoints { service: service.name.clone(), endpoints })
         };
+        let about = About { service, bulkhead, trust_domain: &self.trust_domain, owner };
         let part = Part {
-            name: service.name.clone(),
+            name: part_name(service, None, bulkhead),
             port: service.port,
             tls: service.tls,
-            settings: subsets::service(service, &self.trust_domain, owner)?,
+            settings: subsets::service(about)?,
+            checks: checks(service, is_named.then_some(service.host.as_str())),
         };
         let destination = self.add_part(part, owner, name, place, options)?;
-        self.services.insert(service.name.clone(), destination);
+        self.parts.insert(key(service, None, bulkhead), destination);
         Ok(())
     }
 
     /// Labels tell versions apart where the mesh knows the pods and routes can name a part;
     /// elsewhere a version is a host of its own.
-    fn add_versions(
+    fn add_version(
         &mut self,
         service: &Service,
+        version: &Version,
+        bulkhead: Option<&Bulkhead>,
         owner: &str,
         options: &IstioOptions,
     ) -> Result<(), RenderError> {
-        for version in &service.versions {
-            let found = self.locate_version(service, version, owner, options)?;
-            let labels = found.labels.as_ref();
-            let part = Part {
-                name: version_name(&service.name, &version.name),
-                port: found.port,
-                tls: service.tls,
-                settings: subsets::version(service, version, labels, &self.trust_domain, owner)?,
-            };
-            let owner = format!("service `{}`, version `{}`", service.name, version.name);
-            let destination = self.add_part(part, &owner, found.host, found.place, options)?;
-            self.versions.insert((service.name.clone(), version.name.clone()), destination);
-        }
+        let found = self.locate_version(service, version, owner, options)?;
+        let labels = found.labels.as_ref();
+        let about = About { service, bulkhead, trust_domain: &self.trust_domain, owner };
+        let upstream = match (&version.upstream, labels) {
+            (Some(upstream), None) => Some(upstream.host.as_str()),
+            _ => service.endpoints.is_empty().then_some(service.host.as_str()),
+        };
+        let part = Part {
+            name: part_name(service, Some(version), bulkhead),
+            port: found.port,
+            tls: service.tls,
+            settings: subsets::version(about, version, labels)?,
+            checks: checks(service, upstream),
+        };
+        let owner = format!("service `{}`, version `{}`", service.name, version.name);
+        let destination = self.add_part(part, &owner, found.host, found.place, options)?;
+        self.parts.insert(key(service, Some(version), bulkhead), destination);
         Ok(())
     }
 
@@ -211,7 +226,7 @@ impl Destinations {
             problem,
         };
         let by_labels = options.api == Api::Istio || version.upstream.is_none();
-        let base = self.services.get(&service.name).filter(|_| by_labels);
+        let base = self.parts.get(&key(service, None, None)).filter(|_| by_labels);
         let base = base.filter(|_| !version.labels.is_empty());
         let base = base.and_then(|base| Some((base, self.hosts.get(&base.host)?)));
         if let Some((base, host)) = base.filter(|(_, host)| host.place.has_labels()) {
@@ -242,33 +257,35 @@ impl Destinations {
         options: &IstioOptions,
     ) -> Result<Destination, RenderError> {
         check_subset(&part.name, owner, &name)?;
+        let subset = (options.api == Api::Istio).then(|| part.name.clone());
+        let destination = Destination { host: name.clone(), port: part.port, subset };
+        let checks = self.checks.get(&destination.cluster()).cloned();
         let host = self.host(&name, place, part.port, part.tls);
-        if options.api == Api::Istio {
-            host.subsets.insert(part.name.clone(), part.settings);
-            return Ok(Destination { host: name, port: part.port, subset: Some(part.name) });
-        }
-        let not_in_this_api = |what: String, instead| RenderError::NotInThisApi {
-            owner: owner.to_owned(),
-            what,
-            api: Api::Gateway.as_str(),
-            instead,
-        };
-        if part.settings.get("labels").is_some() {
-            let what = "a version by its labels alone".to_owned();
-            return Err(not_in_this_api(what, "; give the version an `upstream` of its own"));
-        }
         let policy = part.settings.get("trafficPolicy").cloned().unwrap_or_default();
-        match host.ports_policies.get(&part.port) {
-            Some((other, there)) if *there != policy => {
-                let what = format!("other settings than {other} has for {name}");
-                return Err(not_in_this_api(what, ""));
+        match (options.api, host.ports_policies.get(&part.port)) {
+            (Api::Istio, _) => {
+                if host.subsets.insert(part.name, part.settings).is_some() {
+                    return Err(same_part(owner, name));
+                }
             }
-            Some(_) => {}
-            None => {
+            (Api::Gateway, _) if part.settings.get("labels").is_some() => {
+                let what = "a version by its labels alone";
+                let instead = "; give the version an `upstream` of its own";
+                return Err(not_in_gateway_api(owner, what, instead));
+            }
+            (Api::Gateway, Some((other, there))) if *there != policy || checks != part.checks => {
+                let what = format!("other settings than {other} has for {name}");
+                return Err(not_in_gateway_api(owner, what, ""));
+            }
+            (Api::Gateway, Some(_)) => {}
+            (Api::Gateway, None) => {
                 host.ports_policies.insert(part.port, (owner.to_owned(), policy));
             }
         }
-        Ok(Destination { host: name, port: part.port, subset: None })
+        if let Some(checks) = part.checks {
+            self.checks.insert(destination.cluster(), checks);
+        }
+        Ok(destination)
     }
 
     fn add_issuer(
@@ -286,7 +303,8 @@ impl Destinations {
             JwksSource::Inline(_) | JwksSource::Discovery { .. } => return Ok(()),
             JwksSource::Service { service, .. } if service == OWN_SERVICE => self.own.clone(),
             JwksSource::Service { service, .. } => {
-                let destination = self.services.get(service).cloned();
+                let key: Key = (service.clone(), None, None);
+                let destination = self.parts.get(&key).cloned();
                 let problem = "the document does not list this service";
                 destination.ok_or_else(|| unreachable(service, problem))?
             }
@@ -319,19 +337,6 @@ impl Destinations {
         *host.ports.entry(port).or_default() |= tls;
         host
     }
-}
-
-/// Parts of a host are called as labels are.
-fn check_subset(subset: &str, owner: &str, host: &str) -> Result<(), RenderError> {
-    if is_dns_label(subset) {
-        return Ok(());
-    }
-    Err(RenderError::Upstream {
-        owner: owner.to_owned(),
-        host: host.to_owned(),
-        problem: "names of service and version together have at most 61 lower-case letters, \
-                  digits and inner hyphens",
-    })
 }
 
 fn unlisted(route: &Route, service: &Service) -> RenderError {

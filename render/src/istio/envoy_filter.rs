@@ -12,6 +12,7 @@ mod routes;
 use postern_document::Route;
 use serde_json::{Value, json};
 
+use super::destinations::Destinations;
 use super::resource::{self, set};
 use super::{Api, Context, IstioOptions, Placed, RenderError, Rendering, gateway_api};
 use crate::envoy::traffic::FAULT;
@@ -24,6 +25,7 @@ const ROUTER: &str = "envoy.filters.http.router";
 
 /// Lower ones are applied first. Gaps leave room for a platform's own.
 const PRIORITY_CONNECTION_MANAGER: i32 = 10;
+const PRIORITY_HEALTH: i32 = 15;
 const PRIORITY_ROUTES: i32 = 20;
 const PRIORITY_SETTLEMENT: i32 = 25;
 const PRIORITY_EXT_AUTHZ: i32 = 30;
@@ -33,14 +35,20 @@ const PRIORITY_EXT_PROC: i32 = 40;
 const PRIORITY_EXT_PROC_ROUTES: i32 = 50;
 const PRIORITY_GATEWAY_API_ROUTES: i32 = 60;
 
-pub(super) fn resources(rendering: &Rendering<'_>) -> Result<Vec<Value>, RenderError> {
+pub(super) fn resources(
+    rendering: &Rendering<'_>,
+    destinations: &Destinations,
+) -> Result<Vec<Value>, RenderError> {
     rate_limit::check(rendering)?;
     let mut filters = Vec::new();
     for placed in rendering.guards() {
         let frame = Frame { rendering, placed };
         filters.extend(frame.common());
         match placed.context {
-            Context::Gateway => filters.extend(frame.of_gateway()),
+            Context::Gateway => {
+                filters.extend(frame.health(destinations));
+                filters.extend(frame.of_gateway());
+            }
             Context::SidecarInbound => filters.extend(frame.of_sidecar()),
         }
     }
@@ -109,6 +117,16 @@ impl Frame<'_, '_> {
             }
         }
         filters
+    }
+
+    /// How endpoints are asked whether they are well, at each cluster that the gateway sends to.
+    fn health(&self, destinations: &Destinations) -> Option<Value> {
+        let patches = destinations.checks.iter().map(|(name, checks)| {
+            let matched = json!({"cluster": {"name": name}});
+            self.patch("CLUSTER", matched, "MERGE", checks.clone())
+        });
+        let patches: Vec<Value> = patches.collect();
+        (!patches.is_empty()).then(|| self.filter("health", PRIORITY_HEALTH, patches))
     }
 
     /// A sidecar's routes are Istio's own, one for each port, and have no names. So `ext_proc` is

@@ -1,18 +1,22 @@
 //! What Envoys keep to when they talk to a service: a part of its host's DestinationRule.
 //!
 //! A service is a subset without labels: all endpoints of its host, with settings of its own. A
-//! version of it is one with its labels, or on a host of its own. Each holds everything: a subset
-//! inherits nothing of what it says itself, and little of what it does not.
+//! version of it is one with its labels, or on a host of its own, and a bulkhead one more of either
+//! with bounds of its own. Each holds everything: a subset inherits nothing of what it says itself,
+//! and little of what it does not.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use postern_document::{Hash, HashAlgorithm, HashBy, Outliers, Pool, Service, Version};
+use postern_document::{
+    Bulkhead, Hash, HashAlgorithm, HashBy, Outliers, PreferredZone, Service, Version,
+};
 use serde_json::{Value, json};
 
 use super::resource::set;
 use super::{Api, RenderError};
 use crate::envoy::duration;
+use crate::traffic::Bounds;
 
 /// Where Istio's proxy images keep the trusted roots. Named, because without it a mesh-wide
 /// switch decides whether certificates are looked at.
@@ -22,26 +26,32 @@ const MAX_RETRIES: u32 = 3;
 /// Istio's tables are smaller than this; Envoy's may have just so many places.
 const TOO_LARGE_TABLE: u32 = 5_000_011;
 
+/// Whose settings they are, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About<'a> {
+    pub(super) service: &'a Service,
+    /// The bulkhead whose bounds are its bounds; none for the service's own.
+    pub(super) bulkhead: Option<&'a Bulkhead>,
+    /// Of the certificates that guarded workloads show.
+    pub(super) trust_domain: &'a str,
+    /// Who needs it, for an error's text.
+    pub(super) owner: &'a str,
+}
+
 /// All of a service.
-pub(super) fn service(
-    service: &Service,
-    trust_domain: &str,
-    owner: &str,
-) -> Result<Value, RenderError> {
-    Ok(json!({"trafficPolicy": traffic_policy(service, &service.host, trust_domain, owner)?}))
+pub(super) fn service(about: About<'_>) -> Result<Value, RenderError> {
+    Ok(json!({"trafficPolicy": traffic_policy(about, &about.service.host)?}))
 }
 
 /// A version of it. Without labels it is all of a host of its own.
 pub(super) fn version(
-    service: &Service,
+    about: About<'_>,
     version: &Version,
     labels: Option<&BTreeMap<String, String>>,
-    trust_domain: &str,
-    owner: &str,
 ) -> Result<Value, RenderError> {
     let upstream = version.upstream.as_ref().filter(|_| labels.is_none());
-    let host = upstream.map_or(&service.host, |upstream| &upstream.host);
-    let mut subset = json!({"trafficPolicy": traffic_policy(service, host, trust_domain, owner)?});
+    let host = upstream.map_or(&about.service.host, |upstream| &upstream.host);
+    let mut subset = json!({"trafficPolicy": traffic_policy(about, host)?});
     if let Some(labels) = labels {
         set(&mut subset, "labels", json!(labels));
     }
@@ -49,15 +59,18 @@ pub(super) fn version(
 }
 
 /// The document's bounds. `host` is whom the certificate must name.
-fn traffic_policy(
-    service: &Service,
-    host: &str,
-    trust_domain: &str,
-    owner: &str,
-) -> Result<Value, RenderError> {
-    let mut policy = json!({"connectionPool": connection_pool(service, &service.pool)});
-    if let Some(hash) = &service.hash {
-        set(&mut policy, "loadBalancer", json!({"consistentHash": consistent_hash(hash, owner)?}));
+fn traffic_policy(about: About<'_>, host: &str) -> Result<Value, RenderError> {
+    let About { service, bulkhead, trust_domain, owner } = about;
+    let bounds = Bounds::of(service, bulkhead);
+    let mut policy = json!({"connectionPool": connection_pool(service, &bounds)});
+    let balancing = load_balancer(service, owner)?;
+    if balancing.as_object().is_some_and(|said| !said.is_empty()) {
+        set(&mut policy, "loadBalancer", balancing);
+    }
+    if let Some(budget) = bounds.pool.retry_budget {
+        // Both are said: what Istio takes for its default share is a hundredth of Envoy's.
+        let budget = json!({"percent": budget.share, "minRetryConcurrency": budget.at_least});
+        set(&mut policy, "retryBudget", budget);
     }
     if let Some(outliers) = &service.outlier_detection {
         set(&mut policy, "outlierDetection", outlier_detection(outliers));
@@ -77,13 +90,16 @@ fn traffic_policy(
     Ok(policy)
 }
 
-fn connection_pool(service: &Service, pool: &Pool) -> Value {
+fn connection_pool(service: &Service, bounds: &Bounds) -> Value {
+    let pool = &bounds.pool;
     let mut http = json!({
-        "http1MaxPendingRequests": at_most(service.max_pending),
+        "http1MaxPendingRequests": at_most(bounds.max_pending),
         "http2MaxRequests": at_most(pool.max_requests),
         "idleTimeout": duration(pool.idle_timeout_ms),
-        "maxRetries": at_most(pool.max_retries.unwrap_or(MAX_RETRIES)),
     });
+    if pool.retry_budget.is_none() {
+        set(&mut http, "maxRetries", json!(at_most(pool.max_retries.unwrap_or(MAX_RETRIES))));
+    }
     if let Some(requests) = pool.requests_per_connection {
         set(&mut http, "maxRequestsPerConnection", json!(at_most(requests)));
     }
@@ -92,7 +108,7 @@ fn connection_pool(service: &Service, pool: &Pool) -> Value {
     }
     let mut tcp = json!({
         "connectTimeout": duration(pool.connect_timeout_ms),
-        "maxConnections": at_most(service.max_connections),
+        "maxConnections": at_most(bounds.max_connections),
     });
     if let Some(keepalive) = &pool.keepalive {
         set(
@@ -111,6 +127,19 @@ fn connection_pool(service: &Service, pool: &Pool) -> Value {
 /// Istio counts in signed numbers; two thousand million of anything are no bound either way.
 fn at_most(bound: u32) -> i32 {
     i32::try_from(bound).unwrap_or(i32::MAX)
+}
+
+/// Which endpoint gets a request. What the document does not say of zones, the mesh may.
+fn load_balancer(service: &Service, owner: &str) -> Result<Value, RenderError> {
+    let mut balancing = json!({});
+    if let Some(hash) = &service.hash {
+        set(&mut balancing, "consistentHash", consistent_hash(hash, owner)?);
+    }
+    if let Some(prefer) = service.prefer_zone {
+        let is_on = prefer == PreferredZone::Own;
+        set(&mut balancing, "localityLbSetting", json!({"enabled": is_on}));
+    }
+    Ok(balancing)
 }
 
 fn consistent_hash(hash: &Hash, owner: &str) -> Result<Value, RenderError> {

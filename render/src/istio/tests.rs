@@ -12,6 +12,7 @@ mod protected;
 mod routes;
 mod sidecar;
 mod traffic;
+mod upstreams;
 mod versions;
 
 const HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -131,7 +132,9 @@ fn destination_rules(document: &Document) -> Vec<Value> {
 }
 
 fn envoy_filters(document: &Document) -> Vec<Value> {
-    made(document, |rendering| envoy_filter::resources(rendering).unwrap())
+    made(document, |rendering| {
+        envoy_filter::resources(rendering, &Destinations::of(rendering).unwrap()).unwrap()
+    })
 }
 
 fn envoy_filter(document: &Document, name: &str) -> Value {

@@ -76,6 +76,7 @@ pub(super) fn notes(route: &Route) -> Vec<String> {
     for pick in &route.canary {
         notes.push(format!("{} by `{}`", pick.version.name, pick.header));
     }
+    notes.extend(route.bulkhead.as_ref().map(|bulkhead| format!("bulkhead {}", bulkhead.name)));
     notes.extend(fault(route).map(|fault| format!("fault: {fault}")));
     notes.extend(fallback(route).map(|fallback| format!("open circuit: {fallback}")));
     if !route.descriptors.is_empty() {

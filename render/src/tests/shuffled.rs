@@ -20,7 +20,8 @@ const DOCUMENTS: [(&str, &[Target]); 4] = [
 ];
 
 /// What holds names that authors chose; everything else holds fields.
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 18] = [
+    "bulkheads",
     "claim_headers",
     "claim_state",
     "claims",
@@ -43,7 +44,7 @@ const TABLES: [&str; 17] = [
 /// Tables whose order somebody sees: shares stand as they were written, and so does what an Envoy
 /// lists by service.
 const SEEN_IN_ISTIO: [&str; 1] = ["split"];
-const SEEN_IN_ENVOY: [&str; 4] = ["services", "set", "split", "versions"];
+const SEEN_IN_ENVOY: [&str; 5] = ["bulkheads", "services", "set", "split", "versions"];
 
 /// Turns members round, but for those of the members that are called so.
 fn shuffled(

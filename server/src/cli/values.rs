@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use postern_document::Endpoint;
+
 /// Where something listens.
 ///
 /// # Errors
@@ -17,6 +19,17 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
 pub fn access_log(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         return Err("name a file, or write `none` for no access log".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Where an Envoy is.
+///
+/// # Errors
+/// What is expected.
+pub fn zone(text: &str) -> Result<String, String> {
+    if !Endpoint::is_zone(text) {
+        return Err(format!("`{text}` is not REGION or REGION/ZONE, for example eu/eu-1"));
     }
     Ok(text.to_owned())
 }
@@ -39,6 +52,7 @@ mod tests {
             ("--listen", "localhost:8080", "IP:PORT"),
             ("--server-grpc", "http://x:1", "HOST:PORT"),
             ("--access-log", "", "`none`"),
+            ("--zone", "eu/eu-1/a", "REGION"),
         ] {
             let error = Cli::try_parse_from(render.into_iter().chain([option, value]));
             let error = error.unwrap_err().to_string();

@@ -31,7 +31,7 @@ const BY_AGENT: [&str; 1] = ["--mesh-agent=/run/spire/agent.sock"];
 const WATCHED: [&str; 2] = ["--source=files", "--source-folder=/etc/envoy"];
 const ASKED: [&str; 3] =
     ["--source=ads", "--xds-server=xds.example.test:18000", "--xds-ca=/etc/postern/server-ca.pem"];
-const EDGE: [&str; 2] = ["--listen=0.0.0.0:8080", "--node-id=edge-1"];
+const EDGE: [&str; 3] = ["--listen=0.0.0.0:8080", "--node-id=edge-1", "--zone=eu/eu-1"];
 const SIDECAR: [&str; 5] = [
     "--kind=sidecar",
     "--workload=payments",

@@ -35,6 +35,26 @@ async fn a_caller_stays_on_one_endpoint() {
         assert_eq!(got, [0, 0, 5], "room-{room}");
     }
     assert!(used.iter().filter(|used| **used).count() > 1, "all rooms are at one endpoint");
+    let fewest = "cluster.service-sticky.ring_hash_lb.min_hashes_per_host";
+    assert!(stack.gateway.envoy.stat(fewest).await >= 150);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_zone_that_is_near_answers_as_long_as_it_can() {
+    let stack = Stack::start().await;
+    for _ in 0..10 {
+        stack.gateway.send(&Call::get("/near/page")).await.expect(200);
+    }
+    assert_eq!(stack.got("near"), [10, 0, 0]);
+    // Then the other zone of the region, and nobody of another one.
+    stack.a.fail("near", 500);
+    let mut failed = 0;
+    for _ in 0..20 {
+        failed += u32::from(stack.gateway.send(&Call::get("/near/page")).await.status != 200);
+    }
+    assert!((3..=6).contains(&failed), "{failed} requests of 20 failed");
+    let [_, near, far] = stack.got("near");
+    assert_eq!((near, far), (u64::from(20 - failed), 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,7 @@
 
 use postern_circuit::{Counts, Probes, Recovery, Settings, Share, Slow, StatusRanges};
 
-use super::numbers::{milliseconds, percent, whole};
+use super::numbers::{milliseconds, percent, statuses_in, whole};
 use crate::problem::{Problems, told};
 use crate::raw::{OrOff, RawCircuit, RawCounts, RawProbes};
 
@@ -124,7 +124,7 @@ fn check_counts(raw: &RawCounts, default: Counts, path: &str, problems: &mut Pro
     let statuses = raw.statuses.as_ref().map(|statuses| {
         let mut set = StatusRanges::NONE;
         for (at, text) in statuses.iter().enumerate() {
-            match read_range(text) {
+            match statuses_in(text, 400) {
                 Some((from, to)) => set = set.with(from, to),
                 None => {
                     let message = "expected a status or a range of them, from 400 to 599, for \
@@ -140,16 +140,4 @@ fn check_counts(raw: &RawCounts, default: Counts, path: &str, problems: &mut Pro
         .as_ref()
         .map(|statuses| statuses.iter().fold(0, |set, status| set | (1_u32 << status.number())));
     Counts { statuses: statuses.unwrap_or(default.statuses), grpc: grpc.unwrap_or(default.grpc) }
-}
-
-/// `503` or `500-599`.
-fn read_range(text: &str) -> Option<(u16, u16)> {
-    let status = |text: &str| {
-        let is_written = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
-        let status = text.parse::<u16>().ok().filter(|_| is_written);
-        status.filter(|status| (400..=599).contains(status))
-    };
-    let (from, to) = text.split_once('-').unwrap_or((text, text));
-    let (from, to) = (status(from)?, status(to)?);
-    (from <= to).then_some((from, to))
 }

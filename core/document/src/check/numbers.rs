@@ -67,3 +67,33 @@ pub(super) fn percent(
     }
     value
 }
+
+/// `503` or `500-599`: the first and the last, none of them below `lowest`.
+pub(super) fn statuses_in(text: &str, lowest: u16) -> Option<(u16, u16)> {
+    let status = |text: &str| {
+        let is_written = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let status = text.parse::<u16>().ok().filter(|_| is_written);
+        status.filter(|status| (lowest..=599).contains(status))
+    };
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = (status(first)?, status(last)?);
+    (first <= last).then_some((first, last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_single_or_ranges() {
+        for (text, expected) in
+            [("200", (200, 200)), ("200-299", (200, 299)), ("100-599", (100, 599))]
+        {
+            assert_eq!(statuses_in(text, 100), Some(expected), "{text}");
+        }
+        for bad in ["", "99", "600", "2xx", "299-200", "200-", "-299", "200-299-", "0200", "+20"] {
+            assert_eq!(statuses_in(bad, 100), None, "{bad}");
+        }
+        assert_eq!(statuses_in("399-500", 400), None);
+    }
+}

@@ -153,6 +153,8 @@ fn check_route(
         #[cfg(feature = "messages")]
         canary: traffic.canary,
         #[cfg(feature = "messages")]
+        bulkhead: traffic.bulkhead,
+        #[cfg(feature = "messages")]
         fault: traffic.fault,
         #[cfg(feature = "messages")]
         descriptors: traffic.descriptors,

@@ -67,7 +67,7 @@ fn check_service(
     let circuit = circuit.map(|raw| circuits::check(raw, http2, path, problems));
     #[cfg(feature = "messages")]
     let traffic = {
-        let bounds = traffic::Bounds { timeout_ms, max_connections };
+        let bounds = traffic::Bounds { timeout_ms, max_connections, max_pending };
         traffic::of_service(context, raw, bounds, path, problems)
     };
     let (host, port) = address?;
@@ -91,7 +91,13 @@ fn check_service(
         #[cfg(feature = "messages")]
         outlier_detection: traffic.outlier_detection,
         #[cfg(feature = "messages")]
+        health: traffic.health,
+        #[cfg(feature = "messages")]
+        prefer_zone: traffic.prefer_zone,
+        #[cfg(feature = "messages")]
         pool: traffic.pool,
+        #[cfg(feature = "messages")]
+        bulkheads: traffic.bulkheads,
         #[cfg(feature = "messages")]
         workload: traffic.workload,
         #[cfg(feature = "messages")]

@@ -10,6 +10,7 @@ mod sessions;
 mod split;
 mod tokens;
 mod traffic;
+mod upstreams;
 mod workloads;
 
 const OPEN: &str =

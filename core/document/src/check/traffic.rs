@@ -1,11 +1,14 @@
-//! How requests reach services: endpoints, versions, hashing, outliers, connections, and which
-//! workload guards them. Nothing of it is in the filters' module.
+//! How requests reach services: endpoints, versions, hashing, outliers, checks, zones, connections,
+//! bulkheads, and which workload guards them. Nothing of it is in the filters' module.
 
+mod bulkheads;
 mod endpoints;
 mod hash;
+mod health;
 mod pool;
 mod together;
 mod versions;
+mod zones;
 
 use std::sync::Arc;
 
@@ -16,14 +19,14 @@ use super::routes::report_dangling;
 use super::services::Context;
 use super::tokens::is_credential_header;
 use crate::model::{
-    Endpoint, Guard, Hash, Outliers, Pool, RateLimitFilter, Service, TokenPlace, Version, Workload,
+    Bulkhead, Endpoint, Guard, Hash, Health, Outliers, Pool, PreferredZone, RateLimitFilter, Route,
+    Service, TokenPlace, Version, Workload,
 };
 use crate::problem::Problems;
 use crate::raw::{RawDocument, RawService};
 
 pub(super) use pool::Bounds;
 pub(super) use together::check as check_together;
-pub(super) use versions::check_used;
 
 /// What of a service only Envoy's configuration is made of.
 pub(super) struct OfService {
@@ -31,7 +34,10 @@ pub(super) struct OfService {
     pub(super) versions: Vec<Arc<Version>>,
     pub(super) hash: Option<Hash>,
     pub(super) outlier_detection: Option<Outliers>,
+    pub(super) health: Option<Health>,
+    pub(super) prefer_zone: Option<PreferredZone>,
     pub(super) pool: Pool,
+    pub(super) bulkheads: Vec<Arc<Bulkhead>>,
     pub(super) workload: Option<Arc<Workload>>,
     pub(super) guard: Guard,
 }
@@ -46,7 +52,8 @@ pub(super) fn of_service(
     let endpoints = endpoints::check(raw, path, problems);
     let versions = versions::check(raw, &endpoints, path, problems);
     let hash = raw.hash.get();
-    let hash = hash.and_then(|hash| hash::check(context, hash, &format!("{path}.hash"), problems));
+    let hash = hash
+        .and_then(|hash| hash::check(context, hash, &endpoints, &format!("{path}.hash"), problems));
     let (workload, guard) = check_guard(context, raw, path, problems);
     if let (Guard::Workload, Some(header)) =
         (guard, raw.hash.get().and_then(|hash| hash.header.as_ref()))
@@ -59,15 +66,34 @@ pub(super) fn of_service(
         );
         problems.report_as(header.at, &format!("{path}.hash.header"), message);
     }
+    let prefer_zone = zones::check(raw, &endpoints, path, problems);
     OfService {
         endpoints,
         versions,
         hash,
         outlier_detection: pool::outliers(raw, path, problems),
+        health: health::check(raw, guard, path, problems),
+        prefer_zone,
         pool: pool::check(raw, bounds, path, problems),
+        bulkheads: bulkheads::check(raw, bounds, path, problems),
         workload,
         guard,
     }
+}
+
+/// Parts of services that no route goes to. Not asked while a route has problems, which may be
+/// what goes there.
+pub(super) fn check_used(
+    raw: &RawDocument,
+    services: &[Arc<Service>],
+    routes: &[Arc<Route>],
+    problems: &mut Problems,
+) {
+    if problems.any_below("routes") {
+        return;
+    }
+    versions::check_used(raw, services, routes, problems);
+    bulkheads::check_used(raw, services, routes, problems);
 }
 
 fn check_guard(

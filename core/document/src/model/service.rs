@@ -5,6 +5,7 @@ use postern_circuit as circuit;
 #[cfg(feature = "messages")]
 use {
     super::traffic::{Endpoint, Hash, Outliers, Pool, Upstream, Version},
+    super::upstreams::{Bulkhead, Health, PreferredZone},
     super::workloads::{Guard, Workload},
     std::sync::Arc,
 };
@@ -44,9 +45,18 @@ pub struct Service {
     /// When an endpoint is left out for a while; never where it is none.
     #[cfg(feature = "messages")]
     pub outlier_detection: Option<Outliers>,
+    /// How endpoints are asked whether they are well; not at all where it is none.
+    #[cfg(feature = "messages")]
+    pub health: Option<Health>,
+    /// Which endpoints come first; none where the document does not say, and a mesh may.
+    #[cfg(feature = "messages")]
+    pub prefer_zone: Option<PreferredZone>,
     /// Bounds on its connections.
     #[cfg(feature = "messages")]
     pub pool: Pool,
+    /// Connections of their own for some routes, in the order of the document.
+    #[cfg(feature = "messages")]
+    pub bulkheads: Vec<Arc<Bulkhead>>,
     /// Which pods run it; none where the document does not say.
     #[cfg(feature = "messages")]
     pub workload: Option<Arc<Workload>>,
@@ -67,6 +77,15 @@ impl Service {
     #[must_use]
     pub fn version(&self, name: &str) -> Option<&Arc<Version>> {
         self.versions.iter().find(|version| version.name == name)
+    }
+
+    /// Once fewer of its endpoints are healthy, in percent, all are asked; none where nobody looks
+    /// how they are.
+    #[must_use]
+    pub fn min_healthy(&self) -> Option<u8> {
+        let by_answers = self.outlier_detection.as_ref().map(|outliers| outliers.min_healthy);
+        let by_checks = self.health.as_ref().map(|health| health.min_healthy);
+        by_answers.into_iter().chain(by_checks).max()
     }
 
     /// Every place that requests to it may go to by name or address: its own host, or its

@@ -27,6 +27,16 @@ pub struct Endpoint {
     pub service_account: Option<String>,
 }
 
+impl Endpoint {
+    /// Whether a text says where something is: a region, or region/zone.
+    #[must_use]
+    pub fn is_zone(text: &str) -> bool {
+        let known = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        let is_part = |part: &str| (1..=63).contains(&part.len()) && part.bytes().all(known);
+        text.split('/').count() <= 2 && text.split('/').all(is_part)
+    }
+}
+
 /// A name or address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Upstream {
@@ -55,6 +65,7 @@ pub struct Hash {
     /// Which way the endpoint is found.
     pub algorithm: HashAlgorithm,
     /// `ring_hash`: the fewest places on the ring. `maglev`: the size of its table, a prime.
+    /// Enough for 150 places of each endpoint that the document knows.
     pub ring: u32,
 }
 
@@ -109,8 +120,10 @@ pub struct Pool {
     pub max_requests: u32,
     /// After so many requests a connection is closed; none for never.
     pub requests_per_connection: Option<u32>,
-    /// Most repetitions under way; none for Envoy's own bound.
+    /// Most repetitions under way; none for Envoy's own bound, or a budget.
     pub max_retries: Option<u32>,
+    /// Most repetitions under way, as a share of all requests; none where they are counted.
+    pub retry_budget: Option<RetryBudget>,
     /// Probes on connections that are silent; none for none.
     pub keepalive: Option<Keepalive>,
 }
@@ -125,9 +138,19 @@ impl Pool {
             max_requests: max_connections.saturating_mul(100),
             requests_per_connection: None,
             max_retries: None,
+            retry_budget: None,
             keepalive: None,
         }
     }
+}
+
+/// Most repetitions under way, as a share of all requests that are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryBudget {
+    /// The share, in percent.
+    pub share: u8,
+    /// So many always may be; at least 1.
+    pub at_least: u32,
 }
 
 /// TCP's own probes, in whole seconds.

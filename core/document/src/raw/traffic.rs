@@ -47,7 +47,7 @@ record! {
         source_ip = "source_ip": Option<bool>,
         /// How the endpoint is found; ring_hash by default.
         algorithm = "algorithm": Option<RawHashAlgorithm>,
-        /// ring_hash: the fewest places on the ring, 1024 by default; maglev: the size of its table, a prime, 65537 by default.
+        /// ring_hash: the fewest places on the ring; maglev: the size of its table, a prime. By default, and at least, 150 for each endpoint.
         ring = "ring": Option<Positive>,
     }
 
@@ -91,8 +91,18 @@ record! {
         requests_per_connection = "requests_per_connection": Option<Positive>,
         /// Most repetitions under way; Envoy's own bound by default.
         max_retries = "max_retries": Option<Positive>,
+        /// Instead of max_retries: a share of what is under way.
+        retry_budget = "retry_budget": Option<RawRetryBudget>,
         /// Probes on connections that are silent; none by default.
         keepalive = "keepalive": Option<RawKeepalive>,
+    }
+
+    /// Most repetitions under way, as a share of all requests that are.
+    pub struct RawRetryBudget {
+        /// The share; 20% by default.
+        share = "share": Option<Percent>,
+        /// So many always may be; 3 by default.
+        at_least = "at_least": Option<Positive>,
     }
 
     /// TCP's own probes.

@@ -15,13 +15,15 @@ const TRAFFIC: &str = r#"{
             "versions": {"stable": {"labels": {"v": "1"}}, "canary": {"labels": {"v": "2"}},
                          "idle": {"labels": {"v": "3"}}},
             "hash": {"header": "x-room"},
-            "outlier_detection": {"consecutive_5xx": 3}
+            "outlier_detection": {"consecutive_5xx": 3},
+            "health": {"path": "/healthz"},
+            "bulkheads": {"slow": {"max_pending": 5}}
         },
         "plain": {"upstream": "h:1", "timeout": "10s"}
     },
     "routes": [
         {"name": "drawn", "match": {"path": "/drawn"}, "service": "parted", "auth": "none",
-         "split": {"stable": 90, "canary": 10, "idle": 0},
+         "split": {"stable": 90, "canary": 10, "idle": 0}, "bulkhead": "slow",
          "canary": [{"header": "x-canary", "value": "always", "version": "canary"},
                     {"header": "x-kind", "value": {"prefix": "beta-"}, "version": "idle"}]},
         {"name": "by-tier", "match": {"path": "/by-tier"}, "service": "parted",
@@ -171,6 +173,7 @@ fn retries_are_the_routes_own() {
     let text = way(&ask(&get("/drawn")));
     assert!(text.contains("one endpoint by the header x-room"), "{text}");
     assert!(text.contains("left out for 30s after 3 answers from 500 in a row"), "{text}");
+    assert!(text.contains("asked for /healthz every 10s; connections of `slow`"), "{text}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Traffic in words.
 
-use postern_document::{CanaryPick, Hash, HashBy, HeaderValue, Outliers, Retries, Route, Service};
+use postern_document::{
+    CanaryPick, Hash, HashBy, HeaderValue, Health, HealthBy, Outliers, Retries, Route, Service,
+};
 
 use crate::limits::duration;
 
@@ -49,6 +51,9 @@ pub(super) fn way(route: &Route, retries: &Retries, service: Option<&Service>) -
     if let Some(service) = service {
         words.extend(service.hash.as_ref().map(hash));
         words.extend(service.outlier_detection.as_ref().map(outliers));
+        words.extend(service.health.as_ref().map(health));
+        let bulkhead = route.bulkhead.as_ref();
+        words.extend(bulkhead.map(|bulkhead| format!("connections of `{}`", bulkhead.name)));
     }
     format!("{}: {}", route.service_name(), words.join("; "))
 }
@@ -72,6 +77,15 @@ fn outliers(outliers: &Outliers) -> String {
     let after = after.iter().filter_map(|(count, what)| Some(format!("{} {what}", (*count)?)));
     let after = after.collect::<Vec<_>>().join(" or ");
     format!("an endpoint is left out for {} after {after} in a row", duration(outliers.ejection_ms))
+}
+
+fn health(health: &Health) -> String {
+    let asked = match &health.by {
+        HealthBy::Http { path, .. } => format!("for {path}"),
+        HealthBy::Grpc { .. } => "by gRPC".to_owned(),
+        HealthBy::Tcp => "for a connection".to_owned(),
+    };
+    format!("endpoints are asked {asked} every {}", duration(health.interval_ms))
 }
 
 #[cfg(test)]

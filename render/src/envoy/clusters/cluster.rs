@@ -1,11 +1,11 @@
 //! One cluster.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use postern_document::{Endpoint, Hash, Outliers, Pool};
 use serde_json::{Value, json};
 
+use super::localities::by_zone;
 use crate::envoy::{HostPort, duration, traffic, typed};
 
 const PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -22,6 +22,10 @@ pub(super) struct Cluster<'a> {
     /// None: the hosts take turns.
     pub(super) hash: Option<&'a Hash>,
     pub(super) outliers: Option<&'a Outliers>,
+    /// How hosts are asked whether they are well; none where they are not.
+    pub(super) health_check: Option<Value>,
+    /// Once fewer hosts are healthy, in percent, all are asked; none where nobody looks.
+    pub(super) min_healthy: Option<u8>,
     /// Filters of its own, the last of which sends; none for Envoy's default.
     pub(super) filters: Vec<Value>,
 }
@@ -30,8 +34,8 @@ pub(super) struct Cluster<'a> {
 pub(super) enum Hosts<'a> {
     /// Behind a name, or at an address; and a port.
     One(&'a str, u16),
-    /// At these addresses.
-    Endpoints(Vec<&'a Endpoint>),
+    /// At these addresses; those near a zone come first, where there is one.
+    Endpoints(Vec<&'a Endpoint>, Option<&'a str>),
     /// On this machine, at a Unix socket.
     Socket(&'a str),
 }
@@ -58,6 +62,8 @@ impl<'a> Cluster<'a> {
             pool: Pool::of(0),
             hash: None,
             outliers: None,
+            health_check: None,
+            min_healthy: None,
             filters: Vec::new(),
         }
     }
@@ -84,7 +90,14 @@ impl<'a> Cluster<'a> {
                 traffic::add_hash(members, hash);
             }
             if let Some(outliers) = self.outliers {
-                traffic::add_outliers(members, outliers);
+                members.insert("outlier_detection".to_owned(), traffic::outliers(outliers));
+            }
+            if let Some(check) = self.health_check {
+                members.insert("health_checks".to_owned(), json!([check]));
+            }
+            if let Some(percent) = self.min_healthy {
+                let common = traffic::panic_threshold(percent);
+                members.insert("common_lb_config".to_owned(), common);
             }
             if let Some(probes) = &self.pool.keepalive {
                 let options = traffic::keepalive(probes);
@@ -127,36 +140,11 @@ impl Hosts<'_> {
                 (if is_address { "STATIC" } else { "STRICT_DNS" }, one(socket_address(host, *port)))
             }
             Self::Socket(path) => ("STATIC", one(json!({"pipe": {"path": path}}))),
-            Self::Endpoints(endpoints) => ("STATIC", by_zone(endpoints)),
+            Self::Endpoints(endpoints, near) => ("STATIC", by_zone(endpoints, *near)),
         }
     }
 }
 
-fn socket_address(host: &str, port: u16) -> Value {
+pub(super) fn socket_address(host: &str, port: u16) -> Value {
     json!({"socket_address": {"address": host, "port_value": port}})
-}
-
-/// Weights hold across zones: each endpoint has its share of the whole.
-fn by_zone(endpoints: &[&Endpoint]) -> Value {
-    let mut zones: BTreeMap<Option<&str>, Vec<Value>> = BTreeMap::new();
-    for endpoint in endpoints {
-        let address = socket_address(&endpoint.address.to_string(), endpoint.port);
-        zones.entry(endpoint.zone.as_deref()).or_default().push(json!({
-            "endpoint": {"address": address},
-            "load_balancing_weight": endpoint.weight,
-        }));
-    }
-    let localities = zones.into_iter().map(|(zone, endpoints)| match zone {
-        Some(zone) => json!({"locality": locality(zone), "lb_endpoints": endpoints}),
-        None => json!({"lb_endpoints": endpoints}),
-    });
-    Value::Array(localities.collect())
-}
-
-/// `region` or `region/zone`.
-fn locality(text: &str) -> Value {
-    match text.split_once('/') {
-        Some((region, zone)) => json!({"region": region, "zone": zone}),
-        None => json!({"region": text}),
-    }
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use postern_document::{Endpoint, JwksSource, KeysBy, Service, Version};
+use postern_document::{Bulkhead, Endpoint, JwksSource, KeysBy, PreferredZone, Service, Version};
 use serde_json::Value;
 
 use super::{Cluster, Hosts};
-use crate::envoy::names::{service_cluster, version_cluster};
+use crate::envoy::names::{part_cluster, service_cluster};
 use crate::envoy::rendering::Rendering;
-use crate::envoy::{Kind, RenderError, tls};
+use crate::envoy::{Kind, RenderError, tls, traffic};
+use crate::traffic::{Bounds, asked_host, walled};
 
 /// Where the program of a sidecar's workload listens.
 const LOCAL: &str = "127.0.0.1";
@@ -23,12 +24,19 @@ pub(super) fn render(rendering: &Rendering<'_>) -> Result<Vec<Value>, RenderErro
         if is_here {
             clusters.push(local(rendering, service)?);
         } else if rendering.sidecar.is_none() {
-            clusters.push(whole(rendering, service)?);
+            check_zones(service)?;
+            clusters.push(whole(rendering, service, None)?);
             for version in &service.versions {
-                clusters.push(part(rendering, service, version)?);
+                clusters.push(part(rendering, service, version, None)?);
+            }
+            for (bulkhead, version) in walled(rendering.document, service) {
+                clusters.push(match version {
+                    Some(version) => part(rendering, service, version, Some(bulkhead))?,
+                    None => whole(rendering, service, Some(bulkhead))?,
+                });
             }
         } else if key_servers.contains(service.name.as_str()) {
-            clusters.push(whole(rendering, service)?);
+            clusters.push(whole(rendering, service, None)?);
         }
     }
     Ok(clusters)
@@ -63,21 +71,65 @@ fn local(rendering: &Rendering<'_>, service: &Service) -> Result<Value, RenderEr
         return Err(RenderError::Service { service: service.name.clone(), problem });
     }
     let name = service_cluster(&service.name);
-    let cluster =
-        Cluster { hash: None, outliers: None, ..of(service, name, Hosts::One(LOCAL, port)) };
+    let cluster = Cluster {
+        hash: None,
+        outliers: None,
+        health_check: None,
+        min_healthy: None,
+        ..of(service, None, name, Hosts::One(LOCAL, port))
+    };
     Ok(cluster.render())
 }
 
 /// All of a service.
-fn whole(rendering: &Rendering<'_>, service: &Service) -> Result<Value, RenderError> {
-    let name = service_cluster(&service.name);
+fn whole(
+    rendering: &Rendering<'_>,
+    service: &Service,
+    bulkhead: Option<&Bulkhead>,
+) -> Result<Value, RenderError> {
     let endpoints: Vec<&Endpoint> = service.endpoints.iter().collect();
     let hosts = if endpoints.is_empty() {
         Hosts::One(&service.host, service.port)
     } else {
-        Hosts::Endpoints(endpoints)
+        Hosts::Endpoints(endpoints, near(rendering, service)?)
     };
-    outbound(rendering, service, name, hosts)
+    let name = part_cluster(service, None, bulkhead);
+    outbound(rendering, service, of(service, bulkhead, name, hosts))
+}
+
+/// The zone whose endpoints come first; none where all are alike.
+fn near<'r>(
+    rendering: &'r Rendering<'_>,
+    service: &Service,
+) -> Result<Option<&'r str>, RenderError> {
+    if service.prefer_zone != Some(PreferredZone::Own) {
+        return Ok(None);
+    }
+    match &rendering.options.zone {
+        Some(zone) => Ok(Some(zone.as_str())),
+        // Beside a workload, who calls has chosen.
+        None if rendering.sidecar.is_some() => Ok(None),
+        None => Err(RenderError::Service {
+            service: service.name.clone(),
+            problem:
+                "it prefers endpoints of the zone that Envoy is in (`zones`): say with --zone \
+                      which that is"
+                    .to_owned(),
+        }),
+    }
+}
+
+/// Behind a name, an Envoy without a mesh knows no zones.
+fn check_zones(service: &Service) -> Result<(), RenderError> {
+    if service.prefer_zone != Some(PreferredZone::Own) || !service.endpoints.is_empty() {
+        return Ok(());
+    }
+    Err(RenderError::Service {
+        service: service.name.clone(),
+        problem: "an Envoy without a mesh knows the zones of `endpoints` alone: name them, or \
+                  write `zones: {prefer: any}`"
+            .to_owned(),
+    })
 }
 
 /// One version of a service. Labels tell endpoints apart; those of pods only a mesh knows.
@@ -85,6 +137,7 @@ fn part(
     rendering: &Rendering<'_>,
     service: &Service,
     version: &Version,
+    bulkhead: Option<&Bulkhead>,
 ) -> Result<Value, RenderError> {
     let has = |endpoint: &&Endpoint| {
         version.labels.iter().all(|(name, value)| endpoint.labels.get(name) == Some(value))
@@ -95,7 +148,7 @@ fn part(
         service.endpoints.iter().filter(has).collect()
     };
     let hosts = match &version.upstream {
-        _ if !labelled.is_empty() => Hosts::Endpoints(labelled),
+        _ if !labelled.is_empty() => Hosts::Endpoints(labelled, near(rendering, service)?),
         Some(upstream) => Hosts::One(&upstream.host, upstream.port),
         None => {
             let problem = if service.endpoints.is_empty() {
@@ -109,22 +162,23 @@ fn part(
             return Err(RenderError::Version { service, version, problem });
         }
     };
-    outbound(rendering, service, version_cluster(&service.name, version), hosts)
+    let name = part_cluster(service, Some(version), bulkhead);
+    outbound(rendering, service, of(service, bulkhead, name, hosts))
 }
 
 fn outbound(
     rendering: &Rendering<'_>,
     service: &Service,
-    name: String,
-    hosts: Hosts<'_>,
+    cluster: Cluster<'_>,
 ) -> Result<Value, RenderError> {
-    let tls = match (identities(rendering, service)?, &rendering.options.mesh_tls, &hosts) {
+    let mesh = &rendering.options.mesh_tls;
+    let tls = match (identities(rendering, service)?, mesh, &cluster.hosts) {
         (Some(identities), Some(mesh), _) => Some(tls::to_mesh(mesh, &identities, service.http2)),
         // Endpoints have no name that could be verified; the document has no `tls` there.
         (_, _, Hosts::One(host, _)) if service.tls => Some(tls::public(host)),
         _ => None,
     };
-    Ok(Cluster { tls, ..of(service, name, hosts) }.render())
+    Ok(Cluster { tls, ..cluster }.render())
 }
 
 /// Whom the other end's certificate must name; none where nobody of the mesh is there.
@@ -164,18 +218,32 @@ fn identities(
     Ok(Some(accounts.into_iter().map(identity).collect()))
 }
 
-/// A cluster with a service's own bounds.
-fn of<'a>(service: &'a Service, name: String, hosts: Hosts<'a>) -> Cluster<'a> {
+/// A cluster with the bounds of a service, or of a bulkhead of it.
+fn of<'a>(
+    service: &'a Service,
+    bulkhead: Option<&Bulkhead>,
+    name: String,
+    hosts: Hosts<'a>,
+) -> Cluster<'a> {
+    let bounds = Bounds::of(service, bulkhead);
+    let upstream = match &hosts {
+        Hosts::One(host, _) => Some(*host),
+        Hosts::Endpoints(..) | Hosts::Socket(_) => None,
+    };
+    let host = asked_host(service, upstream);
+    let check = service.health.as_ref();
     Cluster {
         name,
         hosts,
         tls: None,
         http2: service.http2,
-        max_connections: service.max_connections,
-        max_pending: service.max_pending,
-        pool: service.pool,
+        max_connections: bounds.max_connections,
+        max_pending: bounds.max_pending,
+        pool: bounds.pool,
         hash: service.hash.as_ref(),
         outliers: service.outlier_detection.as_ref(),
+        health_check: check.map(|health| traffic::health_check(health, &host, service.http2)),
+        min_healthy: service.min_healthy(),
         filters: Vec::new(),
     }
 }

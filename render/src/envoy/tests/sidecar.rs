@@ -29,7 +29,7 @@ fn guarded(pay_route: &Value) -> Document {
             "pay": {"upstream": "10.0.0.2:8080", "workload": "pay", "guard": "workload",
                     "circuit": {}, "retries": {"attempts": 2, "on": ["connect-failure"]},
                     "hash": {"header": "x-session"},
-                    "outlier_detection": {"consecutive_5xx": 3}},
+                    "outlier_detection": {"consecutive_5xx": 3}, "health": {"tcp": true}},
         },
         "rate_limit_filter": {"domain": "shop", "timeout": "100ms", "on_failure": "deny"},
         "credentials": {
@@ -139,6 +139,7 @@ fn callers_decide_and_a_sidecar_only_hands_over() {
     assert!(pay["hash_policy"].is_array());
     let one = cluster(&at_edge, "service-pay").unwrap();
     assert_eq!(one["lb_policy"], "RING_HASH");
+    assert!(one["health_checks"].is_array());
 
     let beside = read(&document, &sidecar(None));
     assert!(!filters(&beside).contains(&"envoy.filters.http.fault"), "it would strike twice");
@@ -147,7 +148,9 @@ fn callers_decide_and_a_sidecar_only_hands_over() {
     assert_eq!((&pay["retry_policy"], &pay["hash_policy"]), (&Value::Null, &Value::Null));
     assert_eq!(pay["timeout"], "2s");
     let one = cluster(&beside, "service-pay").unwrap();
-    assert_eq!((&one["lb_policy"], &one["outlier_detection"]), (&Value::Null, &Value::Null));
+    for of_callers in ["lb_policy", "outlier_detection", "health_checks", "common_lb_config"] {
+        assert_eq!(one[of_callers], Value::Null, "{of_callers}");
+    }
 }
 
 #[test]

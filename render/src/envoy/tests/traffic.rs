@@ -4,7 +4,7 @@
 use super::*;
 
 /// A document with one service and one route to it, both with these members.
-fn with(service: &Value, route: &Value) -> Document {
+pub(super) fn with(service: &Value, route: &Value) -> Document {
     with_members(&json!({}), service, route)
 }
 
@@ -39,7 +39,7 @@ fn filters(config: &Value) -> Vec<&str> {
     filters.iter().map(|filter| filter["name"].as_str().unwrap()).collect()
 }
 
-fn route<'c>(config: &'c Value, name: &str) -> &'c Value {
+pub(super) fn route<'c>(config: &'c Value, name: &str) -> &'c Value {
     routes_of(config).iter().find(|route| route["name"] == name).unwrap()
 }
 
@@ -114,7 +114,7 @@ fn callers_are_kept_on_one_endpoint_by_what_the_document_names() {
         (
             json!({"header": "x-postern-subject"}),
             json!({"header": {"header_name": "x-postern-subject"}}),
-            json!({"lb_policy": "RING_HASH", "ring_hash_lb_config": {"minimum_ring_size": 1024}}),
+            json!({"lb_policy": "RING_HASH", "ring_hash_lb_config": {"minimum_ring_size": 16384}}),
         ),
         (
             json!({"cookie": {"name": "sid", "ttl": "1h", "path": "/a"}, "algorithm": "maglev",

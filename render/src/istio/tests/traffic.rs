@@ -19,6 +19,7 @@ pub(super) fn document() -> Document {
                 "outlier_detection": {"consecutive_gateway": 5, "interval": "10s",
                                       "ejection": "30s", "max_ejected": "50%",
                                       "min_healthy": "0%"},
+                "health": {"path": "/healthz"},
                 "pool": {"connect_timeout": "500ms", "idle_timeout": "20s", "max_requests": 5000,
                          "requests_per_connection": 1000, "max_retries": 7,
                          "keepalive": {"time": "60s", "interval": "10s", "probes": 3}}},
@@ -50,14 +51,14 @@ pub(super) fn document() -> Document {
     )
 }
 
-fn subset(document: &Document, host: &str, name: &str) -> Value {
+pub(super) fn subset(document: &Document, host: &str, name: &str) -> Value {
     let rules = destination_rules(document);
     let rule = rules.iter().find(|rule| rule["spec"]["host"] == host).unwrap();
     let subsets = rule["spec"]["subsets"].as_array().unwrap();
     subsets.iter().find(|subset| subset["name"] == name).cloned().unwrap_or_default()
 }
 
-const PAYMENTS: &str = "payments.shop.svc.cluster.local";
+pub(super) const PAYMENTS: &str = "payments.shop.svc.cluster.local";
 const MAINFRAME: &str = "mainframe.upstream.postern.internal";
 
 #[test]
@@ -127,7 +128,7 @@ fn every_part_of_a_service_keeps_all_its_bounds() {
         assert_eq!(
             policy["loadBalancer"],
             json!({"consistentHash": {"httpHeaderName": "x-postern-subject",
-                                      "ringHash": {"minimumRingSize": 1024}}})
+                                      "ringHash": {"minimumRingSize": 16384}}})
         );
         assert_eq!(
             policy["outlierDetection"],
@@ -197,7 +198,7 @@ fn machines_without_a_certificate_of_the_mesh_are_outside_of_it() {
 }
 
 /// One service and one route to it.
-fn to(service: &str, split: &str) -> Document {
+pub(super) fn to(service: &str, split: &str) -> Document {
     load(&format!(
         r#"{{"version": 1, "services": {{"s": {{{service}}}}},
             "routes": [{{"name": "r", "match": {{"path": "/"}}, "service": "s", "auth": "none"
@@ -212,7 +213,7 @@ fn each_way_to_hash_has_its_word() {
         (
             r#"{"cookie": {"name": "sid", "ttl": "1h", "path": "/a"}}"#,
             json!({"httpCookie": {"name": "sid", "ttl": "3600s", "path": "/a"},
-                   "ringHash": {"minimumRingSize": 1024}}),
+                   "ringHash": {"minimumRingSize": 16384}}),
         ),
         (
             r#"{"query": "key", "ring": 2048}"#,

@@ -105,7 +105,8 @@ fn the_page_says_which_data_planes_patches_are_for() {
 fn the_page_names_every_filter_and_every_policy() {
     for document in documents() {
         made(&document, |rendering| {
-            let filters = envoy_filter::resources(rendering).unwrap();
+            let destinations = Destinations::of(rendering).unwrap();
+            let filters = envoy_filter::resources(rendering, &destinations).unwrap();
             for resource in filters.iter().chain(&policies(rendering).unwrap()) {
                 let name = resource["metadata"]["name"].as_str().unwrap();
                 let name = rendering.workloads.iter().fold(name.to_owned(), |name, placed| {

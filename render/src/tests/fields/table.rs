@@ -83,6 +83,43 @@ pub(super) const ROWS: &[Row] = &[
         "services.*.outlier_detection.min_healthy",
         &[("/services/web/outlier_detection/min_healthy", r#""20%""#)],
     ),
+    ("services.*.health.path", &[("/services/partner/health/path", r#""/ready""#)]),
+    ("services.*.health.grpc", &[("/services/partner/health", r#"{"grpc": "shop.Orders"}"#)]),
+    ("services.*.health.tcp", &[("/services/partner/health", r#"{"tcp": true}"#)]),
+    ("services.*.health.host", &[("/services/partner/health/host", r#""other.example.test""#)]),
+    ("services.*.health.statuses", &[("/services/partner/health/statuses", r#"["204"]"#)]),
+    ("services.*.health.interval", &[("/services/partner/health/interval", r#""11s""#)]),
+    ("services.*.health.timeout", &[("/services/partner/health/timeout", r#""3s""#)]),
+    ("services.*.health.unhealthy", &[("/services/partner/health/unhealthy", "4")]),
+    ("services.*.health.healthy", &[("/services/partner/health/healthy", "3")]),
+    (
+        "services.*.health.unhealthy_interval",
+        &[("/services/partner/health/unhealthy_interval", r#""31s""#)],
+    ),
+    ("services.*.health.jitter", &[("/services/partner/health/jitter", r#""20%""#)]),
+    ("services.*.health.min_healthy", &[("/services/partner/health/min_healthy", r#""20%""#)]),
+    ("services.*.zones.prefer", &[("/services/mainframe/zones/prefer", r#""any""#)]),
+    (
+        "services.*.bulkheads.*.max_connections",
+        &[
+            ("/services/web/bulkheads", r#"{"slow": {"max_connections": 5}}"#),
+            ("/routes/1/bulkhead", r#""slow""#),
+        ],
+    ),
+    (
+        "services.*.bulkheads.*.max_pending",
+        &[
+            ("/services/web/bulkheads", r#"{"slow": {"max_pending": 5}}"#),
+            ("/routes/1/bulkhead", r#""slow""#),
+        ],
+    ),
+    (
+        "services.*.bulkheads.*.max_requests",
+        &[
+            ("/services/web/bulkheads", r#"{"slow": {"max_requests": 500}}"#),
+            ("/routes/1/bulkhead", r#""slow""#),
+        ],
+    ),
     ("services.*.pool.connect_timeout", &[("/services/web/pool/connect_timeout", r#""600ms""#)]),
     ("services.*.pool.idle_timeout", &[("/services/web/pool/idle_timeout", r#""30s""#)]),
     ("services.*.pool.max_requests", &[("/services/web/pool/max_requests", "6000")]),
@@ -91,6 +128,20 @@ pub(super) const ROWS: &[Row] = &[
         &[("/services/web/pool/requests_per_connection", "2000")],
     ),
     ("services.*.pool.max_retries", &[("/services/web/pool/max_retries", "6")]),
+    (
+        "services.*.pool.retry_budget.share",
+        &[
+            ("/services/web/pool/max_retries", ""),
+            ("/services/web/pool/retry_budget", r#"{"share": "30%"}"#),
+        ],
+    ),
+    (
+        "services.*.pool.retry_budget.at_least",
+        &[
+            ("/services/web/pool/max_retries", ""),
+            ("/services/web/pool/retry_budget", r#"{"at_least": 5}"#),
+        ],
+    ),
     ("services.*.pool.keepalive.time", &[("/services/web/pool/keepalive/time", r#""70s""#)]),
     (
         "services.*.pool.keepalive.interval",
@@ -133,6 +184,13 @@ pub(super) const ROWS: &[Row] = &[
     ("routes[].canary[].header", &[("/routes/0/canary/0/header", r#""x-c""#)]),
     ("routes[].canary[].value.prefix", &[("/routes/0/canary/1/value/prefix", r#""v3-""#)]),
     ("routes[].canary[].version", &[("/routes/0/canary/0/version", r#""stable""#)]),
+    (
+        "routes[].bulkhead",
+        &[
+            ("/services/web/bulkheads", r#"{"slow": {"max_pending": 5}}"#),
+            ("/routes/1/bulkhead", r#""slow""#),
+        ],
+    ),
     ("routes[].fault.delay.share", &[("/routes/0/fault/delay/share", r#""1%""#)]),
     ("routes[].fault.delay.time", &[("/routes/0/fault/delay/time", r#""200ms""#)]),
     ("routes[].fault.abort.share", &[("/routes/0/fault/abort/share", r#""1%""#)]),

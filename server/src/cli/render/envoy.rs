@@ -7,7 +7,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use postern_render::envoy::{ClientCertificate, HostPort, Kind, MeshTls, ServerTls, Source};
 
-use super::super::values::{access_log, listen_address};
+use super::super::values::{access_log, listen_address, zone};
 
 /// What an Envoy stands in front of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -140,6 +140,9 @@ pub struct RenderEnvoy {
     /// Envoy's name for itself (`node.id`).
     #[arg(long, default_value = "postern-edge", value_parser = NonEmptyStringValueParser::new())]
     pub node_id: String,
+    /// Where Envoy is, for services that prefer what is near (`node.locality`).
+    #[arg(long, value_name = "REGION[/ZONE]", value_parser = zone)]
+    pub zone: Option<String>,
     /// The filter module, as a path that Envoy can read.
     #[arg(long, default_value = "/etc/postern/postern-bundle.wasm")]
     pub wasm: String,

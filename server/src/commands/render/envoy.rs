@@ -40,6 +40,7 @@ fn options(arguments: &RenderEnvoy) -> Result<EnvoyOptions> {
         kind,
         source,
         node_id: arguments.node_id.clone(),
+        zone: arguments.zone.clone(),
         workload: arguments.workload.clone(),
         mesh_tls: arguments.mesh_tls(),
         listen: arguments.listen,

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::super::numbers::milliseconds;
 use super::super::services::check_retries;
-use super::Context;
+use super::{Context, report_dangling};
 use crate::model::{
-    Auth, CanaryPick, DescriptorEntry, Fault, FaultAbort, FaultDelay, Retries, Service, Version,
+    Auth, Bulkhead, CanaryPick, DescriptorEntry, Fault, FaultAbort, FaultDelay, OWN_SERVICE,
+    Retries, Service, Version,
 };
 use crate::problem::Problems;
 use crate::raw::{RawFault, RawRoute};
@@ -27,6 +28,7 @@ pub(super) struct OfRoute {
     pub(super) retries: Retries,
     pub(super) split: Vec<(Arc<Version>, u8)>,
     pub(super) canary: Vec<CanaryPick>,
+    pub(super) bulkhead: Option<Arc<Bulkhead>>,
     pub(super) fault: Option<Fault>,
     pub(super) descriptors: Vec<Vec<DescriptorEntry>>,
 }
@@ -46,9 +48,40 @@ pub(super) fn check(
         retries: retries.unwrap_or(of_service),
         split: split::check(raw, about.service, path, problems),
         canary: split::check_canary(context, raw, about.service, path, problems),
+        bulkhead: check_bulkhead(raw, about.service, path, problems),
         fault: fault.map(|fault| check_fault(fault, &format!("{path}.fault"), problems)),
         descriptors: descriptors::check(context, raw, about.auth, path, problems),
     }
+}
+
+/// A bulkhead of the route's service. Nothing is said where the service could not be read.
+fn check_bulkhead(
+    raw: &RawRoute,
+    service: Option<&Service>,
+    path: &str,
+    problems: &mut Problems,
+) -> Option<Arc<Bulkhead>> {
+    let name = raw.bulkhead.get()?;
+    let path = format!("{path}.bulkhead");
+    let Some(service) = service else {
+        if raw.service.value == OWN_SERVICE {
+            problems.report_as(name.at, &path, "the suite itself has no bulkheads");
+        }
+        return None;
+    };
+    let found = service.bulkheads.iter().find(|known| known.name == name.value).cloned();
+    // What of a service's bulkheads could not be read is missing here.
+    if found.is_some() || problems.any_below(&format!("services.{}.bulkheads", service.name)) {
+        return found;
+    }
+    if service.bulkheads.is_empty() {
+        problems.report_as(name.at, &path, format!("`{}` has no bulkheads", service.name));
+        return None;
+    }
+    let known = service.bulkheads.iter().map(|known| known.name.as_str());
+    let known: Vec<&str> = known.collect();
+    report_dangling("bulkhead", name, &known, &path, problems);
+    None
 }
 
 fn check_fault(raw: &RawFault, path: &str, problems: &mut Problems) -> Fault {

@@ -1,8 +1,29 @@
 use super::{OPEN, load, loaded, named, only, service};
 use crate::{
     DescriptorEntry, Endpoint, Hash, HashAlgorithm, HashBy, Keepalive, OnFailure, Outliers, Pool,
-    Retries, Upstream,
+    Retries, RetryBudget, Service, Upstream,
 };
+
+pub(super) fn service(members: &str) -> String {
+    format!(r#""services": {{"s": {{{members}}}}},"#)
+}
+
+pub(super) fn named(members: &str) -> String {
+    service(&format!(r#""upstream": "h:1", {members}"#))
+}
+
+pub(super) fn loaded(members: &str, routes: &[&str]) -> Service {
+    let document = load(members, routes).unwrap_or_else(|found| panic!("{found:?} in {members}"));
+    let again = crate::from_json(document.to_json().as_bytes()).unwrap();
+    assert_eq!(again.services, document.services, "as it is written out");
+    Service::clone(&document.services[0])
+}
+
+pub(super) fn only(members: &str, routes: &[&str], place: &str, word: &str) {
+    let found = problems(members, routes);
+    let [only] = found.as_slice() else { panic!("{found:?} for {members} {routes:?}") };
+    assert!(only.starts_with(&format!("{place}: ")) && only.contains(word), "{only} ({word})");
+}
 
 #[test]
 fn a_service_is_at_an_upstream_or_at_endpoints() {
@@ -68,7 +89,7 @@ fn a_service_is_at_an_upstream_or_at_endpoints() {
 #[test]
 fn requests_are_hashed_by_one_thing() {
     let hash = |members: &str| named(&format!(r#""hash": {{{members}}}"#));
-    let ring = |by| Hash { by, algorithm: HashAlgorithm::RingHash, ring: 1024 };
+    let ring = |by| Hash { by, algorithm: HashAlgorithm::RingHash, ring: 16_384 };
     let cookie = |ttl_ms, path: &str| HashBy::Cookie {
         name: "sid".to_owned(),
         ttl_ms,
@@ -79,8 +100,8 @@ fn requests_are_hashed_by_one_thing() {
         (r#""cookie": {"name": "sid", "ttl": "7d"}"#, ring(cookie(604_800_000, "/"))),
         (r#""cookie": {"name": "sid", "ttl": "1h", "path": "/a"}"#, ring(cookie(3_600_000, "/a"))),
         (
-            r#""query": "key", "ring": 64"#,
-            Hash { ring: 64, ..ring(HashBy::Query("key".to_owned())) },
+            r#""query": "key", "ring": 150"#,
+            Hash { ring: 150, ..ring(HashBy::Query("key".to_owned())) },
         ),
         (
             r#""source_ip": true, "algorithm": "maglev""#,
@@ -109,10 +130,10 @@ fn requests_are_hashed_by_one_thing() {
         (r#""header": "host""#, ".header", "match.hosts"),
         (r#""query": "a b""#, ".query", "letters"),
         (r#""query": """#, ".query", "letters"),
-        (r#""source_ip": true, "ring": 63"#, ".ring", "64 to 8388608"),
-        (r#""source_ip": true, "ring": 8388609"#, ".ring", "64 to 8388608"),
+        (r#""source_ip": true, "ring": 149"#, ".ring", "150 to 8388608"),
+        (r#""source_ip": true, "ring": 8388609"#, ".ring", "150 to 8388608"),
         (r#""source_ip": true, "algorithm": "maglev", "ring": 1024"#, ".ring", "prime"),
-        (r#""source_ip": true, "algorithm": "maglev", "ring": 5000077"#, ".ring", "64 to 5000011"),
+        (r#""source_ip": true, "algorithm": "maglev", "ring": 5000077"#, ".ring", "150 to 5000011"),
         (lasting.as_str(), ".cookie.ttl", "7d"),
         (pathless.as_str(), ".cookie.path", "slash"),
         (split.as_str(), ".cookie.path", "slash"),
@@ -132,6 +153,41 @@ fn requests_are_hashed_by_one_thing() {
         let word = if place == "header" { "credentials" } else { "tokens stand" };
         only(&members, &[OPEN], &format!("services.s.hash.{place}"), word);
     }
+}
+
+/// Each endpoint has 150 places at least, or none of them has its share.
+#[test]
+fn a_ring_has_room_for_all_endpoints() {
+    let with = |weights: &[u32], hash: &str| {
+        let endpoints = weights.iter().enumerate().map(|(at, weight)| {
+            format!(
+                r#"{{"address": "10.0.{}.{}", "port": 80, "weight": {weight}}}"#,
+                at / 250,
+                at % 250
+            )
+        });
+        let endpoints = endpoints.collect::<Vec<_>>().join(", ");
+        service(&format!(r#""endpoints": [{endpoints}], "hash": {{"source_ip": true, {hash}}}"#))
+    };
+    let (ring, maglev) = (r#""algorithm": "ring_hash""#, r#""algorithm": "maglev""#);
+    for (weights, hash, expected) in [
+        (vec![1; 3], ring, 1_024),
+        (vec![1; 7], ring, 1_050),
+        (vec![1; 1000], ring, 150_000),
+        (vec![1, 99], ring, 15_000),
+        (vec![1; 3], maglev, 65_537),
+        // The next prime.
+        (vec![1; 1000], maglev, 150_001),
+    ] {
+        let read = loaded(&with(&weights, hash), &[OPEN]).hash.unwrap();
+        assert_eq!(read.ring, expected, "{} endpoints, {hash}", weights.len());
+    }
+    let written = |ring: u32| format!(r#""ring": {ring}"#);
+    assert_eq!(loaded(&with(&[1; 7], &written(1_050)), &[OPEN]).hash.unwrap().ring, 1_050);
+    let ring_place = "services.s.hash.ring";
+    only(&with(&[1; 7], &written(1_049)), &[OPEN], ring_place, "1050 in all");
+    only(&with(&[1, 1_000_000], ring), &[OPEN], ring_place, "closer together");
+    only(&with(&[1, 1_000_000], &written(2_048)), &[OPEN], ring_place, "closer together");
 }
 
 #[test]
@@ -182,6 +238,7 @@ fn connections_are_bounded() {
         max_requests: 50,
         requests_per_connection: Some(1000),
         max_retries: Some(3),
+        retry_budget: None,
         keepalive: Some(Keepalive { time_secs: 60, interval_secs: 10, probes: 3 }),
     };
     assert_eq!(loaded(&pool(all), &[OPEN]).pool, expected);
@@ -196,11 +253,30 @@ fn connections_are_bounded() {
         (r#""max_requests": 0"#.to_owned(), "max_requests", "1 to"),
         (r#""requests_per_connection": 0"#.to_owned(), "requests_per_connection", "1 to"),
         (r#""max_retries": 0"#.to_owned(), "max_retries", "1 to"),
+        (
+            r#""max_retries": 5, "retry_budget": {}"#.to_owned(),
+            "retry_budget",
+            "`retry_budget` or `max_retries`",
+        ),
+        (r#""retry_budget": {"share": "0%"}"#.to_owned(), "retry_budget.share", "1% to 100%"),
+        (r#""retry_budget": {"at_least": 0}"#.to_owned(), "retry_budget.at_least", "1 to"),
         (keepalive("1500ms", 3), "keepalive.time", "whole seconds"),
         (keepalive("25h", 3), "keepalive.time", "1s to 24h"),
         (keepalive("1s", 0), "keepalive.probes", "1 to 100"),
     ] {
         only(&pool(&members), &[OPEN], &format!("services.s.pool.{place}"), word);
+    }
+}
+
+#[test]
+fn repetitions_have_a_budget() {
+    let budget = |members: &str| named(&format!(r#""pool": {{"retry_budget": {{{members}}}}}"#));
+    for (members, share, at_least) in
+        [("", 20, 3), (r#""share": "35%""#, 35, 3), (r#""share": "100%", "at_least": 10"#, 100, 10)]
+    {
+        let read = loaded(&budget(members), &[OPEN]).pool;
+        assert_eq!(read.retry_budget, Some(RetryBudget { share, at_least }), "{members}");
+        assert_eq!(read.max_retries, None);
     }
 }
 

@@ -58,7 +58,7 @@ fn check_endpoint(raw: &RawEndpoint, path: &str, problems: &mut Problems) -> Opt
     }
     let weight = format!("{path}.weight");
     let weight = whole(raw.weight.as_ref(), 1..=1_000_000, &weight, problems).unwrap_or(1);
-    if let Some(zone) = raw.zone.as_ref().filter(|zone| !is_zone(zone)) {
+    if let Some(zone) = raw.zone.as_ref().filter(|zone| !Endpoint::is_zone(zone)) {
         let message = "expected a region, or region/zone: letters, digits, `-`, `_` and `.`";
         problems.report_as(zone.at, &format!("{path}.zone"), message);
     }
@@ -74,10 +74,4 @@ fn check_endpoint(raw: &RawEndpoint, path: &str, problems: &mut Problems) -> Opt
         labels,
         service_account: raw.service_account.as_ref().map(|account| account.value.clone()),
     })
-}
-
-fn is_zone(text: &str) -> bool {
-    let known = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-    let is_part = |part: &str| (1..=63).contains(&part.len()) && part.bytes().all(known);
-    text.split('/').count() <= 2 && text.split('/').all(is_part)
 }

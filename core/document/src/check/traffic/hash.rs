@@ -6,7 +6,7 @@ use postern_request::token_places::{is_token, is_unreserved};
 use super::super::numbers::{milliseconds, whole};
 use super::super::services::Context;
 use super::check_header;
-use crate::model::{Hash, HashAlgorithm, HashBy, TokenPlace};
+use crate::model::{Endpoint, Hash, HashAlgorithm, HashBy, TokenPlace};
 use crate::problem::Problems;
 use crate::raw::{RawHash, RawHashCookie, Text};
 
@@ -15,25 +15,72 @@ const MAX_TTL_MS: u64 = 7 * 86_400_000;
 /// Envoy's bounds.
 const MAX_RING: u32 = 8_388_608;
 const MAX_TABLE: u32 = 5_000_011;
+/// Places of each endpoint, below which some get far more than their share.
+const EACH: u32 = 150;
+/// Of endpoints that the document knows, and of those that it does not: a name may stand for many.
+const RING: u32 = 1_024;
+const RING_OF_UNKNOWN: u32 = 16_384;
+const TABLE: u32 = 65_537;
 
 pub(super) fn check(
     context: &Context<'_>,
     raw: &RawHash,
+    endpoints: &[Endpoint],
     path: &str,
     problems: &mut Problems,
 ) -> Option<Hash> {
     let algorithm = raw.algorithm.unwrap_or(HashAlgorithm::RingHash);
-    let ring_path = format!("{path}.ring");
-    let (largest, default) = match algorithm {
-        HashAlgorithm::RingHash => (MAX_RING, 1024),
-        HashAlgorithm::Maglev => (MAX_TABLE, 65_537),
-    };
-    let ring = whole(raw.ring.as_ref(), 64..=largest, &ring_path, problems).unwrap_or(default);
-    if let (Some(raw), HashAlgorithm::Maglev, false) = (&raw.ring, algorithm, is_prime(ring)) {
-        problems.report_as(raw.at, &ring_path, "the size of a maglev table is a prime");
-    }
+    let ring = check_ring(raw, algorithm, needed(endpoints), &format!("{path}.ring"), problems);
     let by = check_by(context, raw, path, problems)?;
     Some(Hash { by, algorithm, ring })
+}
+
+/// How many places there must be, so that the endpoint with the least weight has enough of them;
+/// none where only others know the endpoints.
+fn needed(endpoints: &[Endpoint]) -> Option<u64> {
+    let weights = || endpoints.iter().map(|endpoint| u64::from(endpoint.weight));
+    let (least, all) = (weights().min()?, weights().sum::<u64>());
+    Some(all.saturating_mul(u64::from(EACH)).div_ceil(least.max(1)))
+}
+
+fn check_ring(
+    raw: &RawHash,
+    algorithm: HashAlgorithm,
+    needed: Option<u64>,
+    path: &str,
+    problems: &mut Problems,
+) -> u32 {
+    let (largest, default) = match (algorithm, needed) {
+        (HashAlgorithm::RingHash, None) => (MAX_RING, RING_OF_UNKNOWN),
+        (HashAlgorithm::RingHash, Some(_)) => (MAX_RING, RING),
+        (HashAlgorithm::Maglev, _) => (MAX_TABLE, TABLE),
+    };
+    let fewest = needed.unwrap_or_default();
+    let Some(fewest) = u32::try_from(fewest).ok().filter(|fewest| *fewest <= largest) else {
+        let message = format!(
+            "{EACH} places for the endpoint with the least weight take {fewest} in all, and there \
+             are {largest} at most: bring the weights closer together"
+        );
+        let at = raw.ring.as_ref().map_or(raw.at, |ring| ring.at);
+        problems.report_as(at, path, message);
+        return default;
+    };
+    let Some(written) = &raw.ring else {
+        let ring = default.max(fewest);
+        let is_possible = |ring: &u32| algorithm == HashAlgorithm::RingHash || is_prime(*ring);
+        return (ring..=largest).find(is_possible).unwrap_or(largest);
+    };
+    let Some(ring) = whole(Some(written), EACH..=largest, path, problems) else { return default };
+    if algorithm == HashAlgorithm::Maglev && !is_prime(ring) {
+        problems.report_as(written.at, path, "the size of a maglev table is a prime");
+    } else if ring < fewest {
+        let message = format!(
+            "too few for these endpoints: {EACH} places for each, by its weight, are {fewest} in \
+             all; leave `ring` out, or write as many"
+        );
+        problems.report_as(written.at, path, message);
+    }
+    ring
 }
 
 fn check_by(
@@ -131,6 +178,32 @@ mod tests {
         }
         for other in [0, 1, 4, 9, 1024, 65_535, 65_536, 251 * 257] {
             assert!(!is_prime(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_least_of_all_weights_says_how_many_places_are_needed() {
+        let weighing = |weights: &[u32]| -> Vec<Endpoint> {
+            let endpoint = |weight: &u32| Endpoint {
+                address: [10, 0, 0, 1].into(),
+                port: 80,
+                weight: *weight,
+                zone: None,
+                labels: [].into(),
+                service_account: None,
+            };
+            weights.iter().map(endpoint).collect()
+        };
+        for (weights, expected) in [
+            (vec![], None),
+            (vec![1], Some(150)),
+            (vec![7, 7, 7], Some(450)),
+            (vec![1, 99], Some(15_000)),
+            (vec![2, 3], Some(375)),
+            (vec![1; 1000], Some(150_000)),
+            (vec![1, 1_000_000], Some(150_000_150)),
+        ] {
+            assert_eq!(needed(&weighing(&weights)), expected, "{weights:?}");
         }
     }
 }

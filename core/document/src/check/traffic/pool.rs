@@ -1,13 +1,15 @@
 //! Bounds on connections, and endpoints that are left out for a while.
 
 use super::super::numbers::{milliseconds, percent, seconds, whole};
-use crate::model::{Keepalive, Outliers, Pool};
+use crate::model::{Keepalive, Outliers, Pool, RetryBudget};
 use crate::problem::Problems;
-use crate::raw::{Positive, RawKeepalive, RawService};
+use crate::raw::{Positive, RawKeepalive, RawPool, RawRetryBudget, RawService};
 
 const INTERVAL_MS: u64 = 10_000;
 const EJECTION_MS: u64 = 30_000;
 const MAX_EJECTED: u8 = 10;
+/// Envoy's own.
+const BUDGET: RetryBudget = RetryBudget { share: 20, at_least: 3 };
 const MAX_REQUESTS: u32 = 100_000_000;
 
 /// What else bounds a service.
@@ -15,6 +17,7 @@ const MAX_REQUESTS: u32 = 100_000_000;
 pub(in crate::check) struct Bounds {
     pub(in crate::check) timeout_ms: u64,
     pub(in crate::check) max_connections: u32,
+    pub(in crate::check) max_pending: u32,
 }
 
 pub(super) fn check(raw: &RawService, bounds: Bounds, path: &str, problems: &mut Problems) -> Pool {
@@ -37,22 +40,49 @@ pub(super) fn check(raw: &RawService, bounds: Bounds, path: &str, problems: &mut
     let idle = raw.idle_timeout.as_ref();
     let idle = milliseconds(idle, 1_000..=3_600_000, "1s to 1h", &at("idle_timeout"), problems);
     pool.idle_timeout_ms = idle.unwrap_or(pool.idle_timeout_ms);
-    let most = whole(raw.max_requests.as_ref(), 1..=MAX_REQUESTS, &at("max_requests"), problems);
-    if let (Some(raw), Some(most)) = (&raw.max_requests, most) {
-        if most < bounds.max_connections {
-            let message = "fewer requests than `max_connections`: these could never all be used";
-            problems.report_as(raw.at, &at("max_requests"), message);
-        }
-        pool.max_requests = most;
-    }
+    let most = max_requests(raw.max_requests.as_ref(), bounds.max_connections, &path, problems);
+    pool.max_requests = most.unwrap_or(pool.max_requests);
     let mut bound = |field: &Option<Positive>, name: &str| {
         whole(field.as_ref(), 1..=1_000_000, &at(name), problems)
     };
     pool.requests_per_connection = bound(&raw.requests_per_connection, "requests_per_connection");
     pool.max_retries = bound(&raw.max_retries, "max_retries");
+    pool.retry_budget = check_budget(raw, &at("retry_budget"), problems);
     let keepalive = raw.keepalive.as_ref();
     pool.keepalive = keepalive.map(|raw| check_keepalive(raw, &at("keepalive"), problems));
     pool
+}
+
+/// Bounds on requests under way, where they are said: of a service, or of a bulkhead of it.
+pub(super) fn max_requests(
+    raw: Option<&Positive>,
+    max_connections: u32,
+    path: &str,
+    problems: &mut Problems,
+) -> Option<u32> {
+    let path = format!("{path}.max_requests");
+    let most = whole(raw, 1..=MAX_REQUESTS, &path, problems)?;
+    if let (Some(raw), true) = (raw, most < max_connections) {
+        let message = "fewer requests than `max_connections`: these could never all be used";
+        problems.report_as(raw.at, &path, message);
+    }
+    Some(most)
+}
+
+fn check_budget(raw: &RawPool, path: &str, problems: &mut Problems) -> Option<RetryBudget> {
+    let RawRetryBudget { at, share, at_least } = raw.retry_budget.as_ref()?;
+    let place = |name: &str| format!("{path}.{name}");
+    if raw.max_retries.is_some() {
+        let message = "say either `retry_budget` or `max_retries`: where there is a budget, Envoy \
+                       does not look at the other one";
+        problems.report_as(*at, path, message);
+    }
+    let share = percent(share.as_ref(), 1..=100, &place("share"), problems);
+    let at_least = whole(at_least.as_ref(), 1..=1_000_000, &place("at_least"), problems);
+    Some(RetryBudget {
+        share: share.unwrap_or(BUDGET.share),
+        at_least: at_least.unwrap_or(BUDGET.at_least),
+    })
 }
 
 fn check_keepalive(raw: &RawKeepalive, path: &str, problems: &mut Problems) -> Keepalive {

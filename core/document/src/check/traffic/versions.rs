@@ -81,17 +81,13 @@ fn compare(
     }
 }
 
-/// Versions that no route goes to, even with a share of nothing. Not asked while a route has
-/// problems, which may be what goes there.
-pub(in crate::check) fn check_used(
+/// Versions that no route goes to, even with a share of nothing.
+pub(super) fn check_used(
     raw: &RawDocument,
     services: &[Arc<Service>],
     routes: &[Arc<Route>],
     problems: &mut Problems,
 ) {
-    if problems.any_below("routes") {
-        return;
-    }
     let goes_to = |route: &Route, version: &Arc<Version>| {
         route.split.iter().any(|(to, _)| Arc::ptr_eq(to, version))
             || route.canary.iter().any(|pick| Arc::ptr_eq(&pick.version, version))

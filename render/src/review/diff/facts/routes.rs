@@ -192,6 +192,8 @@ fn way(route: &Route, owner: &str, facts: &mut Facts) {
     };
     let canary: Vec<String> = route.canary.iter().map(pick).collect();
     facts.say(owner, ".canary", Says::Plain(canary.join(", ")));
+    let bulkhead = route.bulkhead.as_ref().map(|bulkhead| bulkhead.name.clone());
+    facts.say(owner, ".bulkhead", Says::Plain(bulkhead.unwrap_or_else(|| "none".to_owned())));
     let fault = traffic::fault(route).unwrap_or_else(|| "none".to_owned());
     facts.say(owner, ".fault", Says::Plain(fault));
 }

@@ -115,6 +115,9 @@ fn bounds(service: &Service) -> String {
         &service.hash,
         &service.outlier_detection,
         &service.pool,
+        &service.health,
+        &service.prefer_zone,
+        &service.bulkheads,
     );
     let protocol = if *http2 { "HTTP/2" } else { "HTTP/1.1" };
     format!(

@@ -425,6 +425,17 @@ pub(super) const HARMLESS: &[Edit] = &[
         "timeout: 30s, retries: {attempts: 2, on: [connect-failure]}",
     ),
     edit("connections", &[], "timeout: 30s", "timeout: 30s, max_connections: 10"),
+    edit("checks", &[], "timeout: 30s", "timeout: 30s, health: {path: /healthz}"),
+    edit("zones", &[], "timeout: 30s", "timeout: 30s, zones: {prefer: any}"),
+    edit(
+        "bulkhead",
+        &[
+            ("timeout: 30s", "timeout: 30s, bulkheads: {slow: {max_pending: 5}}"),
+            ("  limits: [per-user, slots]\n", "  limits: [per-user, slots]\n  bulkhead: slow\n"),
+        ],
+        "limits: [per-ip, {limit: all, weight: 5}]\n",
+        "limits: [per-ip, {limit: all, weight: 5}]\n  bulkhead: slow\n",
+    ),
     edit(
         "limit headers",
         &[],
