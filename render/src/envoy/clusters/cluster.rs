@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use postern_document::{Endpoint, Hash, Outliers, Pool};
 use serde_json::{Value, json};
 
+use super::replicas;
 use crate::envoy::{HostPort, duration, traffic, typed};
 
 const PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -22,6 +23,8 @@ pub(super) struct Cluster<'a> {
     /// None: the hosts take turns.
     pub(super) hash: Option<&'a Hash>,
     pub(super) outliers: Option<&'a Outliers>,
+    /// How its hosts are asked whether they are well; nobody asks them where there is none.
+    pub(super) checks: Vec<Value>,
     /// Filters of its own, the last of which sends; none for Envoy's default.
     pub(super) filters: Vec<Value>,
 }
@@ -58,6 +61,7 @@ impl<'a> Cluster<'a> {
             pool: Pool::of(0),
             hash: None,
             outliers: None,
+            checks: Vec::new(),
             filters: Vec::new(),
         }
     }
@@ -85,6 +89,9 @@ impl<'a> Cluster<'a> {
             }
             if let Some(outliers) = self.outliers {
                 traffic::add_outliers(members, outliers);
+            }
+            if !self.checks.is_empty() {
+                replicas::add_checks(members, self.checks);
             }
             if let Some(probes) = &self.pool.keepalive {
                 let options = traffic::keepalive(probes);

@@ -176,6 +176,7 @@ fn of<'a>(service: &'a Service, name: String, hosts: Hosts<'a>) -> Cluster<'a> {
         pool: service.pool,
         hash: service.hash.as_ref(),
         outliers: service.outlier_detection.as_ref(),
+        checks: Vec::new(),
         filters: Vec::new(),
     }
 }
