@@ -1,7 +1,9 @@
 //! A client of HTTP/1.1 and of HTTP/2 with prior knowledge.
 //!
 //! Every call has a connection of its own, so that calls spread over Envoy's workers and none
-//! suffers from what another one left behind.
+//! suffers from what another one left behind; [`Kept`] is for those who send many.
+
+mod kept;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -20,6 +22,8 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 
 use crate::ports;
+
+pub use self::kept::Kept;
 
 /// The longest that a call may take.
 pub(crate) const LONGEST: Duration = Duration::from_secs(40);

@@ -17,6 +17,8 @@ pub const IDENTITY: &str = include_str!("../fixtures/identity.yaml");
 const KEYED: &str = include_str!("../fixtures/keyed.yaml");
 /// Limits of every kind; `$MODE` says who counts.
 const LIMITS: &str = include_str!("../fixtures/limits.yaml");
+/// Routes that need each part and no other; see [`chaos`].
+const CHAOS: &str = include_str!("../fixtures/chaos.yaml");
 /// Limits by address behind one trusted proxy.
 pub const PROXIED: &str = include_str!("../fixtures/proxied.yaml");
 /// Every way to get tokens, and a route for each thing that clients do with them.
@@ -58,6 +60,13 @@ pub fn sample_api_key() -> String {
 #[must_use]
 pub fn keyed(issuer: &str, audience: &str, jwks: &str) -> String {
     KEYED.replace("$TOKENS_OF", issuer).replace("$AUDIENCE", audience).replace("$KEYS", jwks)
+}
+
+/// Routes that need each part of the suite and no other, of so many servers; what is known of
+/// revocations may be as old as this says, for example `30s`.
+#[must_use]
+pub fn chaos(replicas: usize, staleness: &str) -> String {
+    CHAOS.replace("$REPLICAS", &replicas.to_string()).replace("$STALENESS", staleness)
 }
 
 /// Limits of every kind, counted `exact` or `local`.

@@ -35,6 +35,12 @@ pub fn local_rate_limit() -> PathBuf {
     part("POSTERN_LOCAL_RATE_LIMIT_WASM", "the module of local limits")
 }
 
+/// libfaketime, for programs whose clock is to be wrong.
+#[must_use]
+pub fn faketime() -> PathBuf {
+    part("POSTERN_FAKETIME", "libfaketime")
+}
+
 /// Redis' server, to start processes with.
 ///
 /// # Panics

@@ -15,6 +15,8 @@ use crate::{env, ports, server, wait};
 /// V8 compiles the module meanwhile, on a machine that may be busy.
 const START: Duration = Duration::from_secs(60);
 const VALIDATE: Duration = Duration::from_secs(60);
+/// Until an Envoy has ended that was taken over from: it is given four seconds.
+const HANDED_OVER: Duration = Duration::from_secs(20);
 
 /// The ports that an Envoy listens on.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +117,50 @@ pub fn be_patient(config: &mut Value) {
         if let Some(time) = members.get_mut(time) {
             *time = Value::from("2s");
         }
+        // What bounds each attempt, see `retry_policy` in render/src/envoy/filters.rs.
+        let pause = members.get_mut("retry_back_off");
+        if let Some(longest) = pause.and_then(|pause| pause.get_mut("max_interval")) {
+            *longest = Value::from("2s");
+        }
     });
+}
+
+/// A cluster of a configuration.
+///
+/// # Panics
+/// When there is none of that name.
+pub fn cluster<'c>(config: &'c mut Value, name: &str) -> &'c mut Value {
+    let clusters = config["static_resources"]["clusters"].as_array_mut().expect("clusters");
+    let found = clusters.iter_mut().find(|cluster| cluster["name"] == name);
+    found.unwrap_or_else(|| panic!("the rendered configuration has no cluster {name}"))
+}
+
+/// Whether a configuration has a cluster of this name.
+#[must_use]
+pub fn has_cluster(config: &Value, name: &str) -> bool {
+    let clusters = config["static_resources"]["clusters"].as_array();
+    clusters.is_some_and(|clusters| clusters.iter().any(|cluster| cluster["name"] == name))
+}
+
+/// Has a cluster lead to another port.
+pub fn lead_to(cluster: &mut Value, port: u16) {
+    for_each_object(cluster, &mut |object| {
+        if let Some(led) = object.get_mut("port_value") {
+            *led = Value::from(port);
+        }
+    });
+}
+
+/// Has a cluster lead to another port, too.
+///
+/// # Panics
+/// When it leads nowhere.
+pub fn lead_also_to(cluster: &mut Value, port: u16) {
+    let endpoints = &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"];
+    let endpoints = endpoints.as_array_mut().expect("endpoints");
+    let mut other = endpoints.first().expect("an endpoint").clone();
+    lead_to(&mut other, port);
+    endpoints.push(other);
 }
 
 /// Has Envoy itself check a configuration.
@@ -130,6 +175,10 @@ pub async fn validate(config: &Path) -> Finished {
 pub struct Envoy {
     setup: Setup,
     process: Running,
+    /// The one that it has taken over from, until that ends.
+    before: Option<Running>,
+    /// Goes last.
+    _memory: Option<SharedMemory>,
 }
 
 /// How one is started.
@@ -139,6 +188,8 @@ struct Setup {
     ports: Ports,
     workers: u32,
     log: PathBuf,
+    /// Where Envoys take over from each other: how often one has.
+    epoch: Option<u32>,
 }
 
 impl Envoy {
@@ -147,10 +198,51 @@ impl Envoy {
     /// # Panics
     /// When it does not soon, or ends.
     pub async fn start(config: &Path, ports: Ports, workers: u32, log: &Path) -> Self {
+        Self::start_as(config, ports, workers, log, false).await
+    }
+
+    /// The same; `hot`: one that another can take over from, by [`Envoy::hand_over`].
+    ///
+    /// # Panics
+    /// As [`Envoy::start`] does.
+    pub async fn start_as(
+        config: &Path,
+        ports: Ports,
+        workers: u32,
+        log: &Path,
+        hot: bool,
+    ) -> Self {
         let (config, log) = (config.to_path_buf(), log.to_path_buf());
-        let setup = Setup { config, ports, workers, log };
+        let setup = Setup { config, ports, workers, log, epoch: hot.then_some(0) };
+        let memory = hot.then(|| SharedMemory::of(ports));
         let process = setup.run().await;
-        Self { setup, process }
+        Self { setup, process, before: None, _memory: memory }
+    }
+
+    /// Starts another one that takes over: it has the ports, and this one serves what it has
+    /// begun, for some seconds.
+    ///
+    /// # Panics
+    /// When the other one is not live soon, or this one was not started for it.
+    pub async fn hand_over(&mut self) {
+        let epoch = self.setup.epoch.as_mut().expect("an Envoy that can be taken over from");
+        *epoch += 1;
+        let after = self.setup.run().await;
+        self.before = Some(std::mem::replace(&mut self.process, after));
+    }
+
+    /// Until the one before has ended.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn until_alone(&mut self) {
+        let Some(before) = &mut self.before else { return };
+        wait::until("end of the Envoy before", HANDED_OVER, || {
+            let ended = before.ended().ok_or("it goes on");
+            async move { ended }
+        })
+        .await;
+        self.before = None;
     }
 
     /// Ends it as a crash would, and starts it again: it knows nothing of what was.
@@ -228,25 +320,64 @@ impl Setup {
             .arg("-c")
             .arg(&self.config)
             .args(["--concurrency", &self.workers.to_string()])
-            // Nothing is shared with other Envoys of this machine, and nothing stays behind in
-            // shared memory after a kill.
-            .arg("--disable-hot-restart")
             // Tests read access logs.
             .args(["--file-flush-interval-msec", "200"])
             .args(["--log-level", "info"]);
+        match self.epoch {
+            // Nothing is shared with other Envoys of this machine, and nothing stays behind in
+            // shared memory after a kill.
+            None => command.arg("--disable-hot-restart"),
+            Some(epoch) => command
+                .args(["--base-id", &base_id(self.ports).to_string()])
+                .args(["--restart-epoch", &epoch.to_string()])
+                .args(["--drain-strategy", "immediate", "--drain-time-s", "2"])
+                .args(["--parent-shutdown-time-s", "4"]),
+        };
         let mut process = Running::start("envoy", &self.log, &mut command);
         let admin = Client::new(Protocol::Http1, self.ports.admin);
         wait::until("live Envoy", START, || {
             if let Some(status) = process.ended() {
                 panic!("Envoy ended with {status} before it was ready");
             }
-            async move {
-                let answer = admin.try_send(&Call::get("/ready")).await?;
-                if answer.status == 200 { Ok(()) } else { Err(answer.to_string()) }
-            }
+            is_live(admin, self.epoch)
         })
         .await;
         wait::until_listening("Envoy", self.ports.listen, START).await;
         process
+    }
+}
+
+/// That an Envoy is live: this one, and not the one that it takes over from.
+async fn is_live(admin: Client, epoch: Option<u32>) -> Result<(), String> {
+    let Some(epoch) = epoch else {
+        let answer = admin.try_send(&Call::get("/ready")).await?;
+        return if answer.status == 200 { Ok(()) } else { Err(answer.to_string()) };
+    };
+    let info = admin.try_send(&Call::get("/server_info")).await?.json();
+    let found = info["command_line_options"]["restart_epoch"].as_u64().unwrap_or_default();
+    let is_so = found == u64::from(epoch) && info["state"] == "LIVE";
+    if is_so { Ok(()) } else { Err(format!("{} of epoch {found}", info["state"])) }
+}
+
+/// What the Envoys that take over from each other find each other by: nobody else has the port.
+fn base_id(ports: Ports) -> u32 {
+    u32::from(ports.admin)
+}
+
+/// What such Envoys leave behind when they are killed.
+#[derive(Debug)]
+struct SharedMemory(PathBuf);
+
+impl SharedMemory {
+    fn of(ports: Ports) -> Self {
+        // Envoy leaves room for ten of its own names between two ids.
+        Self(PathBuf::from(format!("/dev/shm/envoy_shared_memory_{}", base_id(ports) * 10)))
+    }
+}
+
+impl Drop for SharedMemory {
+    fn drop(&mut self) {
+        // It may have ended well.
+        let _ = fs::remove_file(&self.0);
     }
 }

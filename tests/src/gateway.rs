@@ -13,7 +13,7 @@ use crate::browser::Browser;
 use crate::client::{Answer, Call, Client, Protocol};
 use crate::envoy::{self, Envoy};
 use crate::redis::Redis;
-use crate::server::{self, Durable, Server};
+use crate::server::{self, Durable, Server, Surroundings};
 use crate::upstream::Upstream;
 use crate::{documents, ports, wait};
 
@@ -38,6 +38,8 @@ pub struct Gateway {
     pub envoy: Envoy,
     /// `postern serve`.
     pub server: Server,
+    /// Its other replicas, where there are any.
+    pub others: Vec<Server>,
     /// Its own Redis, where it has one.
     pub redis: Option<Redis>,
     /// What stands behind it.
@@ -63,7 +65,10 @@ impl Gateway {
             name: None,
             database: Database::Nowhere,
             serve: Vec::new(),
+            surroundings: Surroundings::default(),
+            replicas: 1,
             render: Vec::new(),
+            hot: false,
             edit: None,
         }
     }
@@ -149,7 +154,10 @@ pub struct Builder {
     name: Option<String>,
     database: Database,
     serve: Vec<String>,
+    surroundings: Surroundings,
+    replicas: usize,
     render: Vec<String>,
+    hot: bool,
     edit: Option<Edit>,
 }
 
@@ -208,6 +216,28 @@ impl Builder {
     #[must_use]
     pub fn serve_with<S: Into<String>>(mut self, options: impl IntoIterator<Item = S>) -> Self {
         self.serve.extend(options.into_iter().map(Into::into));
+        self
+    }
+
+    /// Starts `postern serve` in surroundings of its own.
+    #[must_use]
+    pub fn serve_in(mut self, surroundings: Surroundings) -> Self {
+        self.surroundings = surroundings;
+        self
+    }
+
+    /// How many servers there are, all of which Envoy asks; 1 unless said otherwise. They need
+    /// stores that they share.
+    #[must_use]
+    pub fn replicas(mut self, replicas: usize) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    /// Starts an Envoy that another can take over from.
+    #[must_use]
+    pub fn hot_restarts(mut self) -> Self {
+        self.hot = true;
         self
     }
 
@@ -270,7 +300,9 @@ impl Builder {
             durable: durable.clone(),
             folder: folder.path().to_path_buf(),
         };
-        let server = Server::start_with(options, server_ports, self.serve).await;
+        let (serve, surroundings) = (self.serve, self.surroundings);
+        let others = others(self.replicas, &options, &serve, &surroundings).await;
+        let server = Server::start_in(options, server_ports, serve, surroundings).await;
 
         let out = folder.path();
         let rendered = envoy::render_with(&document, out, envoy_ports, server_ports, &self.render);
@@ -278,13 +310,52 @@ impl Builder {
         let config = envoy::config_file(folder.path());
         envoy::edit(&config, |config| {
             envoy::be_patient(config);
+            others.iter().for_each(|other| ask_also(config, other.ports()));
             if let Some(edit) = self.edit {
                 edit(config);
             }
         });
         let log = folder.path().join("envoy.log");
-        let envoy = Envoy::start(&config, envoy_ports, self.workers, &log).await;
+        let envoy = Envoy::start_as(&config, envoy_ports, self.workers, &log, self.hot).await;
         let document = server_document;
-        Gateway { envoy, server, redis, upstream, durable, volatile, issuer, document, folder }
+        Gateway {
+            envoy,
+            server,
+            others,
+            redis,
+            upstream,
+            durable,
+            volatile,
+            issuer,
+            document,
+            folder,
+        }
+    }
+}
+
+/// All servers but the first, each with a folder of its own.
+async fn others(
+    replicas: usize,
+    options: &server::Options,
+    serve: &[String],
+    surroundings: &Surroundings,
+) -> Vec<Server> {
+    let mut others = Vec::new();
+    for number in 1..replicas {
+        let folder = options.folder.join(format!("server-{number}"));
+        fs::create_dir(&folder).expect("a folder for a replica");
+        let options = server::Options { folder, ..options.clone() };
+        let (serve, surroundings) = (serve.to_vec(), surroundings.clone());
+        others.push(Server::start_in(options, server::Ports::free(), serve, surroundings).await);
+    }
+    others
+}
+
+/// Has Envoy ask another replica as well.
+fn ask_also(config: &mut Value, replica: server::Ports) {
+    envoy::lead_also_to(envoy::cluster(config, "postern-grpc"), replica.grpc);
+    envoy::lead_also_to(envoy::cluster(config, "postern-public"), replica.public);
+    if envoy::has_cluster(config, "postern_feed") {
+        envoy::lead_also_to(envoy::cluster(config, "postern_feed"), replica.grpc);
     }
 }

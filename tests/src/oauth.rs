@@ -1,11 +1,13 @@
 //! Users, applications and tokens of the suite's own authorization server.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::browser::{self, Browser, Page};
 use crate::client::{Answer, Call, Protocol};
 use crate::gateway::Gateway;
-use crate::server;
+use crate::server::{self, Durable};
 
 /// RFC 7636, Appendix B.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -36,6 +38,32 @@ pub async fn user(gateway: &Gateway, email: &str, role: &str) -> String {
     let made = server::run_with_input(arguments, PASSWORD).await.expect_success();
     let made: Value = serde_json::from_str(&made).expect("JSON");
     made["id"].as_str().expect("an id").to_owned()
+}
+
+/// Makes an API key of a partner's, without scopes.
+///
+/// # Panics
+/// When the command fails.
+pub async fn api_key(durable: &Durable) -> String {
+    let words = ["apikey", "create", "--json", "--subject", "partner"];
+    let text = server::run(durable.arguments(&words)).await.expect_success();
+    let created: Value = serde_json::from_str(&text).expect("JSON");
+    created["key"].as_str().expect("a key").to_owned()
+}
+
+/// Makes an application with a secret: its call for a token of its own, and the secret in it.
+///
+/// # Panics
+/// When the command fails.
+pub async fn client_credentials(durable: &Durable) -> (Call, String) {
+    let words = ["client", "create", "--json", "--name", "service", "--scopes", "content.read"];
+    let text = server::run(durable.arguments(&words)).await.expect_success();
+    let client: Value = serde_json::from_str(&text).expect("JSON");
+    let id = client["client_id"].as_str().expect("client_id");
+    let secret = client["client_secret"].as_str().expect("client_secret");
+    let basic = format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
+    let call = Call::post("/oauth2/token").header("authorization", basic);
+    (call.form("grant_type=client_credentials"), secret.to_owned())
 }
 
 /// Makes a public application whose codes go to [`CALLBACK`].

@@ -105,7 +105,13 @@ impl Postgres {
     /// As the server's command line takes it.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
+        url(self.port, database)
+    }
+
+    /// Its port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// What statements print, a row a line, with `|` between columns.
@@ -144,6 +150,12 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         self.take_down();
     }
+}
+
+/// A database behind a port, as the server's command line takes it.
+#[must_use]
+pub fn url(port: u16, database: &str) -> String {
+    format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{port}/{database}")
 }
 
 /// Where `./dev test` found the programs.

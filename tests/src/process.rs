@@ -55,6 +55,21 @@ impl Running {
         assert!(status.success(), "{line}: {status}");
     }
 
+    /// Bounds how large the files get that it writes to, its log among them; without a number,
+    /// they are bounded no more. What is beyond is refused as on a full disk, where the program is
+    /// started so that it outlives the signal `XFSZ`.
+    ///
+    /// # Panics
+    /// When that does not work.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let most = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        // The soft limit alone: whoever set it may raise it again.
+        let mut command = Command::new("prlimit");
+        command.args(["--pid", &self.child.id().to_string()]).arg(format!("--fsize={most}:"));
+        let status = command.status().expect("`prlimit` of util-linux");
+        assert!(status.success(), "{command:?}: {status}");
+    }
+
     /// Ends it at once, as a crash would, and waits until it is gone.
     pub fn kill(&mut self) {
         // Both fail only when it is gone already.

@@ -111,6 +111,15 @@ impl Redis {
         }
     }
 
+    /// Loses everything, as after `FLUSHALL`.
+    ///
+    /// # Panics
+    /// When it does not run, or was lent.
+    pub async fn flush(&self) {
+        let said = ask(self.port(), "FLUSHALL").await;
+        assert_eq!(said.unwrap_or_else(|error| panic!("{error}")), "OK");
+    }
+
     /// Like [`Redis::down`]; none where [`is_skipped`] says so.
     #[must_use]
     pub fn down_or_skip() -> Option<Self> {
@@ -216,6 +225,26 @@ async fn expect(port: u16, command: &str, line: &str) -> std::io::Result<()> {
         return Ok(());
     }
     Err(std::io::Error::other(format!("{command}: no {line} in\n{answer}")))
+}
+
+/// How far a node has come with what is replicated.
+async fn offset(port: u16, field: &str) -> std::io::Result<u64> {
+    let answer = ask(port, "INFO replication").await?;
+    let found = answer.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    let missing = || std::io::Error::other(format!("no {field} in\n{answer}"));
+    found.ok_or_else(missing)?.parse().map_err(std::io::Error::other)
+}
+
+/// Until a replica has what its master has now.
+async fn until_caught_up(master: u16, replica: u16, longest: Duration) {
+    let written = offset(master, "master_repl_offset").await;
+    let written = written.unwrap_or_else(|error| panic!("{error}"));
+    wait::until("replica that has caught up", longest, || async move {
+        let read = offset(replica, "slave_repl_offset").await?;
+        let behind = || std::io::Error::other(format!("{read} of {written}"));
+        if read >= written { Ok(()) } else { Err(behind()) }
+    })
+    .await;
 }
 
 /// Sends one command, of words without spaces, and reads its answer: a line, or a text. Whatever

@@ -1,6 +1,7 @@
 //! `postern`: the server, and the command line.
 
 mod durable;
+mod surroundings;
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,8 +15,13 @@ use crate::process::{self, Finished, Running};
 use crate::{env, ports, wait};
 
 pub use self::durable::{Durable, Outage};
+pub use self::surroundings::Surroundings;
 
 const START: Duration = Duration::from_secs(30);
+/// Until a server has ended that was told to: what it drains for, and what it gives open streams.
+const END: Duration = Duration::from_secs(30);
+/// How long a server goes on after it was told to end, where a test does not say.
+const DRAIN: [&str; 2] = ["--drain-seconds", "1"];
 /// The longest that a command of the command line may take.
 const COMMAND: Duration = Duration::from_secs(30);
 
@@ -95,6 +101,7 @@ pub struct Server {
     ports: Ports,
     /// Further options of the command line.
     more: Vec<String>,
+    surroundings: Surroundings,
     process: Option<Running>,
 }
 
@@ -106,7 +113,17 @@ impl Server {
 
     /// The same with further options of the command line.
     pub async fn start_with(options: Options, ports: Ports, more: Vec<String>) -> Self {
-        let mut server = Self { options, ports, more, process: None };
+        Self::start_in(options, ports, more, Surroundings::default()).await
+    }
+
+    /// The same in surroundings of its own.
+    pub async fn start_in(
+        options: Options,
+        ports: Ports,
+        more: Vec<String>,
+        surroundings: Surroundings,
+    ) -> Self {
+        let mut server = Self { options, ports, more, surroundings, process: None };
         server.bring_up().await;
         server
     }
@@ -117,7 +134,10 @@ impl Server {
     /// When it is not ready soon, or ends.
     pub async fn bring_up(&mut self) {
         let mut command = serve_command(&self.options, self.ports);
-        command.args(&self.more);
+        if !self.more.iter().any(|option| option == DRAIN[0]) {
+            command.args(DRAIN);
+        }
+        let mut command = self.surroundings.around(command.args(&self.more));
         let mut process = Running::start("postern serve", &self.log_file(), &mut command);
         let client = Client::new(Protocol::Http1, self.ports.metrics);
         wait::until("ready server", START, || {
@@ -136,6 +156,29 @@ impl Server {
     /// Ends it as a crash would.
     pub fn take_down(&mut self) {
         self.process = None;
+    }
+
+    /// Tells it to end, as an orchestrator does, and waits until it has.
+    ///
+    /// # Panics
+    /// When it does not run, does not end, or ends badly.
+    pub async fn stop(&mut self) {
+        let mut process = self.process.take().expect("a server that runs");
+        process.signal("TERM");
+        let status = wait::until("end of a server", END, || {
+            let ended = process.ended().ok_or("it goes on");
+            async move { ended }
+        })
+        .await;
+        assert!(status.success(), "postern serve ended with {status}:\n{}", self.log());
+    }
+
+    /// Bounds how large the files get that it writes to, as [`Running::limit_files`] does.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        self.running().limit_files(bytes);
     }
 
     /// Holds it up: connections stand, and nothing is answered until [`Server::resume`].
@@ -222,7 +265,7 @@ pub fn serve_command(options: &Options, ports: Ports) -> Command {
         .args(["--public-address", &address(ports.public)])
         .args(["--admin-address", &address(ports.admin)])
         .args(["--metrics-address", &address(ports.metrics)])
-        .args(["--volatile", &options.volatile, "--drain-seconds", "1"])
+        .args(["--volatile", &options.volatile])
         // The only place where the server's reasons stand: replays compare them.
         .env("POSTERN_LOG", "info,postern_ext_authz=debug");
     if let Some(durable) = &options.durable {

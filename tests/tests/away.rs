@@ -3,14 +3,12 @@
 
 use std::net::TcpListener;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use postern_e2e::client::{Answer, Call, Protocol};
-use postern_e2e::envoy::for_each_object;
+use postern_e2e::envoy::{cluster, for_each_object, lead_to};
 use postern_e2e::gateway::{Gateway, Store};
 use postern_e2e::keys::{self, Token};
+use postern_e2e::oauth::{api_key, client_credentials};
 use postern_e2e::redis::Redis;
-use postern_e2e::server::{self, Durable};
 use postern_e2e::{documents, ports};
 use serde_json::{Value, json};
 
@@ -160,16 +158,11 @@ async fn without_ext_proc_alone_ext_authz_still_decides() {
 
 /// Sends `ext_proc` to a port where nobody listens; `ext_authz` stays with the server.
 fn ext_proc_elsewhere(config: &mut Value) {
-    let clusters = config["static_resources"]["clusters"].as_array_mut().expect("clusters");
-    let own = clusters.iter().find(|cluster| cluster["name"] == "postern-grpc");
-    let mut elsewhere = own.expect("the server's cluster").clone();
+    let mut elsewhere = cluster(config, "postern-grpc").clone();
     elsewhere["name"] = json!("elsewhere");
     elsewhere["load_assignment"]["cluster_name"] = json!("elsewhere");
-    for_each_object(&mut elsewhere, &mut |object| {
-        if let Some(port) = object.get_mut("port_value") {
-            *port = json!(ports::free());
-        }
-    });
+    lead_to(&mut elsewhere, ports::free());
+    let clusters = config["static_resources"]["clusters"].as_array_mut().expect("clusters");
     clusters.push(elsewhere);
     let mut sent = 0;
     for_each_object(config, &mut |object| {
@@ -272,23 +265,4 @@ async fn without_the_durable_store_only_what_must_be_looked_up_stops() {
     outage.end();
     gateway.until_status(200, &unseen).await;
     gateway.until_status(200, &grant).await;
-}
-
-async fn api_key(durable: &Durable) -> String {
-    let words = ["apikey", "create", "--json", "--subject", "partner"];
-    let text = server::run(durable.arguments(&words)).await.expect_success();
-    let created: Value = serde_json::from_str(&text).expect("JSON");
-    created["key"].as_str().expect("a key").to_owned()
-}
-
-/// A call for a token, and the secret in it.
-async fn client_credentials(durable: &Durable) -> (Call, String) {
-    let words = ["client", "create", "--json", "--name", "away", "--scopes", "content.read"];
-    let text = server::run(durable.arguments(&words)).await.expect_success();
-    let client: Value = serde_json::from_str(&text).expect("JSON");
-    let id = client["client_id"].as_str().expect("client_id");
-    let secret = client["client_secret"].as_str().expect("client_secret");
-    let basic = format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
-    let call = Call::post("/oauth2/token").header("authorization", basic);
-    (call.form("grant_type=client_credentials"), secret.to_owned())
 }

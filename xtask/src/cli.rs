@@ -35,7 +35,10 @@ pub struct SetupOptions {
     /// Also what only `test clients` needs: Node, its packages, Python's, Chromium
     #[arg(long)]
     pub clients: bool,
-    /// Also what only `bench`, `lint` and `test mesh` need: wrk, cargo-deny, Go; and --clients
+    /// Also what only `test chaos` needs: libfaketime
+    #[arg(long)]
+    pub chaos: bool,
+    /// Also what only `bench`, `lint` and `test mesh` need: wrk, cargo-deny, Go; and the above
     #[arg(long)]
     pub all: bool,
 }
@@ -63,7 +66,8 @@ pub struct TestOptions {
     /// matrix: Envoys to test on, by version or as a path; without one: all that are supported
     #[arg(value_name = "ENVOY")]
     pub envoys: Vec<String>,
-    /// matrix: the oldest Envoy alone; a bare `./dev test` runs the newest
+    /// matrix: the oldest Envoy alone, since a bare `./dev test` runs the newest; chaos: for
+    /// seconds and at low rates
     #[arg(long, conflicts_with = "envoys")]
     pub short: bool,
     /// matrix: the oldest Envoy and the newest
@@ -81,9 +85,9 @@ pub struct TestOptions {
 }
 
 impl TestOptions {
-    /// Whether anything is said about Envoys.
+    /// Whether anything is said about Envoys that another suite than the matrix cannot mean.
     pub fn chooses_envoys(&self) -> bool {
-        !self.envoys.is_empty() || self.short || self.oldest_and_newest
+        !self.envoys.is_empty() || self.oldest_and_newest
     }
 }
 
@@ -213,6 +217,8 @@ mod tests {
             "dev test clients --only openid-client -- DPoP",
             "dev test load",
             "dev test chaos",
+            "dev test chaos --short -- feed",
+            "dev setup --clients --chaos",
             "dev bench filter.jwt.warm envoy.base --json out.json --runs 3",
             "dev lint",
             "dev wasm",

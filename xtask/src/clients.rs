@@ -32,6 +32,6 @@ pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
         .env("POSTERN_CLIENTS_OUT", out)
         .env("POSTERN_CLIENTS_ONLY", options.only.as_deref().unwrap_or_default())
         .env("CASE", options.arguments.join(" "))
-        .args(["--test", "e2e", "--", "--ignored", "--nocapture", "clients::"]);
+        .args(["--", "--ignored", "--nocapture", "clients::"]);
     process::run("clients of others", &mut command)
 }

@@ -11,6 +11,7 @@
 
 mod arrows;
 mod bench;
+mod chaos;
 mod cli;
 mod clients;
 mod fuzz;

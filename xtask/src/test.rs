@@ -11,7 +11,7 @@ use crate::cli::{Suite, TestOptions};
 use crate::parts::Parts;
 use crate::paths::Workspace;
 use crate::setup::{envoy, postgres};
-use crate::{arrows, clients, fuzz, matrix, mesh, process};
+use crate::{arrows, chaos, clients, fuzz, matrix, mesh, process};
 
 /// How many tests of one program run at once, as Rust's test harness reads it.
 const TEST_THREADS: &str = "RUST_TEST_THREADS";
@@ -21,9 +21,12 @@ pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
     let arguments = &options.arguments;
     if options.suite != Some(Suite::Matrix) && options.chooses_envoys() {
         bail!(
-            "only the suite `matrix` takes Envoys, --short and --oldest-and-newest; what a test's \
-             name must hold goes behind `--`, for example ./dev test e2e -- tampered"
+            "only the suite `matrix` takes Envoys and --oldest-and-newest; what a test's name must \
+             hold goes behind `--`, for example ./dev test e2e -- tampered"
         );
+    }
+    if !matches!(options.suite, Some(Suite::Matrix | Suite::Chaos)) && options.short {
+        bail!("only the suites `matrix` and `chaos` take --short");
     }
     if options.suite != Some(Suite::Clients) && options.only.is_some() {
         bail!("only the suite `clients` takes --only; a test's name goes behind `--`");
@@ -40,16 +43,12 @@ pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
         Some(Suite::Matrix) => matrix::run(workspace, options),
         Some(Suite::Mesh) => mesh::run(workspace, arguments),
         Some(Suite::Clients) => clients::run(workspace, options),
-        Some(Suite::Load) => not_yet("load", "load stages with thresholds"),
-        Some(Suite::Chaos) => not_yet("chaos", "failures of every remote part"),
+        Some(Suite::Chaos) => chaos::run(workspace, options),
+        Some(Suite::Load) => bail!(
+            "the suite `load` (load stages with thresholds) is not in this version; `./dev test` \
+             runs unit and e2e; fuzz, matrix, mesh, clients and chaos are the others that there are"
+        ),
     }
-}
-
-fn not_yet(suite: &str, what: &str) -> Result<()> {
-    bail!(
-        "the suite `{suite}` ({what}) is not in this version; `./dev test` runs unit and e2e; \
-         fuzz, matrix, mesh and clients are the others that there are"
-    )
 }
 
 /// Every crate's own tests. Those of the end-to-end crate, of the bench crate and of the mesh
@@ -90,15 +89,31 @@ impl Kit {
         Ok(Self { parts, postgres })
     }
 
-    /// `cargo test` of the end-to-end crate. Its tests wait for other processes most of the time,
-    /// so twice as many run at once as there are processors, unless the caller says otherwise.
+    /// `cargo test` of the end-to-end tests, and of the kit's own. They wait for other processes
+    /// most of the time, so twice as many run at once as there are processors, unless the caller
+    /// says otherwise.
     pub fn test(&self, workspace: &Workspace) -> Command {
         let mut command = self.test_of(workspace, "postern-e2e");
+        command.args(["--lib", "--test", "e2e"]);
         if env::var_os(TEST_THREADS).is_none() {
             let processors = thread::available_parallelism().map_or(1, NonZero::get);
             command.env(TEST_THREADS, (2 * processors).to_string());
         }
         command
+    }
+
+    /// `cargo test` of the chaos suite. In full it runs the server as it is released: one that is
+    /// not optimised is no match for its load.
+    pub fn chaos(&self, workspace: &Workspace, full: bool) -> Result<Command> {
+        let mut command = self.test_of(workspace, "postern-e2e");
+        command.args(["--test", "chaos"]);
+        if full {
+            let mut build = workspace.cargo();
+            build.args(["build", "--release", "-p", "postern-server"]);
+            process::run("building the server as it is released", &mut build)?;
+            command.env("POSTERN_BIN", workspace.binary("release", "postern"));
+        }
+        Ok(command)
     }
 
     /// `cargo test` of a crate whose tests run the parts.

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod localities;
+mod replicas;
 mod services;
 
 use postern_document::{JwksSource, KeysBy};
@@ -58,15 +59,16 @@ impl Clusters {
 
 fn own(rendering: &Rendering<'_>) -> Vec<Value> {
     let (document, options) = (rendering.document, rendering.options);
-    let mut clusters =
-        vec![server(GRPC_CLUSTER, &options.server_grpc, options.server_tls.as_ref())];
+    let decisions = to_server(GRPC_CLUSTER, &options.server_grpc, options.server_tls.as_ref());
+    let mut clusters = vec![replicas::asked_by_grpc(decisions).render()];
     // A bootstrap that holds nothing of the document is ready for one that needs the feed.
     if document.needs_feed() || options.source != Source::Static {
         clusters.push(feed(rendering));
     }
-    clusters.push(Cluster::own(PUBLIC_CLUSTER, &options.server_public).render());
+    let public = Cluster::own(PUBLIC_CLUSTER, &options.server_public);
+    clusters.push(replicas::asked_by_http(public).render());
     if let Source::Ads { server: place, tls } = &options.source {
-        clusters.push(server(XDS_CLUSTER, place, tls.as_ref()));
+        clusters.push(to_server(XDS_CLUSTER, place, tls.as_ref()).render());
     }
     if let Some(MeshTls::Agent { socket }) = &options.mesh_tls {
         clusters.push(Cluster::agent(SDS_CLUSTER, socket).render());
@@ -79,17 +81,13 @@ fn to_server<'a>(name: &str, place: &'a HostPort, tls: Option<&ServerTls>) -> Cl
     Cluster { tls, http2: true, ..Cluster::own(name, place) }
 }
 
-fn server(name: &str, place: &HostPort, tls: Option<&ServerTls>) -> Value {
-    to_server(name, place, tls).render()
-}
-
 /// The same port once more: connections and calls are counted by cluster, and what waits for
 /// revocations must not take the place of a decision. One worker of an Envoy asks at a time.
 fn feed(rendering: &Rendering<'_>) -> Value {
     let options = rendering.options;
     let filters = options.feed_credential.as_ref().map_or_else(Vec::new, |_| credential::filters());
     let cluster = to_server(FEED_CLUSTER, &options.server_grpc, options.server_tls.as_ref());
-    Cluster { filters, ..cluster.bounded(16, 64) }.render()
+    replicas::asked_by_grpc(Cluster { filters, ..cluster.bounded(16, 64) }).render()
 }
 
 fn keys(rendering: &Rendering<'_>) -> Vec<Value> {

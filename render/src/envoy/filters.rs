@@ -16,6 +16,9 @@ use crate::{feed, rate_limit};
 
 /// Longest time for the server's answer. Its own budgets (the store's 20 ms) are far below.
 const SERVER_TIMEOUT_MS: u64 = 250;
+/// Within it, other replicas are asked where one is not there, after a pause of this length or less.
+const OTHER_REPLICAS: u32 = 2;
+const RETRY_PAUSE_MS: u64 = 10;
 
 pub(super) fn render(rendering: &Rendering<'_>) -> Vec<Value> {
     let document = rendering.document;
@@ -44,6 +47,29 @@ fn grpc_service() -> Value {
     json!({
         "envoy_grpc": {"cluster_name": GRPC_CLUSTER},
         "timeout": duration(SERVER_TIMEOUT_MS),
+        "retry_policy": retry_policy(),
+    })
+}
+
+/// Whatever one replica may have seen, and counted, no other is asked.
+fn retry_policy() -> Value {
+    json!({
+        "retry_on": "connect-failure,refused-stream,reset-before-request",
+        "num_retries": OTHER_REPLICAS,
+        "retry_back_off": {
+            "base_interval": duration(RETRY_PAUSE_MS),
+            // Envoys take this for the longest time of a single attempt, too:
+            // https://github.com/envoyproxy/envoy/issues/38847
+            "max_interval": duration(SERVER_TIMEOUT_MS),
+        },
+        "retry_host_predicate": [{
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": typed(
+                "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+                json!({}),
+            ),
+        }],
+        "host_selection_retry_max_attempts": 3,
     })
 }
 

@@ -2,6 +2,7 @@ use super::*;
 
 mod feed;
 mod identity;
+mod replicas;
 mod sidecar;
 mod sources;
 mod traffic;

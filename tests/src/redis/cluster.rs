@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{ask, expect, follows, ping, start};
+use super::{ask, expect, follows, ping, start, until_caught_up};
 use crate::process::Running;
 use crate::{env, ports, wait};
 
@@ -120,14 +120,7 @@ impl RedisCluster {
     /// When one does not come so far.
     pub async fn until_replicated(&self) {
         for (master, replica) in self.masters.iter().zip(&self.replicas) {
-            let written = offset(master.port, "master_repl_offset").await;
-            let written = written.unwrap_or_else(|error| panic!("{error}"));
-            wait::until("replica that has caught up", START, || async move {
-                let read = offset(replica.port, "slave_repl_offset").await?;
-                let behind = || std::io::Error::other(format!("{read} of {written}"));
-                if read >= written { Ok(()) } else { Err(behind()) }
-            })
-            .await;
+            until_caught_up(master.port, replica.port, START).await;
         }
     }
 
@@ -157,12 +150,4 @@ async fn is_whole(port: u16) -> std::io::Result<()> {
 async fn is_master(port: u16) -> std::io::Result<()> {
     expect(port, "INFO replication", "role:master").await?;
     is_whole(port).await
-}
-
-/// How far a node has come with what is replicated.
-async fn offset(port: u16, field: &str) -> std::io::Result<u64> {
-    let answer = ask(port, "INFO replication").await?;
-    let found = answer.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    let missing = || std::io::Error::other(format!("no {field} in\n{answer}"));
-    found.ok_or_else(missing)?.parse().map_err(std::io::Error::other)
 }

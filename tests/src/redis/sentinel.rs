@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{ask, expect, follows, ping, start};
+use super::{ask, expect, follows, ping, start, until_caught_up};
 use crate::process::Running;
 use crate::{env, ports, wait};
 
@@ -20,6 +20,7 @@ pub const MASTER: &str = "limits";
 #[derive(Debug)]
 pub struct WatchedRedis {
     master: Running,
+    port: u16,
     replica_port: u16,
     sentinel_ports: Vec<u16>,
     // Ended before their folder goes.
@@ -58,7 +59,7 @@ impl WatchedRedis {
         for port in &sentinel_ports {
             wait::until("sentinels that know each other", START, || knows(*port)).await;
         }
-        Self { master, replica_port, sentinel_ports, _others: others, _folder: folder }
+        Self { master, port, replica_port, sentinel_ports, _others: others, _folder: folder }
     }
 
     /// As the server's command line takes it.
@@ -66,6 +67,14 @@ impl WatchedRedis {
     pub fn url(&self) -> String {
         let sentinels = self.sentinel_ports.iter().map(|port| format!("127.0.0.1:{port}"));
         format!("redis+sentinel://{}/{MASTER}", sentinels.collect::<Vec<_>>().join(","))
+    }
+
+    /// Until the replica has what the master has now.
+    ///
+    /// # Panics
+    /// When it does not come so far.
+    pub async fn until_replicated(&self) {
+        until_caught_up(self.port, self.replica_port, START).await;
     }
 
     /// Ends the master as a crash would.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use crate::envoy::for_each_object;
+use crate::envoy::{cluster, for_each_object, lead_to};
 use crate::ports;
 
 /// A place that takes connections and never answers, or closes when a request came.
@@ -29,25 +29,9 @@ pub(super) async fn listen(closes: bool) -> SocketAddr {
     address
 }
 
-/// A cluster of Envoy's configuration.
-fn cluster<'c>(config: &'c mut Value, name: &str) -> &'c mut Value {
-    let clusters = config["static_resources"]["clusters"].as_array_mut().expect("clusters");
-    let found = clusters.iter_mut().find(|cluster| cluster["name"] == name);
-    found.unwrap_or_else(|| panic!("the rendered configuration has no cluster {name}"))
-}
-
-/// Sends it to a port where nobody listens.
-fn to_nobody(cluster: &mut Value) {
-    for_each_object(cluster, &mut |object| {
-        if let Some(port) = object.get_mut("port_value") {
-            *port = json!(ports::free());
-        }
-    });
-}
-
 /// The feed's, which nothing else is asked by.
 pub(super) fn feed_elsewhere(config: &mut Value) {
-    to_nobody(cluster(config, "postern_feed"));
+    lead_to(cluster(config, "postern_feed"), ports::free());
 }
 
 /// What `ext_proc` is asked by; `ext_authz` stays with the server.
@@ -67,7 +51,7 @@ fn filter_elsewhere(config: &mut Value, filter: &str, service: &str) {
     let mut elsewhere = cluster(config, "postern-grpc").clone();
     elsewhere["name"] = name.clone();
     elsewhere["load_assignment"]["cluster_name"] = name.clone();
-    to_nobody(&mut elsewhere);
+    lead_to(&mut elsewhere, ports::free());
     let clusters = config["static_resources"]["clusters"].as_array_mut().expect("clusters");
     clusters.push(elsewhere);
     let mut sent = 0;

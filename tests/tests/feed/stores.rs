@@ -1,6 +1,7 @@
 //! What happens to the stores behind the server.
 
 use postern_e2e::client::Call;
+use postern_e2e::envoy;
 use postern_e2e::gateway::{Gateway, Store};
 use postern_e2e::keys;
 use postern_e2e::postgres::Postgres;
@@ -8,7 +9,7 @@ use postern_e2e::redis::Redis;
 use postern_e2e::server::{self, Server};
 use postern_e2e::wait;
 use postern_e2e::watch::Watch;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     LONGEST, Tokens, builder, client, closed_until_revoked, content, document, hears_of_later_ones,
@@ -50,16 +51,9 @@ async fn a_redis_that_is_flushed_takes_nothing_back() {
     let mut gateway = builder("").store(Store::At(redis.url())).start().await;
     let tokens = tokens(&gateway).await;
     let watch = Watch::begin(client(&gateway), content(&tokens.revoked));
-    flush(&redis).await;
+    redis.flush().await;
     nothing_is_good_again(&mut gateway, &tokens).await;
     watch.end(&[401, 503]).await;
-}
-
-async fn flush(redis: &Redis) {
-    let client = redis::Client::open(redis.url()).expect("a client");
-    let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
-    let flushed: String = redis::cmd("FLUSHALL").query_async(&mut connection).await.expect("OK");
-    assert_eq!(flushed, "OK");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,7 +80,11 @@ async fn between_two_servers_that_are_not_at_one_nothing_flaps() {
     let url = postgres.database("gate").await;
     let ports = server::Ports::free();
     let builder = Gateway::builder().document(document(feed)).store(Store::Redis).workers(2);
-    let builder = builder.durable_at(url).edit_envoy(move |config| ask_also(config, ports.grpc));
+    let ask_also = move |config: &mut Value| {
+        // In turn.
+        envoy::lead_also_to(envoy::cluster(config, "postern_feed"), ports.grpc);
+    };
+    let builder = builder.durable_at(url).edit_envoy(ask_also);
     let gateway = builder.start().await;
     let folder = tempfile::tempdir().expect("a folder for the other server");
     let options = server::Options {
@@ -136,17 +134,6 @@ async fn revoke_quietly(gateway: &Gateway, token: &str) {
     let durable = gateway.durable.as_ref().expect("a durable store");
     let words = ["token", "revoke", "--issuer", keys::ISSUER, token];
     server::run(durable.arguments(&words)).await.expect_success();
-}
-
-/// Has Envoy ask by the feed at another port, too, in turn.
-fn ask_also(config: &mut Value, port: u16) {
-    let clusters = config["static_resources"]["clusters"].as_array_mut().expect("clusters");
-    let feed = clusters.iter_mut().find(|cluster| cluster["name"] == "postern_feed");
-    let endpoints = &mut feed.expect("the feed's cluster")["load_assignment"]["endpoints"][0];
-    let endpoints = endpoints["lb_endpoints"].as_array_mut().expect("endpoints");
-    let mut other = endpoints[0].clone();
-    other["endpoint"]["address"]["socket_address"]["port_value"] = json!(port);
-    endpoints.push(other);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

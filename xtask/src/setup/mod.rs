@@ -4,6 +4,7 @@ pub mod binaryen;
 pub mod chromium;
 pub mod digest;
 pub mod envoy;
+pub mod faketime;
 pub mod go;
 pub mod lent;
 pub mod node;
@@ -20,8 +21,8 @@ use crate::cli::SetupOptions;
 use crate::lint;
 use crate::paths::Workspace;
 
-/// What `up` and `test` need; with `--clients`, also what `test clients` needs; with `--all`, also
-/// what `bench`, `lint` and `test mesh` need.
+/// What `up` and `test` need; with `--clients` and `--chaos`, also what `test clients` and `test
+/// chaos` need; with `--all`, also what `bench`, `lint` and `test mesh` need.
 pub fn run(workspace: &Workspace, options: &SetupOptions) -> Result<()> {
     packages::c_compiler(workspace)?;
     packages::openssl(workspace)?;
@@ -34,6 +35,9 @@ pub fn run(workspace: &Workspace, options: &SetupOptions) -> Result<()> {
         node::get(workspace)?.packages(workspace)?;
         python::packages(workspace)?;
         chromium::get(workspace)?;
+    }
+    if options.chaos || options.all {
+        faketime::get(workspace)?;
     }
     if options.all {
         packages::wrk(workspace)?;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::pool::{Bounds, max_requests};
 use super::super::numbers::whole;
+use super::pool::{Bounds, max_requests};
 use crate::model::{Bulkhead, Pool, Route, Service};
 use crate::problem::Problems;
 use crate::raw::{Positive, RawBulkhead, RawDocument, RawService};
