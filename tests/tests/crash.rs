@@ -2,6 +2,7 @@
 //! counted stays counted.
 //!
 //! No request is known to crash it, so a fault is planted in the module that ships.
+
 use postern_e2e::client::{Call, Protocol};
 use postern_e2e::faulty_module::{self, crashing};
 use postern_e2e::gateway::Gateway;
