@@ -67,7 +67,7 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let image = bundle_image(workspace)?;
     let report = workspace.state().join("mesh").join("report");
     fs::write(&report, "").with_context(|| format!("writing {}", report.display()))?;
-    let mut command = kit.test_of(workspace, "postern-mesh");
+    let mut command = kit.test_of(workspace, &["-p", "postern-mesh"]);
     command
         .env(MESH.variable, mesh)
         .env(KUBE.variable, kube.unwrap_or_default())

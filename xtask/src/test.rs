@@ -51,15 +51,19 @@ pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
     }
 }
 
-/// Every crate's own tests. Those of the end-to-end crate, of the bench crate and of the mesh
-/// crate need real parts.
+/// Programs of tests beside the crates' own code. Not here are those that need real parts.
+const BESIDE: [&str; 2] = ["suite", "vectors"];
+
+/// Every crate's own tests.
+///
+/// They are chosen from the whole workspace, as all suites are: cargo compiles a dependency once
+/// for each set of crates that are chosen together. Examples in comments are none, so that they
+/// need not be looked for.
 fn unit(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let mut command = workspace.cargo();
-    command
-        .args(["test", "--workspace"])
-        .args(["--exclude", "postern-e2e", "--exclude", "postern-bench"])
-        .args(["--exclude", "postern-mesh", "--"])
-        .args(arguments);
+    command.args(["test", "--workspace", "--lib", "--bins"]);
+    command.args(BESIDE.iter().flat_map(|program| ["--test", program]));
+    command.arg("--").args(arguments);
     process::run("unit tests", &mut command)
 }
 
@@ -89,12 +93,10 @@ impl Kit {
         Ok(Self { parts, postgres })
     }
 
-    /// `cargo test` of the end-to-end tests, and of the kit's own. They wait for other processes
-    /// most of the time, so twice as many run at once as there are processors, unless the caller
-    /// says otherwise.
+    /// `cargo test` of the end-to-end tests. They wait for other processes most of the time, so
+    /// twice as many run at once as there are processors, unless the caller says otherwise.
     pub fn test(&self, workspace: &Workspace) -> Command {
-        let mut command = self.test_of(workspace, "postern-e2e");
-        command.args(["--lib", "--test", "e2e"]);
+        let mut command = self.test_of(workspace, &["--workspace", "--test", "e2e"]);
         if env::var_os(TEST_THREADS).is_none() {
             let processors = thread::available_parallelism().map_or(1, NonZero::get);
             command.env(TEST_THREADS, (2 * processors).to_string());
@@ -105,8 +107,7 @@ impl Kit {
     /// `cargo test` of the chaos suite. In full it runs the server as it is released: one that is
     /// not optimised is no match for its load.
     pub fn chaos(&self, workspace: &Workspace, full: bool) -> Result<Command> {
-        let mut command = self.test_of(workspace, "postern-e2e");
-        command.args(["--test", "chaos"]);
+        let mut command = self.test_of(workspace, &["--workspace", "--test", "chaos"]);
         if full {
             let mut build = workspace.cargo();
             build.args(["build", "--release", "-p", "postern-server"]);
@@ -116,11 +117,42 @@ impl Kit {
         Ok(command)
     }
 
-    /// `cargo test` of a crate whose tests run the parts.
-    pub fn test_of(&self, workspace: &Workspace, package: &str) -> Command {
+    /// `cargo test` of what is chosen, with the parts.
+    pub fn test_of(&self, workspace: &Workspace, chosen: &[&str]) -> Command {
         let mut command = workspace.cargo();
-        command.args(["test", "-p", package]).env("POSTERN_POSTGRES", &self.postgres);
+        command.arg("test").args(chosen).env("POSTERN_POSTGRES", &self.postgres);
         self.parts.hand_to(&mut command, &workspace.binary("debug", "postern"));
         command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    /// Names of the programs of tests in a crate's folder.
+    fn beside(krate: &Path) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(krate.join("tests")) else { return Vec::new() };
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let programs = paths.filter(|path| {
+            path.extension().is_some_and(|it| it == "rs") || path.join("main.rs").is_file()
+        });
+        programs.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn no_tests_beside_a_crate_are_left_out() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut git = Command::new("git");
+        let listed = git.current_dir(&root).args(["ls-files", "*Cargo.toml"]);
+        let listed = String::from_utf8(listed.output().unwrap().stdout).unwrap();
+        let crates = listed.lines().map(|manifest| Path::new(manifest).parent().unwrap());
+        // With real parts: end-to-end, chaos and mesh; and the fuzzers' own workspace.
+        let crates = crates.filter(|path| !path.starts_with("tests") && *path != Path::new(""));
+        let found: BTreeSet<String> = crates.flat_map(|path| beside(&root.join(path))).collect();
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), BESIDE);
     }
 }
