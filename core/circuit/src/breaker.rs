@@ -56,7 +56,7 @@ impl Breaker {
                 self.gate.open(settings, reason, now, random)
             }
             State::HalfOpen => {
-                let came_through = !has_failed && !(is_slow && settings.slow.is_some());
+                let came_through = !(has_failed || is_slow && settings.slow.is_some());
                 let transition = self.gate.probed(settings, came_through, now, random)?;
                 if transition.to == State::Closed {
                     *self = Self::default();

@@ -1,29 +1,8 @@
 use super::{OPEN, load, loaded, named, only, service};
 use crate::{
     DescriptorEntry, Endpoint, Hash, HashAlgorithm, HashBy, Keepalive, OnFailure, Outliers, Pool,
-    Retries, RetryBudget, Service, Upstream,
+    Retries, RetryBudget, Upstream,
 };
-
-pub(super) fn service(members: &str) -> String {
-    format!(r#""services": {{"s": {{{members}}}}},"#)
-}
-
-pub(super) fn named(members: &str) -> String {
-    service(&format!(r#""upstream": "h:1", {members}"#))
-}
-
-pub(super) fn loaded(members: &str, routes: &[&str]) -> Service {
-    let document = load(members, routes).unwrap_or_else(|found| panic!("{found:?} in {members}"));
-    let again = crate::from_json(document.to_json().as_bytes()).unwrap();
-    assert_eq!(again.services, document.services, "as it is written out");
-    Service::clone(&document.services[0])
-}
-
-pub(super) fn only(members: &str, routes: &[&str], place: &str, word: &str) {
-    let found = problems(members, routes);
-    let [only] = found.as_slice() else { panic!("{found:?} for {members} {routes:?}") };
-    assert!(only.starts_with(&format!("{place}: ")) && only.contains(word), "{only} ({word})");
-}
 
 #[test]
 fn a_service_is_at_an_upstream_or_at_endpoints() {

@@ -1,5 +1,5 @@
-use super::traffic::{loaded, named, only, service};
 use super::{OPEN, load, problems};
+use super::{loaded, named, only, service};
 use crate::{Health, HealthBy, PreferredZone};
 
 fn health(members: &str) -> String {
