@@ -61,7 +61,7 @@ const BESIDE: [&str; 2] = ["suite", "vectors"];
 /// need not be looked for.
 fn unit(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let mut command = workspace.cargo();
-    command.args(["test", "--workspace", "--lib", "--bins"]);
+    command.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]);
     command.args(BESIDE.iter().flat_map(|program| ["--test", program]));
     command.arg("--").args(arguments);
     process::run("unit tests", &mut command)

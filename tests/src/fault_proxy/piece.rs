@@ -73,9 +73,9 @@ pub(super) async fn write<F: Future<Output = ()>>(
             until_open().await;
             let bandwidth = faults().bandwidth;
             let (part, after) = rest.split_at(part_of(rest.len(), bandwidth));
+            until(Instant::now() + time_for(part.len(), bandwidth)).await;
             to.write_all(part).await?;
             rest = after;
-            until(Instant::now() + time_for(part.len(), bandwidth)).await;
         }
     }
     until_open().await;

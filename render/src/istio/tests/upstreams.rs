@@ -90,7 +90,7 @@ fn endpoints_are_asked_by_a_patch_of_each_cluster() {
     let patches = checks(&to(&service, r#", "bulkhead": "slow""#));
     let names: Vec<&str> = patches.iter().map(|(name, _)| name.as_str()).collect();
     let cluster = |subset: &str| format!("outbound|80|{subset}|{HOST}");
-    assert_eq!(names, [cluster("s"), cluster("s--slow")]);
+    assert_eq!(names, [cluster("s--slow"), cluster("s")]);
     for (_, merged) in &patches {
         let check = &merged["health_checks"][0]["http_health_check"];
         assert_eq!((&check["host"], &check["path"]), (&json!(HOST), &json!("/healthz")));
