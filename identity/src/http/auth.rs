@@ -25,7 +25,7 @@ use postern_store::flows::SessionRecord;
 
 use super::cookies::Cookies;
 use super::{caller, refusal, reply, whole};
-use crate::login::{BrowserVerdict, LOGIN_CLIENT_ID, LoginService, Person};
+use crate::login::{BrowserVerdict, Caller, LOGIN_CLIENT_ID, LoginService, Person};
 use crate::{Clock, LoginError, Refresher, TokenAnswer, random};
 
 pub use tokens::OwnTokens;
@@ -89,8 +89,6 @@ pub struct AuthApi {
     pub tokens: Arc<dyn Tokens>,
     /// How browsers are known.
     pub cookies: Cookies,
-    /// How many proxies stand in front of Envoy.
-    pub trusted_proxies: usize,
     /// Where the time comes from.
     pub clock: Clock,
 }
@@ -131,6 +129,11 @@ impl<'a> Call<'a> {
             random::bits().unwrap_or_default()
         });
         Self { api, headers, id, now: (api.clock)() }
+    }
+
+    /// Who is at the other end.
+    fn caller(&self) -> Caller {
+        caller::of(self.headers, self.api.login.rules().trusted_proxies, None)
     }
 
     fn ok(&self, body: String) -> Response {
@@ -201,7 +204,7 @@ async fn login(State(api): State<Arc<AuthApi>>, headers: HeaderMap, read: Read) 
         Ok(wanted) => wanted,
         Err(refused) => return *refused,
     };
-    let caller = caller::of(&headers, api.trusted_proxies, None);
+    let caller = call.caller();
     match api.login.direct(wanted, &caller, call.now).await {
         Ok(begun) => {
             let answer = api.tokens.tokens_for(&begun.session, begun.remember, call.now).await;
@@ -223,7 +226,7 @@ async fn refresh(State(api): State<Arc<AuthApi>>, headers: HeaderMap, read: Read
         Ok(wanted) => wanted,
         Err(refused) => return *refused,
     };
-    let caller = caller::of(&headers, api.trusted_proxies, None);
+    let caller = call.caller();
     let fingerprint = api.login.fingerprint_of(&caller);
     let by = Refresher { device: device.as_deref(), fingerprint };
     let answer = api.tokens.refresh(&token, by, call.now).await;
@@ -283,7 +286,7 @@ async fn by_cookie(call: &Call<'_>) -> Result<Option<SessionRecord>, LoginError>
     let Some(cookie) = call.api.cookies.session(call.headers) else { return Ok(None) };
     let login = &call.api.login;
     let Some(session) = login.session(Some(cookie), call.now).await? else { return Ok(None) };
-    let caller = caller::of(call.headers, call.api.trusted_proxies, None);
+    let caller = call.caller();
     let verdict = login.judge_browser(cookie, &session, &caller, call.now).await?;
     Ok((verdict == BrowserVerdict::Same).then_some(session))
 }
