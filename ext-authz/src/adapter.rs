@@ -17,9 +17,10 @@ use envoy_types::pb::envoy::service::auth::v3::{
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::protobuf::{Struct, Value, value::Kind};
 use envoy_types::pb::google::rpc::Status as RpcStatus;
-use postern_request::evidence::{Evidence, METADATA_KEY, SETTLE_KEY};
+use postern_request::evidence::{DOCUMENT_METADATA, Evidence, METADATA_KEY, SETTLE_KEY};
 use postern_request::{RenderedDenial, address as client_address};
 use postern_telemetry::Moment;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use crate::authorizer::{Answer, Authorizer, Incoming};
@@ -48,10 +49,12 @@ impl Authorization for AuthorizationService {
         &self,
         request: Request<CheckRequest>,
     ) -> Result<Response<CheckResponse>, Status> {
+        let told = document_of(request.metadata());
         let attributes = request.into_inner().attributes;
         let incoming = attributes
             .and_then(read)
             .ok_or_else(|| Status::invalid_argument("a CheckRequest without an HTTP request"))?;
+        let incoming = Incoming { document: incoming.document.or(told), ..incoming };
         let answer = self.authorizer.check(&incoming, Moment::now().wall).await;
         Ok(Response::new(match answer {
             Answer::Allow { evidence, settle } => allow(&evidence, settle),
@@ -60,7 +63,17 @@ impl Authorization for AuthorizationService {
     }
 }
 
-fn read(attributes: AttributeContext) -> Option<Incoming> {
+/// The digest of the document that an Envoy runs, where its calls say so.
+#[must_use]
+pub fn document_of(metadata: &MetadataMap) -> Option<String> {
+    // The last one: what stands before it may be somebody else's.
+    let told = metadata.get_all(DOCUMENT_METADATA).iter().next_back()?;
+    told.to_str().ok().map(str::to_owned)
+}
+
+/// The document is there where the configuration of routes says which it is, rather than the filter.
+fn read(mut attributes: AttributeContext) -> Option<Incoming> {
+    let document = attributes.context_extensions.remove(DOCUMENT_METADATA);
     let attribute_context::Peer { address, certificate, principal, .. } =
         attributes.source.unwrap_or_default();
     let address = address.and_then(read_address);
@@ -87,7 +100,17 @@ fn read(attributes: AttributeContext) -> Option<Incoming> {
         _ => from_map(headers),
     };
     let (authority, target) = (host, path);
-    Some(Incoming { method, scheme, authority, target, headers, address, certificate, peer })
+    Some(Incoming {
+        method,
+        scheme,
+        authority,
+        target,
+        headers,
+        address,
+        certificate,
+        peer,
+        document,
+    })
 }
 
 fn from_map(headers: HashMap<String, String>) -> Vec<(String, Vec<u8>)> {
@@ -179,8 +202,22 @@ mod tests {
             address: Some([192, 0, 2, 1].into()),
             certificate: Some("PEM".to_owned()),
             peer: Some("spiffe://mesh/web".to_owned()),
+            document: None,
         };
         assert_eq!(read(attributes(http)), Some(expected));
+    }
+
+    #[test]
+    fn an_envoy_says_which_document_it_runs() {
+        let mut metadata = MetadataMap::new();
+        assert_eq!(document_of(&metadata), None);
+        metadata.append(DOCUMENT_METADATA, "somebody's".parse().unwrap());
+        metadata.append(DOCUMENT_METADATA, "00ff".parse().unwrap());
+        assert_eq!(document_of(&metadata).as_deref(), Some("00ff"));
+        let told = HashMap::from([(DOCUMENT_METADATA.to_owned(), "ff00".to_owned())]);
+        let http = attribute_context::HttpRequest::default();
+        let by_route = AttributeContext { context_extensions: told, ..attributes(http) };
+        assert_eq!(read(by_route).unwrap().document.as_deref(), Some("ff00"));
     }
 
     #[test]

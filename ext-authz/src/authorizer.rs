@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
 use postern_document::{Counted, Document, Route, Visit};
 use postern_jose::Possession;
 use postern_limits::top::TopKey;
@@ -20,7 +19,8 @@ use postern_store::limiter::Limiter;
 use postern_store::volatile::{CircuitAsk, VolatileStore};
 
 use crate::api_keys::{ApiKeys, FoundKey};
-use crate::keys::{CheckSignature, IssuerKeys};
+use crate::documents::{Documents, Judged};
+use crate::keys::CheckSignature;
 use crate::limits::{self, Held, Spent, Wanted};
 use crate::metrics::Metrics;
 use crate::possession::Proven;
@@ -50,6 +50,8 @@ pub struct Incoming {
     pub certificate: Option<String>,
     /// Whom that certificate names, as Envoy says: by its first URI, where it has one.
     pub peer: Option<String>,
+    /// The digest of the document that the Envoy runs, where it says so.
+    pub document: Option<String>,
 }
 
 /// What Envoy is told.
@@ -69,10 +71,8 @@ pub enum Answer {
 
 /// What an [`Authorizer`] is made of.
 pub struct Parts {
-    /// The document in use.
-    pub document: Arc<ArcSwap<Document>>,
-    /// Issuers' keys.
-    pub keys: Arc<IssuerKeys>,
+    /// What requests are judged by.
+    pub documents: Arc<dyn Documents>,
     /// Checks the signature of a token.
     pub check_signature: CheckSignature,
     /// Checks that of a proof, whose key is the client's choice: it should remember none.
@@ -158,7 +158,8 @@ impl Authorizer {
     /// Decides on a request.
     pub async fn check(&self, request: &Incoming, now: UnixMillis) -> Answer {
         let started = Instant::now();
-        let document = self.parts.document.load_full();
+        let judged = self.parts.documents.judging(request.document.as_deref());
+        let document = &*judged.document;
         let path = path::without_query(&request.target);
         let found = match path::check(path, document.allow_matrix_parameters) {
             Err(_) => Err(Denial::new(ErrorCode::BadRequest, "path_ambiguous")),
@@ -169,7 +170,7 @@ impl Authorizer {
         };
         let (route, decided) = match found {
             Err(denial) => (None, Err(Refused::from(denial))),
-            Ok(route) => (Some(route), self.decide(&document, route, request, path, now).await),
+            Ok(route) => (Some(route), self.decide(&judged, route, request, path, now).await),
         };
         let name = route.map_or("none", |route| &route.name);
         let refused = decided.as_ref().err();
@@ -193,7 +194,7 @@ impl Authorizer {
                     settle: spent.taken.and_then(|taken| taken.into_ticket(&self.parts.tickets)),
                 }
             }
-            Err(refused) => Answer::Deny(self.refuse(&document, name, request, refused, now)),
+            Err(refused) => Answer::Deny(self.refuse(document, name, request, refused, now)),
         }
     }
 
@@ -233,16 +234,17 @@ impl Authorizer {
     /// failed requests.
     async fn decide(
         &self,
-        document: &Document,
+        judged: &Judged,
         route: &Route,
         request: &Incoming,
         path: &str,
         now: UnixMillis,
     ) -> Result<Admitted, Refused> {
+        let document = &*judged.document;
         let id = request.headers.single(headers::REQUEST_ID).one().unwrap_or_default();
         let enforced = route.enforce.applies(id);
         // Nothing is counted for a stranger.
-        let identified = match self.identify(document, route, request, now).await {
+        let identified = match self.identify(judged, route, request, now).await {
             Err(_) if !enforced => {
                 self.parts.metrics.shadowed(&route.name);
                 Identified::default()
@@ -297,17 +299,17 @@ impl Authorizer {
     /// Who calls, and whether the route takes them.
     async fn identify(
         &self,
-        document: &Document,
+        judged: &Judged,
         route: &Route,
         request: &Incoming,
         now: UnixMillis,
     ) -> Result<Identified, Refused> {
         route.check_peer(request.peer.as_deref().unwrap_or_default())?;
-        let mut identified = self.authenticate(document, route, request, now).await?;
+        let mut identified = self.authenticate(judged, route, request, now).await?;
         let principal = identified.principal.as_ref();
-        let judged = route.auth.authorize(principal);
-        let judged = judged.and_then(|()| self.step_up(route, &identified, now));
-        match judged {
+        let allowed = route.auth.authorize(principal);
+        let allowed = allowed.and_then(|()| self.step_up(route, &identified, now));
+        match allowed {
             Ok(stepped_up) => {
                 identified.stepped_up = stepped_up;
                 Ok(identified)
@@ -321,7 +323,7 @@ impl Authorizer {
                     target: &request.target,
                     headers: &request.headers,
                 };
-                let issuer = document.issuer.as_deref();
+                let issuer = judged.document.issuer.as_deref();
                 let location = route.login_location(issuer, visit, &denial, by_session);
                 Err(Refused { denial, location })
             }
@@ -345,16 +347,16 @@ impl Authorizer {
     /// session that has ended. Whether a proof was shown before is not judged yet.
     pub(crate) async fn authenticate(
         &self,
-        document: &Document,
+        judged: &Judged,
         route: &Route,
         request: &Incoming,
         now: UnixMillis,
     ) -> Result<Identified, Denial> {
-        let auth = &route.auth;
+        let (document, auth) = (&*judged.document, &route.auth);
         if auth.accepts(Credential::Jwt)
             && let Some(token) = request.token(document)?
         {
-            return self.by_token(document, auth, request, &token, now);
+            return self.by_token(judged, auth, request, &token, now);
         }
         if auth.accepts(Credential::ApiKey)
             && let Some(found) = self.by_api_key(document, request, now).await?

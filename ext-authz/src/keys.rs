@@ -3,8 +3,8 @@
 use std::future::pending;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use postern_document::{Document, JwksSource};
+use arc_swap::ArcSwapOption;
+use postern_document::{Document, JwksSource, JwtIssuer};
 use postern_jose::{Key, KeySet, SignatureVerifier, VerifyError};
 use tokio::sync::Notify;
 
@@ -26,12 +26,56 @@ impl SignatureVerifier for Verifier<'_> {
     }
 }
 
+/// The keys of one issuer, from one source. Documents that name the same issuer with the same source
+/// have the same: what was fetched for one is there for the next.
+#[derive(Debug, Default)]
+pub struct KeyPlace {
+    set: ArcSwapOption<KeySet>,
+    /// Who fetches the keys waits here.
+    wanted: Notify,
+}
+
+impl KeyPlace {
+    /// With what stands in the document; nothing where the keys are to be fetched.
+    fn of(issuer: &JwtIssuer) -> Self {
+        match &issuer.jwks {
+            JwksSource::Inline(keys) => {
+                Self { set: ArcSwapOption::from_pointee(keys.clone()), wanted: Notify::new() }
+            }
+            JwksSource::Uri { .. } | JwksSource::Service { .. } | JwksSource::Discovery { .. } => {
+                Self::default()
+            }
+        }
+    }
+
+    /// Replaces the keys.
+    pub fn set(&self, keys: KeySet) {
+        self.set.store(Some(Arc::new(keys)));
+    }
+
+    /// Whether there are any.
+    #[must_use]
+    pub fn is_filled(&self) -> bool {
+        self.set.load().is_some()
+    }
+
+    /// Says that a token named a key which the set lacks: it may be a new one. Anybody can make up
+    /// such tokens, so whoever is woken by it bounds how often it fetches.
+    pub fn want(&self) {
+        self.wanted.notify_one();
+    }
+
+    /// Waits until [`KeyPlace::want`] is called; returns at once when it was since the last time.
+    /// For one task a place. Nothing is lost when the wait is given up.
+    pub async fn wanted(&self) {
+        self.wanted.notified().await;
+    }
+}
+
 /// The keys of every issuer of a document, by its index.
 #[derive(Debug, Default)]
 pub struct IssuerKeys {
-    sets: ArcSwap<Vec<Option<Arc<KeySet>>>>,
-    /// Who fetches an issuer's keys waits here.
-    wanted: Vec<Notify>,
+    places: Vec<Arc<KeyPlace>>,
 }
 
 impl IssuerKeys {
@@ -39,42 +83,45 @@ impl IssuerKeys {
     /// [`IssuerKeys::set`] brings them.
     #[must_use]
     pub fn new(document: &Document) -> Self {
-        let sets = document.issuers.iter().map(|issuer| match &issuer.jwks {
-            JwksSource::Inline(keys) => Some(Arc::new(keys.clone())),
-            JwksSource::Uri { .. } | JwksSource::Service { .. } | JwksSource::Discovery { .. } => {
-                None
-            }
-        });
-        let wanted = document.issuers.iter().map(|_| Notify::new());
-        Self { sets: ArcSwap::from_pointee(sets.collect()), wanted: wanted.collect() }
+        Self::sharing(document, |_| None)
+    }
+
+    /// The same, with the places that are `known` for an issuer already.
+    #[must_use]
+    pub fn sharing(
+        document: &Document,
+        known: impl Fn(&JwtIssuer) -> Option<Arc<KeyPlace>>,
+    ) -> Self {
+        let place =
+            |issuer: &JwtIssuer| known(issuer).unwrap_or_else(|| Arc::new(KeyPlace::of(issuer)));
+        Self { places: document.issuers.iter().map(place).collect() }
+    }
+
+    /// Where an issuer's keys are.
+    #[must_use]
+    pub fn place(&self, issuer: usize) -> Option<&Arc<KeyPlace>> {
+        self.places.get(issuer)
     }
 
     /// Replaces an issuer's keys.
     pub fn set(&self, issuer: usize, keys: KeySet) {
-        let keys = Arc::new(keys);
-        self.sets.rcu(|sets| {
-            let mut sets = Vec::clone(sets);
-            if let Some(slot) = sets.get_mut(issuer) {
-                *slot = Some(Arc::clone(&keys));
-            }
-            sets
-        });
-    }
-
-    /// Says that a token named a key which its issuer's set lacks: it may be a new one. Anybody
-    /// can make up such tokens, so whoever is woken by it bounds how often it fetches.
-    pub fn unknown_key(&self, issuer: usize) {
-        if let Some(wanted) = self.wanted.get(issuer) {
-            wanted.notify_one();
+        if let Some(place) = self.places.get(issuer) {
+            place.set(keys);
         }
     }
 
-    /// Waits until [`IssuerKeys::unknown_key`] is called for an issuer; returns at once when it
-    /// was since the last time. For one task an issuer. Nothing is lost when the wait is given
-    /// up. Never returns for an issuer that the document does not have.
+    /// As [`KeyPlace::want`], of an issuer.
+    pub fn unknown_key(&self, issuer: usize) {
+        if let Some(place) = self.places.get(issuer) {
+            place.want();
+        }
+    }
+
+    /// As [`KeyPlace::wanted`], of an issuer. Never returns for one that the document does not
+    /// have.
     pub async fn wanted(&self, issuer: usize) {
-        match self.wanted.get(issuer) {
-            Some(wanted) => wanted.notified().await,
+        match self.places.get(issuer) {
+            Some(place) => place.wanted().await,
             None => pending().await,
         }
     }
@@ -82,10 +129,53 @@ impl IssuerKeys {
     /// Whether every issuer's keys are known.
     #[must_use]
     pub fn complete(&self) -> bool {
-        self.sets.load().iter().all(Option::is_some)
+        self.places.iter().all(|place| place.is_filled())
     }
 
-    pub(crate) fn snapshot(&self) -> Arc<Vec<Option<Arc<KeySet>>>> {
-        self.sets.load_full()
+    /// All of them, as they are now.
+    pub(crate) fn snapshot(&self) -> Vec<Option<Arc<KeySet>>> {
+        self.places.iter().map(|place| place.set.load_full()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const JWKS: &str = include_str!("../../core/jose/tests/keys/jwks.json");
+
+    /// Two issuers, the first with keys in the document.
+    fn document() -> Document {
+        let issuer = |name: &str, jwks: serde_json::Value| json!({"issuer": name, "audiences": ["a"], "jwks": jwks});
+        let issuers = [
+            issuer("https://one.test", json!({"inline": JWKS})),
+            issuer("https://two.test", json!({"uri": "https://two.test/jwks"})),
+        ];
+        let document = json!({
+            "version": 1,
+            "services": {"s": {"upstream": "h:1"}},
+            "credentials": {"jwt": {"issuers": issuers}},
+            "routes": [
+                {"name": "a", "match": {"path": "/a"}, "service": "s", "auth": {"any": ["jwt"]}},
+            ],
+        });
+        postern_document::from_json(document.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_was_fetched_for_one_document_is_there_for_the_next() {
+        let document = document();
+        let first = IssuerKeys::new(&document);
+        assert!(first.place(0).unwrap().is_filled() && !first.complete());
+        let known = |issuer: &JwtIssuer| {
+            let at = document.issuers.iter().position(|entry| entry == issuer)?;
+            first.place(at).cloned()
+        };
+        let next = IssuerKeys::sharing(&document, known);
+        first.set(1, KeySet::parse(JWKS.as_bytes()).unwrap());
+        assert!(first.complete() && next.complete());
+        assert!(!IssuerKeys::new(&document).complete());
     }
 }

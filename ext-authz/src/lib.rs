@@ -7,13 +7,14 @@
 //!
 //! [`Authorizer`] is the decision, in our own terms; [`AuthorizationService`] is the adapter to
 //! Envoy's protocol. [`Tickets`] say what a request may get back from its limits once it has
-//! ended. Deliberately absent: which store is behind the port, where keys come from, how requests
-//! end.
+//! ended. Deliberately absent: which store is behind the port, which documents there are
+//! ([`Documents`]), where keys come from, how requests end.
 
 mod adapter;
 mod api_keys;
 mod authorizer;
 mod certificate;
+mod documents;
 mod keys;
 mod limits;
 mod metrics;
@@ -27,10 +28,11 @@ mod tickets;
 mod tokens;
 mod touched;
 
-pub use adapter::AuthorizationService;
+pub use adapter::{AuthorizationService, document_of};
 pub use api_keys::{ApiKeys, FoundKey};
 pub use authorizer::{Answer, Authorizer, Incoming, Parts};
-pub use keys::{CheckSignature, IssuerKeys};
+pub use documents::{Documents, Judged};
+pub use keys::{CheckSignature, IssuerKeys, KeyPlace};
 pub use metrics::Metrics;
 pub use revoked::{Named, Revoked};
 pub use sessions::Sessions;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use postern_document::Document;
 use postern_jose::soft::SoftVerifier;
@@ -23,12 +22,14 @@ use serde_json::{Value, json};
 
 use crate::authorizer::{Answer, Authorizer, Identified, Incoming, Parts};
 use crate::{
-    ApiKeys, CheckSignature, IssuerKeys, Metrics, Named, Revoked, Sessions, Tickets, Touched,
+    ApiKeys, CheckSignature, IssuerKeys, Judged, Metrics, Named, Revoked, Sessions, Tickets,
+    Touched,
 };
 
 mod api_keys;
 mod bound;
 mod certificates;
+mod documents;
 mod ends;
 mod limits;
 mod peers;
@@ -74,6 +75,7 @@ pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> I
         address: None,
         certificate: None,
         peer: None,
+        document: None,
     }
 }
 
@@ -106,7 +108,8 @@ impl Gateway {
         store: Arc<dyn VolatileStore>,
         change: impl FnOnce(&mut Parts),
     ) -> Self {
-        let keys = Arc::new(IssuerKeys::new(&document));
+        let judged = Judged::new(document);
+        let keys = Arc::clone(&judged.keys);
         let limiter = Arc::new(Limiter::new(Arc::clone(&store), Arc::default()));
         let tickets = Tickets::derived_from(b"the replicas' secret");
         let registry = MetricsRegistry::new("test", Instant::now()).unwrap();
@@ -119,8 +122,7 @@ impl Gateway {
         let metrics = Metrics::new(&registry).unwrap();
         let flows: Arc<dyn FlowStore> = Arc::new(MemoryFlowStore::default());
         let mut parts = Parts {
-            document: Arc::new(ArcSwap::from_pointee(document)),
-            keys: Arc::clone(&keys),
+            documents: Arc::new(judged),
             check_signature: Arc::new(|key, input, signature| {
                 SoftVerifier.verify(key, input, signature)
             }),
@@ -141,11 +143,11 @@ impl Gateway {
 
     /// Who sends a request, whatever its route's limits say.
     async fn identify(&self, request: &Incoming) -> Result<Identified, Denial> {
-        let document = self.authorizer.parts.document.load_full();
+        let judged = self.authorizer.parts.documents.judging(None);
         let path = path::without_query(&request.target);
-        let route = document.find_route(&request.authority, &request.method, path);
+        let route = judged.document.find_route(&request.authority, &request.method, path);
         let route = route.unwrap().unwrap();
-        let identified = self.authorizer.authenticate(&document, route, request, NOW).await?;
+        let identified = self.authorizer.authenticate(&judged, route, request, NOW).await?;
         self.authorizer.remember(&identified, NOW).await?;
         Ok(identified)
     }

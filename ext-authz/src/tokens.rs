@@ -9,6 +9,7 @@ use postern_request::tokens::{self, WholeRequest};
 use postern_request::{Denial, ShownToken, UnixMillis};
 
 use crate::authorizer::{Authorizer, Identified, Incoming};
+use crate::documents::Judged;
 use crate::keys::Verifier;
 use crate::possession::{self, Proven};
 use crate::step_up::Authenticated;
@@ -26,13 +27,14 @@ impl Authorizer {
     /// was shown before is not judged yet.
     pub(crate) fn by_token(
         &self,
-        document: &Document,
+        judged: &Judged,
         auth: &Auth,
         request: &Incoming,
         token: &ShownToken<'_>,
         now: UnixMillis,
     ) -> Result<Identified, Denial> {
-        let verified = self.verify(document, &token.text, now)?;
+        let document = &*judged.document;
+        let verified = self.verify(judged, &token.text, now)?;
         verified.claims.confirmation.check_scheme(token.with_proof)?;
         self.parts.revoked.check(document, &verified, now)?;
         if let Some(rules) = auth.token() {
@@ -53,12 +55,13 @@ impl Authorizer {
 
     fn verify(
         &self,
-        document: &Document,
+        judged: &Judged,
         token: &[u8],
         now: UnixMillis,
     ) -> Result<VerifiedToken, Denial> {
+        let document = &*judged.document;
         let token = core::str::from_utf8(token).map_err(|_| TokenError::Form.to_denial())?;
-        let keys = self.parts.keys.snapshot();
+        let keys = judged.keys.snapshot();
         let asked = Cell::new(None);
         let keys_of = |issuer: usize| {
             asked.set(Some(issuer));
@@ -73,7 +76,7 @@ impl Authorizer {
         };
         verified.map_err(|error| {
             if let (TokenError::Key, Some(issuer)) = (error, asked.get()) {
-                self.parts.keys.unknown_key(issuer);
+                judged.keys.unknown_key(issuer);
             }
             error.to_denial()
         })

@@ -17,6 +17,7 @@ use envoy_types::pb::envoy::service::ext_proc::v3::{
     ProcessingResponse, TrailersResponse, processing_request::Request as Phase,
     processing_response::Response as Reply,
 };
+use postern_ext_authz::document_of;
 use postern_telemetry::Moment;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
@@ -59,7 +60,7 @@ impl ExternalProcessor for ProcessingService {
         let processor = Arc::clone(&self.processor);
         processor.metrics.streams.inc();
         let counted = Counted(processor.metrics.streams.clone());
-        let mut state = StreamState::default();
+        let mut state = StreamState::of(document_of(request.metadata()));
         let replies = request.into_inner().map(move |message| {
             let _ = &counted;
             Ok(answer(&processor, &mut state, message?))

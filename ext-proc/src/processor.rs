@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use postern_document::{Document, HeaderRules, Placeholder, Route};
+use postern_document::{HeaderRules, Placeholder, Route};
+use postern_ext_authz::Documents;
 use postern_request::{HeaderView as _, UnixMillis, path};
 use postern_store::MemoryStore;
 use postern_store::volatile::{CircuitAsk, VolatileStore};
@@ -15,7 +15,7 @@ pub type HeaderChanges = Vec<(String, String)>;
 
 /// Does the work.
 pub struct Processor {
-    document: Arc<ArcSwap<Document>>,
+    documents: Arc<dyn Documents>,
     store: Arc<dyn VolatileStore>,
     /// Takes outcomes while the store is away; authorization asks it then.
     stand_in: Arc<MemoryStore>,
@@ -25,12 +25,21 @@ pub struct Processor {
 /// What is known of a request once its headers were seen.
 #[derive(Default)]
 pub struct StreamState {
+    /// The digest of the document that the Envoy runs, where it says so.
+    document: Option<String>,
     route: Option<Arc<Route>>,
     /// What the bundle has said of the request, by header.
     told: Vec<(&'static str, String)>,
 }
 
 impl StreamState {
+    /// Of a request through an Envoy that says which document it runs, by its digest, or says
+    /// nothing.
+    #[must_use]
+    pub fn of(document: Option<String>) -> Self {
+        Self { document, ..Self::default() }
+    }
+
     /// Whether the response has something for us: rules of its own, or an outcome.
     #[must_use]
     pub fn wants_response(&self) -> bool {
@@ -51,12 +60,12 @@ impl Processor {
     /// Puts the parts together.
     #[must_use]
     pub const fn new(
-        document: Arc<ArcSwap<Document>>,
+        documents: Arc<dyn Documents>,
         store: Arc<dyn VolatileStore>,
         stand_in: Arc<MemoryStore>,
         metrics: Metrics,
     ) -> Self {
-        Self { document, store, stand_in, metrics }
+        Self { documents, store, stand_in, metrics }
     }
 
     /// A request's headers: which route it is, and what its rules say.
@@ -70,7 +79,7 @@ impl Processor {
             let value = list.single(name).one()?;
             core::str::from_utf8(value).ok().map(str::to_owned)
         };
-        let document = self.document.load();
+        let document = self.documents.judging(state.document.as_deref()).document;
         let target = text(":path").unwrap_or_default();
         let path = path::without_query(&target);
         let authority = text(":authority").unwrap_or_default();

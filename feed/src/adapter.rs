@@ -19,7 +19,7 @@ use crate::ask::{Ask, Progress};
 use crate::exchange::Exchange;
 use crate::leases::Lender;
 use crate::peer::PeerIdentity;
-use crate::trust::{Arrival, Trust};
+use crate::trust::{Arrival, CurrentTrust};
 
 /// Where Envoy says whose certificate it has seen.
 const FORWARDED_CLIENT_CERT: &str = "x-forwarded-client-cert";
@@ -32,7 +32,7 @@ pub struct Served {
     /// Lends slices of limits.
     pub lender: Option<Arc<Lender>>,
     /// Whom to believe.
-    pub trust: Trust,
+    pub trust: CurrentTrust,
 }
 
 /// The gRPC service.
@@ -54,7 +54,7 @@ impl FeedService {
             forwarded: last(metadata, FORWARDED_CLIENT_CERT),
             credential: last(metadata, CREDENTIAL_METADATA),
         };
-        self.0.trust.identify(&arrival).map_err(|problem| {
+        (self.0.trust)().identify(&arrival).map_err(|problem| {
             tracing::debug!(remote = ?arrival.remote, %problem, "an Envoy is refused");
             Status::unauthenticated(problem.to_string())
         })

@@ -73,7 +73,7 @@ impl Exchange {
     /// # Errors
     /// When a quota is none; [`FeedState::new`] has checked that.
     pub fn new(parts: ExchangeParts, jitter: Jitter) -> Result<Self, SettingsError> {
-        let settings = &parts.state.settings;
+        let settings = parts.state.settings();
         let answers = &settings.answers;
         let started = (parts.clock)().monotonic;
         Ok(Self {
@@ -183,7 +183,8 @@ impl Exchange {
         from: u64,
     ) -> Result<Found, Refusal> {
         let state = &self.parts.state;
-        let answers = &state.settings.answers;
+        let settings = state.settings();
+        let answers = &settings.answers;
         let (key_sets, more_keys) = state.keys().changed(&ask.key_digests, answers.key_bytes);
         let since = if ask.snapshot.is_none() && ask.epoch == log.epoch() {
             let most = ask.bytes_within(usize::MAX) / RECORD_BYTES;
@@ -236,7 +237,7 @@ impl Exchange {
         let now = log.cursor();
         let (first_bucket, cursor) =
             progress.map_or((0, now), |before| (before.next_bucket, before.cursor.min(now)));
-        let most = self.parts.state.settings.answers.piece_bytes;
+        let most = self.parts.state.settings().answers.piece_bytes;
         let piece = log.piece(first_bucket, ask.bytes_within(most));
         if piece.last {
             self.admission.leave(&taker);
@@ -250,10 +251,11 @@ impl Exchange {
 
     /// `waits`: it will come back to wait.
     fn say(&self, ask: &Ask, found: Found, document_digest: String, waits: bool) -> Answer {
+        let settings = self.parts.state.settings();
         let next_poll = match found.later {
             Some(later) => later,
             None if found.more => Duration::ZERO,
-            None if !waits => self.pace.poll(ask.idle),
+            None if !waits => self.pace.poll(&settings.answers, ask.idle),
             None if found.is_news() => self.pace.after_news(),
             None => Duration::ZERO,
         };

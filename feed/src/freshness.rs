@@ -8,13 +8,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) struct Freshness {
-    /// Without a good read for so long the loader counts as gone.
-    longest_silence: Duration,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
+    /// Without a good read for so long the loader counts as gone.
+    longest_silence: Duration,
     /// Until when everything is known; none before the first complete read.
     good_until: Option<Instant>,
     last_read: Option<Instant>,
@@ -26,16 +26,21 @@ struct State {
 }
 
 impl State {
-    fn is_good(&self, now: Instant, longest_silence: Duration) -> bool {
+    fn is_good(&self, now: Instant) -> bool {
         let silence = self.last_read.map(|read| now.saturating_duration_since(read));
-        let alive = silence.is_some_and(|silence| silence <= longest_silence);
+        let alive = silence.is_some_and(|silence| silence <= self.longest_silence);
         alive && self.hearing && !self.failing && !self.catching_up && !self.incomplete
     }
 }
 
 impl Freshness {
     pub(crate) fn new(longest_silence: Duration) -> Self {
-        Self { longest_silence, state: Mutex::default() }
+        Self { state: Mutex::new(State { longest_silence, ..State::default() }) }
+    }
+
+    /// The loader counts as gone after so long from now on.
+    pub(crate) fn expect(&self, longest_silence: Duration) {
+        self.change(|state| state.longest_silence = longest_silence);
     }
 
     /// Everything up to `started` has been read; `complete`: and kept.
@@ -53,9 +58,8 @@ impl Freshness {
 
     /// A read that began at `started` has failed.
     pub(crate) fn failed(&self, started: Instant) {
-        let silence = self.longest_silence;
         self.change(|state| {
-            if state.is_good(started, silence) {
+            if state.is_good(started) {
                 state.good_until = Some(started);
             }
             state.failing = true;
@@ -74,7 +78,7 @@ impl Freshness {
     pub(crate) fn staleness(&self, now: Instant) -> Option<Duration> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let good_until = state.good_until?;
-        if state.is_good(now, self.longest_silence) {
+        if state.is_good(now) {
             return Some(Duration::ZERO);
         }
         Some(now.saturating_duration_since(good_until))

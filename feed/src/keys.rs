@@ -64,6 +64,12 @@ impl KeySets {
         Ok(())
     }
 
+    /// Forgets the keys of issuers that no document names any more.
+    pub fn retain(&self, is_named: impl Fn(&str) -> bool) {
+        let mut sets = self.sets.write().unwrap_or_else(PoisonError::into_inner);
+        sets.retain(|issuer, _| is_named(issuer));
+    }
+
     /// An issuer's keys, as they are sent.
     #[must_use]
     pub fn get(&self, issuer: &str) -> Option<Arc<PublishedKeys>> {
@@ -133,6 +139,8 @@ mod tests {
         assert_eq!(sets.changed(&ask(&[]), 100), (Vec::new(), false));
         assert_eq!(sets.get("a").as_ref(), Some(a));
         assert_eq!(sets.get("c"), None);
+        sets.retain(|issuer| issuer == "b");
+        assert_eq!((sets.get("a"), sets.get("b").is_some()), (None, true));
     }
 
     #[test]

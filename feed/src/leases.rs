@@ -24,11 +24,16 @@ use crate::settings::{Settings, SettingsError};
 /// When to come back while the store does not answer; the shortest lease lives for a second.
 const AWAY_PAUSE: Duration = Duration::from_millis(250);
 
-/// What the document in use leases.
+/// What documents lease. While one takes the place of another, Envoys run both.
 pub trait LeasedLimits: Send + Sync {
     /// What is leased under this [`stamp`](postern_limits::key::stamp): of one limit, one of the
-    /// rates that it allows. None where the document leases no such thing.
-    fn find(&self, stamp: u64) -> Option<Leased>;
+    /// rates that it allows. By the document of this digest, where it is still known, and else by
+    /// the newest; none where that leases no such thing.
+    fn find(&self, stamp: u64, document: &str) -> Option<Leased>;
+
+    /// The same by any document that is still known: for what was lent by one that its borrower
+    /// runs no more.
+    fn find_any(&self, stamp: u64) -> Option<Leased>;
 }
 
 /// What is lent, and how.
@@ -125,7 +130,7 @@ impl Lender {
         self.parts.metrics.document(document_digest == borrowing.document_digest);
         // First, so that its room under the cap is there for what is asked.
         let returned = self.take_back(&borrowing.returns, now.wall).await;
-        let leases = self.lend(&borrowing.asks, now.wall).await;
+        let leases = self.lend(borrowing, now.wall).await;
         let wanted = !borrowing.asks.is_empty() || !borrowing.returns.is_empty();
         if wanted && returned.is_empty() && leases.is_empty() {
             return Err(BorrowRefusal::Unavailable { next_poll: self.turned_away(AWAY_PAUSE) });
@@ -138,8 +143,8 @@ impl Lender {
         Ok(Lent { leases, returned, next, document_digest })
     }
 
-    /// What need not be given back again: also what this document does not lease, because there
-    /// is nowhere to credit it.
+    /// What need not be given back again: also what no document leases, because there is nowhere
+    /// to credit it.
     async fn take_back(&self, returns: &[(LeasedKey, Return)], now: UnixMillis) -> Vec<LeaseId> {
         let found: Vec<Option<TakeBack>> =
             returns.iter().map(|(of, back)| self.credit(of, *back)).collect();
@@ -155,9 +160,10 @@ impl Lender {
         heard
     }
 
-    async fn lend(&self, asks: &[(LeasedKey, Ask)], now: UnixMillis) -> Vec<Lease> {
+    async fn lend(&self, borrowing: &Borrowing, now: UnixMillis) -> Vec<Lease> {
+        let Borrowing { asks, document_digest, .. } = borrowing;
         let found: Vec<Option<LendAsk>> =
-            asks.iter().map(|(of, ask)| self.slice(of, *ask)).collect();
+            asks.iter().map(|(of, ask)| self.slice(of, *ask, document_digest)).collect();
         let asked: Vec<LendAsk> = found.iter().flatten().copied().collect();
         let mut answers = self.parts.store.lend(&asked, now).await.into_iter();
         let mut leases = Vec::with_capacity(asks.len());
@@ -173,13 +179,13 @@ impl Lender {
         leases
     }
 
-    fn slice(&self, of: &LeasedKey, ask: Ask) -> Option<LendAsk> {
-        let Leased { spec, terms } = self.parts.limits.find(of.stamp)?;
+    fn slice(&self, of: &LeasedKey, ask: Ask, document: &str) -> Option<LendAsk> {
+        let Leased { spec, terms } = self.parts.limits.find(of.stamp, document)?;
         Some(LendAsk { key: of.key.leased(of.stamp), spec, terms, ask })
     }
 
     fn credit(&self, of: &LeasedKey, back: Return) -> Option<TakeBack> {
-        let Leased { spec, .. } = self.parts.limits.find(of.stamp)?;
+        let Leased { spec, .. } = self.parts.limits.find_any(of.stamp)?;
         let key = of.key.leased(of.stamp);
         Some(TakeBack { key, spec, id: back.id, unused: back.unused })
     }

@@ -60,7 +60,7 @@ pub use source::{Entry, NothingListed, RevocationSource};
 pub use source::{NoWakeUps, SourceError, SourceIdentity, SourceRecord, WakeUp, WakeUps};
 pub use state::FeedState;
 pub use stored::{BusWakeUps, StoredRevocations};
-pub use trust::{Arrival, FeedCredential, ForwardedClientCert, Trust, Unidentified};
+pub use trust::{Arrival, CurrentTrust, FeedCredential, ForwardedClientCert, Trust, Unidentified};
 
 /// Reads both clocks.
 pub type Clock = std::sync::Arc<dyn Fn() -> postern_telemetry::Moment + Send + Sync>;

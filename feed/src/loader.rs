@@ -138,8 +138,8 @@ impl Loader {
         }
     }
 
-    fn settings(&self) -> &Reading {
-        &self.state.settings.reading
+    fn settings(&self) -> Reading {
+        self.state.settings().reading.clone()
     }
 }
 

@@ -50,26 +50,20 @@ impl Jitter {
 
 /// When who comes back.
 pub(crate) struct Pace {
-    poll_interval: Duration,
-    idle_poll_interval: Duration,
     max_wait: Duration,
     jitter: Jitter,
 }
 
 impl Pace {
     pub(crate) const fn new(answers: &Answers, jitter: Jitter) -> Self {
-        Self {
-            poll_interval: answers.poll_interval,
-            idle_poll_interval: answers.idle_poll_interval,
-            max_wait: answers.max_wait,
-            jitter,
-        }
+        Self { max_wait: answers.max_wait, jitter }
     }
 
     /// For one that does not wait: soon while it is busy, later when it is idle. A quiet feed
     /// alone is no reason to ask less often: the next revocation is as urgent as any.
-    pub(crate) fn poll(&self, idle: Duration) -> Duration {
-        let interval = (idle / IDLE_SHARE).clamp(self.poll_interval, self.idle_poll_interval);
+    pub(crate) fn poll(&self, answers: &Answers, idle: Duration) -> Duration {
+        let Answers { poll_interval, idle_poll_interval, .. } = *answers;
+        let interval = (idle / IDLE_SHARE).clamp(poll_interval, idle_poll_interval);
         self.jitter.around(interval)
     }
 
@@ -116,7 +110,7 @@ mod tests {
         for (idle, from, to) in
             [(0, 900, 1_100), (8, 900, 1_100), (40, 4_500, 5_500), (9_999, 9_000, 11_000)]
         {
-            let next = pace.poll(Duration::from_secs(idle)).as_millis();
+            let next = pace.poll(&Answers::default(), Duration::from_secs(idle)).as_millis();
             assert!((from..=to).contains(&next), "{idle} s idle: {next} ms");
         }
     }

@@ -89,7 +89,7 @@ impl Reader {
     async fn read_all(&mut self, identity: SourceIdentity) -> Result<(), SourceError> {
         let begun = self.building.take().filter(|log| is_of(log, identity));
         let log = begun.unwrap_or_else(|| {
-            let bounds = self.state.settings.bounds;
+            let bounds = self.state.settings().bounds;
             Arc::new(RevocationLog::new(identity.epoch, identity.key, bounds))
         });
         self.building = Some(Arc::clone(&log));
@@ -179,8 +179,8 @@ impl Reader {
         }
     }
 
-    fn settings(&self) -> &Reading {
-        &self.state.settings.reading
+    fn settings(&self) -> Reading {
+        self.state.settings().reading.clone()
     }
 }
 

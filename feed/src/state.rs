@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::freshness::Freshness;
 use crate::keys::KeySets;
 use crate::log::RevocationLog;
 use crate::news::News;
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{Reading, Settings, SettingsError};
 
 /// What the server knows.
 pub struct FeedState {
-    pub(crate) settings: Settings,
+    settings: ArcSwap<Settings>,
     pub(crate) freshness: Freshness,
     pub(crate) news: Arc<News>,
     keys: KeySets,
@@ -26,20 +26,35 @@ impl FeedState {
     /// # Errors
     /// The first of [`Settings::problems`].
     pub fn new(settings: Settings) -> Result<Arc<Self>, SettingsError> {
-        if let Some(problem) = settings.problems().into_iter().next() {
-            return Err(problem);
-        }
+        check(&settings)?;
         let news = Arc::new(News::new());
-        let reading = &settings.reading;
-        // A loader reads once in a safety interval, and may have to try twice.
-        let longest_silence = (reading.safety_interval + reading.timeout) * 2;
         Ok(Arc::new(Self {
-            freshness: Freshness::new(longest_silence),
+            freshness: Freshness::new(longest_silence(&settings.reading)),
             keys: KeySets::new(Arc::clone(&news)),
             log: ArcSwapOption::empty(),
             news,
-            settings,
+            settings: ArcSwap::from_pointee(settings),
         }))
+    }
+
+    /// Goes by other settings from now on. What is kept, and how often peers may ask, stays as it
+    /// was at the start.
+    ///
+    /// # Errors
+    /// The first of [`Settings::problems`]; nothing is changed then.
+    pub fn follow(&self, settings: Settings) -> Result<(), SettingsError> {
+        check(&settings)?;
+        let before = self.settings();
+        let settings =
+            Settings { bounds: before.bounds, quotas: before.quotas.clone(), ..settings };
+        self.freshness.expect(longest_silence(&settings.reading));
+        self.settings.store(Arc::new(settings));
+        Ok(())
+    }
+
+    /// The settings that hold now.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
     }
 
     /// Issuers' keys: whoever fetches them sets them here, too.
@@ -78,5 +93,34 @@ impl FeedState {
     #[must_use]
     pub fn is_fresh(&self, now: Instant, most: Duration) -> bool {
         self.staleness(now).is_some_and(|age| age <= most)
+    }
+}
+
+fn check(settings: &Settings) -> Result<(), SettingsError> {
+    settings.problems().into_iter().next().map_or(Ok(()), Err)
+}
+
+/// A loader reads once in a safety interval, and may have to try twice.
+fn longest_silence(reading: &Reading) -> Duration {
+    (reading.safety_interval + reading.timeout) * 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Answers, Bounds};
+
+    #[test]
+    fn other_settings_are_followed_but_for_what_was_built_by_the_first() {
+        let state = FeedState::new(Settings::default()).unwrap();
+        let answers = Answers { poll_interval: Duration::from_millis(200), ..Answers::default() };
+        let bounds = Bounds { max_records: 1, ..Bounds::default() };
+        state.follow(Settings { answers, bounds, ..Settings::default() }).unwrap();
+        let now = state.settings();
+        assert_eq!(now.answers.poll_interval, Duration::from_millis(200));
+        assert_eq!(now.bounds, Bounds::default());
+        let answers = Answers { poll_interval: Duration::ZERO, ..Answers::default() };
+        assert!(state.follow(Settings { answers, ..Settings::default() }).is_err());
+        assert_eq!(state.settings(), now);
     }
 }

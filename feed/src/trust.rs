@@ -5,6 +5,7 @@
 //! forwarded, where that is set; and, with nothing set at all, this machine.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -42,6 +43,9 @@ pub struct FeedCredential {
     /// SHA-256 of it.
     pub sha256: [u8; 32],
 }
+
+/// Whom to believe now: with another document that may be others.
+pub type CurrentTrust = Arc<dyn Fn() -> Arc<Trust> + Send + Sync>;
 
 /// Whom to believe.
 #[derive(Clone, Default)]
@@ -86,6 +90,13 @@ impl Trust {
     #[must_use]
     pub const fn new(forwarded: ForwardedClientCert, credentials: Vec<FeedCredential>) -> Self {
         Self { forwarded, credentials }
+    }
+
+    /// The same at any time.
+    #[must_use]
+    pub fn always(self) -> CurrentTrust {
+        let trust = Arc::new(self);
+        Arc::new(move || Arc::clone(&trust))
     }
 
     /// Who it is.

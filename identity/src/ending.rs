@@ -10,6 +10,7 @@ mod leftover;
 mod over;
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use postern_request::UnixMillis;
@@ -43,7 +44,7 @@ pub struct Ending {
     issuer: Arc<str>,
     metrics: LoginMetrics,
     remember_secs: u64,
-    sessions_live_secs: u64,
+    sessions_live_secs: AtomicU64,
     waiting: Mutex<VecDeque<Waiting>>,
 }
 
@@ -67,7 +68,7 @@ impl Ending {
             issuer,
             metrics,
             remember_secs,
-            sessions_live_secs: 0,
+            sessions_live_secs: AtomicU64::new(0),
             waiting: Mutex::default(),
         }
     }
@@ -76,9 +77,15 @@ impl Ending {
     /// cannot be read, and that of all that a user has, is remembered for as long: the volatile
     /// store may be away for longer than it is asked again, and then still have the session.
     #[must_use]
-    pub const fn with_sessions_that_live(mut self, secs: u64) -> Self {
-        self.sessions_live_secs = secs;
+    pub fn with_sessions_that_live(self, secs: u64) -> Self {
+        self.sessions_live_for(secs);
         self
+    }
+
+    /// By another document they live for so long. Those that have begun before go on as they were:
+    /// what is longest holds.
+    pub fn sessions_live_for(&self, secs: u64) {
+        self.sessions_live_secs.fetch_max(secs, Ordering::Relaxed);
     }
 
     /// The same, and what ends is remembered for so long, where that is longer. For whoever may

@@ -51,10 +51,10 @@ pub use keys::schedule::{KeySchedule, Rotations, rotate_on_schedule};
 pub use keys::{KeyRing, MAX_PUBLISHED_KEYS, refresh_every};
 pub use login::{
     ADMIN_SCOPE, Argon2Parameters, Authenticated, BrowserVerdict, Caller, CurrentLoginRules,
-    DirectLogin, DirectSession, Enrolled, FLOW_LIFE_MS, Factor, FactorService, FactorSummary, Flow,
-    Hasher, Known, LOGIN_CLIENT_ID, LoggedIn, LoginError, LoginLimiter, LoginParts, LoginRules,
-    LoginService, MAX_PASSWORD_CHARS, Outcome, OutsidePerson, Person, Screen, Taken, TotpEnrolment,
-    Verdict, Verified, hashing_threads,
+    CurrentLoginTools, DirectLogin, DirectSession, Enrolled, FLOW_LIFE_MS, Factor, FactorService,
+    FactorSummary, Flow, Hasher, Known, LOGIN_CLIENT_ID, LoggedIn, LoginError, LoginLimiter,
+    LoginParts, LoginRules, LoginService, LoginTools, MAX_PASSWORD_CHARS, Outcome, OutsidePerson,
+    Person, Screen, Taken, TotpEnrolment, Verdict, Verified, hashing_threads,
 };
 pub use login::{Consented, Removal};
 pub use metrics::{IdentityMetrics, KeyMetrics, LoginMetrics, OAuthMetrics, OutsideMetrics};
@@ -63,7 +63,9 @@ pub use oauth::{
     OAuthService, Onward, Pushing, Refresher, RegisterCall, TokenAnswer, TokenCall, UserinfoCall,
     keep_used_clients,
 };
-pub use outside::{OutsideError, OutsideParts, OutsideService, OutsideStart, OutsideStarted};
+pub use outside::{
+    OutsideError, OutsideParts, OutsideService, OutsideStart, OutsideStarted, Providers,
+};
 pub use passkeys::WebauthnPasskeys;
 pub use seal::{KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey};
 pub use tokens::{

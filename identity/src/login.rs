@@ -15,6 +15,7 @@ mod rules;
 mod service;
 mod sessions;
 mod terms;
+mod tools;
 pub(crate) mod totp;
 
 pub use error::LoginError;
@@ -32,6 +33,7 @@ pub use service::{BrowserVerdict, Enrolled, LoginParts, LoginService};
 pub use service::{Consented, Removal};
 pub(crate) use sessions::reference_of;
 pub use terms::{Caller, DirectLogin, DirectSession, LoggedIn, Outcome, OutsidePerson, Screen};
+pub use tools::{CurrentLoginTools, LoginTools};
 
 /// The client that `/auth/login` makes tokens for. Registered clients have UUIDs, so none of them
 /// is this one.

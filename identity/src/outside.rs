@@ -22,10 +22,9 @@ mod person;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use postern_document::OutsideProvider;
+use postern_document::{Current, OutsideProvider};
 use postern_jose::{CompactJws, TokenError};
 use postern_oauth::{Acr, CHALLENGE_METHOD, Form, RedirectUri, Secret};
 use postern_request::UnixMillis;
@@ -39,6 +38,7 @@ use crate::ports::{Outbound, OutboundWith};
 use crate::{AwsLcVerifier, Caller, LoginError, LoginService, Outcome, OutsideMetrics, random};
 use exchange::{Code, Tokens, exchange, text_of};
 use known::Provider;
+pub use known::Providers;
 use metadata::Metadata;
 use pending::Pending;
 
@@ -57,8 +57,8 @@ pub struct OutsideParts {
     pub outbound: Arc<dyn Outbound>,
     /// Asks them what an access token opens.
     pub with_token: Arc<dyn OutboundWith>,
-    /// The suite's secret at each provider, by the provider's name.
-    pub secrets: Vec<(String, Secret)>,
+    /// The providers that the document names.
+    pub providers: Current<Providers>,
     /// What is counted.
     pub metrics: OutsideMetrics,
 }
@@ -69,7 +69,7 @@ pub struct OutsideService {
     flows: Arc<dyn FlowStore>,
     outbound: Arc<dyn Outbound>,
     with_token: Arc<dyn OutboundWith>,
-    providers: HashMap<String, Provider>,
+    providers: Current<Providers>,
     verifier: AwsLcVerifier,
     metrics: OutsideMetrics,
 }
@@ -100,9 +100,7 @@ impl OutsideService {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: OutsideParts) -> Self {
-        let OutsideParts { login, flows, outbound, with_token, secrets, metrics } = parts;
-        let providers =
-            secrets.into_iter().map(|(name, secret)| (name, Provider::new(secret))).collect();
+        let OutsideParts { login, flows, outbound, with_token, providers, metrics } = parts;
         let verifier = AwsLcVerifier::new();
         Self { login, flows, outbound, with_token, providers, verifier, metrics }
     }
@@ -117,8 +115,8 @@ impl OutsideService {
         start: OutsideStart<'_>,
         now: UnixMillis,
     ) -> Result<OutsideStarted, OutsideError> {
-        let rules = self.login.rules();
-        let (provider, known) = self.provider(&rules, name)?;
+        let (rules, providers) = (self.login.rules(), self.providers.load());
+        let (provider, known) = provider_of(&rules, &providers, name)?;
         let started = self.begin(provider, known, &rules, start, now).await;
         let outcome = match &started {
             Ok(_) => OutsideOutcome::Started,
@@ -181,8 +179,8 @@ impl OutsideService {
         caller: &Caller,
         now: UnixMillis,
     ) -> Result<Outcome, OutsideError> {
-        let rules = self.login.rules();
-        let (provider, known) = self.provider(&rules, name)?;
+        let (rules, providers) = (self.login.rules(), self.providers.load());
+        let (provider, known) = provider_of(&rules, &providers, name)?;
         let done = match self.vouched(provider, known, &rules, cookie, answer, now).await {
             Ok(person) => self.login.outside(cookie, person, caller, now).await,
             Err(error) => Err(error),
@@ -305,16 +303,16 @@ impl OutsideService {
         }
         Ok(Some(said))
     }
+}
 
-    /// A provider that the document names, and whose secret was read at the start.
-    fn provider<'a>(
-        &'a self,
-        rules: &'a LoginRules,
-        name: &str,
-    ) -> Result<(&'a OutsideProvider, &'a Provider), OutsideError> {
-        let named = rules.login.outside.iter().find(|provider| provider.name == name);
-        named.zip(self.providers.get(name)).ok_or(OutsideError::Unknown)
-    }
+/// A provider that the document names, and whose secret was read with it.
+fn provider_of<'a>(
+    rules: &'a LoginRules,
+    providers: &'a Providers,
+    name: &str,
+) -> Result<(&'a OutsideProvider, &'a Provider), OutsideError> {
+    let named = rules.login.outside.iter().find(|provider| provider.name == name);
+    named.zip(providers.find(name)).ok_or(OutsideError::Unknown)
 }
 
 /// Whom an answer is looked at for.

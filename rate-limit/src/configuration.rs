@@ -4,29 +4,26 @@
 
 mod files;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use postern_descriptors::{Descriptors, Problem};
+use postern_files::Watched;
 use tokio::time::MissedTickBehavior;
 
-use self::files::{Content, Stamp};
+use self::files::Content;
 use crate::metrics::Metrics;
 
 /// How often the files are looked at. What is looked at are names, sizes and times; nothing is
 /// read that has not changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A file that was written so short a time ago may be written again without its size or its time
-/// telling so: clocks of file systems tick coarsely.
-const SETTLED_AFTER: Duration = Duration::from_secs(2);
 /// Problems that are logged one by one.
 const MAX_LOGGED: usize = 50;
 
 /// The rules in use.
 pub struct Configuration {
-    place: PathBuf,
     merge_domains: bool,
     current: ArcSwap<Descriptors>,
     seen: Mutex<Seen>,
@@ -34,8 +31,7 @@ pub struct Configuration {
 
 /// What was found last, good or bad.
 struct Seen {
-    /// None when it may have changed unseen.
-    stamp: Option<Stamp>,
+    files: Watched,
     content: [u8; 32],
 }
 
@@ -57,15 +53,12 @@ impl Configuration {
     /// # Errors
     /// Every problem of all files.
     pub fn load(place: &Path, merge_domains: bool) -> Result<Self, Vec<Problem>> {
-        let (stamp, content) = files::read(place);
-        let found = Seen { content: content.digest(), stamp: settled(stamp) };
+        let mut files = Watched::new(place.to_owned());
+        // The first look always reads.
+        let content = look(&mut files).unwrap_or_else(|| Content::read(place));
+        let found = Seen { content: content.digest(), files };
         let rules = parse(content, merge_domains)?;
-        Ok(Self {
-            place: place.to_owned(),
-            merge_domains,
-            current: ArcSwap::from_pointee(rules),
-            seen: Mutex::new(found),
-        })
+        Ok(Self { merge_domains, current: ArcSwap::from_pointee(rules), seen: Mutex::new(found) })
     }
 
     /// The rules in use. One answer uses one set of them, whatever comes meanwhile.
@@ -77,11 +70,7 @@ impl Configuration {
     /// Looks at the files, and takes over what has changed. It waits for the file system.
     pub fn refresh(&self) -> Refreshed {
         let mut seen = self.seen();
-        if seen.stamp.as_ref().is_some_and(|stamp| *stamp == Stamp::of(&self.place)) {
-            return Refreshed::Unchanged;
-        }
-        let (stamp, content) = files::read(&self.place);
-        seen.stamp = settled(stamp);
+        let Some(content) = look(&mut seen.files) else { return Refreshed::Unchanged };
         let digest = content.digest();
         if seen.content == digest {
             return Refreshed::Unchanged;
@@ -130,9 +119,9 @@ fn parse(content: Content, merge_domains: bool) -> Result<Descriptors, Vec<Probl
     Descriptors::load(&content.into_sources()?, merge_domains)
 }
 
-/// The stamp, unless the files are too new for it to tell the next change.
-fn settled(stamp: Stamp) -> Option<Stamp> {
-    stamp.is_older_than(SETTLED_AFTER, SystemTime::now()).then_some(stamp)
+/// What the files hold, where something about them may have changed.
+fn look(files: &mut Watched) -> Option<Content> {
+    files.changed(|place| (Content::read(place), Vec::new()))
 }
 
 fn report(problems: &[Problem]) {

@@ -35,4 +35,4 @@ pub use limiter::{Parts, RateLimiter};
 pub use metrics::Metrics;
 pub use postern_descriptors::{Problem, Unit};
 pub use service::RateLimitService;
-pub use settings::Settings;
+pub use settings::{CurrentSettings, Settings};

@@ -20,7 +20,7 @@ use crate::ask::{Ask, Descriptor, Hits, Refusal};
 use crate::configuration::Configuration;
 use crate::held::{self, Allowance, Held, Mode};
 use crate::metrics::{Code, Metrics, Outcome};
-use crate::settings::Settings;
+use crate::settings::{CurrentSettings, Settings};
 
 /// What a [`RateLimiter`] is made of.
 pub struct Parts {
@@ -29,7 +29,7 @@ pub struct Parts {
     /// Counts, with the store or without.
     pub limiter: Arc<Limiter>,
     /// How to behave.
-    pub settings: Settings,
+    pub settings: CurrentSettings,
     /// Metrics.
     pub metrics: Metrics,
 }
@@ -71,9 +71,9 @@ impl RateLimiter {
         self.busy.top(most)
     }
 
-    /// How it behaves.
+    /// How it behaves now.
     pub(crate) fn settings(&self) -> Settings {
-        self.parts.settings
+        (self.parts.settings)()
     }
 
     /// Decides on one request: takes from all of its limits or from none.
@@ -125,7 +125,7 @@ impl RateLimiter {
             self.count(&ask.domain, descriptor, held, verdict.as_ref());
             tell(&mut answer, held, verdict.as_ref());
         }
-        if self.parts.settings.metadata {
+        if self.settings().metadata {
             answer.rules = held.iter().map(|held| rule_name(held.as_ref())).collect();
         }
         Ok(answer)
@@ -144,7 +144,7 @@ impl RateLimiter {
             held.zip(descriptors).filter_map(|(held, descriptor)| Some((held?, descriptor.hits)))
         };
         let only_looked = pairs().any(|(held, hits)| is_closed(held, hits));
-        let Settings { when_store_fails, replicas, .. } = self.parts.settings;
+        let Settings { when_store_fails, replicas, .. } = self.settings();
         let mut asking = Asking { outcomes: Vec::new(), only_looked, given_back: false };
         let (mut asked, mut back) = (Vec::with_capacity(held.len()), Vec::new());
         for (held, hits) in pairs() {
@@ -185,7 +185,7 @@ impl RateLimiter {
     /// At the lowest level: a store that is away is away for every request.
     fn failed(&self, error: &StoreError) {
         tracing::debug!(%error, "answering without the store");
-        self.parts.metrics.store_failed(self.parts.settings.when_store_fails);
+        self.parts.metrics.store_failed(self.settings().when_store_fails);
     }
 
     fn count(

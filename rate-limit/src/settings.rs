@@ -1,7 +1,12 @@
 //! What an operator chooses.
 
+use std::sync::Arc;
+
 use postern_request::LimitHeaders;
 use postern_store::limiter::WhenStoreFails;
+
+/// How the service behaves now: some of it stands in a document that may be replaced.
+pub type CurrentSettings = Arc<dyn Fn() -> Settings + Send + Sync>;
 
 /// How the service behaves, whatever its rules say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

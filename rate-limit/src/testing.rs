@@ -57,7 +57,7 @@ impl Service {
         let limiter = RateLimiter::new(Parts {
             configuration,
             limiter: Arc::new(Limiter::new(store, Arc::new(MemoryStore::default()))),
-            settings,
+            settings: Arc::new(move || settings),
             metrics: Metrics::new(&registry).unwrap(),
         });
         Self { limiter: Arc::new(limiter), registry, _folder: folder }

@@ -4,6 +4,7 @@ mod apikey;
 mod audit;
 mod backup;
 mod client;
+mod config;
 mod consent;
 mod explain;
 mod import;
@@ -27,6 +28,7 @@ pub use apikey::{Apikey, ApikeyAction, ApikeyCreate, ApikeyUpdate};
 pub use audit::{Audit, AuditAction};
 pub use backup::{Backup, Restore};
 pub use client::{Client, ClientAction, ClientCreate, ClientDetails, ClientUpdate};
+pub use config::{Config, ConfigAction};
 pub use consent::{Consent, ConsentAction};
 pub use explain::Explain;
 pub use import::Import;
@@ -84,6 +86,8 @@ pub enum Command {
     Token(Token),
     /// The audit log: whether it is whole, and what stands in it.
     Audit(Audit),
+    /// Gateway documents in the durable store, for servers that take theirs from there.
+    Config(Config),
     /// Write all that the durable store keeps to a file.
     Backup(Backup),
     /// Read a backup into an empty durable store, of the same kind or another.
@@ -384,12 +388,21 @@ pub enum Role {
 /// `postern serve`
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// The document: a file, or a folder of fragments.
-    #[arg(required_unless_present = "named")]
+    /// The document: a file, or a folder of fragments. What changes there is taken over.
+    #[arg(required_unless_present_any = ["named", "config_from"])]
     document: Option<PathBuf>,
     /// The same, as other commands name it.
     #[arg(long = "document", value_name = "DOCUMENT", hide = true, conflicts_with = "document")]
     named: Option<PathBuf>,
+    /// Take the document that `postern config apply` has put into the durable store, instead of
+    /// files: it needs --durable, and no mesh.
+    #[arg(long, value_enum, value_name = "PLACE", conflicts_with_all = ["document", "named"])]
+    config_from: Option<ConfigFrom>,
+    /// Judge requests of Envoys that do not run the newest document yet by the one they run, if it
+    /// is among the last so many.
+    #[arg(long, value_name = "NUMBER", default_value_t = 8,
+          value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub keep_documents: u8,
     /// Parts to run.
     #[arg(long, value_delimiter = ',', default_values = ["decide", "message", "identity", "hub", "admin"])]
     pub roles: Vec<Role>,
@@ -450,10 +463,32 @@ pub struct Serve {
     pub environment: String,
 }
 
+/// Where a document is besides in files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ConfigFrom {
+    /// The durable store.
+    Store,
+}
+
+/// Where the document is that a server serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentPlace<'a> {
+    /// A file, or a folder of fragments.
+    Files(&'a Path),
+    /// The active revision of the durable store.
+    Store,
+}
+
 impl Serve {
-    /// The document. One of the two is there: the command line wants it.
-    pub fn document(&self) -> &Path {
-        self.document.as_deref().or(self.named.as_deref()).unwrap_or(Path::new(""))
+    /// Where the document is. One of the three is there: the command line wants it.
+    pub fn document_place(&self) -> DocumentPlace<'_> {
+        match self.config_from {
+            Some(ConfigFrom::Store) => DocumentPlace::Store,
+            None => {
+                let path = self.document.as_deref().or(self.named.as_deref());
+                DocumentPlace::Files(path.unwrap_or(Path::new("")))
+            }
+        }
     }
 }
 
@@ -465,15 +500,32 @@ mod tests {
     fn serve_takes_its_document_as_other_commands_do_too() {
         let parsed = |words: &[&str]| {
             let words = ["postern", "serve"].into_iter().chain(words.iter().copied());
-            match Cli::try_parse_from(words).ok()?.command {
-                Command::Serve(serve) => Some(serve.document().to_owned()),
+            let serve = match Cli::try_parse_from(words).ok()?.command {
+                Command::Serve(serve) => serve,
                 other => panic!("{other:?}"),
-            }
+            };
+            Some(match serve.document_place() {
+                DocumentPlace::Files(path) => path.display().to_string(),
+                DocumentPlace::Store => "the store".to_owned(),
+            })
         };
-        let expected = Some(PathBuf::from("a.yaml"));
+        let expected = Some("a.yaml".to_owned());
         assert_eq!(parsed(&["a.yaml"]), expected);
         assert_eq!(parsed(&["--document", "a.yaml"]), expected);
         assert_eq!(parsed(&["a.yaml", "--document", "b.yaml"]), None, "which one?");
         assert_eq!(parsed(&[]), None);
+        assert_eq!(parsed(&["--config-from", "store"]), Some("the store".to_owned()));
+        for both in [&["a.yaml"][..], &["--document", "a.yaml"]] {
+            let words = [both, &["--config-from", "store"]].concat();
+            assert_eq!(parsed(&words), None, "never both");
+        }
+    }
+
+    #[test]
+    fn a_server_keeps_a_few_documents() {
+        for (number, fits) in [("1", true), ("64", true), ("0", false), ("65", false)] {
+            let words = ["postern", "serve", "a.yaml", "--keep-documents", number];
+            assert_eq!(Cli::try_parse_from(words).is_ok(), fits, "{number}");
+        }
     }
 }

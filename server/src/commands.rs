@@ -6,6 +6,7 @@ pub mod backup;
 pub mod check;
 pub mod client;
 pub mod completions;
+pub mod config;
 pub mod consent;
 pub mod explain;
 pub mod import;

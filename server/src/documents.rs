@@ -1,25 +1,46 @@
 //! Reading a gateway document from a file or a folder.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use postern_document::{Document, Problem, Source};
+use postern_files::MAX_FILES;
 
 use crate::output;
 
-const MAX_FILES: usize = 1000;
+/// What was read of a document's files.
+pub struct Read {
+    /// The document, or what is wrong with it.
+    pub document: Result<Document, Vec<Problem>>,
+    /// The files that it refers to.
+    pub besides: Vec<PathBuf>,
+}
+
+/// Reads a document.
+///
+/// # Errors
+/// When files cannot be read. Those that the document refers to are its own problems.
+pub fn read(path: &Path) -> Result<Read> {
+    let sources = sources(path)?;
+    let base = if path.is_dir() { path } else { path.parent().unwrap_or_else(|| Path::new(".")) };
+    let besides = RefCell::new(Vec::new());
+    let read_file = |name: &str| {
+        let file = base.join(name);
+        let text = std::fs::read_to_string(&file).map_err(|error| error.kind().to_string());
+        besides.borrow_mut().push(file);
+        text
+    };
+    let document = postern_document::load(&sources, &read_file);
+    Ok(Read { document, besides: besides.into_inner() })
+}
 
 /// Loads a document.
 ///
 /// # Errors
 /// The outer one when files cannot be read; the inner one with every problem of the document.
 pub fn load(path: &Path) -> Result<Result<Document, Vec<Problem>>> {
-    let sources = sources(path)?;
-    let base = if path.is_dir() { path } else { path.parent().unwrap_or_else(|| Path::new(".")) };
-    let read_file = |name: &str| {
-        std::fs::read_to_string(base.join(name)).map_err(|error| error.kind().to_string())
-    };
-    Ok(postern_document::load(&sources, &read_file))
+    Ok(read(path)?.document)
 }
 
 /// The texts of a file, or of the YAML files of a folder.
@@ -52,27 +73,42 @@ pub fn load_checked(path: &Path) -> Result<Document> {
     }
 }
 
-/// The YAML files of a folder in the order of their names, or the file itself. Hidden entries
-/// are left out: Kubernetes mounts ConfigMaps with some.
+/// The YAML files of a folder in the order of their names, or the file itself.
 fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = Vec::new();
-    let entries =
-        std::fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
-    for entry in entries {
-        let file = entry?.path();
-        let is_yaml = file.extension().is_some_and(|e| e == "yaml" || e == "yml");
-        let hidden = file.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-        if is_yaml && !hidden && file.is_file() {
-            files.push(file);
-        }
-    }
-    files.sort();
-    if files.is_empty() || files.len() > MAX_FILES {
-        let count = output::count(files.len(), "YAML file");
-        bail!("{} holds {count}; expected 1 to {MAX_FILES}", path.display());
+    let files =
+        postern_files::list(path).with_context(|| format!("cannot read {}", path.display()))?;
+    if files.is_empty() {
+        bail!("{} holds no YAML file; expected 1 to {MAX_FILES}", path.display());
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_a_document_refers_to_are_known_whether_they_are_there_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gateway.yaml");
+        let text = "version: 1
+services: {s: {upstream: 'h:1'}}
+credentials:
+  jwt:
+    issuers:
+      - {issuer: 'https://i.test', audiences: [a], jwks: {file: keys.json}}
+routes:
+  - {name: a, match: {path: /a}, service: s, auth: {any: [jwt]}}
+";
+        std::fs::write(&file, text).unwrap();
+        let keys = folder.path().join("keys.json");
+        let missing = read(&file).unwrap();
+        assert!(missing.document.is_err());
+        assert_eq!(missing.besides, [keys.clone()]);
+        let jwks = include_str!("../../core/jose/tests/keys/jwks.json");
+        std::fs::write(&keys, jwks).unwrap();
+        let there = read(folder.path()).unwrap();
+        assert!(there.document.is_ok());
+        assert_eq!(there.besides, [keys]);
+    }
 }

@@ -7,9 +7,11 @@ mod cli;
 mod commands;
 mod counts;
 mod documents;
+mod fixed;
 mod key_command;
 mod output;
 mod recording;
+mod revisions;
 mod revoking;
 mod serve;
 mod settings;
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Audit(arguments) => commands::blocking(commands::audit::run(&arguments)),
         Command::Backup(arguments) => commands::blocking(commands::backup::run(&arguments)),
         Command::Restore(arguments) => commands::blocking(commands::backup::restore(&arguments)),
+        Command::Config(arguments) => commands::blocking(commands::config::run(&arguments)),
         Command::Limits(arguments) => commands::blocking(commands::limits::run(&arguments)),
         Command::Serve(arguments) => commands::blocking(serve::run(*arguments)),
         Command::Completions { shell } => commands::completions::run(shell),

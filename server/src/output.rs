@@ -111,6 +111,19 @@ pub fn fields(fields: &[(&str, String)]) -> Result<()> {
     Ok(())
 }
 
+/// A text that moves no terminal's cursor: parts of it came from outside.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 fn colours() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
@@ -133,5 +146,11 @@ mod tests {
     #[test]
     fn one_of_a_kind_is_no_plural() {
         assert_eq!([count(0, "route"), count(1, "route")], ["0 routes", "1 route"]);
+    }
+
+    #[test]
+    fn what_came_from_outside_moves_no_cursor() {
+        assert_eq!(visible("a\u{1b}[2Jb\u{9b}c\n"), "a\\u{1b}[2Jb\\u{9b}c\\u{a}");
+        assert_eq!(visible("grüße \"x\""), "grüße \"x\"");
     }
 }

@@ -1,7 +1,9 @@
-//! `postern serve`: load → check → build → bind → ready → serve → drain.
+//! `postern serve`: load → check → build → bind → ready → serve → drain. While it serves, another
+//! document may take the place of the first one (`reload`).
 
 mod admin;
 mod audit;
+mod base;
 mod body;
 pub mod breached;
 mod feed;
@@ -9,11 +11,14 @@ mod grpc;
 mod health;
 mod http;
 mod identity;
+mod in_use;
 mod jwks;
+mod maker;
 mod operators;
 mod outbound;
 mod parts;
 mod rate_limit;
+mod reload;
 mod settlement;
 mod stores;
 mod tls;
@@ -29,7 +34,6 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::cli::{Role, Serve};
-use crate::documents;
 
 pub use identity::Announcer;
 
@@ -39,16 +43,16 @@ const LAST_STREAMS: Duration = Duration::from_secs(5);
 /// Serves until told to end.
 ///
 /// # Errors
-/// When the document has problems, a setting is wrong, a port is taken or a server fails.
+/// When the first document has problems, a setting is wrong, a port is taken or a server fails.
 pub async fn run(arguments: Serve) -> Result<ExitCode> {
     logs::init(arguments.log_format)?;
-    let document = documents::load_checked(arguments.document())?;
-    let digest = document.digest.clone();
+    let first = reload::first(&arguments).await?;
+    let digest = first.document.digest.clone();
     let drain = Drain::new(Duration::from_secs(arguments.drain_seconds));
     drain.listen()?;
     let server = tls::server(&arguments)?;
     let listeners = Listeners::bind(&arguments).await?;
-    let parts = parts::build(&arguments, document, drain.clone()).await?;
+    let parts = parts::build(&arguments, first, drain.clone()).await?;
 
     let mut servers = JoinSet::new();
     servers.spawn(grpc::serve(listeners.grpc, server, parts.grpc(&arguments.roles)));

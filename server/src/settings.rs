@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Error, Result, bail};
 use postern_document::{Document, parse_duration_ms};
 use postern_identity::{
-    EnvKey, FileKey, IdentityError, KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey, KeySource,
+    EnvKey, FileKey, IdentityError, KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey, KeySource, LoginRules,
 };
 use postern_oauth::{ScopeSet, Secret};
 use postern_store::IdentityStore;
@@ -27,6 +27,14 @@ pub fn longest_session_secs(document: &Document) -> u64 {
     let session = document.login.as_ref().map(|login| &login.session);
     let longest = session.map(|session| session.absolute_ms.max(session.remembered_ms) / 1000);
     longest.unwrap_or(LONGEST_SESSION_SECS)
+}
+
+/// What the document says of logging in; none where nobody does.
+pub fn login_rules(document: &Document) -> Option<LoginRules> {
+    let login = document.login.clone()?;
+    let issuer = document.issuer.clone().unwrap_or_default();
+    let (replicas, proxies) = (document.stores.replicas, document.trusted_proxies);
+    Some(LoginRules { issuer, login, replicas, trusted_proxies: usize::from(proxies) })
 }
 
 /// A store's address: `env:NAME` is looked up, everything else stands for itself. `of` is where it

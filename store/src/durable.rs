@@ -20,6 +20,7 @@ pub mod factors;
 pub mod grants;
 pub mod memory;
 pub mod page;
+pub mod revisions;
 pub mod revocations;
 pub mod signing_keys;
 pub mod users;
@@ -32,6 +33,7 @@ pub use clients::{ClientKind, ClientOrigin, ClientRecord};
 pub use factors::{FactorKind, FactorRecord, FactorStore};
 pub use grants::{ConsentRecord, FamilyRecord, GrantStore};
 pub use page::{PageAsk, Paged};
+pub use revisions::{RevisionRecord, RevisionStore, RevisionSummary};
 pub use revocations::{
     FeedIdentity, MAX_REVOCATIONS_PAGE, NewRevocation, RevocationRecord, RevocationStore,
 };
@@ -218,14 +220,20 @@ pub trait DurableStore: RevocationStore {
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 }
 
-/// All that the authorization server keeps.
+/// All that is kept.
 ///
 /// A part that needs less takes less: `Arc<dyn IdentityStore>` is an `Arc<dyn DurableStore>`
 /// wherever one is wanted, and an `Arc<dyn RevocationStore>`, an `Arc<dyn UserStore>` and so on.
 /// The compiler makes the one of the other; there is nothing to call.
-pub trait IdentityStore: DurableStore + UserStore + FactorStore + GrantStore + AuditStore {}
+pub trait IdentityStore:
+    DurableStore + UserStore + FactorStore + GrantStore + AuditStore + RevisionStore
+{
+}
 
-impl<T: DurableStore + UserStore + FactorStore + GrantStore + AuditStore> IdentityStore for T {}
+impl<T: DurableStore + UserStore + FactorStore + GrantStore + AuditStore + RevisionStore>
+    IdentityStore for T
+{
+}
 
 #[cfg(test)]
 mod tests {

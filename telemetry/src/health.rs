@@ -17,7 +17,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::check::{Check, CheckKind, CheckResult, Status};
 use crate::clock::Moment;
-use crate::report::{CheckReport, Report};
+use crate::report::{CheckReport, DocumentReport, Report};
 use crate::rolling::Rolling;
 
 /// How often the checks run.
@@ -32,6 +32,7 @@ pub struct HealthChecks {
     started: Instant,
     rolling: Arc<Rolling>,
     entries: RwLock<BTreeMap<CheckKind, Arc<Entry>>>,
+    document: Mutex<Option<DocumentReport>>,
 }
 
 #[derive(Debug)]
@@ -51,13 +52,19 @@ impl HealthChecks {
     /// No checks yet: healthy. `started` is what uptime counts from.
     #[must_use]
     pub fn new(started: Instant, rolling: Arc<Rolling>) -> Self {
-        Self { started, rolling, entries: RwLock::default() }
+        Self { started, rolling, entries: RwLock::default(), document: Mutex::default() }
     }
 
     /// The counters that components feed.
     #[must_use]
     pub const fn rolling(&self) -> &Arc<Rolling> {
         &self.rolling
+    }
+
+    /// Says which document is in use. That a newer one cannot be used makes nothing worse than it
+    /// was: it is told, and degrades nothing.
+    pub fn set_document(&self, document: DocumentReport) {
+        *self.document.lock().unwrap_or_else(PoisonError::into_inner) = Some(document);
     }
 
     /// Adds a check, or puts it in the place of the one of its kind. Until it has run it counts
@@ -114,6 +121,7 @@ impl HealthChecks {
             uptime: now.monotonic.saturating_duration_since(self.started),
             checks,
             activity: self.rolling.activity(now.monotonic),
+            document: self.document.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 

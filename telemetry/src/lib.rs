@@ -31,7 +31,7 @@ pub use logs::LogFormat;
 pub use metrics::MetricsRegistry;
 pub use process::{ProcessSampler, ProcessUsage};
 pub use readiness::{Blocker, Readiness};
-pub use report::{CheckReport, Report};
+pub use report::{CheckReport, DocumentReport, Report};
 pub use rolling::{Activity, OpenConnection, RequestSeen, Rolling};
 
 /// The service's name, in health answers and as the default label `service`.

@@ -23,6 +23,31 @@ pub struct Report {
     pub checks: Vec<CheckReport>,
     /// The last 60 seconds.
     pub activity: Activity,
+    /// The document in use; none where the process goes by none.
+    pub document: Option<DocumentReport>,
+}
+
+/// Which document a process goes by. Everyone who can reach `/health` reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentReport {
+    /// Its digest.
+    pub digest: String,
+    /// Since when.
+    pub since: UnixMillis,
+    /// What there is to say of it, such as that a newer one is not used.
+    pub note: Option<String>,
+}
+
+impl DocumentReport {
+    fn to_json(&self) -> Value {
+        let mut members = Map::new();
+        members.insert("digest".to_owned(), json!(self.digest));
+        members.insert("since".to_owned(), json!(self.since.to_rfc3339()));
+        if let Some(note) = &self.note {
+            members.insert("note".to_owned(), json!(note));
+        }
+        Value::Object(members)
+    }
 }
 
 /// How one of the things is that were checked.
@@ -75,8 +100,13 @@ impl Report {
                 "activeUsers": self.activity.active_users,
             },
         });
-        if let (Some(usage), Some(members)) = (usage, body.as_object_mut()) {
-            add_usage(members, usage);
+        if let Some(members) = body.as_object_mut() {
+            if let Some(document) = &self.document {
+                members.insert("document".to_owned(), document.to_json());
+            }
+            if let Some(usage) = usage {
+                add_usage(members, usage);
+            }
         }
         body
     }
@@ -169,7 +199,24 @@ mod tests {
                 active_connections: 3,
                 active_users: 2,
             },
+            document: None,
         }
+    }
+
+    #[test]
+    fn the_document_in_use_is_told_with_what_there_is_to_say_of_it() {
+        let told = |note: Option<&str>| {
+            let document = DocumentReport {
+                digest: "00ff".to_owned(),
+                since: UnixMillis(0),
+                note: note.map(str::to_owned),
+            };
+            Report { document: Some(document), ..report() }.to_json(None)["document"].clone()
+        };
+        let plain = json!({"digest": "00ff", "since": "1970-01-01T00:00:00.000Z"});
+        assert_eq!(told(None), plain);
+        assert_eq!(told(Some("a newer one is not used"))["note"], "a newer one is not used");
+        assert_eq!(report().to_json(None).get("document"), None);
     }
 
     #[test]

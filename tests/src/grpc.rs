@@ -13,8 +13,8 @@ use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_service_client::R
 use envoy_types::pb::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use envoy_types::pb::google::protobuf::value::Kind;
 use serde_json::Value;
-use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
 
 use crate::ports;
 
@@ -22,6 +22,8 @@ use crate::ports;
 const LONGEST: Duration = Duration::from_secs(20);
 /// What `ext_authz` writes for the bundle, in its dynamic metadata.
 const EVIDENCE: &str = "postern";
+/// By which an Envoy says which document it runs.
+const DOCUMENT: &str = "x-postern-document";
 
 /// A connection to a server's gRPC port; made with the first call, and again after a loss.
 #[derive(Debug, Clone)]
@@ -53,6 +55,20 @@ impl Grpc {
     /// # Panics
     /// When there is no answer.
     pub async fn check(&self, path: &str, headers: &[(&str, &str)]) -> Verdict {
+        Verdict::of(&self.ask(None, path, headers).await)
+    }
+
+    /// By which document `ext_authz` judges a `GET` through an Envoy that says that it runs this
+    /// one, or says nothing.
+    ///
+    /// # Panics
+    /// When the request may not pass.
+    pub async fn judged_by(&self, told: Option<&str>, path: &str) -> String {
+        let evidence = evidence(&self.ask(told, path, &[]).await).expect("evidence");
+        evidence["document"].as_str().expect("a digest").to_owned()
+    }
+
+    async fn ask(&self, told: Option<&str>, path: &str, headers: &[(&str, &str)]) -> CheckResponse {
         let text = |text: &str| text.to_owned();
         let http = HttpRequest {
             method: text("GET"),
@@ -64,10 +80,12 @@ impl Grpc {
         };
         let request = attribute_context::Request { http: Some(http), ..Default::default() };
         let attributes = AttributeContext { request: Some(request), ..Default::default() };
-        let message = CheckRequest { attributes: Some(attributes) };
+        let mut message = Request::new(CheckRequest { attributes: Some(attributes) });
+        if let Some(told) = told {
+            message.metadata_mut().insert(DOCUMENT, told.parse().expect("a digest"));
+        }
         let answer = AuthorizationClient::new(self.0.clone()).check(message).await;
-        let answer = answer.unwrap_or_else(|status| panic!("{path}: {status}"));
-        Verdict::of(&answer.into_inner())
+        answer.unwrap_or_else(|status| panic!("{path}: {status}")).into_inner()
     }
 
     /// Asks the rate limit service.
@@ -104,12 +122,16 @@ impl Verdict {
 }
 
 fn left(answer: &CheckResponse) -> Option<u64> {
+    // Limit, what is left, seconds until there is more, seconds of a window.
+    evidence(answer)?["limit"].get(1)?.as_u64()
+}
+
+/// What the bundle gets of an answer.
+fn evidence(answer: &CheckResponse) -> Option<Value> {
     let Some(Kind::StringValue(evidence)) =
         &answer.dynamic_metadata.as_ref()?.fields.get(EVIDENCE)?.kind
     else {
         return None;
     };
-    let evidence: Value = serde_json::from_str(evidence).expect("JSON");
-    // Limit, what is left, seconds until there is more, seconds of a window.
-    evidence["limit"].get(1)?.as_u64()
+    Some(serde_json::from_str(evidence).expect("JSON"))
 }

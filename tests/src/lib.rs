@@ -21,6 +21,7 @@
 
 pub mod browser;
 pub mod client;
+pub mod config_map;
 pub mod documents;
 pub mod env;
 pub mod envoy;

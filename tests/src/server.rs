@@ -58,7 +58,7 @@ where
 /// What a server runs with.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The gateway document.
+    /// The gateway document; empty: the one that was applied to the durable store.
     pub document: PathBuf,
     /// `memory` or `redis://…`
     pub volatile: String,
@@ -259,8 +259,12 @@ impl Server {
 pub fn serve_command(options: &Options, ports: Ports) -> Command {
     let address = |port: u16| ports::local(port).to_string();
     let mut command = command(["serve"]);
+    if options.document.as_os_str().is_empty() {
+        command.args(["--config-from", "store"]);
+    } else {
+        command.arg(&options.document);
+    }
     command
-        .arg(&options.document)
         .args(["--grpc-address", &address(ports.grpc)])
         .args(["--public-address", &address(ports.public)])
         .args(["--admin-address", &address(ports.admin)])

@@ -182,6 +182,8 @@ async fn its_examples_are_accepted(fixture: &Fixture) {
     operations.sort_by_key(|(path, method, _)| method == "delete" && path.ends_with("{id}"));
     let is_made = |path: &str| path.matches('/').count() == 3 && !path.ends_with(".json");
     operations.retain(|(path, method, _)| method != "post" || !is_made(path));
+    // This server takes its document from a file; those that do not are asked elsewhere.
+    operations.retain(|(_, _, operation)| operation["tags"][0] != "config");
     for (path, method, operation) in operations {
         let mut example =
             operation["requestBody"]["content"]["application/json"]["example"].clone();

@@ -58,6 +58,7 @@ mod protected_pages;
 mod rate_limit_service;
 mod refresh;
 mod registration;
+mod reload;
 mod render;
 mod review;
 mod revocation;

@@ -55,6 +55,8 @@ const BUNDLE: &[&str] = &["postern-bundle"];
 const STORE: &[&str] = &["postern-store"];
 const STORE_ADAPTERS: &[&str] = &["postern-store-redis", "postern-store-sql"];
 const TELEMETRY: &[&str] = &["postern-telemetry"];
+/// How configuration is read from files, and looked at again.
+const FILES: &[&str] = &["postern-files"];
 const SERVICES: &[&str] = &[
     "postern-ext-authz",
     "postern-ext-proc",
@@ -95,6 +97,7 @@ const BY_TESTS: &[&[&str]] = &[
     STORE,
     STORE_ADAPTERS,
     TELEMETRY,
+    FILES,
     SERVICES,
     PAGES,
     RENDER,
@@ -145,13 +148,15 @@ const TABLE: &[Row] = &[
     row("postern-store-redis", &[STORE, CORE], ADAPTER_RULE),
     row("postern-store-sql", &[STORE, CORE], ADAPTER_RULE),
     row("postern-telemetry", &[REQUEST], "telemetry knows nothing of ours but request"),
+    row("postern-files", &[], "files knows nobody of ours: what texts mean is for others"),
     row("postern-ext-authz", &[CORE, STORE, TELEMETRY], SERVICE_RULE),
     row(
         "postern-ext-proc",
         &[CORE, STORE, TELEMETRY, TICKETS],
-        "ext-proc settles what ext-authz has written down, and else is a service as others are",
+        "ext-proc goes by ext-authz's documents, settles what it has written down, and else is a \
+         service as others are",
     ),
-    row("postern-rate-limit", &[CORE, TOOLS, STORE, TELEMETRY], SERVICE_RULE),
+    row("postern-rate-limit", &[CORE, TOOLS, STORE, TELEMETRY, FILES], SERVICE_RULE),
     row("postern-feed", &[CORE, PROTO, STORE, TELEMETRY], SERVICE_RULE),
     row(
         "postern-identity",
@@ -166,7 +171,7 @@ const TABLE: &[Row] = &[
     row("postern-render", &[CORE, TOOLS], "render depends on core alone"),
     row(
         SERVER,
-        &[CORE, TOOLS, STORE, STORE_ADAPTERS, TELEMETRY, SERVICES, RENDER],
+        &[CORE, TOOLS, STORE, STORE_ADAPTERS, TELEMETRY, FILES, SERVICES, RENDER],
         "server puts everything native together, and knows neither filters nor tests",
     ),
     row("postern-e2e", BY_TESTS, TESTS_RULE),

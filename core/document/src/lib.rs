@@ -14,6 +14,8 @@
 
 mod check;
 mod counted;
+#[cfg(feature = "messages")]
+mod current;
 mod decode;
 mod digest;
 #[cfg(feature = "yaml")]
@@ -42,6 +44,8 @@ mod value;
 pub mod yaml;
 
 pub use counted::Counted;
+#[cfg(feature = "messages")]
+pub use current::Current;
 pub use host::{HostPattern, host_of};
 #[cfg(feature = "yaml")]
 pub use load::load;

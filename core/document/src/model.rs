@@ -228,6 +228,13 @@ impl Document {
         self.raw.owners.0.iter().map(|(name, _, owner)| (name.as_str(), owner))
     }
 
+    /// Whether it speaks of a mesh: it travels as rendered resources there, with those of the
+    /// platform, and nothing else may change it.
+    #[must_use]
+    pub fn is_of_mesh(&self) -> bool {
+        self.raw.mesh.get().is_some()
+    }
+
     /// The workload that is the gateway; none where the document does not name it.
     #[must_use]
     pub fn gateway(&self) -> Option<&Arc<Workload>> {

@@ -2,7 +2,9 @@
 //!
 //! It travels as dynamic metadata of the request (namespace `envoy.filters.http.ext_authz`,
 //! key `postern`), which no client can write. A filter that needs it and finds none, or one
-//! for another route or an unknown document, denies.
+//! for another route or another document than its own, denies. So that there are two documents
+//! while one takes the other's place, Envoys say with each call by which of them they want to be
+//! judged ([`DOCUMENT_METADATA`]).
 
 use crate::denial::RateLimitStatus;
 use crate::json::{self, Value};
@@ -17,6 +19,10 @@ pub const METADATA_KEY: &str = "postern";
 /// what limits took of it for as long as it runs or in case it counts. It is there only where
 /// something may have to be given back, and is for the server alone: no filter reads it.
 pub const SETTLE_KEY: &str = "settle";
+/// The metadata of a call, or the context extension of a check, by which an Envoy tells the server
+/// which document it runs, by its digest.
+/// Written by what is rendered, the same for every request of that Envoy; no client can write it.
+pub const DOCUMENT_METADATA: &str = "x-postern-document";
 
 /// What the client has shown, by the names of its members.
 const CERTIFICATE: &str = "certificate";

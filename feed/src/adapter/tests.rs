@@ -14,7 +14,7 @@ use super::*;
 use crate::settings::Settings;
 use crate::testing::lending::{LendingRig, stamp_of};
 use crate::testing::{FakeSource, Rig};
-use crate::trust::{FeedCredential, ForwardedClientCert};
+use crate::trust::{FeedCredential, ForwardedClientCert, Trust};
 
 fn request() -> ExchangeRequest {
     ExchangeRequest {
@@ -26,7 +26,7 @@ fn request() -> ExchangeRequest {
 
 async fn connect(rig: &Rig, trust: Trust) -> FeedClient {
     let exchange = Some(Arc::clone(&rig.exchange));
-    connect_to(Served { exchange, lender: None, trust }).await
+    connect_to(Served { exchange, lender: None, trust: trust.always() }).await
 }
 
 async fn connect_to(served: Served) -> FeedClient {
@@ -216,7 +216,7 @@ async fn what_is_not_served_is_not_there() {
 }
 
 fn lending(rig: &LendingRig, trust: Trust) -> Served {
-    Served { exchange: None, lender: Some(Arc::clone(&rig.lender)), trust }
+    Served { exchange: None, lender: Some(Arc::clone(&rig.lender)), trust: trust.always() }
 }
 
 fn borrow(returns: Vec<LeaseReturn>, asks: Vec<LeaseAsk>) -> BorrowRequest {

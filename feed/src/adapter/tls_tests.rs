@@ -10,7 +10,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity, Server, 
 use super::*;
 use crate::settings::Settings;
 use crate::testing::{FakeSource, Rig};
-use crate::trust::ForwardedClientCert;
+use crate::trust::{ForwardedClientCert, Trust};
 
 // Made for these tests, good for a hundred years from 2020.
 /// A certificate authority; its key was never kept.
@@ -87,7 +87,7 @@ async fn connect(rig: &Rig, shown: Option<Identity>) -> FeedClient {
         .identity(identity(SERVER, SERVER_KEY))
         .client_ca_root(ca.clone())
         .client_auth_optional(true);
-    let trust = Trust::new(ForwardedClientCert::FromLocalProxy, Vec::new());
+    let trust = Trust::new(ForwardedClientCert::FromLocalProxy, Vec::new()).always();
     let exchange = Some(Arc::clone(&rig.exchange));
     let service = FeedService::server(Served { exchange, lender: None, trust });
     let server = Server::builder().tls_config(tls).unwrap().add_service(service);

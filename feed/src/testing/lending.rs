@@ -144,7 +144,11 @@ const LEASED: [(&str, &str); 3] =
 struct Limits;
 
 impl LeasedLimits for Limits {
-    fn find(&self, stamp: u64) -> Option<Leased> {
+    fn find(&self, stamp: u64, _: &str) -> Option<Leased> {
+        self.find_any(stamp)
+    }
+
+    fn find_any(&self, stamp: u64) -> Option<Leased> {
         let found = LEASED.iter().find(|(limit, rate)| stamp_of(limit, rate) == stamp);
         found.map(|(_, rate)| leased(rate))
     }

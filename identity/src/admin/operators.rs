@@ -9,8 +9,7 @@ mod sessions;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use postern_document::Document;
+use postern_document::{Current, Document};
 use postern_request::UnixMillis;
 use postern_revocation::{Revocation, RevocationKind};
 use postern_store::durable::{AuditEntry, AuditRecord};
@@ -18,8 +17,8 @@ use postern_store::{FlowStore, IdentityStore, StoreError};
 
 use super::Actor;
 use crate::ending::Ending;
-use crate::login::{CurrentLoginRules, Hasher, LoginRules};
-use crate::ports::{Announce, BreachedPasswords};
+use crate::login::{CurrentLoginRules, CurrentLoginTools, LoginRules, LoginTools};
+use crate::ports::Announce;
 use crate::{IdentityError, KeyEncryptionKey, audit};
 
 pub use api_keys::ApiKeyEdit;
@@ -43,10 +42,8 @@ pub struct OperatorsParts {
     pub issuer: Option<String>,
     /// What users may be.
     pub rules: Option<CurrentLoginRules>,
-    /// Hashes passwords.
-    pub hasher: Option<Hasher>,
-    /// Knows passwords from breaches, where the document wants them known.
-    pub breached: Option<Arc<dyn BreachedPasswords>>,
+    /// Hashes passwords, and knows those from breaches where the document wants that.
+    pub tools: Option<CurrentLoginTools>,
     /// Seals signing keys.
     pub kek: Option<KeyEncryptionKey>,
 }
@@ -59,25 +56,23 @@ pub struct Operators {
     ending: Option<Arc<Ending>>,
     issuer: Option<String>,
     rules: Option<CurrentLoginRules>,
-    hasher: Option<Hasher>,
-    breached: Option<Arc<dyn BreachedPasswords>>,
+    tools: Option<CurrentLoginTools>,
     kek: Option<KeyEncryptionKey>,
-    document: Option<Arc<ArcSwap<Document>>>,
+    document: Option<Current<Document>>,
 }
 
 impl Operators {
     /// Of its parts.
     #[must_use]
     pub fn new(parts: OperatorsParts) -> Self {
-        let OperatorsParts { store, flows, announce, ending, issuer, rules, hasher, breached, kek } =
-            parts;
+        let OperatorsParts { store, flows, announce, ending, issuer, rules, tools, kek } = parts;
         let document = None;
-        Self { store, flows, announce, ending, issuer, rules, hasher, breached, kek, document }
+        Self { store, flows, announce, ending, issuer, rules, tools, kek, document }
     }
 
     /// The same, by the word of a document on which limits and scopes there are.
     #[must_use]
-    pub fn by_document(mut self, document: Arc<ArcSwap<Document>>) -> Self {
+    pub fn by_document(mut self, document: Current<Document>) -> Self {
         self.document = Some(document);
         self
     }
@@ -136,12 +131,13 @@ impl Operators {
     fn rules(&self) -> Result<Arc<LoginRules>, IdentityError> {
         const WHY: &str = "the document does not say in `login` how people log in";
         let rules = self.rules.as_ref().ok_or(IdentityError::NotHere(WHY))?;
-        Ok(rules.load_full())
+        Ok(rules.load())
     }
 
-    fn hasher(&self) -> Result<&Hasher, IdentityError> {
+    fn tools(&self) -> Result<Arc<LoginTools>, IdentityError> {
         const WHY: &str = "nothing hashes passwords here";
-        self.hasher.as_ref().ok_or(IdentityError::NotHere(WHY))
+        let tools = self.tools.as_ref().ok_or(IdentityError::NotHere(WHY))?;
+        Ok(tools.load())
     }
 
     /// Revokes something by its name, of an issuer, for so long.

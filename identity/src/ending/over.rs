@@ -1,5 +1,7 @@
 //! What ends, and how long that is remembered.
 
+use std::sync::atomic::Ordering;
+
 use postern_request::UnixMillis;
 use postern_revocation::{Revocation, RevocationKind};
 use postern_store::StoreError;
@@ -44,10 +46,10 @@ impl Ending {
     }
 
     /// When no session of today is good any more, whatever has become of its end.
-    pub(super) const fn until_no_session_lives(&self, now: UnixMillis) -> u64 {
-        let lives_secs = self.sessions_live_secs.saturating_add(AFTER_EXPIRY_SECS);
-        let secs = if lives_secs > self.remember_secs { lives_secs } else { self.remember_secs };
-        now.as_secs().saturating_add(secs)
+    pub(super) fn until_no_session_lives(&self, now: UnixMillis) -> u64 {
+        let lives_secs = self.sessions_live_secs.load(Ordering::Relaxed);
+        let lives_secs = lives_secs.saturating_add(AFTER_EXPIRY_SECS);
+        now.as_secs().saturating_add(lives_secs.max(self.remember_secs))
     }
 
     pub(super) fn revocation(

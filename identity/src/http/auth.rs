@@ -22,7 +22,7 @@ use postern_store::flows::SessionRecord;
 
 use super::cookies::Cookies;
 use super::{Answered, Body, caller, refusal, reply, whole};
-use crate::login::{BrowserVerdict, LOGIN_CLIENT_ID, LoginService, Person};
+use crate::login::{BrowserVerdict, Caller, LOGIN_CLIENT_ID, LoginService, Person};
 use crate::{Clock, LoginError, Refresher, TokenAnswer};
 
 pub use tokens::OwnTokens;
@@ -86,8 +86,6 @@ pub struct AuthApi {
     pub tokens: Arc<dyn Tokens>,
     /// How browsers are known.
     pub cookies: Cookies,
-    /// How many proxies stand in front of Envoy.
-    pub trusted_proxies: usize,
     /// Where the time comes from.
     pub clock: Clock,
 }
@@ -123,6 +121,11 @@ struct Call<'a> {
 impl<'a> Call<'a> {
     fn new(api: &'a AuthApi, headers: &'a HeaderMap) -> Self {
         Self { api, headers, id: reply::correlation_id(headers), now: (api.clock)() }
+    }
+
+    /// Who is at the other end.
+    fn caller(&self) -> Caller {
+        caller::of(self.headers, self.api.login.rules().trusted_proxies, None)
     }
 
     fn ok(&self, body: String) -> Response {
@@ -181,7 +184,7 @@ fn no_store() -> (&'static str, String) {
 async fn login(State(api): State<Arc<AuthApi>>, headers: HeaderMap, body: Body) -> Answered {
     let call = Call::new(&api, &headers);
     let wanted = body::login(&call, &body::of(&call, body)?)?;
-    let caller = caller::of(&headers, api.trusted_proxies, None);
+    let caller = call.caller();
     match api.login.direct(wanted, &caller, call.now).await {
         Ok(begun) => {
             let answer = api.tokens.tokens_for(&begun.session, begun.remember, call.now).await;
@@ -199,7 +202,7 @@ async fn login(State(api): State<Arc<AuthApi>>, headers: HeaderMap, body: Body) 
 async fn refresh(State(api): State<Arc<AuthApi>>, headers: HeaderMap, body: Body) -> Answered {
     let call = Call::new(&api, &headers);
     let (token, device) = body::refresh(&call, &body::of(&call, body)?)?;
-    let caller = caller::of(&headers, api.trusted_proxies, None);
+    let caller = call.caller();
     let fingerprint = api.login.fingerprint_of(&caller);
     let by = Refresher { device: device.as_deref(), fingerprint };
     let answer = api.tokens.refresh(&token, by, call.now).await;
@@ -254,7 +257,7 @@ async fn by_cookie(call: &Call<'_>) -> Result<Option<SessionRecord>, LoginError>
     let Some(cookie) = call.api.cookies.session(call.headers) else { return Ok(None) };
     let login = &call.api.login;
     let Some(session) = login.session(Some(cookie), call.now).await? else { return Ok(None) };
-    let caller = caller::of(call.headers, call.api.trusted_proxies, None);
+    let caller = call.caller();
     let verdict = login.judge_browser(cookie, &session, &caller, call.now).await?;
     Ok((verdict == BrowserVerdict::Same).then_some(session))
 }

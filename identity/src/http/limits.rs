@@ -5,8 +5,8 @@ use postern_limits::Rate;
 use postern_request::{UnixMillis, address};
 
 use super::caller;
-use crate::LoginError;
 use crate::login::{IPV6_PREFIX, LoginLimiter};
+use crate::{LoginError, OAuthRules};
 
 /// Names of the limits, under which operators find them.
 const DEVICE: &str = "oauth:device";
@@ -46,34 +46,32 @@ impl Limited {
 #[derive(Clone)]
 pub struct RequestLimits {
     limiter: LoginLimiter,
-    replicas: u64,
-    proxies: usize,
 }
 
 impl RequestLimits {
-    /// Counts where the limiter does; while its store is away, each of so many replicas counts its
-    /// share. `proxies` stand before Envoy and are trusted to name the client.
+    /// Counts where the limiter does.
     #[must_use]
-    pub const fn new(limiter: LoginLimiter, replicas: u64, proxies: usize) -> Self {
-        Self { limiter, replicas, proxies }
+    pub const fn new(limiter: LoginLimiter) -> Self {
+        Self { limiter }
     }
 
-    /// Takes one call.
+    /// Takes one call. While the store is away, each replica of the rules counts its share.
     ///
     /// # Errors
     /// [`LoginError::Limited`].
     pub(crate) async fn take(
         &self,
         limit: Limited,
+        rules: &OAuthRules,
         headers: &HeaderMap,
         now: UnixMillis,
     ) -> Result<(), LoginError> {
         let (name, calls) = limit.parts();
         let rate = Rate::new(calls, PERIOD_MS).map_err(|_| LoginError::Internal)?;
         // Whoever comes past Envoy has no address: all of them have one share.
-        let ip = caller::of(headers, self.proxies, None).ip;
+        let ip = caller::of(headers, rules.trusted_proxies, None).ip;
         let by = ip.map_or_else(String::new, |ip| address::limit_key(ip, IPV6_PREFIX).to_string());
-        self.limiter.take_one(name, rate, self.replicas, &by, now).await.map(drop)
+        self.limiter.take_one(name, rate, rules.replicas, &by, now).await.map(drop)
     }
 }
 
@@ -88,7 +86,11 @@ mod tests {
     fn limits() -> RequestLimits {
         let store = Arc::new(MemoryStore::default());
         let limiter = Limiter::new(Arc::<MemoryStore>::clone(&store), store);
-        RequestLimits::new(LoginLimiter::new(limiter), 1, 0)
+        RequestLimits::new(LoginLimiter::new(limiter))
+    }
+
+    fn rules() -> OAuthRules {
+        OAuthRules::of("https://a.test", None)
     }
 
     fn from(ip: &str) -> HeaderMap {
@@ -104,14 +106,14 @@ mod tests {
         for ip in ["192.0.2.1", "2001:db8::1", ""] {
             let limits = limits();
             for _ in 0..CALLS {
-                limits.take(Limited::Register, &from(ip), NOW).await.unwrap();
+                limits.take(Limited::Register, &rules(), &from(ip), NOW).await.unwrap();
             }
-            let refused = limits.take(Limited::Register, &from(ip), NOW).await;
+            let refused = limits.take(Limited::Register, &rules(), &from(ip), NOW).await;
             assert!(matches!(refused, Err(LoginError::Limited { .. })), "{ip}");
-            limits.take(Limited::Device, &from(ip), NOW).await.unwrap();
-            limits.take(Limited::Register, &from("192.0.2.9"), NOW).await.unwrap();
+            limits.take(Limited::Device, &rules(), &from(ip), NOW).await.unwrap();
+            limits.take(Limited::Register, &rules(), &from("192.0.2.9"), NOW).await.unwrap();
             let later = UnixMillis(NOW.0 + 2 * PERIOD_MS);
-            limits.take(Limited::Register, &from(ip), later).await.unwrap();
+            limits.take(Limited::Register, &rules(), &from(ip), later).await.unwrap();
         }
     }
 
@@ -120,9 +122,10 @@ mod tests {
         let limits = limits();
         for last in 0..CALLS {
             let ip = format!("192.0.2.{last}, 2001:db8::{last}");
-            limits.take(Limited::Device, &from(&ip), NOW).await.unwrap();
+            limits.take(Limited::Device, &rules(), &from(&ip), NOW).await.unwrap();
         }
-        let refused = limits.take(Limited::Device, &from("10.0.0.1, 2001:db8::ffff"), NOW).await;
+        let refused =
+            limits.take(Limited::Device, &rules(), &from("10.0.0.1, 2001:db8::ffff"), NOW).await;
         assert!(matches!(refused, Err(LoginError::Limited { .. })));
     }
 }

@@ -49,8 +49,6 @@ pub struct Pages {
     vault: Vault,
     config: CurrentPages,
     cookies: Cookies,
-    /// Proxies before Envoy that are trusted to name the client.
-    proxies: usize,
     clock: Clock,
 }
 
@@ -66,8 +64,6 @@ pub struct PagesParts {
     pub config: CurrentPages,
     /// The cookies, whose names do not change under a running server.
     pub cookies: Cookies,
-    /// Proxies before Envoy that are trusted to name the client.
-    pub proxies: usize,
     /// Where the time comes from.
     pub clock: Clock,
 }
@@ -76,8 +72,8 @@ impl Pages {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: PagesParts) -> Self {
-        let PagesParts { oauth, login, vault, config, cookies, proxies, clock } = parts;
-        Self { oauth, login, vault, config, cookies, proxies, clock }
+        let PagesParts { oauth, login, vault, config, cookies, clock } = parts;
+        Self { oauth, login, vault, config, cookies, clock }
     }
 }
 

@@ -25,8 +25,6 @@ pub struct Identity {
     pub browsers: Arc<dyn Browsers>,
     /// Counts calls of strangers.
     pub limits: RequestLimits,
-    /// How many proxies stand between clients and Envoy.
-    pub trusted_proxies: usize,
     /// Where the time comes from.
     pub clock: Clock,
 }

@@ -72,8 +72,7 @@ fn router_of(oauth: &Arc<OAuthService>) -> Router {
     router(Arc::new(Identity {
         oauth: Arc::clone(oauth),
         browsers: Arc::new(Visitors),
-        limits: RequestLimits::new(crate::login::fixture::limiter(), 1, 0),
-        trusted_proxies: 0,
+        limits: RequestLimits::new(crate::login::fixture::limiter()),
         clock: Arc::new(|| NOW),
     }))
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use postern_document::{
-    Colours, Fingerprint, Login, LoginLimits, Pages, PasskeyRules, PasswordRules, Role,
+    Colours, Current, Fingerprint, Login, LoginLimits, Pages, PasskeyRules, PasswordRules, Role,
     SessionRules,
 };
 use postern_jose::VerifiedToken;
@@ -23,7 +23,9 @@ use postern_store::{
 use super::hashing::tests::{CHEAP, hasher};
 use super::limits::LoginLimiter;
 use super::rules::LoginRules;
-use super::{Caller, FactorService, Hasher, LoginError, LoginParts, LoginService, Outcome};
+use super::{
+    Caller, FactorService, Hasher, LoginError, LoginParts, LoginService, LoginTools, Outcome,
+};
 use crate::ending::Ending;
 use crate::metrics::LoginMetrics;
 use crate::ports::{Announce, Passkeys, RevokedTokens};
@@ -82,7 +84,7 @@ pub(crate) fn rules() -> LoginRules {
             terms: None,
         },
     };
-    LoginRules { issuer: ISSUER.to_owned(), login, replicas: 1 }
+    LoginRules { issuer: ISSUER.to_owned(), login, replicas: 1, trusted_proxies: 0 }
 }
 
 /// What was revoked: said by those who revoke, known to those who ask.
@@ -162,6 +164,12 @@ pub(crate) fn passkeys() -> WebauthnPasskeys {
     WebauthnPasskeys::new(ISSUER, RP_ID, "Example").unwrap()
 }
 
+/// What a test may change.
+pub(crate) fn held<T: Send + Sync + 'static>(place: &Arc<ArcSwap<T>>) -> Current<T> {
+    let place = Arc::clone(place);
+    Current::new(move || place.load_full())
+}
+
 pub(crate) fn tests_hasher() -> Hasher {
     hasher(CHEAP)
 }
@@ -194,17 +202,15 @@ impl World {
         ));
         let rules = Arc::new(ArcSwap::from_pointee(self::rules()));
         let login = LoginService::new(LoginParts {
-            rules: Arc::clone(&rules),
+            rules: held(&rules),
+            tools: Current::fixed(LoginTools { hasher: hasher(CHEAP), passkeys, breached: None }),
             store: Arc::clone(&durable),
             flows: volatile,
             revoked,
-            hasher: hasher(CHEAP),
             limits: limiter(),
             vault: vault(),
             factors: Arc::new(FactorService::new(durable, vault())),
-            passkeys,
             ending: Arc::clone(&ending),
-            breached: None,
             metrics,
         });
         Self { store, flows, revocations, ending, rules, login }

@@ -96,14 +96,15 @@ impl Hasher {
                 .spawn(move || work(&jobs, &metrics))
                 .map_err(|_| IdentityError::Crypto)?;
         }
-        // Nobody's hash: whatever is compared with it differs, as far as chance goes.
-        let dummy = Phc {
-            parameters,
-            lanes: 1,
-            salt: random::bytes::<SALT_BYTES>()?.to_vec(),
-            hash: random::bytes::<HASH_BYTES>()?.to_vec(),
-        };
-        Ok(Self { queue, parameters, dummy: Arc::new(dummy), metrics })
+        Ok(Self { queue, parameters, dummy: Arc::new(dummy(parameters)?), metrics })
+    }
+
+    /// The same threads and the same queue, for hashes that are made by other parameters.
+    ///
+    /// # Errors
+    /// [`IdentityError::Crypto`] where there are no random numbers to be had.
+    pub fn making(&self, parameters: Argon2Parameters) -> Result<Self, IdentityError> {
+        Ok(Self { parameters, dummy: Arc::new(dummy(parameters)?), ..self.clone() })
     }
 
     /// Whether a password is the one of a hash. Where there is no hash, or none that can be read,
@@ -171,6 +172,16 @@ impl Hasher {
             }
         }
     }
+}
+
+/// Nobody's hash: whatever is compared with it differs, as far as chance goes.
+fn dummy(parameters: Argon2Parameters) -> Result<Phc, IdentityError> {
+    Ok(Phc {
+        parameters,
+        lanes: 1,
+        salt: random::bytes::<SALT_BYTES>()?.to_vec(),
+        hash: random::bytes::<HASH_BYTES>()?.to_vec(),
+    })
 }
 
 /// One thread: takes jobs until nobody can send any.
@@ -316,6 +327,8 @@ pub(crate) mod tests {
         let today = hasher(Argon2Parameters { memory_kib: 72, ..CHEAP });
         let verdict = today.verify(secret("pass"), Some(hash.clone())).await;
         assert_eq!(verdict, Ok(Verdict::Right { outdated: true }));
+        let back = today.making(CHEAP).unwrap().verify(secret("pass"), Some(hash.clone())).await;
+        assert_eq!(back, Ok(Verdict::Right { outdated: false }), "by another document again");
         assert_eq!(today.verify(secret("fail"), Some(hash)).await, Ok(Verdict::Wrong));
     }
 

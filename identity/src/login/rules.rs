@@ -1,9 +1,6 @@
 //! What the document says of logging in.
 
-use std::sync::Arc;
-
-use arc_swap::ArcSwap;
-use postern_document::{Login, Role};
+use postern_document::{Current, Login, Role};
 
 use super::person::Person;
 use crate::metrics::OTHER_ROLE;
@@ -12,7 +9,7 @@ use crate::metrics::OTHER_ROLE;
 pub const ADMIN_SCOPE: &str = "postern.admin";
 
 /// The rules that hold now: with another document come others.
-pub type CurrentLoginRules = Arc<ArcSwap<LoginRules>>;
+pub type CurrentLoginRules = Current<LoginRules>;
 
 /// What the document says of logging in, and who says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +20,8 @@ pub struct LoginRules {
     pub login: Login,
     /// How many replicas share limits while the store is away.
     pub replicas: u64,
+    /// Proxies before Envoy that are trusted to name the client.
+    pub trusted_proxies: usize,
 }
 
 impl LoginRules {

@@ -30,14 +30,14 @@ use zeroize::Zeroizing;
 
 use super::factors::FactorService;
 use super::flow::{FLOW_LIFE_MS, Factor, Flow};
-use super::hashing::Hasher;
 use super::limits::LoginLimiter;
 use super::rules::{CurrentLoginRules, LoginRules};
+use super::tools::CurrentLoginTools;
 use super::{Caller, LoginError, sessions};
 use crate::ending::Ending;
 use crate::held::Held;
 use crate::metrics::{LoginMetrics, Means};
-use crate::ports::{BreachedPasswords, Passkeys, RevokedTokens};
+use crate::ports::RevokedTokens;
 use crate::vault::Vault;
 use crate::{IdentityError, audit, random};
 
@@ -48,26 +48,22 @@ const MAX_COOKIE_BYTES: usize = 128;
 pub struct LoginParts {
     /// What the document says.
     pub rules: CurrentLoginRules,
+    /// What that is carried out with.
+    pub tools: CurrentLoginTools,
     /// Users and the audit log.
     pub store: Arc<dyn IdentityStore>,
     /// Log-ins that are under way, and sessions.
     pub flows: Arc<dyn FlowStore>,
     /// What was revoked.
     pub revoked: Arc<dyn RevokedTokens>,
-    /// Hashes passwords.
-    pub hasher: Hasher,
     /// Counts tries.
     pub limits: LoginLimiter,
     /// Hashes what browsers show.
     pub vault: Vault,
     /// Second factors.
     pub factors: Arc<FactorService>,
-    /// Passkeys; none where nobody can have one.
-    pub passkeys: Option<Arc<dyn Passkeys>>,
     /// Ends sessions.
     pub ending: Arc<Ending>,
-    /// Knows passwords that everybody knows.
-    pub breached: Option<Arc<dyn BreachedPasswords>>,
     /// What is counted.
     pub metrics: LoginMetrics,
 }
@@ -108,7 +104,7 @@ impl LoginService {
     /// The rules that hold now.
     #[must_use]
     pub fn rules(&self) -> Arc<LoginRules> {
-        self.parts.rules.load_full()
+        self.parts.rules.load()
     }
 
     /// Begins a log-in; the value of its cookie.

@@ -29,16 +29,15 @@ const MOST_BLOCKED: usize = 10_000;
 /// Counts failures.
 pub(crate) struct Attempts {
     limiter: Limiter,
-    replicas: u64,
     blocked: Mutex<HashMap<LimitKey, UnixMillis>>,
     /// How many there are, so that nobody waits for the lock while there are none.
     count: AtomicUsize,
 }
 
 impl Attempts {
-    /// Counts where the limiter does. While its store is away, each replica counts its share.
-    pub(crate) fn new(limiter: Limiter, replicas: u64) -> Self {
-        Self { limiter, replicas, blocked: Mutex::default(), count: AtomicUsize::new(0) }
+    /// Counts where the limiter does.
+    pub(crate) fn new(limiter: Limiter) -> Self {
+        Self { limiter, blocked: Mutex::default(), count: AtomicUsize::new(0) }
     }
 
     /// Whether this client may try from there.
@@ -63,8 +62,14 @@ impl Attempts {
     }
 
     /// Counts a failure. Nobody is counted whose address is not known: anybody could keep a client
-    /// out by its name alone.
-    pub(crate) async fn failed(&self, client_id: &str, from: Option<IpAddr>, now: UnixMillis) {
+    /// out by its name alone. While the store is away, each of so many replicas counts its share.
+    pub(crate) async fn failed(
+        &self,
+        client_id: &str,
+        from: Option<IpAddr>,
+        replicas: u64,
+        now: UnixMillis,
+    ) {
         let Some(key) = key(client_id, from) else { return };
         let Ok(rate) = Rate::new(MOST, PERIOD_MS) else { return };
         let Ok(spec) = Spec::new(Algorithm::SlidingWindow, rate, None, Anchor::Clock) else {
@@ -72,7 +77,7 @@ impl Attempts {
         };
         let ask = LimitAsk { key, take: Take::Rate { spec, cost: 1 }, shadow: false };
         let asked = [Asked { ask, when_store_fails: WhenStoreFails::LocalShare }];
-        let decided = self.limiter.decide(&asked, None, self.replicas, now).await;
+        let decided = self.limiter.decide(&asked, None, replicas, now).await;
         if let Some(error) = &decided.error {
             tracing::warn!(%error, "failures of clients are counted without the store");
         }
@@ -111,7 +116,7 @@ mod tests {
 
     fn attempts() -> Attempts {
         let store = Arc::new(MemoryStore::default());
-        Attempts::new(Limiter::new(Arc::<MemoryStore>::clone(&store), store), 1)
+        Attempts::new(Limiter::new(Arc::<MemoryStore>::clone(&store), store))
     }
 
     fn from(text: &str) -> Option<IpAddr> {
@@ -124,10 +129,10 @@ mod tests {
         let here = from("192.0.2.1");
         for _ in 0..MOST {
             assert_eq!(attempts.check("web", here, NOW), Ok(()));
-            attempts.failed("web", here, NOW).await;
+            attempts.failed("web", here, 1, NOW).await;
         }
         assert_eq!(attempts.check("web", here, NOW), Ok(()), "so many are no reason");
-        attempts.failed("web", here, NOW).await;
+        attempts.failed("web", here, 1, NOW).await;
         let refused = Err(OAuthError::too_many_attempts());
         assert_eq!(attempts.check("web", here, NOW), refused);
         assert_eq!(attempts.check("web", here, later(PERIOD_MS - 1)), refused);
@@ -141,8 +146,8 @@ mod tests {
     async fn a_household_is_one_address_and_no_address_is_nobodys() {
         let attempts = attempts();
         for at in 0..=MOST {
-            attempts.failed("web", from(&format!("2001:db8::{at:x}")), NOW).await;
-            attempts.failed("app", None, NOW).await;
+            attempts.failed("web", from(&format!("2001:db8::{at:x}")), 1, NOW).await;
+            attempts.failed("app", None, 1, NOW).await;
         }
         assert!(attempts.check("web", from("2001:db8::ffff"), NOW).is_err());
         assert!(attempts.check("web", from("2001:db8:0:1::1"), NOW).is_ok());

@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use arc_swap::ArcSwap;
 use postern_document::{
-    CertificateSource, DeviceRules, OAuth, OAuthGrant, ProtectedResource, RefreshRules,
+    CertificateSource, Current, DeviceRules, OAuth, OAuthGrant, ProtectedResource, RefreshRules,
     Registration, RegistrationMode, SigningAlgorithm,
 };
 use postern_jose::{Algorithm, VerifiedToken};
@@ -137,13 +136,12 @@ pub(crate) async fn with_rules(rules: OAuthRules) -> Fixture {
     let registry = Registry::new();
     let counted = Arc::new(MemoryStore::default());
     let oauth = OAuthService::new(OAuthParts {
-        rules: Arc::new(ArcSwap::from_pointee(rules)),
+        rules: Current::fixed(rules),
         issuer: Arc::clone(&issuer),
         store: all,
         flows: Arc::<MemoryFlowStore>::clone(&flows),
         replays: Arc::new(MemoryStore::default()),
         limiter: Limiter::new(Arc::<MemoryStore>::clone(&counted), counted),
-        replicas: 1,
         outbound: Arc::new(Nowhere),
         outbound_for_anybody: Arc::new(Nowhere),
         revoked: Arc::<Revocations>::clone(&revocations),

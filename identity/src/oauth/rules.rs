@@ -43,6 +43,10 @@ pub struct OAuthRules {
     pub(crate) registering: Option<Registering>,
     /// After how long without use such a client is deleted.
     pub(crate) unused_for_ms: u64,
+    /// How many servers share what is counted, while the store is away.
+    pub(crate) replicas: u64,
+    /// Proxies before Envoy that are trusted to name the client.
+    pub(crate) trusted_proxies: usize,
 }
 
 /// Clients that register themselves.
@@ -69,6 +73,8 @@ impl OAuthRules {
                 cors_origins: Vec::new(),
                 registering: None,
                 unused_for_ms: UNUSED_FOR_MS,
+                replicas: 1,
+                trusted_proxies: 0,
             };
         };
         let grants: Vec<GrantType> = oauth.grants.iter().copied().map(grant_of).collect();
@@ -112,7 +118,16 @@ impl OAuthRules {
             cors_origins: oauth.cors_origins.clone(),
             registering,
             unused_for_ms: oauth.registration.unused_for_ms,
+            replicas: 1,
+            trusted_proxies: 0,
         }
+    }
+
+    /// The same on so many servers, behind so many proxies that are trusted to name the client.
+    #[must_use]
+    pub fn at(mut self, replicas: u64, trusted_proxies: usize) -> Self {
+        (self.replicas, self.trusted_proxies) = (replicas, trusted_proxies);
+        self
     }
 
     /// What people are told of each scope: the document's text, or the scope itself.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use postern_document::Current;
 use postern_oauth::{
     AuthMethod, ClientAuthentication, Endpoint, ErrorCode, Evidence, OAuthError, Proof,
     ServerRules, authenticate,
@@ -26,7 +26,7 @@ use crate::vault::Vault;
 use crate::{IdentityError, IdentityMetrics, OAuthMetrics, TokenIssuer};
 
 /// The rules that hold now: with another document come others.
-pub type CurrentOAuthRules = Arc<ArcSwap<OAuthRules>>;
+pub type CurrentOAuthRules = Current<OAuthRules>;
 
 /// What the authorization server works with.
 pub struct OAuthParts {
@@ -42,8 +42,6 @@ pub struct OAuthParts {
     pub replays: Arc<dyn VolatileStore>,
     /// Counts clients that fail to prove who they are.
     pub limiter: Limiter,
-    /// How many servers share what it counts, while its store is away.
-    pub replicas: u64,
     /// Asks addresses that operators have named.
     pub outbound: Arc<dyn Outbound>,
     /// Asks addresses that anybody may have written, by registering a client.
@@ -108,7 +106,7 @@ impl OAuthService {
             used: UsedClients::default(),
             client_keys: ClientKeys::new(parts.outbound, parts.outbound_for_anybody),
             introspected: Introspected::default(),
-            attempts: Attempts::new(parts.limiter, parts.replicas),
+            attempts: Attempts::new(parts.limiter),
         }
     }
 
@@ -121,7 +119,7 @@ impl OAuthService {
     /// The rules that hold now.
     #[must_use]
     pub fn rules(&self) -> Arc<OAuthRules> {
-        self.rules.load_full()
+        self.rules.load()
     }
 
     /// Whether the document turns an endpoint on.
@@ -163,7 +161,8 @@ impl OAuthService {
         self.metrics.authentication(AuthenticationMethod::Client(method), proven.is_ok());
         if let Err(error) = proven {
             if error.code == ErrorCode::InvalidClient {
-                self.attempts.failed(&presented.client_id, address, now).await;
+                let replicas = self.rules.load().replicas;
+                self.attempts.failed(&presented.client_id, address, replicas, now).await;
             }
             return Err(error);
         }

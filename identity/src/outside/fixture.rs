@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use postern_document::{Login, OutsideProvider, OutsideUsers};
+use postern_document::{Current, Login, OutsideProvider, OutsideUsers};
 use postern_jose::{Algorithm, base64url};
 use postern_oauth::{Acr, Form, Secret};
 use postern_request::UnixMillis;
@@ -11,7 +11,7 @@ use postern_store::durable::memory::MemoryDurableStore;
 use postern_store::{BoxFuture, FlowStore, MemoryFlowStore};
 use serde_json::{Value, json};
 
-use super::{OutsideError, OutsideParts, OutsideService, OutsideStart};
+use super::{OutsideError, OutsideParts, OutsideService, OutsideStart, Providers};
 use crate::login::fixture::{ISSUER, NOW, World, caller};
 use crate::metrics::OutsideMetrics;
 use crate::ports::{FormAnswer, Outbound, OutboundError, OutboundWith};
@@ -217,7 +217,10 @@ impl Suite {
             flows: Arc::<MemoryFlowStore>::clone(&flows) as Arc<dyn FlowStore>,
             outbound: Arc::<Stub>::clone(&stub),
             with_token: Arc::<Stub>::clone(&stub),
-            secrets: vec![("corp".to_owned(), secret()), ("other".to_owned(), secret())],
+            providers: Current::fixed(Providers::new(vec![
+                ("corp".to_owned(), secret()),
+                ("other".to_owned(), secret()),
+            ])),
             metrics: metrics.clone(),
         }));
         Self { store, flows, login, outside, stub, metrics }

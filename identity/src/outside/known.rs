@@ -1,5 +1,6 @@
 //! What is known of a provider: asked once in a while, and not by everybody at once.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use postern_jose::KeySet;
@@ -18,6 +19,22 @@ const KEYS_PAUSE_MS: u64 = 10_000;
 /// How long nobody asks again who did not answer: whoever waits behind the first would wait as
 /// long once more.
 const AWAY_MS: u64 = 5_000;
+
+/// The providers of a document, with what is known of each.
+pub struct Providers(HashMap<String, Provider>);
+
+impl Providers {
+    /// Providers by their names, each with the suite's secret there. Nothing is known of them yet.
+    #[must_use]
+    pub fn new(secrets: Vec<(String, Secret)>) -> Self {
+        let known = secrets.into_iter().map(|(name, secret)| (name, Provider::new(secret)));
+        Self(known.collect())
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&Provider> {
+        self.0.get(name)
+    }
+}
 
 /// A provider of the document.
 pub(super) struct Provider {

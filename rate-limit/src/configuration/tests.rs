@@ -1,6 +1,6 @@
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use postern_telemetry::MetricsRegistry;
 use tempfile::TempDir;

@@ -43,11 +43,14 @@ pub(super) fn render(rendering: &Rendering<'_>) -> Vec<Value> {
     filters
 }
 
-fn grpc_service() -> Value {
+/// The server, which is told by which document this Envoy wants to be judged: the one that its
+/// bundle holds, which takes another one's place together with this filter.
+fn grpc_service(document: &Document) -> Value {
     json!({
         "envoy_grpc": {"cluster_name": GRPC_CLUSTER},
         "timeout": duration(SERVER_TIMEOUT_MS),
         "retry_policy": retry_policy(),
+        "initial_metadata": [{"key": evidence::DOCUMENT_METADATA, "value": document.digest}],
     })
 }
 
@@ -80,7 +83,7 @@ fn ext_authz(document: &Document) -> Value {
             "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
             json!({
                 "transport_api_version": "V3",
-                "grpc_service": grpc_service(),
+                "grpc_service": grpc_service(document),
                 "failure_mode_allow": document.failures.ext_authz == OnFailure::Allow,
                 "status_on_error": {"code": "ServiceUnavailable"},
                 // As bytes and with repeated ones kept apart: what is joined or re-coded on the
@@ -182,7 +185,7 @@ fn ext_proc(document: &Document) -> Value {
         "typed_config": typed(
             "envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
             json!({
-                "grpc_service": grpc_service(),
+                "grpc_service": grpc_service(document),
                 "failure_mode_allow": document.failures.ext_proc == OnFailure::Allow,
                 "message_timeout": duration(SERVER_TIMEOUT_MS),
                 // Headers only: no rule needs a body yet, and body modes are for those routes. The

@@ -122,6 +122,17 @@ fn the_node_says_who_it_is_and_what_it_runs() {
 }
 
 #[test]
+fn the_server_is_told_which_document_this_envoy_runs() {
+    let config = rendered();
+    let filters = manager(&config)["http_filters"].as_array().unwrap();
+    let told = json!([{"key": "x-postern-document", "value": document().digest}]);
+    for name in ["envoy.filters.http.ext_authz", "envoy.filters.http.ext_proc"] {
+        let filter = filters.iter().find(|filter| filter["name"] == name).unwrap();
+        assert_eq!(filter["typed_config"]["grpc_service"]["initial_metadata"], told, "{name}");
+    }
+}
+
+#[test]
 fn routes_stand_in_the_order_of_the_matcher() {
     let config = rendered();
     let hosts = manager(&config)["route_config"]["virtual_hosts"].as_array().unwrap();

@@ -10,6 +10,7 @@ mod rate_limit;
 mod routes;
 
 use postern_document::Route;
+use postern_request::evidence;
 use serde_json::{Value, json};
 
 use super::destinations::Destinations;
@@ -102,7 +103,7 @@ impl Frame<'_, '_> {
             }
         }
         if self.placed.needs_ext_proc() {
-            let mut patches = self.route_configuration(&ext_proc::on());
+            let mut patches = self.route_configuration(&ext_proc::on(document));
             patches.extend(self.routes(ext_proc::off(self.rendering)));
             filters.push(self.filter("ext-proc-routes", PRIORITY_EXT_PROC_ROUTES, patches));
         }
@@ -134,14 +135,17 @@ impl Frame<'_, '_> {
     fn of_sidecar(&self) -> Vec<Value> {
         let mut filters = vec![self.for_all_routes()];
         if self.placed.needs_ext_proc() {
-            let patches = self.route_configuration(&ext_proc::on());
+            let patches = self.route_configuration(&ext_proc::on(self.rendering.document));
             filters.push(self.filter("ext-proc-routes", PRIORITY_EXT_PROC_ROUTES, patches));
         }
         filters
     }
 
     fn for_all_routes(&self) -> Value {
-        let settings = routes::for_all(self.rendering.document, self.placed.context);
+        let mut settings = routes::for_all(self.rendering.document, self.placed.context);
+        if self.placed.needs_ext_authz() {
+            set(&mut settings, "typed_per_filter_config", self.which_document());
+        }
         self.filter("routes", PRIORITY_ROUTES, self.route_configuration(&settings))
     }
 
@@ -178,6 +182,16 @@ impl Frame<'_, '_> {
         let mut value = json!({"name": EXT_AUTHZ});
         set(&mut value, "typed_config", typed);
         self.listeners("HTTP_FILTER", Some(EXT_AUTHZ), "MERGE", &value)
+    }
+
+    /// Tells the server by which document this Envoy wants to be judged: with the routes rather than
+    /// the filter, for which connections would be closed whenever there is another document.
+    fn which_document(&self) -> Value {
+        let digest = &self.rendering.document.digest;
+        let told = json!({"context_extensions": {(evidence::DOCUMENT_METADATA): digest}});
+        let settings = json!({"check_settings": told});
+        let per_route = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute";
+        json!({EXT_AUTHZ: typed(per_route, settings)})
     }
 
     /// A patch of connection managers, or of one of their filters, at each port.

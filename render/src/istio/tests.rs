@@ -432,7 +432,8 @@ fn ext_proc_is_off_where_there_is_no_route_and_on_where_there_is_one() {
         assert_eq!(setting["@type"], format!("type.googleapis.com/{per_route}"));
         setting
     };
-    assert_eq!(setting(on)["overrides"], json!({}));
+    let told = json!([{"key": "x-postern-document", "value": document.digest}]);
+    assert_eq!(setting(on)["overrides"], json!({"grpc_initial_metadata": told}));
     let name = |patch: &Value| {
         assert_eq!(patch["applyTo"], "HTTP_ROUTE");
         assert_eq!(setting(patch)["disabled"], true);
@@ -441,6 +442,34 @@ fn ext_proc_is_off_where_there_is_no_route_and_on_where_there_is_one() {
     };
     let names: Vec<String> = off.iter().map(name).collect();
     assert_eq!(names, ["content", "health", "orders", NO_ROUTE, "tenants"]);
+}
+
+/// With the routes, which change while connections stay: a listener's filter would close them.
+#[test]
+fn the_server_is_told_which_document_a_gateway_runs() {
+    let document = document();
+    let settings = |document: &Document| {
+        let filter = envoy_filter(document, "postern-routes");
+        let value = filter["spec"]["configPatches"][0]["patch"]["value"].clone();
+        value["typed_per_filter_config"]["envoy.filters.http.ext_authz"].clone()
+    };
+    assert_eq!(
+        settings(&document),
+        json!({
+            "@type":
+                "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
+            "check_settings": {"context_extensions": {"x-postern-document": document.digest}},
+        })
+    );
+    for name in ["postern-ext-authz", "postern-ext-proc", "postern-connection-manager"] {
+        let filter = envoy_filter(&document, name)["spec"].to_string();
+        assert!(!filter.contains(&document.digest), "{name}: {filter}");
+    }
+    let unasked = load(
+        r#"{"version": 1, "services": {"a": {"upstream": "a.b.svc.cluster.local:80"}},
+            "routes": [{"name": "a", "match": {"path": "/"}, "service": "a", "auth": "none"}]}"#,
+    );
+    assert_eq!(settings(&unasked), Value::Null);
 }
 
 #[test]

@@ -109,21 +109,8 @@ fn to_json(record: &AuditRecord) -> String {
 fn to_text(record: &AuditRecord) -> String {
     let entry = &record.entry;
     let cells = [&entry.actor, &entry.action, &entry.target, &entry.detail];
-    let cells: Vec<String> = cells.into_iter().map(|text| visible(text)).collect();
+    let cells: Vec<String> = cells.into_iter().map(|text| output::visible(text)).collect();
     format!("{}  {}  {}", record.seq, entry.at.to_rfc3339(), cells.join("  "))
-}
-
-/// A text that moves no terminal's cursor: parts of it came from outside.
-fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            shown.extend(c.escape_unicode());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
 }
 
 #[cfg(test)]
@@ -141,11 +128,5 @@ mod tests {
         {
             assert!(hash(&bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn what_came_from_outside_moves_no_cursor() {
-        assert_eq!(visible("a\u{1b}[2Jb\u{9b}c\n"), "a\\u{1b}[2Jb\\u{9b}c\\u{a}");
-        assert_eq!(visible("grüße \"x\""), "grüße \"x\"");
     }
 }

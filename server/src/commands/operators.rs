@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use arc_swap::ArcSwap;
-use postern_document::Document;
+use postern_document::{Current, Document};
 use postern_identity::admin::{Actor, Operators, OperatorsParts};
 use postern_identity::{
-    Argon2Parameters, Ending, Hasher, IdentityMetrics, LoginMetrics, LoginRules,
+    Argon2Parameters, Ending, Hasher, IdentityMetrics, LoginMetrics, LoginRules, LoginTools,
 };
 use postern_request::UnixMillis;
 use postern_store::durable::UserRecord;
@@ -54,8 +53,7 @@ pub async fn told(durable: &Durable, volatile: Option<&str>) -> Result<Operators
         ending: None,
         issuer: None,
         rules: None,
-        hasher: None,
-        breached: None,
+        tools: None,
         kek: None,
     }))
 }
@@ -68,7 +66,7 @@ pub async fn limiting(durable: &Durable, document: Option<&Path>) -> Result<Oper
     let document = document.map(documents::load_checked).transpose()?;
     let operators = plain(durable).await?;
     Ok(match document {
-        Some(document) => operators.by_document(Arc::new(ArcSwap::from_pointee(document))),
+        Some(document) => operators.by_document(Current::fixed(document)),
         None => operators,
     })
 }
@@ -99,8 +97,7 @@ pub async fn looking(
         ending: None,
         issuer: None,
         rules: None,
-        hasher: None,
-        breached: None,
+        tools: None,
         kek: None,
     }))
 }
@@ -138,17 +135,15 @@ pub async fn ending(durable: &Durable, ends: &Ends) -> Result<Operators> {
         None => ending.remembering(longest),
     };
     let rules = rules(&document);
-    let hasher = rules.as_ref().map(|rules| hasher(rules, metrics)).transpose()?;
-    let breached = rules.as_ref().map(|rules| breached::open(&rules.login.passwords));
+    let tools = rules.as_ref().map(|rules| tools(rules, metrics)).transpose()?;
     Ok(Operators::new(OperatorsParts {
         store,
         flows: Some(flows),
         announce,
         ending: Some(Arc::new(ending)),
         issuer: Some(issuer),
-        rules: rules.map(|rules| Arc::new(ArcSwap::from_pointee(rules))),
-        hasher,
-        breached: breached.transpose()?.flatten(),
+        rules: rules.map(Current::fixed),
+        tools: tools.map(Current::fixed),
         kek: None,
     }))
 }
@@ -159,36 +154,33 @@ pub async fn ending(durable: &Durable, ends: &Ends) -> Result<Operators> {
 /// When the store cannot be opened, or nothing hashes passwords.
 pub async fn making(durable: &Durable, rules: LoginRules) -> Result<Operators> {
     let store = settings::identity_store(&durable.durable).await?;
-    let hasher = hasher(&rules, metrics()?)?;
-    let breached = breached::open(&rules.login.passwords)?;
+    let tools = tools(&rules, metrics()?)?;
     Ok(Operators::new(OperatorsParts {
         announce: Arc::new(announcer(&store, None)),
         store,
         flows: None,
         ending: None,
         issuer: None,
-        rules: Some(Arc::new(ArcSwap::from_pointee(rules))),
-        hasher: Some(hasher),
-        breached,
+        rules: Some(Current::fixed(rules)),
+        tools: Some(Current::fixed(tools)),
         kek: None,
     }))
 }
 
 /// What the document says of logging in.
 pub fn rules(document: &Document) -> Option<LoginRules> {
-    let login = document.login.clone()?;
-    let issuer = document.issuer.clone().unwrap_or_default();
-    Some(LoginRules { issuer, login, replicas: document.stores.replicas })
+    settings::login_rules(document)
 }
 
-/// One thread, whose metrics nobody reads.
+/// One thread that hashes, whose metrics nobody reads, and the list of the document.
 ///
 /// # Errors
-/// When the document's numbers are out of bounds, or there is no thread.
-fn hasher(rules: &LoginRules, metrics: LoginMetrics) -> Result<Hasher> {
+/// When the document's numbers are out of bounds, there is no thread, or the list cannot be read.
+fn tools(rules: &LoginRules, metrics: LoginMetrics) -> Result<LoginTools> {
     let passwords = &rules.login.passwords;
     let parameters = Argon2Parameters::new(passwords.memory_kib, passwords.iterations)?;
-    Ok(Hasher::new(parameters, 1, metrics)?)
+    let hasher = Hasher::new(parameters, 1, metrics)?;
+    Ok(LoginTools { hasher, passkeys: None, breached: breached::open(passwords)? })
 }
 
 /// What nobody reads.

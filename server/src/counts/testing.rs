@@ -5,10 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
-use postern_document::{Allowance, Counted, Document, LimitMode};
+use postern_document::{Allowance, Counted, Current, Document, LimitMode};
 use postern_ext_authz::{
-    Answer, ApiKeys, Authorizer, Incoming, IssuerKeys, Metrics, Named, Parts, Revoked, Sessions,
+    Answer, ApiKeys, Authorizer, Incoming, Judged, Metrics, Named, Parts, Revoked, Sessions,
     Tickets, Touched,
 };
 use postern_jose::{VerifiedToken, base64url};
@@ -42,23 +41,22 @@ impl Revoked for NothingRevoked {
 
 /// One server.
 pub struct Gateway {
-    pub document: Arc<ArcSwap<Document>>,
+    pub document: Current<Document>,
     pub store: Arc<dyn VolatileStore>,
     pub authorizer: Arc<Authorizer>,
 }
 
 impl Gateway {
     pub fn new() -> Self {
-        let document = document();
+        let judged = Judged::new(document());
         let store: Arc<dyn VolatileStore> = Arc::new(MemoryStore::default());
         let registry = MetricsRegistry::new("test", Instant::now()).unwrap();
-        let keys = Arc::new(IssuerKeys::new(&document));
-        let document = Arc::new(ArcSwap::from_pointee(document));
+        let held = Arc::clone(&judged.document);
+        let document = Current::new(move || Arc::clone(&held));
         let metrics = Metrics::new(&registry).unwrap();
         let flows: Arc<dyn FlowStore> = Arc::new(MemoryFlowStore::default());
         let authorizer = Authorizer::new(Parts {
-            document: Arc::clone(&document),
-            keys,
+            documents: Arc::new(judged),
             // Nobody's signature will do: this is about what is counted.
             check_signature: Arc::new(|_, _, _| Ok(true)),
             check_proof_signature: Arc::new(|_, _, _| Ok(true)),
@@ -137,6 +135,7 @@ pub fn get(target: &str, address: &str, headers: &[(&str, &str)]) -> Incoming {
         address: Some(address.parse::<IpAddr>().unwrap()),
         certificate: None,
         peer: None,
+        document: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The admin API: what an operator's programs may do, on a port of its own. They may manage users,
-//! clients and keys, revoke and look at what is revoked, and look at what limits have counted and
-//! reset it.
+//! clients, keys and the document itself, revoke and look at what is revoked, and look at what
+//! limits have counted and reset it.
 //!
 //! Who may: whoever shows the credential of a file, or an access token of our own issuer with the
 //! scope for it. Deliberately absent: finer rights. Whoever may come in may do everything here.
@@ -101,14 +101,14 @@ pub fn build(
     });
     let mut routes: Router = Router::new();
     if let Some(stores) = revocations {
-        let document = counting.document.load();
-        routes = routes.merge(revocations::routes(Arc::clone(&admin), stores, &document));
+        let document = counting.document.clone();
+        routes = routes.merge(revocations::routes(Arc::clone(&admin), stores, document));
     } else {
         tracing::info!("the admin API revokes nothing: that takes a durable store (--durable)");
     }
     routes = routes.merge(limits::routes(Arc::clone(&admin), counting));
-    if let Some(Built { operators, .. }) = operators {
-        routes = routes.merge(v1::routes(Arc::clone(&admin), operators, tokens));
+    if let Some(Built { operators, revisions, .. }) = operators {
+        routes = routes.merge(v1::routes(Arc::clone(&admin), operators, tokens, revisions));
     }
     if let Some(rate_limiter) = rate_limiter {
         routes = routes.merge(postern_rate_limit::router(Arc::clone(rate_limiter)));

@@ -1,9 +1,11 @@
 //! The feed: revoked tokens, kept in memory from the durable store, and issuers' keys, told to
 //! Envoys and asked by `ext_authz`; and slices of leased limits, lent to Envoys.
+//!
+//! It is there whatever the document says: with another document Envoys may have something to ask.
 
 mod keys;
 mod leased;
-mod peers;
+pub mod peers;
 mod revoked;
 
 use std::sync::Arc;
@@ -11,10 +13,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use postern_document::Document;
-use postern_ext_authz::{IssuerKeys, Revoked};
+use postern_ext_authz::Revoked;
 use postern_feed::{
-    BusWakeUps, Clock, Exchange, ExchangeParts, FeedState, Jitter, Lender, LenderParts, Loader,
-    Metrics, NothingListed, Retention, RevocationSource, Served, Settings, StoredRevocations,
+    BusWakeUps, Clock, Exchange, ExchangeParts, FeedState, Jitter, LeasedLimits, Lender,
+    LenderParts, Loader, Metrics, NothingListed, PeerIdentity, Peers, Retention, RevocationSource,
+    Served, Settings, StoredRevocations,
 };
 use postern_store::bus::{LocalBus, RevocationBus};
 use postern_store::durable::{DurableStore, RevocationStore};
@@ -23,19 +26,18 @@ use postern_store_redis::RedisStore;
 use postern_telemetry::{Drain, MetricsRegistry, Moment};
 
 use self::keys::WantedKeys;
-use self::leased::DocumentLimits;
+pub use self::leased::DocumentLimits;
 pub use self::revoked::OwnRevocations;
 use self::revoked::{KnownRevocations, NothingKnown};
+use super::in_use::Kept;
 
 /// The list is read no more often than this without news, however short `max_staleness` is.
 const SHORTEST_SAFETY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What it is made of.
 pub struct Needs<'a> {
-    /// What Envoys must know, and who may ask.
-    pub document: &'a Document,
-    /// Issuers' keys: fetched when an Envoy wants some.
-    pub keys: &'a Arc<IssuerKeys>,
+    /// What Envoys must know, who may ask, and what may be lent.
+    pub kept: &'a Arc<Kept>,
     /// Where revocations are kept.
     pub durable: Option<&'a Arc<dyn DurableStore>>,
     /// Where limits are counted.
@@ -50,12 +52,12 @@ pub struct Needs<'a> {
 
 /// What the rest of the server gets of it.
 pub struct Feed {
-    /// For the gRPC port; none where there is nothing to tell or to lend.
-    pub served: Option<Served>,
+    /// For the gRPC port.
+    pub served: Served,
     /// For `ext_authz`.
     pub revoked: Arc<dyn Revoked>,
-    /// For readiness, and for whoever brings keys.
-    pub state: Option<Arc<FeedState>>,
+    /// For readiness, for whoever brings keys, and for whoever brings another document.
+    pub state: Arc<FeedState>,
     /// For whoever revokes: wakes this server at once, and the others where there is a bus. None
     /// without a durable store.
     pub bus: Option<Arc<dyn RevocationBus>>,
@@ -73,21 +75,14 @@ struct List {
 /// # Errors
 /// When a metric cannot be registered.
 pub fn build(needs: &Needs<'_>) -> Result<Feed> {
-    let Needs { document, durable, .. } = *needs;
+    let Needs { kept, durable, .. } = *needs;
+    let document = Arc::clone(&kept.newest().document);
+    warn(&document, durable.is_some());
     let list = list(needs);
-    if list.is_none() && !document.needs_leases() {
-        return Ok(Feed { served: None, revoked: Arc::new(NothingKnown), state: None, bus: None });
-    }
     let clock: Clock = Arc::new(Moment::now);
-    let settings = settings(document);
+    let settings = settings(&document);
     let metrics = Metrics::new(needs.registry)?;
-    peers::warn_of_nobody(&document.feed);
     let lender = lender(needs, &settings, &clock, &metrics)?;
-    let trust = peers::trust(&document.feed);
-    let Some(list) = list else {
-        let served = Some(Served { exchange: None, lender, trust });
-        return Ok(Feed { served, revoked: Arc::new(NothingKnown), state: None, bus: None });
-    };
     let state = FeedState::new(settings).context("the feed's settings")?;
     let loader = Loader::new(
         Arc::clone(&state),
@@ -110,34 +105,43 @@ pub fn build(needs: &Needs<'_>) -> Result<Feed> {
         Some(_) => Arc::new(KnownRevocations::new(Arc::clone(&state))),
         None => Arc::new(NothingKnown),
     };
+    let current = kept.current();
+    let trust = Arc::new(move || Arc::clone(&current.load().trust));
     Ok(Feed {
-        served: Some(Served { exchange: Some(Arc::new(exchange)), lender, trust }),
+        served: Served { exchange: Some(Arc::new(exchange)), lender: Some(lender), trust },
         revoked,
-        state: Some(state),
+        state,
         bus: durable.map(|_| list.bus),
     })
 }
 
-/// None where nothing is leased.
+/// Says so where a document asks for what cannot be.
+pub fn warn(document: &Document, has_durable: bool) {
+    peers::warn_of_nobody(&document.feed);
+    if document.revocation.is_some() && !has_durable {
+        tracing::warn!(
+            "the document asks for `revocation`, and there is no durable store (--durable) to keep \
+             what is revoked in: no Envoy is told anything, and `when_stale` holds"
+        );
+    }
+}
+
 fn lender(
     needs: &Needs<'_>,
     settings: &Settings,
     clock: &Clock,
     metrics: &Metrics,
-) -> Result<Option<Arc<Lender>>> {
-    if !needs.document.needs_leases() {
-        return Ok(None);
-    }
+) -> Result<Arc<Lender>> {
     let parts = LenderParts {
-        limits: Arc::new(DocumentLimits::new(needs.document)),
-        document_digest: digest_of(needs.document),
+        limits: Arc::<Kept>::clone(needs.kept) as Arc<dyn LeasedLimits>,
+        document_digest: digest_of(needs.kept),
         store: Arc::clone(needs.volatile),
-        peers: Arc::new(peers::listed(&needs.document.feed)),
+        peers: Arc::<Kept>::clone(needs.kept) as Arc<dyn Peers>,
         clock: Arc::clone(clock),
         metrics: metrics.clone(),
     };
     let lender = Lender::new(parts, settings, Jitter::random()).context("the feed's settings")?;
-    Ok(Some(Arc::new(lender)))
+    Ok(Arc::new(lender))
 }
 
 fn parts(
@@ -146,40 +150,48 @@ fn parts(
     clock: Clock,
     metrics: Metrics,
 ) -> ExchangeParts {
+    let told = Told { kept: Arc::clone(needs.kept), knows: needs.durable.is_some() };
     ExchangeParts {
         state: Arc::clone(state),
-        peers: Arc::new(peers::listed(&needs.document.feed)),
-        keys_wanted: Arc::new(WantedKeys::new(needs.document, Arc::clone(needs.keys))),
-        document_digest: digest_of(needs.document),
+        peers: Arc::new(told),
+        keys_wanted: Arc::new(WantedKeys::new(Arc::clone(needs.kept))),
+        document_digest: digest_of(needs.kept),
         drain: needs.drain.clone(),
         clock,
         metrics,
     }
 }
 
-fn digest_of(document: &Document) -> Arc<dyn Fn() -> String + Send + Sync> {
-    let digest = document.digest.clone();
-    Arc::new(move || digest.clone())
+/// Who is told anything: nobody is told that nothing is revoked where the document asks for that and
+/// nobody could know.
+struct Told {
+    kept: Arc<Kept>,
+    /// There is a durable store.
+    knows: bool,
 }
 
-/// None where nothing could be listed and nobody needs to be told of anything else.
-fn list(needs: &Needs<'_>) -> Option<List> {
-    let document = needs.document;
-    if let Some(durable) = needs.durable {
-        // All issuers', whichever the document takes: during a change of it Envoys run both.
-        let source = StoredRevocations::new(revocations_of(durable));
-        return Some(List { source: Arc::new(source), bus: bus(needs.redis) });
+impl Peers for Told {
+    fn may_ask_for(&self, peer: &PeerIdentity, workload: &str) -> bool {
+        let newest = self.kept.newest();
+        let is_asked = newest.document.revocation.is_some();
+        (self.knows || !is_asked) && newest.peers.may_ask_for(peer, workload)
     }
-    if document.revocation.is_some() {
-        tracing::warn!(
-            "the document asks for `revocation`, and there is no durable store (--durable) to keep \
-             what is revoked in: no Envoy is told anything, and `when_stale` holds"
-        );
-        return None;
-    }
-    // Nobody but this server could list anything, so nothing can have been missed.
-    let heard = || List { source: Arc::new(NothingListed), bus: Arc::new(LocalBus::default()) };
-    document.needs_feed().then(heard)
+}
+
+fn digest_of(kept: &Arc<Kept>) -> Arc<dyn Fn() -> String + Send + Sync> {
+    let kept = Arc::clone(kept);
+    Arc::new(move || kept.newest().document.digest.clone())
+}
+
+/// Without a durable store nobody but this server could list anything, so nothing can have been
+/// missed.
+fn list(needs: &Needs<'_>) -> List {
+    let Some(durable) = needs.durable else {
+        return List { source: Arc::new(NothingListed), bus: Arc::new(LocalBus::default()) };
+    };
+    // All issuers', whichever the document takes: during a change of it Envoys run both.
+    let source = StoredRevocations::new(revocations_of(durable));
+    List { source: Arc::new(source), bus: bus(needs.redis) }
 }
 
 /// Without Redis nobody else can be heard: what commands and other replicas revoke is found by
@@ -200,7 +212,7 @@ fn revocations_of(durable: &Arc<dyn DurableStore>) -> Arc<dyn RevocationStore> {
 ///
 /// Envoys come back as often as the document says. An idle one may take longer, but is never on
 /// the edge of knowing too little: the next request ends its rest without a warning.
-fn settings(document: &Document) -> Settings {
+pub fn settings(document: &Document) -> Settings {
     let mut settings = Settings::default();
     let answers = &mut settings.answers;
     if let Some(poll_ms) = document.feed.poll_ms {

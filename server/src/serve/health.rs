@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_ext_authz::IssuerKeys;
+use postern_document::Current;
 use postern_store::durable::DurableStore;
 use postern_store::volatile::VolatileStore;
 use postern_store::{FlowKey, FlowKind, FlowStore};
 use postern_telemetry::{Check, CheckKind, CheckResult, HealthChecks};
 
+use super::in_use::InUse;
 use crate::commands::now;
 
 /// Redis: degraded over 100 ms, and degraded when away, because every limit has an answer for
@@ -59,10 +60,9 @@ pub fn add_sessions(health: &Arc<HealthChecks>, flows: &Arc<dyn FlowStore>) {
 }
 
 /// Public keys of all issuers: degraded while one's are missing.
-pub fn add_keys(health: &Arc<HealthChecks>, keys: &Arc<IssuerKeys>) {
-    let keys = Arc::clone(keys);
+pub fn add_keys(health: &Arc<HealthChecks>, current: Current<InUse>) {
     let check = Check::new(CheckKind::Service("issuer-keys".to_owned()), move || {
-        let complete = keys.complete();
+        let complete = current.load().keys.complete();
         async move {
             if complete {
                 CheckResult::healthy()

@@ -9,16 +9,15 @@ mod retention;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use arc_swap::ArcSwap;
 use axum::Router;
-use postern_document::{Document, JwksSource};
+use postern_document::{Current, Document, JwksSource};
 use postern_identity::admin::{self, KeyState};
 use postern_identity::ports::RevokedTokens;
 use postern_identity::{
     Browsers, Clock, Ending, Identity, IdentityMetrics, KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey,
     KeyMetrics, KeyRing, KeySchedule, LoginLimiter, LoginMetrics, OAuthMetrics, OAuthParts,
-    OAuthRules, OAuthService, RequestLimits, Rotations, TokenIssuer, Vault, keep_used_clients,
-    refresh_every, retry_ends, rotate_on_schedule,
+    OAuthService, RequestLimits, Rotations, TokenIssuer, Vault, keep_used_clients, refresh_every,
+    retry_ends, rotate_on_schedule,
 };
 use postern_store::limiter::Limiter;
 use postern_store::volatile::VolatileStore;
@@ -27,9 +26,11 @@ use postern_telemetry::{Check, CheckKind, CheckResult, HealthChecks, MetricsRegi
 
 pub use self::announce::Announcer;
 use self::nobody::Nobody;
+pub use self::outside::providers;
 use self::retention::Retention;
 use super::feed::{Feed, OwnRevocations};
 use super::health::add_sessions;
+use super::in_use::InUse;
 use super::operators::Shared;
 use super::outbound::HttpOutbound;
 use super::parts::REFRESH;
@@ -43,7 +44,7 @@ pub struct Needs<'a> {
     /// The encryption key.
     pub arguments: &'a Serve,
     /// Who issues tokens, how, and to whom.
-    pub document: &'a Arc<ArcSwap<Document>>,
+    pub current: &'a Current<InUse>,
     /// Keys, clients, users, grants.
     pub durable: Option<&'a Arc<dyn IdentityStore>>,
     /// Log-ins, codes and sessions; proofs that were seen.
@@ -52,10 +53,32 @@ pub struct Needs<'a> {
     pub limiter: &'a Limiter,
     /// What is revoked, and the bell.
     pub feed: &'a Feed,
+    /// What is counted; it is there wherever tokens are issued.
+    pub counted: Option<&'a Counted>,
     /// For metrics.
     pub registry: &'a MetricsRegistry,
     /// For the checks of keys and sessions.
     pub health: &'a Arc<HealthChecks>,
+}
+
+/// What is counted of tokens and of logging in, by each part that has to do with them.
+pub struct Counted {
+    /// Of tokens.
+    pub tokens: IdentityMetrics,
+    /// Of logging in.
+    pub login: LoginMetrics,
+}
+
+impl Counted {
+    /// Registers it.
+    ///
+    /// # Errors
+    /// When a metric cannot be registered.
+    pub fn new(registry: &MetricsRegistry) -> Result<Self> {
+        let tokens = registry.register_with(IdentityMetrics::register)?;
+        let login = registry.register_with(|registry| LoginMetrics::register(registry, &tokens))?;
+        Ok(Self { tokens, login })
+    }
 }
 
 /// What it gives.
@@ -74,7 +97,7 @@ struct Own<'a> {
     store: &'a Arc<dyn IdentityStore>,
     revoked: Arc<dyn RevokedTokens>,
     ending: Arc<Ending>,
-    metrics: LoginMetrics,
+    counted: &'a Counted,
     clock: Clock,
 }
 
@@ -85,8 +108,10 @@ struct Own<'a> {
 /// When the encryption key or the stored keys cannot be used, or there is something to open with
 /// it and it was not given.
 pub async fn build(needs: &Needs<'_>) -> Result<Option<Built>> {
-    let document = needs.document.load_full();
-    let (Some(issuer), Some(store)) = (document.issuer.as_deref(), needs.durable) else {
+    let document = Arc::clone(&needs.current.load().document);
+    let (Some(issuer), Some(store), Some(counted)) =
+        (document.issuer.as_deref(), needs.durable, needs.counted)
+    else {
         let wanted = [
             document.issuer.is_none().then_some("an `issuer` in the document"),
             needs.durable.is_none().then_some("a durable store (--durable)"),
@@ -106,18 +131,15 @@ pub async fn build(needs: &Needs<'_>) -> Result<Option<Built>> {
     add_check(needs.health, &token_issuer);
 
     // There is a list of what is revoked, and a bell, wherever there is a durable store.
-    let list = needs.feed.state.clone().zip(needs.feed.bus.clone());
-    let (state, bus) = list.context("nobody reads what is revoked")?;
-    let revoked = OwnRevocations::new(state, Arc::clone(needs.document), issuer);
-    let metrics = needs.registry.register_with(IdentityMetrics::register)?;
-    let of_login = |registry: &prometheus::Registry| LoginMetrics::register(registry, &metrics);
-    let login_metrics = needs.registry.register_with(of_login)?;
+    let bus = needs.feed.bus.clone().context("nobody reads what is revoked")?;
+    let current = needs.current.part(|in_use| Arc::clone(&in_use.document));
+    let revoked = OwnRevocations::new(Arc::clone(&needs.feed.state), current, issuer);
     let ending = Ending::new(
         Arc::<dyn IdentityStore>::clone(store),
         Arc::<dyn FlowStore>::clone(&needs.volatile.flows),
         Arc::new(Announcer::new(Arc::<dyn IdentityStore>::clone(store), bus)),
         issuer,
-        login_metrics.clone(),
+        counted.login.clone(),
     );
     let longest = settings::longest_session_secs(&document);
     let ending = Arc::new(ending.with_sessions_that_live(longest));
@@ -129,13 +151,12 @@ pub async fn build(needs: &Needs<'_>) -> Result<Option<Built>> {
         store,
         revoked: Arc::new(revoked),
         ending,
-        metrics: login_metrics,
+        counted,
         clock,
     };
-    let oauth = own.oauth(token_issuer, metrics, kek.clone())?;
+    let oauth = own.oauth(token_issuer, kek.clone())?;
     tokio::spawn(keep_used_clients(Arc::clone(&oauth)));
-    let shared =
-        Shared { ending: Arc::clone(&own.ending), metrics: own.metrics.clone(), kek: kek.clone() };
+    let shared = Shared { ending: Arc::clone(&own.ending), kek: kek.clone() };
     Ok(Some(Built { router: own.router(oauth, kek)?, shared }))
 }
 
@@ -150,7 +171,7 @@ fn keep(
     let retention = Retention::new(store(), Arc::clone(clock), needs.registry)?;
     tokio::spawn(retention.run());
     let Some(kek) = kek.cloned() else { return Ok(()) };
-    let document = needs.document.load();
+    let document = Arc::clone(&needs.current.load().document);
     let is_wanted = document.oauth.as_ref().is_some_and(|oauth| oauth.rotate_every_ms.is_some());
     if is_wanted && schedule(&document).is_none() {
         tracing::warn!(
@@ -158,11 +179,11 @@ fn keep(
              which our own tokens are checked (`jwks.inline` or `jwks.file`)"
         );
     }
-    let held = Arc::clone(needs.document);
+    let current = needs.current.clone();
     tokio::spawn(rotate_on_schedule(Rotations {
         store: store(),
         kek,
-        schedule: Arc::new(move || schedule(&held.load())),
+        schedule: Arc::new(move || schedule(&current.load().document)),
         clock: Arc::clone(clock),
         metrics: needs.registry.register_with(KeyMetrics::register)?,
     }));
@@ -195,23 +216,20 @@ impl Own<'_> {
     fn oauth(
         &self,
         issuer: Arc<TokenIssuer>,
-        metrics: IdentityMetrics,
         kek: Option<KeyEncryptionKey>,
     ) -> Result<Arc<OAuthService>> {
-        let rules = OAuthRules::of(self.issuer, self.document.oauth.as_ref());
         Ok(Arc::new(OAuthService::new(OAuthParts {
-            rules: Arc::new(ArcSwap::from_pointee(rules)),
+            rules: self.needs.current.part(|in_use| Arc::clone(&in_use.oauth)),
             issuer,
             store: Arc::<dyn IdentityStore>::clone(self.store),
             flows: Arc::<dyn FlowStore>::clone(&self.needs.volatile.flows),
             replays: Arc::<dyn VolatileStore>::clone(&self.needs.volatile.decisions),
             limiter: self.needs.limiter.clone(),
-            replicas: self.document.stores.replicas,
             outbound: Arc::new(HttpOutbound::for_operators()?),
             outbound_for_anybody: Arc::new(HttpOutbound::for_anybody(self.issuer)?),
             revoked: Arc::<dyn RevokedTokens>::clone(&self.revoked),
             ending: Arc::clone(&self.ending),
-            metrics,
+            metrics: self.counted.tokens.clone(),
             grants: self.needs.registry.register_with(OAuthMetrics::register)?,
             vault: kek.map(Vault::new),
         })))
@@ -224,17 +242,13 @@ impl Own<'_> {
             add_sessions(self.needs.health, flows);
         }
         let clock = Arc::clone(&self.clock);
-        let limits = RequestLimits::new(
-            LoginLimiter::new(self.needs.limiter.clone()),
-            self.document.stores.replicas,
-            usize::from(self.document.trusted_proxies),
-        );
+        let limits = RequestLimits::new(LoginLimiter::new(self.needs.limiter.clone()));
         let (browsers, pages): (Arc<dyn Browsers>, Router) = match (&self.document.login, kek) {
             (Some(login), Some(kek)) => {
                 let (pages, router) = login::build(login::Needs {
+                    current: self.needs.current,
                     document: self.document,
                     login,
-                    issuer: self.issuer,
                     kek,
                     store: Arc::<dyn IdentityStore>::clone(self.store),
                     flows: Arc::<dyn FlowStore>::clone(flows),
@@ -242,7 +256,7 @@ impl Own<'_> {
                     oauth: Arc::clone(&oauth),
                     revoked: self.revoked,
                     ending: self.ending,
-                    metrics: self.metrics,
+                    metrics: self.counted.login.clone(),
                     clock: self.clock,
                     registry: self.needs.registry,
                 })?;
@@ -251,8 +265,7 @@ impl Own<'_> {
             // `key` has asked for one wherever people log in.
             _ => (Arc::new(Nobody), Router::new()),
         };
-        let trusted_proxies = usize::from(self.document.trusted_proxies);
-        let identity = Identity { oauth, browsers, limits, trusted_proxies, clock };
+        let identity = Identity { oauth, browsers, limits, clock };
         Ok(postern_identity::router(Arc::new(identity)).merge(pages))
     }
 }
@@ -328,6 +341,7 @@ fn round_trips(issuer: &TokenIssuer) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use postern_identity::OAuthRules;
     use postern_store::durable::memory::MemoryDurableStore;
     use serde_json::json;
 

@@ -1,8 +1,9 @@
 //! Bringing issuers' keys to the decision and to the feed: from our own store, from an address,
 //! or from wherever an issuer's metadata says.
 //!
-//! One task an issuer. It fetches every so often, and once more when somebody has seen a token
-//! with a key that is not there. Whatever goes wrong, the last good keys stay.
+//! One task an issuer of the document in use. It fetches every so often, and once more when somebody
+//! has seen a token with a key that is not there. Whatever goes wrong, the last good keys stay; also
+//! where the issuer is in an earlier document alone, whose keys nobody fetches any more.
 
 pub(super) mod address;
 mod discovery;
@@ -11,15 +12,16 @@ mod metrics;
 mod pace;
 mod source;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
 use postern_document::{Document, JwksSource, KeysBy};
-use postern_ext_authz::IssuerKeys;
+use postern_ext_authz::{IssuerKeys, KeyPlace};
 use postern_feed::{FeedState, Jitter};
 use postern_store::durable::DurableStore;
 use postern_telemetry::MetricsRegistry;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use self::fetch::Http;
@@ -32,68 +34,107 @@ use crate::output;
 const LEAST_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What the tasks work with.
-pub struct Needs<'a> {
-    /// Whose keys, and where they are.
-    pub document: &'a Document,
+pub struct Keepers {
     /// With our own keys.
-    pub durable: Option<&'a Arc<dyn DurableStore>>,
-    /// For `ext_authz`.
-    pub keys: &'a Arc<IssuerKeys>,
+    durable: Option<Arc<dyn DurableStore>>,
     /// For Envoys.
-    pub feed: Option<&'a Arc<FeedState>>,
-    /// For metrics.
-    pub registry: &'a MetricsRegistry,
+    feed: Arc<FeedState>,
+    http: Http,
+    metrics: Metrics,
+    running: Mutex<Vec<Running>>,
 }
 
-/// Starts a task for each issuer whose keys are not in the document.
-///
-/// # Errors
-/// When the HTTP client cannot be made, a metric cannot be registered, or an issuer's address is
-/// none from which keys can be found.
-pub fn keep_fetching(needs: &Needs<'_>) -> Result<()> {
-    for (issuer, from) in needs.document.keys_in_clear_text() {
+/// A task, and the place that it brings keys to.
+struct Running {
+    place: Arc<KeyPlace>,
+    task: AbortHandle,
+}
+
+impl Keepers {
+    /// No task runs yet.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be made, or a metric cannot be registered.
+    pub fn new(
+        durable: Option<Arc<dyn DurableStore>>,
+        feed: Arc<FeedState>,
+        registry: &MetricsRegistry,
+    ) -> Result<Self> {
+        let (http, metrics) = (Http::new()?, Metrics::new(registry)?);
+        Ok(Self { durable, feed, http, metrics, running: Mutex::default() })
+    }
+
+    /// Starts a task for each issuer of a document whose keys are not in it, and that has none yet.
+    ///
+    /// # Errors
+    /// When an issuer's address is none from which keys can be found. No task was started then.
+    pub fn start(&self, document: &Document, keys: &IssuerKeys) -> Result<()> {
+        let mut running = self.running();
+        let mut sources = Vec::new();
+        for (index, issuer) in document.issuers.iter().enumerate() {
+            let Some(place) = keys.place(index) else { continue };
+            let is_kept = running.iter().any(|known| Arc::ptr_eq(&known.place, place));
+            if is_kept || matches!(issuer.jwks, JwksSource::Inline(_)) {
+                continue;
+            }
+            if let Some(source) = Source::of(issuer, document, self.durable.as_ref(), &self.http)? {
+                sources.push((place, issuer, source));
+            }
+        }
+        for (place, issuer, source) in sources {
+            let name = &issuer.issuer.issuer;
+            self.metrics.begin(name);
+            let keeper = Keeper {
+                issuer: name.clone(),
+                pace: Pace::new(source.refresh(), Jitter::random()),
+                source,
+                place: Arc::clone(place),
+                feed: (issuer.keys_by == KeysBy::Feed).then(|| Arc::clone(&self.feed)),
+                metrics: self.metrics.clone(),
+            };
+            let task = tokio::spawn(keeper.run()).abort_handle();
+            running.push(Running { place: Arc::clone(place), task });
+        }
+        Ok(())
+    }
+
+    /// Ends the tasks of issuers that are not in a document with these keys.
+    pub fn keep_only(&self, document: &Document, keys: &IssuerKeys) {
+        let places = (0..document.issuers.len()).filter_map(|index| keys.place(index));
+        let places: Vec<&Arc<KeyPlace>> = places.collect();
+        self.running().retain(|running| {
+            let stays = places.iter().any(|place| Arc::ptr_eq(place, &running.place));
+            if !stays {
+                running.task.abort();
+            }
+            stays
+        });
+        let issuers = document.issuers.iter().map(|entry| entry.issuer.issuer.as_str());
+        self.metrics.keep_only(&issuers.collect::<Vec<_>>());
+    }
+
+    fn running(&self) -> MutexGuard<'_, Vec<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says which keys come in clear text.
+pub fn warn(document: &Document) {
+    for (issuer, from) in document.keys_in_clear_text() {
         tracing::warn!(
             issuer,
             from,
             "the keys of an issuer come in clear text: whoever sits in between can sign for it"
         );
     }
-    let http = Http::new()?;
-    let mut sources = Vec::new();
-    for (index, issuer) in needs.document.issuers.iter().enumerate() {
-        if matches!(issuer.jwks, JwksSource::Inline(_)) {
-            continue;
-        }
-        if let Some(source) = Source::of(issuer, needs, &http)? {
-            sources.push((index, issuer, source));
-        }
-    }
-    let names = sources.iter().map(|(_, issuer, _)| issuer.issuer.issuer.as_str());
-    let metrics = Metrics::new(needs.registry, names)?;
-    for (index, issuer, source) in sources {
-        let feed = needs.feed.filter(|_| issuer.keys_by == KeysBy::Feed);
-        let keeper = Keeper {
-            index,
-            issuer: issuer.issuer.issuer.clone(),
-            pace: Pace::new(source.refresh(), Jitter::random()),
-            source,
-            keys: Arc::clone(needs.keys),
-            feed: feed.cloned(),
-            metrics: metrics.clone(),
-        };
-        tokio::spawn(keeper.run());
-    }
-    Ok(())
 }
 
 /// Keeps one issuer's keys current.
 struct Keeper<S> {
-    /// The issuer's place in the document.
-    index: usize,
     issuer: String,
     source: S,
     pace: Pace,
-    keys: Arc<IssuerKeys>,
+    place: Arc<KeyPlace>,
     feed: Option<Arc<FeedState>>,
     metrics: Metrics,
 }
@@ -113,7 +154,7 @@ impl<S: Fetch> Keeper<S> {
 
     /// Somebody has seen a token with a key that is not there, and it is late enough to ask.
     async fn wanted(&self, earliest: Instant) {
-        self.keys.wanted(self.index).await;
+        self.place.wanted().await;
         tokio::time::sleep_until(earliest).await;
     }
 
@@ -136,7 +177,7 @@ impl<S: Fetch> Keeper<S> {
     fn publish(&self, fetched: Fetched) {
         self.metrics.fetched(fetched.outcome);
         self.metrics.current(&self.issuer);
-        self.keys.set(self.index, fetched.set);
+        self.place.set(fetched.set);
         let Some(feed) = &self.feed else { return };
         if let Err(error) = feed.keys().set(&self.issuer, fetched.text) {
             tracing::warn!(issuer = self.issuer, %error, "keys cannot be told to Envoys");

@@ -3,33 +3,30 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use arc_swap::ArcSwap;
-use postern_document::{Document, Login};
+use postern_document::{Current, Document};
 use postern_identity::admin::{Operators, OperatorsParts};
 use postern_identity::ports::RevokedTokens;
 use postern_identity::{
-    Argon2Parameters, Clock, Ending, Hasher, IdentityMetrics, KeyEncryptionKey, KeyRing,
-    LoginMetrics, LoginRules, TokenIssuer, refresh_every, retry_ends,
+    Clock, Ending, KeyEncryptionKey, KeyRing, TokenIssuer, refresh_every, retry_ends,
 };
 use postern_store::{FlowStore, IdentityStore};
-use postern_telemetry::MetricsRegistry;
 
 use super::admin::AdminTokens;
 use super::feed::{Feed, OwnRevocations};
-use super::identity::Announcer;
+use super::has;
+use super::identity::{Announcer, Counted};
+use super::in_use::{InUse, lasting};
 use super::parts::REFRESH;
 use super::stores::Volatile;
-use super::{breached, has};
 use crate::cli::{Role, Serve};
 use crate::commands::now;
+use crate::revisions::Revisions;
 use crate::settings;
 
 /// What the authorization server of the same process has made already.
 pub struct Shared {
     /// Ends things.
     pub ending: Arc<Ending>,
-    /// What is counted of logging in.
-    pub metrics: LoginMetrics,
     /// Seals signing keys. Other roles have none.
     pub kek: Option<KeyEncryptionKey>,
 }
@@ -39,17 +36,19 @@ pub struct Needs<'a> {
     /// The roles.
     pub arguments: &'a Serve,
     /// Whose tokens, and what users may be.
-    pub document: &'a Arc<ArcSwap<Document>>,
+    pub current: &'a Current<InUse>,
     /// Everything that is kept.
     pub durable: Option<&'a Arc<dyn IdentityStore>>,
     /// Sessions.
     pub volatile: &'a Volatile,
     /// What is revoked, and the bell.
     pub feed: &'a Feed,
-    /// For metrics.
-    pub registry: &'a MetricsRegistry,
+    /// What is counted; it is there wherever tokens are issued.
+    pub counted: Option<&'a Counted>,
     /// What there is already, where the role `identity` runs here, too.
     pub shared: Option<Shared>,
+    /// Documents that were applied, where they are served from the store.
+    pub revisions: Option<Revisions>,
 }
 
 /// What the admin API gets.
@@ -58,78 +57,73 @@ pub struct Built {
     pub operators: Arc<Operators>,
     /// Judges access tokens, where the document has an issuer.
     pub tokens: Option<Arc<AdminTokens>>,
+    /// Ends things, where the document has an issuer.
+    pub ending: Option<Arc<Ending>>,
+    /// Documents that were applied, where they are served from the store.
+    pub revisions: Option<Revisions>,
 }
 
 /// Builds them; none where this server has another role, or no durable store.
 ///
 /// # Errors
-/// When the signing keys cannot be read, or there are no threads that hash passwords.
+/// When the signing keys cannot be read.
 pub async fn build(needs: Needs<'_>) -> Result<Option<Built>> {
     let Some(store) = needs.durable.filter(|_| has(&needs.arguments.roles, Role::Admin)) else {
         return Ok(None);
     };
-    let document = needs.document.load_full();
-    // There is a list of what is revoked, and a bell, wherever there is a durable store.
-    let list = needs.feed.state.clone().zip(needs.feed.bus.clone());
-    let (state, bus) = list.context("nobody reads what is revoked")?;
+    let first = needs.current.load();
+    let document = needs.current.part(|in_use| Arc::clone(&in_use.document));
+    // There is a bell wherever there is a durable store.
+    let bus = needs.feed.bus.clone().context("nobody reads what is revoked")?;
     let announce = Arc::new(Announcer::new(Arc::<dyn IdentityStore>::clone(store), bus));
-    let issuer = document.issuer.clone();
-    let shared = match (needs.shared, &issuer) {
-        (Some(shared), _) => Some(shared),
-        (None, Some(issuer)) => {
-            let registry = needs.registry;
-            let metrics = login_metrics(registry)?;
+    let issuer = first.document.issuer.clone();
+    let shared = match (needs.shared, &issuer, needs.counted) {
+        (Some(shared), _, _) => Some(shared),
+        (None, Some(issuer), Some(counted)) => {
             let ending = Ending::new(
                 Arc::<dyn IdentityStore>::clone(store),
                 Arc::<dyn FlowStore>::clone(&needs.volatile.flows),
                 Arc::<Announcer>::clone(&announce),
                 issuer,
-                metrics.clone(),
+                counted.login.clone(),
             );
-            let longest = settings::longest_session_secs(&document);
+            let longest = settings::longest_session_secs(&first.document);
             let ending = Arc::new(ending.with_sessions_that_live(longest));
             let clock: Clock = Arc::new(now);
             tokio::spawn(retry_ends(Arc::clone(&ending), clock));
-            Some(Shared { ending, metrics, kek: None })
+            Some(Shared { ending, kek: None })
         }
-        (None, None) => None,
+        _ => None,
     };
     let tokens = match &issuer {
         Some(issuer) => {
-            let revoked = OwnRevocations::new(state, Arc::clone(needs.document), issuer);
-            Some(Arc::new(tokens(issuer, store, Arc::new(revoked), needs.document).await?))
+            let state = Arc::clone(&needs.feed.state);
+            let revoked = OwnRevocations::new(state, document.clone(), issuer);
+            Some(Arc::new(tokens(issuer, store, Arc::new(revoked), document.clone()).await?))
         }
         None => None,
     };
-    let rules = document.login.clone().zip(issuer.clone()).map(|(login, issuer)| {
-        let replicas = document.stores.replicas;
-        Arc::new(ArcSwap::from_pointee(LoginRules { issuer, login, replicas }))
-    });
-    let hasher = match (&document.login, &shared) {
-        (Some(login), Some(shared)) => Some(hasher(login, shared.metrics.clone())?),
-        _ => None,
-    };
-    let breached = document.login.as_ref().map(|login| breached::open(&login.passwords));
+    let rules = first
+        .login
+        .as_ref()
+        .map(|rules| lasting(needs.current, Arc::clone(rules), |in_use| in_use.login.clone()));
+    let tools = first
+        .operators
+        .as_ref()
+        .map(|tools| lasting(needs.current, Arc::clone(tools), |in_use| in_use.operators.clone()));
     let (ending, kek) = shared.map(|shared| (shared.ending, shared.kek)).unzip();
     let operators = Operators::new(OperatorsParts {
         store: Arc::<dyn IdentityStore>::clone(store),
         flows: Some(Arc::<dyn FlowStore>::clone(&needs.volatile.flows)),
         announce,
-        ending,
+        ending: ending.clone(),
         issuer,
         rules,
-        hasher,
-        breached: breached.transpose()?.flatten(),
+        tools,
         kek: kek.flatten(),
     });
-    let operators = Arc::new(operators.by_document(Arc::clone(needs.document)));
-    Ok(Some(Built { operators, tokens }))
-}
-
-fn login_metrics(registry: &MetricsRegistry) -> Result<LoginMetrics> {
-    let metrics = registry.register_with(IdentityMetrics::register)?;
-    let of_login = |registry: &prometheus::Registry| LoginMetrics::register(registry, &metrics);
-    Ok(registry.register_with(of_login)?)
+    let operators = Arc::new(operators.by_document(document));
+    Ok(Some(Built { operators, tokens, ending, revisions: needs.revisions }))
 }
 
 /// With public keys alone: whoever only checks tokens has no use for what seals private ones.
@@ -137,19 +131,12 @@ async fn tokens(
     issuer: &str,
     store: &Arc<dyn IdentityStore>,
     revoked: Arc<dyn RevokedTokens>,
-    document: &Arc<ArcSwap<Document>>,
+    document: Current<Document>,
 ) -> Result<AdminTokens> {
     let ring = KeyRing::load(Arc::<dyn IdentityStore>::clone(store), None, now()).await;
     let ring = Arc::new(ring.context("cannot read the signing keys")?);
     let clock: Clock = Arc::new(now);
     tokio::spawn(refresh_every(Arc::clone(&ring), REFRESH, clock));
     let issuer = TokenIssuer::new(issuer.to_owned(), ring);
-    Ok(AdminTokens::new(issuer, revoked, Arc::clone(document)))
-}
-
-/// Hashes the passwords that operators give, on one thread: log-ins have their own.
-fn hasher(login: &Login, metrics: LoginMetrics) -> Result<Hasher> {
-    let rules = &login.passwords;
-    let parameters = Argon2Parameters::new(rules.memory_kib, rules.iterations)?;
-    Hasher::new(parameters, 1, metrics).context("cannot start the thread that hashes passwords")
+    Ok(AdminTokens::new(issuer, revoked, document))
 }

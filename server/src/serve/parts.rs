@@ -5,31 +5,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use arc_swap::ArcSwap;
 use axum::Router;
 use axum::middleware::from_fn;
-use postern_document::Document;
-use postern_ext_authz::{
-    ApiKeys, Authorizer, IssuerKeys, Parts as AuthorizerParts, Sessions, Touched,
-};
+use postern_ext_authz::{Authorizer, Touched};
 use postern_ext_proc::{Processor, Settlement, SettlementMetrics};
 use postern_feed::{FeedState, Served};
-use postern_identity::AwsLcVerifier;
-use postern_jose::SignatureVerifier as _;
 use postern_rate_limit::RateLimiter;
-use postern_store::durable::DurableStore;
-use postern_store::limiter::Limiter;
-use postern_store::{FlowStore, MemoryStore};
+use postern_store_redis::RedisStore;
 use postern_telemetry::{
     Blocker, Drain, HealthChecks, MetricsRegistry, Readiness, Rolling, Telemetry,
 };
 
 use super::admin::Busy;
+use super::base::Base;
 use super::grpc::Grpc;
-use super::{
-    admin, audit, body, feed, has, health, http, identity, jwks, operators, rate_limit, settlement,
-    stores,
-};
+use super::in_use::Kept;
+use super::reload::{First, Reloading};
+use super::{admin, body, has, health, http, rate_limit, settlement};
 use crate::cli::{Role, Serve};
 
 /// Everything that serves.
@@ -42,9 +34,9 @@ pub struct Parts {
     telemetry: Telemetry,
     identity: Option<Router>,
     admin: Option<Router>,
-    keys: Arc<IssuerKeys>,
-    feed: Option<Served>,
-    feed_state: Option<Arc<FeedState>>,
+    kept: Arc<Kept>,
+    feed: Served,
+    feed_state: Arc<FeedState>,
     blocker: Mutex<Option<Blocker>>,
 }
 
@@ -53,139 +45,64 @@ pub struct Parts {
 /// # Errors
 /// When a setting is wrong. A store that does not answer is not an error: the server starts,
 /// is degraded, and every limit does what its `when_store_fails` says.
-pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Result<Parts> {
+pub async fn build(arguments: &Serve, first: First, drain: Drain) -> Result<Parts> {
     let started = Instant::now();
     let registry = MetricsRegistry::new(&arguments.environment, started)?;
-    registry.set_document(&document.digest)?;
     let readiness = Readiness::new();
     let blocker = readiness.block_on("start");
     let health = Arc::new(HealthChecks::new(started, Arc::new(Rolling::new(started))));
 
-    let held = Arc::new(ArcSwap::from_pointee(document));
-    let document = held.load_full();
-    let volatile = stores::volatile(arguments, &document, &health)?;
-    let identity_store = stores::durable(arguments, &document, &health).await?;
-    if let Some(store) = &identity_store {
-        audit::watch(store.as_ref(), &registry)?;
-    }
-    let durable = identity_store.clone().map(|store| store as Arc<dyn DurableStore>);
-    let keys = Arc::new(IssuerKeys::new(&document));
-    let stand_in = Arc::new(MemoryStore::default());
-    let limiter = Arc::new(Limiter::new(Arc::clone(&volatile.decisions), Arc::clone(&stand_in)));
-    let feed = feed::build(&feed::Needs {
-        document: &document,
-        keys: &keys,
-        durable: durable.as_ref(),
-        volatile: &volatile.decisions,
-        redis: volatile.redis.as_ref(),
-        registry: &registry,
-        drain: &drain,
-    })?;
-    let identity = if has(&arguments.roles, Role::Identity) {
-        let needs = identity::Needs {
-            arguments,
-            document: &held,
-            durable: identity_store.as_ref(),
-            volatile: &volatile,
-            limiter: &limiter,
-            feed: &feed,
-            registry: &registry,
-            health: &health,
-        };
-        identity::build(&needs).await?
-    } else {
-        None
-    };
+    let First { document, origin, durable } = first;
+    let base = Base::new(arguments, document, durable, registry, health).await?;
+    let feed = base.feed(&drain)?;
+    let identity = base.identity(&feed).await?;
     let (identity, shared) = identity.map(|built| (built.router, built.shared)).unzip();
-    let operators = operators::build(operators::Needs {
-        arguments,
-        document: &held,
-        durable: identity_store.as_ref(),
-        volatile: &volatile,
-        feed: &feed,
-        registry: &registry,
-        shared,
-    })
-    .await?;
-    let stores::Volatile { decisions: volatile, sessions, redis, .. } = volatile;
-    jwks::keep_fetching(&jwks::Needs {
-        document: &document,
-        durable: durable.as_ref(),
-        keys: &keys,
-        feed: feed.state.as_ref(),
-        registry: &registry,
-    })?;
-    health::add_keys(&health, &keys);
-    let revocations = identity_store.zip(feed.bus);
-    let tickets = settlement::tickets(arguments, &document)?;
-    let rate_limits = rate_limit::build(&arguments.rate_limit, &document, &limiter, &registry)?;
-    let (rate_limiter, rules) = rate_limits.unzip();
+    let ending = shared.as_ref().map(|shared| Arc::clone(&shared.ending));
+    let operators = base.operators(&feed, shared).await?;
+    let ending = ending.or_else(|| operators.as_ref()?.ending.clone());
+    let reloading = Reloading::new(origin, base.followers(&feed, ending)?)?;
+    tokio::spawn(reloading.run());
+    health::add_keys(&base.health, base.kept.current());
 
-    let document = held;
-    let verifier = AwsLcVerifier::new();
-    let metrics = postern_ext_authz::Metrics::new(&registry)?;
-    let touched = touched(&sessions, durable.as_ref(), &metrics);
-    let authorizer = Arc::new(Authorizer::new(AuthorizerParts {
-        document: Arc::clone(&document),
-        keys: Arc::clone(&keys),
-        check_signature: Arc::new(move |key, input, signature| {
-            verifier.clone().verify(key, input, signature)
-        }),
-        check_proof_signature: Arc::new(|key, input, signature| {
-            AwsLcVerifier::without_memory().verify(key, input, signature)
-        }),
-        revoked: feed.revoked,
-        api_keys: ApiKeys::new(durable),
-        sessions: Sessions::new(sessions),
-        touched: Arc::clone(&touched),
-        store: Arc::clone(&volatile),
-        limiter: Arc::clone(&limiter),
-        tickets: tickets.clone(),
-        metrics,
-    }));
+    let tickets = settlement::tickets(arguments, &base.kept.newest().document)?;
+    let of_limits = &arguments.rate_limit;
+    let rate_limits =
+        rate_limit::build(of_limits, base.kept.document(), &base.limiter, &base.registry)?;
+    let (rate_limiter, rules) = rate_limits.unzip();
+    let (authorizer, touched) = base.authorizer(&feed.revoked, tickets.clone())?;
     let counting = admin::Counting {
-        document: Arc::clone(&document),
+        document: base.kept.document(),
         rules,
         // Past the guard: an operator waits longer than a request, and is no sign of trouble.
-        store: match redis {
-            Some(redis) => redis,
-            None => Arc::clone(&volatile),
+        store: match &base.volatile.redis {
+            Some(redis) => Arc::<RedisStore>::clone(redis),
+            None => Arc::clone(&base.volatile.decisions),
         },
         busy: busy(&authorizer, rate_limiter.as_ref()),
     };
+    let revocations = base.store().cloned().zip(feed.bus);
     let limiting = rate_limiter.as_ref();
-    let admin = admin::build(arguments, counting, revocations, limiting, operators, &registry)?;
-    let processor_metrics = postern_ext_proc::Metrics::new(&registry)?;
-    let processor = Processor::new(document, volatile, stand_in, processor_metrics);
-    let settlement = Settlement::new(limiter, tickets, SettlementMetrics::new(&registry)?);
-    health.refresh().await;
-    drop(health.spawn_refresh());
+    let admin =
+        admin::build(arguments, counting, revocations, limiting, operators, &base.registry)?;
+    let processor = base.processor()?;
+    let settlement = SettlementMetrics::new(&base.registry)?;
+    let settlement = Settlement::new(Arc::clone(&base.limiter), tickets, settlement);
+    base.health.refresh().await;
+    drop(base.health.spawn_refresh());
     Ok(Parts {
         authorizer,
         touched,
         processor: Arc::new(processor),
         settlement: Arc::new(settlement),
         rate_limiter,
-        telemetry: Telemetry { metrics: registry, health, readiness, drain },
+        telemetry: Telemetry { metrics: base.registry, health: base.health, readiness, drain },
         identity,
         admin,
-        keys,
+        kept: base.kept,
         feed: feed.served,
         feed_state: feed.state,
         blocker: Mutex::new(Some(blocker)),
     })
-}
-
-/// Writes beside the requests when sessions and API keys were used.
-fn touched(
-    flows: &Arc<dyn FlowStore>,
-    durable: Option<&Arc<dyn DurableStore>>,
-    metrics: &postern_ext_authz::Metrics,
-) -> Arc<Touched> {
-    let touched = Touched::new(Arc::clone(flows), durable.cloned(), metrics.clone());
-    let touched = Arc::new(touched);
-    tokio::spawn(Arc::clone(&touched).keep_writing());
-    touched
 }
 
 /// Who knows whose limits are used up.
@@ -210,7 +127,7 @@ impl Parts {
             processor: has(roles, Role::Message).then(|| Arc::clone(&self.processor)),
             settlement: has(roles, Role::Message).then(|| Arc::clone(&self.settlement)),
             rate_limiter: self.rate_limiter.clone().filter(|_| has(roles, Role::Decide)),
-            feed: self.feed.clone().filter(|_| has(roles, Role::Decide)),
+            feed: has(roles, Role::Decide).then(|| self.feed.clone()),
             readiness: self.telemetry.readiness.clone(),
             drain: self.telemetry.drain.clone(),
         }
@@ -251,25 +168,29 @@ impl Parts {
     /// while; a new replica must not answer 503 for want of them.
     pub fn started(&self) {
         let blocker = self.blocker.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let keys = Arc::clone(&self.keys);
-        let feed = self.feed_state.clone();
+        let (kept, feed) = (Arc::clone(&self.kept), Arc::clone(&self.feed_state));
         tokio::spawn(async move {
-            let complete = async {
-                while !keys.complete() || feed.as_ref().is_some_and(|feed| !feed.is_loaded()) {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            };
-            drop(tokio::time::timeout(FIRST_KEYS, complete).await);
+            wait_until(FIRST_KEYS, || kept.newest().keys.complete() && feed.is_loaded()).await;
             drop(blocker);
         });
     }
 }
 
+/// Waits until something is there, and no longer than so long.
+pub async fn wait_until(patience: Duration, is_there: impl Fn() -> bool + Send + Sync) {
+    let there = async {
+        while !is_there() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    drop(tokio::time::timeout(patience, there).await);
+}
+
 /// How long the end waits for what is still to be written.
 const LAST_WRITES: Duration = Duration::from_secs(2);
 
-/// How long readiness waits for issuers' keys.
-const FIRST_KEYS: Duration = Duration::from_secs(5);
+/// How long the keys of a document's issuers are waited for.
+pub const FIRST_KEYS: Duration = Duration::from_secs(5);
 
 /// How often what is shared by all replicas is looked up again.
 pub const REFRESH: Duration = Duration::from_secs(10);

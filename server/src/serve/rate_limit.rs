@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use postern_document::Document;
+use postern_document::{Current, Document};
 use postern_rate_limit::{Configuration, Metrics, Parts, Problem, RateLimiter, Settings};
 use postern_store::limiter::{Limiter, WhenStoreFails};
 use postern_telemetry::MetricsRegistry;
@@ -21,7 +21,7 @@ pub type RateLimits = (Arc<RateLimiter>, Arc<Configuration>);
 /// When it has problems, which are all in the error, or a metric cannot be registered.
 pub fn build(
     arguments: &RateLimit,
-    document: &Document,
+    document: Current<Document>,
     limiter: &Arc<Limiter>,
     registry: &MetricsRegistry,
 ) -> Result<Option<RateLimits>> {
@@ -32,7 +32,22 @@ pub fn build(
     };
     let metrics = Metrics::new(registry)?;
     tokio::spawn(Arc::clone(&configuration).keep_current(metrics.clone()));
-    let settings = Settings {
+    let first = settings(arguments, &document.load());
+    let settings = move || {
+        let document = document.load();
+        let (replicas, header_form) = (document.stores.replicas, document.limit_headers);
+        Settings { replicas, header_form, ..first }
+    };
+    let rules = Arc::clone(&configuration);
+    let limiter = Arc::clone(limiter);
+    let parts = Parts { configuration, limiter, settings: Arc::new(settings), metrics };
+    let limiter = RateLimiter::new(parts);
+    Ok(Some((Arc::new(limiter), rules)))
+}
+
+/// What the command line says, and the document.
+fn settings(arguments: &RateLimit, document: &Document) -> Settings {
+    Settings {
         when_store_fails: match arguments.rate_limit_when_store_fails {
             RateLimitFailure::Deny => WhenStoreFails::Deny,
             RateLimitFailure::Allow => WhenStoreFails::Allow,
@@ -43,11 +58,7 @@ pub fn build(
         header_form: document.limit_headers,
         denial_body: !arguments.rate_limit_plain,
         metadata: arguments.rate_limit_metadata,
-    };
-    let rules = Arc::clone(&configuration);
-    let limiter = Arc::clone(limiter);
-    let limiter = RateLimiter::new(Parts { configuration, limiter, settings, metrics });
-    Ok(Some((Arc::new(limiter), rules)))
+    }
 }
 
 /// Why nothing is served; each problem begins with its file.

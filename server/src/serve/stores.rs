@@ -65,28 +65,59 @@ pub fn volatile(
     Ok(Volatile { decisions, flows: Arc::new(flows), sessions, redis: Some(redis) })
 }
 
-/// Opens the durable store, where one is named.
+/// The durable store, and the address that it was opened by.
+#[derive(Clone)]
+pub struct Durable {
+    /// The store.
+    pub store: Arc<dyn IdentityStore>,
+    /// Where it is.
+    pub address: String,
+}
+
+impl Durable {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or a migration is pending.
+    pub async fn open(address: String) -> Result<Self> {
+        Ok(Self { store: settings::open_durable(&address).await?, address })
+    }
+}
+
+/// The durable store, where one is named: the one that the document came from, or else another.
 ///
 /// # Errors
 /// When it cannot be opened, or cannot serve as many replicas.
 pub async fn durable(
     arguments: &Serve,
     document: &Document,
+    opened: Option<Durable>,
     health: &Arc<HealthChecks>,
-) -> Result<Option<Arc<dyn IdentityStore>>> {
-    let written = document.stores.durable.as_deref();
-    let address = settings::store("durable", arguments.durable.as_deref(), written)?;
-    let Some(address) = address else { return Ok(None) };
+) -> Result<Option<Durable>> {
+    let durable = match opened {
+        Some(durable) => durable,
+        None => {
+            let written = document.stores.durable.as_deref();
+            let address = settings::store("durable", arguments.durable.as_deref(), written)?;
+            let Some(address) = address else { return Ok(None) };
+            check_replicas(&address, document)?;
+            Durable::open(address).await?
+        }
+    };
+    check_replicas(&durable.address, document)?;
+    let asked: Arc<dyn DurableStore> = Arc::<dyn IdentityStore>::clone(&durable.store);
+    health::add_database(health, &asked);
+    Ok(Some(durable))
+}
+
+/// The document's check sees this only where the address stands in the document.
+fn check_replicas(address: &str, document: &Document) -> Result<()> {
     let replicas = document.stores.replicas;
-    // The document's check sees this only where the address stands in the document.
-    if replicas > 1 && settings::is_sqlite(&address) {
+    if replicas > 1 && settings::is_sqlite(address) {
         bail!(
             "SQLite serves one replica, and `stores.replicas` is {replicas}: name a database that \
              they share, such as postgres://…, with --durable or `stores.durable`"
         );
     }
-    let store = settings::open_durable(&address).await?;
-    let asked: Arc<dyn DurableStore> = Arc::<dyn IdentityStore>::clone(&store);
-    health::add_database(health, &asked);
-    Ok(Some(store))
+    Ok(())
 }

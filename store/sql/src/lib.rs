@@ -20,6 +20,7 @@ mod families;
 mod identities;
 mod migrate;
 mod page;
+mod revisions;
 mod revocations;
 mod signing_keys;
 mod store;

@@ -65,6 +65,11 @@ pub const MIGRATIONS: &[Migration] = &[
         up: include_str!("../migrations/0008_introspection.up.sql"),
         down: include_str!("../migrations/0008_introspection.down.sql"),
     },
+    Migration {
+        name: "0009_config_revisions",
+        up: include_str!("../migrations/0009_config_revisions.up.sql"),
+        down: include_str!("../migrations/0009_config_revisions.down.sql"),
+    },
 ];
 
 /// Where it is on record what became of each.

@@ -12,6 +12,7 @@ mod clients;
 mod factors;
 mod grants;
 mod parallel;
+mod revisions;
 mod revocations;
 mod signing_keys;
 mod users;
@@ -37,6 +38,7 @@ pub async fn run(store: &dyn IdentityStore) {
     factors::run(store).await;
     grants::run(store).await;
     revocations::run(store).await;
+    revisions::run(store).await;
     audit::run(store).await;
 }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod factors;
 mod grants;
+mod revisions;
 mod revocations;
 mod users;
 
@@ -41,6 +42,7 @@ struct Tables {
     grants: grants::Grants,
     audit: audit::Audit,
     revocations: revocations::Revocations,
+    revisions: revisions::Revisions,
 }
 
 impl MemoryDurableStore {

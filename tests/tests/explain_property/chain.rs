@@ -5,13 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
 use postern_bundle::Gatekeeper;
 use postern_document::{CertificateSource, Document, HeaderValue, OnFailure, from_json};
 use postern_explain::{By, Revoked};
 use postern_ext_authz::{
-    Answer as Authorized, ApiKeys, Authorizer, CheckSignature, Incoming, IssuerKeys, Metrics,
-    Named, Parts, Sessions, Tickets, Touched,
+    Answer as Authorized, ApiKeys, Authorizer, CheckSignature, Incoming, Judged, Metrics, Named,
+    Parts, Sessions, Tickets, Touched,
 };
 use postern_filter_host::{Effects as _, HeaderList, Outcome, Plugin as _};
 use postern_jose::soft::SoftVerifier;
@@ -321,6 +320,7 @@ fn incoming(
         headers: headers.clone(),
         address: Some(IpAddr::from(PEER)),
         certificate: None,
+        document: None,
     }
 }
 
@@ -361,8 +361,7 @@ async fn authorizer(document: &Document, world: &World) -> Authorizer {
     let check: CheckSignature =
         Arc::new(|key, input, signature| SoftVerifier.verify(key, input, signature));
     Authorizer::new(Parts {
-        document: Arc::new(ArcSwap::from_pointee(document.clone())),
-        keys: Arc::new(IssuerKeys::new(document)),
+        documents: Arc::new(Judged::new(document.clone())),
         check_signature: Arc::clone(&check),
         check_proof_signature: check,
         revoked: Arc::new(Known(world.revoked)),

@@ -1,11 +1,10 @@
 //! Configuration that changes while the service runs.
 
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use postern_e2e::client::Call;
+use postern_e2e::config_map::ConfigMap;
 use postern_e2e::{keys, process, server, wait};
 use tempfile::TempDir;
 
@@ -16,40 +15,6 @@ fn rules(requests: u32) -> String {
         "domain: shop\ndescriptors:\n  - key: user\n    \
          rate_limit: {{unit: year, requests_per_unit: {requests}}}\n"
     )
-}
-
-/// A folder as Kubernetes mounts a ConfigMap: links through one link, which an update turns to
-/// another folder.
-struct ConfigMap {
-    place: PathBuf,
-    version: u32,
-}
-
-impl ConfigMap {
-    fn new(place: PathBuf, text: &str) -> Self {
-        fs::create_dir(&place).expect("a folder");
-        symlink("..data/shop.yaml", place.join("shop.yaml")).expect("a link");
-        let mut map = Self { place, version: 0 };
-        map.update(text);
-        map
-    }
-
-    fn update(&mut self, text: &str) {
-        let before = self.folder();
-        self.version += 1;
-        fs::create_dir(self.folder()).expect("a folder");
-        fs::write(self.folder().join("shop.yaml"), text).expect("rules");
-        let (new, link) = (self.place.join("..data_tmp"), self.place.join("..data"));
-        symlink(self.folder().file_name().expect("a name"), &new).expect("a link");
-        fs::rename(new, link).expect("a link that was turned");
-        if self.version > 1 {
-            fs::remove_dir_all(before).expect("a folder that was removed");
-        }
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.place.join(format!("..{}", self.version))
-    }
 }
 
 async fn until_in_use(limits: &Limits, what: &str) {
@@ -73,7 +38,7 @@ async fn until_refused(limits: &Limits, times: u64) {
 async fn a_config_map_that_changes_is_used_and_a_bad_one_is_not() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().join("rules");
-    let mut map = ConfigMap::new(place.clone(), &rules(3));
+    let mut map = ConfigMap::new(place.clone(), "shop.yaml", &rules(3));
     let stack = Stack::start(Limits::start_at("memory", folder, place, &[]).await).await;
     let user = keys::subject("reload");
     let call = Call::get("/any/page").header("x-user", user.as_str());

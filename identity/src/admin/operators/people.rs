@@ -70,10 +70,9 @@ impl Operators {
         by: &Actor,
         now: UnixMillis,
     ) -> Result<CreatedUser, IdentityError> {
-        let rules = self.rules()?;
-        let hasher = self.hasher()?;
-        users::judge_chosen(&new.password, &new.email, &rules, self.breached.as_ref()).await?;
-        users::create_user(&*self.store, hasher, &rules, new, by.as_str(), now).await
+        let (rules, tools) = (self.rules()?, self.tools()?);
+        users::judge_chosen(&new.password, &new.email, &rules, tools.breached.as_ref()).await?;
+        users::create_user(&*self.store, &tools.hasher, &rules, new, by.as_str(), now).await
     }
 
     /// Changes a user. Whoever is switched off, or gets another password or role, is logged out
@@ -90,14 +89,14 @@ impl Operators {
         now: UnixMillis,
     ) -> Result<ChangedUser, IdentityError> {
         let user = self.user(id).await?;
-        let rules = self.rules()?;
+        let (rules, tools) = (self.rules()?, self.tools()?);
         if let Some((password, _)) = &edit.password {
             let email = edit.email.as_ref().unwrap_or(&user.email);
-            users::judge_chosen(password, email, &rules, self.breached.as_ref()).await?;
+            users::judge_chosen(password, email, &rules, tools.breached.as_ref()).await?;
         }
         let with = UserWork {
             store: &*self.store,
-            hasher: self.hasher()?,
+            hasher: &tools.hasher,
             rules: &rules,
             ending: self.ending()?,
         };

@@ -10,7 +10,7 @@ use postern_store::durable::{
 use super::*;
 use crate::admin::{ClientEdit, NewApiKey, NewUser, UserEdit};
 use crate::clients::secret_matches;
-use crate::login::fixture::{ISSUER, NOW, Revocations, World, later, tests_hasher};
+use crate::login::fixture::{ISSUER, NOW, Revocations, World, held, later, tests_hasher};
 
 /// All that there is, over the stores of a world.
 pub(crate) fn operators(world: &World) -> Operators {
@@ -23,9 +23,12 @@ pub(crate) fn operators(world: &World) -> Operators {
         announce,
         ending: Some(Arc::clone(&world.ending)),
         issuer: Some(ISSUER.to_owned()),
-        rules: Some(Arc::clone(&world.rules)),
-        hasher: Some(tests_hasher()),
-        breached: None,
+        rules: Some(held(&world.rules)),
+        tools: Some(Current::fixed(LoginTools {
+            hasher: tests_hasher(),
+            passkeys: None,
+            breached: None,
+        })),
         kek: None,
     })
 }
@@ -200,7 +203,7 @@ async fn a_key_gets_only_limits_that_the_document_counts() {
                     "auth": {"any": ["api_key"]}}],
     });
     let document = postern_document::from_json(document.to_string().as_bytes()).unwrap();
-    let operators = operators(&world).by_document(Arc::new(ArcSwap::from_pointee(document)));
+    let operators = operators(&world).by_document(Current::fixed(document));
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     for bad in [&["gone"][..], &["here"], &["partner", "here"], &["partner", "partner"]] {
         let new = NewApiKey { limits: names(bad), ..new_key() };
@@ -363,7 +366,7 @@ async fn a_client_gets_only_scopes_that_the_document_names() {
             document["oauth"] = oauth.clone();
         }
         let document = postern_document::from_json(document.to_string().as_bytes()).unwrap();
-        Arc::new(ArcSwap::from_pointee(document))
+        Current::fixed(document)
     };
     let scopes = |text: &str| Some(postern_oauth::ScopeSet::parse(text).unwrap());
     let bounded = operators(&world).by_document(document(true));

@@ -106,7 +106,6 @@ fn fixture_of(world: World, tokens: Plain, user_id: String) -> Fixture {
         login: Arc::new(world.login),
         tokens: Arc::<Plain>::clone(&tokens),
         cookies: Cookies::new(ISSUER, "__Host-postern", None),
-        trusted_proxies: 0,
         clock: Arc::new(|| NOW),
     };
     Fixture { api: Arc::new(api), tokens, revocations: world.revocations, user_id }

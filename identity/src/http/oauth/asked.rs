@@ -27,7 +27,8 @@ impl Asked {
     /// # Errors
     /// `invalid_request` for a certificate that cannot be read: it may be there to bind a token.
     pub(super) fn of(identity: &Identity, headers: &HeaderMap) -> Result<Self, OAuthError> {
-        let certificate = if identity.oauth.rules().server.mutual_tls {
+        let rules = identity.oauth.rules();
+        let certificate = if rules.server.mutual_tls {
             let read = ShownCertificate::read(single(headers, xfcc::HEADER));
             read.map_err(|error| {
                 tracing::warn!(%error, "a client's certificate cannot be read");
@@ -36,7 +37,7 @@ impl Asked {
         } else {
             None
         };
-        let address = caller::address(headers, identity.trusted_proxies);
+        let address = caller::address(headers, rules.trusted_proxies);
         Ok(Self { certificate, address })
     }
 

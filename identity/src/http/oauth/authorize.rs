@@ -54,7 +54,9 @@ pub(super) async fn by_form(
     served!(identity, headers, Endpoint::Authorize);
     let now = (identity.clock)();
     // What comes is kept, and nobody has said yet who they are.
-    if let Err(error) = identity.limits.take(Limited::Request, &headers, now).await {
+    if let Err(error) =
+        identity.limits.take(Limited::Request, &identity.oauth.rules(), &headers, now).await
+    {
         return reply::limited(&headers, &error, now);
     }
     let Ok(body) = super::read(body) else {

@@ -22,7 +22,9 @@ pub(super) async fn device(
     served!(identity, headers, Endpoint::Device);
     let now = (identity.clock)();
     // Each call keeps two codes, whoever it is from.
-    if let Err(error) = identity.limits.take(Limited::Device, &headers, now).await {
+    if let Err(error) =
+        identity.limits.take(Limited::Device, &identity.oauth.rules(), &headers, now).await
+    {
         return reply::limited(&headers, &error, now);
     }
     let answer = async {

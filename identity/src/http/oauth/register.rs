@@ -24,7 +24,9 @@ pub(super) async fn register(
     served!(identity, headers, Endpoint::Register);
     let now = (identity.clock)();
     // Each call keeps a client; and whoever tries tokens out tries few.
-    if let Err(error) = identity.limits.take(Limited::Register, &headers, now).await {
+    if let Err(error) =
+        identity.limits.take(Limited::Register, &identity.oauth.rules(), &headers, now).await
+    {
         return reply::limited(&headers, &error, now);
     }
     let answer = async {

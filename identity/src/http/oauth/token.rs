@@ -98,7 +98,8 @@ async fn keep(
     now: UnixMillis,
 ) -> Response {
     if pushing.by_anybody
-        && let Err(error) = identity.limits.take(Limited::Request, headers, now).await
+        && let Err(error) =
+            identity.limits.take(Limited::Request, &identity.oauth.rules(), headers, now).await
     {
         return reply::limited(headers, &error, now);
     }

@@ -1,10 +1,7 @@
 //! What the document says of the pages, made ready once and not for each of them.
 
-use std::sync::Arc;
-
-use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
-use postern_document::Login;
+use postern_document::{Current, Login};
 use postern_identity_pages::{Colours, Language, Look, SCRIPT, style};
 use postern_request::login::{OUTSIDE_PATH, ReturnTo};
 
@@ -19,7 +16,7 @@ pub(super) const STYLE_FILE: &str = "style.css";
 pub(super) const SCRIPT_FILE: &str = "passkeys.js";
 
 /// What the pages look like now: with another document comes another one.
-pub type CurrentPages = Arc<ArcSwap<PagesConfig>>;
+pub type CurrentPages = Current<PagesConfig>;
 
 /// What the pages look like, and where they may lead.
 #[derive(Debug, Clone, PartialEq, Eq)]

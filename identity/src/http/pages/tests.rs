@@ -58,9 +58,8 @@ impl Browser {
             oauth,
             login: Arc::new(world.login),
             vault: vault(),
-            config: Arc::new(arc_swap::ArcSwap::from_pointee(config)),
+            config: postern_document::Current::fixed(config),
             cookies: Cookies::new(ISSUER, "__Host-postern", None),
-            proxies: 0,
             clock: Arc::new(move || UnixMillis(clock.load(Ordering::Relaxed))),
         }));
         let router = pages_router(Arc::clone(&pages));

@@ -65,7 +65,7 @@ pub(super) struct Asked<'a> {
 
 impl<'a> Visit<'a> {
     pub(super) fn new(pages: &'a Pages, headers: &'a HeaderMap) -> Self {
-        Self { pages, config: pages.config.load_full(), headers, now: (pages.clock)() }
+        Self { pages, config: pages.config.load(), headers, now: (pages.clock)() }
     }
 
     /// What pages look like for whoever asks.
@@ -80,7 +80,7 @@ impl<'a> Visit<'a> {
         let session = cookies.session(self.headers).map(String::from_utf8_lossy);
         Caller {
             session: session.map(|cookie| Secret::new(cookie.into_owned())),
-            ..caller::of(self.headers, self.pages.proxies, device)
+            ..caller::of(self.headers, self.pages.login.rules().trusted_proxies, device)
         }
     }
 

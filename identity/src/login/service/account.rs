@@ -125,14 +125,14 @@ impl LoginService {
         now: UnixMillis,
     ) -> Result<(), LoginError> {
         let rules = self.rules();
-        let parts = &self.parts;
+        let (parts, tools) = (&self.parts, self.parts.tools.load());
         let password_rules = &rules.login.passwords;
-        passwords::judge(&new, &user.email, password_rules, parts.breached.as_ref()).await?;
-        let same = parts.hasher.verify(new.clone(), user.password.clone()).await?;
+        passwords::judge(&new, &user.email, password_rules, tools.breached.as_ref()).await?;
+        let same = tools.hasher.verify(new.clone(), user.password.clone()).await?;
         if matches!(same, Verdict::Right { .. }) {
             return Err(LoginError::PasswordPolicy("same"));
         }
-        let hash = parts.hasher.make(new).await?;
+        let hash = tools.hasher.make(new).await?;
         let change = UserChange { password: Some((hash, false)), at: now, ..UserChange::default() };
         let entry = audit::entry(now, &user.id, "password.changed", &user.id, &[]);
         if !parts.store.change_user(&user.id, change, &entry).await? {

@@ -55,7 +55,7 @@ impl LoginService {
     /// Whether anybody can have a passkey.
     #[must_use]
     pub fn has_passkeys(&self) -> bool {
-        self.parts.passkeys.is_some()
+        self.parts.tools.load().passkeys.is_some()
     }
 
     /// What the browser asks for somebody's passkey with, as JSON.
@@ -245,9 +245,9 @@ impl LoginService {
         Ok((Some(user), is_first && used.user_verified))
     }
 
-    fn passkeys(&self) -> Result<&Arc<dyn Passkeys>, LoginError> {
+    fn passkeys(&self) -> Result<Arc<dyn Passkeys>, LoginError> {
         // Whoever asks has looked whether there are any.
-        self.parts.passkeys.as_ref().ok_or(LoginError::Internal)
+        self.parts.tools.load().passkeys.clone().ok_or(LoginError::Internal)
     }
 
     fn record_of(&self, factor: &FactorRecord) -> Result<Vec<u8>, LoginError> {

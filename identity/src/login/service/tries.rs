@@ -66,8 +66,8 @@ impl LoginService {
             self.write_down(&told(now, "login.blocked", &user.id, caller, &[])).await?;
             return Err(LoginError::Blocked);
         }
-        let password_rules = &rules.login.passwords;
-        if passwords::is_known(&password, password_rules, parts.breached.as_ref()).await {
+        let (password_rules, tools) = (&rules.login.passwords, parts.tools.load());
+        if passwords::is_known(&password, password_rules, tools.breached.as_ref()).await {
             tracing::info!(user = user.id, "a password is known from breaches, and has to change");
             // For this log-in; the next one looks again.
             user.must_change_password = true;
@@ -85,15 +85,16 @@ impl LoginService {
     ) -> Result<(Option<UserRecord>, Verdict), LoginError> {
         let user = self.parts.store.find_user_by_email(email).await?;
         let hash = user.as_ref().and_then(|user| user.password.clone());
-        let verdict = self.parts.hasher.verify(password.clone(), hash).await?;
+        let tools = self.parts.tools.load();
+        let verdict = tools.hasher.verify(password.clone(), hash).await?;
         Ok((user, verdict))
     }
 
     /// Hashes a password as it is done today, once the answer is on its way.
     fn upgrade(&self, user_id: String, password: Secret, from: PasswordHash) {
-        let (store, hasher) = (Arc::clone(&self.parts.store), self.parts.hasher.clone());
+        let (store, tools) = (Arc::clone(&self.parts.store), self.parts.tools.load());
         tokio::spawn(async move {
-            let Ok(to) = hasher.make(password).await else { return };
+            let Ok(to) = tools.hasher.make(password).await else { return };
             if let Err(error) = store.upgrade_password(&user_id, &from, to).await {
                 tracing::warn!(%error, "a password's hash stays the old one until the next log-in");
             }

@@ -51,10 +51,12 @@ pub(super) fn filter(document: &Document, server: &Value) -> Value {
     })
 }
 
-/// For all routes. Settings that override nothing switch the filter on; istiod refuses the general
-/// `FilterConfig` with an empty `config`, and Envoy one without.
-pub(super) fn on() -> Value {
-    let settings = typed(PER_ROUTE, json!({"overrides": {}}));
+/// For all routes. Settings switch the filter on; istiod refuses the general `FilterConfig` with an
+/// empty `config`, and Envoy one without. They tell the server by which document this Envoy wants to
+/// be judged: with the routes rather than the filter, for which connections would be closed.
+pub(super) fn on(document: &Document) -> Value {
+    let told = json!([{"key": evidence::DOCUMENT_METADATA, "value": document.digest}]);
+    let settings = typed(PER_ROUTE, json!({"overrides": {"grpc_initial_metadata": told}}));
     json!({"typed_per_filter_config": {EXT_PROC: settings}})
 }
 

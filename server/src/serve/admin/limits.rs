@@ -7,13 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use axum::extract::{FromRef, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
-use postern_document::Document;
+use postern_document::{Current, Document};
 use postern_limits::top::TopKey;
 use postern_rate_limit::Configuration;
 use postern_store::volatile::VolatileStore;
@@ -35,7 +34,7 @@ pub type Busy = Arc<dyn Fn(usize) -> Vec<TopKey<String>> + Send + Sync>;
 /// What counts on this server.
 pub struct Counting {
     /// The document in use.
-    pub document: Arc<ArcSwap<Document>>,
+    pub document: Current<Document>,
     /// The rules of the rate limit service, where there is one.
     pub rules: Option<Arc<Configuration>>,
     /// Where limits count.

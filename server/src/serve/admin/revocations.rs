@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
-use postern_document::Document;
+use postern_document::{Current, Document};
 use postern_identity::admin::Actor;
 use postern_identity::audit_entry;
 use postern_request::UnixMillis;
@@ -40,10 +40,8 @@ struct Revocations {
     admin: Arc<Admin>,
     store: Arc<dyn IdentityStore>,
     bus: Arc<dyn RevocationBus>,
-    /// Whose tokens are meant where nobody says.
-    own_issuer: Option<Arc<str>>,
-    /// Whose tokens this gateway takes.
-    issuers: Arc<[String]>,
+    /// Whose tokens are meant where nobody says, and whose this gateway takes.
+    document: Current<Document>,
 }
 
 impl FromRef<Revocations> for Arc<Admin> {
@@ -53,16 +51,9 @@ impl FromRef<Revocations> for Arc<Admin> {
 }
 
 /// The routes, without the check of the credential.
-pub(super) fn routes(admin: Arc<Admin>, stores: Stores, document: &Document) -> Router {
+pub(super) fn routes(admin: Arc<Admin>, stores: Stores, document: Current<Document>) -> Router {
     let (store, bus) = stores;
-    let issuers = document.issuers.iter().map(|entry| entry.issuer.issuer.clone());
-    let revocations = Revocations {
-        admin,
-        store,
-        bus,
-        own_issuer: document.issuer.as_deref().map(Arc::from),
-        issuers: issuers.collect(),
-    };
+    let revocations = Revocations { admin, store, bus, document };
     Router::new()
         .route("/admin/revocations", get(list).post(revoke).fallback(wrong_method))
         .with_state(revocations)
@@ -84,7 +75,8 @@ async fn revoke(
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let admin = &revocations.admin;
-    let (own_issuer, now) = (revocations.own_issuer.as_deref(), (admin.clock)());
+    let (document, now) = (revocations.document.load(), (admin.clock)());
+    let own_issuer = document.issuer.as_deref();
     let order = body
         .map_err(|rejection| unread(&rejection))
         .and_then(|body| Order::read(&body, own_issuer, now).map_err(|error| senseless(&error)));
@@ -101,7 +93,8 @@ async fn revoke(
         Err(error) => return admin.unavailable(&caller, "durable", &error.to_string()),
     };
     let revocation = &revoked.order.revocation;
-    let issuer_known = revocations.issuers.iter().any(|issuer| issuer == revocation.issuer());
+    let issuer_known =
+        document.issuers.iter().any(|known| known.issuer.issuer == revocation.issuer());
     log(&caller, &revoked, issuer_known);
     admin.metrics.answered(Outcome::Revoked);
     let reason = revoked.order.reason.as_deref();

@@ -1,9 +1,8 @@
-use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::Request as HttpRequest;
 use axum::http::header;
 use clap::Parser as _;
-use postern_document::Document;
+use postern_document::{Current, Document};
 use postern_jose::base64url;
 use postern_request::UnixMillis;
 use postern_revocation::{Revocation, RevocationKind};
@@ -58,7 +57,7 @@ impl Fixture {
         let bus: Arc<dyn RevocationBus> = Arc::<LocalBus>::clone(&self.bus);
         let stores = with_store.then(|| (Arc::clone(&self.store), bus));
         let counting = Counting {
-            document: Arc::new(ArcSwap::from_pointee(document())),
+            document: Current::fixed(document()),
             rules: None,
             store: Arc::new(MemoryStore::default()),
             busy: Vec::new(),
@@ -174,7 +173,7 @@ async fn what_is_revoked_is_written_down_with_who_asked_for_it() {
     let stores = (Arc::clone(&fixture.store), bus);
     let by = Actor::of_token("alice", None);
     let caller = Caller { by, correlation_id: "id".to_owned(), remote: None };
-    let routes = revocations::routes(admin, stores, &document());
+    let routes = revocations::routes(admin, stores, Current::fixed(document()));
     let router = routes.layer(axum::Extension(caller));
     assert_eq!(post(&router, r#"{"kind":"key","value":"k"}"#).await.status, 201);
     let log = fixture.store.audit_since(0, 10).await.unwrap();

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use postern_document::Document;
+use postern_document::{Current, Document};
 use postern_identity::admin::Actor;
 use postern_identity::ports::RevokedTokens;
 use postern_identity::{ADMIN_SCOPE, TokenIssuer};
@@ -17,7 +16,7 @@ use postern_request::{Challenge, Denial, ErrorCode, UnixMillis};
 pub struct AdminTokens {
     issuer: TokenIssuer,
     revoked: Arc<dyn RevokedTokens>,
-    document: Arc<ArcSwap<Document>>,
+    document: Current<Document>,
 }
 
 /// Why a token opens nothing here.
@@ -40,7 +39,7 @@ impl AdminTokens {
     pub fn new(
         issuer: TokenIssuer,
         revoked: Arc<dyn RevokedTokens>,
-        document: Arc<ArcSwap<Document>>,
+        document: Current<Document>,
     ) -> Self {
         Self { issuer, revoked, document }
     }

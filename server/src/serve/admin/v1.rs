@@ -1,11 +1,12 @@
-//! `/admin/v1`: users, clients, API keys, sessions, signing keys, tokens and the audit log, for an
-//! operator's programs. What may be asked stands in one table ([`table`]), from which both the
-//! router and the specification are made.
+//! `/admin/v1`: users, clients, API keys, sessions, signing keys, tokens, the gateway document and
+//! the audit log, for an operator's programs. What may be asked stands in one table ([`table`]),
+//! from which both the router and the specification are made.
 
 mod api_keys;
 mod audit;
 mod call;
 mod clients;
+mod config;
 mod dto;
 mod keys;
 mod query;
@@ -21,7 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{FromRequest as _, FromRequestParts as _, RawPathParams, Request, State};
+use axum::extract::{
+    DefaultBodyLimit, FromRequest as _, FromRequestParts as _, RawPathParams, Request, State,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -36,7 +39,8 @@ use self::refusal::Refusal;
 use self::table::{ENDPOINTS, Endpoint};
 use super::metrics::Outcome;
 use super::token::AdminTokens;
-use super::{Admin, Caller};
+use super::{Admin, Caller, MAX_BODY_BYTES};
+use crate::revisions::Revisions;
 use crate::serve::http;
 
 /// How long an answer may take. What was begun goes on.
@@ -50,6 +54,7 @@ pub struct Api {
     admin: Arc<Admin>,
     operators: Arc<Operators>,
     tokens: Option<Arc<AdminTokens>>,
+    revisions: Option<Revisions>,
     spec: Value,
 }
 
@@ -58,8 +63,9 @@ pub(super) fn routes(
     admin: Arc<Admin>,
     operators: Arc<Operators>,
     tokens: Option<Arc<AdminTokens>>,
+    revisions: Option<Revisions>,
 ) -> Router {
-    let api = Arc::new(Api { admin, operators, tokens, spec: spec::document() });
+    let api = Arc::new(Api { admin, operators, tokens, revisions, spec: spec::document() });
     let mut paths: BTreeMap<&'static str, MethodRouter<Arc<Api>>> = BTreeMap::new();
     for endpoint in ENDPOINTS {
         let handler =
@@ -69,7 +75,10 @@ pub(super) fn routes(
     }
     let mut router = Router::new();
     for (path, methods) in paths {
-        router = router.route(path, methods.fallback(wrong_method));
+        let of_path = ENDPOINTS.iter().filter(|endpoint| endpoint.path == path);
+        let most = of_path.map(Endpoint::max_body).max().unwrap_or(MAX_BODY_BYTES);
+        let methods = methods.fallback(wrong_method).layer(DefaultBodyLimit::max(most));
+        router = router.route(path, methods);
     }
     router.with_state(api)
 }

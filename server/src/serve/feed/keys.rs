@@ -1,30 +1,27 @@
 //! What Envoys say of keys that they lack.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use postern_document::Document;
-use postern_ext_authz::IssuerKeys;
 use postern_feed::KeysWanted;
 
-/// Tells whoever fetches an issuer's keys, by the issuer's name.
-pub struct WantedKeys {
-    places: BTreeMap<String, usize>,
-    keys: Arc<IssuerKeys>,
-}
+use crate::serve::in_use::Kept;
+
+/// Tells whoever fetches an issuer's keys, by the issuer's name in the newest document.
+pub struct WantedKeys(Arc<Kept>);
 
 impl WantedKeys {
-    /// Of the issuers of a document.
-    pub fn new(document: &Document, keys: Arc<IssuerKeys>) -> Self {
-        let names = document.issuers.iter().map(|entry| entry.issuer.issuer.clone());
-        Self { places: names.zip(0..).collect(), keys }
+    /// Of the issuers of the document in use.
+    pub const fn new(kept: Arc<Kept>) -> Self {
+        Self(kept)
     }
 }
 
 impl KeysWanted for WantedKeys {
     fn wanted(&self, issuer: &str) {
-        if let Some(place) = self.places.get(issuer) {
-            self.keys.unknown_key(*place);
+        let newest = self.0.newest();
+        let named = |entry: &postern_document::JwtIssuer| entry.issuer.issuer == issuer;
+        if let Some(place) = newest.document.issuers.iter().position(named) {
+            newest.keys.unknown_key(place);
         }
     }
 }

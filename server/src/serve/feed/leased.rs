@@ -1,9 +1,9 @@
-//! What the document leases.
+//! What a document leases.
 
 use std::collections::BTreeMap;
 
 use postern_document::{Allowance, Document, LimitMode};
-use postern_feed::{Leased, LeasedLimits};
+use postern_feed::Leased;
 use postern_limits::key::stamp;
 
 /// All that the leased limits of a document allow, by stamp.
@@ -24,10 +24,9 @@ impl DocumentLimits {
         }
         Self(leased)
     }
-}
 
-impl LeasedLimits for DocumentLimits {
-    fn find(&self, stamp: u64) -> Option<Leased> {
+    /// What is leased under this stamp.
+    pub fn find(&self, stamp: u64) -> Option<Leased> {
         self.0.get(&stamp).copied()
     }
 }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
-use postern_document::{Document, OnFailure};
+use postern_document::{Current, Document, OnFailure};
 use postern_ext_authz::{Named, Revoked};
 use postern_feed::FeedState;
 use postern_identity::ports::RevokedTokens;
@@ -85,13 +84,13 @@ fn marks_of(key: &FingerprintKey, own_issuer: &str, named: Named<'_>) -> (Marks,
 /// The same for the authorization server, of its own issuer.
 pub struct OwnRevocations {
     known: KnownRevocations,
-    document: Arc<ArcSwap<Document>>,
+    document: Current<Document>,
     issuer: Arc<str>,
 }
 
 impl OwnRevocations {
     /// By what the feed knows. The document says what holds while that is nothing or too old.
-    pub fn new(state: Arc<FeedState>, document: Arc<ArcSwap<Document>>, issuer: &str) -> Self {
+    pub fn new(state: Arc<FeedState>, document: Current<Document>, issuer: &str) -> Self {
         Self { known: KnownRevocations::new(state), document, issuer: Arc::from(issuer) }
     }
 }

@@ -1,4 +1,5 @@
-use postern_feed::{Ask, LeasedLimits as _, PeerIdentity};
+use postern_document::Current;
+use postern_feed::{Ask, Borrowing, PeerIdentity, Refusal};
 use postern_identity::ports::RevokedTokens as _;
 use postern_jose::{Claims, Confirmation, VerifiedToken};
 use postern_limits::key::stamp;
@@ -11,6 +12,7 @@ use postern_store::durable::memory::MemoryDurableStore;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::serve::in_use::testing;
 
 const ISSUER: &str = "https://i.test";
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -65,13 +67,12 @@ fn token(name: &str) -> VerifiedToken {
 }
 
 fn started(document: &Document, durable: Option<&Arc<dyn DurableStore>>) -> Feed {
-    let keys = Arc::new(IssuerKeys::new(document));
+    let kept = testing::kept(document.clone());
     let registry = MetricsRegistry::new("test", std::time::Instant::now()).unwrap();
     let drain = Drain::new(Duration::from_secs(1));
     let volatile: Arc<dyn VolatileStore> = Arc::new(MemoryStore::default());
     let needs = Needs {
-        document,
-        keys: &keys,
+        kept: &kept,
         durable,
         volatile: &volatile,
         redis: None,
@@ -79,6 +80,11 @@ fn started(document: &Document, durable: Option<&Arc<dyn DurableStore>>) -> Feed
         drain: &drain,
     };
     build(&needs).unwrap()
+}
+
+/// A question of an Envoy that has nothing yet.
+fn ask() -> Ask {
+    Ask { workload: "gateway".to_owned(), envoy_id: "a".to_owned(), ..Ask::default() }
 }
 
 async fn until(condition: impl Fn() -> bool) {
@@ -94,23 +100,17 @@ async fn until(condition: impl Fn() -> bool) {
 #[tokio::test(start_paused = true)]
 async fn a_server_without_a_store_tells_of_keys_all_the_same() {
     let feed = started(&document(&json!({})), None);
-    let (served, state) = (feed.served.unwrap(), feed.state.unwrap());
-    assert!(served.lender.is_none(), "nothing is leased");
-    let exchange = served.exchange.unwrap();
+    let state = feed.state;
+    let exchange = feed.served.exchange.unwrap();
     assert!(feed.bus.is_none());
     until(|| state.is_loaded()).await;
     state.keys().set(ISSUER, "{\"keys\":[]}".to_owned()).unwrap();
-    let ask = Ask {
-        workload: "gateway".to_owned(),
-        envoy_id: "a".to_owned(),
-        key_digests: [(ISSUER.to_owned(), String::new())].into(),
-        ..Ask::default()
-    };
+    let ask = Ask { key_digests: [(ISSUER.to_owned(), String::new())].into(), ..ask() };
     let answer = exchange.exchange(&PeerIdentity::Loopback, &ask).await.unwrap();
     let told: Vec<&str> = answer.key_sets.iter().map(|keys| keys.jwks.as_str()).collect();
     assert_eq!(told, ["{\"keys\":[]}"]);
     // Another replica without a store has the same list, so nobody begins again there.
-    let other = started(&document(&json!({})), None).state.unwrap();
+    let other = started(&document(&json!({})), None).state;
     until(|| other.is_loaded()).await;
     assert_eq!(other.log().unwrap().epoch(), answer.epoch);
     assert_eq!(other.log().unwrap().key(), state.log().unwrap().key());
@@ -119,8 +119,9 @@ async fn a_server_without_a_store_tells_of_keys_all_the_same() {
 #[tokio::test(start_paused = true)]
 async fn without_a_store_nobody_is_told_that_nothing_is_revoked() {
     let revocation = json!({"revocation": {"max_staleness": "30s", "when_stale": "deny"}});
-    let feed = started(&document(&revocation), None);
-    assert!(feed.served.is_none() && feed.state.is_none());
+    let exchange = started(&document(&revocation), None).served.exchange.unwrap();
+    let told = exchange.exchange(&PeerIdentity::Loopback, &ask()).await;
+    assert_eq!(told, Err(Refusal::NotPermitted));
     for (when_stale, expected) in [("deny", Some("revocation_stale")), ("allow", None)] {
         let rules = json!({"max_staleness": "30s", "when_stale": when_stale});
         let document = document(&json!({"revocation": rules}));
@@ -130,11 +131,6 @@ async fn without_a_store_nobody_is_told_that_nothing_is_revoked() {
     let silent = document(&json!({}));
     let passes = started(&silent, None).revoked.check(&silent, &token("t"), NOW);
     assert_eq!(passes, Ok(()), "the document asks for nothing");
-    let nothing = json!({"credentials": null, "routes": [
-        {"name": "a", "match": {"path": "/a"}, "service": "s", "auth": "none"},
-    ]});
-    let feed = started(&document(&nothing), None);
-    assert!(feed.served.is_none() && feed.state.is_none(), "there is nothing to tell");
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,10 +148,9 @@ async fn what_is_revoked_by_name_is_of_the_own_issuer_and_of_its_kind() {
     ];
     durable.revoke(revoked).await.unwrap();
     let document = document(&json!({}));
-    let state = started(&document, Some(&durable)).state.unwrap();
+    let state = started(&document, Some(&durable)).state;
     until(|| state.is_loaded()).await;
-    let held = Arc::new(arc_swap::ArcSwap::from_pointee(document));
-    let own = OwnRevocations::new(state, held, ISSUER);
+    let own = OwnRevocations::new(state, Current::fixed(document), ISSUER);
     for (kind, value, issued_at, expected) in [
         (RevocationKind::Session, "s", None, true),
         (RevocationKind::Session, "theirs", None, false),
@@ -254,13 +249,16 @@ fn what_is_asked_for_means_the_same_in_every_document() {
 
 #[tokio::test(start_paused = true)]
 async fn slices_are_lent_also_where_nothing_is_told_of_revocations() {
-    let served = started(&leasing(&json!({})), None).served.unwrap();
-    assert!(served.exchange.is_some() && served.lender.is_some());
     let rules = json!({"revocation": {"max_staleness": "30s", "when_stale": "deny"}});
     let feed = started(&leasing(&rules), None);
-    assert!(feed.state.is_none() && feed.bus.is_none());
-    let served = feed.served.unwrap();
-    assert!(served.exchange.is_none() && served.lender.is_some());
+    assert!(feed.bus.is_none());
+    let borrowing = Borrowing {
+        workload: "gateway".to_owned(),
+        envoy_id: "a".to_owned(),
+        ..Borrowing::default()
+    };
+    let lent = feed.served.lender.unwrap().borrow(&PeerIdentity::Loopback, &borrowing).await;
+    assert!(lent.is_ok(), "{lent:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -275,7 +273,7 @@ async fn a_token_is_judged_by_the_list() {
         denied.map_or("", |denial| denial.reason)
     };
     assert_eq!(reason("t"), "revocation_stale", "the list has not been read");
-    until(|| feed.state.as_ref().is_some_and(|state| state.is_loaded())).await;
+    until(|| feed.state.is_loaded()).await;
     assert_eq!(reason("t"), "token_revoked");
     assert_eq!(reason("other"), "");
 }
@@ -284,7 +282,7 @@ async fn a_token_is_judged_by_the_list() {
 async fn what_this_server_revokes_it_knows_at_once_whosever_tokens() {
     let store: Arc<dyn DurableStore> = Arc::new(MemoryDurableStore::new());
     let feed = started(&document(&json!({})), Some(&store));
-    let (state, bus) = (feed.state.unwrap(), feed.bus.unwrap());
+    let (state, bus) = (feed.state, feed.bus.unwrap());
     until(|| state.is_loaded()).await;
     tokio::time::sleep(MILLISECOND * 300).await;
     let before = tokio::time::Instant::now();
@@ -326,9 +324,9 @@ fn the_list_is_read_twice_within_what_the_document_allows() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_fetches_is_told_whose_keys_are_wanted() {
-    let document = document(&json!({}));
-    let keys = Arc::new(IssuerKeys::new(&document));
-    let wanted = WantedKeys::new(&document, Arc::clone(&keys));
+    let kept = testing::kept(document(&json!({})));
+    let keys = Arc::clone(&kept.newest().keys);
+    let wanted = WantedKeys::new(kept);
     let told = async || tokio::time::timeout(MILLISECOND, keys.wanted(0)).await.is_ok();
     postern_feed::KeysWanted::wanted(&wanted, "https://other.test");
     assert!(!told().await);

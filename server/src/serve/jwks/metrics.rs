@@ -1,7 +1,7 @@
 //! What fetching keys counts. Issuers are labels because the document names them all.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use postern_telemetry::{MetricsRegistry, TelemetryError};
 use prometheus::core::{Collector, Desc};
@@ -38,14 +38,11 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers them, for these issuers.
+    /// Registers them.
     ///
     /// # Errors
     /// When one is registered already.
-    pub fn new<'a>(
-        registry: &MetricsRegistry,
-        issuers: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Self, TelemetryError> {
+    pub fn new(registry: &MetricsRegistry) -> Result<Self, TelemetryError> {
         let gauge = GaugeVec::new(
             Opts::new(
                 "postern_jwks_age_seconds",
@@ -53,8 +50,7 @@ impl Metrics {
             ),
             &["issuer"],
         );
-        let fetched = issuers.into_iter().map(|issuer| (issuer.to_owned(), None)).collect();
-        let fetched = Arc::new(Mutex::new(fetched));
+        let fetched = Arc::<Mutex<Fetches>>::default();
         Ok(Self {
             fetches: registry.register(IntCounterVec::new(
                 Opts::new("postern_jwks_fetches_total", "Fetches of issuers' keys, by outcome"),
@@ -71,20 +67,46 @@ impl Metrics {
         }
     }
 
+    /// An issuer's keys are to be fetched from now on.
+    pub fn begin(&self, issuer: &str) {
+        self.ages.fetches().insert(issuer.to_owned(), None);
+    }
+
     /// An issuer's keys are as of now.
     pub fn current(&self, issuer: &str) {
-        let mut fetched = self.ages.fetched.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(last) = fetched.get_mut(issuer) {
+        if let Some(last) = self.ages.fetches().get_mut(issuer) {
             *last = Some(Instant::now());
         }
     }
+
+    /// Forgets all issuers but these.
+    pub fn keep_only(&self, issuers: &[&str]) {
+        let gauge = &self.ages.gauge;
+        self.ages.fetches().retain(|issuer, _| {
+            let stays = issuers.contains(&issuer.as_str());
+            if !stays {
+                // One that was never asked for has no value to take away.
+                drop(gauge.remove_label_values(&[issuer.as_str()]));
+            }
+            stays
+        });
+    }
 }
+
+/// When each issuer's keys were fetched last.
+type Fetches = BTreeMap<String, Option<Instant>>;
 
 /// Ages as of the moment in which they are asked for.
 #[derive(Clone)]
 struct Ages {
     gauge: GaugeVec,
-    fetched: Arc<Mutex<BTreeMap<String, Option<Instant>>>>,
+    fetched: Arc<Mutex<Fetches>>,
+}
+
+impl Ages {
+    fn fetches(&self) -> MutexGuard<'_, Fetches> {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Collector for Ages {
@@ -93,7 +115,7 @@ impl Collector for Ages {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let fetched = self.fetches();
         for (issuer, last) in fetched.iter() {
             if let Ok(gauge) = self.gauge.get_metric_with_label_values(&[issuer.as_str()]) {
                 gauge.set(last.map_or(-1.0, |last| last.elapsed().as_secs_f64()));

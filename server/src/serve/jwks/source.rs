@@ -9,7 +9,6 @@ use postern_identity::KeyRing;
 use postern_jose::{KeySet, MAX_SET_BYTES};
 use postern_store::durable::DurableStore;
 
-use super::Needs;
 use super::discovery::Discovery;
 use super::fetch::Http;
 use super::metrics::Outcome;
@@ -74,7 +73,12 @@ impl Source {
     ///
     /// # Errors
     /// When they cannot be found from the issuer's address.
-    pub fn of(issuer: &JwtIssuer, needs: &Needs<'_>, http: &Http) -> Result<Option<Self>> {
+    pub fn of(
+        issuer: &JwtIssuer,
+        document: &Document,
+        durable: Option<&Arc<dyn DurableStore>>,
+        http: &Http,
+    ) -> Result<Option<Self>> {
         let (refresh_ms, way) = match &issuer.jwks {
             JwksSource::Inline(_) => return Ok(None),
             JwksSource::Uri { uri, tls, authority, refresh_ms, .. } => {
@@ -83,9 +87,9 @@ impl Source {
                 (*refresh_ms, Way::Place(http.clone(), place))
             }
             JwksSource::Service { service, path, refresh_ms } => {
-                match service_place(needs.document, service, path) {
+                match service_place(document, service, path) {
                     Some(place) => (*refresh_ms, Way::Place(http.clone(), place)),
-                    None => return Ok(own(needs.durable)),
+                    None => return Ok(own(durable)),
                 }
             }
             JwksSource::Discovery { refresh_ms } => {

@@ -99,14 +99,15 @@ impl Rig {
             registry: registry(),
         };
         rig.told.good(good);
+        let metrics = Metrics::new(&rig.registry).unwrap();
+        metrics.begin("https://i.test");
         let keeper = Keeper {
-            index: 0,
             issuer: "https://i.test".to_owned(),
             source: rig.told.clone(),
             pace: Pace::new(SECOND * 100, Jitter::seeded(1)),
-            keys: Arc::clone(&rig.keys),
+            place: Arc::clone(rig.keys.place(0).unwrap()),
             feed: Some(Arc::clone(&rig.feed)),
-            metrics: Metrics::new(&rig.registry, ["https://i.test"]).unwrap(),
+            metrics,
         };
         tokio::spawn(keeper.run());
         rig
@@ -236,10 +237,8 @@ fn metadata(issuer: &str, keys: &str) -> Option<String> {
 }
 
 fn source(document: &Document, durable: Option<&Arc<dyn DurableStore>>) -> Source {
-    let (keys, registry) = (Arc::new(IssuerKeys::new(document)), registry());
-    let needs = Needs { document, durable, keys: &keys, feed: None, registry: &registry };
     let issuer = document.issuers.first().unwrap();
-    Source::of(issuer, &needs, &Http::new().unwrap()).unwrap().unwrap()
+    Source::of(issuer, document, durable, &Http::new().unwrap()).unwrap().unwrap()
 }
 
 #[tokio::test]
@@ -317,11 +316,8 @@ async fn our_own_keys_come_from_the_store_and_nowhere_without_one() {
     let fetched = source(&document, Some(&store)).fetch().await.unwrap();
     assert_eq!((fetched.set.keys.len(), fetched.text.as_str()), (0, "{\"keys\":[]}"));
 
-    let (keys, registry) = (Arc::new(IssuerKeys::new(&document)), registry());
-    let needs =
-        Needs { document: &document, durable: None, keys: &keys, feed: None, registry: &registry };
     let issuer = document.issuers.first().unwrap();
-    assert!(Source::of(issuer, &needs, &Http::new().unwrap()).unwrap().is_none());
+    assert!(Source::of(issuer, &document, None, &Http::new().unwrap()).unwrap().is_none());
 }
 
 #[tokio::test]
@@ -331,16 +327,10 @@ async fn envoys_are_told_of_those_who_want_to_know_by_the_feed() {
     for (fetched_by, expected) in [("server", true), ("envoy", false)] {
         let jwks = json!({"uri": format!("{address}/keys"), "fetched_by": fetched_by});
         let document = document("https://i.test", Some(jwks));
-        let (keys, registry) = (Arc::new(IssuerKeys::new(&document)), registry());
+        let (keys, registry) = (IssuerKeys::new(&document), registry());
         let feed = FeedState::new(Settings::default()).unwrap();
-        keep_fetching(&Needs {
-            document: &document,
-            durable: None,
-            keys: &keys,
-            feed: Some(&feed),
-            registry: &registry,
-        })
-        .unwrap();
+        let keepers = Keepers::new(None, Arc::clone(&feed), &registry).unwrap();
+        keepers.start(&document, &keys).unwrap();
         while !keys.complete() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -350,4 +340,33 @@ async fn envoys_are_told_of_those_who_want_to_know_by_the_feed() {
         let age = metric(&registry, "postern_jwks_age_seconds{");
         assert!((0.0..10.0).contains(&age), "{age}");
     }
+}
+
+#[tokio::test]
+async fn tasks_follow_the_document() {
+    let (issuer, address) = Issuer::start().await;
+    issuer.set(|answers| answers.keys = Some(JWKS.to_owned()));
+    let named = |name: &str| document(name, Some(json!({"uri": format!("{address}/keys")})));
+    let (one, two) = (named("https://one.test"), named("https://two.test"));
+    let (of_one, of_two) = (IssuerKeys::new(&one), IssuerKeys::new(&two));
+    let registry = registry();
+    let feed = FeedState::new(Settings::default()).unwrap();
+    let keepers = Keepers::new(None, feed, &registry).unwrap();
+    let filled = async |keys: &IssuerKeys| {
+        while !keys.complete() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    keepers.start(&one, &of_one).unwrap();
+    keepers.start(&one, &of_one).unwrap();
+    assert_eq!(keepers.running().len(), 1, "who has a task gets no other one");
+    filled(&of_one).await;
+    keepers.start(&two, &of_two).unwrap();
+    filled(&of_two).await;
+    assert_eq!(keepers.running().len(), 2, "while the document is replaced both are kept");
+    keepers.keep_only(&two, &of_two);
+    assert_eq!(keepers.running().len(), 1);
+    assert!(of_one.complete(), "what was fetched stays");
+    let text = registry.encode(std::time::Instant::now()).unwrap();
+    assert!(text.contains("https://two.test") && !text.contains("https://one.test"), "{text}");
 }

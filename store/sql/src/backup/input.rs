@@ -15,7 +15,7 @@ use crate::column::digest_from_hex;
 
 /// The longest first line: a release, and the names of some migrations.
 const LONGEST_FIRST: u64 = 65_536;
-/// The longest row. A client's own keys are the longest thing that one holds.
+/// The longest row. A document of 1 MiB is the longest thing that one holds.
 const LONGEST_ROW: u64 = 4 * 1_024 * 1_024;
 /// Most migrations that a file names.
 const MOST_MIGRATIONS: usize = 1_000;

@@ -75,6 +75,7 @@ pub const TABLES: &[Table] = &[
     table("refresh_families", FAMILIES),
     table("revocations", REVOCATIONS),
     Table { counter: true, ..table("revocation_counter", REVOCATION_COUNTER) },
+    table("config_revisions", CONFIG_REVISIONS),
     table(AUDIT_LOG, AUDIT_ENTRIES),
     Table { counter: true, ..table(AUDIT_HEAD, AUDIT_HEADS) },
 ];
@@ -132,6 +133,16 @@ const REVOCATIONS: &[Column] = &[
     integer("expires_at"),
     integer("created_at"),
     text("reason"),
+];
+
+const CONFIG_REVISIONS: &[Column] = &[
+    integer("number"),
+    text("document"),
+    text("digest"),
+    text("who"),
+    integer("created_at"),
+    text("why"),
+    boolean("active"),
 ];
 
 const REVOCATION_COUNTER: &[Column] = &[integer("id"), integer("last_seq")];

@@ -2,6 +2,7 @@
 
 INSERT INTO signing_keys VALUES ('k', 'RS256', '{}', 'AAAA', 1, 1, NULL);
 INSERT INTO revocations VALUES (1, 'token', 'i', 't', NULL, 9, 1, NULL);
+INSERT INTO config_revisions VALUES (1, '{}', '00', 'cli', 5, 'first', TRUE);
 INSERT INTO feed_identity VALUES (1, 7, 'AAAAAAAAAAAAAAAAAAAAAA==');
 INSERT INTO oauth2_clients
     (client_id, name, type, grant_types, scopes, access_token_lifetime_secs, is_active, created_at,

@@ -1,4 +1,4 @@
-//! [`SqlStore`] as the ports of users, factors, grants and the audit log.
+//! [`SqlStore`] as the ports of users, factors, grants, revisions and the audit log.
 //!
 //! What is asked for by a name that no text can be is not there: it is answered here, and never
 //! asked for.
@@ -7,12 +7,13 @@ use postern_request::UnixMillis;
 use postern_store::durable::audit::{AuditEntry, AuditHead, AuditRecord, AuditStore, Told};
 use postern_store::durable::factors::{FactorRecord, FactorStore};
 use postern_store::durable::grants::{ConsentRecord, FamilyRecord, GrantStore};
+use postern_store::durable::revisions::{RevisionRecord, RevisionStore, RevisionSummary};
 use postern_store::durable::users::{PasswordHash, UserChange, UserRecord, UserStore};
 use postern_store::durable::{PageAsk, Paged, Sealed};
 use postern_store::{BoxFuture, StoreError};
 
 use crate::column::holds_nul;
-use crate::{SqlStore, audit, consents, factors, families, identities, users};
+use crate::{SqlStore, audit, consents, factors, families, identities, revisions, users};
 
 impl UserStore for SqlStore {
     fn insert_user<'a>(
@@ -322,6 +323,34 @@ impl GrantStore for SqlStore {
         limit: u32,
     ) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(families::delete_ended(&self.database, before, limit))
+    }
+}
+
+impl RevisionStore for SqlStore {
+    fn add_revision<'a>(
+        &'a self,
+        revision: RevisionRecord,
+        audit: &'a AuditEntry,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(revisions::add(&self.database, revision, audit))
+    }
+
+    fn active_revision(&self) -> BoxFuture<'_, Result<Option<RevisionSummary>, StoreError>> {
+        Box::pin(revisions::active(&self.database))
+    }
+
+    fn find_revision(
+        &self,
+        number: u64,
+    ) -> BoxFuture<'_, Result<Option<RevisionRecord>, StoreError>> {
+        Box::pin(revisions::find(&self.database, number))
+    }
+
+    fn page_revisions(
+        &self,
+        ask: PageAsk,
+    ) -> BoxFuture<'_, Result<Paged<RevisionSummary>, StoreError>> {
+        Box::pin(revisions::page(&self.database, ask))
     }
 }
 

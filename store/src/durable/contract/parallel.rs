@@ -6,6 +6,7 @@ use std::sync::Arc;
 use postern_request::UnixMillis;
 use tokio::task::JoinSet;
 
+use super::revisions::revision;
 use super::signing_keys::signing_key;
 use super::{audit, conflicts, entries, entry, user};
 use crate::StoreError;
@@ -30,6 +31,7 @@ pub async fn run(store: Shared) {
     one_uses_a_code(&store).await;
     one_rotates(&store).await;
     one_ends_a_family(&store).await;
+    one_adds_the_next_revision(&store).await;
     all_are_audited(&store).await;
 }
 
@@ -186,6 +188,19 @@ async fn one_ends_a_family(store: &Shared) {
     let mut ended: Vec<_> = answers.await.into_iter().flat_map(Result::unwrap).collect();
     ended.sort_unstable();
     assert_eq!(ended, [[0xe3_u8; 32], [0xe4; 32]], "each by one");
+}
+
+async fn one_adds_the_next_revision(store: &Shared) {
+    let last = store.active_revision().await.unwrap().map_or(0, |active| active.number);
+    let before = entries(&**store).await;
+    let answers = all(store, move |store, _| async move {
+        let said = entry("config.applied", "many");
+        store.add_revision(revision(last + 1), &said).await
+    });
+    assert_eq!(wins(answers.await), 1);
+    assert_eq!(entries(&**store).await, before + 1);
+    let active = store.active_revision().await.unwrap();
+    assert_eq!(active, Some(revision(last + 1).summary), "and no two are");
 }
 
 async fn all_are_audited(store: &Shared) {

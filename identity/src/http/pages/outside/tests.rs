@@ -35,9 +35,8 @@ impl Browser {
             oauth: grants::fixture().await.oauth,
             login: Arc::clone(&suite.login),
             vault: vault(),
-            config: Arc::new(arc_swap::ArcSwap::from_pointee(config)),
+            config: postern_document::Current::fixed(config),
             cookies: Cookies::new(ISSUER, "__Host-postern", None),
-            proxies: 0,
             clock: Arc::new(|| NOW),
         }));
         let router = crate::pages_router(Arc::clone(&pages))

@@ -50,7 +50,7 @@ impl Fixture {
             clock: Arc::new(|| NOW),
         });
         let counting = Counting {
-            document: Arc::clone(&gateway.document),
+            document: gateway.document.clone(),
             rules,
             store: Arc::clone(&gateway.store),
             busy: vec![

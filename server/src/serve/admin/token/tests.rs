@@ -45,7 +45,7 @@ async fn tokens() -> AdminTokens {
     rotate_keys(&*store, &kek, rotation, NOW).await.unwrap();
     let ring = KeyRing::load(store, Some(kek), NOW).await.unwrap();
     let issuer = TokenIssuer::new(OWN.to_owned(), Arc::new(ring));
-    let document = Arc::new(ArcSwap::from_pointee(document()));
+    let document = Current::fixed(document());
     AdminTokens::new(issuer, Arc::new(Nothing), document)
 }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::audit::MAX_AFTER;
 use super::query::{Listing, Query};
 use super::refusal::Refusal;
 use super::table::Endpoint;
@@ -57,6 +58,19 @@ impl Call {
             return Ok(id);
         }
         Err(IdentityError::NotFound(what).into())
+    }
+
+    /// A number of the path; `what` has it.
+    ///
+    /// # Errors
+    /// As with [`Call::uuid`].
+    pub fn number(&self, at: usize, what: &'static str) -> Result<u64, Refusal> {
+        let text = self.params.get(at).map(String::as_str).unwrap_or_default();
+        // `parse` would take a plus sign.
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number =
+            text.parse::<u64>().ok().filter(|number| digits && (1..=MAX_AFTER).contains(number));
+        number.ok_or_else(|| IdentityError::NotFound(what).into())
     }
 
     /// Which part of a list is wanted.

@@ -6,6 +6,7 @@
 
 mod api_keys;
 mod clients;
+mod config;
 mod others;
 mod users;
 
@@ -16,6 +17,10 @@ pub use api_keys::{ApiKey, ApiKeyChange, ApiKeyCreated, ApiKeyRotation, NewApiKe
 pub use clients::{
     AuthMethodName, Client, ClientChange, ClientChanged, ClientCreated, ClientSecret, ClientType,
     GrantName, NewClient, SigningAlgorithm,
+};
+pub use config::{
+    AppliedRevision, NewRevision, NewRollback, Revision, RevisionChange, RevisionChanges,
+    RevisionDocument,
 };
 pub use others::{
     AuditEntry, Consent, Ended, InspectedToken, NewSigningKey, RetiredKey, RevokedToken, Session,

@@ -12,6 +12,9 @@ use super::super::metrics::Outcome;
 use crate::commands::now;
 use crate::serve::http;
 
+/// So much of what is wrong is told at most.
+const MAX_PROBLEMS: usize = 100;
+
 /// A request that is turned away.
 #[derive(Debug)]
 pub struct Refusal {
@@ -61,6 +64,14 @@ impl Refusal {
     ) -> Self {
         let denial = Denial::new(ErrorCode::ValidationError, "field_invalid");
         Self { problems: vec![(field.into(), message.into())], ..denial.into() }
+    }
+
+    /// A field that says several things that it must not, of which the first are told.
+    pub fn several(field: &'static str, messages: Vec<String>) -> Self {
+        let denial = Denial::new(ErrorCode::ValidationError, "field_invalid");
+        let told = messages.into_iter().take(MAX_PROBLEMS);
+        let problems = told.map(|message| (field.into(), message.into())).collect();
+        Self { problems, ..denial.into() }
     }
 
     /// Something of ours does not answer.

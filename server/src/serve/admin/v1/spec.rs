@@ -29,8 +29,8 @@ pub fn document() -> Value {
         "info": {
             "title": "Postern admin API",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Users, clients, API keys, sessions, signing keys, tokens and the \
-                            audit log.",
+            "description": "Users, clients, API keys, sessions, signing keys, tokens, the gateway \
+                            document and the audit log.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "security": [{"bearer": []}],
@@ -105,7 +105,10 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
     let of_path = names.map(|name| {
         let is_uuid = name == "id" && matches!(endpoint.tag, "users" | "sessions");
         let pattern = if is_uuid { UUID } else { NAME };
-        let schema = json!({"type": "string", "pattern": pattern});
+        let schema = match name {
+            "number" => json!({"type": "integer", "minimum": 1, "maximum": MAX_AFTER}),
+            _ => json!({"type": "string", "pattern": pattern}),
+        };
         json!({"name": name, "in": "path", "required": true, "schema": schema})
     });
     let of_query = endpoint.parameters().iter().map(|name| {
@@ -115,6 +118,7 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
                 json!({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 20})
             }
             "after" => json!({"type": "integer", "minimum": 0, "maximum": MAX_AFTER}),
+            "since" => json!({"type": "integer", "minimum": 1, "maximum": MAX_AFTER}),
             "sort" => json!({"type": "string", "enum": ["createdAt", "-createdAt"]}),
             _ => json!({"type": "string"}),
         };
@@ -175,7 +179,7 @@ fn refusals() -> Value {
         ("403", "The token lacks the scope postern.admin"),
         ("404", "There is no such thing"),
         ("405", "The method is not allowed here"),
-        ("413", "The body has more than 16,384 bytes"),
+        ("413", "The body has more than 16,384 bytes, or with a document more than 2 MiB"),
         ("415", "The body is not application/json"),
         ("422", "A field says what it must not"),
         ("503", "A store does not answer, or this server has not what it takes"),
@@ -192,6 +196,7 @@ fn schemas() -> Value {
     add::<dto::ApiKeyChange>(&mut schemas);
     add::<dto::ApiKeyCreated>(&mut schemas);
     add::<dto::ApiKeyRotation>(&mut schemas);
+    add::<dto::AppliedRevision>(&mut schemas);
     add::<dto::AuditEntry>(&mut schemas);
     add::<dto::AuthMethodName>(&mut schemas);
     add::<dto::Client>(&mut schemas);
@@ -207,9 +212,15 @@ fn schemas() -> Value {
     add::<dto::InspectedToken>(&mut schemas);
     add::<dto::NewApiKey>(&mut schemas);
     add::<dto::NewClient>(&mut schemas);
+    add::<dto::NewRevision>(&mut schemas);
+    add::<dto::NewRollback>(&mut schemas);
     add::<dto::NewSigningKey>(&mut schemas);
     add::<dto::NewUser>(&mut schemas);
     add::<dto::RetiredKey>(&mut schemas);
+    add::<dto::Revision>(&mut schemas);
+    add::<dto::RevisionChange>(&mut schemas);
+    add::<dto::RevisionChanges>(&mut schemas);
+    add::<dto::RevisionDocument>(&mut schemas);
     add::<dto::RevokedToken>(&mut schemas);
     add::<dto::Session>(&mut schemas);
     add::<dto::SigningAlgorithm>(&mut schemas);

@@ -9,8 +9,12 @@ use serde_json::{Value, json};
 
 use super::audit::AFTER;
 use super::call::Call;
+use super::config::SINCE;
 use super::query::LISTING;
-use super::{Api, Handled, api_keys, audit, clients, keys, sessions, tokens, users};
+use super::{
+    Api, Handled, MAX_BODY_BYTES, api_keys, audit, clients, config, keys, sessions, tokens, users,
+};
+use crate::revisions::MAX_DOCUMENT_BYTES;
 
 /// A method that something is asked with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,12 +95,19 @@ pub struct Endpoint {
 impl Endpoint {
     /// Whether its body may be left out: it has members, and none that it needs.
     pub fn takes_no_body(&self) -> bool {
-        self.id == "rotateSigningKey"
+        matches!(self.id, "rotateSigningKey" | "rollBack")
+    }
+
+    /// How long its body may be, in bytes.
+    pub fn max_body(&self) -> usize {
+        // A text gets longer in JSON, and documents have comments.
+        if self.id == "applyDocument" { 2 * MAX_DOCUMENT_BYTES } else { MAX_BODY_BYTES }
     }
 
     /// Names that its query may have.
     pub fn parameters(&self) -> &'static [&'static str] {
         match (self.id, self.answer) {
+            ("compareRevisions", _) => SINCE,
             ("listUsers", _) => &["page", "limit", "sort", "email"],
             (_, Answer::Page(_)) => LISTING,
             (_, Answer::After(_)) => AFTER,
@@ -237,6 +248,28 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row!(Post "/admin/v1/tokens/revoke" "revokeToken" "tokens" "Revoke an access token",
     OK One("RevokedToken"), tokens::revoke, body "TokenText" json!({
         "token": "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.c2ln",
+    })),
+    row!(Get "/admin/v1/config/revisions" "listRevisions" "config"
+        "List documents that were applied",
+        OK Page("Revision"), config::list),
+    row!(Post "/admin/v1/config/revisions" "applyDocument" "config"
+    "Check a document and make it the one that is served; 503 where servers read theirs from files",
+    CREATED One("AppliedRevision"), config::apply, body "NewRevision" json!({
+        "document": "version: 1\nservices: {shop: {upstream: 'shop:8080'}}\nroutes:\n  \
+                     - {name: shop, match: {path: /shop}, service: shop, auth: none}\n",
+        "why": "The shop is there",
+        "restart": true,
+    })),
+    row!(Get "/admin/v1/config/revisions/{number}" "showRevision" "config"
+        "Show a document that was applied",
+        OK One("RevisionDocument"), config::show),
+    row!(Get "/admin/v1/config/revisions/{number}/changes" "compareRevisions" "config"
+        "Say what changed since another document, by default the one before",
+        OK One("RevisionChanges"), config::changes),
+    row!(Post "/admin/v1/config/revisions/{number}/rollback" "rollBack" "config"
+    "Apply a document once more that was applied before",
+    CREATED One("AppliedRevision"), config::roll_back, body "NewRollback" json!({
+        "why": "It was better",
     })),
     row!(Get "/admin/v1/audit" "listAudit" "audit" "Read the audit log, oldest first",
         OK After("AuditEntry"), audit::list),

@@ -36,8 +36,7 @@ fn fixture() -> Fixture {
         ending: None,
         issuer: None,
         rules: None,
-        hasher: None,
-        breached: None,
+        tools: None,
         kek: None,
     }));
     let registry = MetricsRegistry::new("test", std::time::Instant::now()).unwrap();
@@ -50,7 +49,7 @@ fn fixture() -> Fixture {
     });
     let by = Actor::credential();
     let caller = Caller { by, correlation_id: "id".to_owned(), remote: None };
-    let router = routes(admin, operators, None)
+    let router = routes(admin, operators, None, None)
         .layer(axum::extract::DefaultBodyLimit::max(16_384))
         .layer(Extension(caller));
     Fixture { router, store }

@@ -1,0 +1,102 @@
+//! What tells whether files have changed, without reading them.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::list;
+
+/// What is seen of the files of a place, and of others beside them.
+///
+/// Where files really are is part of it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stamp {
+    files: Result<Vec<FileStamp>, ErrorKind>,
+    besides: Vec<FileStamp>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct FileStamp {
+    path: PathBuf,
+    resolved: Option<PathBuf>,
+    /// None where it cannot be looked at.
+    state: Option<(u64, Option<SystemTime>)>,
+}
+
+impl FileStamp {
+    fn of(path: PathBuf) -> Self {
+        let state = fs::metadata(&path).ok();
+        Self {
+            resolved: fs::canonicalize(&path).ok(),
+            state: state.map(|state| (state.len(), state.modified().ok())),
+            path,
+        }
+    }
+}
+
+impl Stamp {
+    /// Looks.
+    #[must_use]
+    pub fn of(place: &Path, besides: &[PathBuf]) -> Self {
+        let files = list(place).map(|files| files.into_iter().map(FileStamp::of).collect());
+        Self {
+            files: files.map_err(|error| error.kind()),
+            besides: besides.iter().cloned().map(FileStamp::of).collect(),
+        }
+    }
+
+    /// Whether every file was written at least so long before `now`. Times to come do not count:
+    /// they tell nothing about when something was written.
+    #[must_use]
+    pub fn is_older_than(&self, age: Duration, now: SystemTime) -> bool {
+        let files = self.files.as_deref().unwrap_or_default();
+        files
+            .iter()
+            .chain(&self.besides)
+            .filter_map(|file| file.state.and_then(|(_, modified)| modified))
+            .all(|modified| now.duration_since(modified).map_or(true, |found| found >= age))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    #[test]
+    fn a_stamp_changes_with_size_time_and_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.yaml");
+        let stamp = || Stamp::of(folder.path(), &[]);
+        let missing = Stamp::of(&file, &[]);
+        fs::write(&file, "1").unwrap();
+        let first = stamp();
+        assert_ne!(Stamp::of(&file, &[]), missing);
+        assert_eq!(stamp(), first);
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        File::options().append(true).open(&file).unwrap().set_modified(long_ago).unwrap();
+        let second = stamp();
+        assert_ne!(second, first);
+        assert!(second.is_older_than(Duration::from_secs(2), SystemTime::now()));
+        assert!(!first.is_older_than(Duration::from_secs(3600), SystemTime::now()));
+        fs::write(folder.path().join("b.yaml"), "1").unwrap();
+        assert_ne!(stamp(), second);
+    }
+
+    #[test]
+    fn files_beside_the_place_count_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, beside) = (folder.path().join("a.yaml"), folder.path().join("keys.json"));
+        fs::write(&file, "1").unwrap();
+        let besides = [beside.clone()];
+        let stamp = || Stamp::of(&file, &besides);
+        let missing = stamp();
+        fs::write(&beside, "1").unwrap();
+        let there = stamp();
+        assert_ne!(there, missing);
+        fs::write(&beside, "12").unwrap();
+        assert_ne!(stamp(), there);
+    }
+}
