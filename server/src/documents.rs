@@ -104,7 +104,7 @@ routes:
         let keys = folder.path().join("keys.json");
         let missing = read(&file).unwrap();
         assert!(missing.document.is_err());
-        assert_eq!(missing.besides, [keys.clone()]);
+        assert_eq!(missing.besides, std::slice::from_ref(&keys));
         let jwks = include_str!("../../core/jose/tests/keys/jwks.json");
         std::fs::write(&keys, jwks).unwrap();
         let there = read(folder.path()).unwrap();

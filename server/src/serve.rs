@@ -52,7 +52,7 @@ pub async fn run(arguments: Serve) -> Result<ExitCode> {
     drain.listen()?;
     let server = tls::server(&arguments)?;
     let listeners = Listeners::bind(&arguments).await?;
-    let parts = parts::build(&arguments, first, drain.clone()).await?;
+    let parts = Box::pin(parts::build(&arguments, first, drain.clone())).await?;
 
     let mut servers = JoinSet::new();
     servers.spawn(grpc::serve(listeners.grpc, server, parts.grpc(&arguments.roles)));

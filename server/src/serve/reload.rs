@@ -119,7 +119,7 @@ impl Reloading {
             return;
         }
         let digest = document.digest.clone();
-        match self.followers.take(&document, &before).await {
+        match Box::pin(self.followers.take(&document, &before)).await {
             Ok(()) => {
                 self.trouble = None;
                 self.since = now();
