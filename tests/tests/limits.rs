@@ -72,7 +72,7 @@ async fn an_exact_limit_holds_across_two_servers() {
         let mut told = false;
         // On a machine that stands still for longer than the store's budget, each server lets its
         // own share pass, and counts that it did: such a round says nothing of the store's count.
-        for _ in 0..5 {
+        for _ in 0..20 {
             let subject = keys::subject("replicas");
             let before = without_store().await;
             let (first, more) = (

@@ -29,7 +29,7 @@ use crate::vault::Purpose;
 const TOLD_MS: u64 = 600_000;
 /// How often something is tried again that somebody else was faster with: another user code that
 /// is taken, a device that asks at this very moment.
-const TRIES: usize = 8;
+const TRIES: usize = 32;
 
 /// What a user is asked about a device.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,11 +9,20 @@ use crate::traffic::Stack;
 
 const LONGEST: Duration = Duration::from_secs(20);
 
+/// Envoy counts at once, and tells its workers within a second (`update_merge_window`).
 async fn until_healthy(stack: &Stack, endpoints: u64) {
     let healthy = "cluster.service-checked.membership_healthy";
     wait::until(&format!("{endpoints} healthy endpoints"), LONGEST, || async {
         let count = stack.gateway.envoy.stat(healthy).await;
         if count == endpoints { Ok(()) } else { Err(format!("there are {count}")) }
+    })
+    .await;
+}
+
+async fn until_they_take_turns(stack: &Stack) {
+    wait::until("turns", LONGEST, || async {
+        let got = twenty(stack).await;
+        if got.iter().all(|got| *got >= 5) { Ok(()) } else { Err(format!("{got:?}")) }
     })
     .await;
 }
@@ -32,14 +41,18 @@ async fn twenty(stack: &Stack) -> [u64; 2] {
 async fn an_endpoint_that_says_it_is_unwell_gets_no_request() {
     let stack = Stack::start().await;
     until_healthy(&stack, 2).await;
-    assert!(twenty(&stack).await.iter().all(|got| *got >= 5), "they take turns");
+    until_they_take_turns(&stack).await;
     // It would still answer requests: only the check fails.
     stack.b.fail("probed", 503);
     until_healthy(&stack, 1).await;
-    assert_eq!(twenty(&stack).await, [20, 0]);
+    wait::until("requests at the other one alone", LONGEST, || async {
+        let got = twenty(&stack).await;
+        if got == [20, 0] { Ok(()) } else { Err(format!("{got:?}")) }
+    })
+    .await;
     stack.b.recover("probed");
     until_healthy(&stack, 2).await;
-    assert!(twenty(&stack).await.iter().all(|got| *got >= 5), "they take turns");
+    until_they_take_turns(&stack).await;
 }
 
 /// By itself, Envoy would send to endpoints that fail as soon as half of them do.
@@ -49,6 +62,11 @@ async fn where_none_is_well_requests_are_refused() {
     stack.a.fail("probed", 503);
     stack.b.fail("probed", 503);
     until_healthy(&stack, 0).await;
+    wait::until("refusal", LONGEST, || async {
+        let answer = stack.gateway.send(&Call::get("/checked/page")).await;
+        if answer.status == 503 { Ok(()) } else { Err(answer.to_string()) }
+    })
+    .await;
     let before = stack.got("checked");
     let answer = stack.gateway.send(&Call::get("/checked/page")).await;
     answer.expect_denial(503, "UNAVAILABLE");

@@ -20,7 +20,7 @@ pub(super) fn revision(number: u64) -> RevisionRecord {
         number,
         digest: format!("{:032x}", number % 3),
         who: "cli:o'brien".to_owned(),
-        at: UnixMillis(1_800_000_000_000 - number),
+        at: UnixMillis(1_800_000_000_000_u64.saturating_sub(number)),
         why: "it's — \"time\"; --\n".to_owned(),
         active: true,
     };
