@@ -30,8 +30,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions,
+    SqliteSynchronous, SqliteTransactionManager,
+};
 use sqlx::{Connection as _, PgConnection};
+use sqlx_core::transaction::TransactionManager as _;
 use tokio::time::timeout;
 
 use crate::address::Address;
@@ -117,11 +121,27 @@ async fn sqlite(path: &Path, create: bool) -> Result<Database, sqlx::Error> {
         .busy_timeout(ACQUIRE_TIMEOUT)
         .foreign_keys(true);
     let pool = SqlitePoolOptions::new()
+        .after_release(|connection, _| Box::pin(settle(connection)))
         .max_connections(SQLITE_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_with(options)
         .await?;
     Ok(Database::new(Pools::Sqlite(pool)))
+}
+
+/// Whether a connection can be used again.
+///
+/// Where the disk is full, a commit fails and SQLite takes everything back by itself. Then there
+/// is nothing for the driver to take back, who goes on thinking that there is, and would begin
+/// nothing any more. So it gets something to take back. The connection is not closed for that: on
+/// a full disk there might be no other.
+async fn settle(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // One that is there all the same is taken back as well.
+        let _ = sqlx::raw_sql("BEGIN").execute(&mut *connection).await;
+        SqliteTransactionManager::rollback(connection).await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 async fn postgres(options: &PgConnectOptions) -> Result<Database, sqlx::Error> {
