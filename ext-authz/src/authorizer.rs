@@ -383,14 +383,14 @@ impl Authorizer {
     ) -> Result<Option<FoundKey>, Denial> {
         let key = match request.headers.single(headers::API_KEY) {
             Single::Absent => return Ok(None),
-            Single::Repeated => return Err(Denial::invalid_token("api_key_repeated")),
+            Single::Repeated => return Err(Denial::invalid_api_key("api_key_repeated")),
             Single::One(key) => key,
         };
         let key =
-            core::str::from_utf8(key).map_err(|_| Denial::invalid_token("api_key_not_text"))?;
+            core::str::from_utf8(key).map_err(|_| Denial::invalid_api_key("api_key_not_text"))?;
         let found = match self.parts.api_keys.find(document, key, now).await {
             Ok(Some(found)) => found,
-            Ok(None) => return Err(Denial::invalid_token("api_key_unknown")),
+            Ok(None) => return Err(Denial::invalid_api_key("api_key_unknown")),
             Err(error) => {
                 tracing::warn!(%error, "API keys cannot be looked up");
                 return Err(Denial::unavailable("api_keys_unavailable", 1));
@@ -400,7 +400,7 @@ impl Authorizer {
             Ok(()) => Ok(Some(found)),
             Err(denial) if denial.code == ErrorCode::TokenRevoked => {
                 self.parts.api_keys.forget(&found.id);
-                Err(Denial::invalid_token("api_key_revoked"))
+                Err(Denial::invalid_api_key("api_key_revoked"))
             }
             Err(denial) => Err(denial),
         }

@@ -179,7 +179,7 @@ impl Authorizer {
         let Some((known, changed)) = known else {
             return match route.passes_over_sessions() {
                 true => Ok(Identified::default()),
-                false => Err(Denial::invalid_token("session_unknown")),
+                false => Err(Denial::invalid_session("session_unknown")),
             };
         };
         let scheme = cross_site::scheme(&request.headers, &request.scheme);

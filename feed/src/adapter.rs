@@ -55,7 +55,8 @@ impl FeedService {
             credential: last(metadata, CREDENTIAL_METADATA),
         };
         (self.0.trust)().identify(&arrival).map_err(|problem| {
-            tracing::debug!(remote = ?arrival.remote, %problem, "an Envoy is refused");
+            let remote = arrival.remote.map(tracing::field::display);
+            tracing::debug!(remote, %problem, "an Envoy is refused");
             Status::unauthenticated(problem.to_string())
         })
     }

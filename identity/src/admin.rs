@@ -6,6 +6,7 @@ mod api_keys;
 mod client_edit;
 mod clients;
 mod keys;
+mod known;
 mod operators;
 mod users;
 
@@ -16,9 +17,10 @@ pub use api_keys::{CreatedApiKey, NewApiKey, create_api_key};
 pub use client_edit::{ClientEdit, ClientLinks};
 pub use clients::{CreatedClient, NewClient, NewPublicClient, create_client, create_public_client};
 pub use keys::{
-    ACTIVATION_DELAY_MS, KeyState, KeySummary, Rotation, check_key, list_keys, retire_key,
-    rotate_keys,
+    ACTIVATION_DELAY_MS, KeyState, KeySummary, Rotation, check_another_signs, check_key, list_keys,
+    retire_key, rotate_keys,
 };
+pub use known::{grants_left_out, scopes_never_granted, scopes_nobody_knows};
 pub use operators::{
     ApiKeyEdit, ChangedUser, ClientWithSecret, Operators, OperatorsParts, UserFactor,
 };
@@ -36,7 +38,7 @@ use crate::IdentityError;
 fn check_text(what: &'static str, text: &str) -> Result<(), IdentityError> {
     if text.is_empty() || text.len() > 255 || !is_identity_value(text) {
         let reason = "it must be 1 to 255 bytes without control characters";
-        return Err(IdentityError::Invalid { what, reason });
+        return Err(IdentityError::invalid(what, reason));
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What can go wrong, for operators and logs; clients are told less.
 
+use std::borrow::Cow;
+
 use postern_store::StoreError;
 
 use crate::keys::MAX_PUBLISHED_KEYS;
@@ -57,13 +59,19 @@ pub enum IdentityError {
     /// The caller's: there is no such signing key.
     #[error("there is no signing key {0:?}")]
     UnknownKey(String),
+    /// The caller's: nothing would sign any more, which has to be asked for in so many words.
+    #[error(
+        "it is the last key that signs: tokens that it signed would stop being accepted, and no \
+         other token would be issued until there is another key"
+    )]
+    LastSigningKey,
     /// The caller's: a value that cannot be.
     #[error("{what}: {reason}")]
     Invalid {
         /// Which value.
         what: &'static str,
         /// What is wrong with it.
-        reason: &'static str,
+        reason: Cow<'static, str>,
     },
     /// The caller's: what is named is not there.
     #[error("there is no such {0}")]
@@ -77,4 +85,11 @@ pub enum IdentityError {
     /// The machine's: no random numbers, no memory.
     #[error("the cryptographic library failed")]
     Crypto,
+}
+
+impl IdentityError {
+    /// A value that cannot be, and what is wrong with it.
+    pub(crate) fn invalid(what: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::Invalid { what, reason: reason.into() }
+    }
 }

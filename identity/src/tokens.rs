@@ -259,12 +259,12 @@ fn check(request: &AccessTokenRequest) -> Result<(), IdentityError> {
         };
         if !text.is_none_or(is_fine) {
             let reason = "it must be 1 to 1024 bytes without control characters";
-            return Err(IdentityError::Invalid { what, reason });
+            return Err(IdentityError::invalid(what, reason));
         }
     }
     if request.lifetime_secs == 0 || request.lifetime_secs > MAX_LIFETIME_SECS {
         let reason = "it must be 1 to 86400 seconds";
-        return Err(IdentityError::Invalid { what: "lifetime", reason });
+        return Err(IdentityError::invalid("lifetime", reason));
     }
     Ok(())
 }

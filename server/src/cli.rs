@@ -244,6 +244,9 @@ pub enum KeysAction {
         /// Its id.
         #[arg(allow_hyphen_values = true)]
         kid: String,
+        /// Also where no other key signs: then no token is issued until there is one.
+        #[arg(long)]
+        yes: bool,
         /// Print JSON.
         #[arg(long)]
         json: bool,

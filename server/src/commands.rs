@@ -22,13 +22,17 @@ pub mod token;
 pub mod user;
 
 use std::future::Future;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result, anyhow};
+use clap::CommandFactory as _;
+use postern_oauth::ScopeSet;
 use postern_request::UnixMillis;
 use postern_store::durable::{DurableStore, MAX_PAGE, PageAsk};
 
+use crate::cli::Cli;
 use crate::output;
 
 /// The first of a list's parts, oldest first: what is made meanwhile comes at the end.
@@ -57,9 +61,52 @@ async fn warn_of_unknown_client(store: &dyn DurableStore, client_id: &str) -> Re
     Ok(())
 }
 
+/// Says so where scopes are given and nothing says whether there are such.
+fn note_unchecked_scopes(scopes: Option<&ScopeSet>, document: Option<&Path>) {
+    if document.is_none() && scopes.is_some_and(|scopes| !scopes.is_empty()) {
+        output::note(
+            "nobody has looked whether there are such scopes: with --document that is checked",
+        );
+    }
+}
+
+/// Nothing is said that a command could change: the error names what it can.
+fn nothing_to_change(command: [&str; 2]) -> Error {
+    /// Options that say where something is, or how it is printed.
+    const BESIDE: [&str; 4] = ["document", "durable", "json", "volatile"];
+    let [of, action] = command;
+    let cli = Cli::command();
+    let found = cli.find_subcommand(of).and_then(|of| of.find_subcommand(action));
+    let options = found.into_iter().flat_map(|found| found.get_arguments());
+    let options = options.filter_map(|option| option.get_long());
+    let options = options.filter(|name| !BESIDE.contains(name)).map(|name| format!("--{name}"));
+    anyhow!("say what is to change: {}", options.collect::<Vec<_>>().join(", "))
+}
+
 /// The wall clock.
 #[must_use]
 pub fn now() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_says_nothing_is_told_what_can_be_said() {
+        for (command, there, not_there) in [
+            (["client", "update"], "--scopes, ", "--durable"),
+            (["apikey", "update"], "--expires-in, --no-expiry", "--document"),
+            (["user", "update"], "--role, ", "--volatile"),
+        ] {
+            let told = nothing_to_change(command).to_string();
+            assert!(
+                told.starts_with("say what is to change: --") && told.contains(there),
+                "{told}"
+            );
+            assert!(!told.contains(not_there) && !told.contains("--json"), "{told}");
+        }
+    }
 }

@@ -1,13 +1,15 @@
 //! Values that come from the command line, the document or the environment.
 
 use std::env::VarError;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Error, Result, bail};
 use postern_document::{Document, parse_duration_ms};
 use postern_identity::{
-    EnvKey, FileKey, IdentityError, KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey, KeySource, LoginRules,
+    EnvKey, FileKey, IdentityError, KEY_ENCRYPTION_KEY_ENV, KeyEncryptionKey, KeySource,
+    LoginRules, MAX_LIFETIME_SECS,
 };
 use postern_oauth::{ScopeSet, Secret};
 use postern_store::IdentityStore;
@@ -107,6 +109,29 @@ pub fn seconds(text: &str) -> Result<u64> {
         Some(millis) if millis >= 1000 => Ok(millis / 1000),
         _ => bail!("`{text}` is not a duration of at least a second, such as 30s, 15m or 24h"),
     }
+}
+
+/// Durations that an option takes.
+pub struct Bounds {
+    /// In seconds.
+    pub secs: RangeInclusive<u64>,
+    /// The same, as it is written.
+    pub written: &'static str,
+}
+
+/// How long access tokens may live.
+pub const TOKEN_LIFETIME: Bounds = Bounds { secs: 1..=MAX_LIFETIME_SECS, written: "1s to 24h" };
+
+/// The duration that an option gives, in seconds.
+///
+/// # Errors
+/// When it is none, or out of bounds; with the option's name and what it takes.
+pub fn seconds_within(option: &str, text: &str, bounds: &Bounds) -> Result<u64> {
+    let read = parse_duration_ms(text).map(|millis| millis / 1000);
+    read.filter(|secs| bounds.secs.contains(secs)).with_context(|| {
+        let written = bounds.written;
+        format!("{option}: `{text}` is no duration of {written}, with its unit: 30s, 15m, 24h, 90d")
+    })
 }
 
 /// Scopes, separated by spaces. A scope may hold a comma (RFC 6749 §3.3), but on a command line
@@ -336,6 +361,17 @@ mod tests {
         for place in ["file:/no/such/file", "env:POSTERN_NO_SUCH_VARIABLE", "env:", "hush"] {
             let error = format!("{:#}", secret("the secret", place).unwrap_err());
             assert!(error.contains("the secret") && !error.contains("hush"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_duration_out_of_bounds_is_told_with_its_option_and_them() {
+        let read = |text| seconds_within("--ttl", text, &TOKEN_LIFETIME);
+        assert_eq!((read("1s").unwrap(), read("24h").unwrap()), (1, 86_400));
+        for text in ["90", "", "0s", "500ms", "25h", "1d1", "soon"] {
+            let error = read(text).unwrap_err().to_string();
+            let expected = format!("--ttl: `{text}` is no duration of 1s to 24h, ");
+            assert!(error.starts_with(&expected), "{error}");
         }
     }
 

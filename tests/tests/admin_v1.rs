@@ -415,6 +415,9 @@ async fn a_secret_is_told_once_and_the_old_one_is_not_good_any_more() {
     until(&fixture, &id, &other, 200).await;
     let shown = fixture.send("GET", &path, None).await.expect(200).text();
     let log = fixture.server.log();
+    let changes = log.lines().filter(|line| line.contains("changed by the admin API"));
+    let from_here = changes.filter(|line| line.contains(r#""remote":"127.0.0.1:"#)).count();
+    assert_eq!(from_here, 2, "made, and its secret: {log}");
     for secret in [&first, &other] {
         assert!(!shown.contains(secret.as_str()) && !log.contains(secret.as_str()));
     }

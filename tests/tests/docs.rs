@@ -46,9 +46,12 @@ const NEEDS_IMAGES: &str = "needs images, which take minutes to build; xtask's o
 
 /// Commands that pages show and that are not run here, each with the reason.
 const NOT_RUN: &[(&str, &str)] = &[
-    ("cargo build --release -p postern-server", "`./dev test` has built the binary that runs here"),
     (
-        "cargo run -p postern-sample-upstream -- --address 127.0.0.1:9195",
+        "cargo build --release -p postern-server -p postern-sample-upstream",
+        "`./dev test` has built the binaries that run here",
+    ),
+    (
+        "postern-sample-upstream --address 127.0.0.1:9195",
         "runs until it is stopped; every end-to-end test has one",
     ),
     ("(umask 077; openssl rand -base64 32 > key)", "the page's folder has a key file"),
@@ -631,10 +634,12 @@ fn every_error_code_has_its_row() {
 
 #[test]
 fn every_reason_has_its_row() {
-    const CALLS: [&str; 5] = [
+    const CALLS: [&str; 7] = [
         "Denial::new(",
         "Denial::unavailable(",
         "Denial::invalid_token(",
+        "Denial::invalid_api_key(",
+        "Denial::invalid_session(",
         "Denial::invalid_proof(",
         "Self::new(ErrorCode",
     ];

@@ -35,6 +35,7 @@ mod failure;
 mod failure_identity;
 mod feed;
 mod gateway_api;
+mod hints;
 mod hostile;
 mod import;
 mod introspection;

@@ -109,10 +109,10 @@ async fn issued(gateway: &Gateway) -> (Call, String) {
     (content(token.trim()), kid)
 }
 
-/// `postern keys retire …`
+/// `postern keys retire …`, the last one too.
 async fn retire(gateway: &Gateway, kid: &str) {
     let durable = gateway.durable.as_ref().expect("a durable store");
-    server::run(durable.arguments(&["keys", "retire", kid])).await.expect_success();
+    server::run(durable.arguments(&["keys", "retire", kid, "--yes"])).await.expect_success();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,7 +21,7 @@ impl Walk<'_, '_> {
         incoming: &Incoming,
         shown: &Shown,
     ) -> Result<Option<Principal>, Denial> {
-        let refused = |reason| (Denial::invalid_token(reason), reason);
+        let refused = |reason| (Denial::invalid_api_key(reason), reason);
         let found = match incoming.headers.single(headers::API_KEY) {
             Single::Absent => return Ok(None),
             Single::Repeated => Err(refused("api_key_repeated")),

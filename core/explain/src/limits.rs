@@ -190,14 +190,9 @@ fn describe(
     counted: &Counted<'_>,
 ) -> LimitNote {
     let limit = &*applied.limit;
-    let mode = match limit.mode {
-        LimitMode::Local => "local",
-        LimitMode::Exact { .. } => "exact",
-        LimitMode::Leased { .. } => "leased",
-    };
     LimitNote {
         name: limit.name.clone(),
-        mode,
+        mode: limit.mode.as_str(),
         allows: allows(allowance),
         by: values(limit, &limit.key_of(route, counted, allowance)),
         weight: applied.weight,

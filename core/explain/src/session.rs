@@ -117,7 +117,7 @@ impl Walk<'_, '_> {
             self.push(Stage::Session, BY, Verdict::Noted, Vec::new(), text);
             return Ok(None);
         }
-        let denial = Denial::invalid_token("session_unknown");
+        let denial = Denial::invalid_session("session_unknown");
         Err(self.deny(Stage::Session, BY, denial, Vec::new(), "the cookie opens no session"))
     }
 

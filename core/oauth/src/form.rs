@@ -23,6 +23,10 @@ pub const REPEATABLE: [&str; 2] = ["resource", "audience"];
 /// Parameters that are tokens, which may be as long as any that is looked at.
 const TOKENS: [&str; 3] = ["token", "subject_token", "actor_token"];
 
+/// With what most senders of such a body have overlooked.
+const NOT_ENCODED: &str = "The request body is not properly form-encoded: write a space as + or \
+                           %20, and a percent sign as %25";
+
 /// A body in its parameters. Values may be secrets, so they are wiped when the form goes.
 pub struct Form {
     parameters: Vec<(Zeroizing<String>, Zeroizing<String>)>,
@@ -35,7 +39,7 @@ pub enum FormError {
     #[error("The request is too large")]
     TooLarge,
     /// Not the form encoding, or not UTF-8.
-    #[error("The request body is not properly form-encoded")]
+    #[error("{}", NOT_ENCODED)]
     Encoding,
     /// RFC 6749 §3.2: parameters must not be included more than once, but for [`REPEATABLE`].
     #[error("A parameter is repeated")]
@@ -48,10 +52,7 @@ impl From<FormError> for OAuthError {
             FormError::TooLarge => {
                 Self::new(ErrorCode::RequestTooLarge, "The request is too large")
             }
-            FormError::Encoding => Self::new(
-                ErrorCode::InvalidRequest,
-                "The request body is not properly form-encoded",
-            ),
+            FormError::Encoding => Self::new(ErrorCode::InvalidRequest, NOT_ENCODED),
             FormError::Repeated => Self::new(ErrorCode::InvalidRequest, "A parameter is repeated"),
         }
     }
@@ -224,6 +225,15 @@ mod tests {
         ] {
             assert_eq!(get(body, "a"), expected.map(|e| e.map(str::to_owned)), "{body:?}");
         }
+    }
+
+    #[test]
+    fn who_sends_a_space_is_told_how_it_is_written() {
+        let fault = Form::parse(b"scope=a b").map(|_| ()).unwrap_err();
+        let told = OAuthError::from(fault).description;
+        assert!(told.contains("%20") && told == fault.to_string(), "{told}");
+        // RFC 6749 §5.2: characters that a description may have.
+        assert!(told.bytes().all(|b| (0x20..=0x7e).contains(&b) && !b"\"\\".contains(&b)));
     }
 
     #[test]

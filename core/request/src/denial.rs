@@ -195,6 +195,20 @@ impl Denial {
         denial
     }
 
+    /// As [`Denial::invalid_token`], of an API key: who sent no token is told of none.
+    #[must_use]
+    pub fn invalid_api_key(reason: &'static str) -> Self {
+        let description = Some(Cow::Borrowed("The API key is invalid"));
+        Self { description, ..Self::invalid_token(reason) }
+    }
+
+    /// As [`Denial::invalid_token`], of a session's cookie.
+    #[must_use]
+    pub fn invalid_session(reason: &'static str) -> Self {
+        let description = Some(Cow::Borrowed("The session is invalid or over"));
+        Self { description, ..Self::invalid_token(reason) }
+    }
+
     /// The token may hold, but not who shows it: its proof of possession does not.
     #[must_use]
     pub fn invalid_proof(reason: &'static str) -> Self {
@@ -374,6 +388,20 @@ mod tests {
                 "Bearer realm=\"postern\", error=\"invalid_token\"".to_owned()
             )));
             assert!(!rendered.body.contains(reason));
+        }
+    }
+
+    #[test]
+    fn each_credential_is_refused_by_its_name() {
+        for (denial, expected) in [
+            (Denial::invalid_token("x"), "The access token is invalid"),
+            (Denial::invalid_api_key("x"), "The API key is invalid"),
+            (Denial::invalid_session("x"), "The session is invalid or over"),
+        ] {
+            let rendered = denial.render("id", UnixMillis(0), false);
+            let body = json::parse(rendered.body.as_bytes()).unwrap();
+            assert_eq!(body.get("error").unwrap().as_str(), Some("INVALID_TOKEN"));
+            assert_eq!(body.get("error_description").unwrap().as_str(), Some(expected));
         }
     }
 

@@ -61,7 +61,7 @@ pub async fn create_api_key(
     check_limits(&new.limits)?;
     if new.expires_at.is_some_and(|end| end <= now) {
         let reason = "it is over already";
-        return Err(IdentityError::Invalid { what: "expiry", reason });
+        return Err(IdentityError::invalid("expiry", reason));
     }
     let id = random::short_id()?;
     let key = Secret::new(api_key::join(&id, random::secret()?.expose()));
@@ -86,7 +86,7 @@ pub(super) fn check_limits(names: &[String]) -> Result<(), IdentityError> {
         return Ok(());
     }
     let reason = "at most 16 names, each once, of lower-case letters, digits and inner hyphens";
-    Err(IdentityError::Invalid { what: "limits", reason })
+    Err(IdentityError::invalid("limits", reason))
 }
 
 fn is_limit(name: &str) -> bool {

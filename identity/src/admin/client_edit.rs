@@ -1,6 +1,8 @@
 //! What of a client operators say, and what a client has to be. A record is judged as a whole,
 //! after a change as when it is made: no order of changes leads to one that could not be made.
 
+use std::borrow::Cow;
+
 use postern_jose::{Algorithm, KeySet};
 use postern_oauth::{AuthMethod, Client, GrantType, RedirectUri, ScopeSet, is_resource};
 use postern_request::json::{self, Value};
@@ -15,6 +17,8 @@ const MAX_LIST: usize = 32;
 const MAX_JWKS_BYTES: usize = 8192;
 /// How long refresh tokens may live, in seconds: a minute to a year.
 const REFRESH_LIFETIME: std::ops::RangeInclusive<u64> = 60..=31_536_000;
+/// Most characters of a value that are repeated where it is refused.
+const MAX_SHOWN: usize = 120;
 /// Members of a JWK that only its owner may have (RFC 7518 §6).
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
@@ -183,19 +187,9 @@ fn judge_grants(record: &ClientRecord) -> Result<(), IdentityError> {
 }
 
 fn judge_addresses(record: &ClientRecord) -> Result<(), IdentityError> {
-    const REDIRECT: &str = "at most 32, each https, or http on 127.0.0.1 or [::1], or with a \
-                            scheme with a dot";
     const WEB: &str = "an https URL without a fragment, or http on 127.0.0.1 or [::1]";
-    let is_redirect = |uri: &String| RedirectUri::parse(uri).is_ok();
-    let lists = [
-        ("redirect URIs", &record.redirect_uris),
-        ("URIs after log-out", &record.post_logout_redirect_uris),
-    ];
-    for (what, uris) in lists {
-        if uris.len() > MAX_LIST || !uris.iter().all(is_redirect) {
-            return Err(invalid(what, REDIRECT));
-        }
-    }
+    judge_redirect_uris("redirect URIs", &record.redirect_uris)?;
+    judge_redirect_uris("URIs after log-out", &record.post_logout_redirect_uris)?;
     if record.resources.len() > MAX_LIST || !record.resources.iter().all(|uri| is_web(uri)) {
         return Err(invalid("resources", WEB));
     }
@@ -211,6 +205,37 @@ fn judge_addresses(record: &ClientRecord) -> Result<(), IdentityError> {
         }
     }
     Ok(())
+}
+
+/// Places to which browsers are sent; the first that cannot be one is named, with the rule.
+pub(super) fn judge_redirect_uris(
+    what: &'static str,
+    uris: &[String],
+) -> Result<(), IdentityError> {
+    if uris.len() > MAX_LIST {
+        return Err(invalid(what, "at most 32"));
+    }
+    for uri in uris {
+        if let Err(error) = RedirectUri::parse(uri) {
+            return Err(invalid(what, format!("`{}`: {error}", shown(uri))));
+        }
+    }
+    Ok(())
+}
+
+/// So much of a text that it is found again, without what moves a terminal's cursor, and without
+/// what stands before an `@`, which may be a password.
+fn shown(text: &str) -> String {
+    let without_user = text.split_once("://").and_then(|(scheme, rest)| {
+        let (_, host) = rest.rsplit_once('@')?;
+        Some([scheme, "://…@", host].concat())
+    });
+    let kept = without_user.unwrap_or_else(|| text.to_owned());
+    let mut shown: String = kept.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
+    if kept.chars().nth(MAX_SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// What redirect URIs may be besides private schemes is what a page may be.
@@ -271,8 +296,8 @@ fn judge_keys(jwks: &str) -> Result<(), IdentityError> {
     Ok(())
 }
 
-const fn invalid(what: &'static str, reason: &'static str) -> IdentityError {
-    IdentityError::Invalid { what, reason }
+fn invalid(what: &'static str, reason: impl Into<Cow<'static, str>>) -> IdentityError {
+    IdentityError::invalid(what, reason)
 }
 
 #[cfg(test)]

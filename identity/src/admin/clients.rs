@@ -1,10 +1,11 @@
 //! Clients: registered.
 
-use postern_oauth::{GrantType, RedirectUri, ScopeSet, Secret};
+use postern_oauth::{GrantType, ScopeSet, Secret};
 use postern_request::UnixMillis;
 use postern_store::durable::{ClientKind, ClientRecord, DurableStore};
 
 use super::check_text;
+use super::client_edit::judge_redirect_uris;
 use crate::{IdentityError, MAX_LIFETIME_SECS, random};
 
 /// A client to be registered; its id and secret are made here.
@@ -41,7 +42,7 @@ pub async fn create_client(
     check_text("name", &new.name)?;
     if new.grant_types.is_empty() {
         let reason = "a client without one can do nothing";
-        return Err(IdentityError::Invalid { what: "grant types", reason });
+        return Err(IdentityError::invalid("grant types", reason));
     }
     check_lifetime(new.access_token_lifetime_secs)?;
     let secret = random::secret()?;
@@ -85,12 +86,9 @@ pub async fn create_public_client(
     check_lifetime(new.access_token_lifetime_secs)?;
     if new.redirect_uris.is_empty() {
         let reason = "without one, no code could be sent anywhere";
-        return Err(IdentityError::Invalid { what: "redirect URIs", reason });
+        return Err(IdentityError::invalid("redirect URIs", reason));
     }
-    if new.redirect_uris.iter().any(|uri| RedirectUri::parse(uri).is_err()) {
-        let reason = "each is https, or http on 127.0.0.1 or [::1], or has a scheme with a dot";
-        return Err(IdentityError::Invalid { what: "redirect URIs", reason });
-    }
+    judge_redirect_uris("redirect URIs", &new.redirect_uris)?;
     let grants = [GrantType::AuthorizationCode, GrantType::RefreshToken];
     let record = ClientRecord {
         grant_types: grants.iter().map(|grant| grant.as_str().to_owned()).collect(),
@@ -110,7 +108,7 @@ fn check_lifetime(secs: u64) -> Result<(), IdentityError> {
         return Ok(());
     }
     let reason = "it must be 1 to 86400 seconds";
-    Err(IdentityError::Invalid { what: "access token lifetime", reason })
+    Err(IdentityError::invalid("access token lifetime", reason))
 }
 
 #[cfg(test)]

@@ -210,6 +210,24 @@ pub async fn retire_key(
     Ok(active(&store.list_public_signing_keys().await?, now).is_some())
 }
 
+/// Whether something signs where a key is withdrawn: asked before [`retire_key`], where nobody has
+/// said that nothing may.
+///
+/// # Errors
+/// [`IdentityError::LastSigningKey`] and those of the store.
+pub async fn check_another_signs(
+    store: &dyn DurableStore,
+    kid: &str,
+    now: UnixMillis,
+) -> Result<(), IdentityError> {
+    let keys = store.list_public_signing_keys().await?;
+    let others = keys.iter().filter(|key| key.kid != kid);
+    if active(&keys, now).is_some() && active(others, now).is_none() {
+        return Err(IdentityError::LastSigningKey);
+    }
+    Ok(())
+}
+
 /// Whether the key-encryption key is the one of this store: it opens a signing key, or there is
 /// none. Keys that were retired because another key-encryption key was lost stay closed for good,
 /// so that one opens is enough.
@@ -298,6 +316,22 @@ mod tests {
         assert!(retire_key(&store, &stolen.kid, UnixMillis(NOW.0 + 2)).await.unwrap());
         let unknown = retire_key(&store, "none", NOW).await.unwrap_err();
         assert!(matches!(unknown, IdentityError::UnknownKey(_)), "{unknown}");
+    }
+
+    #[tokio::test]
+    async fn the_last_key_that_signs_is_known() {
+        let store = MemoryDurableStore::new();
+        let first = rotate_keys(&store, &kek(), rotation(), NOW).await.unwrap();
+        let second = rotate_keys(&store, &kek(), rotation(), UnixMillis(NOW.0 + 1)).await.unwrap();
+        let soon = UnixMillis(NOW.0 + 1);
+        let last = check_another_signs(&store, &first.kid, soon).await;
+        assert!(matches!(last, Err(IdentityError::LastSigningKey)), "the next one only waits");
+        check_another_signs(&store, &second.kid, soon).await.unwrap();
+        check_another_signs(&store, "none", soon).await.unwrap();
+        check_another_signs(&store, &first.kid, second.activates_at).await.unwrap();
+        retire_key(&store, &first.kid, soon).await.unwrap();
+        // Nothing signs, so that nothing is lost.
+        check_another_signs(&store, &second.kid, soon).await.unwrap();
     }
 
     #[tokio::test]

@@ -1,7 +1,9 @@
 //! Users: made, changed, switched off.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use postern_document::PasswordRules;
 use postern_oauth::Secret;
 use postern_request::UnixMillis;
 use postern_request::headers::is_identity_value;
@@ -10,7 +12,7 @@ use postern_store::durable::{Profile, UserChange, UserRecord};
 
 use super::check_text;
 use crate::ending::Ending;
-use crate::login::{Hasher, LoginRules, judge_password};
+use crate::login::{Hasher, LoginRules, MAX_PASSWORD_CHARS, judge_password};
 use crate::ports::BreachedPasswords;
 use crate::{IdentityError, LoginError, audit, random};
 
@@ -193,7 +195,7 @@ pub async fn judge_chosen(
         Err(LoginError::Busy) => {
             Err(invalid("password", "nobody can say now whether it is known from a breach"))
         }
-        judged => judged.map_err(as_operators_see),
+        judged => judged.map_err(|error| as_operators_see(error, &rules.login.passwords)),
     }
 }
 
@@ -247,7 +249,7 @@ fn takes_admin_away(rules: &LoginRules, edit: &UserEdit) -> Option<Vec<String>> 
 }
 
 /// Users stay, so one who was found and is not changed is the last.
-const fn nobody_left() -> IdentityError {
+fn nobody_left() -> IdentityError {
     invalid("user", "nobody else may administer the gateway")
 }
 
@@ -266,17 +268,22 @@ async fn hashed(
             (password.clone(), Some(password))
         }
     };
-    judge_password(&password, email, &rules.login.passwords, None)
-        .await
-        .map_err(as_operators_see)?;
-    let hash = hasher.make(password).await.map_err(as_operators_see)?;
+    let passwords = &rules.login.passwords;
+    let as_seen = |error| as_operators_see(error, passwords);
+    judge_password(&password, email, passwords, None).await.map_err(as_seen)?;
+    let hash = hasher.make(password).await.map_err(as_seen)?;
     Ok(Some((hash, shown)))
 }
 
-fn as_operators_see(error: LoginError) -> IdentityError {
+fn as_operators_see(error: LoginError, rules: &PasswordRules) -> IdentityError {
     match error {
-        LoginError::PasswordPolicy("short") => invalid("password", "it is too short"),
-        LoginError::PasswordPolicy("long") => invalid("password", "it is too long"),
+        LoginError::PasswordPolicy("short") => {
+            let least = rules.min_length;
+            invalid("password", format!("it is too short: at least {least} characters"))
+        }
+        LoginError::PasswordPolicy("long") => {
+            invalid("password", format!("it is too long: at most {MAX_PASSWORD_CHARS} characters"))
+        }
         LoginError::PasswordPolicy("email") => invalid("password", "it is the e-mail address"),
         LoginError::PasswordPolicy("breached") => invalid("password", "it is known from a breach"),
         LoginError::PasswordPolicy(_) => invalid("password", "it is not accepted"),
@@ -292,8 +299,8 @@ fn taken(error: postern_store::StoreError) -> IdentityError {
     }
 }
 
-const fn invalid(what: &'static str, reason: &'static str) -> IdentityError {
-    IdentityError::Invalid { what, reason }
+fn invalid(what: &'static str, reason: impl Into<Cow<'static, str>>) -> IdentityError {
+    IdentityError::invalid(what, reason)
 }
 
 pub(crate) fn check_email(email: &str) -> Result<(), IdentityError> {
@@ -329,7 +336,9 @@ fn check_role(rules: &LoginRules, role: &str) -> Result<(), IdentityError> {
     if rules.role(role).is_some() {
         return Ok(());
     }
-    Err(invalid("role", "the document knows no such role"))
+    let known: Vec<&str> = rules.login.roles.iter().map(|role| role.name.as_str()).collect();
+    let known = known.join(", ");
+    Err(invalid("role", format!("the document knows no such role; it has {known}")))
 }
 
 #[cfg(test)]

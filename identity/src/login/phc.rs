@@ -31,7 +31,7 @@ impl Argon2Parameters {
     /// [`IdentityError::Invalid`] for less than 8 MiB or more than 256, and for no pass or more
     /// than 10.
     pub fn new(memory_kib: u32, iterations: u32) -> Result<Self, IdentityError> {
-        let invalid = |what, reason| Err(IdentityError::Invalid { what, reason });
+        let invalid = |what, reason: &'static str| Err(IdentityError::invalid(what, reason));
         if !(8 * 1024..=MAX_MEMORY_KIB).contains(&memory_kib) {
             return invalid("memory of password hashes", "it must be 8 to 256 MiB");
         }

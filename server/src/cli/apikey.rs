@@ -97,10 +97,10 @@ pub struct ApikeyCreate {
     /// exact`; as often as there are such limits.
     #[arg(long = "limit", value_name = "NAME")]
     pub limits: Vec<String>,
-    /// The document that has these limits.
+    /// The document, to know whether there are such scopes and limits.
     #[arg(long)]
     pub document: Option<PathBuf>,
-    /// When it ends, from now, for example 90d; never by default.
+    /// When it ends, from now, for example 90d, and at most 3650d; never by default.
     #[arg(long)]
     pub expires_in: Option<String>,
     /// Print JSON.
@@ -135,10 +135,10 @@ pub struct ApikeyUpdate {
     /// No limits of its own any more.
     #[arg(long, conflicts_with = "limits")]
     pub no_limits: bool,
-    /// The document that has these limits.
+    /// The document, to know whether there are such scopes and limits.
     #[arg(long)]
     pub document: Option<PathBuf>,
-    /// When it ends, from now, for example 90d.
+    /// When it ends, from now, for example 90d, and at most 3650d.
     #[arg(long, group = "another_end")]
     pub expires_in: Option<String>,
     /// It does not end by itself any more.

@@ -95,7 +95,8 @@ pub struct ClientCreate {
     /// People are not asked before it gets what they may do.
     #[arg(long)]
     pub no_consent: bool,
-    /// The document, to know whether there are such scopes: a file, or a folder of fragments.
+    /// The document, to know whether it has such scopes and grants: a file, or a folder of
+    /// fragments.
     #[arg(long)]
     pub document: Option<PathBuf>,
     /// All else that may be said.
@@ -189,7 +190,7 @@ pub struct ClientUpdate {
     /// Switch it on.
     #[arg(long, group = "activity")]
     pub active: bool,
-    /// The document whose issuer's tokens end, and that says which scopes there are.
+    /// The document whose issuer's tokens end, and that says which scopes and grants there are.
     #[arg(long)]
     pub document: Option<PathBuf>,
     /// The Redis by which other servers hear of that at once: redis://… or env:NAME.

@@ -3,15 +3,21 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use postern_identity::admin::{ApiKeyEdit, CreatedApiKey, NewApiKey, Operators};
 use postern_request::UnixMillis;
 use postern_store::durable::{ApiKeyRecord, PageAsk};
 use serde_json::{Value, json};
 
-use super::{PAGE, now, operators};
+use super::{PAGE, note_unchecked_scopes, nothing_to_change, now, operators};
 use crate::cli::{Apikey, ApikeyAction, ApikeyCreate, ApikeyUpdate};
+use crate::settings::Bounds;
 use crate::{output, settings};
+
+/// How long two keys may stand beside each other.
+const OVERLAP: Bounds = Bounds { secs: 60..=7_776_000, written: "1m to 90d" };
+/// How long a key that ends may be good.
+const LIFE: Bounds = Bounds { secs: 1..=315_360_000, written: "1s to 3650d" };
 
 /// Makes, shows, changes and ends API keys.
 ///
@@ -31,7 +37,8 @@ pub async fn run(arguments: &Apikey) -> Result<ExitCode> {
             show(&operators.api_key(id).await?, *as_json)?;
         }
         ApikeyAction::Rotate { durable, id, overlap, json: as_json } => {
-            let overlap_ms = settings::seconds(overlap)?.saturating_mul(1000);
+            let overlap = settings::seconds_within("--overlap", overlap, &OVERLAP)?;
+            let overlap_ms = overlap.saturating_mul(1000);
             let operators = operators::plain(durable).await?;
             let created = operators.rotate_api_key(id, overlap_ms, &by, now()).await?;
             shown_once(&created, *as_json)?;
@@ -51,11 +58,12 @@ pub async fn run(arguments: &Apikey) -> Result<ExitCode> {
 
 async fn create(arguments: &ApikeyCreate) -> Result<ExitCode> {
     let now = now();
+    let scopes = settings::scopes("--scopes", &arguments.scopes)?;
     let key = NewApiKey {
         subject: settings::trimmed("--subject", &arguments.subject)?,
         name: settings::trimmed_option("--name", arguments.name.as_deref())?,
         client_id: settings::trimmed_option("--client-id", arguments.client_id.as_deref())?,
-        scopes: settings::scopes("--scopes", &arguments.scopes)?,
+        scopes: scopes.clone(),
         tier: settings::trimmed_option("--tier", arguments.tier.as_deref())?,
         limits: arguments.limits.clone(),
         expires_at: arguments.expires_in.as_deref().map(|text| end(text, now)).transpose()?,
@@ -64,7 +72,8 @@ async fn create(arguments: &ApikeyCreate) -> Result<ExitCode> {
     let operators = operators::limiting(&arguments.durable, document).await?;
     let created = operators.create_api_key(key, &operators::actor(), now).await?;
     shown_once(&created, arguments.json)?;
-    note_unknown_limits(&arguments.limits, document);
+    note_unchecked_limits(&arguments.limits, document);
+    note_unchecked_scopes(Some(&scopes), document);
     // Not before the key is out: it is shown this once.
     if let Some(client_id) = &arguments.client_id
         && !operators.knows_client(client_id).await?
@@ -79,6 +88,7 @@ async fn update(arguments: &ApikeyUpdate) -> Result<ExitCode> {
     let name = settings::trimmed_option("--name", arguments.name.as_deref())?;
     let tier = settings::trimmed_option("--tier", arguments.tier.as_deref())?;
     let scopes = arguments.scopes.as_deref();
+    let scopes = scopes.map(|text| settings::scopes("--scopes", text)).transpose()?;
     let expires_at = match (&arguments.expires_in, arguments.no_expiry) {
         (Some(text), _) => Some(Some(end(text, now)?)),
         (None, true) => Some(None),
@@ -86,7 +96,7 @@ async fn update(arguments: &ApikeyUpdate) -> Result<ExitCode> {
     };
     let edit = ApiKeyEdit {
         name: name.map(Some),
-        scopes: scopes.map(|text| settings::scopes("--scopes", text)).transpose()?,
+        scopes: scopes.clone(),
         tier: if arguments.no_tier { Some(None) } else { tier.map(Some) },
         limits: match (arguments.limits.is_empty(), arguments.no_limits) {
             (_, true) => Some(Vec::new()),
@@ -96,19 +106,20 @@ async fn update(arguments: &ApikeyUpdate) -> Result<ExitCode> {
         expires_at,
     };
     if edit == ApiKeyEdit::default() {
-        bail!("say what is to change");
+        return Err(nothing_to_change(["apikey", "update"]));
     }
     let document = arguments.document.as_deref();
     let operators = operators::limiting(&arguments.durable, document).await?;
     let by = operators::actor();
     let record = operators.change_api_key(&arguments.id, edit, &by, now).await?;
     show(&record, arguments.json)?;
-    note_unknown_limits(&arguments.limits, document);
+    note_unchecked_limits(&arguments.limits, document);
+    note_unchecked_scopes(scopes.as_ref(), document);
     Ok(ExitCode::SUCCESS)
 }
 
 /// A typing error would go unnoticed until somebody uses the key.
-fn note_unknown_limits(limits: &[String], document: Option<&Path>) {
+fn note_unchecked_limits(limits: &[String], document: Option<&Path>) {
     if !limits.is_empty() && document.is_none() {
         output::note(
             "nobody has looked whether there is such a limit: with --document that is checked. A \
@@ -118,7 +129,8 @@ fn note_unknown_limits(limits: &[String], document: Option<&Path>) {
 }
 
 fn end(text: &str, now: UnixMillis) -> Result<UnixMillis> {
-    Ok(UnixMillis(now.0.saturating_add(settings::seconds(text)?.saturating_mul(1000))))
+    let secs = settings::seconds_within("--expires-in", text, &LIFE)?;
+    Ok(UnixMillis(now.0.saturating_add(secs.saturating_mul(1000))))
 }
 
 fn shown_once(created: &CreatedApiKey, as_json: bool) -> Result<()> {

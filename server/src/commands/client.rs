@@ -6,12 +6,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use postern_identity::admin::{ClientEdit, Operators};
-use postern_oauth::{GrantType, ScopeSet, Secret};
+use postern_identity::admin::{ClientEdit, Operators, grants_left_out, scopes_never_granted};
+use postern_oauth::{GrantType, Secret};
 use postern_store::durable::{ClientKind, ClientRecord, PageAsk};
 use serde_json::{Value, json};
 
-use super::{PAGE, now, operators};
+use super::{PAGE, note_unchecked_scopes, nothing_to_change, now, operators};
 use crate::cli::{Client, ClientAction, ClientCreate, ClientUpdate, Ends};
 use crate::{documents, output, settings};
 
@@ -38,8 +38,9 @@ pub async fn run(arguments: &Client) -> Result<ExitCode> {
             shown_once(id, Some(&secret), *as_json)?;
         }
         ClientAction::Delete { durable, ends, id, json: as_json } => {
-            let operators = operators::ending(durable, ends).await?;
+            let (operators, afterwards) = operators::ending(durable, ends).await?;
             operators.delete_client(id, &by, now()).await?;
+            afterwards.tell();
             if *as_json {
                 output::line(json!({"deleted": id}).to_string())?;
             } else {
@@ -59,17 +60,23 @@ async fn create(arguments: &ClientCreate) -> Result<()> {
     let edit = ClientEdit {
         name: Some(settings::trimmed("--name", &arguments.name)?),
         scopes: Some(settings::scopes("--scopes", &arguments.scopes)?),
-        access_token_lifetime_secs: Some(settings::seconds(&arguments.lifetime)?),
+        access_token_lifetime_secs: Some(lifetime(&arguments.lifetime)?),
         redirect_uris: has_places.then(|| redirect_uris.clone()),
         require_consent: arguments.no_consent.then_some(false),
         ..details
     };
-    let unknown = unknown_scopes(arguments.document.as_deref(), edit.scopes.as_ref())?;
+    let document = arguments.document.as_deref();
+    let (never, scopes) = (never_granted(document, &edit)?, edit.scopes.clone());
     let operators = operators::plain(&arguments.durable).await?;
     let created = operators.create_client(kind, edit, &operators::actor(), now()).await?;
     shown_once(&created.record.client_id, created.secret.as_ref(), arguments.json)?;
-    warn_of_unknown(&unknown);
+    never.iter().for_each(output::warn);
+    note_unchecked_scopes(scopes.as_ref(), document);
     Ok(())
+}
+
+fn lifetime(text: &str) -> Result<u64> {
+    settings::seconds_within("--lifetime", text, &settings::TOKEN_LIFETIME)
 }
 
 /// How a client may ask that is told nothing of it: one with a place to send codes to gets codes.
@@ -88,27 +95,25 @@ fn grants(
     }
 }
 
-/// Scopes that the document does not know, where it says which there are.
-fn unknown_scopes(document: Option<&Path>, scopes: Option<&ScopeSet>) -> Result<Vec<String>> {
-    let (Some(document), Some(scopes)) = (document, scopes) else { return Ok(Vec::new()) };
+/// What of a client the document never grants, where one is named.
+fn never_granted(document: Option<&Path>, edit: &ClientEdit) -> Result<Vec<String>> {
+    let Some(document) = document else { return Ok(Vec::new()) };
     let document = documents::load_checked(document)?;
-    let Some(oauth) = &document.oauth else { return Ok(Vec::new()) };
-    let unknown = scopes.names().iter().filter(|name| !oauth.knows_scope(name));
-    Ok(unknown.cloned().collect())
-}
-
-fn warn_of_unknown(scopes: &[String]) {
-    for scope in scopes {
-        output::warn(format!(
-            "`oauth.scopes` of the document says nothing of `{scope}`: it is never granted"
-        ));
-    }
+    let scopes = edit.scopes.as_ref().map(|scopes| scopes_never_granted(&document, scopes));
+    let of_scope = |scope: String| {
+        format!("`oauth.scopes` of the document says nothing of `{scope}`: it is never granted")
+    };
+    let of_grant = |grant: &str| {
+        format!("the document lets nobody have tokens by `{grant}`: `oauth.grants` leaves it out")
+    };
+    let grants = grants_left_out(&document, edit.grant_types.as_deref().unwrap_or_default());
+    let of_scopes = scopes.unwrap_or_default().into_iter().map(of_scope);
+    Ok(of_scopes.chain(grants.into_iter().map(of_grant)).collect())
 }
 
 async fn update(arguments: &ClientUpdate) -> Result<()> {
     let redirect_uris = &arguments.redirect_uris;
     let scopes = arguments.scopes.as_deref();
-    let lifetime = arguments.lifetime.as_deref();
     let mut details = details::read(&arguments.details)?;
     if arguments.no_may_act_for {
         details.may_act_for = Some(Vec::new());
@@ -119,7 +124,7 @@ async fn update(arguments: &ClientUpdate) -> Result<()> {
     let edit = ClientEdit {
         name: settings::trimmed_option("--name", arguments.name.as_deref())?,
         scopes: scopes.map(|text| settings::scopes("--scopes", text)).transpose()?,
-        access_token_lifetime_secs: lifetime.map(settings::seconds).transpose()?,
+        access_token_lifetime_secs: arguments.lifetime.as_deref().map(lifetime).transpose()?,
         redirect_uris: (!redirect_uris.is_empty()).then(|| redirect_uris.clone()),
         require_consent: match (arguments.consent, arguments.no_consent) {
             (true, _) => Some(true),
@@ -134,19 +139,25 @@ async fn update(arguments: &ClientUpdate) -> Result<()> {
         ..details
     };
     if edit == ClientEdit::default() {
-        bail!("say what is to change");
+        return Err(nothing_to_change(["client", "update"]));
     }
-    let operators = match &arguments.document {
+    let (operators, afterwards) = match &arguments.document {
         Some(document) => {
             let ends = Ends { document: document.clone(), volatile: arguments.volatile.clone() };
-            operators::ending(&arguments.durable, &ends).await?
+            let (operators, afterwards) = operators::ending(&arguments.durable, &ends).await?;
+            (operators, Some(afterwards))
         }
-        None => operators::plain(&arguments.durable).await?,
+        None => (operators::plain(&arguments.durable).await?, None),
     };
-    let unknown = unknown_scopes(arguments.document.as_deref(), edit.scopes.as_ref())?;
+    let document = arguments.document.as_deref();
+    let (never, scopes) = (never_granted(document, &edit)?, edit.scopes.clone());
     let by = operators::actor();
     let changed = operators.change_client(&arguments.id, edit, &by, now()).await?;
-    warn_of_unknown(&unknown);
+    if let Some(afterwards) = afterwards {
+        afterwards.tell();
+    }
+    never.iter().for_each(output::warn);
+    note_unchecked_scopes(scopes.as_ref(), document);
     if changed.secret.is_some() {
         return shown_once(&arguments.id, changed.secret.as_ref(), arguments.json);
     }

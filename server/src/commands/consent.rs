@@ -22,9 +22,10 @@ pub async fn run(arguments: &Consent) -> Result<ExitCode> {
             list(&operators.consents_of(&user.id).await?, *as_json)
         }
         ConsentAction::Revoke { durable, ends, user, client, json: as_json } => {
-            let operators = operators::ending(durable, ends).await?;
+            let (operators, afterwards) = operators::ending(durable, ends).await?;
             let user = operators::user(&operators, user).await?;
             operators.revoke_consent(&user.id, client, &operators::actor(), now()).await?;
+            afterwards.tell();
             if *as_json {
                 output::line(json!({"revoked": true}).to_string())?;
             } else {

@@ -3,8 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use postern_identity::IdentityError;
 use postern_identity::admin::{self, Rotation};
 use postern_jose::Algorithm;
+use postern_request::UnixMillis;
+use postern_store::durable::DurableStore;
 use serde_json::json;
 
 use super::now;
@@ -69,9 +72,12 @@ pub async fn run(arguments: &Keys) -> Result<ExitCode> {
                 ))?;
             }
         }
-        KeysAction::Retire { durable, kid, json: as_json } => {
+        KeysAction::Retire { durable, kid, yes, json: as_json } => {
             let store = settings::identity_store(&durable.durable).await?;
             let now = now();
+            if !*yes {
+                check_another_signs(store.as_ref(), kid, now).await?;
+            }
             let another = admin::retire_key(store.as_ref(), kid, now).await?;
             recording::record(store.as_ref(), "key.retired", kid, &[], now).await?;
             if *as_json {
@@ -85,4 +91,15 @@ pub async fn run(arguments: &Keys) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Nobody takes the last key that signs away without having said so.
+async fn check_another_signs(store: &dyn DurableStore, kid: &str, now: UnixMillis) -> Result<()> {
+    match admin::check_another_signs(store, kid, now).await {
+        Err(error @ IdentityError::LastSigningKey) => bail!(
+            "{kid}: {error}. Make one with `postern keys rotate` and wait until it signs, or \
+             withdraw this one all the same with --yes"
+        ),
+        other => Ok(other?),
+    }
 }

@@ -58,7 +58,7 @@ pub async fn told(durable: &Durable, volatile: Option<&str>) -> Result<Operators
     }))
 }
 
-/// For what gives API keys limits: of the document, where one is named.
+/// For what gives API keys scopes and limits: of the document, where one is named.
 ///
 /// # Errors
 /// When the document or the store cannot be used.
@@ -102,20 +102,33 @@ pub async fn looking(
     }))
 }
 
+/// What there is to know of an end, once it has come about.
+#[must_use]
+pub struct Afterwards {
+    without_redis: bool,
+}
+
+impl Afterwards {
+    /// Says it. Beside an error it would be about something that has not happened.
+    pub fn tell(self) {
+        if self.without_redis {
+            output::note(
+                "no Redis is named: sessions in a server's memory end by the list of what is \
+                 revoked, which servers read every second",
+            );
+        }
+    }
+}
+
 /// For what may end sessions and tokens, and for what takes the document's word.
 ///
 /// # Errors
 /// When the document or a store cannot be used.
-pub async fn ending(durable: &Durable, ends: &Ends) -> Result<Operators> {
+pub async fn ending(durable: &Durable, ends: &Ends) -> Result<(Operators, Afterwards)> {
     let document = documents::load_checked(&ends.document)?;
     let written = document.stores.volatile.as_deref();
     let redis = redis(settings::store("volatile", ends.volatile.as_deref(), written)?).await?;
-    if redis.is_none() {
-        output::note(
-            "no Redis is named: sessions in a server's memory end by the list of what is revoked, \
-             which servers read every second",
-        );
-    }
+    let afterwards = Afterwards { without_redis: redis.is_none() };
     let store = settings::identity_store(&durable.durable).await?;
     let announce = Arc::new(announcer(&store, redis.as_ref()));
     let issuer = document.issuer.clone().context("the document names no `issuer`")?;
@@ -136,7 +149,7 @@ pub async fn ending(durable: &Durable, ends: &Ends) -> Result<Operators> {
     };
     let rules = rules(&document);
     let tools = rules.as_ref().map(|rules| tools(rules, metrics)).transpose()?;
-    Ok(Operators::new(OperatorsParts {
+    let operators = Operators::new(OperatorsParts {
         store,
         flows: Some(flows),
         announce,
@@ -145,7 +158,8 @@ pub async fn ending(durable: &Durable, ends: &Ends) -> Result<Operators> {
         rules: rules.map(Current::fixed),
         tools: tools.map(Current::fixed),
         kek: None,
-    }))
+    });
+    Ok((operators, afterwards))
 }
 
 /// For making users, by the document's rules.

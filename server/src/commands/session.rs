@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use postern_request::correlation;
 use postern_store::flows::SessionRecord;
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use crate::output;
 /// Lists or ends sessions.
 ///
 /// # Errors
-/// When a store cannot be used, or there is no such user or session.
+/// When a store cannot be used, there is no such user, or an id is no session's.
 pub async fn run(arguments: &Session) -> Result<ExitCode> {
     match &arguments.action {
         SessionAction::List { durable, volatile, document, user, json: as_json } => {
@@ -24,8 +25,15 @@ pub async fn run(arguments: &Session) -> Result<ExitCode> {
             list(&sessions, *as_json)
         }
         SessionAction::End { durable, ends, id, json: as_json } => {
-            let operators = operators::ending(durable, ends).await?;
+            if !correlation::is_uuid(id.as_bytes()) {
+                bail!(
+                    "`{}` is no session's id, which is a UUID: see `postern session list`",
+                    output::visible(id)
+                );
+            }
+            let (operators, afterwards) = operators::ending(durable, ends).await?;
             let ended = operators.end_session(id, &operators::actor(), now()).await?;
+            afterwards.tell();
             if *as_json {
                 output::line(json!({"ended": ended, "tokens_revoked": true}).to_string())?;
             } else if ended {

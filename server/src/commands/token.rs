@@ -11,6 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use postern_document::Document;
 use postern_explain::Revocations as _;
+use postern_identity::admin::scopes_nobody_knows;
 use postern_identity::{AccessTokenRequest, KeyRing, TokenIssuer};
 use postern_jose::VerifiedToken;
 use postern_store::durable::DurableStore;
@@ -65,13 +66,23 @@ async fn run_issue(arguments: &TokenIssue) -> Result<ExitCode> {
         client_id: settings::trimmed("--client-id", &arguments.client_id)?,
         scopes: settings::scopes("--scope", &arguments.scope)?,
         audiences: arguments.audience.iter().cloned().collect(),
-        lifetime_secs: settings::seconds(&arguments.ttl)?,
+        lifetime_secs: settings::seconds_within(
+            "--ttl",
+            &arguments.ttl,
+            &settings::TOKEN_LIFETIME,
+        )?,
         role: settings::trimmed_option("--role", arguments.role.as_deref())?,
         tier: settings::trimmed_option("--tier", arguments.tier.as_deref())?,
         ..AccessTokenRequest::default()
     };
     let issued = parts.issuer.issue(&request, now())?;
     output::line(issued.token.expose())?;
+    for scope in scopes_nobody_knows(&parts.document, &request.scopes) {
+        output::warn(format!(
+            "the document knows no scope `{scope}`: `oauth.scopes` says nothing of it, and no \
+             route asks for it"
+        ));
+    }
     if arguments.client_id != DEFAULT_CLIENT {
         warn_of_unknown_client(parts.store.as_ref(), &arguments.client_id).await?;
     }

@@ -11,7 +11,7 @@ use postern_request::UnixMillis;
 use postern_store::durable::{PageAsk, Profile, UserRecord};
 use serde_json::{Value, json};
 
-use super::{PAGE, now, operators};
+use super::{PAGE, nothing_to_change, now, operators};
 use crate::cli::{OfUser, User, UserAction, UserCreate, UserUpdate};
 use crate::{documents, output, settings};
 
@@ -65,6 +65,9 @@ async fn create(arguments: &UserCreate) -> Result<()> {
     let operators = operators::making(&arguments.durable, rules).await?;
     let created = operators.create_user(user, &operators::actor(), now()).await?;
     let password = created.password.as_ref().map(Secret::expose);
+    if created.record.password.is_none() {
+        note_without_password(&created.record.email);
+    }
     let (id, role) = (&created.record.id, &created.record.role);
     if arguments.json {
         return output::line(json!({"id": id, "role": role, "password": password}).to_string());
@@ -72,6 +75,14 @@ async fn create(arguments: &UserCreate) -> Result<()> {
     output::line(format!("id        {id}"))?;
     output::line(format!("role      {role}"))?;
     shown_once(password)
+}
+
+/// Who has forgotten to ask for one would wonder at the log-in page.
+fn note_without_password(email: &str) {
+    output::note(format!(
+        "{email} has no password, and cannot log in with one; give them one with `postern user \
+         update {email} --generate`, with --document and --durable as here"
+    ));
 }
 
 /// On standard output alone, which is no log.
@@ -123,9 +134,9 @@ async fn update(arguments: &UserUpdate) -> Result<()> {
     };
     let says_name = first_name.is_some() || last_name.is_some();
     if !says_name && edit == UserEdit::default() {
-        bail!("say what is to change");
+        return Err(nothing_to_change(["user", "update"]));
     }
-    let operators = operators::ending(&arguments.durable, &arguments.ends).await?;
+    let (operators, afterwards) = operators::ending(&arguments.durable, &arguments.ends).await?;
     let user = operators::user(&operators, &arguments.user).await?;
     if says_name {
         let is = user.profile.clone();
@@ -137,6 +148,7 @@ async fn update(arguments: &UserUpdate) -> Result<()> {
     }
     let by = operators::actor();
     let changed = operators.change_user(&user.id, edit, &by, now()).await?;
+    afterwards.tell();
     let password = changed.password.as_ref().map(Secret::expose);
     if arguments.json {
         let mut shown = to_json(&changed.record);
@@ -150,10 +162,11 @@ async fn update(arguments: &UserUpdate) -> Result<()> {
 }
 
 async fn deactivate(of: &OfUser) -> Result<()> {
-    let operators = operators::ending(&of.durable, &of.ends).await?;
+    let (operators, afterwards) = operators::ending(&of.durable, &of.ends).await?;
     let user = operators::user(&operators, &of.user).await?;
     let edit = UserEdit { is_active: Some(false), ..UserEdit::default() };
     let changed = operators.change_user(&user.id, edit, &operators::actor(), now()).await?;
+    afterwards.tell();
     if of.json {
         return output::line(to_json(&changed.record).to_string());
     }
@@ -161,9 +174,10 @@ async fn deactivate(of: &OfUser) -> Result<()> {
 }
 
 async fn end_sessions(of: &OfUser) -> Result<()> {
-    let operators = operators::ending(&of.durable, &of.ends).await?;
+    let (operators, afterwards) = operators::ending(&of.durable, &of.ends).await?;
     let user = operators::user(&operators, &of.user).await?;
     let ended = operators.end_sessions(&user.id, &operators::actor(), now()).await?;
+    afterwards.tell();
     if of.json {
         return output::line(json!({"id": user.id, "ended": ended}).to_string());
     }
@@ -171,9 +185,10 @@ async fn end_sessions(of: &OfUser) -> Result<()> {
 }
 
 async fn reset_mfa(of: &OfUser) -> Result<()> {
-    let operators = operators::ending(&of.durable, &of.ends).await?;
+    let (operators, afterwards) = operators::ending(&of.durable, &of.ends).await?;
     let user = operators::user(&operators, &of.user).await?;
     let removed = operators.reset_factors(&user.id, &operators::actor(), now()).await?;
+    afterwards.tell();
     if of.json {
         return output::line(json!({"id": user.id, "removed": removed}).to_string());
     }

@@ -134,7 +134,8 @@ async fn authenticate(
         }
         Err(Refused { denial, who }) => {
             let reason = denial.reason;
-            tracing::warn!(correlation_id, ?remote, reason, "the admin API was refused");
+            let from = remote.map(tracing::field::display);
+            tracing::warn!(correlation_id, remote = from, reason, "the admin API was refused");
             let is_known = who.is_some();
             if let (Some(denied), Some(who)) = (&admin.denied, who) {
                 let path = request.extensions().get::<MatchedPath>();

@@ -4,7 +4,7 @@
 use crate::http::{Request, base64};
 use crate::say;
 use crate::up::ports::Ports;
-use crate::up::state::{Client, User};
+use crate::up::state::{ADMIN, Client, User};
 
 /// What the commands carry.
 pub struct Credentials {
@@ -151,8 +151,13 @@ pub fn print(ports: &Ports, examples: &[Example], users: &[User], token_line: &s
         ("health", url(ports.metrics, "/health")),
         ("metrics", url(ports.metrics, "/metrics")),
         ("Envoy admin", url(ports.envoy_admin, "/")),
-        ("docs", format!("{} (arrives with the portal)", url(ports.envoy, "/docs"))),
-        ("dashboard", format!("{} (arrives with the dashboard)", url(ports.admin, "/"))),
+        (
+            "admin API",
+            format!(
+                "{} (with a token of {ADMIN}: docs/admin-api.md)",
+                url(ports.admin, "/admin/v1")
+            ),
+        ),
     ] {
         println!("  {what:<12} {address}");
     }

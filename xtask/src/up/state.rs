@@ -19,8 +19,10 @@ const SAMPLE_KEY: &str = "# sample key:";
 const WITHOUT_REVOCATION: &str = "# revocation:\n#   max_staleness: 1m\n#   when_stale: deny\n";
 
 /// Who can log in: a short name, and the e-mail address.
-pub const USERS: [(&str, &str); 2] =
-    [("student", "student@example.test"), ("admin", "admin@example.test")];
+pub const USERS: [(&str, &str); 2] = [("student", "student@example.test"), ("admin", ADMIN)];
+
+/// The one whose tokens open the admin API.
+pub const ADMIN: &str = "admin@example.test";
 
 /// The folder and what is in it.
 pub struct State {

@@ -101,11 +101,12 @@ pub(super) fn check_given<'s>(
             let named = raw.into_iter().flat_map(|raw| &raw.scopes);
             let named = named.flat_map(|scopes| &scopes.0).map(|(name, _)| name.as_str());
             let known: Vec<&str> = KNOWN_SCOPES.into_iter().chain(named).collect();
-            let meant = closest(scope, &known).map(|known| format!("; did you mean `{known}`?"));
+            let meant =
+                closest(scope, &known).map(|known| format!("did you mean `{known}`? Else "));
+            let (scope_name, meant) = (scope.escape_debug(), meant.unwrap_or_default());
             let message = format!(
-                "`oauth.scopes` says nothing of `{}`{}",
-                scope.escape_debug(),
-                meant.unwrap_or_default()
+                "`oauth.scopes` says nothing of `{scope_name}`: {meant}add `{scope_name}: TEXT` \
+                 under `oauth.scopes`"
             );
             problems.report_as(scope.at, path, message);
         }

@@ -171,6 +171,18 @@ pub enum LimitMode {
     },
 }
 
+impl LimitMode {
+    /// As the document spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Exact { .. } => "exact",
+            Self::Leased { .. } => "leased",
+        }
+    }
+}
+
 /// A limit that a route names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppliedLimit {

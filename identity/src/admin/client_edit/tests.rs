@@ -98,6 +98,27 @@ fn what_could_be_no_client_is_refused() {
     }
 }
 
+#[test]
+fn a_redirect_uri_is_refused_by_its_name_and_the_rule() {
+    let long = format!("http://a.example/{}", "a".repeat(500));
+    for (uri, named, rule) in [
+        ("http://app.example/cb", "`http://app.example/cb`", "http on 127.0.0.1"),
+        ("https://app.example/#a", "`https://app.example/#a`", "no fragment"),
+        ("app:/cb", "`app:/cb`", "a scheme with a dot"),
+        ("/cb", "`/cb`", "absolute"),
+        ("https://a.example/\u{1b}[2J", "`https://a.example/\\u{1b}[2J`", "RFC 3986"),
+        ("https://user:hush@a.example/", "`https://…@a.example/`", "no user"),
+        (long.as_str(), "aaa…`", "http on 127.0.0.1"),
+    ] {
+        let mut record = client(ClientKind::Public);
+        record.redirect_uris = vec!["https://fine.example/cb".to_owned(), uri.to_owned()];
+        let told = judge(&record).unwrap_err().to_string();
+        assert!(told.starts_with("redirect URIs: ") && told.contains(named), "{told}");
+        assert!(told.contains(rule) && !told.contains("fine"), "{told}");
+        assert!(!told.contains("hush") && told.len() < 400, "{told}");
+    }
+}
+
 fn refused(kind: ClientKind, expected: &str, change: fn(&mut ClientRecord)) {
     let mut record = client(kind);
     change(&mut record);

@@ -1,6 +1,6 @@
 //! API keys: listed, made, changed, rotated, revoked.
 
-use postern_document::{Limit, LimitMode};
+use postern_document::LimitMode;
 use postern_oauth::ScopeSet;
 use postern_request::UnixMillis;
 use postern_revocation::{API_KEYS_ISSUER, RevocationKind};
@@ -8,7 +8,7 @@ use postern_store::durable::{ApiKeyRecord, PageAsk, Paged};
 
 use super::Operators;
 use crate::admin::api_keys::{self, CreatedApiKey, NewApiKey};
-use crate::admin::{Actor, check_text};
+use crate::admin::{Actor, check_text, scopes_nobody_knows};
 use crate::{IdentityError, audit};
 
 /// How long the end of a key is told, in seconds: far longer than anybody remembers its record.
@@ -66,7 +66,9 @@ impl Operators {
         by: &Actor,
         now: UnixMillis,
     ) -> Result<CreatedApiKey, IdentityError> {
+        api_keys::check_limits(&new.limits)?;
         self.judge_limits(&new.limits)?;
+        self.judge_scopes(&new.scopes)?;
         let created = api_keys::create_api_key(&*self.store, new, now).await?;
         let detail = [("subject", created.record.subject.as_str())];
         self.write_down("apikey.created", &created.record.id, &detail, by, now).await?;
@@ -96,10 +98,11 @@ impl Operators {
             api_keys::check_limits(limits)?;
             self.judge_limits(limits)?;
         }
+        edit.scopes.as_ref().map_or(Ok(()), |scopes| self.judge_scopes(scopes))?;
         if let Some(Some(end)) = edit.expires_at
             && end <= now
         {
-            return Err(IdentityError::Invalid { what: "expiry", reason: "it is over already" });
+            return Err(IdentityError::invalid("expiry", "it is over already"));
         }
         record.name = edit.name.unwrap_or(record.name);
         record.scopes = edit.scopes.map_or(record.scopes, |scopes| scopes.names().to_vec());
@@ -125,13 +128,13 @@ impl Operators {
     ) -> Result<CreatedApiKey, IdentityError> {
         if !OVERLAP_MS.contains(&overlap_ms) {
             let reason = "it must be a minute to 90 days; to end a key at once, revoke it";
-            return Err(IdentityError::Invalid { what: "overlap", reason });
+            return Err(IdentityError::invalid("overlap", reason));
         }
         let mut old = self.api_key(id).await?;
         stands(&old, now)?;
         if old.successor.is_some() {
             let reason = "another key has taken its place already";
-            return Err(IdentityError::Invalid { what: "API key", reason });
+            return Err(IdentityError::invalid("API key", reason));
         }
         let new = NewApiKey {
             subject: old.subject.clone(),
@@ -189,22 +192,41 @@ impl Operators {
         }
         // It was there a moment ago, and keys are not deleted.
         let reason = "it was revoked or replaced this moment: look at it again";
-        Err(IdentityError::Invalid { what: "API key", reason })
+        Err(IdentityError::invalid("API key", reason))
     }
 
-    /// Where a document is at hand. A key with a limit that nobody counts would open nothing.
+    /// Where a document is at hand. A key with a limit that nobody counts would open nothing. The
+    /// names are such as limits may have.
     fn judge_limits(&self, names: &[String]) -> Result<(), IdentityError> {
         let Some(document) = &self.document else { return Ok(()) };
         let document = document.load();
-        let is_exact = |limit: &Limit| matches!(limit.mode, LimitMode::Exact { .. });
-        let is_counted = |name: &String| {
-            document.limits.iter().any(|limit| limit.name == *name && is_exact(limit))
-        };
-        if names.iter().all(is_counted) {
+        for name in names {
+            let found = document.limits.iter().find(|limit| limit.name == *name);
+            let told = match found.map(|limit| limit.mode) {
+                Some(LimitMode::Exact { .. }) => continue,
+                Some(mode) => format!("`{name}` has `mode: {}`", mode.as_str()),
+                None => format!("the document has no limit `{name}`"),
+            };
+            let reason = format!("{told}; a key's own limits have `mode: exact`");
+            return Err(IdentityError::invalid("limits", reason));
+        }
+        Ok(())
+    }
+
+    /// Where the document at hand says which scopes there are: with another one a key would open
+    /// nothing.
+    fn judge_scopes(&self, scopes: &ScopeSet) -> Result<(), IdentityError> {
+        let Some(document) = &self.document else { return Ok(()) };
+        let document = document.load();
+        if document.oauth.is_none() {
             return Ok(());
         }
-        let reason = "each must be a limit of the document with `mode: exact`";
-        Err(IdentityError::Invalid { what: "limits", reason })
+        let unknown = scopes_nobody_knows(&document, scopes);
+        let Some(scope) = unknown.first() else { return Ok(()) };
+        let reason = format!(
+            "`oauth.scopes` of the document says nothing of `{scope}`, and no route asks for it"
+        );
+        Err(IdentityError::invalid("scopes", reason))
     }
 }
 
@@ -213,7 +235,7 @@ fn stands(record: &ApiKeyRecord, now: UnixMillis) -> Result<(), IdentityError> {
     let is_over = record.expires_at.is_some_and(|end| end <= now);
     if record.revoked_at.is_some() || is_over {
         let reason = "it was revoked or is over; make another one";
-        return Err(IdentityError::Invalid { what: "API key", reason });
+        return Err(IdentityError::invalid("API key", reason));
     }
     Ok(())
 }

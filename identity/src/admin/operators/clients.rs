@@ -1,13 +1,13 @@
 //! Clients: listed, registered, changed, deleted.
 
-use postern_oauth::{AuthMethod, GrantType, ScopeSet, Secret};
+use postern_oauth::{AuthMethod, GrantType, Secret};
 use postern_request::UnixMillis;
 use postern_revocation::RevocationKind;
 use postern_store::durable::{ClientKind, ClientRecord, PageAsk, Paged};
 
 use super::{Operators, REMEMBER_SECS};
 use crate::admin::client_edit::judge;
-use crate::admin::{Actor, ClientEdit};
+use crate::admin::{Actor, ClientEdit, grants_left_out, scopes_never_granted};
 use crate::{IdentityError, audit, random};
 
 /// A client after it was registered or changed.
@@ -57,7 +57,7 @@ impl Operators {
             });
         }
         let mut record = ClientRecord::new(random::uuid()?, String::new(), kind, now);
-        self.judge_scopes(edit.scopes.as_ref())?;
+        self.judge_reach(&edit)?;
         edit.apply(&mut record);
         judge(&record)?;
         let secret = renew_secret(&mut record)?;
@@ -83,7 +83,7 @@ impl Operators {
         let mut record = self.client(client_id).await?;
         // Also of one that is off: a call that broke off before the tokens ended is made again.
         let is_switched_off = edit.is_active == Some(false);
-        self.judge_scopes(edit.scopes.as_ref())?;
+        self.judge_reach(&edit)?;
         let changed = edit.apply(&mut record);
         // What could not be made today can be switched off all the same.
         if !(is_switched_off && changed.iter().all(|name| *name == "isActive")) {
@@ -128,7 +128,7 @@ impl Operators {
         let mut record = self.client(client_id).await?;
         let Some(secret) = renew_secret(&mut record)? else {
             let reason = "this client does not prove who it is by a secret";
-            return Err(IdentityError::Invalid { what: "authentication method", reason });
+            return Err(IdentityError::invalid("authentication method", reason));
         };
         self.keep_client(&mut record, "secret", by, now).await?;
         Ok(secret)
@@ -173,7 +173,7 @@ impl Operators {
         }
         self.client(id).await?;
         let reason = "somebody else has changed it this moment: look at it again";
-        Err(IdentityError::Invalid { what: "client", reason })
+        Err(IdentityError::invalid("client", reason))
     }
 
     async fn end_tokens_of(
@@ -186,17 +186,23 @@ impl Operators {
         self.revoke(RevocationKind::Client, issuer, client_id, REMEMBER_SECS, WHY, now).await
     }
 
-    /// Where a document is at hand that says which scopes there are: another one would never be
+    /// Where a document is at hand: scopes and grants that it does not know would never be
     /// granted.
-    fn judge_scopes(&self, scopes: Option<&ScopeSet>) -> Result<(), IdentityError> {
-        let (Some(document), Some(scopes)) = (&self.document, scopes) else { return Ok(()) };
+    fn judge_reach(&self, edit: &ClientEdit) -> Result<(), IdentityError> {
+        let Some(document) = &self.document else { return Ok(()) };
         let document = document.load();
-        let Some(oauth) = &document.oauth else { return Ok(()) };
-        if scopes.names().iter().all(|name| oauth.knows_scope(name)) {
-            return Ok(());
+        let unknown = edit.scopes.as_ref().map(|scopes| scopes_never_granted(&document, scopes));
+        if let Some(scope) = unknown.unwrap_or_default().first() {
+            let reason = format!("`oauth.scopes` of the document says nothing of `{scope}`");
+            return Err(IdentityError::invalid("scopes", reason));
         }
-        let reason = "each must be one that `oauth.scopes` of the document names";
-        Err(IdentityError::Invalid { what: "scopes", reason })
+        let grants = edit.grant_types.as_deref().unwrap_or_default();
+        if let Some(grant) = grants_left_out(&document, grants).first() {
+            let reason =
+                format!("the document lets nobody have tokens by `{grant}` (`oauth.grants`)");
+            return Err(IdentityError::invalid("grant types", reason));
+        }
+        Ok(())
     }
 
     fn issuer(&self) -> Result<&str, IdentityError> {

@@ -4,7 +4,9 @@ use postern_request::UnixMillis;
 
 use super::Operators;
 use crate::IdentityError;
-use crate::admin::{Actor, KeySummary, Rotation, list_keys, retire_key, rotate_keys};
+use crate::admin::{
+    Actor, KeySummary, Rotation, check_another_signs, list_keys, retire_key, rotate_keys,
+};
 
 /// Where nothing here opens signing keys.
 const ELSEWHERE: &str = "signing keys are made by whoever has the key that seals them: a server \
@@ -36,16 +38,21 @@ impl Operators {
         Ok(made)
     }
 
-    /// Takes a signing key out of use at once; whether another one signs.
+    /// Takes a signing key out of use at once, with `even_the_last` also where nothing signs then;
+    /// whether another one signs.
     ///
     /// # Errors
-    /// [`IdentityError::UnknownKey`] and those of the store.
+    /// [`IdentityError::UnknownKey`], [`IdentityError::LastSigningKey`] and those of the store.
     pub async fn retire_signing_key(
         &self,
         kid: &str,
+        even_the_last: bool,
         by: &Actor,
         now: UnixMillis,
     ) -> Result<bool, IdentityError> {
+        if !even_the_last {
+            check_another_signs(&*self.store, kid, now).await?;
+        }
         let another = retire_key(&*self.store, kid, now).await?;
         self.write_down("key.retired", kid, &[], by, now).await?;
         Ok(another)

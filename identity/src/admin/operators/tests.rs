@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use postern_oauth::{AuthMethod, ScopeSet};
+use postern_oauth::{AuthMethod, GrantType, ScopeSet};
 use postern_revocation::API_KEYS_ISSUER;
 use postern_store::BoxFuture;
 use postern_store::durable::{
@@ -205,10 +205,16 @@ async fn a_key_gets_only_limits_that_the_document_counts() {
     let document = postern_document::from_json(document.to_string().as_bytes()).unwrap();
     let operators = operators(&world).by_document(Current::fixed(document));
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-    for bad in [&["gone"][..], &["here"], &["partner", "here"], &["partner", "partner"]] {
+    for (bad, expected) in [
+        (&["gone"][..], "limits: the document has no limit `gone`; a key's own limits have"),
+        (&["here"], "limits: `here` has `mode: local`; a key's own limits have `mode: exact`"),
+        (&["partner", "here"], "`here` has `mode: local`"),
+        (&["partner", "partner"], "each once"),
+        (&["Not\na limit"], "lower-case letters"),
+    ] {
         let new = NewApiKey { limits: names(bad), ..new_key() };
-        let refused = operators.create_api_key(new, &by(), NOW).await;
-        assert!(matches!(refused, Err(IdentityError::Invalid { what: "limits", .. })), "{bad:?}");
+        let refused = operators.create_api_key(new, &by(), NOW).await.unwrap_err().to_string();
+        assert!(refused.contains(expected), "{refused}");
     }
     let new = NewApiKey { limits: names(&["partner"]), ..new_key() };
     let made = operators.create_api_key(new, &by(), NOW).await.unwrap();
@@ -344,15 +350,17 @@ async fn signing_keys_are_made_where_they_can_be_sealed() {
     };
     let made = with.rotate_signing_key(rotation, &by(), NOW).await.unwrap();
     assert_eq!(without.signing_keys(NOW).await.unwrap().len(), 1);
-    assert!(!without.retire_signing_key(&made.kid, &by(), NOW).await.unwrap());
-    let unknown = without.retire_signing_key("none", &by(), NOW).await;
+    let last = without.retire_signing_key(&made.kid, false, &by(), NOW).await;
+    assert!(matches!(last, Err(IdentityError::LastSigningKey)), "{last:?}");
+    assert!(!without.retire_signing_key(&made.kid, true, &by(), NOW).await.unwrap());
+    let unknown = without.retire_signing_key("none", false, &by(), NOW).await;
     assert!(matches!(unknown, Err(IdentityError::UnknownKey(_))), "{unknown:?}");
     let actions: Vec<_> = audited(&world).await.into_iter().map(|(_, action)| action).collect();
     assert_eq!(actions, ["key.rotated", "key.retired"]);
 }
 
 #[tokio::test]
-async fn a_client_gets_only_scopes_that_the_document_names() {
+async fn clients_and_keys_get_only_what_the_document_knows() {
     let world = World::new();
     let oauth = serde_json::json!({"scopes": {"read": "Read"}, "grants": ["client_credentials"]});
     let document = |with_oauth: bool| {
@@ -379,8 +387,23 @@ async fn a_client_gets_only_scopes_that_the_document_names() {
     let more = ClientEdit { scopes: scopes("gone"), ..ClientEdit::default() };
     let refused = bounded.change_client(&made.client_id, more, &by(), NOW).await;
     assert!(matches!(refused, Err(IdentityError::Invalid { what: "scopes", .. })), "{refused:?}");
+    let exchange = Some(vec![GrantType::ClientCredentials, GrantType::TokenExchange]);
+    let exchange = ClientEdit { grant_types: exchange, ..ClientEdit::default() };
+    let refused = bounded.change_client(&made.client_id, exchange, &by(), NOW).await;
+    let told = refused.unwrap_err().to_string();
+    assert!(told.starts_with("grant types: ") && told.contains("`token_exchange`"), "{told}");
+    let key = NewApiKey { scopes: ScopeSet::parse("gone").unwrap(), limits: vec![], ..new_key() };
+    let refused = bounded.create_api_key(key.clone(), &by(), NOW).await;
+    let told = refused.unwrap_err().to_string();
+    assert!(told.starts_with("scopes: ") && told.contains("`gone`"), "{told}");
+    let read = NewApiKey { scopes: ScopeSet::parse("read").unwrap(), ..key.clone() };
+    let id = bounded.create_api_key(read, &by(), NOW).await.unwrap().record.id;
+    let gone = ApiKeyEdit { scopes: scopes("gone"), ..ApiKeyEdit::default() };
+    let refused = bounded.change_api_key(&id, gone, &by(), NOW).await;
+    assert!(matches!(refused, Err(IdentityError::Invalid { what: "scopes", .. })), "{refused:?}");
     // Where nobody says which scopes there are, all are taken.
     let free = operators(&world).by_document(document(false));
     free.create_client(kind, edit.clone(), &by(), NOW).await.unwrap();
+    free.create_api_key(key, &by(), NOW).await.unwrap();
     operators(&world).create_client(kind, edit, &by(), NOW).await.unwrap();
 }

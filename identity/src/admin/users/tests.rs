@@ -66,9 +66,15 @@ async fn nonsense_is_refused() {
     let nameless = NewUser { profile: Profile::default(), ..new("a@b") };
     let of_no_role = NewUser { role: Some("gone".to_owned()), ..new("a@b") };
     let short = NewUser { password: NewPassword::Given(secret("short")), ..new("a@b") };
-    for bad in [nameless, of_no_role, short] {
-        let refused = create(&world, bad).await;
-        assert!(matches!(refused, Err(IdentityError::Invalid { .. })), "{refused:?}");
+    let long = NewUser { password: NewPassword::Given(secret(&"a".repeat(129))), ..new("a@b") };
+    for (bad, expected) in [
+        (nameless, "first name"),
+        (of_no_role, "no such role; it has student, staff, admin"),
+        (short, "too short: at least 8 characters"),
+        (long, "too long: at most 128 characters"),
+    ] {
+        let refused = create(&world, bad).await.unwrap_err().to_string();
+        assert!(refused.contains(expected), "{refused}");
     }
 }
 

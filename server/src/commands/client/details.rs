@@ -9,8 +9,10 @@ use postern_identity::admin::ClientEdit;
 use postern_oauth::{AuthMethod, GrantType};
 
 use crate::cli::ClientDetails;
-use crate::settings;
+use crate::settings::{self, Bounds};
 
+/// How long refresh tokens may live.
+const REFRESH_LIFETIME: Bounds = Bounds { secs: 60..=31_536_000, written: "1m to 365d" };
 /// More than any key set that is kept has.
 const MAX_JWKS_BYTES: u64 = 65_536;
 
@@ -35,7 +37,8 @@ pub fn read(details: &ClientDetails) -> Result<ClientEdit> {
         Some(method) => method,
         None => None,
     };
-    let lifetime = details.refresh_lifetime.as_deref().map(settings::seconds).transpose()?;
+    let read = |text| settings::seconds_within("--refresh-lifetime", text, &REFRESH_LIFETIME);
+    let lifetime = details.refresh_lifetime.as_deref().map(read).transpose()?;
     let jwks = details.jwks.as_deref().map(key_set).transpose()?;
     // Of keys and where they are one holds: the other one makes room.
     let (jwks, jwks_uri) = match (jwks, &details.jwks_uri) {

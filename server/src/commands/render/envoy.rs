@@ -1,5 +1,6 @@
 //! `postern render envoy`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
@@ -16,6 +17,13 @@ pub(super) fn run(arguments: &RenderEnvoy) -> Result<ExitCode> {
         .map_err(|error| super::placed(&document, error.path(), error))?;
     for warning in envoy::warnings(&document, &options) {
         output::warn(warning);
+    }
+    if Path::new(&arguments.wasm).is_relative() {
+        output::warn(format!(
+            "--wasm {}: Envoy looks for a relative path in the folder that it is started in; name \
+             the module by an absolute one",
+            arguments.wasm
+        ));
     }
     for file in files {
         folder::write(&arguments.out, &file.name, &file.content)?;

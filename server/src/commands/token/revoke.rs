@@ -14,6 +14,7 @@ use serde_json::json;
 use super::read_token;
 use crate::cli::TokenRevoke;
 use crate::commands::now;
+use crate::settings::Bounds;
 use crate::{documents, output, recording, revoking, settings};
 
 /// How long Redis is waited for: what was revoked is committed by then, and found without it.
@@ -40,7 +41,7 @@ pub async fn run(arguments: &TokenRevoke) -> Result<ExitCode> {
                  --issuer"
             )
         })?;
-        let remember_secs = settings::seconds(&arguments.remember)?;
+        let remember_secs = remember(arguments)?;
         let (kind, issuer) = (RevocationKind::Subject, revocation.issuer().to_owned());
         revocation = revoking::named(kind, &issuer, &user.id, remember_secs, now)?;
     }
@@ -87,9 +88,14 @@ fn email_of(arguments: &TokenRevoke) -> Option<&str> {
     (arguments.issuer.is_none() && arguments.token.is_none()).then_some(subject)
 }
 
+fn remember(arguments: &TokenRevoke) -> Result<u64> {
+    const BOUNDS: Bounds = Bounds { secs: 1..=u64::MAX, written: "a second or more" };
+    settings::seconds_within("--remember", &arguments.remember, &BOUNDS)
+}
+
 /// What is to be revoked.
 fn meant(arguments: &TokenRevoke, now: UnixMillis) -> Result<Revocation> {
-    let remember_secs = settings::seconds(&arguments.remember)?;
+    let remember_secs = remember(arguments)?;
     if let Some(token) = &arguments.token {
         return Ok(revoking::of_token(&read_token(token)?, now)?);
     }

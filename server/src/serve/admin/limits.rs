@@ -102,7 +102,7 @@ async fn reset(
     // Which limit, and not whose: the key is what clients sent, and who they are.
     tracing::info!(
         correlation_id = caller.correlation_id,
-        remote = ?caller.remote,
+        remote = caller.remote.map(tracing::field::display),
         actor = caller.by.as_str(),
         limit = count.name,
         forgotten,

@@ -137,7 +137,7 @@ fn log(caller: &Caller, revoked: &Revoked, issuer_known: bool) {
     let revocation = &revoked.order.revocation;
     tracing::info!(
         correlation_id = caller.correlation_id,
-        remote = ?caller.remote,
+        remote = caller.remote.map(tracing::field::display),
         actor = caller.by.as_str(),
         sequence = revoked.seq,
         kind = revocation.kind().as_str(),

@@ -104,7 +104,7 @@ async fn answer(api: Arc<Api>, endpoint: &'static Endpoint, request: Request) ->
     if matches!(outcome, Outcome::Changed) {
         tracing::info!(
             correlation_id = id,
-            remote = ?caller.remote,
+            remote = caller.remote.map(tracing::field::display),
             actor = caller.by.as_str(),
             operation = endpoint.id,
             "changed by the admin API"

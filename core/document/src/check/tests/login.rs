@@ -111,7 +111,7 @@ fn roles_are_there_and_their_scopes_known() {
         (
             r#""roles": {"user": {"scopes": ["orders.raed"]}}"#,
             "login.roles.user.scopes",
-            "did you mean `orders.read`",
+            "did you mean `orders.read`? Else add `orders.raed: TEXT` under `oauth.scopes`",
         ),
         (
             r#""roles": {"user": {"scopes": ["openid", "openid"]}}"#,

@@ -187,7 +187,7 @@ fn what_nobody_could_use_is_refused() {
         (
             r#""resources": [{"resource": "urn:a:b", "scopes": ["c"]}]"#,
             "oauth.resources[0].scopes",
-            "says nothing of `c`",
+            "says nothing of `c`: add `c: TEXT` under `oauth.scopes`",
         ),
     ] {
         assert_problems(&[(oauth(members), place, word)]);

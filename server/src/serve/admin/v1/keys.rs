@@ -26,6 +26,8 @@ pub(super) async fn rotate(api: Arc<Api>, call: Call) -> Result<Reply, Refusal> 
 
 pub(super) async fn retire(api: Arc<Api>, call: Call) -> Result<Reply, Refusal> {
     let kid = call.id(0, "signing key")?;
-    let another_signs = api.operators.retire_signing_key(kid, &call.by, call.now).await?;
+    let even_the_last = call.query.is_set("yes")?;
+    let retired = api.operators.retire_signing_key(kid, even_the_last, &call.by, call.now);
+    let another_signs = retired.await?;
     Ok(Reply::one(&dto::RetiredKey { kid: kid.to_owned(), another_signs }))
 }

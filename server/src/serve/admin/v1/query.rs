@@ -48,6 +48,18 @@ impl Query {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Whether something is wanted that is done for nobody who does not say so.
+    ///
+    /// # Errors
+    /// When that is neither said nor denied.
+    pub fn is_set(&self, name: &str) -> Result<bool, Refusal> {
+        match self.get(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Refusal::senseless(format!("`{name}` is true or false"))),
+        }
+    }
+
     /// A whole number within bounds.
     ///
     /// # Errors

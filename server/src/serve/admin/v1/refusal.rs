@@ -139,6 +139,9 @@ impl From<IdentityError> for Refusal {
             IdentityError::Invalid { what, reason } => Self::invalid(field_of(what), reason),
             IdentityError::NotFound(what) => not_found(what),
             IdentityError::UnknownKey(_) => not_found("signing key"),
+            error @ IdentityError::LastSigningKey => {
+                Self::invalid("yes", format!("{error}; `?yes=true` has it withdrawn all the same"))
+            }
             IdentityError::TooManyKeys => {
                 Self::invalid("", "too many signing keys are published already")
             }
@@ -215,6 +218,7 @@ mod tests {
             (IdentityError::Store(StoreError::Conflict), 503, "UNAVAILABLE"),
             (IdentityError::Crypto, 503, "UNAVAILABLE"),
             (IdentityError::TooManyKeys, 422, "VALIDATION_ERROR"),
+            (IdentityError::LastSigningKey, 422, "VALIDATION_ERROR"),
             (IdentityError::RotatedMeanwhile("RS256".to_owned()), 422, "VALIDATION_ERROR"),
         ] {
             let (found, body) = told(error.into()).await;
@@ -225,7 +229,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_field_is_named_as_it_is_sent() {
-        let error = IdentityError::Invalid { what: "e-mail", reason: "another user has it" };
+        let reason = "another user has it".into();
+        let error = IdentityError::Invalid { what: "e-mail", reason };
         let (status, body) = told(error.into()).await;
         assert_eq!(status, 422);
         let expected = serde_json::json!([{"field": "email", "message": "another user has it"}]);

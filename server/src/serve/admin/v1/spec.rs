@@ -120,6 +120,7 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
             "after" => json!({"type": "integer", "minimum": 0, "maximum": MAX_AFTER}),
             "since" => json!({"type": "integer", "minimum": 1, "maximum": MAX_AFTER}),
             "sort" => json!({"type": "string", "enum": ["createdAt", "-createdAt"]}),
+            "yes" => json!({"type": "boolean", "default": false}),
             _ => json!({"type": "string"}),
         };
         json!({"name": name, "in": "query", "required": false, "schema": schema})

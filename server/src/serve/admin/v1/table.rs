@@ -108,6 +108,7 @@ impl Endpoint {
     pub fn parameters(&self) -> &'static [&'static str] {
         match (self.id, self.answer) {
             ("compareRevisions", _) => SINCE,
+            ("retireSigningKey", _) => &["yes"],
             ("listUsers", _) => &["page", "limit", "sort", "email"],
             (_, Answer::Page(_)) => LISTING,
             (_, Answer::After(_)) => AFTER,
@@ -239,8 +240,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
         "algorithm": "ES256",
     })),
     row!(Delete "/admin/v1/keys/{kid}" "retireSigningKey" "keys"
-        "Withdraw a signing key: tokens that it has signed stop being accepted",
-        OK One("RetiredKey"), keys::retire),
+        "Withdraw a signing key: tokens that it has signed stop being accepted; the last one that \
+         signs only with `yes`",
+        OK One("RetiredKey"), keys::retire, judges true),
     row!(Post "/admin/v1/tokens/inspect" "inspectToken" "tokens" "Say what an access token is",
     OK One("InspectedToken"), tokens::inspect, body "TokenText" json!({
         "token": "eyJhbGciOiJFUzI1NiJ9.e30.c2ln",

@@ -3,7 +3,9 @@ use std::collections::BTreeSet;
 use axum::Extension;
 use axum::body::Body;
 use axum::http::Request as HttpRequest;
-use postern_identity::admin::{Actor, OperatorsParts};
+use postern_identity::KeyEncryptionKey;
+use postern_identity::admin::{Actor, OperatorsParts, Rotation, rotate_keys};
+use postern_jose::Algorithm;
 use postern_store::durable::memory::MemoryDurableStore;
 use postern_store::durable::{AuditStore as _, DurableStore};
 use postern_store::{IdentityStore, LocalBus, MemoryFlowStore};
@@ -207,6 +209,26 @@ async fn an_api_key_is_rotated_and_revoked() {
     assert!(revoked["data"]["revokedAt"].is_string());
     let (status, refused) = fixture.send("PATCH", &path, Some(change)).await;
     assert_eq!((status, &refused["error"]), (422, &json!("VALIDATION_ERROR")));
+}
+
+#[tokio::test]
+async fn the_last_signing_key_is_withdrawn_where_that_is_said() {
+    let fixture = fixture();
+    let kek = KeyEncryptionKey::from_text(&"0f1e".repeat(16)).unwrap();
+    let rotation = Rotation { algorithm: Algorithm::Es256, ..Rotation::default() };
+    let made = rotate_keys(&*fixture.store, &kek, rotation, now()).await.unwrap();
+    let path = format!("/admin/v1/keys/{}", made.kid);
+    for target in [path.clone(), format!("{path}?yes=false")] {
+        let (status, refused) = fixture.send("DELETE", &target, None).await;
+        assert_eq!((status, &refused["error"]), (422, &json!("VALIDATION_ERROR")));
+        let problem = &refused["validationErrors"][0];
+        assert_eq!(problem["field"], "yes", "{refused}");
+        assert!(problem["message"].as_str().unwrap().contains("?yes=true"), "{refused}");
+    }
+    let (status, _) = fixture.send("DELETE", &format!("{path}?yes=perhaps"), None).await;
+    assert_eq!(status, 400);
+    let (status, done) = fixture.send("DELETE", &format!("{path}?yes=true"), None).await;
+    assert_eq!((status, &done["data"]["anotherSigns"]), (200, &json!(false)));
 }
 
 #[tokio::test]
