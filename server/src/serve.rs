@@ -14,6 +14,7 @@ mod operators;
 mod outbound;
 mod parts;
 mod rate_limit;
+mod services;
 mod settlement;
 mod stores;
 mod tls;

@@ -21,6 +21,7 @@ pub mod grants;
 pub mod memory;
 pub mod page;
 pub mod revocations;
+pub mod services;
 pub mod signing_keys;
 pub mod users;
 
@@ -35,6 +36,7 @@ pub use page::{PageAsk, Paged};
 pub use revocations::{
     FeedIdentity, MAX_REVOCATIONS_PAGE, NewRevocation, RevocationRecord, RevocationStore,
 };
+pub use services::{InstanceHealth, InstanceRecord, ServiceStore};
 pub use signing_keys::PublicSigningKey;
 pub use users::{PasswordHash, Profile, UserChange, UserRecord, UserStore, email_key};
 
@@ -218,14 +220,20 @@ pub trait DurableStore: RevocationStore {
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 }
 
-/// All that the authorization server keeps.
+/// All that is kept.
 ///
 /// A part that needs less takes less: `Arc<dyn IdentityStore>` is an `Arc<dyn DurableStore>`
 /// wherever one is wanted, and an `Arc<dyn RevocationStore>`, an `Arc<dyn UserStore>` and so on.
 /// The compiler makes the one of the other; there is nothing to call.
-pub trait IdentityStore: DurableStore + UserStore + FactorStore + GrantStore + AuditStore {}
+pub trait IdentityStore:
+    DurableStore + UserStore + FactorStore + GrantStore + AuditStore + ServiceStore
+{
+}
 
-impl<T: DurableStore + UserStore + FactorStore + GrantStore + AuditStore> IdentityStore for T {}
+impl<T> IdentityStore for T where
+    T: DurableStore + UserStore + FactorStore + GrantStore + AuditStore + ServiceStore
+{
+}
 
 #[cfg(test)]
 mod tests {

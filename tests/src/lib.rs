@@ -21,6 +21,7 @@
 
 pub mod browser;
 pub mod client;
+pub mod consul;
 pub mod documents;
 pub mod env;
 pub mod envoy;
@@ -29,6 +30,7 @@ pub mod grpc;
 pub mod keys;
 pub mod oauth;
 pub mod passkey;
+mod plain_http;
 pub mod policies;
 pub mod ports;
 pub mod postgres;

@@ -55,13 +55,13 @@ pub use model::{
 };
 #[cfg(feature = "messages")]
 pub use model::{
-    Breached, BreachedSource, Browser, CanaryPick, Colours, DescriptorEntry, DeviceRules, Endpoint,
-    Fault, FaultAbort, FaultDelay, Fingerprint, FingerprintPart, Guard, Hash, HashAlgorithm,
-    HashBy, HeaderValue, Keepalive, Login, LoginAt, LoginLimits, Mesh, MfaProblem, OAuth,
-    OAuthGrant, OnChange, Outliers, OutsideProvider, OutsideUsers, Pages, PasskeyRules,
+    Breached, BreachedSource, Browser, CanaryPick, Colours, DescriptorEntry, DeviceRules, Discover,
+    Endpoint, Fault, FaultAbort, FaultDelay, Fingerprint, FingerprintPart, Guard, Hash,
+    HashAlgorithm, HashBy, HeaderValue, Keepalive, Login, LoginAt, LoginLimits, Mesh, MfaProblem,
+    OAuth, OAuthGrant, OnChange, Outliers, OutsideProvider, OutsideUsers, Pages, PasskeyRules,
     PasswordRules, Pool, ProtectedResource, RateLimitFilter, RefreshRules, Registration,
-    RegistrationMode, Role, RoleClaim, SessionRules, SigningAlgorithm, Upstream, Version, Visit,
-    Workload,
+    RegistrationMode, Role, RoleClaim, ServiceRegistry, SessionRules, SigningAlgorithm, Upstream,
+    Version, Visit, Workload,
 };
 #[cfg(feature = "messages")]
 pub use place::Place;

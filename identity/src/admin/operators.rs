@@ -5,6 +5,7 @@ mod api_keys;
 mod clients;
 mod keys;
 mod people;
+mod services;
 mod sessions;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use postern_document::Document;
 use postern_request::UnixMillis;
 use postern_revocation::{Revocation, RevocationKind};
 use postern_store::durable::{AuditEntry, AuditRecord};
-use postern_store::{FlowStore, IdentityStore, StoreError};
+use postern_store::{FlowStore, IdentityStore, Registry, StoreError};
 
 use super::Actor;
 use crate::ending::Ending;
@@ -63,6 +64,7 @@ pub struct Operators {
     breached: Option<Arc<dyn BreachedPasswords>>,
     kek: Option<KeyEncryptionKey>,
     document: Option<Arc<ArcSwap<Document>>>,
+    registry: Option<Arc<dyn Registry>>,
 }
 
 impl Operators {
@@ -71,8 +73,26 @@ impl Operators {
     pub fn new(parts: OperatorsParts) -> Self {
         let OperatorsParts { store, flows, announce, ending, issuer, rules, hasher, breached, kek } =
             parts;
-        let document = None;
-        Self { store, flows, announce, ending, issuer, rules, hasher, breached, kek, document }
+        Self {
+            store,
+            flows,
+            announce,
+            ending,
+            issuer,
+            rules,
+            hasher,
+            breached,
+            kek,
+            document: None,
+            registry: None,
+        }
+    }
+
+    /// The same, with a registry of services.
+    #[must_use]
+    pub fn with_registry(mut self, registry: Arc<dyn Registry>) -> Self {
+        self.registry = Some(registry);
+        self
     }
 
     /// The same, by the word of a document on which limits and scopes there are.

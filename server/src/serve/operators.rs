@@ -11,7 +11,7 @@ use postern_identity::{
     Argon2Parameters, Clock, Ending, Hasher, IdentityMetrics, KeyEncryptionKey, KeyRing,
     LoginMetrics, LoginRules, TokenIssuer, refresh_every, retry_ends,
 };
-use postern_store::{FlowStore, IdentityStore};
+use postern_store::{FlowStore, IdentityStore, Registry};
 use postern_telemetry::MetricsRegistry;
 
 use super::admin::AdminTokens;
@@ -46,6 +46,8 @@ pub struct Needs<'a> {
     pub volatile: &'a Volatile,
     /// What is revoked, and the bell.
     pub feed: &'a Feed,
+    /// Who runs which service.
+    pub services: &'a Arc<dyn Registry>,
     /// For metrics.
     pub registry: &'a MetricsRegistry,
     /// What there is already, where the role `identity` runs here, too.
@@ -122,7 +124,8 @@ pub async fn build(needs: Needs<'_>) -> Result<Option<Built>> {
         breached: breached.transpose()?.flatten(),
         kek: kek.flatten(),
     });
-    let operators = Arc::new(operators.by_document(Arc::clone(needs.document)));
+    let operators = operators.by_document(Arc::clone(needs.document));
+    let operators = Arc::new(operators.with_registry(Arc::clone(needs.services)));
     Ok(Some(Built { operators, tokens }))
 }
 

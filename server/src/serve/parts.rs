@@ -27,8 +27,8 @@ use postern_telemetry::{
 use super::admin::Busy;
 use super::grpc::Grpc;
 use super::{
-    admin, audit, body, feed, has, health, http, identity, jwks, operators, rate_limit, settlement,
-    stores,
+    admin, audit, body, feed, has, health, http, identity, jwks, operators, rate_limit, services,
+    settlement, stores,
 };
 use crate::cli::{Role, Serve};
 
@@ -45,6 +45,7 @@ pub struct Parts {
     keys: Arc<IssuerKeys>,
     feed: Option<Served>,
     feed_state: Option<Arc<FeedState>>,
+    services: services::Services,
     blocker: Mutex<Option<Blocker>>,
 }
 
@@ -97,12 +98,20 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         None
     };
     let (identity, shared) = identity.map(|built| (built.router, built.shared)).unzip();
+    let services = services::build(&services::Needs {
+        arguments,
+        document: &document,
+        durable: identity_store.as_ref(),
+        volatile: &volatile,
+        registry: &registry,
+    })?;
     let operators = operators::build(operators::Needs {
         arguments,
         document: &held,
         durable: identity_store.as_ref(),
         volatile: &volatile,
         feed: &feed,
+        services: &services.registry,
         registry: &registry,
         shared,
     })
@@ -172,6 +181,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         keys,
         feed: feed.served,
         feed_state: feed.state,
+        services,
         blocker: Mutex::new(Some(blocker)),
     })
 }
@@ -247,15 +257,20 @@ impl Parts {
         }
     }
 
-    /// All ports are open: ready as soon as issuers' keys are there, or could not be had for a
-    /// while; a new replica must not answer 503 for want of them.
+    /// All ports are open: ready as soon as issuers' keys are there, and what registries say of
+    /// services, or could not be had for a while; a new replica must not answer 503 for want of
+    /// them.
     pub fn started(&self) {
         let blocker = self.blocker.lock().unwrap_or_else(PoisonError::into_inner).take();
         let keys = Arc::clone(&self.keys);
         let feed = self.feed_state.clone();
+        let endpoints = Arc::clone(&self.services.endpoints);
         tokio::spawn(async move {
             let complete = async {
-                while !keys.complete() || feed.as_ref().is_some_and(|feed| !feed.is_loaded()) {
+                while !keys.complete()
+                    || feed.as_ref().is_some_and(|feed| !feed.is_loaded())
+                    || !endpoints.is_complete()
+                {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             };

@@ -21,6 +21,7 @@ mod identities;
 mod migrate;
 mod page;
 mod revocations;
+mod services;
 mod signing_keys;
 mod store;
 mod users;

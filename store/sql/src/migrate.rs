@@ -60,6 +60,11 @@ pub const MIGRATIONS: &[Migration] = &[
         up: include_str!("../migrations/0007_audit.up.sql"),
         down: include_str!("../migrations/0007_audit.down.sql"),
     },
+    Migration {
+        name: "0009_service_registry",
+        up: include_str!("../migrations/0009_service_registry.up.sql"),
+        down: include_str!("../migrations/0009_service_registry.down.sql"),
+    },
 ];
 
 /// Where it is on record what became of each.

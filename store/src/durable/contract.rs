@@ -13,6 +13,7 @@ mod factors;
 mod grants;
 mod parallel;
 mod revocations;
+mod services;
 mod signing_keys;
 mod users;
 
@@ -37,6 +38,7 @@ pub async fn run(store: &dyn IdentityStore) {
     factors::run(store).await;
     grants::run(store).await;
     revocations::run(store).await;
+    services::run(store).await;
     audit::run(store).await;
 }
 

@@ -4,6 +4,7 @@ mod audit;
 mod factors;
 mod grants;
 mod revocations;
+mod services;
 mod users;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ struct Tables {
     users: users::Users,
     factors: BTreeMap<String, FactorRecord>,
     grants: grants::Grants,
+    instances: services::Instances,
     audit: audit::Audit,
     revocations: revocations::Revocations,
 }

@@ -1,5 +1,6 @@
 use crate::{Document, Problem, from_json, json_schema};
 
+mod discovery;
 mod feed;
 mod leases;
 mod limits;

@@ -12,11 +12,13 @@ use std::sync::Arc;
 
 use postern_request::headers::IDENTITY_PREFIX;
 
+use super::discovery;
 use super::routes::report_dangling;
 use super::services::Context;
 use super::tokens::is_credential_header;
 use crate::model::{
-    Endpoint, Guard, Hash, Outliers, Pool, RateLimitFilter, Service, TokenPlace, Version, Workload,
+    Discover, Endpoint, Guard, Hash, Outliers, Pool, RateLimitFilter, Service, TokenPlace, Version,
+    Workload,
 };
 use crate::problem::Problems;
 use crate::raw::{RawDocument, RawService};
@@ -29,6 +31,7 @@ pub(super) use versions::check_used;
 /// What of a service only Envoy's configuration is made of.
 pub(super) struct OfService {
     pub(super) endpoints: Vec<Endpoint>,
+    pub(super) discover: Option<Discover>,
     pub(super) versions: Vec<Arc<Version>>,
     pub(super) hash: Option<Hash>,
     pub(super) outlier_detection: Option<Outliers>,
@@ -62,6 +65,7 @@ pub(super) fn of_service(
     }
     OfService {
         endpoints,
+        discover: discovery::of_service(raw, path, problems),
         versions,
         hash,
         outlier_detection: pool::outliers(raw, path, problems),

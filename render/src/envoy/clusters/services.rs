@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Cluster, Hosts};
 use crate::envoy::names::{service_cluster, version_cluster};
 use crate::envoy::rendering::Rendering;
-use crate::envoy::{Kind, RenderError, tls};
+use crate::envoy::{Kind, RenderError, Source, tls};
 
 /// Where the program of a sidecar's workload listens.
 const LOCAL: &str = "127.0.0.1";
@@ -72,10 +72,17 @@ fn local(rendering: &Rendering<'_>, service: &Service) -> Result<Value, RenderEr
 fn whole(rendering: &Rendering<'_>, service: &Service) -> Result<Value, RenderError> {
     let name = service_cluster(&service.name);
     let endpoints: Vec<&Endpoint> = service.endpoints.iter().collect();
-    let hosts = if endpoints.is_empty() {
-        Hosts::One(&service.host, service.port)
-    } else {
-        Hosts::Endpoints(endpoints)
+    let hosts = match (&service.discover, &rendering.options.source) {
+        (None, _) if endpoints.is_empty() => Hosts::One(&service.host, service.port),
+        (None, _) => Hosts::Endpoints(endpoints),
+        (Some(_), Source::Ads { .. }) => Hosts::Told,
+        (Some(_), Source::Static | Source::Files { .. }) => {
+            let problem = "a registry says where it is (`discover`), and only a server can tell an \
+                           Envoy: render for one (--source ads), or name its places by `upstream` \
+                           or `endpoints`";
+            let (service, problem) = (service.name.clone(), problem.to_owned());
+            return Err(RenderError::Service { service, problem });
+        }
     };
     outbound(rendering, service, name, hosts)
 }

@@ -1,5 +1,5 @@
-//! `/admin/v1`: users, clients, API keys, sessions, signing keys, tokens and the audit log, for an
-//! operator's programs. What may be asked stands in one table ([`table`]), from which both the
+//! `/admin/v1`: users, clients, API keys, sessions, signing keys, tokens, instances of services and
+//! the audit log, for an operator's programs. What may be asked stands in one table ([`table`]), from which both the
 //! router and the specification are made.
 
 mod api_keys;
@@ -10,6 +10,7 @@ mod dto;
 mod keys;
 mod query;
 mod refusal;
+mod services;
 mod sessions;
 mod spec;
 mod table;

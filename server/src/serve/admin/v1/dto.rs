@@ -7,6 +7,7 @@
 mod api_keys;
 mod clients;
 mod others;
+mod services;
 mod users;
 
 use postern_request::UnixMillis;
@@ -21,6 +22,7 @@ pub use others::{
     AuditEntry, Consent, Ended, InspectedToken, NewSigningKey, RetiredKey, RevokedToken, Session,
     SigningKey, TokenText,
 };
+pub use services::{Instance, NewInstance, Service};
 pub use users::{Factor, NewUser, User, UserChange, UserChanged, UserCreated};
 
 /// Tells a member that is null from one that is not there.

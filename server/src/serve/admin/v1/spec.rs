@@ -29,8 +29,8 @@ pub fn document() -> Value {
         "info": {
             "title": "Postern admin API",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Users, clients, API keys, sessions, signing keys, tokens and the \
-                            audit log.",
+            "description": "Users, clients, API keys, sessions, signing keys, tokens, instances \
+                            of services and the audit log.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "security": [{"bearer": []}],
@@ -205,12 +205,15 @@ fn schemas() -> Value {
     add::<dto::Factor>(&mut schemas);
     add::<dto::GrantName>(&mut schemas);
     add::<dto::InspectedToken>(&mut schemas);
+    add::<dto::Instance>(&mut schemas);
     add::<dto::NewApiKey>(&mut schemas);
     add::<dto::NewClient>(&mut schemas);
+    add::<dto::NewInstance>(&mut schemas);
     add::<dto::NewSigningKey>(&mut schemas);
     add::<dto::NewUser>(&mut schemas);
     add::<dto::RetiredKey>(&mut schemas);
     add::<dto::RevokedToken>(&mut schemas);
+    add::<dto::Service>(&mut schemas);
     add::<dto::Session>(&mut schemas);
     add::<dto::SigningAlgorithm>(&mut schemas);
     add::<dto::SigningKey>(&mut schemas);
