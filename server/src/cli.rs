@@ -12,6 +12,7 @@ mod limits;
 mod rate_limit;
 mod render;
 mod review;
+mod service;
 mod session;
 mod test;
 mod user;
@@ -36,6 +37,7 @@ pub use limits::{Descriptor, DescriptorAction, DescriptorCount, LimitCount, Limi
 pub use rate_limit::{RateLimit, RateLimitFailure};
 pub use render::{Render, RenderEnvoy, RenderIstio, RenderTarget};
 pub use review::{FailOn, Review, ReviewFormat};
+pub use service::{Service, ServiceAction, ServiceRegister};
 pub use session::{Session, SessionAction};
 pub use test::Test;
 pub use user::{OfUser, User, UserAction, UserCreate, UserUpdate};
@@ -82,6 +84,8 @@ pub enum Command {
     Session(Session),
     /// What people let clients do.
     Consent(Consent),
+    /// Instances of services, for documents that find services by a registry.
+    Service(Service),
     /// Access tokens.
     Token(Token),
     /// The audit log: whether it is whole, and what stands in it.

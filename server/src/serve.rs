@@ -19,6 +19,7 @@ mod outbound;
 mod parts;
 mod rate_limit;
 mod reload;
+mod services;
 mod settlement;
 mod stores;
 mod tls;

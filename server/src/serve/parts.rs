@@ -21,6 +21,7 @@ use super::base::Base;
 use super::grpc::Grpc;
 use super::in_use::Kept;
 use super::reload::{First, Reloading};
+use super::services::Services;
 use super::{admin, body, has, health, http, rate_limit, settlement};
 use crate::cli::{Role, Serve};
 
@@ -37,6 +38,7 @@ pub struct Parts {
     kept: Arc<Kept>,
     feed: Served,
     feed_state: Arc<FeedState>,
+    services: Arc<Services>,
     blocker: Mutex<Option<Blocker>>,
 }
 
@@ -58,9 +60,11 @@ pub async fn build(arguments: &Serve, first: First, drain: Drain) -> Result<Part
     let identity = base.identity(&feed).await?;
     let (identity, shared) = identity.map(|built| (built.router, built.shared)).unzip();
     let ending = shared.as_ref().map(|shared| Arc::clone(&shared.ending));
-    let operators = base.operators(&feed, shared).await?;
+    let services = base.services()?;
+    let operators = base.operators(&feed, &services, shared).await?;
     let ending = ending.or_else(|| operators.as_ref()?.ending.clone());
-    let reloading = Reloading::new(origin, base.followers(&feed, ending)?)?;
+    let followers = base.followers(&feed, Arc::clone(&services), ending)?;
+    let reloading = Reloading::new(origin, followers)?;
     tokio::spawn(reloading.run());
     health::add_keys(&base.health, base.kept.current());
 
@@ -101,6 +105,7 @@ pub async fn build(arguments: &Serve, first: First, drain: Drain) -> Result<Part
         kept: base.kept,
         feed: feed.served,
         feed_state: feed.state,
+        services,
         blocker: Mutex::new(Some(blocker)),
     })
 }
@@ -164,13 +169,17 @@ impl Parts {
         }
     }
 
-    /// All ports are open: ready as soon as issuers' keys are there, or could not be had for a
-    /// while; a new replica must not answer 503 for want of them.
+    /// All ports are open: ready as soon as issuers' keys are there, and what registries say of
+    /// services, or could not be had for a while; a new replica must not answer 503 for want of
+    /// them.
     pub fn started(&self) {
         let blocker = self.blocker.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (kept, feed) = (Arc::clone(&self.kept), Arc::clone(&self.feed_state));
+        let endpoints = Arc::clone(&self.services.endpoints);
         tokio::spawn(async move {
-            wait_until(FIRST_KEYS, || kept.newest().keys.complete() && feed.is_loaded()).await;
+            let is_there =
+                || kept.newest().keys.complete() && feed.is_loaded() && endpoints.is_complete();
+            wait_until(FIRST_KEYS, is_there).await;
             drop(blocker);
         });
     }

@@ -38,6 +38,8 @@ pub(super) enum Hosts<'a> {
     Endpoints(Vec<&'a Endpoint>, Option<&'a str>),
     /// On this machine, at a Unix socket.
     Socket(&'a str),
+    /// Where the server says, under the cluster's own name.
+    Told,
 }
 
 impl<'a> Cluster<'a> {
@@ -83,9 +85,15 @@ impl<'a> Cluster<'a> {
             "circuit_breakers":
                 traffic::circuit_breakers(self.max_connections, self.max_pending, &self.pool),
             "typed_extension_protocol_options": {PROTOCOL_OPTIONS: self.protocol_options()},
-            "load_assignment": {"cluster_name": self.name, "endpoints": endpoints},
         });
         if let Value::Object(members) = &mut rendered {
+            let (member, places) = match endpoints {
+                Some(all) => {
+                    ("load_assignment", json!({"cluster_name": self.name, "endpoints": all}))
+                }
+                None => ("eds_cluster_config", told()),
+            };
+            members.insert(member.to_owned(), places);
             if let Some(hash) = self.hash {
                 traffic::add_hash(members, hash);
             }
@@ -131,18 +139,25 @@ impl<'a> Cluster<'a> {
 }
 
 impl Hosts<'_> {
-    /// The cluster's type, and its endpoints by where they are.
-    fn render(&self) -> (&'static str, Value) {
-        let one = |address: Value| json!([{"lb_endpoints": [{"endpoint": {"address": address}}]}]);
+    /// The cluster's type, and its endpoints by where they are; none where that is told.
+    fn render(&self) -> (&'static str, Option<Value>) {
+        let one =
+            |address: Value| Some(json!([{"lb_endpoints": [{"endpoint": {"address": address}}]}]));
         match self {
             Self::One(host, port) => {
                 let is_address = host.parse::<IpAddr>().is_ok();
                 (if is_address { "STATIC" } else { "STRICT_DNS" }, one(socket_address(host, *port)))
             }
             Self::Socket(path) => ("STATIC", one(json!({"pipe": {"path": path}}))),
-            Self::Endpoints(endpoints, near) => ("STATIC", by_zone(endpoints, *near)),
+            Self::Endpoints(endpoints, near) => ("STATIC", Some(by_zone(endpoints, *near))),
+            Self::Told => ("EDS", None),
         }
     }
+}
+
+/// By the stream that the cluster came by.
+fn told() -> Value {
+    json!({"eds_config": {"ads": {}, "resource_api_version": "V3"}})
 }
 
 pub(super) fn socket_address(host: &str, port: u16) -> Value {

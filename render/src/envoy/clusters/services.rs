@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Cluster, Hosts};
 use crate::envoy::names::{part_cluster, service_cluster};
 use crate::envoy::rendering::Rendering;
-use crate::envoy::{Kind, RenderError, tls, traffic};
+use crate::envoy::{Kind, RenderError, Source, tls, traffic};
 use crate::traffic::{Bounds, asked_host, walled};
 
 /// Where the program of a sidecar's workload listens.
@@ -88,10 +88,17 @@ fn whole(
     bulkhead: Option<&Bulkhead>,
 ) -> Result<Value, RenderError> {
     let endpoints: Vec<&Endpoint> = service.endpoints.iter().collect();
-    let hosts = if endpoints.is_empty() {
-        Hosts::One(&service.host, service.port)
-    } else {
-        Hosts::Endpoints(endpoints, near(rendering, service)?)
+    let hosts = match (&service.discover, &rendering.options.source) {
+        (None, _) if endpoints.is_empty() => Hosts::One(&service.host, service.port),
+        (None, _) => Hosts::Endpoints(endpoints, near(rendering, service)?),
+        (Some(_), Source::Ads { .. }) => Hosts::Told,
+        (Some(_), Source::Static | Source::Files { .. }) => {
+            let problem = "a registry says where it is (`discover`), and only a server can tell an \
+                           Envoy: render for one (--source ads), or name its places by `upstream` \
+                           or `endpoints`";
+            let (service, problem) = (service.name.clone(), problem.to_owned());
+            return Err(RenderError::Service { service, problem });
+        }
     };
     let name = part_cluster(service, None, bulkhead);
     outbound(rendering, service, of(service, bulkhead, name, hosts))
@@ -228,7 +235,7 @@ fn of<'a>(
     let bounds = Bounds::of(service, bulkhead);
     let upstream = match &hosts {
         Hosts::One(host, _) => Some(*host),
-        Hosts::Endpoints(..) | Hosts::Socket(_) => None,
+        Hosts::Endpoints(..) | Hosts::Socket(_) | Hosts::Told => None,
     };
     let host = asked_host(service, upstream);
     let check = service.health.as_ref();

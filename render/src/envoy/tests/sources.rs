@@ -104,3 +104,24 @@ fn the_server_that_tells_may_have_tls_of_its_own() {
     assert_eq!(context("postern-xds"), "xds.test");
     assert_eq!(context("postern-grpc"), Value::Null);
 }
+
+#[test]
+fn only_a_server_tells_where_a_registry_says_that_a_service_is() {
+    let text = r#"{"version": 1, "services": {"s": {"discover": {"registry": "shop"}}},
+        "routes": [{"name": "r", "match": {"path": "/r"}, "service": "s", "auth": "none"}]}"#;
+    let document = postern_document::from_json(text.as_bytes()).unwrap();
+    for options in [options(), from_files()] {
+        let error = render(&document, &options).unwrap_err();
+        assert_eq!(error.path().as_deref(), Some("services.s"));
+        assert!(error.to_string().contains("--source ads"), "{error}");
+    }
+    assert!(render(&document, &from_server(false)).is_ok());
+    let options = from_server(false);
+    let rendering = Rendering::of(&document, &options).unwrap();
+    let Clusters { services, .. } = Clusters::of(&rendering).unwrap();
+    let [service] = services.as_slice() else { panic!("{services:?}") };
+    assert_eq!(service["type"], "EDS");
+    assert_eq!(service["load_assignment"], Value::Null);
+    assert_eq!(service["eds_cluster_config"]["eds_config"]["ads"], json!({}));
+    assert_eq!(service["eds_cluster_config"]["service_name"], Value::Null, "it is the cluster's");
+}
