@@ -62,6 +62,7 @@ impl Gateway {
             database: Database::Nowhere,
             serve: Vec::new(),
             render: Vec::new(),
+            discovered: false,
             edit: None,
         }
     }
@@ -136,6 +137,7 @@ pub struct Builder {
     database: Database,
     serve: Vec<String>,
     render: Vec<String>,
+    discovered: bool,
     edit: Option<Edit>,
 }
 
@@ -204,6 +206,13 @@ impl Builder {
         self
     }
 
+    /// Has the server tell Envoy what it runs (ADS).
+    #[must_use]
+    pub fn discovered(mut self) -> Self {
+        self.discovered = true;
+        self
+    }
+
     /// Changes Envoy's configuration after it was rendered.
     #[must_use]
     pub fn edit_envoy(mut self, edit: impl FnOnce(&mut Value) + Send + 'static) -> Self {
@@ -259,7 +268,11 @@ impl Builder {
         let server = Server::start_with(options, server_ports, self.serve).await;
 
         let out = folder.path();
-        let rendered = envoy::render_with(&document, out, envoy_ports, server_ports, &self.render);
+        let mut options = self.render;
+        if self.discovered {
+            options.extend(envoy::asks(server_ports.grpc));
+        }
+        let rendered = envoy::render_with(&document, out, envoy_ports, server_ports, &options);
         rendered.await.expect_success();
         let config = envoy::config_file(folder.path());
         envoy::edit(&config, |config| {

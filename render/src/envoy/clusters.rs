@@ -62,8 +62,8 @@ fn own(rendering: &Rendering<'_>) -> Vec<Value> {
         clusters.push(feed(rendering));
     }
     clusters.push(Cluster::own(PUBLIC_CLUSTER, &options.server_public).render());
-    if let Source::Ads { server: place, tls } = &options.source {
-        clusters.push(server(XDS_CLUSTER, place, tls.as_ref()));
+    if let Source::Ads { server: place, tls, .. } = &options.source {
+        clusters.push(xds(rendering, place, tls.as_ref()));
     }
     if let Some(MeshTls::Agent { socket }) = &options.mesh_tls {
         clusters.push(Cluster::agent(SDS_CLUSTER, socket).render());
@@ -84,9 +84,18 @@ fn server(name: &str, place: &HostPort, tls: Option<&ServerTls>) -> Value {
 /// revocations must not take the place of a decision. One worker of an Envoy asks at a time.
 fn feed(rendering: &Rendering<'_>) -> Value {
     let options = rendering.options;
-    let filters = options.feed_credential.as_ref().map_or_else(Vec::new, |_| credential::filters());
     let cluster = to_server(FEED_CLUSTER, &options.server_grpc, options.server_tls.as_ref());
-    Cluster { filters, ..cluster.bounded(16, 64) }.render()
+    Cluster { filters: credentials(rendering), ..cluster.bounded(16, 64) }.render()
+}
+
+/// Who tells Envoy of everything else, on one stream. It asks who is asking, as the feed does.
+fn xds(rendering: &Rendering<'_>, place: &HostPort, tls: Option<&ServerTls>) -> Value {
+    Cluster { filters: credentials(rendering), ..to_server(XDS_CLUSTER, place, tls) }.render()
+}
+
+fn credentials(rendering: &Rendering<'_>) -> Vec<Value> {
+    let file = rendering.options.feed_credential.as_ref();
+    file.map_or_else(Vec::new, |_| credential::filters())
 }
 
 fn keys(rendering: &Rendering<'_>) -> Vec<Value> {

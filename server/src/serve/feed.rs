@@ -24,6 +24,7 @@ use postern_telemetry::{Drain, MetricsRegistry, Moment};
 
 use self::keys::WantedKeys;
 use self::leased::DocumentLimits;
+pub use self::peers::{listed, trust};
 pub use self::revoked::OwnRevocations;
 use self::revoked::{KnownRevocations, NothingKnown};
 

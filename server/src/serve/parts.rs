@@ -8,6 +8,7 @@ use anyhow::Result;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::middleware::from_fn;
+use postern_ads::Discovery;
 use postern_document::Document;
 use postern_ext_authz::{
     ApiKeys, Authorizer, IssuerKeys, Parts as AuthorizerParts, Sessions, Touched,
@@ -23,12 +24,13 @@ use postern_store::{FlowStore, MemoryStore};
 use postern_telemetry::{
     Blocker, Drain, HealthChecks, MetricsRegistry, Readiness, Rolling, Telemetry,
 };
+use tokio::sync::watch;
 
 use super::admin::Busy;
 use super::grpc::Grpc;
 use super::{
-    admin, audit, body, feed, has, health, http, identity, jwks, operators, rate_limit, settlement,
-    stores,
+    admin, audit, body, discovery, feed, has, health, http, identity, jwks, operators, rate_limit,
+    settlement, stores,
 };
 use crate::cli::{Role, Serve};
 
@@ -45,6 +47,7 @@ pub struct Parts {
     keys: Arc<IssuerKeys>,
     feed: Option<Served>,
     feed_state: Option<Arc<FeedState>>,
+    discovery: Option<Arc<Discovery>>,
     blocker: Mutex<Option<Blocker>>,
 }
 
@@ -120,6 +123,14 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
     let tickets = settlement::tickets(arguments, &document)?;
     let rate_limits = rate_limit::build(&arguments.rate_limit, &document, &limiter, &registry)?;
     let (rate_limiter, rules) = rate_limits.unzip();
+    let discovery = discovery::build(discovery::Needs {
+        roles: &arguments.roles,
+        document: &held,
+        // Nobody replaces the document while the server runs.
+        replaced: watch::channel(()).1,
+        registry: &registry,
+        drain: &drain,
+    })?;
 
     let document = held;
     let verifier = AwsLcVerifier::new();
@@ -153,8 +164,9 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         },
         busy: busy(&authorizer, rate_limiter.as_ref()),
     };
-    let limiting = rate_limiter.as_ref();
-    let admin = admin::build(arguments, counting, revocations, limiting, operators, &registry)?;
+    let beside =
+        admin::Beside { rate_limiter: rate_limiter.as_ref(), discovery: discovery.as_ref() };
+    let admin = admin::build(arguments, counting, revocations, beside, operators, &registry)?;
     let processor_metrics = postern_ext_proc::Metrics::new(&registry)?;
     let processor = Processor::new(document, volatile, stand_in, processor_metrics);
     let settlement = Settlement::new(limiter, tickets, SettlementMetrics::new(&registry)?);
@@ -172,6 +184,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         keys,
         feed: feed.served,
         feed_state: feed.state,
+        discovery,
         blocker: Mutex::new(Some(blocker)),
     })
 }
@@ -211,6 +224,7 @@ impl Parts {
             settlement: has(roles, Role::Message).then(|| Arc::clone(&self.settlement)),
             rate_limiter: self.rate_limiter.clone().filter(|_| has(roles, Role::Decide)),
             feed: self.feed.clone().filter(|_| has(roles, Role::Decide)),
+            discovery: self.discovery.clone(),
             readiness: self.telemetry.readiness.clone(),
             drain: self.telemetry.drain.clone(),
         }

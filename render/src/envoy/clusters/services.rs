@@ -71,11 +71,9 @@ fn local(rendering: &Rendering<'_>, service: &Service) -> Result<Value, RenderEr
 /// All of a service.
 fn whole(rendering: &Rendering<'_>, service: &Service) -> Result<Value, RenderError> {
     let name = service_cluster(&service.name);
-    let endpoints: Vec<&Endpoint> = service.endpoints.iter().collect();
-    let hosts = if endpoints.is_empty() {
-        Hosts::One(&service.host, service.port)
-    } else {
-        Hosts::Endpoints(endpoints)
+    let hosts = match rendering.endpoints(service) {
+        Some(endpoints) => Hosts::Endpoints(endpoints.iter().collect()),
+        None => Hosts::One(&service.host, service.port),
     };
     outbound(rendering, service, name, hosts)
 }
@@ -92,11 +90,13 @@ fn part(
     let labelled: Vec<&Endpoint> = if version.labels.is_empty() {
         Vec::new()
     } else {
-        service.endpoints.iter().filter(has).collect()
+        rendering.endpoints(service).unwrap_or_default().iter().filter(has).collect()
     };
     let hosts = match &version.upstream {
         _ if !labelled.is_empty() => Hosts::Endpoints(labelled),
         Some(upstream) => Hosts::One(&upstream.host, upstream.port),
+        // Whoever knows where the service is may know of none such at the moment.
+        None if rendering.known_endpoints(service).is_some() => Hosts::Endpoints(Vec::new()),
         None => {
             let problem = if service.endpoints.is_empty() {
                 "an Envoy without a mesh cannot tell pods by their labels: give the version an \
@@ -138,8 +138,9 @@ fn identities(
         // Both ends are rendered with certificates, or both without.
         return Ok(has_certificate.then(|| vec![guard.spiffe_id(trust_domain)]));
     }
+    let endpoints = rendering.endpoints(service).unwrap_or_default().iter();
     let accounts: BTreeSet<&str> =
-        service.endpoints.iter().filter_map(|end| end.service_account.as_deref()).collect();
+        endpoints.filter_map(|end| end.service_account.as_deref()).collect();
     if accounts.is_empty() {
         return Ok(None);
     }
