@@ -6,6 +6,7 @@ mod audit;
 mod base;
 mod body;
 pub mod breached;
+mod discovery;
 mod feed;
 mod grpc;
 mod health;

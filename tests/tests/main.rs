@@ -72,6 +72,7 @@ mod tokens;
 mod traffic;
 mod upstreams;
 mod verdicts;
+mod xds;
 
 /// What several of them share.
 mod kit {

@@ -27,6 +27,7 @@ const CORE: &[&str] = &[
     "postern-circuit",
     "postern-revocation",
     "postern-document",
+    "postern-xds",
 ];
 /// Core that only the server and tools have a use for: what others' configuration says, and what
 /// a request would meet.
@@ -65,6 +66,7 @@ const SERVICES: &[&str] = &[
     "postern-ext-proc",
     "postern-rate-limit",
     "postern-feed",
+    "postern-ads",
     "postern-identity",
 ];
 /// What pages look like: pure, and known to nobody but those who send them.
@@ -85,6 +87,7 @@ const REQUEST: &[&str] = &["postern-request"];
 const LIMITS: &[&str] = &["postern-limits"];
 const DOCUMENT: &[&str] = &["postern-document"];
 const TICKETS: &[&str] = &["postern-ext-authz"];
+const TRUST: &[&str] = &["postern-feed"];
 const LOCAL_LIMITS: &[&str] = &["postern-filter-local-rate-limit"];
 const JOSE: &[&str] = &["postern-jose"];
 
@@ -128,6 +131,7 @@ const TABLE: &[Row] = &[
     row("postern-explain", &[CORE], "core/explain depends on core alone"),
     row("postern-leases", &[REQUEST, LIMITS], CORE_RULE),
     row("postern-registry", &[REQUEST], CORE_RULE),
+    row("postern-xds", &[], "core/xds knows nobody: what resources say is bytes to it"),
     row(
         "postern-filter-host",
         &[REQUEST, JOSE, SHARED_DATA],
@@ -164,6 +168,12 @@ const TABLE: &[Row] = &[
     ),
     row("postern-rate-limit", &[CORE, TOOLS, STORE, TELEMETRY, FILES], SERVICE_RULE),
     row("postern-feed", &[CORE, PROTO, STORE, TELEMETRY], SERVICE_RULE),
+    row(
+        "postern-ads",
+        &[CORE, RENDER, TRUST, TELEMETRY],
+        "xds tells what render says to those whom feed believes, and else is a service as others \
+         are",
+    ),
     row(
         "postern-identity",
         &[CORE, REGISTRY, STORE, TELEMETRY, PAGES],

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use anyhow::Result;
+use postern_ads::Discovery;
 use postern_document::Document;
 use postern_ext_authz::{
     ApiKeys, Authorizer, Parts as AuthorizerParts, Revoked, Sessions, Tickets, Touched,
@@ -16,6 +17,7 @@ use postern_store::limiter::Limiter;
 use postern_store::{FlowStore, IdentityStore, MemoryStore};
 use postern_telemetry::{Drain, HealthChecks, MetricsRegistry};
 
+use super::discovery;
 use super::feed::{self, Feed};
 use super::identity::{self, Counted};
 use super::in_use::Kept;
@@ -154,6 +156,20 @@ impl<'a> Base<'a> {
             registry: &self.registry,
         });
         services.map(Arc::new)
+    }
+
+    /// Tells Envoys outside a mesh what they run; none where this server has another role.
+    ///
+    /// # Errors
+    /// Those of [`discovery::build`].
+    pub fn discovery(&self, services: &Services, drain: &Drain) -> Result<Option<Arc<Discovery>>> {
+        discovery::build(&discovery::Needs {
+            roles: &self.arguments.roles,
+            kept: &self.kept,
+            services,
+            registry: &self.registry,
+            drain,
+        })
     }
 
     /// What the admin API works with.

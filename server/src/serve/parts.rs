@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use axum::Router;
 use axum::middleware::from_fn;
+use postern_ads::Discovery;
 use postern_ext_authz::{Authorizer, Touched};
 use postern_ext_proc::{Processor, Settlement, SettlementMetrics};
 use postern_feed::{FeedState, Served};
@@ -39,6 +40,7 @@ pub struct Parts {
     feed: Served,
     feed_state: Arc<FeedState>,
     services: Arc<Services>,
+    discovery: Option<Arc<Discovery>>,
     blocker: Mutex<Option<Blocker>>,
 }
 
@@ -63,6 +65,7 @@ pub async fn build(arguments: &Serve, first: First, drain: Drain) -> Result<Part
     let services = base.services()?;
     let operators = base.operators(&feed, &services, shared).await?;
     let ending = ending.or_else(|| operators.as_ref()?.ending.clone());
+    let discovery = base.discovery(&services, &drain)?;
     let followers = base.followers(&feed, Arc::clone(&services), ending)?;
     let reloading = Reloading::new(origin, followers)?;
     tokio::spawn(reloading.run());
@@ -85,9 +88,9 @@ pub async fn build(arguments: &Serve, first: First, drain: Drain) -> Result<Part
         busy: busy(&authorizer, rate_limiter.as_ref()),
     };
     let revocations = base.store().cloned().zip(feed.bus);
-    let limiting = rate_limiter.as_ref();
-    let admin =
-        admin::build(arguments, counting, revocations, limiting, operators, &base.registry)?;
+    let beside =
+        admin::Beside { rate_limiter: rate_limiter.as_ref(), discovery: discovery.as_ref() };
+    let admin = admin::build(arguments, counting, revocations, beside, operators, &base.registry)?;
     let processor = base.processor()?;
     let settlement = SettlementMetrics::new(&base.registry)?;
     let settlement = Settlement::new(Arc::clone(&base.limiter), tickets, settlement);
@@ -106,6 +109,7 @@ pub async fn build(arguments: &Serve, first: First, drain: Drain) -> Result<Part
         feed: feed.served,
         feed_state: feed.state,
         services,
+        discovery,
         blocker: Mutex::new(Some(blocker)),
     })
 }
@@ -133,6 +137,7 @@ impl Parts {
             settlement: has(roles, Role::Message).then(|| Arc::clone(&self.settlement)),
             rate_limiter: self.rate_limiter.clone().filter(|_| has(roles, Role::Decide)),
             feed: has(roles, Role::Decide).then(|| self.feed.clone()),
+            discovery: self.discovery.clone(),
             readiness: self.telemetry.readiness.clone(),
             drain: self.telemetry.drain.clone(),
         }

@@ -49,10 +49,10 @@ pub struct Needs<'a> {
 pub struct Services {
     /// For operators.
     pub registry: Arc<dyn Registry>,
-    /// For whoever tells Envoys.
+    /// For discovery.
     pub endpoints: Arc<Follower>,
     checks: Option<Checks>,
-    /// Whether this server tells Envoys anything.
+    /// Whether this server tells Envoys where services are.
     is_asked: bool,
     /// The Redis that says what has changed, until somebody listens.
     unheard: Mutex<Option<Arc<RedisStore>>>,
@@ -66,7 +66,7 @@ pub fn build(needs: &Needs<'_>) -> Result<Services> {
     let metrics = Metrics::new(needs.registry)?;
     let registry = open(needs)?;
     let endpoints = Follower::new(Arc::clone(&registry), steady(), Arc::new(metrics.clone()));
-    let is_asked = has(&needs.arguments.roles, Role::Decide);
+    let is_asked = has(&needs.arguments.roles, Role::Discovery);
     // Who keeps instances elsewhere checks them, too.
     let is_ours = registry.keeper().is_none();
     let checks = (is_asked && is_ours)

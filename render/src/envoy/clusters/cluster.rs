@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
-use postern_document::{Endpoint, Hash, Outliers, Pool};
+use postern_document::{Hash, Outliers, Pool};
 use serde_json::{Value, json};
 
 use super::localities::by_zone;
+use crate::envoy::rendering::Place;
+use crate::envoy::sources::told_apart;
 use crate::envoy::{HostPort, duration, traffic, typed};
 
 const PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -35,10 +37,10 @@ pub(super) enum Hosts<'a> {
     /// Behind a name, or at an address; and a port.
     One(&'a str, u16),
     /// At these addresses; those near a zone come first, where there is one.
-    Endpoints(Vec<&'a Endpoint>, Option<&'a str>),
+    Endpoints(Vec<Place<'a>>, Option<&'a str>),
     /// On this machine, at a Unix socket.
     Socket(&'a str),
-    /// Where the server says, under the cluster's own name.
+    /// Where the server will say, once it knows.
     Told,
 }
 
@@ -91,7 +93,7 @@ impl<'a> Cluster<'a> {
                 Some(all) => {
                     ("load_assignment", json!({"cluster_name": self.name, "endpoints": all}))
                 }
-                None => ("eds_cluster_config", told()),
+                None => ("eds_cluster_config", told_apart()),
             };
             members.insert(member.to_owned(), places);
             if let Some(hash) = self.hash {
@@ -149,15 +151,10 @@ impl Hosts<'_> {
                 (if is_address { "STATIC" } else { "STRICT_DNS" }, one(socket_address(host, *port)))
             }
             Self::Socket(path) => ("STATIC", one(json!({"pipe": {"path": path}}))),
-            Self::Endpoints(endpoints, near) => ("STATIC", Some(by_zone(endpoints, *near))),
+            Self::Endpoints(places, near) => ("STATIC", Some(by_zone(places, *near))),
             Self::Told => ("EDS", None),
         }
     }
-}
-
-/// By the stream that the cluster came by.
-fn told() -> Value {
-    json!({"eds_config": {"ads": {}, "resource_api_version": "V3"}})
 }
 
 pub(super) fn socket_address(host: &str, port: u16) -> Value {
