@@ -19,7 +19,7 @@ use crate::ask::{Ask, Progress};
 use crate::exchange::Exchange;
 use crate::leases::Lender;
 use crate::peer::PeerIdentity;
-use crate::trust::{Arrival, CurrentTrust};
+use crate::trust::{Arrival, CurrentTrust, Trust, Unidentified};
 
 /// Where Envoy says whose certificate it has seen.
 const FORWARDED_CLIENT_CERT: &str = "x-forwarded-client-cert";
@@ -46,20 +46,27 @@ impl FeedService {
     }
 
     fn identify<T>(&self, request: &Request<T>) -> Result<PeerIdentity, Status> {
-        let metadata = request.metadata();
-        let certificate = certificate(request);
-        let arrival = Arrival {
-            remote: request.remote_addr().map(|address| address.ip()),
-            certificate: certificate.as_deref(),
-            forwarded: last(metadata, FORWARDED_CLIENT_CERT),
-            credential: last(metadata, CREDENTIAL_METADATA),
-        };
-        (self.0.trust)().identify(&arrival).map_err(|problem| {
-            let remote = arrival.remote.map(tracing::field::display);
-            tracing::debug!(remote, %problem, "an Envoy is refused");
-            Status::unauthenticated(problem.to_string())
-        })
+        let peer = identify(&(self.0.trust)(), request);
+        peer.map_err(|problem| Status::unauthenticated(problem.to_string()))
     }
+}
+
+/// Who has sent a request, whichever service it is for.
+///
+/// # Errors
+/// When it is nobody known.
+pub fn identify<T>(trust: &Trust, request: &Request<T>) -> Result<PeerIdentity, Unidentified> {
+    let metadata = request.metadata();
+    let certificate = certificate(request);
+    let arrival = Arrival {
+        remote: request.remote_addr().map(|address| address.ip()),
+        certificate: certificate.as_deref(),
+        forwarded: last(metadata, FORWARDED_CLIENT_CERT),
+        credential: last(metadata, CREDENTIAL_METADATA),
+    };
+    trust.identify(&arrival).inspect_err(|problem| {
+        tracing::debug!(remote = ?arrival.remote, %problem, "an Envoy is refused");
+    })
 }
 
 impl Feed for FeedService {

@@ -12,7 +12,8 @@ use crate::peer::PeerIdentity;
 pub(crate) type Taker = (PeerIdentity, String);
 
 /// What one peer may have of the places for all: half of them, and where there is one alone, that.
-pub(crate) const fn share_of_one(places: usize) -> usize {
+#[must_use]
+pub const fn share_of_one(places: usize) -> usize {
     if places > 1 { places / 2 } else { places }
 }
 

@@ -41,7 +41,8 @@ mod testing;
 mod trust;
 mod waiting;
 
-pub use adapter::{FeedService, Served};
+pub use adapter::{FeedService, Served, identify};
+pub use admission::share_of_one;
 pub use answer::{Answer, Content, Refusal};
 pub use ask::{Ask, AskError, Progress};
 pub use borrowing::{BorrowError, BorrowRefusal, Borrowing, Lease, LeasedKey, Lent};

@@ -1,5 +1,5 @@
-//! What operators do: signing keys, users, clients, API keys and sessions, by the command line and
-//! by the admin API.
+//! What operators do: signing keys, users, clients, API keys, sessions and instances of services, by
+//! the command line and by the admin API.
 
 mod actor;
 mod api_keys;

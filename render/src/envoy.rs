@@ -1,8 +1,9 @@
 //! An Envoy of the document, at the edge or beside a workload: one listener, its filters, routes
-//! and clusters. They stand in the bootstrap, or in files beside it that Envoy watches.
+//! and clusters. They stand in the bootstrap, in files beside it that Envoy watches, or are told
+//! by a server ([`discovered`]).
 //!
-//! Deliberately absent: the server that a bootstrap for ADS asks. What it would say is what the
-//! files say.
+//! Deliberately absent: that server. What it needs to know of an Envoy, a bootstrap says to it
+//! ([`EnvoyOptions::of_node`]).
 
 pub(crate) mod access_log;
 mod clusters;
@@ -12,6 +13,7 @@ mod filters;
 pub(crate) mod listener;
 pub(crate) mod local_reply;
 mod names;
+mod node;
 mod options;
 mod rendering;
 mod route_tree;
@@ -21,15 +23,19 @@ mod tls;
 pub(crate) mod traffic;
 mod warnings;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use postern_document::Document;
+use postern_document::{Document, Endpoint};
 use serde_json::{Value, json};
 
 pub use self::error::RenderError;
+pub use self::node::NodeError;
 pub use self::options::{
-    ClientCertificate, EnvoyOptions, HostPort, Kind, MeshTls, ServerTls, Source,
+    ClientCertificate, EnvoyOptions, HostPort, Kind, MeshTls, ServerTls, Source, XdsProtocol,
 };
+pub use self::rendering::workload;
 pub use self::warnings::warnings;
 
 use self::clusters::{Clusters, locality};
@@ -71,7 +77,9 @@ pub fn render(
             files.extend(Resources::of(&rendering, clusters, folder).files());
             (json!({"clusters": own}), Some(sources::from_files(folder)))
         }
-        Source::Ads { .. } => (json!({"clusters": own}), Some(sources::from_server())),
+        Source::Ads { protocol, .. } => {
+            (json!({"clusters": own}), Some(sources::from_server(*protocol)))
+        }
     };
     if let Value::Object(members) = &mut bootstrap {
         let resources = with_secrets(resources, credential::secrets(document, options));
@@ -82,18 +90,71 @@ pub fn render(
     Ok(files)
 }
 
+/// Where services are that the document does not place, or not at the moment: by their names. A
+/// service that is not in it is where the document has it; one without an endpoint is nowhere.
+pub type Endpoints = BTreeMap<String, Arc<[KnownEndpoint]>>;
+
+/// An endpoint that somebody else than the document knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownEndpoint {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// Whether it works. One that does not is told all the same: where few do, Envoy asks all.
+    pub is_healthy: bool,
+}
+
+/// What a server tells an Envoy that asks it for everything (ADS): messages as JSON.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Discovered {
+    /// `Cluster`, but for those of the bootstrap.
+    pub clusters: Vec<Value>,
+    /// `ClusterLoadAssignment` of clusters at addresses.
+    pub assignments: Vec<Value>,
+    /// Names of those that there will be, once somebody knows where the service is.
+    pub awaited: Vec<String>,
+    /// `Listener`
+    pub listeners: Vec<Value>,
+    /// `RouteConfiguration`
+    pub routes: Vec<Value>,
+}
+
+/// What an Envoy with these options is told.
+///
+/// # Errors
+/// As [`render`].
+pub fn discovered(
+    document: &Document,
+    options: &EnvoyOptions,
+    endpoints: &Endpoints,
+) -> Result<Discovered, RenderError> {
+    let rendering = Rendering::of(document, options)?.with_endpoints(endpoints);
+    rendering.check_peers()?;
+    let Clusters { mut services, keys, .. } = Clusters::of(&rendering)?;
+    let (assignments, awaited) = sources::assignments(&mut services);
+    let from_ads = sources::routes_from(&sources::ads_source());
+    Ok(Discovered {
+        clusters: [services, keys].concat(),
+        assignments,
+        awaited,
+        listeners: vec![listener::render(&rendering, from_ads)],
+        routes: vec![routes::render(&rendering)],
+    })
+}
+
 /// What does not depend on where the rest comes from.
 fn bootstrap(rendering: &Rendering<'_>) -> Value {
     let options = rendering.options;
     let mut node = json!({"id": options.node_id, "cluster": "postern"});
+    let metadata = match &options.source {
+        Source::Static => Some(json!({"document": rendering.document.digest})),
+        // The document changes while Envoy runs; the resources' version says it there.
+        Source::Files { .. } => None,
+        Source::Ads { .. } => Some(json!({node::METADATA: node::told(options)})),
+    };
     if let Value::Object(members) = &mut node {
-        if options.source == Source::Static {
-            // Elsewhere it changes while Envoy runs; the resources' version says it there.
-            members.insert("metadata".to_owned(), json!({"document": rendering.document.digest}));
-        }
-        if let Some(zone) = &options.zone {
-            members.insert("locality".to_owned(), locality(zone));
-        }
+        members.extend(metadata.map(|metadata| ("metadata".to_owned(), metadata)));
+        let locality = options.zone.as_deref().map(locality);
+        members.extend(locality.map(|locality| ("locality".to_owned(), locality)));
     }
     json!({
         "node": node,

@@ -12,6 +12,7 @@ mod limits;
 mod rate_limit;
 mod render;
 mod review;
+mod service;
 mod session;
 mod test;
 mod user;
@@ -36,6 +37,7 @@ pub use limits::{Descriptor, DescriptorAction, DescriptorCount, LimitCount, Limi
 pub use rate_limit::{RateLimit, RateLimitFailure};
 pub use render::{Render, RenderEnvoy, RenderIstio, RenderTarget};
 pub use review::{FailOn, Review, ReviewFormat};
+pub use service::{Service, ServiceAction, ServiceRegister};
 pub use session::{Session, SessionAction};
 pub use test::Test;
 pub use user::{OfUser, User, UserAction, UserCreate, UserUpdate};
@@ -82,6 +84,8 @@ pub enum Command {
     Session(Session),
     /// What people let clients do.
     Consent(Consent),
+    /// Instances of services, for documents that find services by a registry.
+    Service(Service),
     /// Access tokens.
     Token(Token),
     /// The audit log: whether it is whole, and what stands in it.
@@ -380,6 +384,8 @@ pub enum Role {
     Decide,
     /// `ext_proc`, access logs.
     Message,
+    /// What Envoys outside a mesh run, over xDS.
+    Discovery,
     /// Tokens, keys, OAuth2: the only role that reads private keys.
     Identity,
     /// WebSocket hub; arrives with its own release.
@@ -407,9 +413,9 @@ pub struct Serve {
           value_parser = clap::value_parser!(u8).range(1..=64))]
     pub keep_documents: u8,
     /// Parts to run.
-    #[arg(long, value_delimiter = ',', default_values = ["decide", "message", "identity", "hub", "admin"])]
+    #[arg(long, value_delimiter = ',', default_values = ["decide", "message", "discovery", "identity", "hub", "admin"])]
     pub roles: Vec<Role>,
-    /// gRPC: ext_authz, ext_proc, the rate limit service, access logs, the feed, health.
+    /// gRPC: ext_authz, ext_proc, the rate limit service, access logs, the feed, xDS, health.
     #[arg(long, default_value = "127.0.0.1:9191", value_parser = listen_address)]
     pub grpc_address: SocketAddr,
     /// The gRPC port speaks TLS with this certificate: PEM, the chain included. Read at the start:
@@ -420,7 +426,7 @@ pub struct Serve {
     #[arg(long, value_name = "FILE", requires = "grpc_tls_cert")]
     pub grpc_tls_key: Option<PathBuf>,
     /// Whose client certificates the gRPC port takes, as PEM. A client need not show one: what
-    /// the feed tells to whom, the document's `feed` says. Read at the start, too.
+    /// the feed and xDS tell to whom, the document's `feed` says. Read at the start, too.
     #[arg(long, value_name = "FILE", requires = "grpc_tls_cert")]
     pub grpc_client_ca: Option<PathBuf>,
     /// Public HTTP: OAuth2, keys, discovery, health.

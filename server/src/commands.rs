@@ -16,6 +16,7 @@ pub mod migrate;
 mod operators;
 pub mod render;
 pub mod review;
+pub mod service;
 pub mod session;
 pub mod test;
 pub mod token;

@@ -29,6 +29,9 @@ pub fn problems(before: &Document, after: &Document, given: Given) -> Vec<String
     if !given.durable && before.stores.durable != after.stores.durable {
         fields.push("`stores.durable`");
     }
+    if before.registry != after.registry {
+        fields.push("`discovery`");
+    }
     match (&before.login, &after.login) {
         (None, None) => {}
         (Some(_), None) | (None, Some(_)) => fields.push("`login` as a whole"),
@@ -108,11 +111,13 @@ mod tests {
     #[test]
     fn what_takes_a_restart_is_named() {
         let login = json!({"roles": {"user": {}}});
+        let consul = json!({"registry": "consul", "consul": {"address": "https://c.test"}});
         let domain = json!({"roles": {"user": {}}, "session": {"cookie_domain": "gate.test"}});
         for (before, after, expected) in [
             (json!({}), json!({"issuer": "https://other.test"}), "`issuer`"),
             (json!({}), json!({"stores": {"volatile": "redis://r:1"}}), "`stores.volatile`"),
             (json!({}), json!({"stores": {"durable": "sqlite:/a"}}), "`stores.durable`"),
+            (json!({}), json!({"discovery": consul}), "`discovery`"),
             (json!({}), json!({"login": login}), "`login` as a whole"),
             (json!({"login": login}), json!({}), "`login` as a whole"),
             (json!({"login": login}), json!({"login": domain}), "`login.session.cookie_domain`"),

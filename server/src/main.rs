@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Command::Apikey(arguments) => commands::blocking(commands::apikey::run(&arguments)),
         Command::Session(arguments) => commands::blocking(commands::session::run(&arguments)),
         Command::Consent(arguments) => commands::blocking(commands::consent::run(&arguments)),
+        Command::Service(arguments) => commands::blocking(commands::service::run(&arguments)),
         Command::Token(arguments) => commands::blocking(commands::token::run(&arguments)),
         Command::Audit(arguments) => commands::blocking(commands::audit::run(&arguments)),
         Command::Backup(arguments) => commands::blocking(commands::backup::run(&arguments)),

@@ -22,6 +22,7 @@ pub mod memory;
 pub mod page;
 pub mod revisions;
 pub mod revocations;
+pub mod services;
 pub mod signing_keys;
 pub mod users;
 
@@ -37,6 +38,7 @@ pub use revisions::{RevisionRecord, RevisionStore, RevisionSummary};
 pub use revocations::{
     FeedIdentity, MAX_REVOCATIONS_PAGE, NewRevocation, RevocationRecord, RevocationStore,
 };
+pub use services::{InstanceHealth, InstanceRecord, ServiceStore};
 pub use signing_keys::PublicSigningKey;
 pub use users::{PasswordHash, Profile, UserChange, UserRecord, UserStore, email_key};
 
@@ -226,12 +228,18 @@ pub trait DurableStore: RevocationStore {
 /// wherever one is wanted, and an `Arc<dyn RevocationStore>`, an `Arc<dyn UserStore>` and so on.
 /// The compiler makes the one of the other; there is nothing to call.
 pub trait IdentityStore:
-    DurableStore + UserStore + FactorStore + GrantStore + AuditStore + RevisionStore
+    DurableStore + UserStore + FactorStore + GrantStore + AuditStore + RevisionStore + ServiceStore
 {
 }
 
-impl<T: DurableStore + UserStore + FactorStore + GrantStore + AuditStore + RevisionStore>
-    IdentityStore for T
+impl<T> IdentityStore for T where
+    T: DurableStore
+        + UserStore
+        + FactorStore
+        + GrantStore
+        + AuditStore
+        + RevisionStore
+        + ServiceStore
 {
 }
 

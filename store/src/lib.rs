@@ -1,9 +1,10 @@
 //! What the server keeps, as ports: volatile state (limits and their leases, circuits, what was
 //! seen), what logging in and granting keep for a while (codes, refresh tokens, sessions), durable
-//! records (clients, keys, users, revocations, the audit log), and the bus that tells replicas of
-//! new revocations. Each port has one contract suite that every implementation passes. In front of
-//! what is volatile stands a guard, so that it costs no request more than its budget, and in front
-//! of limits the limiter too, which answers when the store does not.
+//! records (clients, keys, users, revocations, instances that stay, the audit log), the bus that
+//! tells replicas of new revocations, and the registry of services. Each port has one contract
+//! suite that every implementation passes. In front of what is volatile stands a guard, so that it
+//! costs no request more than its budget, and in front of limits the limiter too, which answers
+//! when the store does not.
 //!
 //! Deliberately absent: Redis and SQL (crates of their own). Only `server` knows which
 //! implementation is behind a port.
@@ -20,6 +21,7 @@ pub mod guard;
 mod hanging;
 pub mod limiter;
 pub mod memory;
+pub mod registry;
 pub mod volatile;
 
 pub use bus::{LocalBus, RevocationBus, Wakeup, Wakeups};
@@ -30,6 +32,7 @@ pub use flows::{FlowKey, FlowKind, FlowStore};
 pub use guard::Guarded;
 pub use limiter::{Asked, Decided, Limiter, WhenStoreFails};
 pub use memory::{MemoryFlowStore, MemoryStore};
+pub use registry::{Endpoints, MemoryRegistry, Registry, RegistryError};
 pub use volatile::{
     CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LendAsk, LimitAsk, LimitKey, ReplayKey,
     Take, TakeBack, VolatileStore,

@@ -69,6 +69,12 @@ pub async fn render_with(
     process::run(command, Duration::from_secs(30)).await
 }
 
+/// Options of an Envoy that asks whoever listens on this port what it runs.
+#[must_use]
+pub fn asks(port: u16) -> [String; 2] {
+    ["--source=ads".to_owned(), format!("--xds-server={}", ports::local(port))]
+}
+
 /// Where [`render`] writes to.
 #[must_use]
 pub fn config_file(out: &Path) -> PathBuf {

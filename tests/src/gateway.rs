@@ -69,6 +69,7 @@ impl Gateway {
             replicas: 1,
             render: Vec::new(),
             hot: false,
+            discovered: false,
             edit: None,
         }
     }
@@ -158,6 +159,7 @@ pub struct Builder {
     replicas: usize,
     render: Vec<String>,
     hot: bool,
+    discovered: bool,
     edit: Option<Edit>,
 }
 
@@ -248,6 +250,13 @@ impl Builder {
         self
     }
 
+    /// Has the server tell Envoy what it runs (ADS).
+    #[must_use]
+    pub fn discovered(mut self) -> Self {
+        self.discovered = true;
+        self
+    }
+
     /// Changes Envoy's configuration after it was rendered.
     #[must_use]
     pub fn edit_envoy(mut self, edit: impl FnOnce(&mut Value) + Send + 'static) -> Self {
@@ -305,7 +314,11 @@ impl Builder {
         let server = Server::start_in(options, server_ports, serve, surroundings).await;
 
         let out = folder.path();
-        let rendered = envoy::render_with(&document, out, envoy_ports, server_ports, &self.render);
+        let mut options = self.render;
+        if self.discovered {
+            options.extend(envoy::asks(server_ports.grpc));
+        }
+        let rendered = envoy::render_with(&document, out, envoy_ports, server_ports, &options);
         rendered.await.expect_success();
         let config = envoy::config_file(folder.path());
         envoy::edit(&config, |config| {
@@ -355,7 +368,9 @@ async fn others(
 fn ask_also(config: &mut Value, replica: server::Ports) {
     envoy::lead_also_to(envoy::cluster(config, "postern-grpc"), replica.grpc);
     envoy::lead_also_to(envoy::cluster(config, "postern-public"), replica.public);
-    if envoy::has_cluster(config, "postern_feed") {
-        envoy::lead_also_to(envoy::cluster(config, "postern_feed"), replica.grpc);
+    for name in ["postern_feed", "postern-xds"] {
+        if envoy::has_cluster(config, name) {
+            envoy::lead_also_to(envoy::cluster(config, name), replica.grpc);
+        }
     }
 }

@@ -22,6 +22,7 @@
 pub mod browser;
 pub mod client;
 pub mod config_map;
+pub mod consul;
 pub mod documents;
 pub mod env;
 pub mod envoy;
@@ -33,6 +34,7 @@ pub mod keys;
 pub mod load;
 pub mod oauth;
 pub mod passkey;
+mod plain_http;
 pub mod policies;
 pub mod ports;
 pub mod postgres;

@@ -8,17 +8,15 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::keys::{self, Token};
+use crate::plain_http::{self, Request};
 use crate::ports;
 
 /// The suite's name there.
 pub const CLIENT_ID: &str = "postern";
-/// Longest request that is read, in bytes.
-const MAX_REQUEST: usize = 65_536;
 
 /// A provider, until it is dropped.
 #[derive(Debug)]
@@ -134,51 +132,17 @@ impl Drop for Provider {
 
 /// One request, and its answer.
 async fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
-    let Some(asked) = read(&mut stream).await? else { return Ok(()) };
+    let Some(request) = Request::read(&mut stream).await? else { return Ok(()) };
+    let asked = Asked {
+        path: request.path().to_owned(),
+        authorization: request.header("authorization"),
+        body: request.body,
+    };
     let (status, body) = {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = state.answers.get(&asked.path).cloned();
         state.asked.push(asked);
         answer.unwrap_or_else(|| (404, "{}".to_owned()))
     };
-    let head = format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-         connection: close\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body.as_bytes()).await?;
-    stream.shutdown().await
-}
-
-async fn read(stream: &mut TcpStream) -> std::io::Result<Option<Asked>> {
-    let mut bytes = Vec::new();
-    let mut piece = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = header(head, "content-length").and_then(|length| length.parse().ok());
-            if body.len() >= length.unwrap_or(0) {
-                let line = head.lines().next().unwrap_or_default();
-                let target = line.split(' ').nth(1).unwrap_or_default();
-                return Ok(Some(Asked {
-                    path: target.split('?').next().unwrap_or_default().to_owned(),
-                    authorization: header(head, "authorization"),
-                    body: body.to_owned(),
-                }));
-            }
-        }
-        let more = stream.read(&mut piece).await?;
-        if more == 0 || bytes.len() > MAX_REQUEST {
-            return Ok(None);
-        }
-        bytes.extend_from_slice(&piece[..more]);
-    }
-}
-
-fn header(head: &str, name: &str) -> Option<String> {
-    head.lines().skip(1).find_map(|line| {
-        let (found, value) = line.split_once(':')?;
-        found.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-    })
+    plain_http::answer(&mut stream, status, &[], &body).await
 }

@@ -192,6 +192,7 @@ async fn its_examples_are_accepted(fixture: &Fixture) {
         }
         let target = path.replace("{id}", &id_of(&path)).replace("{kid}", &id_of(&path));
         let target = target.replace("{factor}", NOBODY).replace("{client}", &id_of("///clients"));
+        let target = target.replace("{service}", "shop").replace("{instance}", "shop-1");
         let body = (!example.is_null()).then_some(&example);
         let answer = fixture.send(&method.to_uppercase(), &target, body).await;
         spec.check(&path, &method, &answer);

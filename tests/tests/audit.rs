@@ -187,9 +187,9 @@ async fn an_export_has_all_that_is_hashed() {
 
 /// What an action is called: what it is about, and what became of it.
 fn is_action(text: &str) -> bool {
-    const ABOUT: [&str; 16] = [
+    const ABOUT: [&str; 17] = [
         "admin", "apikey", "backup", "client", "code", "config", "consent", "identity", "key",
-        "login", "mfa", "password", "refresh", "session", "token", "user",
+        "login", "mfa", "password", "refresh", "service", "session", "token", "user",
     ];
     // Files, and the scope by which clients register.
     const OTHERS: [&str; 3] = ["html", "pem", "register"];

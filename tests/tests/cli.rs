@@ -61,7 +61,7 @@ async fn a_database_is_made_by_going_up_and_deleted_by_a_yes() {
 
     server::run(durable.arguments(&["migrate", "up"])).await.expect_success();
     let asked = server::run(durable.arguments(&["migrate", "down"])).await.expect_code(1);
-    assert!(asked.contains("config_revisions") && asked.contains("--yes"), "{asked}");
+    assert!(asked.contains("service_registry") && asked.contains("--yes"), "{asked}");
     let status = server::run(durable.arguments(&["migrate", "status"])).await.expect_success();
     assert!(!status.contains("reverted"), "{status}");
     server::run(durable.arguments(&["migrate", "down", "--yes"])).await.expect_success();

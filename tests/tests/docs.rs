@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 const LONGEST: Duration = Duration::from_secs(30);
 /// Folders whose sources name metrics.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     "core",
     "ext-authz",
     "ext-proc",
@@ -31,6 +31,7 @@ const SOURCES: [&str; 11] = [
     "server",
     "store",
     "telemetry",
+    "xds",
 ];
 /// What would answer for the page's commands instead of their options.
 const SETTINGS: [&str; 5] = [

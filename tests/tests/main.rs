@@ -23,6 +23,7 @@ mod bootstraps;
 mod breached;
 mod cli;
 mod clients;
+mod consul;
 mod crash;
 mod device;
 mod docs;
@@ -64,6 +65,7 @@ mod render;
 mod review;
 mod revocation;
 mod revocation_bus;
+mod services;
 mod sessions_at_the_gateway;
 mod signing_keys;
 mod stores;
@@ -71,6 +73,7 @@ mod tokens;
 mod traffic;
 mod upstreams;
 mod verdicts;
+mod xds;
 
 /// What several of them share.
 mod kit {

@@ -206,7 +206,7 @@ async fn each_role_runs_with_the_rights_that_the_page_grants_and_only_identity_h
     let for_grpc = Ports { grpc: all.grpc, ..Ports::free() };
     let keyed = durable.moved_to(&of("postern_identity"));
     let identity = start("identity", for_public, Some(keyed), public("identity")).await;
-    let more = without_key("decide,message", "postern_decide");
+    let more = without_key("decide,message,discovery", "postern_decide");
     let decide = start("decide", for_grpc, None, more).await;
     let admin_token = gateway.folder().join("admin-token");
     fs::write(&admin_token, ADMIN).unwrap();

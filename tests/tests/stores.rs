@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use postern_e2e::redis::cluster::RedisCluster;
 use postern_e2e::redis::sentinel::WatchedRedis;
@@ -12,8 +12,9 @@ use postern_e2e::redis::{Redis, is_skipped};
 use postern_e2e::{env, ports, process, wait};
 use postern_request::UnixMillis;
 use postern_store::flows::contract as flows;
+use postern_store::registry::contract as registry;
 use postern_store::volatile::contract;
-use postern_store::{FlowStore, ReplayKey, StoreError, VolatileStore as _};
+use postern_store::{FlowStore, Registry as _, ReplayKey, StoreError, VolatileStore as _};
 use postern_store_redis::RedisStore;
 use tokio::time::timeout;
 
@@ -37,6 +38,37 @@ async fn keeps_the_contract(url: &str) {
     contract::run(&connected(url).await, now(), FIRST).await;
 }
 
+/// With the ear that servers have.
+async fn keeps_services(store: RedisStore) {
+    let store = Arc::new(store);
+    let hearing = Arc::clone(&store);
+    let hearing = tokio::spawn(async move { hearing.keep_hearing_of_services().await });
+    registry::run(store, &now).await;
+    hearing.abort();
+}
+
+/// A change that another server has made wakes whoever waits here.
+async fn tells_of_services(url: &str) {
+    let (here, there) = (Arc::new(connected(url).await), connected(url).await);
+    let hearing = Arc::clone(&here);
+    let hearing = tokio::spawn(async move { hearing.keep_hearing_of_services().await });
+    let [instance, other] = registry::shop();
+    there.register(&instance, now()).await.expect("an answer");
+    let seen = here.list(&instance.service, now()).await.expect("a list").version;
+    let waiting = Arc::clone(&here);
+    let waiting = tokio::spawn(async move {
+        waiting.watch(registry::SHOP, Some(seen), LONGEST, now()).await.expect("a list")
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!waiting.is_finished(), "it waits");
+    let began = Instant::now();
+    there.register(&other, now()).await.expect("an answer");
+    let heard = waiting.await.expect("no panic");
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(heard.entries.len(), 2);
+    hearing.abort();
+}
+
 async fn keeps_flows(store: RedisStore) {
     flows::run(&store, &now).await;
     let store: Arc<dyn FlowStore> = Arc::new(store);
@@ -53,6 +85,18 @@ async fn redis_keeps_the_volatile_contract() {
 async fn redis_keeps_the_contract_of_flows() {
     let redis = Redis::start().await;
     keeps_flows(connected(&redis.url()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_one_server_is_heard_by_another() {
+    let redis = Redis::start().await;
+    tells_of_services(&redis.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_keeps_the_contract_of_registries() {
+    let redis = Redis::start().await;
+    keeps_services(connected(&redis.url()).await).await;
 }
 
 /// What the operations page asks for, and nothing else.
@@ -80,6 +124,7 @@ async fn a_user_with_the_documented_rights_alone_is_enough() {
     let allowed = url("limits:p%40ss%3Aw%2Frd");
     keeps_the_contract(&allowed).await;
     flows::run(&connected(&allowed).await, &now).await;
+    keeps_services(connected(&allowed).await).await;
 
     let stranger = RedisStore::new(&url("limits:wrong")).expect("a store");
     let connecting = timeout(Duration::from_secs(1), stranger.keep_connected()).await;
@@ -160,6 +205,7 @@ async fn whom_sentinels_name_keeps_it_and_so_does_whom_they_name_next() {
     contract::run(&store, now(), SECOND).await;
     // It is asked for scripts that it has never been told of.
     keeps_flows(store).await;
+    keeps_services(connected(&redis.url()).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -176,6 +222,7 @@ async fn a_cluster_keeps_it_and_keeps_it_with_one_master_less() {
     wait::until("answer of every master", LONGEST, || every_part(&store)).await;
     contract::run(&store, now(), SECOND).await;
     keeps_flows(store).await;
+    keeps_services(connected(&cluster.url()).await).await;
 }
 
 /// That so many keys can be written that each of three masters has some.
@@ -194,6 +241,7 @@ async fn nothing_stays_in_redis_that_has_no_end() {
     }
     let redis = Redis::start().await;
     flows::run(&connected(&redis.url()).await, &now).await;
+    keeps_services(connected(&redis.url()).await).await;
     let mut connection = redis::Client::open(redis.url())
         .expect("a client")
         .get_multiplexed_async_connection()

@@ -27,10 +27,13 @@ const CORE: &[&str] = &[
     "postern-circuit",
     "postern-revocation",
     "postern-document",
+    "postern-xds",
 ];
 /// Core that only the server and tools have a use for: what others' configuration says, and what
 /// a request would meet.
 const TOOLS: &[&str] = &["postern-descriptors", "postern-policies", "postern-explain"];
+/// Core of the registry of services, which no filter has a use for.
+const REGISTRY: &[&str] = &["postern-registry"];
 /// What stages may build on: all of the core but the authorization server's part.
 const STAGE_CORE: &[&str] = &[
     "postern-request",
@@ -53,7 +56,8 @@ const SHARED_DATA: &[&str] = &["postern-filter-shared-data"];
 const FILTER_HOST: &[&str] = &["postern-filter-host"];
 const BUNDLE: &[&str] = &["postern-bundle"];
 const STORE: &[&str] = &["postern-store"];
-const STORE_ADAPTERS: &[&str] = &["postern-store-redis", "postern-store-sql"];
+const STORE_ADAPTERS: &[&str] =
+    &["postern-store-redis", "postern-store-sql", "postern-store-consul"];
 const TELEMETRY: &[&str] = &["postern-telemetry"];
 /// How configuration is read from files, and looked at again.
 const FILES: &[&str] = &["postern-files"];
@@ -62,6 +66,7 @@ const SERVICES: &[&str] = &[
     "postern-ext-proc",
     "postern-rate-limit",
     "postern-feed",
+    "postern-ads",
     "postern-identity",
 ];
 /// What pages look like: pure, and known to nobody but those who send them.
@@ -82,6 +87,7 @@ const REQUEST: &[&str] = &["postern-request"];
 const LIMITS: &[&str] = &["postern-limits"];
 const DOCUMENT: &[&str] = &["postern-document"];
 const TICKETS: &[&str] = &["postern-ext-authz"];
+const TRUST: &[&str] = &["postern-feed"];
 const LOCAL_LIMITS: &[&str] = &["postern-filter-local-rate-limit"];
 const JOSE: &[&str] = &["postern-jose"];
 
@@ -89,6 +95,7 @@ const JOSE: &[&str] = &["postern-jose"];
 const BY_TESTS: &[&[&str]] = &[
     CORE,
     TOOLS,
+    REGISTRY,
     FILTER_HOST,
     SHARED_DATA,
     STAGES,
@@ -123,6 +130,8 @@ const TABLE: &[Row] = &[
     row("postern-policies", &[REQUEST, DOCUMENT], "core/policies depends on core alone"),
     row("postern-explain", &[CORE], "core/explain depends on core alone"),
     row("postern-leases", &[REQUEST, LIMITS], CORE_RULE),
+    row("postern-registry", &[REQUEST], CORE_RULE),
+    row("postern-xds", &[], "core/xds knows nobody: what resources say is bytes to it"),
     row(
         "postern-filter-host",
         &[REQUEST, JOSE, SHARED_DATA],
@@ -144,9 +153,10 @@ const TABLE: &[Row] = &[
         "filters/bundle depends on the stages, filters/host and core alone",
     ),
     row("postern-proto", &[], "proto knows nobody of ours"),
-    row("postern-store", &[CORE], "store depends on core alone"),
-    row("postern-store-redis", &[STORE, CORE], ADAPTER_RULE),
-    row("postern-store-sql", &[STORE, CORE], ADAPTER_RULE),
+    row("postern-store", &[CORE, REGISTRY], "store depends on core alone"),
+    row("postern-store-redis", &[STORE, CORE, REGISTRY], ADAPTER_RULE),
+    row("postern-store-sql", &[STORE, CORE, REGISTRY], ADAPTER_RULE),
+    row("postern-store-consul", &[STORE, CORE, REGISTRY], ADAPTER_RULE),
     row("postern-telemetry", &[REQUEST], "telemetry knows nothing of ours but request"),
     row("postern-files", &[], "files knows nobody of ours: what texts mean is for others"),
     row("postern-ext-authz", &[CORE, STORE, TELEMETRY], SERVICE_RULE),
@@ -159,8 +169,14 @@ const TABLE: &[Row] = &[
     row("postern-rate-limit", &[CORE, TOOLS, STORE, TELEMETRY, FILES], SERVICE_RULE),
     row("postern-feed", &[CORE, PROTO, STORE, TELEMETRY], SERVICE_RULE),
     row(
+        "postern-ads",
+        &[CORE, RENDER, TRUST, TELEMETRY],
+        "xds tells what render says to those whom feed believes, and else is a service as others \
+         are",
+    ),
+    row(
         "postern-identity",
-        &[CORE, STORE, TELEMETRY, PAGES],
+        &[CORE, REGISTRY, STORE, TELEMETRY, PAGES],
         "identity sends its pages, and else is a service as others are",
     ),
     row(
@@ -171,7 +187,7 @@ const TABLE: &[Row] = &[
     row("postern-render", &[CORE, TOOLS], "render depends on core alone"),
     row(
         SERVER,
-        &[CORE, TOOLS, STORE, STORE_ADAPTERS, TELEMETRY, FILES, SERVICES, RENDER],
+        &[CORE, TOOLS, REGISTRY, STORE, STORE_ADAPTERS, TELEMETRY, FILES, SERVICES, RENDER],
         "server puts everything native together, and knows neither filters nor tests",
     ),
     row("postern-e2e", BY_TESTS, TESTS_RULE),
@@ -224,7 +240,8 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 
 /// The crates that must build for wasm32.
 pub fn wasm_packages() -> impl Iterator<Item = &'static str> {
-    let groups: [&[&str]; 7] = [CORE, TOOLS, FILTER_HOST, STAGES, BUNDLE, PROTO, &[TRIVIAL_FILTER]];
+    let groups: [&[&str]; 8] =
+        [CORE, TOOLS, REGISTRY, FILTER_HOST, STAGES, BUNDLE, PROTO, &[TRIVIAL_FILTER]];
     groups.into_iter().flatten().copied()
 }
 
@@ -284,7 +301,7 @@ fn third_party_rule(package: &str, edge: &Edge) -> Option<&'static str> {
         return (!allowed).then_some("only filters/host knows proxy-wasm (and the bench's filter)");
     }
     // Tests of pure code may use whatever they like.
-    let pure = [CORE, TOOLS, STAGES, FILTER_HOST, BUNDLE, PAGES]
+    let pure = [CORE, TOOLS, REGISTRY, STAGES, FILTER_HOST, BUNDLE, PAGES]
         .iter()
         .any(|group| group.contains(&package));
     (pure && edge.kind != "dev" && OUTSIDE.contains(&edge.to))

@@ -2,6 +2,8 @@
 
 mod circuits;
 mod credentials;
+#[cfg(feature = "messages")]
+mod discovery;
 mod feed;
 mod issuers;
 mod limits;
@@ -93,6 +95,8 @@ pub(crate) fn document(
         workloads: &workloads,
     };
     let services = services::check(&context, problems);
+    #[cfg(feature = "messages")]
+    let registry = discovery::registry(&raw, problems);
     let issuers = issuers::check(&raw, &token_places, problems);
     let api_keys = credentials::check(credentials, problems);
     let limits = limits::check(&raw.limits, &issuers, problems);
@@ -151,6 +155,8 @@ pub(crate) fn document(
         oauth,
         #[cfg(feature = "messages")]
         login,
+        #[cfg(feature = "messages")]
+        registry,
         services,
         limits,
         routes,

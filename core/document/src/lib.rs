@@ -61,12 +61,12 @@ pub use model::{
 #[cfg(feature = "messages")]
 pub use model::{
     Breached, BreachedSource, Browser, Bulkhead, CanaryPick, Colours, DescriptorEntry, DeviceRules,
-    Endpoint, Fault, FaultAbort, FaultDelay, Fingerprint, FingerprintPart, Guard, Hash,
+    Discover, Endpoint, Fault, FaultAbort, FaultDelay, Fingerprint, FingerprintPart, Guard, Hash,
     HashAlgorithm, HashBy, HeaderValue, Health, HealthBy, Keepalive, Login, LoginAt, LoginLimits,
     Mesh, MfaProblem, OAuth, OAuthGrant, OnChange, Outliers, OutsideProvider, OutsideUsers, Pages,
     PasskeyRules, PasswordRules, Pool, PreferredZone, ProtectedResource, RateLimitFilter,
-    RefreshRules, Registration, RegistrationMode, RetryBudget, Role, RoleClaim, SessionRules,
-    SigningAlgorithm, Upstream, Version, Visit, Workload,
+    RefreshRules, Registration, RegistrationMode, RetryBudget, Role, RoleClaim, ServiceRegistry,
+    SessionRules, SigningAlgorithm, Upstream, Version, Visit, Workload,
 };
 #[cfg(feature = "messages")]
 pub use place::Place;

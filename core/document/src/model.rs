@@ -1,6 +1,8 @@
 //! The checked document: every name resolved, every number within its bounds.
 
 mod auth;
+#[cfg(feature = "messages")]
+mod discovery;
 mod enforce;
 mod fallback;
 mod feed;
@@ -23,6 +25,8 @@ mod upstreams;
 #[cfg(feature = "messages")]
 mod workloads;
 
+#[cfg(feature = "messages")]
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use postern_circuit as circuit;
@@ -42,6 +46,8 @@ use crate::template::PathTemplate;
 use crate::value::HeaderRules;
 
 pub use auth::{Auth, ClaimRule, Proof, TokenRules};
+#[cfg(feature = "messages")]
+pub use discovery::{Discover, ServiceRegistry};
 pub use enforce::Enforce;
 pub use fallback::{Fallback, FixedAnswer, Stale};
 pub use feed::{Feed, FeedIdentity, FeedPeer, ForwardedCert};
@@ -131,6 +137,9 @@ pub struct Document {
     /// How people log in; none where nobody can.
     #[cfg(feature = "messages")]
     pub login: Option<Login>,
+    /// Who knows where services are that are found by a registry.
+    #[cfg(feature = "messages")]
+    pub registry: ServiceRegistry,
     /// Upstream services.
     pub services: Vec<Arc<Service>>,
     /// Limits.
@@ -221,6 +230,13 @@ impl Document {
     #[must_use]
     pub fn workload(&self, name: &str) -> Option<&Arc<Workload>> {
         self.workloads.iter().find(|workload| workload.name == name)
+    }
+
+    /// What the registry calls the services that are found by it, each once.
+    pub fn discovered(&self) -> impl Iterator<Item = &str> {
+        let found = self.services.iter().filter_map(|service| service.discover.as_ref());
+        let names: BTreeSet<&str> = found.map(|discover| discover.registry.as_str()).collect();
+        names.into_iter()
     }
 
     /// Owners of fragments by name, with what each may speak for.

@@ -45,8 +45,8 @@ impl Document {
         Value::Object(members).to_string()
     }
 
-    /// Puts ids in place of workloads' names, an address in place of endpoints, and the name of the
-    /// session's cookie where it stands nowhere.
+    /// Puts ids in place of workloads' names, an address in place of endpoints and registries, and
+    /// the name of the session's cookie where it stands nowhere.
     fn resolve(&self, raw: &mut RawDocument) {
         for (raw, route) in raw.routes.iter_mut().zip(&self.routes) {
             let Some(peers) = raw.peers.as_mut() else { continue };
@@ -141,15 +141,17 @@ fn without_secrets(raw: &mut RawDocument) {
 
 /// Takes out everything that is [`Elsewhere`](crate::decode::Elsewhere).
 fn without_traffic(raw: &mut RawDocument) {
-    let RawDocument { workloads, mesh, rate_limit_filter, oauth, login, .. } = raw;
+    let RawDocument { workloads, mesh, rate_limit_filter, oauth, login, discovery, .. } = raw;
     oauth.clear();
     login.clear();
     workloads.clear();
     mesh.clear();
     rate_limit_filter.clear();
+    discovery.clear();
     for (_, _, service) in &mut raw.services.0 {
         let RawService {
             endpoints,
+            discover,
             versions,
             hash,
             outlier_detection,
@@ -162,6 +164,7 @@ fn without_traffic(raw: &mut RawDocument) {
             ..
         } = service;
         endpoints.clear();
+        discover.clear();
         versions.clear();
         hash.clear();
         outlier_detection.clear();

@@ -3,6 +3,7 @@
 mod auth;
 mod circuits;
 mod credentials;
+mod discovery;
 mod limits;
 mod login;
 mod oauth;
@@ -24,6 +25,7 @@ pub use credentials::{
     RawApiKey, RawApiKeys, RawBound, RawCertificateSource, RawCredentials, RawDpop, RawFetchedBy,
     RawIssuer, RawJwks, RawJwt, RawSession, RawTokenPlace,
 };
+pub use discovery::{RawConsul, RawDiscover, RawDiscovery, RawServiceRegistry};
 pub use limits::{
     RawAlgorithm, RawLease, RawLimit, RawLimitUse, RawMode, RawSkip, RawStart, RawStoreFailure,
     RawWeighedLimit, RawWindows,
@@ -82,6 +84,8 @@ record! {
         mesh = "mesh": Elsewhere<RawMesh>,
         /// Envoy's own rate limit filter, which asks the suite's rate limit service.
         rate_limit_filter = "rate_limit_filter": Elsewhere<RawRateLimitFilter>,
+        /// Who knows where services are that `discover` finds.
+        discovery = "discovery": Elsewhere<RawDiscovery>,
         /// Upstream services, by name. The name `postern` stands for the suite's own public HTTP.
         services = "services": Named<RawService>,
         /// Limits, by name; routes say which of them apply.
@@ -172,6 +176,8 @@ record! {
         upstream = "upstream": Option<Text>,
         /// Instead of an upstream: machines by their addresses.
         endpoints = "endpoints": Elsewhere<Vec<RawEndpoint>>,
+        /// Instead of both: a registry says where it is, while Envoys run.
+        discover = "discover": Elsewhere<RawDiscover>,
         /// Parts of it that routes tell apart, by name.
         versions = "versions": Elsewhere<Named<RawVersion>>,
         /// How one caller's requests are kept on one endpoint; not at all by default.

@@ -5,6 +5,7 @@ mod api_keys;
 mod clients;
 mod keys;
 mod people;
+mod services;
 mod sessions;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use postern_document::{Current, Document};
 use postern_request::UnixMillis;
 use postern_revocation::{Revocation, RevocationKind};
 use postern_store::durable::{AuditEntry, AuditRecord};
-use postern_store::{FlowStore, IdentityStore, StoreError};
+use postern_store::{FlowStore, IdentityStore, Registry, StoreError};
 
 use super::Actor;
 use crate::ending::Ending;
@@ -59,6 +60,7 @@ pub struct Operators {
     tools: Option<CurrentLoginTools>,
     kek: Option<KeyEncryptionKey>,
     document: Option<Current<Document>>,
+    registry: Option<Arc<dyn Registry>>,
 }
 
 impl Operators {
@@ -66,8 +68,15 @@ impl Operators {
     #[must_use]
     pub fn new(parts: OperatorsParts) -> Self {
         let OperatorsParts { store, flows, announce, ending, issuer, rules, tools, kek } = parts;
-        let document = None;
-        Self { store, flows, announce, ending, issuer, rules, tools, kek, document }
+        let (document, registry) = (None, None);
+        Self { store, flows, announce, ending, issuer, rules, tools, kek, document, registry }
+    }
+
+    /// The same, with a registry of services.
+    #[must_use]
+    pub fn with_registry(mut self, registry: Arc<dyn Registry>) -> Self {
+        self.registry = Some(registry);
+        self
     }
 
     /// The same, by the word of a document on which limits and scopes there are.

@@ -67,8 +67,8 @@ fn own(rendering: &Rendering<'_>) -> Vec<Value> {
     }
     let public = Cluster::own(PUBLIC_CLUSTER, &options.server_public);
     clusters.push(replicas::asked_by_http(public).render());
-    if let Source::Ads { server: place, tls } = &options.source {
-        clusters.push(to_server(XDS_CLUSTER, place, tls.as_ref()).render());
+    if let Source::Ads { server: place, tls, .. } = &options.source {
+        clusters.push(xds(rendering, place, tls.as_ref()));
     }
     if let Some(MeshTls::Agent { socket }) = &options.mesh_tls {
         clusters.push(Cluster::agent(SDS_CLUSTER, socket).render());
@@ -85,9 +85,19 @@ fn to_server<'a>(name: &str, place: &'a HostPort, tls: Option<&ServerTls>) -> Cl
 /// revocations must not take the place of a decision. One worker of an Envoy asks at a time.
 fn feed(rendering: &Rendering<'_>) -> Value {
     let options = rendering.options;
-    let filters = options.feed_credential.as_ref().map_or_else(Vec::new, |_| credential::filters());
     let cluster = to_server(FEED_CLUSTER, &options.server_grpc, options.server_tls.as_ref());
-    replicas::asked_by_grpc(Cluster { filters, ..cluster.bounded(16, 64) }).render()
+    let cluster = Cluster { filters: credentials(rendering), ..cluster.bounded(16, 64) };
+    replicas::asked_by_grpc(cluster).render()
+}
+
+/// Who tells Envoy of everything else, on one stream. It asks who is asking, as the feed does.
+fn xds(rendering: &Rendering<'_>, place: &HostPort, tls: Option<&ServerTls>) -> Value {
+    Cluster { filters: credentials(rendering), ..to_server(XDS_CLUSTER, place, tls) }.render()
+}
+
+fn credentials(rendering: &Rendering<'_>) -> Vec<Value> {
+    let file = rendering.options.feed_credential.as_ref();
+    file.map_or_else(Vec::new, |_| credential::filters())
 }
 
 fn keys(rendering: &Rendering<'_>) -> Vec<Value> {

@@ -69,7 +69,19 @@ pub enum Source {
         server: HostPort,
         /// TLS to it; none for plain text.
         tls: Option<ServerTls>,
+        /// In which form.
+        protocol: XdsProtocol,
     },
+}
+
+/// The form in which an Envoy asks a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum XdsProtocol {
+    /// For what is different from what it has.
+    #[default]
+    Delta,
+    /// For everything, each time (SotW).
+    StateOfTheWorld,
 }
 
 /// Mutual TLS between Envoys of ours.

@@ -1,9 +1,9 @@
 //! What is rendered, for which Envoy, and what of the document is enforced there.
 
-use postern_document::{Document, JwtIssuer, RateLimitFilter, Route, Workload};
+use postern_document::{Document, Endpoint, JwtIssuer, RateLimitFilter, Route, Service, Workload};
 use serde_json::Value;
 
-use super::{EnvoyOptions, Kind, RenderError};
+use super::{Endpoints, EnvoyOptions, Kind, KnownEndpoint, RenderError};
 
 /// The workload at the edge, where neither document nor options name one.
 const EDGE: &str = "edge";
@@ -15,6 +15,8 @@ pub(super) struct Rendering<'d> {
     pub(super) document: &'d Document,
     /// Where things are.
     pub(super) options: &'d EnvoyOptions,
+    /// Where services are that somebody else than the document places.
+    known: Option<&'d Endpoints>,
     /// The workload that this Envoy asks the feed for.
     pub(super) workload: String,
     /// The workload whose program this Envoy stands beside; none at the edge.
@@ -25,6 +27,25 @@ pub(super) struct Rendering<'d> {
     pub(super) issuers: Vec<&'d JwtIssuer>,
     /// What some route needs.
     pub(super) asked: Asked,
+}
+
+/// An endpoint, as the document has it or as somebody else knows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// Where it is.
+    pub(super) endpoint: &'a Endpoint,
+    /// Whether it works, as far as anybody knows.
+    pub(super) is_healthy: bool,
+}
+
+impl<'a> Place<'a> {
+    const fn written(endpoint: &'a Endpoint) -> Self {
+        Self { endpoint, is_healthy: true }
+    }
+
+    const fn known(known: &'a KnownEndpoint) -> Self {
+        Self { endpoint: &known.endpoint, is_healthy: known.is_healthy }
+    }
 }
 
 /// What some route needs of this Envoy.
@@ -62,10 +83,32 @@ impl<'d> Rendering<'d> {
             .map_err(|error| RenderError::FilterConfig { problem: error.to_string() })?;
         let issuers = known_issuers(document, &filter_config);
         let asked = Asked::default();
+        let known = None;
         let mut rendering =
-            Self { document, options, workload, sidecar, filter_config, issuers, asked };
+            Self { document, options, known, workload, sidecar, filter_config, issuers, asked };
         rendering.asked = rendering.ask();
         Ok(rendering)
+    }
+
+    /// With services where they are at the moment.
+    pub(super) fn with_endpoints(self, known: &'d Endpoints) -> Self {
+        Self { known: Some(known), ..self }
+    }
+
+    /// Where a service is, if it is at addresses: as somebody knows at the moment, or as the
+    /// document has it.
+    pub(super) fn places<'r>(&'r self, service: &'r Service) -> Option<Vec<Place<'r>>> {
+        match self.known_endpoints(service) {
+            Some(known) => Some(known.iter().map(Place::known).collect()),
+            None if service.endpoints.is_empty() => None,
+            None => Some(service.endpoints.iter().map(Place::written).collect()),
+        }
+    }
+
+    /// The same, as somebody knows at the moment.
+    pub(super) fn known_endpoints(&self, service: &Service) -> Option<&'d [KnownEndpoint]> {
+        let endpoints = self.known?.get(&service.name)?;
+        Some(endpoints)
     }
 
     fn ask(&self) -> Asked {
@@ -116,8 +159,10 @@ impl<'d> Rendering<'d> {
     }
 }
 
-/// The workload that an Envoy asks the feed for, as the options have it, or the document.
-pub(super) fn workload<'d>(document: &'d Document, options: &'d EnvoyOptions) -> &'d str {
+/// The workload that an Envoy guards, as the options have it, or the document: what it asks the
+/// feed for, and what it is told of all else.
+#[must_use]
+pub fn workload<'d>(document: &'d Document, options: &'d EnvoyOptions) -> &'d str {
     let gateway = || document.gateway().map(|gateway| gateway.name.as_str());
     options.workload.as_deref().or_else(gateway).unwrap_or(EDGE)
 }

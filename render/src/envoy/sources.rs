@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::names::{OWN, XDS_CLUSTER};
 use super::rendering::Rendering;
-use super::{RenderedFile, duration, file, listener, routes, typed};
+use super::{RenderedFile, XdsProtocol, duration, file, listener, routes, typed};
 
 const LISTENERS: &str = "lds.json";
 const CLUSTERS: &str = "cds.json";
@@ -26,11 +26,10 @@ pub(super) struct Resources {
 impl Resources {
     /// Everything that depends on the document, for an Envoy that watches this folder.
     pub(super) fn of(rendering: &Rendering<'_>, clusters: Vec<Value>, folder: &str) -> Self {
-        let config_source = file_source(folder, ROUTES);
-        let rds = json!({"route_config_name": OWN, "config_source": config_source});
+        let rds = routes_from(&file_source(folder, ROUTES));
         Self {
             version: rendering.document.digest.clone(),
-            listener: listener::render(rendering, ("rds", rds)),
+            listener: listener::render(rendering, rds),
             clusters,
             routes: routes::render(rendering),
         }
@@ -63,21 +62,64 @@ pub(super) fn from_files(folder: &str) -> Value {
 }
 
 /// `dynamic_resources` of a bootstrap that asks a server, for everything over one stream.
-pub(super) fn from_server() -> Value {
-    let ads = json!({
-        "ads": {},
-        "resource_api_version": "V3",
-        "initial_fetch_timeout": duration(FIRST_ANSWER_MS),
-    });
+pub(super) fn from_server(protocol: XdsProtocol) -> Value {
+    let api_type = match protocol {
+        XdsProtocol::Delta => "DELTA_GRPC",
+        XdsProtocol::StateOfTheWorld => "GRPC",
+    };
     json!({
         "ads_config": {
-            "api_type": "GRPC",
+            "api_type": api_type,
             "transport_api_version": "V3",
             "set_node_on_first_message_only": true,
             "grpc_services": [{"envoy_grpc": {"cluster_name": XDS_CLUSTER}}],
         },
-        "lds_config": ads,
-        "cds_config": ads,
+        "lds_config": ads_source(),
+        "cds_config": ads_source(),
+    })
+}
+
+/// A connection manager's routes by another way than in it.
+pub(super) fn routes_from(config_source: &Value) -> (&'static str, Value) {
+    ("rds", json!({"route_config_name": OWN, "config_source": config_source}))
+}
+
+/// Takes the hosts of clusters at addresses out of them. They are told apart (EDS), so that they
+/// may change while the cluster stays. Also the names of those whose hosts were told apart already:
+/// nobody knows yet where those are.
+pub(super) fn assignments(clusters: &mut [Value]) -> (Vec<Value>, Vec<String>) {
+    let (mut assignments, mut awaited) = (Vec::new(), Vec::new());
+    for cluster in clusters {
+        let Value::Object(members) = cluster else { continue };
+        match members.get("type").and_then(Value::as_str) {
+            Some("STATIC") => {
+                let Some(assignment) = members.remove("load_assignment") else { continue };
+                assignments.push(assignment);
+                members.insert("type".to_owned(), json!("EDS"));
+                members.insert("eds_cluster_config".to_owned(), told_apart());
+            }
+            Some("EDS") => {
+                let name = members.get("name").and_then(Value::as_str);
+                awaited.extend(name.map(str::to_owned));
+            }
+            _ => {}
+        }
+    }
+    (assignments, awaited)
+}
+
+/// `eds_cluster_config` of a cluster whose hosts come by the stream that it came by, under its own
+/// name.
+pub(super) fn told_apart() -> Value {
+    json!({"eds_config": ads_source()})
+}
+
+/// From the server of the bootstrap.
+pub(super) fn ads_source() -> Value {
+    json!({
+        "ads": {},
+        "resource_api_version": "V3",
+        "initial_fetch_timeout": duration(FIRST_ANSWER_MS),
     })
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 
+mod discovered;
 mod feed;
 mod identity;
 mod replicas;

@@ -6,7 +6,7 @@ mod sidecar;
 use postern_document::{CertificateSource, Document, FeedIdentity, JwksSource, JwtIssuer, KeysBy};
 
 use super::rendering::workload;
-use super::{EnvoyOptions, Kind};
+use super::{EnvoyOptions, Kind, Source};
 use crate::feed;
 use crate::places::is_loopback;
 
@@ -26,6 +26,7 @@ pub fn warnings(document: &Document, options: &EnvoyOptions) -> Vec<String> {
         )
     }));
     warnings.extend(own_keys_in_the_clear(document, options));
+    warnings.extend(xds_in_the_clear(options));
     if document.needs_feed() {
         warnings.extend(refused_by_the_feed(document, options));
         warnings.extend(feed_in_the_clear(document, options));
@@ -96,6 +97,18 @@ fn own_keys_in_the_clear(document: &Document, options: &EnvoyOptions) -> Option<
              sign for it: write `fetched_by: server` beside `service: {OWN_SERVICE}`, and name \
              the server's authority with --server-ca",
             own.issuer.issuer
+        )
+    })
+}
+
+/// Who tells an Envoy what it runs can do whatever the Envoy can.
+fn xds_in_the_clear(options: &EnvoyOptions) -> Option<String> {
+    let Source::Ads { server, tls: None, .. } = &options.source else { return None };
+    (!is_loopback(&server.host)).then(|| {
+        format!(
+            "all that Envoy runs comes from `{}` in clear text, and whoever sits in between can \
+             change it: name the server's authority with --xds-ca",
+            server.host
         )
     })
 }

@@ -157,6 +157,14 @@ impl Destinations {
         owner: &str,
         options: &IstioOptions,
     ) -> Result<(), RenderError> {
+        if let Some(discover) = &service.discover {
+            return Err(RenderError::Upstream {
+                owner: owner.to_owned(),
+                host: discover.registry.clone(),
+                problem: "a registry says where it is (`discover`), and a mesh goes by its own: \
+                          name its Service by `upstream`, or machines by `endpoints`",
+            });
+        }
         let made_up = format!("{}.upstream.{MADE_UP}", service.name);
         let is_named = service.endpoints.is_empty();
         let (name, place) = if is_named {

@@ -19,7 +19,7 @@ const KEYS: &str = include_str!("../../../tests/fixtures/jwks.json");
 
 /// What no proxy and no bundle is told: addresses, secrets, who may say or ask what, and how people
 /// log in.
-const OF_THE_SERVER: [&str; 77] = [
+const OF_THE_SERVER: [&str; 80] = [
     "credentials.api_key.keys[].client_id",
     "credentials.api_key.keys[].id",
     "credentials.api_key.keys[].scopes",
@@ -27,6 +27,9 @@ const OF_THE_SERVER: [&str; 77] = [
     "credentials.api_key.keys[].subject",
     "credentials.api_key.keys[].tier",
     "credentials.jwt.issuers[].jwks.file",
+    "discovery.consul.address",
+    "discovery.consul.token",
+    "discovery.registry",
     "feed.forwarded_client_cert",
     "feed.peers[].credential_sha256",
     "feed.peers[].name",

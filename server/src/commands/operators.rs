@@ -13,7 +13,7 @@ use postern_identity::{
 use postern_request::UnixMillis;
 use postern_store::durable::UserRecord;
 use postern_store::{
-    FlowStore, IdentityStore, LocalBus, MemoryFlowStore, RevocationBus, StoreError,
+    FlowStore, IdentityStore, LocalBus, MemoryFlowStore, Registry, RevocationBus, StoreError,
 };
 use postern_store_redis::{RedisStore, is_redis};
 
@@ -118,6 +118,27 @@ impl Afterwards {
             );
         }
     }
+}
+
+/// The registry of services in the Redis at an address.
+///
+/// # Errors
+/// When it cannot be reached; also where the registry is in a server's memory.
+pub async fn registry(volatile: &str) -> Result<Arc<RedisStore>> {
+    let address = settings::store("volatile", Some(volatile), None)?;
+    redis(address).await?.context(
+        "a registry in a server's memory only that server knows: ask its admin API \
+         (/admin/v1/services), or name the store that the servers share with --volatile",
+    )
+}
+
+/// For what registers instances of services.
+///
+/// # Errors
+/// As [`registry`], and when the durable store cannot be opened.
+pub async fn registering(durable: &Durable, volatile: &str) -> Result<Operators> {
+    let registry: Arc<dyn Registry> = registry(volatile).await?;
+    Ok(plain(durable).await?.with_registry(registry))
 }
 
 /// For what may end sessions and tokens, and for what takes the document's word.

@@ -15,6 +15,7 @@ mod revocations;
 mod token;
 mod v1;
 mod which;
+mod xds;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use postern_ads::Discovery;
 use postern_identity::Clock;
 use postern_identity::admin::Actor;
 use postern_rate_limit::RateLimiter;
@@ -66,6 +68,15 @@ struct Caller {
     remote: Option<SocketAddr>,
 }
 
+/// What else the server does that may be looked at.
+#[derive(Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// The rate limit service, where there is one.
+    pub rate_limiter: Option<&'a Arc<RateLimiter>>,
+    /// Who tells Envoys what they run, where somebody does.
+    pub discovery: Option<&'a Arc<Discovery>>,
+}
+
 /// Builds the API; none where nobody could come in, and no revocations, users and clients without a
 /// store for them, which the log says once.
 ///
@@ -75,7 +86,7 @@ pub fn build(
     arguments: &Serve,
     counting: Counting,
     revocations: Option<Stores>,
-    rate_limiter: Option<&Arc<RateLimiter>>,
+    beside: Beside<'_>,
     operators: Option<Built>,
     registry: &MetricsRegistry,
 ) -> Result<Option<Router>> {
@@ -110,8 +121,11 @@ pub fn build(
     if let Some(Built { operators, revisions, .. }) = operators {
         routes = routes.merge(v1::routes(Arc::clone(&admin), operators, tokens, revisions));
     }
-    if let Some(rate_limiter) = rate_limiter {
+    if let Some(rate_limiter) = beside.rate_limiter {
         routes = routes.merge(postern_rate_limit::router(Arc::clone(rate_limiter)));
+    }
+    if let Some(discovery) = beside.discovery {
+        routes = routes.merge(xds::routes(Arc::clone(&admin), Arc::clone(discovery)));
     }
     let routes = routes
         .route_layer(middleware::from_fn_with_state(admin, authenticate))

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use anyhow::Result;
+use postern_ads::Discovery;
 use postern_document::Document;
 use postern_ext_authz::{
     ApiKeys, Authorizer, Parts as AuthorizerParts, Revoked, Sessions, Tickets, Touched,
@@ -16,6 +17,7 @@ use postern_store::limiter::Limiter;
 use postern_store::{FlowStore, IdentityStore, MemoryStore};
 use postern_telemetry::{Drain, HealthChecks, MetricsRegistry};
 
+use super::discovery;
 use super::feed::{self, Feed};
 use super::identity::{self, Counted};
 use super::in_use::Kept;
@@ -23,6 +25,7 @@ use super::jwks::{self, Keepers};
 use super::maker::Maker;
 use super::operators::{self, Shared};
 use super::reload::{self, Asker, Followers};
+use super::services::{self, Services};
 use super::stores::{self, Durable, Volatile};
 use super::{audit, has};
 use crate::cli::{Role, Serve};
@@ -140,6 +143,35 @@ impl<'a> Base<'a> {
         identity::build(&needs).await
     }
 
+    /// Who runs which service.
+    ///
+    /// # Errors
+    /// Those of [`services::build`].
+    pub fn services(&self) -> Result<Arc<Services>> {
+        let services = services::build(&services::Needs {
+            arguments: self.arguments,
+            document: &self.kept.newest().document,
+            durable: self.store(),
+            volatile: &self.volatile,
+            registry: &self.registry,
+        });
+        services.map(Arc::new)
+    }
+
+    /// Tells Envoys outside a mesh what they run; none where this server has another role.
+    ///
+    /// # Errors
+    /// Those of [`discovery::build`].
+    pub fn discovery(&self, services: &Services, drain: &Drain) -> Result<Option<Arc<Discovery>>> {
+        discovery::build(&discovery::Needs {
+            roles: &self.arguments.roles,
+            kept: &self.kept,
+            services,
+            registry: &self.registry,
+            drain,
+        })
+    }
+
     /// What the admin API works with.
     ///
     /// # Errors
@@ -147,6 +179,7 @@ impl<'a> Base<'a> {
     pub async fn operators(
         &self,
         feed: &Feed,
+        services: &Services,
         shared: Option<Shared>,
     ) -> Result<Option<operators::Built>> {
         let revisions = self.store().filter(|_| self.is_from_store);
@@ -156,6 +189,7 @@ impl<'a> Base<'a> {
             durable: self.store(),
             volatile: &self.volatile,
             feed,
+            services: &services.registry,
             counted: self.counted.as_ref(),
             shared,
             revisions: revisions.map(|store| Revisions::new(Arc::clone(store), self.given())),
@@ -174,7 +208,12 @@ impl<'a> Base<'a> {
     ///
     /// # Errors
     /// When an issuer's address is none, or a metric cannot be registered.
-    pub fn followers(&self, feed: &Feed, ending: Option<Arc<Ending>>) -> Result<Followers> {
+    pub fn followers(
+        &self,
+        feed: &Feed,
+        services: Arc<Services>,
+        ending: Option<Arc<Ending>>,
+    ) -> Result<Followers> {
         let first = self.kept.newest();
         let keepers = Keepers::new(self.durable(), Arc::clone(&feed.state), &self.registry)?;
         jwks::warn(&first.document);
@@ -184,6 +223,7 @@ impl<'a> Base<'a> {
             maker: Arc::clone(&self.maker),
             keepers,
             feed: Arc::clone(&feed.state),
+            services,
             ending,
             given: self.given(),
             has_durable: self.durable.is_some(),

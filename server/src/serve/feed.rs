@@ -105,10 +105,12 @@ pub fn build(needs: &Needs<'_>) -> Result<Feed> {
         Some(_) => Arc::new(KnownRevocations::new(Arc::clone(&state))),
         None => Arc::new(NothingKnown),
     };
-    let current = kept.current();
-    let trust = Arc::new(move || Arc::clone(&current.load().trust));
     Ok(Feed {
-        served: Served { exchange: Some(Arc::new(exchange)), lender: Some(lender), trust },
+        served: Served {
+            exchange: Some(Arc::new(exchange)),
+            lender: Some(lender),
+            trust: kept.trust(),
+        },
         revoked,
         state,
         bus: durable.map(|_| list.bus),

@@ -1,8 +1,11 @@
-//! The gRPC port: `ext_authz`, `ext_proc`, the rate limit service, access logs, the feed, health.
+//! The gRPC port: `ext_authz`, `ext_proc`, the rate limit service, access logs, the feed, xDS,
+//! health.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use postern_ads::{Discovery, DiscoveryService};
 use postern_ext_authz::{AuthorizationService, Authorizer};
 use postern_ext_proc::{ProcessingService, Processor, Settlement, SettlementService};
 use postern_feed::{FeedService, Served};
@@ -16,6 +19,10 @@ use tonic_health::ServingStatus;
 
 /// Streams of one connection at a time: Envoy opens one a worker, each with many requests.
 const MAX_STREAMS: u32 = 10_000;
+/// How often a connection is asked for a sign of life, and how long it may take. A stream of
+/// discovery would otherwise stay for an Envoy whose machine is gone.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
+const SIGN_WITHIN: Duration = Duration::from_secs(20);
 
 /// What it serves.
 pub struct Grpc {
@@ -24,6 +31,7 @@ pub struct Grpc {
     pub settlement: Option<Arc<Settlement>>,
     pub rate_limiter: Option<Arc<RateLimiter>>,
     pub feed: Option<Served>,
+    pub discovery: Option<Arc<Discovery>>,
     pub readiness: Readiness,
     pub drain: Drain,
 }
@@ -51,6 +59,9 @@ pub async fn serve(listener: TcpListener, server: Server, grpc: Grpc) -> Result<
     if let Some(served) = grpc.feed {
         routes = routes.add_service(FeedService::server(served));
     }
+    if let Some(discovery) = grpc.discovery {
+        routes = routes.add_service(DiscoveryService::server(discovery));
+    }
     let (readiness, drain) = (grpc.readiness, grpc.drain.clone());
     tokio::spawn(async move {
         readiness.ready().await;
@@ -61,6 +72,8 @@ pub async fn serve(listener: TcpListener, server: Server, grpc: Grpc) -> Result<
     // Answers are small: waiting to fill a packet would cost 40 ms each, hence `nodelay`.
     server
         .max_concurrent_streams(MAX_STREAMS)
+        .http2_keepalive_interval(Some(SIGN_OF_LIFE))
+        .http2_keepalive_timeout(Some(SIGN_WITHIN))
         .add_routes(routes)
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use postern_document::{Current, Document, JwksSource, JwtIssuer};
 use postern_ext_authz::{Documents, IssuerKeys, Judged, KeyPlace};
-use postern_feed::{Leased, LeasedLimits, ListedPeers, PeerIdentity, Peers, Trust};
+use postern_feed::{CurrentTrust, Leased, LeasedLimits, ListedPeers, PeerIdentity, Peers, Trust};
 use postern_identity::{LoginRules, LoginTools, OAuthRules, PagesConfig, Providers};
+use tokio::sync::watch;
 
 use super::feed::{DocumentLimits, peers};
 use super::reload::{Asker, Metrics, Skew};
@@ -128,6 +129,7 @@ impl Places {
 /// Keeps them.
 pub struct Kept {
     places: ArcSwap<Places>,
+    replaced: watch::Sender<()>,
     /// Of so many at most Envoys may run one.
     most: NonZeroUsize,
     metrics: Metrics,
@@ -137,7 +139,8 @@ impl Kept {
     /// Begins with one.
     pub fn new(first: InUse, most: NonZeroUsize, metrics: Metrics) -> Arc<Self> {
         let places = Places { newest: Arc::new(first), earlier: Vec::new() };
-        Arc::new(Self { places: ArcSwap::from_pointee(places), most, metrics })
+        let (places, replaced) = (ArcSwap::from_pointee(places), watch::Sender::new(()));
+        Arc::new(Self { places, replaced, most, metrics })
     }
 
     /// The newest.
@@ -159,6 +162,12 @@ impl Kept {
         earlier.retain(|before| before.document.digest != next.document.digest);
         earlier.truncate(self.most.get() - 1);
         self.places.store(Arc::new(Places { newest: Arc::new(next), earlier }));
+        self.replaced.send_replace(());
+    }
+
+    /// Marked as changed whenever another one is the newest.
+    pub fn replaced(&self) -> watch::Receiver<()> {
+        self.replaced.subscribe()
     }
 
     /// A view on the newest.
@@ -170,6 +179,12 @@ impl Kept {
     /// A view on the newest document.
     pub fn document(self: &Arc<Self>) -> Current<Document> {
         self.current().part(|in_use| Arc::clone(&in_use.document))
+    }
+
+    /// Whom the newest document says to believe.
+    pub fn trust(self: &Arc<Self>) -> CurrentTrust {
+        let kept = Arc::clone(self);
+        Arc::new(move || Arc::clone(&kept.places.load().newest.trust))
     }
 
     /// By which document requests are judged that come to `by`.

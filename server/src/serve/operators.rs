@@ -9,7 +9,7 @@ use postern_identity::ports::RevokedTokens;
 use postern_identity::{
     Clock, Ending, KeyEncryptionKey, KeyRing, TokenIssuer, refresh_every, retry_ends,
 };
-use postern_store::{FlowStore, IdentityStore};
+use postern_store::{FlowStore, IdentityStore, Registry};
 
 use super::admin::AdminTokens;
 use super::feed::{Feed, OwnRevocations};
@@ -43,6 +43,8 @@ pub struct Needs<'a> {
     pub volatile: &'a Volatile,
     /// What is revoked, and the bell.
     pub feed: &'a Feed,
+    /// Who runs which service.
+    pub services: &'a Arc<dyn Registry>,
     /// What is counted; it is there wherever tokens are issued.
     pub counted: Option<&'a Counted>,
     /// What there is already, where the role `identity` runs here, too.
@@ -122,7 +124,8 @@ pub async fn build(needs: Needs<'_>) -> Result<Option<Built>> {
         tools,
         kek: kek.flatten(),
     });
-    let operators = Arc::new(operators.by_document(document));
+    let operators = operators.by_document(document).with_registry(Arc::clone(needs.services));
+    let operators = Arc::new(operators);
     Ok(Some(Built { operators, tokens, ending, revisions: needs.revisions }))
 }
 

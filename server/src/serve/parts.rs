@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use axum::Router;
 use axum::middleware::from_fn;
+use postern_ads::Discovery;
 use postern_ext_authz::{Authorizer, Touched};
 use postern_ext_proc::{Processor, Settlement, SettlementMetrics};
 use postern_feed::{FeedState, Served};
@@ -21,6 +22,7 @@ use super::base::Base;
 use super::grpc::Grpc;
 use super::in_use::Kept;
 use super::reload::{First, Reloading};
+use super::services::Services;
 use super::{admin, body, has, health, http, rate_limit, settlement};
 use crate::cli::{Role, Serve};
 
@@ -37,6 +39,8 @@ pub struct Parts {
     kept: Arc<Kept>,
     feed: Served,
     feed_state: Arc<FeedState>,
+    services: Arc<Services>,
+    discovery: Option<Arc<Discovery>>,
     blocker: Mutex<Option<Blocker>>,
 }
 
@@ -58,9 +62,12 @@ pub async fn build(arguments: &Serve, first: First, drain: Drain) -> Result<Part
     let identity = base.identity(&feed).await?;
     let (identity, shared) = identity.map(|built| (built.router, built.shared)).unzip();
     let ending = shared.as_ref().map(|shared| Arc::clone(&shared.ending));
-    let operators = base.operators(&feed, shared).await?;
+    let services = base.services()?;
+    let operators = base.operators(&feed, &services, shared).await?;
     let ending = ending.or_else(|| operators.as_ref()?.ending.clone());
-    let reloading = Reloading::new(origin, base.followers(&feed, ending)?)?;
+    let discovery = base.discovery(&services, &drain)?;
+    let followers = base.followers(&feed, Arc::clone(&services), ending)?;
+    let reloading = Reloading::new(origin, followers)?;
     tokio::spawn(reloading.run());
     health::add_keys(&base.health, base.kept.current());
 
@@ -81,9 +88,9 @@ pub async fn build(arguments: &Serve, first: First, drain: Drain) -> Result<Part
         busy: busy(&authorizer, rate_limiter.as_ref()),
     };
     let revocations = base.store().cloned().zip(feed.bus);
-    let limiting = rate_limiter.as_ref();
-    let admin =
-        admin::build(arguments, counting, revocations, limiting, operators, &base.registry)?;
+    let beside =
+        admin::Beside { rate_limiter: rate_limiter.as_ref(), discovery: discovery.as_ref() };
+    let admin = admin::build(arguments, counting, revocations, beside, operators, &base.registry)?;
     let processor = base.processor()?;
     let settlement = SettlementMetrics::new(&base.registry)?;
     let settlement = Settlement::new(Arc::clone(&base.limiter), tickets, settlement);
@@ -101,6 +108,8 @@ pub async fn build(arguments: &Serve, first: First, drain: Drain) -> Result<Part
         kept: base.kept,
         feed: feed.served,
         feed_state: feed.state,
+        services,
+        discovery,
         blocker: Mutex::new(Some(blocker)),
     })
 }
@@ -128,6 +137,7 @@ impl Parts {
             settlement: has(roles, Role::Message).then(|| Arc::clone(&self.settlement)),
             rate_limiter: self.rate_limiter.clone().filter(|_| has(roles, Role::Decide)),
             feed: has(roles, Role::Decide).then(|| self.feed.clone()),
+            discovery: self.discovery.clone(),
             readiness: self.telemetry.readiness.clone(),
             drain: self.telemetry.drain.clone(),
         }
@@ -164,13 +174,17 @@ impl Parts {
         }
     }
 
-    /// All ports are open: ready as soon as issuers' keys are there, or could not be had for a
-    /// while; a new replica must not answer 503 for want of them.
+    /// All ports are open: ready as soon as issuers' keys are there, and what registries say of
+    /// services, or could not be had for a while; a new replica must not answer 503 for want of
+    /// them.
     pub fn started(&self) {
         let blocker = self.blocker.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (kept, feed) = (Arc::clone(&self.kept), Arc::clone(&self.feed_state));
+        let endpoints = Arc::clone(&self.services.endpoints);
         tokio::spawn(async move {
-            wait_until(FIRST_KEYS, || kept.newest().keys.complete() && feed.is_loaded()).await;
+            let is_there =
+                || kept.newest().keys.complete() && feed.is_loaded() && endpoints.is_complete();
+            wait_until(FIRST_KEYS, is_there).await;
             drop(blocker);
         });
     }

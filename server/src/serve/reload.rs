@@ -25,6 +25,7 @@ use super::in_use::{InUse, Kept};
 use super::jwks::{self, Keepers};
 use super::maker::Maker;
 use super::parts::{FIRST_KEYS, wait_until};
+use super::services::Services;
 use crate::commands::now;
 use crate::fixed::{self, Given};
 use crate::{output, settings};
@@ -45,6 +46,8 @@ pub struct Followers {
     pub keepers: Keepers,
     /// Tells Envoys.
     pub feed: Arc<FeedState>,
+    /// Look for services that registries find.
+    pub services: Arc<Services>,
     /// Ends sessions, whose longest life a document says.
     pub ending: Option<Arc<Ending>>,
     /// What the command line has decided.
@@ -188,8 +191,11 @@ impl Followers {
             Ok(next) => next,
             Err(error) => return Err(Trouble::refused(vec![output::chain(&error)])),
         };
-        // Those of new issuers before anybody is judged by them; and not for ever.
-        wait_until(FIRST_KEYS, || next.keys.complete()).await;
+        // Keys of new issuers before anybody is judged by them, places of new services before
+        // anybody is sent there; and not for ever.
+        self.services.follow(&[before.document.as_ref(), document]);
+        let is_there = || next.keys.complete() && self.services.endpoints.is_complete();
+        wait_until(FIRST_KEYS, is_there).await;
         self.kept.replace(next);
         self.follow(document);
         Ok(())
@@ -211,6 +217,7 @@ impl Followers {
     fn follow(&self, document: &Document) {
         let newest = self.kept.newest();
         self.keepers.keep_only(document, &newest.keys);
+        self.services.follow(&[document]);
         if let Err(error) = self.feed.follow(feed::settings(document)) {
             tracing::error!(%error, "the feed goes on as before");
         }

@@ -1,12 +1,12 @@
-//! The volatile store, the store of flows and the bus of revocations in Redis: one server, the one
-//! that sentinels name, or a cluster; Redis 6.2 or newer.
+//! The volatile store, the store of flows, the registry of services and the bus of revocations in
+//! Redis: one server, the one that sentinels name, or a cluster; Redis 6.2 or newer.
 //!
 //! One script a decision and slot, one round trip; Redis' own clock, so that servers need not
 //! agree on the time. Decisions that come at the same time go in one call. Connections are
 //! made in the background: a request never waits for one.
 //!
-//! Keys hold hashes, never what a client sent. `{owner}`, in braces, says what lies together in a
-//! cluster:
+//! Keys hold hashes, never what a client sent; services and instances are called what operators
+//! call them. `{owner}`, in braces, says what lies together in a cluster:
 //!
 //! | key | type | value | life |
 //! |---|---|---|---|
@@ -29,6 +29,11 @@
 //! | `postern:session:{hash}` | hash | `id userId createdAt lastUsed deviceId scopes` and more | until its idle end or its last |
 //! | `postern:session:of:{hash}` | sorted set | when a session of this user ends → `createdAt:id`; at most 1,000 | until the last of them ends |
 //! | `postern:apikey:{hash}` | hash | `userId clientId scopes lastUsed requestCount` | a day after its last use |
+//! | `postern:service:{name}:instance` | hash | `address weight health lastCheck responseTime` and more | its own, five minutes by default, unless renewed |
+//! | `postern:service:of:{name}` | sorted set | when an instance's time is over → its id; at most 1,000 | until the last of them ends |
+//! | `postern:service:state:{name}` | hash | `epoch number` | an hour longer than the last instance |
+//! | `postern:service:turn:{name}` | string | who checks the instances | 15 s unless renewed |
+//! | `postern:services` | sorted set | number of the last change → service; at most 10,000 | a day after the last registration |
 //!
 //! Packed numbers have 7 bytes each, the highest first: texts would take Redis longer to take apart
 //! than all else that it works out.
@@ -60,6 +65,7 @@ mod error;
 mod flows;
 mod link;
 mod pack;
+mod registry;
 mod revocations;
 mod script;
 mod slots;
@@ -67,6 +73,7 @@ mod volatile;
 
 use std::sync::Arc;
 
+use postern_store::registry::Bells;
 use postern_store::{LocalBus, StoreError};
 use redis::sentinel::{SentinelClient, SentinelServerType};
 use redis::{Client, Cmd, Value};
@@ -88,6 +95,8 @@ pub struct RedisStore {
     scripts: Arc<Scripts>,
     /// The last stretch of the bus: from this replica's one listener to all who wait here.
     bus: LocalBus,
+    /// The same for changes of services.
+    service_bells: Bells,
     /// How many scripts that lend may be on their way at the same time.
     lending: Semaphore,
 }
@@ -128,7 +137,8 @@ impl RedisStore {
         };
         let servers = servers.map_err(|error| convert(&error))?;
         let lending = Semaphore::new(volatile::LENDING_AT_ONCE);
-        Ok(Self { servers, scripts, bus: LocalBus::unconnected(), lending })
+        let (bus, service_bells) = (LocalBus::unconnected(), Bells::default());
+        Ok(Self { servers, scripts, bus, service_bells, lending })
     }
 
     /// Connects, again and again until it stands; from then on the connection mends itself. Run it
@@ -150,6 +160,10 @@ impl RedisStore {
 
     pub(crate) const fn bus(&self) -> &LocalBus {
         &self.bus
+    }
+
+    pub(crate) const fn service_bells(&self) -> &Bells {
+        &self.service_bells
     }
 
     /// The answer to a command.

@@ -3,9 +3,10 @@
 use redis::{Cmd, Pipeline};
 
 use crate::flows::script::{self, FlowScripts};
+use crate::registry::script::{self as registry, RegistryScripts};
 
 /// How many scripts there are.
-pub(crate) const COUNT: usize = 6 + script::COUNT;
+pub(crate) const COUNT: usize = 6 + script::COUNT + registry::COUNT;
 
 /// A script, hashed once.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ pub(crate) struct Scripts {
     pub(crate) record: Script,
     pub(crate) publish: Script,
     pub(crate) flows: FlowScripts,
+    pub(crate) registry: RegistryScripts,
 }
 
 impl Default for Scripts {
@@ -72,6 +74,7 @@ impl Default for Scripts {
             record: Script::new(include_str!("../scripts/record.lua")),
             publish: Script::new(include_str!("../scripts/publish.lua")),
             flows: FlowScripts::default(),
+            registry: RegistryScripts::default(),
         }
     }
 }
@@ -81,7 +84,7 @@ impl Scripts {
     pub(crate) fn loads(&self) -> Pipeline {
         let limits = [&self.decide, &self.give_back, &self.lend, &self.take_back];
         let scripts = limits.into_iter().chain([&self.record, &self.publish]);
-        let scripts = scripts.chain(self.flows.all());
+        let scripts = scripts.chain(self.flows.all()).chain(self.registry.all());
         let mut loads = Pipeline::with_capacity(COUNT);
         for script in scripts {
             loads.add_command(script.load());

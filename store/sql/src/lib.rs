@@ -22,6 +22,7 @@ mod migrate;
 mod page;
 mod revisions;
 mod revocations;
+mod services;
 mod signing_keys;
 mod store;
 mod users;

@@ -70,6 +70,11 @@ pub const MIGRATIONS: &[Migration] = &[
         up: include_str!("../migrations/0009_config_revisions.up.sql"),
         down: include_str!("../migrations/0009_config_revisions.down.sql"),
     },
+    Migration {
+        name: "0010_service_registry",
+        up: include_str!("../migrations/0010_service_registry.up.sql"),
+        down: include_str!("../migrations/0010_service_registry.down.sql"),
+    },
 ];
 
 /// Where it is on record what became of each.

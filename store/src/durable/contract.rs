@@ -14,6 +14,7 @@ mod grants;
 mod parallel;
 mod revisions;
 mod revocations;
+mod services;
 mod signing_keys;
 mod users;
 
@@ -39,6 +40,7 @@ pub async fn run(store: &dyn IdentityStore) {
     grants::run(store).await;
     revocations::run(store).await;
     revisions::run(store).await;
+    services::run(store).await;
     audit::run(store).await;
 }
 

@@ -5,6 +5,7 @@ mod factors;
 mod grants;
 mod revisions;
 mod revocations;
+mod services;
 mod users;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ struct Tables {
     users: users::Users,
     factors: BTreeMap<String, FactorRecord>,
     grants: grants::Grants,
+    instances: services::Instances,
     audit: audit::Audit,
     revocations: revocations::Revocations,
     revisions: revisions::Revisions,

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::manifests::kustomize::{Resource, items, text, texts};
 
-/// All roles, which `postern serve` runs where none is named.
+/// All roles of a mesh, which `postern serve` runs where none is named. Discovery is for Envoys
+/// outside one: nobody asks for it there.
 pub const ROLES: [&str; 5] = ["decide", "message", "identity", "hub", "admin"];
 /// The options that open ports, what a container calls the port, and the roles that serve on it.
 pub const PORTS: [(&str, &str, &[&str]); 4] = [

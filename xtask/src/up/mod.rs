@@ -9,7 +9,7 @@ mod verify;
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::cli::UpOptions;
 use crate::http::Request;
@@ -32,12 +32,6 @@ const LEASE: Duration = Duration::from_secs(8 * 60 * 60);
 /// Gets, builds and starts everything, says what to try, and stays until told
 /// to stop; with `--once`, tries it by itself and ends.
 pub fn run(workspace: &Workspace, options: &UpOptions) -> Result<()> {
-    if options.xds {
-        bail!(
-            "--xds arrives with discovery and is not in this version; without it, Envoy runs on \
-             a rendered file"
-        );
-    }
     let began = Instant::now();
     let ports = Ports::new(options.port_base)?;
     ports.check_free()?;
@@ -69,7 +63,7 @@ pub fn run(workspace: &Workspace, options: &UpOptions) -> Result<()> {
         narrow_token: postern.token("content.read")?,
         api_key: state.api_key().map(str::to_owned),
     };
-    let config = postern.render(&ports, &modules.bundle)?;
+    let config = postern.render(&ports, &modules.bundle, options.xds)?;
 
     let envoy = (envoy.as_path(), config.as_path());
     let mut stack = Stack::start(workspace, &state, &postern, &ports, envoy, &stop)?;

@@ -108,9 +108,12 @@ impl<'a> Postern<'a> {
         process::shown(&command).replace(SCOPES, &format!("'{SCOPES}'"))
     }
 
-    /// Renders Envoy's configuration and returns its file.
-    pub fn render(&self, ports: &Ports, wasm: &Path) -> Result<PathBuf> {
+    /// Renders Envoy's configuration and returns its file. Over xDS, the server tells the rest.
+    pub fn render(&self, ports: &Ports, wasm: &Path, xds: bool) -> Result<PathBuf> {
         let mut command = self.command(&["render", "envoy"]);
+        if xds {
+            command.args(["--source", "ads", "--xds-server", &address(ports.grpc)]);
+        }
         command
             .arg(self.state.document())
             .arg("--out")

@@ -283,6 +283,12 @@ fn check_jwks(
     if service.value != OWN_SERVICE && !services.has(service) {
         problems.report_as(service.at, path, told!("there is no service `{}`", service.value));
     }
+    let is_discovered = services.get(service).is_some_and(|found| found.discover.get().is_some());
+    if by_server && is_discovered {
+        let message = "the server asks where the document says, and a registry says where this \
+                       service is (`discover`): let Envoys fetch the keys, or name them by `uri`";
+        problems.report_as(service.at, path, message);
+    }
     let key_path = raw.path.as_ref().map_or("/oauth2/jwks", |path| path.value.as_str());
     if !key_path.starts_with('/') {
         problems.report_as(raw.at, &told!("{path}.path"), "a path begins with a slash");

@@ -49,7 +49,7 @@ fn check_service(
     path: &str,
     problems: &mut Problems,
 ) -> Option<Service> {
-    let address = check_address(raw, path, problems);
+    let address = check_address(name, raw, path, problems);
     let bounded = |field: &Option<Positive>, name: &str, default, problems: &mut Problems| {
         bounded(field.as_ref(), &told!("{path}.{name}"), default, problems)
     };
@@ -85,6 +85,8 @@ fn check_service(
         #[cfg(feature = "messages")]
         endpoints: traffic.endpoints,
         #[cfg(feature = "messages")]
+        discover: traffic.discover,
+        #[cfg(feature = "messages")]
         versions: traffic.versions,
         #[cfg(feature = "messages")]
         hash: traffic.hash,
@@ -108,10 +110,16 @@ fn check_service(
     Some(service)
 }
 
-/// Host and port: its own, or its first endpoint's.
-fn check_address(raw: &RawService, path: &str, problems: &mut Problems) -> Option<(String, u16)> {
-    match (&raw.upstream, raw.endpoints.get()) {
-        (Some(upstream), None) => {
+/// Host and port: its own, or its first endpoint's. One that a registry finds gets a name that
+/// nobody can have (RFC 6761): filters want to know that it is somewhere, and never ask where.
+fn check_address(
+    name: &str,
+    raw: &RawService,
+    path: &str,
+    problems: &mut Problems,
+) -> Option<(String, u16)> {
+    match (&raw.upstream, raw.endpoints.get(), raw.discover.get()) {
+        (Some(upstream), None, None) => {
             let address = read_upstream(upstream);
             if address.is_none() {
                 let message = "expected HOST:PORT, for example payments.internal:8080";
@@ -120,11 +128,14 @@ fn check_address(raw: &RawService, path: &str, problems: &mut Problems) -> Optio
             address
         }
         // What is wrong with them is their own check's to say.
-        (None, Some(endpoints)) => endpoints.first().and_then(address_of),
-        (upstream, _) => {
+        (None, Some(endpoints), None) => endpoints.first().and_then(address_of),
+        (None, None, Some(_)) => Some((format!("{name}.registry.invalid"), 80)),
+        (upstream, endpoints, discover) => {
             let is_told = |field: &str| problems.any_below(&told!("{path}.{field}"));
-            if upstream.is_some() || !(is_told("upstream") || is_told("endpoints")) {
-                let message = "say where it is, by either `upstream` or `endpoints`";
+            let is_said = upstream.is_some() || endpoints.is_some() || discover.is_some();
+            if is_said || !["upstream", "endpoints", "discover"].into_iter().any(is_told) {
+                let message = "say where it is, by either `upstream` or `endpoints`, or let a \
+                               registry say it, by `discover`";
                 problems.report_as(raw.at, path, message);
             }
             None

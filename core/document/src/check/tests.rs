@@ -1,6 +1,7 @@
 use crate::{Document, Problem, Service, from_json, json_schema};
 
 mod circuits;
+mod discovery;
 mod feed;
 mod leases;
 mod limits;

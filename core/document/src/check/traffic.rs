@@ -14,13 +14,14 @@ use std::sync::Arc;
 
 use postern_request::headers::IDENTITY_PREFIX;
 
+use super::discovery;
 use super::numbers::milliseconds;
 use super::routes::report_dangling;
 use super::services::Context;
 use super::tokens::is_credential_header;
 use crate::model::{
-    Bulkhead, Endpoint, Guard, Hash, Health, Outliers, Pool, PreferredZone, RateLimitFilter, Route,
-    Service, TokenPlace, Version, Workload,
+    Bulkhead, Discover, Endpoint, Guard, Hash, Health, Outliers, Pool, PreferredZone,
+    RateLimitFilter, Route, Service, TokenPlace, Version, Workload,
 };
 use crate::problem::Problems;
 use crate::raw::{RawDocument, RawService};
@@ -31,6 +32,7 @@ pub(super) use together::check as check_together;
 /// What of a service only Envoy's configuration is made of.
 pub(super) struct OfService {
     pub(super) endpoints: Vec<Endpoint>,
+    pub(super) discover: Option<Discover>,
     pub(super) versions: Vec<Arc<Version>>,
     pub(super) hash: Option<Hash>,
     pub(super) outlier_detection: Option<Outliers>,
@@ -69,6 +71,7 @@ pub(super) fn of_service(
     let prefer_zone = zones::check(raw, &endpoints, path, problems);
     OfService {
         endpoints,
+        discover: discovery::of_service(raw, path, problems),
         versions,
         hash,
         outlier_detection: pool::outliers(raw, path, problems),

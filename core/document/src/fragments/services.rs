@@ -116,7 +116,10 @@ fn places(raw: &RawService) -> Vec<(String, u16)> {
     let endpoints = endpoints.filter_map(|endpoint| {
         Some((endpoint.address.value.clone(), u16::try_from(endpoint.port.value).ok()?))
     });
-    upstreams.chain(endpoints).map(|(host, port)| (host::place(&host), port)).collect()
+    // Whoever is registered by a name is what stands at an address elsewhere.
+    let found = raw.discover.get().map(|found| (format!("registry {}", found.registry.value), 0));
+    let places = upstreams.chain(endpoints).map(|(host, port)| (host::place(&host), port));
+    places.chain(found).collect()
 }
 
 #[cfg(test)]

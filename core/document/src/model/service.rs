@@ -4,6 +4,7 @@ use postern_circuit as circuit;
 
 #[cfg(feature = "messages")]
 use {
+    super::discovery::Discover,
     super::traffic::{Endpoint, Hash, Outliers, Pool, Upstream, Version},
     super::upstreams::{Bulkhead, Health, PreferredZone},
     super::workloads::{Guard, Workload},
@@ -15,9 +16,11 @@ use {
 pub struct Service {
     /// Its name.
     pub name: String,
-    /// Host name or address; its first endpoint's where it has endpoints.
+    /// Host name or address; its first endpoint's where it has endpoints, and a name that nobody
+    /// has where a registry says where it is.
     pub host: String,
-    /// Port; its first endpoint's where it has endpoints.
+    /// Port; its first endpoint's where it has endpoints, and none that means anything where a
+    /// registry says where it is.
     pub port: u16,
     /// Speak TLS.
     pub tls: bool,
@@ -36,6 +39,9 @@ pub struct Service {
     /// Where it is, instead of a host of one name; empty where that is what it has.
     #[cfg(feature = "messages")]
     pub endpoints: Vec<Endpoint>,
+    /// How it is found; none where it has places of its own.
+    #[cfg(feature = "messages")]
+    pub discover: Option<Discover>,
     /// Parts of it that routes tell apart, in the order of the document.
     #[cfg(feature = "messages")]
     pub versions: Vec<Arc<Version>>,
@@ -89,9 +95,13 @@ impl Service {
     }
 
     /// Every place that requests to it may go to by name or address: its own host, or its
-    /// endpoints, then what versions have of their own. Each once.
+    /// endpoints, then what versions have of their own. Each once. None where a registry says where
+    /// it is.
     #[must_use]
     pub fn upstreams(&self) -> Vec<Upstream> {
+        if self.discover.is_some() {
+            return Vec::new();
+        }
         let own = Upstream { host: self.host.clone(), port: self.port };
         let endpoint = |end: &Endpoint| Upstream { host: end.address.to_string(), port: end.port };
         let mut all: Vec<Upstream> = self.endpoints.iter().map(endpoint).collect();

@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
-use postern_document::{Endpoint, Hash, Outliers, Pool};
+use postern_document::{Hash, Outliers, Pool};
 use serde_json::{Value, json};
 
 use super::localities::by_zone;
+use crate::envoy::rendering::Place;
+use crate::envoy::sources::told_apart;
 use crate::envoy::{HostPort, duration, traffic, typed};
 
 const PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -35,9 +37,11 @@ pub(super) enum Hosts<'a> {
     /// Behind a name, or at an address; and a port.
     One(&'a str, u16),
     /// At these addresses; those near a zone come first, where there is one.
-    Endpoints(Vec<&'a Endpoint>, Option<&'a str>),
+    Endpoints(Vec<Place<'a>>, Option<&'a str>),
     /// On this machine, at a Unix socket.
     Socket(&'a str),
+    /// Where the server will say, once it knows.
+    Told,
 }
 
 impl<'a> Cluster<'a> {
@@ -83,9 +87,15 @@ impl<'a> Cluster<'a> {
             "circuit_breakers":
                 traffic::circuit_breakers(self.max_connections, self.max_pending, &self.pool),
             "typed_extension_protocol_options": {PROTOCOL_OPTIONS: self.protocol_options()},
-            "load_assignment": {"cluster_name": self.name, "endpoints": endpoints},
         });
         if let Value::Object(members) = &mut rendered {
+            let (member, places) = match endpoints {
+                Some(all) => {
+                    ("load_assignment", json!({"cluster_name": self.name, "endpoints": all}))
+                }
+                None => ("eds_cluster_config", told_apart()),
+            };
+            members.insert(member.to_owned(), places);
             if let Some(hash) = self.hash {
                 traffic::add_hash(members, hash);
             }
@@ -131,16 +141,18 @@ impl<'a> Cluster<'a> {
 }
 
 impl Hosts<'_> {
-    /// The cluster's type, and its endpoints by where they are.
-    fn render(&self) -> (&'static str, Value) {
-        let one = |address: Value| json!([{"lb_endpoints": [{"endpoint": {"address": address}}]}]);
+    /// The cluster's type, and its endpoints by where they are; none where that is told.
+    fn render(&self) -> (&'static str, Option<Value>) {
+        let one =
+            |address: Value| Some(json!([{"lb_endpoints": [{"endpoint": {"address": address}}]}]));
         match self {
             Self::One(host, port) => {
                 let is_address = host.parse::<IpAddr>().is_ok();
                 (if is_address { "STATIC" } else { "STRICT_DNS" }, one(socket_address(host, *port)))
             }
             Self::Socket(path) => ("STATIC", one(json!({"pipe": {"path": path}}))),
-            Self::Endpoints(endpoints, near) => ("STATIC", by_zone(endpoints, *near)),
+            Self::Endpoints(places, near) => ("STATIC", Some(by_zone(places, *near))),
+            Self::Told => ("EDS", None),
         }
     }
 }

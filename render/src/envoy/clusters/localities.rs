@@ -3,21 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use postern_document::Endpoint;
 use serde_json::{Value, json};
 
 use super::cluster::socket_address;
+use crate::envoy::rendering::Place;
 
 /// Weights hold across zones of one priority: each endpoint has its share of the whole. `near`: the
 /// zone whose endpoints come first; where there is none, all have one priority.
-pub(super) fn by_zone(endpoints: &[&Endpoint], near: Option<&str>) -> Value {
+pub(super) fn by_zone(places: &[Place<'_>], near: Option<&str>) -> Value {
     let mut zones: BTreeMap<Option<&str>, Vec<Value>> = BTreeMap::new();
-    for endpoint in endpoints {
-        let address = socket_address(&endpoint.address.to_string(), endpoint.port);
-        zones.entry(endpoint.zone.as_deref()).or_default().push(json!({
-            "endpoint": {"address": address},
-            "load_balancing_weight": endpoint.weight,
-        }));
+    for place in places {
+        zones.entry(place.endpoint.zone.as_deref()).or_default().push(host(*place));
     }
     let far = |zone: Option<&str>| near.map_or(0, |near| distance(near, zone));
     let distances: BTreeSet<u8> = zones.keys().map(|zone| far(*zone)).collect();
@@ -36,6 +32,18 @@ pub(super) fn by_zone(endpoints: &[&Endpoint], near: Option<&str>) -> Value {
         locality
     });
     Value::Array(localities.collect())
+}
+
+fn host(Place { endpoint, is_healthy }: Place<'_>) -> Value {
+    let address = socket_address(&endpoint.address.to_string(), endpoint.port);
+    let mut host = json!({
+        "endpoint": {"address": address},
+        "load_balancing_weight": endpoint.weight,
+    });
+    if let (Value::Object(members), false) = (&mut host, is_healthy) {
+        members.insert("health_status".to_owned(), json!("UNHEALTHY"));
+    }
+    host
 }
 
 /// As Envoy writes `region` or `region/zone`.
@@ -61,6 +69,8 @@ fn region(zone: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use postern_document::Endpoint;
+
     use super::*;
 
     fn endpoint(at: u8, zone: Option<&str>) -> Endpoint {
@@ -78,8 +88,9 @@ mod tests {
     fn told(zones: &[Option<&str>], near: Option<&str>) -> Vec<(String, u64)> {
         let endpoints: Vec<Endpoint> =
             (1..).zip(zones).map(|(at, zone)| endpoint(at, *zone)).collect();
-        let endpoints: Vec<&Endpoint> = endpoints.iter().collect();
-        let localities = by_zone(&endpoints, near);
+        let place = |endpoint| Place { endpoint, is_healthy: true };
+        let places: Vec<Place<'_>> = endpoints.iter().map(place).collect();
+        let localities = by_zone(&places, near);
         let localities = localities.as_array().unwrap().iter().map(|locality| {
             let text = |name: &str| locality["locality"][name].as_str().unwrap_or("-").to_owned();
             let place = format!("{}/{}", text("region"), text("zone"));
@@ -104,6 +115,16 @@ mod tests {
             let priorities: Vec<u64> = told.iter().map(|(_, priority)| *priority).collect();
             assert_eq!(priorities, expected, "{near:?}: {told:?}");
         }
+    }
+
+    #[test]
+    fn whether_an_endpoint_works_is_told_where_it_does_not() {
+        let endpoint = endpoint(1, None);
+        let status = |is_healthy| {
+            let places = [Place { endpoint: &endpoint, is_healthy }];
+            by_zone(&places, None)[0]["lb_endpoints"][0]["health_status"].clone()
+        };
+        assert_eq!((status(true), status(false)), (Value::Null, json!("UNHEALTHY")));
     }
 
     #[test]

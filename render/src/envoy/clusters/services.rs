@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use postern_document::{Bulkhead, Endpoint, JwksSource, KeysBy, PreferredZone, Service, Version};
+use postern_document::{Bulkhead, JwksSource, KeysBy, PreferredZone, Service, Version};
 use serde_json::Value;
 
 use super::{Cluster, Hosts};
 use crate::envoy::names::{part_cluster, service_cluster};
-use crate::envoy::rendering::Rendering;
-use crate::envoy::{Kind, RenderError, tls, traffic};
+use crate::envoy::rendering::{Place, Rendering};
+use crate::envoy::{Kind, RenderError, Source, tls, traffic};
 use crate::traffic::{Bounds, asked_host, walled};
 
 /// Where the program of a sidecar's workload listens.
@@ -87,11 +87,18 @@ fn whole(
     service: &Service,
     bulkhead: Option<&Bulkhead>,
 ) -> Result<Value, RenderError> {
-    let endpoints: Vec<&Endpoint> = service.endpoints.iter().collect();
-    let hosts = if endpoints.is_empty() {
-        Hosts::One(&service.host, service.port)
-    } else {
-        Hosts::Endpoints(endpoints, near(rendering, service)?)
+    let near = near(rendering, service)?;
+    let hosts = match (rendering.places(service), &service.discover, &rendering.options.source) {
+        (Some(places), _, _) => Hosts::Endpoints(places, near),
+        (None, None, _) => Hosts::One(&service.host, service.port),
+        (None, Some(_), Source::Ads { .. }) => Hosts::Told,
+        (None, Some(_), Source::Static | Source::Files { .. }) => {
+            let problem = "a registry says where it is (`discover`), and only a server can tell an \
+                           Envoy: render for one (--source ads), or name its places by `upstream` \
+                           or `endpoints`";
+            let (service, problem) = (service.name.clone(), problem.to_owned());
+            return Err(RenderError::Service { service, problem });
+        }
     };
     let name = part_cluster(service, None, bulkhead);
     outbound(rendering, service, of(service, bulkhead, name, hosts))
@@ -121,7 +128,8 @@ fn near<'r>(
 
 /// Behind a name, an Envoy without a mesh knows no zones.
 fn check_zones(service: &Service) -> Result<(), RenderError> {
-    if service.prefer_zone != Some(PreferredZone::Own) || !service.endpoints.is_empty() {
+    let knows_zones = !service.endpoints.is_empty() || service.discover.is_some();
+    if service.prefer_zone != Some(PreferredZone::Own) || knows_zones {
         return Ok(());
     }
     Err(RenderError::Service {
@@ -139,17 +147,19 @@ fn part(
     version: &Version,
     bulkhead: Option<&Bulkhead>,
 ) -> Result<Value, RenderError> {
-    let has = |endpoint: &&Endpoint| {
-        version.labels.iter().all(|(name, value)| endpoint.labels.get(name) == Some(value))
+    let has = |place: &Place<'_>| {
+        version.labels.iter().all(|(name, value)| place.endpoint.labels.get(name) == Some(value))
     };
-    let labelled: Vec<&Endpoint> = if version.labels.is_empty() {
+    let labelled: Vec<Place<'_>> = if version.labels.is_empty() {
         Vec::new()
     } else {
-        service.endpoints.iter().filter(has).collect()
+        rendering.places(service).unwrap_or_default().into_iter().filter(has).collect()
     };
     let hosts = match &version.upstream {
         _ if !labelled.is_empty() => Hosts::Endpoints(labelled, near(rendering, service)?),
         Some(upstream) => Hosts::One(&upstream.host, upstream.port),
+        // Whoever knows where the service is may know of none such at the moment.
+        None if rendering.known_endpoints(service).is_some() => Hosts::Endpoints(Vec::new(), None),
         None => {
             let problem = if service.endpoints.is_empty() {
                 "an Envoy without a mesh cannot tell pods by their labels: give the version an \
@@ -192,8 +202,9 @@ fn identities(
         // Both ends are rendered with certificates, or both without.
         return Ok(has_certificate.then(|| vec![guard.spiffe_id(trust_domain)]));
     }
+    let places = rendering.places(service).unwrap_or_default();
     let accounts: BTreeSet<&str> =
-        service.endpoints.iter().filter_map(|end| end.service_account.as_deref()).collect();
+        places.iter().filter_map(|place| place.endpoint.service_account.as_deref()).collect();
     if accounts.is_empty() {
         return Ok(None);
     }
@@ -228,7 +239,7 @@ fn of<'a>(
     let bounds = Bounds::of(service, bulkhead);
     let upstream = match &hosts {
         Hosts::One(host, _) => Some(*host),
-        Hosts::Endpoints(..) | Hosts::Socket(_) => None,
+        Hosts::Endpoints(..) | Hosts::Socket(_) | Hosts::Told => None,
     };
     let host = asked_host(service, upstream);
     let check = service.health.as_ref();

@@ -9,7 +9,8 @@ fn from_files() -> EnvoyOptions {
 
 fn from_server(tls: bool) -> EnvoyOptions {
     let tls = tls.then(|| ServerTls { ca: "/ca.pem".to_owned(), name: None, client: None });
-    let source = Source::Ads { server: "xds.test:18000".parse().unwrap(), tls };
+    let server = "xds.test:18000".parse().unwrap();
+    let source = Source::Ads { server, tls, protocol: XdsProtocol::Delta };
     EnvoyOptions { source, ..options() }
 }
 
@@ -87,6 +88,7 @@ fn a_server_tells_everything_over_one_stream() {
         ["postern-grpc", "postern_feed", "postern-public", "postern-xds"]
     );
     assert_eq!(*server, "postern-xds");
+    assert_eq!(dynamic["ads_config"]["api_type"], "DELTA_GRPC");
     let asked = cluster(bootstrap, "postern-xds").unwrap();
     let host = &asked["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"];
     assert_eq!(host["socket_address"], json!({"address": "xds.test", "port_value": 18000}));
@@ -103,4 +105,59 @@ fn the_server_that_tells_may_have_tls_of_its_own() {
     };
     assert_eq!(context("postern-xds"), "xds.test");
     assert_eq!(context("postern-grpc"), Value::Null);
+}
+
+#[test]
+fn only_a_server_tells_where_a_registry_says_that_a_service_is() {
+    let text = r#"{"version": 1, "services": {"s": {"discover": {"registry": "shop"}}},
+        "routes": [{"name": "r", "match": {"path": "/r"}, "service": "s", "auth": "none"}]}"#;
+    let document = postern_document::from_json(text.as_bytes()).unwrap();
+    for options in [options(), from_files()] {
+        let error = render(&document, &options).unwrap_err();
+        assert_eq!(error.path().as_deref(), Some("services.s"));
+        assert!(error.to_string().contains("--source ads"), "{error}");
+    }
+    assert!(render(&document, &from_server(false)).is_ok());
+    let options = from_server(false);
+    let rendering = Rendering::of(&document, &options).unwrap();
+    let Clusters { services, .. } = Clusters::of(&rendering).unwrap();
+    let [service] = services.as_slice() else { panic!("{services:?}") };
+    assert_eq!(service["type"], "EDS");
+    assert_eq!(service["load_assignment"], Value::Null);
+    assert_eq!(service["eds_cluster_config"]["eds_config"]["ads"], json!({}));
+    assert_eq!(service["eds_cluster_config"]["service_name"], Value::Null, "it is the cluster's");
+}
+
+#[test]
+fn the_server_may_be_asked_for_everything_each_time() {
+    let mut options = from_server(false);
+    let Source::Ads { protocol, .. } = &mut options.source else { panic!("{options:?}") };
+    *protocol = XdsProtocol::StateOfTheWorld;
+    let files = files(&options);
+    assert_eq!(files[0].1["dynamic_resources"]["ads_config"]["api_type"], "GRPC");
+}
+
+#[test]
+fn the_server_is_shown_the_feeds_credential() {
+    let credential = Some("/credential".to_owned());
+    let options = EnvoyOptions { feed_credential: credential, ..from_server(false) };
+    let files = files(&options);
+    let filters = |name: &str| {
+        let options = &cluster(&files[0].1, name).unwrap()["typed_extension_protocol_options"];
+        let options = options.as_object().unwrap().values().next().unwrap();
+        options["http_filters"].clone()
+    };
+    assert_eq!(filters("postern-xds"), filters("postern_feed"));
+    assert!(filters("postern-xds").is_array());
+}
+
+#[test]
+fn a_server_that_could_be_anybody_is_warned_of() {
+    let is_warned = |options: &EnvoyOptions| {
+        let warnings = warnings(&document(), options);
+        warnings.iter().any(|warning| warning.contains("`xds.test` in clear text"))
+    };
+    assert!(is_warned(&from_server(false)));
+    assert!(!is_warned(&from_server(true)));
+    assert!(!is_warned(&from_files()));
 }

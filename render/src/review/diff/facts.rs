@@ -9,7 +9,7 @@ mod routes;
 mod services;
 
 use postern_document::{
-    Document, FeedIdentity, FeedPeer, ForwardedCert, OnFailure, SecurityHeaders,
+    Document, FeedIdentity, FeedPeer, ForwardedCert, OnFailure, SecurityHeaders, ServiceRegistry,
 };
 use postern_limits::key;
 
@@ -97,6 +97,17 @@ fn whole(document: &Document, facts: &mut Facts) {
     // The fewer share a limit, the larger is each one's share.
     let share = Says::Bounds(vec![(1, stores.replicas)], stores.replicas.to_string());
     facts.say("stores", ".replicas", share);
+    // Services that are found there are wherever it says.
+    let registry = match &document.registry {
+        ServiceRegistry::Store => "store".to_owned(),
+        ServiceRegistry::Consul { address, .. } => format!("consul {address}"),
+    };
+    facts.say("discovery", ".registry", Says::Root(registry));
+    let token = match &document.registry {
+        ServiceRegistry::Store => None,
+        ServiceRegistry::Consul { token, .. } => token.as_deref(),
+    };
+    facts.say("discovery", ".consul.token", Says::Plain(or_none(token)));
 }
 
 /// The more a browser may do with an answer, the more it is open.

@@ -37,6 +37,14 @@ pub(super) const ROWS: &[Row] = &[
         &[("/services/mainframe/endpoints/0/service_account", r#""other""#)],
     ),
     (
+        "services.*.discover.registry",
+        &[
+            ("/services/partner/upstream", ""),
+            ("/services/partner/tls", "false"),
+            ("/services/partner/discover", r#"{"registry": "partner"}"#),
+        ],
+    ),
+    (
         "services.*.versions.*.labels",
         &[("/services/web/versions/stable", r#"{"labels": {"version": "v1"}}"#)],
     ),

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use postern_render::envoy::{ClientCertificate, HostPort, Kind, MeshTls, ServerTls, Source};
+use postern_render::envoy::{
+    ClientCertificate, HostPort, Kind, MeshTls, ServerTls, Source, XdsProtocol,
+};
 
 use super::super::values::{access_log, listen_address, zone};
 
@@ -27,6 +29,15 @@ pub enum EnvoySource {
     Files,
     /// A server.
     Ads,
+}
+
+/// The form in which an Envoy asks a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EnvoyProtocol {
+    /// For what is different from what it has.
+    Delta,
+    /// For everything, each time (state of the world).
+    Sotw,
 }
 
 /// `postern render envoy`
@@ -66,6 +77,9 @@ pub struct RenderEnvoy {
         value_parser = NonEmptyStringValueParser::new()
     )]
     pub xds_ca: Option<String>,
+    /// In which form it asks that server; delta by default.
+    #[arg(long, value_enum, requires = "xds_server")]
+    pub xds_protocol: Option<EnvoyProtocol>,
     /// Where Envoy listens.
     #[arg(long, default_value = "127.0.0.1:8080", value_parser = listen_address)]
     pub listen: SocketAddr,
@@ -171,7 +185,11 @@ impl RenderEnvoy {
             EnvoySource::Ads => {
                 let tls = self.xds_ca.clone();
                 let tls = tls.map(|ca| ServerTls { ca, name: None, client: self.client() });
-                Some(Source::Ads { server: self.xds_server.clone()?, tls })
+                let protocol = match self.xds_protocol {
+                    None | Some(EnvoyProtocol::Delta) => XdsProtocol::Delta,
+                    Some(EnvoyProtocol::Sotw) => XdsProtocol::StateOfTheWorld,
+                };
+                Some(Source::Ads { server: self.xds_server.clone()?, tls, protocol })
             }
         }
     }

@@ -65,7 +65,7 @@ fn options(arguments: &RenderEnvoy) -> Result<EnvoyOptions> {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
-    use postern_render::envoy::{ClientCertificate, MeshTls, ServerTls};
+    use postern_render::envoy::{ClientCertificate, MeshTls, ServerTls, XdsProtocol};
 
     use super::*;
     use crate::cli::{Cli, Command, Render, RenderTarget};
@@ -91,6 +91,7 @@ mod tests {
             (&["--mesh-agent", "s"], true),
             (&["--source", "files", "--source-folder", "f"], true),
             (&["--source", "ads", "--xds-server", "a:1"], true),
+            (&["--source", "ads", "--xds-server", "a:1", "--xds-protocol", "sotw"], true),
             (&["--kind", "sidecar", "--workload", "w", "--upstream-port", "8080"], true),
             (&["--server-name", "n"], false),
             (&["--client-cert", "c", "--client-key", "k"], false),
@@ -107,6 +108,7 @@ mod tests {
             (&["--source", "files"], false),
             (&["--source", "ads"], false),
             (&["--xds-ca", "a"], false),
+            (&["--xds-protocol", "delta"], false),
             (&["--upstream-port", "0"], false),
         ] {
             assert_eq!(parsed(options).is_some(), fits, "{options:?}");
@@ -149,9 +151,13 @@ mod tests {
         let files = options(&["--source", "files", "--source-folder", "/etc/envoy"]);
         assert_eq!(files.source, Source::Files { folder: "/etc/envoy".to_owned() });
         let ads = options(&["--source", "ads", "--xds-server", "a:1", "--xds-ca", "ca"]);
-        let Source::Ads { server, tls } = ads.source else { panic!("{:?}", ads.source) };
+        let Source::Ads { server, tls, protocol } = ads.source else { panic!("{:?}", ads.source) };
         assert_eq!((server.host.as_str(), server.port), ("a", 1));
         assert_eq!(tls.unwrap().ca, "ca");
+        assert_eq!(protocol, XdsProtocol::Delta);
+        let sotw = ["--source", "ads", "--xds-server", "a:1", "--xds-protocol", "sotw"];
+        let Source::Ads { protocol, .. } = options(&sotw).source else { panic!("{sotw:?}") };
+        assert_eq!(protocol, XdsProtocol::StateOfTheWorld);
         let agent = options(&["--mesh-agent", "/run/agent.sock"]);
         assert_eq!(agent.mesh_tls, Some(MeshTls::Agent { socket: "/run/agent.sock".to_owned() }));
     }

@@ -15,6 +15,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::cli::{Cli, Command};
+use crate::serve::{discovery, in_use, services};
 
 const SECRET: &str = "f6e5d4c3b2a190817263544536271809";
 const OWN: &str = "https://own.test";
@@ -25,6 +26,7 @@ struct Fixture {
     store: Arc<dyn IdentityStore>,
     bus: Arc<LocalBus>,
     registry: MetricsRegistry,
+    discovery: Option<Arc<Discovery>>,
 }
 
 struct Answer {
@@ -42,6 +44,7 @@ impl Fixture {
             store: Arc::new(MemoryDurableStore::new()),
             bus: Arc::new(LocalBus::default()),
             registry: MetricsRegistry::new("test", std::time::Instant::now()).unwrap(),
+            discovery: None,
         }
     }
 
@@ -62,7 +65,8 @@ impl Fixture {
             store: Arc::new(MemoryStore::default()),
             busy: Vec::new(),
         };
-        build(&arguments, counting, stores, None, None, &self.registry)
+        let beside = Beside { discovery: self.discovery.as_ref(), ..Beside::default() };
+        build(&arguments, counting, stores, beside, None, &self.registry)
     }
 
     fn router(&self) -> Router {
@@ -292,4 +296,28 @@ async fn what_it_takes_is_there_or_there_is_no_api() {
     std::fs::write(fixture.folder.path().join("token"), "short").unwrap();
     let error = format!("{:#}", fixture.build(&file, true).unwrap_err());
     assert!(error.contains("--admin-token-file") && !error.contains("short"), "{error}");
+}
+
+#[tokio::test]
+async fn envoys_that_are_told_what_they_run_can_be_looked_at() {
+    let mut fixture = Fixture::new();
+    let none = send(&fixture.router(), request("GET", "/admin/xds", "")).await;
+    assert_eq!(none.status, 404, "this server tells nobody");
+    let registry = MetricsRegistry::new("test", std::time::Instant::now()).unwrap();
+    let needs = discovery::Needs {
+        roles: &[Role::Discovery],
+        kept: &in_use::testing::kept(document()),
+        services: &services::testing::in_memory(&registry),
+        registry: &registry,
+        drain: &postern_telemetry::Drain::new(std::time::Duration::ZERO),
+    };
+    fixture.discovery = discovery::build(&needs).unwrap();
+    let fixture = Fixture { registry, ..fixture };
+    let router = fixture.router();
+    let empty = send(&router, request("GET", "/admin/xds", "")).await;
+    assert_eq!((empty.status, &empty.body), (200, &json!({"success": true, "data": []})));
+    assert_eq!(send(&router, request("GET", "/admin/xds?id=1", "")).await.status, 400);
+    assert_eq!(send(&router, request("POST", "/admin/xds", "")).await.status, 405);
+    let stranger = HttpRequest::builder().uri("/admin/xds").body(Body::empty()).unwrap();
+    assert_eq!(send(&router, stranger).await.status, 401);
 }

@@ -1,6 +1,6 @@
-//! `/admin/v1`: users, clients, API keys, sessions, signing keys, tokens, the gateway document and
-//! the audit log, for an operator's programs. What may be asked stands in one table ([`table`]),
-//! from which both the router and the specification are made.
+//! `/admin/v1`: users, clients, API keys, sessions, signing keys, tokens, the gateway document,
+//! instances of services and the audit log, for an operator's programs. What may be asked stands in
+//! one table ([`table`]), from which both the router and the specification are made.
 
 mod api_keys;
 mod audit;
@@ -11,6 +11,7 @@ mod dto;
 mod keys;
 mod query;
 mod refusal;
+mod services;
 mod sessions;
 mod spec;
 mod table;

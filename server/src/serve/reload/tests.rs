@@ -3,11 +3,13 @@ use std::path::Path;
 use std::time::Instant as StdInstant;
 
 use postern_store::durable::memory::MemoryDurableStore;
+use postern_store::registry::Endpoints as _;
 use postern_telemetry::{Moment, Rolling};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::revisions::{Order, Revisions};
+use crate::serve::services::testing;
 
 fn text(beside: &Value) -> String {
     let mut document = json!({
@@ -35,6 +37,7 @@ fn document(text: &str) -> Document {
 struct Fixture {
     reloading: Reloading,
     kept: Arc<Kept>,
+    services: Arc<Services>,
     registry: MetricsRegistry,
     health: Arc<HealthChecks>,
 }
@@ -50,11 +53,13 @@ impl Fixture {
         let feed = FeedState::new(feed::settings(&first)).unwrap();
         let most = NonZeroUsize::new(8).unwrap();
         let kept = Kept::new(InUse::of(*first, &[]), most, metrics.clone());
+        let services = testing::in_memory(&registry);
         let followers = Followers {
             kept: Arc::clone(&kept),
             maker: Arc::default(),
             keepers: Keepers::new(None, Arc::clone(&feed), &registry).unwrap(),
             feed,
+            services: Arc::clone(&services),
             ending: None,
             given: Given::default(),
             has_durable: false,
@@ -63,7 +68,7 @@ impl Fixture {
             metrics,
         };
         let reloading = Reloading::new(origin, followers).unwrap();
-        Self { reloading, kept, registry, health }
+        Self { reloading, kept, services, registry, health }
     }
 
     async fn of_file(file: &Path) -> Self {
@@ -146,6 +151,24 @@ async fn what_takes_a_restart_is_refused_as_a_whole() {
     std::fs::write(&file, at("h:1")).unwrap();
     fixture.reloading.look().await;
     assert!(fixture.reloading.trouble.is_none() && fixture.reloading.waiting.is_none());
+}
+
+#[tokio::test]
+async fn services_of_the_newest_document_are_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.yaml");
+    std::fs::write(&file, at("h:1")).unwrap();
+    let mut fixture = Fixture::of_file(&file).await;
+    let is_known = |fixture: &Fixture| fixture.services.endpoints.snapshot().get("shop").is_some();
+    assert!(!is_known(&fixture));
+    let found = json!({"services": {"s": {"discover": {"registry": "shop"}}}});
+    std::fs::write(&file, text(&found)).unwrap();
+    fixture.reloading.look().await;
+    assert_eq!(fixture.digest(), document(&text(&found)).digest);
+    assert!(is_known(&fixture), "before it is in use");
+    std::fs::write(&file, at("h:1")).unwrap();
+    fixture.reloading.look().await;
+    assert!(!is_known(&fixture));
 }
 
 #[tokio::test]

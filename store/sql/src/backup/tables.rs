@@ -76,6 +76,7 @@ pub const TABLES: &[Table] = &[
     table("revocations", REVOCATIONS),
     Table { counter: true, ..table("revocation_counter", REVOCATION_COUNTER) },
     table("config_revisions", CONFIG_REVISIONS),
+    Table { key: 2, ..table("service_registry", SERVICE_REGISTRY) },
     table(AUDIT_LOG, AUDIT_ENTRIES),
     Table { counter: true, ..table(AUDIT_HEAD, AUDIT_HEADS) },
 ];
@@ -146,6 +147,33 @@ const CONFIG_REVISIONS: &[Column] = &[
 ];
 
 const REVOCATION_COUNTER: &[Column] = &[integer("id"), integer("last_seq")];
+
+const SERVICE_REGISTRY: &[Column] = &[
+    text("service"),
+    text("instance"),
+    text("host"),
+    integer("port"),
+    text("protocol"),
+    text("base_path"),
+    text("health_path"),
+    integer("interval_ms"),
+    integer("timeout_ms"),
+    integer("retries"),
+    integer("weight"),
+    integer("max_connections"),
+    integer("failure_threshold"),
+    integer("recovery_ms"),
+    integer("ttl_ms"),
+    text("health"),
+    integer("consecutive_failures"),
+    integer("average_ms"),
+    text("version"),
+    text("environment"),
+    text("region"),
+    text("zone"),
+    integer("created_at"),
+    integer("updated_at"),
+];
 
 const AUDIT_ENTRIES: &[Column] = &[
     integer("seq"),

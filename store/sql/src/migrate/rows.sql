@@ -21,6 +21,9 @@ INSERT INTO consents VALUES ('u', 'c', 'read', '[]', 5);
 INSERT INTO refresh_families VALUES
     ('0000000000000000000000000000000000000000000000000000000000000000', 'u', 'c', 's', 'read', 5, 9,
      NULL, NULL);
+INSERT INTO service_registry VALUES
+    ('shop', 'shop-1', '10.0.0.1', 8080, 'http', '', '/health', 30000, 5000, 3, 1, 100, 5, 60000,
+     300000, 'healthy', 0, 7, NULL, NULL, NULL, NULL, 5, 5);
 INSERT INTO audit_log VALUES
     (1, 5, 'system', 'user.created', 'u', '{}',
      '0000000000000000000000000000000000000000000000000000000000000000',

@@ -1,19 +1,21 @@
-//! [`SqlStore`] as the ports of users, factors, grants, revisions and the audit log.
+//! [`SqlStore`] as the ports of users, factors, grants, revisions, instances and the audit log.
 //!
 //! What is asked for by a name that no text can be is not there: it is answered here, and never
 //! asked for.
 
+use postern_registry::Instance;
 use postern_request::UnixMillis;
 use postern_store::durable::audit::{AuditEntry, AuditHead, AuditRecord, AuditStore, Told};
 use postern_store::durable::factors::{FactorRecord, FactorStore};
 use postern_store::durable::grants::{ConsentRecord, FamilyRecord, GrantStore};
 use postern_store::durable::revisions::{RevisionRecord, RevisionStore, RevisionSummary};
+use postern_store::durable::services::{InstanceHealth, InstanceRecord, ServiceStore};
 use postern_store::durable::users::{PasswordHash, UserChange, UserRecord, UserStore};
 use postern_store::durable::{PageAsk, Paged, Sealed};
 use postern_store::{BoxFuture, StoreError};
 
 use crate::column::holds_nul;
-use crate::{SqlStore, audit, consents, factors, families, identities, revisions, users};
+use crate::{SqlStore, audit, consents, factors, families, identities, revisions, services, users};
 
 impl UserStore for SqlStore {
     fn insert_user<'a>(
@@ -351,6 +353,66 @@ impl RevisionStore for SqlStore {
         ask: PageAsk,
     ) -> BoxFuture<'_, Result<Paged<RevisionSummary>, StoreError>> {
         Box::pin(revisions::page(&self.database, ask))
+    }
+}
+
+impl ServiceStore for SqlStore {
+    fn put_instance<'a>(
+        &'a self,
+        instance: &'a Instance,
+        now: UnixMillis,
+        audit: &'a AuditEntry,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(services::put(&self.database, instance, now, audit))
+    }
+
+    fn find_instance<'a>(
+        &'a self,
+        service: &'a str,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<InstanceRecord>, StoreError>> {
+        Box::pin(async move {
+            if holds_nul(service) || holds_nul(id) {
+                return Ok(None);
+            }
+            services::find(&self.database, service, id).await
+        })
+    }
+
+    fn list_instances<'a>(
+        &'a self,
+        after: Option<(&'a str, &'a str)>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<InstanceRecord>, StoreError>> {
+        Box::pin(services::list(&self.database, after, limit))
+    }
+
+    fn set_instance_health<'a>(
+        &'a self,
+        service: &'a str,
+        id: &'a str,
+        health: InstanceHealth,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            if holds_nul(service) || holds_nul(id) {
+                return Ok(false);
+            }
+            services::set_health(&self.database, service, id, health).await
+        })
+    }
+
+    fn delete_instance<'a>(
+        &'a self,
+        service: &'a str,
+        id: &'a str,
+        audit: &'a AuditEntry,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            if holds_nul(service) || holds_nul(id) {
+                return Ok(false);
+            }
+            services::delete(&self.database, service, id, audit).await
+        })
     }
 }
 

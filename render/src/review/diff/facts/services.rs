@@ -20,7 +20,9 @@ pub(super) fn say(document: &Document, facts: &mut Facts) {
 fn reached(service: &Service, owner: &str, facts: &mut Facts) {
     let upstreams = service.upstreams();
     let places = upstreams.iter().map(|upstream| format!("{}:{}", upstream.host, upstream.port));
-    facts.say(owner, ".upstream", Says::any_of(places));
+    // Whoever may register there may be anybody.
+    let found = service.discover.as_ref().map(|found| format!("registry {}", found.registry));
+    facts.say(owner, ".upstream", Says::any_of(places.chain(found)));
     // Without names for their certificates, endpoints are spoken to in plain text.
     if !service.endpoints.is_empty() {
         let names = service.endpoints.iter().map(|endpoint| endpoint.service_account.clone());

@@ -340,6 +340,10 @@ const SPARE: &[(&str, &str)] = &[("\nworkloads:\n", SPARE_BEHIND_A_LINE)];
 const SPARE_BEHIND_A_LINE: &str = "\nworkloads:\n  spare: {namespace: shop, labels: {app: spare}, \
                                    service_account: spare, ports: [9090]}\n";
 
+/// A service, and the same where a registry says where it is.
+const SLOW: &str = "slow: {upstream: 'slow.shop.svc.cluster.local:8080'";
+const SLOW_IS_FOUND: &str = "slow: {discover: {registry: slow}";
+
 /// What was trusted or asked for is something else: some get in who did not.
 pub(super) const MOVED: &[Edit] = &[
     edit(
@@ -370,6 +374,19 @@ pub(super) const MOVED: &[Edit] = &[
     edit("another API key", &[], "0a0000", "0c0000"),
     edit("an API key of somebody else", &[], "subject: one", "subject: root"),
     edit("another upstream", &[], "shop.shop.svc.cluster.local:8080", "evil.example.test:80"),
+    edit("found by a registry", &[], SLOW, SLOW_IS_FOUND),
+    edit(
+        "another name in the registry",
+        &[(SLOW, SLOW_IS_FOUND)],
+        "registry: slow",
+        "registry: evil",
+    ),
+    edit(
+        "another registry",
+        &[(SLOW, SLOW_IS_FOUND)],
+        "version: 1\n",
+        "version: 1\ndiscovery: {registry: consul, consul: {address: 'https://consul.example.test'}}\n",
+    ),
     edit("another service", &[], "service: slow", "service: shop"),
     edit("another store", &[], "postgres://db.example.test/a", "postgres://evil.example.test/a"),
     edit("a claim header from another claim", &[], "{x-tenant: tenant}", "{x-tenant: nickname}"),

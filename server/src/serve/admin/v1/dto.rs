@@ -8,6 +8,7 @@ mod api_keys;
 mod clients;
 mod config;
 mod others;
+mod services;
 mod users;
 
 use postern_request::UnixMillis;
@@ -26,6 +27,7 @@ pub use others::{
     AuditEntry, Consent, Ended, InspectedToken, NewSigningKey, RetiredKey, RevokedToken, Session,
     SigningKey, TokenText,
 };
+pub use services::{Instance, NewInstance, Service};
 pub use users::{Factor, NewUser, User, UserChange, UserChanged, UserCreated};
 
 /// Tells a member that is null from one that is not there.

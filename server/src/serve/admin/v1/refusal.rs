@@ -188,8 +188,13 @@ fn field_of(what: &'static str) -> &'static str {
         "TLS subject" => "tlsSubject",
         "client id" => "clientId",
         "expiry" => "expiresIn",
+        "base path" => "basePath",
+        "connections" => "maxConnections",
+        "failure threshold" => "failureThreshold",
+        "health path" => "healthPath",
+        "instance" => "id",
         // What is not a field of the body but what the path names.
-        "user" | "client" | "API key" => "",
+        "user" | "client" | "API key" | "service" => "",
         other => other,
     }
 }

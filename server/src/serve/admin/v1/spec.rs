@@ -30,7 +30,7 @@ pub fn document() -> Value {
             "title": "Postern admin API",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Users, clients, API keys, sessions, signing keys, tokens, the gateway \
-                            document and the audit log.",
+                            document, instances of services and the audit log.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "security": [{"bearer": []}],
@@ -211,8 +211,10 @@ fn schemas() -> Value {
     add::<dto::Factor>(&mut schemas);
     add::<dto::GrantName>(&mut schemas);
     add::<dto::InspectedToken>(&mut schemas);
+    add::<dto::Instance>(&mut schemas);
     add::<dto::NewApiKey>(&mut schemas);
     add::<dto::NewClient>(&mut schemas);
+    add::<dto::NewInstance>(&mut schemas);
     add::<dto::NewRevision>(&mut schemas);
     add::<dto::NewRollback>(&mut schemas);
     add::<dto::NewSigningKey>(&mut schemas);
@@ -223,6 +225,7 @@ fn schemas() -> Value {
     add::<dto::RevisionChanges>(&mut schemas);
     add::<dto::RevisionDocument>(&mut schemas);
     add::<dto::RevokedToken>(&mut schemas);
+    add::<dto::Service>(&mut schemas);
     add::<dto::Session>(&mut schemas);
     add::<dto::SigningAlgorithm>(&mut schemas);
     add::<dto::SigningKey>(&mut schemas);

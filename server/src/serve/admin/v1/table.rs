@@ -12,7 +12,8 @@ use super::call::Call;
 use super::config::SINCE;
 use super::query::LISTING;
 use super::{
-    Api, Handled, MAX_BODY_BYTES, api_keys, audit, clients, config, keys, sessions, tokens, users,
+    Api, Handled, MAX_BODY_BYTES, api_keys, audit, clients, config, keys, services, sessions,
+    tokens, users,
 };
 use crate::revisions::MAX_DOCUMENT_BYTES;
 
@@ -273,6 +274,29 @@ pub static ENDPOINTS: &[Endpoint] = &[
     CREATED One("AppliedRevision"), config::roll_back, body "NewRollback" json!({
         "why": "It was better",
     })),
+    row!(Get "/admin/v1/services" "listServices" "services" "List services that have instances",
+        OK Page("Service"), services::list),
+    row!(Get "/admin/v1/services/{service}/instances" "listInstances" "services"
+        "List the instances of a service",
+        OK Page("Instance"), services::instances),
+    row!(Post "/admin/v1/services/{service}/instances" "registerInstance" "services"
+    "Register an instance, or renew it and make it what it says",
+    CREATED One("Instance"), services::register, body "NewInstance" json!({
+        "id": "shop-1",
+        "address": "10.0.0.7",
+        "port": 8080,
+        "healthPath": "/health",
+        "interval": 10,
+    })),
+    row!(Get "/admin/v1/services/{service}/instances/{instance}" "showInstance" "services"
+        "Show an instance",
+        OK One("Instance"), services::show),
+    row!(Delete "/admin/v1/services/{service}/instances/{instance}" "deregisterInstance" "services"
+        "Take an instance out",
+        OK One("Ended"), services::deregister),
+    row!(Post "/admin/v1/services/{service}/instances/{instance}/heartbeat" "renewInstance"
+        "services" "Renew an instance; 404 where it has to be registered again",
+        OK One("Instance"), services::heartbeat),
     row!(Get "/admin/v1/audit" "listAudit" "audit" "Read the audit log, oldest first",
         OK After("AuditEntry"), audit::list),
     row!(Get "/admin/v1/openapi.json" "specification" "specification" "This specification",

@@ -8,7 +8,7 @@ use postern_identity::admin::{Actor, OperatorsParts, Rotation, rotate_keys};
 use postern_jose::Algorithm;
 use postern_store::durable::memory::MemoryDurableStore;
 use postern_store::durable::{AuditStore as _, DurableStore};
-use postern_store::{IdentityStore, LocalBus, MemoryFlowStore};
+use postern_store::{IdentityStore, LocalBus, MemoryFlowStore, MemoryRegistry};
 use postern_telemetry::MetricsRegistry;
 use serde_json::json;
 use tower::ServiceExt as _;
@@ -31,7 +31,7 @@ fn fixture() -> Fixture {
     let store = Arc::new(MemoryDurableStore::new());
     let durable: Arc<dyn DurableStore> = Arc::<MemoryDurableStore>::clone(&store);
     let all: Arc<dyn IdentityStore> = Arc::<MemoryDurableStore>::clone(&store);
-    let operators = Arc::new(Operators::new(OperatorsParts {
+    let operators = Operators::new(OperatorsParts {
         store: all,
         flows: Some(Arc::new(MemoryFlowStore::default())),
         announce: Arc::new(Announcer::new(durable, Arc::new(LocalBus::unconnected()))),
@@ -40,7 +40,8 @@ fn fixture() -> Fixture {
         rules: None,
         tools: None,
         kek: None,
-    }));
+    });
+    let operators = Arc::new(operators.with_registry(Arc::new(MemoryRegistry::new())));
     let registry = MetricsRegistry::new("test", std::time::Instant::now()).unwrap();
     let admin = Arc::new(Admin {
         credential: None,
@@ -297,6 +298,37 @@ async fn what_makes_no_sense_is_refused_with_its_own_status() {
         ("POST", "/admin/v1/keys", Some(""), 503),
         ("POST", "/admin/v1/tokens/inspect", Some(r#"{"token":"a.b.c"}"#), 503),
         ("DELETE", "/admin/v1/keys/none", None, 404),
+        ("GET", "/admin/v1/services/a%2Fb/instances", None, 404),
+        ("GET", "/admin/v1/services/-/instances", None, 404),
+        ("GET", "/admin/v1/services/shop/instances", None, 200),
+        ("GET", "/admin/v1/services/shop/instances/none", None, 404),
+        ("DELETE", "/admin/v1/services/shop/instances/none", None, 404),
+        ("POST", "/admin/v1/services/shop/instances/none/heartbeat", None, 404),
+        ("POST", "/admin/v1/services/shop/instances", Some("{}"), 422),
+        (
+            "POST",
+            "/admin/v1/services/shop/instances",
+            Some(r#"{"id":"a","address":"sekrit.test","port":80}"#),
+            422,
+        ),
+        (
+            "POST",
+            "/admin/v1/services/shop/instances",
+            Some(r#"{"id":"a b","address":"10.0.0.1","port":80}"#),
+            422,
+        ),
+        (
+            "POST",
+            "/admin/v1/services/shop/instances",
+            Some(r#"{"id":"a","address":"10.0.0.1","port":80,"protocol":"sekrit"}"#),
+            422,
+        ),
+        (
+            "POST",
+            "/admin/v1/services/shop/instances",
+            Some(r#"{"id":"a","address":"10.0.0.1","port":80,"ttl":18446744073709551615}"#),
+            422,
+        ),
     ] {
         let (found, answer) = fixture.send(method, target, body).await;
         assert_eq!(found, status, "{method} {target} {body:?}: {answer}");
@@ -308,4 +340,48 @@ async fn what_makes_no_sense_is_refused_with_its_own_status() {
         }
     }
     assert!(fixture.store.audit_head().await.unwrap().is_none(), "nothing has happened");
+}
+
+#[tokio::test]
+async fn an_instance_is_registered_listed_renewed_and_taken_out() {
+    let fixture = fixture();
+    let instances = "/admin/v1/services/shop/instances";
+    let new = json!({"id": "shop-1", "address": "10.0.0.7", "port": 8080, "weight": 5,
+                     "healthPath": "/health", "interval": 10, "zone": "a", "region": "eu"});
+    let made = fixture.made(instances, &new).await;
+    for (name, expected) in [
+        ("address", json!("10.0.0.7")),
+        ("protocol", json!("http")),
+        ("interval", json!(10)),
+        ("failureThreshold", json!(5)),
+        ("ttl", json!(300)),
+        ("health", json!("unknown")),
+        ("lastCheck", Value::Null),
+    ] {
+        assert_eq!(made[name], expected, "{name}");
+    }
+    let stays = json!({"id": "shop-2", "address": "10.0.0.8", "port": 8080, "stays": true});
+    fixture.made(instances, &stays).await;
+    let (status, list) = fixture.send("GET", &format!("{instances}?limit=1"), None).await;
+    assert_eq!((status, &list["meta"]["pagination"]["total"]), (200, &json!(2)));
+    let (_, services) = fixture.send("GET", "/admin/v1/services", None).await;
+    assert_eq!(services["data"], json!([{"name": "shop", "instances": 2, "healthy": 2}]));
+
+    let one = format!("{instances}/shop-1");
+    let (status, renewed) = fixture.send("POST", &format!("{one}/heartbeat"), None).await;
+    assert_eq!((status, &renewed["data"]["id"]), (200, &json!("shop-1")));
+    // One that stays is not made one that does not.
+    let brief = json!({"id": "shop-2", "address": "10.0.0.8", "port": 8080}).to_string();
+    let (status, refused) = fixture.send("POST", instances, Some(&brief)).await;
+    assert_eq!((status, &refused["validationErrors"][0]["field"]), (422, &json!("id")));
+    for path in [one, format!("{instances}/shop-2")] {
+        let (status, ended) = fixture.send("DELETE", &path, None).await;
+        assert_eq!((status, &ended["data"]["ended"]), (200, &json!(1)));
+        let (status, _) = fixture.send("GET", &path, None).await;
+        assert_eq!(status, 404);
+    }
+    let log = fixture.store.audit_since(0, 10).await.unwrap();
+    let actions: Vec<&str> = log.iter().map(|record| record.entry.action.as_str()).collect();
+    let [registered, deregistered] = ["service.registered", "service.deregistered"];
+    assert_eq!(actions, [registered, registered, deregistered, deregistered]);
 }

@@ -1,0 +1,192 @@
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use postern_registry::Version;
+use postern_store::durable::{AuditStore as _, ServiceStore as _};
+use postern_store::registry::{Checker, Report};
+use postern_store::{BoxFuture, MemoryRegistry};
+
+use super::*;
+use crate::login::fixture::{NOW, World, later};
+
+fn by() -> Actor {
+    Actor::command_line(Some("root"))
+}
+
+fn operators(world: &World) -> Operators {
+    super::super::tests::operators(world).with_registry(Arc::new(MemoryRegistry::new()))
+}
+
+fn instance(id: &str) -> Instance {
+    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    Instance::new("shop".to_owned(), id.to_owned(), address, 80)
+}
+
+async fn said(world: &World) -> Vec<(String, String)> {
+    let records = world.store.audit_since(0, 1000).await.unwrap();
+    records.into_iter().map(|record| (record.entry.action, record.entry.target)).collect()
+}
+
+fn is_missing<T: std::fmt::Debug>(answer: &Result<T, IdentityError>) -> bool {
+    matches!(answer, Err(IdentityError::NotFound(_)))
+}
+
+#[tokio::test]
+async fn an_instance_comes_is_renewed_and_goes() {
+    let world = World::new();
+    let operators = operators(&world);
+    operators.register_instance(&instance("a"), &by(), NOW).await.unwrap();
+    operators.register_instance(&instance("a"), &by(), later(1)).await.unwrap();
+    let heavier = Instance { weight: 2, ..instance("a") };
+    operators.register_instance(&heavier, &by(), later(2)).await.unwrap();
+    assert_eq!(operators.services(later(2)).await.unwrap(), ["shop"]);
+    assert_eq!(operators.instance("shop", "a", later(2)).await.unwrap().instance, heavier);
+    operators.renew_instance("shop", "a", later(3)).await.unwrap();
+    assert!(is_missing(&operators.renew_instance("shop", "b", later(3)).await));
+    assert!(is_missing(&operators.renew_instance("shop", "a b", later(3)).await));
+    operators.deregister_instance("shop", "a", &by(), later(4)).await.unwrap();
+    for gone in [
+        operators.deregister_instance("shop", "a", &by(), later(5)).await,
+        operators.instance("shop", "a", later(5)).await.map(drop),
+        operators.instances("no service", later(5)).await.map(drop),
+    ] {
+        assert!(is_missing(&gone), "{gone:?}");
+    }
+    let expected = ["service.registered", "service.registered", "service.deregistered"];
+    let expected = expected.map(|action| (action.to_owned(), "shop/a".to_owned()));
+    assert_eq!(said(&world).await, expected, "what changes, once each");
+}
+
+#[tokio::test]
+async fn one_that_stays_is_kept_and_nobody_takes_its_place() {
+    let world = World::new();
+    let operators = operators(&world);
+    let stays = Instance { stays: true, ..instance("a") };
+    operators.register_instance(&stays, &by(), NOW).await.unwrap();
+    let kept = world.store.find_instance("shop", "a").await.unwrap().unwrap();
+    assert_eq!(kept.instance, stays);
+    let refused = operators.register_instance(&instance("a"), &by(), NOW).await;
+    assert!(matches!(refused, Err(IdentityError::Invalid { what: "instance", .. })), "{refused:?}");
+    operators.deregister_instance("shop", "a", &by(), NOW).await.unwrap();
+    assert_eq!(world.store.find_instance("shop", "a").await.unwrap(), None);
+    assert!(is_missing(&operators.instance("shop", "a", NOW).await));
+    operators.register_instance(&instance("a"), &by(), NOW).await.unwrap();
+    assert_eq!(said(&world).await.len(), 3);
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_by_its_name() {
+    let world = World::new();
+    let operators = operators(&world);
+    for (instance, expected) in [
+        (Instance { weight: 0, ..instance("a") }, "weight"),
+        (Instance { port: 0, ..instance("a") }, "port"),
+        (instance("a/b"), "instance"),
+    ] {
+        let refused = operators.register_instance(&instance, &by(), NOW).await;
+        let Err(IdentityError::Invalid { what, .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!(what, expected);
+    }
+    let without = super::super::tests::operators(&world);
+    let refused = without.services(NOW).await;
+    assert!(matches!(refused, Err(IdentityError::NotHere(_))), "{refused:?}");
+    assert!(said(&world).await.is_empty());
+}
+
+/// Somebody else's, who is told of nothing here.
+struct Elsewhere;
+
+fn refused<T: Send + 'static>() -> BoxFuture<'static, Result<T, RegistryError>> {
+    Box::pin(async { Err(RegistryError::ReadOnly("Elsewhere")) })
+}
+
+impl Registry for Elsewhere {
+    fn keeper(&self) -> Option<&'static str> {
+        Some("Elsewhere")
+    }
+
+    fn register<'a>(
+        &'a self,
+        _: &'a Instance,
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Result<bool, RegistryError>> {
+        refused()
+    }
+
+    fn heartbeat<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Result<bool, RegistryError>> {
+        refused()
+    }
+
+    fn deregister<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Result<bool, RegistryError>> {
+        refused()
+    }
+
+    fn list<'a>(
+        &'a self,
+        _: &'a str,
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Result<Listing, RegistryError>> {
+        Box::pin(async { Ok(Listing::default()) })
+    }
+
+    fn watch<'a>(
+        &'a self,
+        service: &'a str,
+        _: Option<Version>,
+        _: Duration,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<Listing, RegistryError>> {
+        self.list(service, now)
+    }
+
+    fn services(&self, _: UnixMillis) -> BoxFuture<'_, Result<Vec<String>, RegistryError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn claim<'a>(
+        &'a self,
+        _: &'a str,
+        _: Checker,
+        _: u64,
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Result<bool, RegistryError>> {
+        refused()
+    }
+
+    fn report<'a>(
+        &'a self,
+        _: Report<'a>,
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Result<bool, RegistryError>> {
+        refused()
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_what_is_registered_elsewhere() {
+    let world = World::new();
+    let operators = super::super::tests::operators(&world).with_registry(Arc::new(Elsewhere));
+    let stays = Instance { stays: true, ..instance("a") };
+    for refused in [
+        operators.register_instance(&stays, &by(), NOW).await,
+        operators.register_instance(&instance("a"), &by(), NOW).await,
+        operators.renew_instance("shop", "a", NOW).await,
+        operators.deregister_instance("shop", "a", &by(), NOW).await,
+    ] {
+        assert!(matches!(refused, Err(IdentityError::NotHere(_))), "{refused:?}");
+    }
+    assert_eq!(world.store.find_instance("shop", "a").await.unwrap(), None);
+    assert!(operators.instances("shop", NOW).await.unwrap().entries.is_empty());
+    assert!(said(&world).await.is_empty());
+}

@@ -1,0 +1,157 @@
+//! One Envoy's stream, from its first message to its last.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use postern_feed::PeerIdentity;
+use postern_xds::{Heard, Kind, Stream};
+use tokio::sync::mpsc;
+use tokio::time::{sleep_until, timeout};
+use tonic::{Status, Streaming};
+
+use crate::discovery::{Admitted, Discovery, NotAdmitted};
+use crate::wire::{Said, Wire};
+
+/// Answers on their way to one Envoy: the next one is made when there is room.
+pub(crate) type Answers<W> = mpsc::Sender<Result<<W as Wire>::Response, Status>>;
+
+/// Talks to an Envoy until one of both ends it.
+pub(crate) async fn hold<W: Wire>(
+    discovery: Arc<Discovery>,
+    peer: PeerIdentity,
+    mut requests: Streaming<W::Request>,
+    answers: Answers<W>,
+) {
+    let ended = match begin::<W>(&discovery, peer, &mut requests).await {
+        Ok(Some((admitted, first))) => {
+            let conversation = Conversation::<W>::new(&discovery, admitted, answers.clone());
+            conversation.go_on(first, &mut requests).await
+        }
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = ended {
+        discovery.metrics.refused(error.refusal());
+        tracing::warn!(%error, "an Envoy is told nothing");
+        drop(answers.send(Err(Status::from(&error))).await);
+    }
+}
+
+/// The first message, and who has sent it; none where it has gone before that.
+async fn begin<W: Wire>(
+    discovery: &Discovery,
+    peer: PeerIdentity,
+    requests: &mut Streaming<W::Request>,
+) -> Result<Option<(Admitted, Said)>, NotAdmitted> {
+    let first = timeout(discovery.settings.first_word, requests.message()).await;
+    let Ok(Some(request)) = first.map_err(|_| NotAdmitted::Silent)? else { return Ok(None) };
+    let mut said = W::read(request);
+    let admitted = discovery.admit(peer, W::PROTOCOL, said.node.take()).await?;
+    Ok(Some((admitted, said)))
+}
+
+struct Conversation<'d, W: Wire> {
+    discovery: &'d Discovery,
+    admitted: Admitted,
+    answers: Answers<W>,
+    stream: Stream,
+    started: Instant,
+    /// Since when there is something that the Envoy has not taken yet.
+    behind: Option<Instant>,
+}
+
+impl<'d, W: Wire> Conversation<'d, W> {
+    fn new(discovery: &'d Discovery, mut admitted: Admitted, answers: Answers<W>) -> Self {
+        let target = Arc::clone(&admitted.published.borrow_and_update().snapshot);
+        let stream = Stream::new(W::PROTOCOL, discovery.settings.stream, target);
+        Self { discovery, admitted, answers, stream, started: Instant::now(), behind: None }
+    }
+
+    async fn go_on(
+        mut self,
+        first: Said,
+        requests: &mut Streaming<W::Request>,
+    ) -> Result<(), NotAdmitted> {
+        let mut over = std::pin::pin!(self.discovery.drain.shutdown_signal());
+        self.hear(first)?;
+        loop {
+            tokio::select! {
+                () = &mut over => return Ok(()),
+                is_there = self.send_all() => if !is_there {
+                    return Ok(());
+                },
+            }
+            let wake_at = self.stream.wake_at().and_then(|then| self.started.checked_add(then));
+            tokio::select! {
+                () = &mut over => return Ok(()),
+                request = requests.message() => match request {
+                    Ok(Some(request)) => self.hear(W::read(request))?,
+                    // It has gone, or its connection.
+                    Ok(None) | Err(_) => return Ok(()),
+                },
+                changed = self.admitted.published.changed() => match changed {
+                    Ok(()) => self.update()?,
+                    Err(_) => return Ok(()),
+                },
+                () = wake(wake_at) => {}
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn hear(&mut self, said: Said) -> Result<(), NotAdmitted> {
+        // Other types are nobody's here; Envoys that are rendered ask for none.
+        let Some(kind) = Kind::of_type_url(&said.type_url) else { return Ok(()) };
+        let heard = self.stream.heard(kind, said.ask, self.now())?;
+        self.discovery.metrics.heard(kind, heard);
+        if heard == Heard::Refused
+            && let Some(nack) = &self.stream.report().parts.get(kind).nack
+        {
+            let (id, peer) = (&self.admitted.id, &self.admitted.peer);
+            let (error, example) = (&nack.error, nack.example.as_deref());
+            let kind = kind.as_str();
+            tracing::warn!(id, %peer, kind, example, error, "an Envoy refuses what it is told");
+        }
+        Ok(())
+    }
+
+    /// There is something new.
+    fn update(&mut self) -> Result<(), NotAdmitted> {
+        let published = self.admitted.published.borrow_and_update().clone();
+        self.discovery.permitted(&self.admitted.peer, &self.admitted.told)?;
+        // How long something was refused says nothing of how fast changes go.
+        let refusing = self.stream.report().is_refusing();
+        self.stream.update(published.snapshot);
+        self.behind = self.behind.filter(|_| !refusing).or(Some(published.since));
+        Ok(())
+    }
+
+    /// Sends what there is to send; false where nobody is there any more.
+    async fn send_all(&mut self) -> bool {
+        while let Some(answer) = self.stream.next_answer(self.now()) {
+            self.discovery.metrics.pushed(answer.kind);
+            if self.answers.send(Ok(W::write(&answer))).await.is_err() {
+                return false;
+            }
+        }
+        let report = self.stream.report();
+        if report.is_current()
+            && let Some(since) = self.behind.take()
+        {
+            self.discovery.metrics.propagated(since.elapsed());
+        }
+        self.admitted.seat.report(report);
+        true
+    }
+}
+
+/// Done then; never where there is nothing to wake up for.
+async fn wake(then: Option<Instant>) {
+    match then {
+        Some(then) => sleep_until(then.into()).await,
+        None => std::future::pending().await,
+    }
+}

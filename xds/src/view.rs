@@ -1,0 +1,223 @@
+//! What Envoys that were rendered with the same options are told: made when the first one asks,
+//! and again when something changes, for as long as there is one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use postern_document::Document;
+use postern_render::envoy::{self, Discovered, Endpoints, EnvoyOptions, NodeError, RenderError};
+use postern_xds::{Kind, Resource, Snapshot, Version};
+use serde_json::Value;
+use tokio::sync::{Mutex as TurnMutex, watch};
+
+use crate::message::{self, MessageError};
+use crate::node::Told;
+use crate::source::{DocumentSource, EndpointSource};
+
+/// Why there is nothing to tell.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ViewError {
+    /// The Envoy's fault, or that of whoever rendered its bootstrap.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The document's, or that of the Envoy's options.
+    #[error("the document cannot be rendered for this Envoy: {0}")]
+    Render(#[from] RenderError),
+    /// Ours.
+    #[error("a {kind} cannot be sent: {error}")]
+    Message {
+        /// Which kind of resource.
+        kind: &'static str,
+        /// What is wrong with it.
+        error: MessageError,
+    },
+    /// Ours.
+    #[error("what is rendered has no name, or the rendering broke off")]
+    Broken,
+    /// Too many kinds of Envoys at once; later there may be room.
+    #[error("there are too many kinds of Envoys")]
+    TooMany,
+}
+
+/// What Envoys of a kind should have, and since when.
+#[derive(Debug, Clone)]
+pub(crate) struct Published {
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// When it was noticed that there is something new.
+    pub(crate) since: Instant,
+}
+
+/// What came of looking at everything anew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Rebuilt {
+    /// Kinds of Envoys that there are.
+    pub(crate) views: usize,
+    /// Those that go on with what they had, because there is nothing to tell them.
+    pub(crate) failed: usize,
+}
+
+/// All kinds of Envoys that there are.
+pub(crate) struct Views {
+    documents: Arc<dyn DocumentSource>,
+    endpoints: Arc<dyn EndpointSource>,
+    held: Mutex<BTreeMap<Told, watch::Sender<Published>>>,
+    /// Rendering takes memory for a moment: one at a time.
+    turn: TurnMutex<()>,
+    pool: Arc<Pool>,
+    most: usize,
+}
+
+impl Views {
+    pub(crate) fn new(
+        documents: Arc<dyn DocumentSource>,
+        endpoints: Arc<dyn EndpointSource>,
+        most: usize,
+    ) -> Self {
+        let (held, turn, pool) = (Mutex::default(), TurnMutex::default(), Arc::default());
+        Self { documents, endpoints, held, turn, pool, most }
+    }
+
+    /// What an Envoy should have that was rendered with these options, now and from now on.
+    ///
+    /// # Errors
+    /// When there is nothing to tell it.
+    pub(crate) async fn of(&self, told: &Told) -> Result<watch::Receiver<Published>, ViewError> {
+        if let Some(known) = self.known(told) {
+            return Ok(known);
+        }
+        let _turn = self.turn.lock().await;
+        if let Some(known) = self.known(told) {
+            return Ok(known);
+        }
+        if self.let_go() >= self.most {
+            return Err(ViewError::TooMany);
+        }
+        let snapshot = Arc::new(self.build(told.clone()).await?);
+        let since = Instant::now();
+        let (sender, receiver) = watch::channel(Published { snapshot, since });
+        self.held().insert(told.clone(), sender);
+        Ok(receiver)
+    }
+
+    /// Looks at everything anew. What there is nothing to tell of stays as it was.
+    pub(crate) async fn rebuild(&self, since: Instant) -> Rebuilt {
+        let _turn = self.turn.lock().await;
+        self.let_go();
+        let views: Vec<(Told, watch::Sender<Published>)> =
+            self.held().iter().map(|(told, view)| (told.clone(), view.clone())).collect();
+        let mut rebuilt = Rebuilt { views: views.len(), failed: 0 };
+        for (told, view) in views {
+            match self.build(told).await {
+                Ok(snapshot) => {
+                    view.send_if_modified(|published| {
+                        let is_new = !published.snapshot.says_the_same_as(&snapshot);
+                        if is_new {
+                            *published = Published { snapshot: Arc::new(snapshot), since };
+                        }
+                        is_new
+                    });
+                }
+                Err(error) => {
+                    rebuilt.failed += 1;
+                    tracing::error!(%error, "Envoys go on with what they had");
+                }
+            }
+        }
+        self.pool.sweep();
+        rebuilt
+    }
+
+    /// How many resources are in memory.
+    pub(crate) fn resources(&self) -> usize {
+        self.pool.held().len()
+    }
+
+    fn known(&self, told: &Told) -> Option<watch::Receiver<Published>> {
+        self.held().get(told).map(watch::Sender::subscribe)
+    }
+
+    /// Forgets kinds of Envoys that there are none of any more, and says how many there are.
+    fn let_go(&self) -> usize {
+        let mut held = self.held();
+        held.retain(|_, view| view.receiver_count() > 0);
+        held.len()
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<Told, watch::Sender<Published>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn build(&self, told: Told) -> Result<Snapshot, ViewError> {
+        let document = self.documents.current();
+        let endpoints = self.endpoints.of(&document);
+        let pool = Arc::clone(&self.pool);
+        let built = move || build(&document, &told, &endpoints, &pool);
+        tokio::task::spawn_blocking(built).await.unwrap_or(Err(ViewError::Broken))
+    }
+}
+
+fn build(
+    document: &Document,
+    told: &Told,
+    endpoints: &Endpoints,
+    pool: &Pool,
+) -> Result<Snapshot, ViewError> {
+    let options = EnvoyOptions::of_node(told)?;
+    let Discovered { clusters, assignments, awaited, listeners, routes } =
+        envoy::discovered(document, &options, endpoints)?;
+    let mut resources = Vec::new();
+    for (kind, name, rendered) in [
+        (Kind::Cluster, "name", clusters),
+        (Kind::Endpoints, "cluster_name", assignments),
+        (Kind::Listener, "name", listeners),
+        (Kind::Routes, "name", routes),
+    ] {
+        for message in rendered {
+            let name = message.get(name).and_then(Value::as_str).ok_or(ViewError::Broken)?;
+            resources.push(pool.resource(kind, name, &message)?);
+        }
+    }
+    let awaited = awaited.iter().map(|name| Arc::from(name.as_str()));
+    Ok(Snapshot::new(&document.digest, resources).awaiting(awaited))
+}
+
+/// Resources that somebody has, by what they say.
+#[derive(Default)]
+struct Pool(Mutex<HashMap<Version, Weak<Resource>>>);
+
+impl Pool {
+    /// The one that says this: a new one, or the one that is there.
+    fn resource(
+        &self,
+        kind: Kind,
+        name: &str,
+        message: &Value,
+    ) -> Result<Arc<Resource>, ViewError> {
+        let url = kind.type_url();
+        let text = message.to_string();
+        let version = Version::of([url, name, text.as_str()].map(str::as_bytes));
+        if let Some(known) = self.held().get(&version).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        let type_name = url.rsplit_once('/').map_or(url, |(_, name)| name);
+        let body = message::encode(type_name, message)
+            .map_err(|error| ViewError::Message { kind: kind.as_str(), error })?;
+        let (name, body) = (Arc::from(name), Arc::from(body));
+        let resource = Arc::new(Resource { kind, name, version, body });
+        self.held().insert(version, Arc::downgrade(&resource));
+        Ok(resource)
+    }
+
+    /// Forgets what nobody has any more.
+    fn sweep(&self) {
+        self.held().retain(|_, resource| resource.strong_count() > 0);
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<Version, Weak<Resource>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;
