@@ -65,7 +65,8 @@ pub fn identify<T>(trust: &Trust, request: &Request<T>) -> Result<PeerIdentity, 
         credential: last(metadata, CREDENTIAL_METADATA),
     };
     trust.identify(&arrival).inspect_err(|problem| {
-        tracing::debug!(remote = ?arrival.remote, %problem, "an Envoy is refused");
+        let remote = arrival.remote.map(tracing::field::display);
+        tracing::debug!(remote, %problem, "an Envoy is refused");
     })
 }
 
