@@ -14,7 +14,7 @@ const WHAT: &str = "instance";
 
 impl From<Invalid> for IdentityError {
     fn from(Invalid { what, reason }: Invalid) -> Self {
-        Self::Invalid { what, reason }
+        Self::invalid(what, reason)
     }
 }
 
@@ -26,9 +26,7 @@ impl From<RegistryError> for IdentityError {
                 "the document has services found by a catalog that is only read here: register \
                  instances there",
             ),
-            RegistryError::Full => {
-                Self::Invalid { what: WHAT, reason: "the service has as many as it may have" }
-            }
+            RegistryError::Full => Self::invalid(WHAT, "the service has as many as it may have"),
         }
     }
 }
@@ -95,7 +93,7 @@ impl Operators {
         if self.store.find_instance(&instance.service, &instance.id).await?.is_some() {
             // The servers would make it again what it was.
             let reason = "it is one that stays: register it as that, or deregister it first";
-            return Err(IdentityError::Invalid { what: WHAT, reason });
+            return Err(IdentityError::invalid(WHAT, reason));
         }
         // Who only says again that it is there is not written down each time.
         if registry.register(instance, now).await? {
