@@ -137,6 +137,11 @@ async fn sqlite(path: &Path, create: bool) -> Result<Database, sqlx::Error> {
 /// nothing any more. So it gets something to take back. The connection is not closed for that: on
 /// a full disk there might be no other.
 async fn settle(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if !connection.is_in_transaction() {
+        return Ok(true);
+    }
+    // A transaction that was dropped is taken back in its turn, before this is answered.
+    connection.ping().await?;
     if connection.is_in_transaction() {
         // One that is there all the same is taken back as well.
         let _ = sqlx::raw_sql("BEGIN").execute(&mut *connection).await;
