@@ -217,7 +217,7 @@ impl Authorizer {
         denial.limit_headers = document.limit_headers;
         let is_grpc = denial::is_grpc(request.headers.single("content-type").one());
         let mut rendered = denial.render(&correlation_id, now, is_grpc);
-        if let (true, Some(issuer)) = (document.advertise, &document.issuer) {
+        if let Some(issuer) = document.advertised() {
             rendered.advertise(issuer);
         }
         rendered

@@ -50,7 +50,7 @@ pub use key_source::{EnvKey, FileKey, KeySource};
 pub use keys::schedule::{KeySchedule, Rotations, rotate_on_schedule};
 pub use keys::{KeyRing, MAX_PUBLISHED_KEYS, refresh_every};
 pub use login::{
-    ADMIN_SCOPE, Argon2Parameters, Authenticated, BrowserVerdict, Caller, CurrentLoginRules,
+    ADMIN_SCOPE, Agent, Argon2Parameters, Authenticated, BrowserVerdict, Caller, CurrentLoginRules,
     CurrentLoginTools, DirectLogin, DirectSession, Enrolled, FLOW_LIFE_MS, Factor, FactorService,
     FactorSummary, Flow, Hasher, Known, LOGIN_CLIENT_ID, LoggedIn, LoginError, LoginLimiter,
     LoginParts, LoginRules, LoginService, LoginTools, MAX_PASSWORD_CHARS, Outcome, OutsidePerson,

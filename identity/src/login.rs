@@ -1,5 +1,6 @@
 //! Logging in: users, their passwords and factors, and the sessions that come of it.
 
+mod agent;
 mod error;
 mod factors;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod terms;
 mod tools;
 pub(crate) mod totp;
 
+pub use agent::Agent;
 pub use error::LoginError;
 pub use factors::{FactorService, FactorSummary, TotpEnrolment, Verified};
 pub use flow::{Authenticated, FLOW_LIFE_MS, Factor, Flow, Known};
@@ -28,7 +30,8 @@ pub use passwords::MAX_CHARS as MAX_PASSWORD_CHARS;
 pub(crate) use passwords::judge as judge_password;
 pub use person::Person;
 pub use phc::Argon2Parameters;
-pub use rules::{ADMIN_SCOPE, CurrentLoginRules, LoginRules};
+pub use postern_document::ADMIN_SCOPE;
+pub use rules::{CurrentLoginRules, LoginRules};
 pub use service::{BrowserVerdict, Enrolled, LoginParts, LoginService};
 pub use service::{Consented, Removal};
 pub(crate) use sessions::reference_of;

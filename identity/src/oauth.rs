@@ -22,6 +22,7 @@ mod logout;
 mod par;
 mod proof;
 mod refresh;
+mod refused;
 mod register;
 mod retry;
 mod rules;
@@ -37,7 +38,9 @@ use postern_request::json::{self, Value};
 
 pub use device::DeviceAsk;
 pub(crate) use locations::escaped;
-pub(crate) use locations::{confirm_location, consent_location, login_location, logout_location};
+pub(crate) use locations::{
+    confirm_location, consent_location, leading_to, login_location, logout_location,
+};
 pub(crate) use logout::LOGOUT_URI_UNKNOWN;
 pub use par::Pushing;
 pub use refresh::Refresher;

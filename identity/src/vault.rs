@@ -26,6 +26,8 @@ pub enum Purpose {
     Csrf,
     /// Hashes what a device and a browser show of themselves.
     Device,
+    /// Hashes a device's cookie into what opens a log-in that has begun there.
+    LogIn,
     /// Seals backups.
     Backup,
 }
@@ -41,6 +43,7 @@ impl Purpose {
             Self::UserCode => "postern:user-code:1",
             Self::Csrf => "postern:csrf:1",
             Self::Device => "postern:device:1",
+            Self::LogIn => "postern:log-in:1",
             Self::Backup => "postern:backup:1",
         }
     }
@@ -50,7 +53,7 @@ impl Purpose {
             Self::Totp => "the seed of a user's codes",
             Self::Passkey => "a passkey",
             Self::Backup => "the backup",
-            Self::Recovery | Self::UserCode | Self::Csrf | Self::Device => "a record",
+            Self::Recovery | Self::UserCode | Self::Csrf | Self::Device | Self::LogIn => "a record",
         }
     }
 }
@@ -113,13 +116,14 @@ impl Vault {
 mod tests {
     use super::*;
 
-    const ALL: [Purpose; 7] = [
+    const ALL: [Purpose; 8] = [
         Purpose::Totp,
         Purpose::Passkey,
         Purpose::Recovery,
         Purpose::UserCode,
         Purpose::Csrf,
         Purpose::Device,
+        Purpose::LogIn,
         Purpose::Backup,
     ];
 

@@ -3,6 +3,7 @@
 
 use postern_document::{Document, Login};
 use postern_identity::Cookies;
+use postern_request::session_cookie;
 
 use crate::settings;
 
@@ -56,16 +57,9 @@ pub fn cookies(document: &Document, login: &Login) -> Cookies {
     let issuer = document.issuer.as_deref().unwrap_or_default();
     let domain = login.session.cookie_domain.as_deref();
     let name = document.session.as_ref().map(|cookie| cookie.name.as_str());
-    Cookies::new(issuer, name.unwrap_or_else(|| default_cookie(issuer, domain)), domain)
-}
-
-/// With the narrowest prefix that browsers hold the cookie to; the same as where a route takes it.
-fn default_cookie(issuer: &str, domain: Option<&str>) -> &'static str {
-    match (issuer.starts_with("https://"), domain) {
-        (false, _) => "postern",
-        (true, None) => "__Host-postern",
-        (true, Some(_)) => "__Secure-postern",
-    }
+    let is_https = issuer.starts_with("https://");
+    let name = name.unwrap_or_else(|| session_cookie::default_name(is_https, domain.is_some()));
+    Cookies::new(issuer, name, domain)
 }
 
 impl Given {
@@ -153,13 +147,13 @@ mod tests {
 
     #[test]
     fn a_cookie_that_the_document_does_not_name_is_as_narrow_as_can_be() {
-        for (issuer, domain, expected) in [
-            ("https://a.test", None, "__Host-postern"),
-            ("https://a.test", Some("a.test"), "__Secure-postern"),
-            ("http://127.0.0.1:9192", None, "postern"),
-            ("http://a.test", Some("a.test"), "postern"),
-        ] {
-            assert_eq!(default_cookie(issuer, domain), expected, "{issuer} {domain:?}");
+        let wide = json!({"cookie_domain": "gate.test"});
+        for (session, expected) in [(json!({}), "__Host-postern="), (wide, "__Secure-postern=")] {
+            let document = document(&json!({"login": {"roles": {"user": {}}, "session": session}}));
+            let cookies = cookies(&document, document.login.as_ref().unwrap());
+            let set = cookies.set_session("a", None);
+            assert!(set.starts_with(expected), "{set}");
+            assert!(document.own_cookies().iter().any(|own| set.starts_with(&format!("{own}="))));
         }
     }
 }

@@ -156,7 +156,8 @@ async fn who_must_have_a_second_factor_gets_one_and_is_asked_for_it() {
     let asked = gateway.send(&by(ADMIN, oauth::PASSWORD)).await.expect_denial(401, "MFA_REQUIRED");
     assert!(asked.json()["methods"].to_string().contains("totp"), "{asked}");
     // A code is good once, at whichever page.
-    gateway.send(&with(&first)).await.expect(401);
+    let used = gateway.send(&with(&first)).await.expect_denial(401, "MFA_REQUIRED").json();
+    assert_ne!(used["error_description"], asked.json()["error_description"], "{used}");
     gateway.send(&with(&totp::code(&key, 1))).await.expect(200);
     gateway.send(&with(codes[0])).await.expect(200);
     gateway.send(&with(codes[0])).await.expect(401);

@@ -75,12 +75,30 @@ async fn a_browser_logs_in_and_is_back_where_it_was() {
     let session = browser.cookie(SESSION).expect("a session");
     let (_, secret) = session.split_once('.').expect("an id and a secret");
     assert!(!seen.text().contains(secret), "the upstream got the cookie:\n{seen}");
-    let cookies = seen.upstream_header("cookie").expect("the others").to_string();
-    assert!(cookies.contains("theme=dark"), "{cookies}");
+    assert!(browser.cookie("postern-device").is_some());
+    assert_eq!(seen.upstream_header("cookie"), Some(json!("theme=dark")), "the others");
 
     let again = browser.follow("/portal/next").await.expect(200);
     assert_eq!(again.target, "/portal/next", "nobody is asked twice");
     assert_eq!(gateway.upstream.requests("portal"), 2, "nothing else arrived there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_pages_have_set_gets_to_no_service() {
+    const OPEN: &str = "\n  - name: kiosk\n    match:\n      path: /kiosk\n    service: content\n    \
+                        auth: none\n";
+    let document = [document("true").as_str(), OPEN].concat();
+    let gateway = Gateway::builder().document(document).durable().start().await;
+    let mut browser = Browser::new(gateway.port());
+    let page = browser.open("/login").await.expect(200);
+    for cookie in ["postern-login", "postern-device"] {
+        assert!(browser.cookie(cookie).is_some(), "{cookie}: {}", page.answer);
+    }
+    let seen = browser.open("/kiosk").await.expect(200).answer;
+    assert_eq!(seen.upstream_header("cookie"), None, "{seen}");
+    browser.set_cookie("theme", "dark");
+    let seen = browser.open("/kiosk").await.expect(200).answer;
+    assert_eq!(seen.upstream_header("cookie"), Some(json!("theme=dark")), "{seen}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -51,22 +51,22 @@ pub use host::{HostPattern, host_of};
 pub use load::load;
 pub use load::{Source, from_json};
 pub use matcher::{Matcher, VirtualHost};
+#[cfg(feature = "messages")]
+pub use model::{
+    ADMIN_SCOPE, Breached, BreachedSource, Browser, Bulkhead, CanaryPick, Colours, DescriptorEntry,
+    DeviceRules, Discover, Endpoint, Fault, FaultAbort, FaultDelay, Fingerprint, FingerprintPart,
+    Guard, Hash, HashAlgorithm, HashBy, HeaderValue, Health, HealthBy, Keepalive, Login, LoginAt,
+    LoginLimits, Mesh, MfaProblem, OAuth, OAuthGrant, OnChange, Outliers, OutsideProvider,
+    OutsideUsers, Pages, PasskeyRules, PasswordRules, Pool, PreferredZone, ProtectedResource,
+    RateLimitFilter, RefreshRules, Registration, RegistrationMode, RetryBudget, Role, RoleClaim,
+    ServiceRegistry, SessionRules, SigningAlgorithm, Upstream, Version, Visit, Workload,
+};
 pub use model::{
     Allowance, ApiKey, AppliedLimit, Auth, BoundTokens, CertificateSource, ClaimRule, Document,
     Dpop, Enforce, Failures, Fallback, Feed, FeedIdentity, FeedPeer, FixedAnswer, ForwardedCert,
     JwksSource, JwtIssuer, KeysBy, Limit, LimitMode, Mfa, OnFailure, Proof, Retries, Revocation,
     Route, SecurityHeaders, Service, SessionCookie, Skip, Stale, StoreFailure, Stores, TokenPlace,
     TokenRules, Transform,
-};
-#[cfg(feature = "messages")]
-pub use model::{
-    Breached, BreachedSource, Browser, Bulkhead, CanaryPick, Colours, DescriptorEntry, DeviceRules,
-    Discover, Endpoint, Fault, FaultAbort, FaultDelay, Fingerprint, FingerprintPart, Guard, Hash,
-    HashAlgorithm, HashBy, HeaderValue, Health, HealthBy, Keepalive, Login, LoginAt, LoginLimits,
-    Mesh, MfaProblem, OAuth, OAuthGrant, OnChange, Outliers, OutsideProvider, OutsideUsers, Pages,
-    PasskeyRules, PasswordRules, Pool, PreferredZone, ProtectedResource, RateLimitFilter,
-    RefreshRules, Registration, RegistrationMode, RetryBudget, Role, RoleClaim, ServiceRegistry,
-    SessionRules, SigningAlgorithm, Upstream, Version, Visit, Workload,
 };
 #[cfg(feature = "messages")]
 pub use place::Place;

@@ -34,7 +34,7 @@ use postern_limits::key::KeyPart;
 use postern_request::path::PathProblem;
 use postern_request::peers::PeerPattern;
 use postern_request::principal::{Credential, IdentityHeader, Principal};
-use postern_request::{Denial, ErrorCode, LimitHeaders};
+use postern_request::{Denial, ErrorCode, LimitHeaders, session_cookie};
 
 use crate::host::HostPattern;
 #[cfg(feature = "messages")]
@@ -57,9 +57,9 @@ pub(crate) use limits::ClaimSource;
 pub use limits::{Allowance, AppliedLimit, Limit, LimitMode, Skip};
 #[cfg(feature = "messages")]
 pub use login::{
-    Breached, BreachedSource, Colours, Fingerprint, FingerprintPart, Login, LoginAt, LoginLimits,
-    OnChange, OutsideProvider, OutsideUsers, Pages, PasskeyRules, PasswordRules, Role, RoleClaim,
-    SessionRules,
+    ADMIN_SCOPE, Breached, BreachedSource, Colours, Fingerprint, FingerprintPart, Login, LoginAt,
+    LoginLimits, OnChange, OutsideProvider, OutsideUsers, Pages, PasskeyRules, PasswordRules, Role,
+    RoleClaim, SessionRules,
 };
 pub use mfa::Mfa;
 #[cfg(feature = "messages")]
@@ -188,6 +188,31 @@ impl Document {
     #[must_use]
     pub fn virtual_hosts(&self) -> Vec<VirtualHost> {
         self.matcher.virtual_hosts()
+    }
+
+    /// The issuer that challenges name (RFC 9728 §5.1); none where they name nobody.
+    #[must_use]
+    pub fn advertised(&self) -> Option<&str> {
+        self.issuer.as_deref().filter(|_| self.advertise)
+    }
+
+    /// The cookies that the suite itself sets: of sessions, of a log-in that is under way, of
+    /// devices. They are taken out of whatever goes to another service. Where no route takes a
+    /// session the pages begin some all the same, and filters are not told which of its two names
+    /// the cookie has then.
+    #[must_use]
+    pub fn own_cookies(&self) -> Vec<String> {
+        let is_https = self.issuer.as_ref().map(|issuer| issuer.starts_with("https://"));
+        let of_pages = is_https.map(session_cookie::of_pages);
+        let default_name = session_cookie::default_name;
+        let session: Vec<&str> = match (&self.session, is_https) {
+            (Some(session), _) => vec![session.name.as_str()],
+            (None, Some(is_https)) => {
+                [false, true].map(|is_shared| default_name(is_https, is_shared)).to_vec()
+            }
+            (None, None) => Vec::new(),
+        };
+        session.into_iter().chain(of_pages.into_iter().flatten()).map(str::to_owned).collect()
     }
 
     /// The headers that claims become, which the bundle alone writes, as it does the identity

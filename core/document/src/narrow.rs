@@ -6,8 +6,9 @@ use std::sync::Arc;
 use postern_request::json::Value;
 
 use crate::decode::Decode as _;
-use crate::model::{Document, Service, Workload};
-use crate::raw::{At, RawAuth, RawDocument, RawRoute, RawService};
+use crate::model::{Document, JwksSource, Service, Workload};
+use crate::problem::Position;
+use crate::raw::{At, RawAuth, RawDocument, RawJwks, RawRoute, RawService};
 
 impl Document {
     /// What the filter at the edge runs from; see [`Document::filter_config_for`].
@@ -46,7 +47,8 @@ impl Document {
     }
 
     /// Puts ids in place of workloads' names, an address in place of endpoints and registries, and
-    /// the name of the session's cookie where it stands nowhere.
+    /// what filters could not tell from what they get: the name of the session's cookie, and whose
+    /// keys are the suite's own.
     fn resolve(&self, raw: &mut RawDocument) {
         for (raw, route) in raw.routes.iter_mut().zip(&self.routes) {
             let Some(peers) = raw.peers.as_mut() else { continue };
@@ -59,6 +61,14 @@ impl Document {
         let session = credentials.and_then(|credentials| credentials.session.as_mut());
         if let (Some(session), Some(cookie)) = (session, &self.session) {
             session.cookie = Some(At { value: cookie.name.clone(), at: session.at });
+        }
+        // So do the keys of the suite's own authorization server.
+        let jwt = raw.credentials.as_mut().and_then(|credentials| credentials.jwt.as_mut());
+        let issuers = jwt.into_iter().flat_map(|jwt| &mut jwt.issuers);
+        for (raw, issuer) in issuers.zip(&self.issuers) {
+            if let (None, JwksSource::Service { service, .. }) = (&raw.jwks, &issuer.jwks) {
+                raw.jwks = Some(keys_of(service, raw.at));
+            }
         }
         for (name, at, raw) in &mut raw.services.0 {
             let service = self.services.iter().find(|service| service.name == *name);
@@ -199,6 +209,20 @@ fn without_traffic(raw: &mut RawDocument) {
         bulkhead.clear();
         fault.clear();
         descriptors.clear();
+    }
+}
+
+/// Keys that a service has, where that has them by default.
+fn keys_of(service: &str, at: Position) -> RawJwks {
+    RawJwks {
+        at,
+        inline: None,
+        file: None,
+        uri: None,
+        service: Some(At { value: service.to_owned(), at }),
+        path: None,
+        refresh: None,
+        fetched_by: None,
     }
 }
 

@@ -40,8 +40,8 @@ impl Walk<'_, '_> {
         if takes_tokens && tokens::are_stripped(&self.document.token_places) {
             places.clone_from(&self.document.token_places);
         }
-        if let (Some(_), Some(cookie)) = (&route.service, &self.document.session) {
-            places.push(TokenPlace::Cookie(cookie.name.clone()));
+        if route.service.is_some() {
+            places.extend(self.document.own_cookies().into_iter().map(TokenPlace::Cookie));
         }
         places
     }

@@ -50,7 +50,7 @@ fn of_request(document: &Document, request: &Request) -> Value {
 fn of_explanation(document: &Document, explanation: &Explanation) -> Vec<(&'static str, Value)> {
     let (outcome, forwarded) = match &explanation.outcome {
         Outcome::Forwarded(forwarded) => (of_passed(forwarded), of_forwarded(document, forwarded)),
-        Outcome::Refused(refusal) => (of_refusal(refusal), Value::Null),
+        Outcome::Refused(refusal) => (of_refusal(document, refusal), Value::Null),
     };
     vec![
         ("steps", Value::Array(explanation.steps.iter().map(of_step).collect())),
@@ -86,9 +86,8 @@ fn of_passed(forwarded: &Forwarded) -> Value {
     ])
 }
 
-fn of_refusal(refusal: &Refusal) -> Value {
+fn of_refusal(document: &Document, refusal: &Refusal) -> Value {
     let reason = Some(refusal.denial.reason).filter(|reason| !reason.is_empty());
-    let challenge = refusal.denial.challenge.as_ref().map(|challenge| challenge.to_header());
     let is_told = !refusal.is_plain && refusal.sent.is_none();
     let error = Some(refusal.denial.code.as_str()).filter(|_| is_told);
     let location = refusal.sent.as_ref().map(|sent| sent.told.as_str());
@@ -100,7 +99,7 @@ fn of_refusal(refusal: &Refusal) -> Value {
         ("by", text(refusal.by.as_str())),
         ("at", text(&refusal.at)),
         ("route", optional(refusal.route.as_deref())),
-        ("www_authenticate", optional(challenge.as_deref().filter(|_| is_told))),
+        ("www_authenticate", optional(refusal.challenge(document).as_deref())),
         ("location", optional(location)),
         ("grpc_status", optional_number(refusal.grpc_status.map(u64::from))),
     ])

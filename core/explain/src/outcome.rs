@@ -1,5 +1,7 @@
 //! What becomes of a request.
 
+use postern_document::Document;
+use postern_request::denial::name_metadata;
 use postern_request::{Denial, Principal};
 
 use crate::rule::Rule;
@@ -67,6 +69,21 @@ pub struct Refusal {
     pub route: Option<String>,
     /// Where a browser is sent instead, and nothing of the denial is told; none where it is.
     pub sent: Option<SentToLogIn>,
+}
+
+impl Refusal {
+    /// `www-authenticate`, as whoever refuses writes it; none where nothing of the denial is told.
+    pub(crate) fn challenge(&self, document: &Document) -> Option<String> {
+        let challenge = self.denial.challenge.as_ref()?;
+        if self.is_plain || self.sent.is_some() {
+            return None;
+        }
+        let mut challenge = challenge.to_header();
+        if let Some(issuer) = document.advertised() {
+            name_metadata(&mut challenge, issuer);
+        }
+        Some(challenge)
+    }
 }
 
 /// A browser's way to log in.

@@ -40,11 +40,11 @@ pub fn to_text(document: &Document, request: &Request, explanation: &Explanation
     out.push_str("\n\n");
     let edge = Here::edge(document).name;
     push_steps(&mut out, &edge, &explanation.steps, &[]);
-    push_outcome(&mut out, &edge, &explanation.outcome);
+    push_outcome(&mut out, document, &edge, &explanation.outcome);
     if let Some(share) = &explanation.otherwise {
         push(&mut out, format_args!("\n  with {} % of requests:\n", share.percent));
         push_steps(&mut out, &edge, &share.explanation.steps, &explanation.steps);
-        push_outcome(&mut out, &edge, &share.explanation.outcome);
+        push_outcome(&mut out, document, &edge, &share.explanation.outcome);
     }
     if !explanation.uncertain.is_empty() {
         out.push_str("\n  taken for granted:\n");
@@ -121,14 +121,14 @@ pub(crate) const fn word(stage: Stage) -> &'static str {
     }
 }
 
-fn push_outcome(out: &mut String, edge: &str, outcome: &Outcome) {
+fn push_outcome(out: &mut String, document: &Document, edge: &str, outcome: &Outcome) {
     match outcome {
         Outcome::Forwarded(forwarded) => push_forwarded(out, forwarded),
-        Outcome::Refused(refusal) => push_refusal(out, edge, refusal),
+        Outcome::Refused(refusal) => push_refusal(out, document, edge, refusal),
     }
 }
 
-fn push_refusal(out: &mut String, edge: &str, refusal: &Refusal) {
+fn push_refusal(out: &mut String, document: &Document, edge: &str, refusal: &Refusal) {
     let Refusal { by, at, status, denial, is_plain, grpc_status, sent, .. } = refusal;
     push(out, format_args!("  → {status}"));
     if !is_plain && sent.is_none() {
@@ -151,8 +151,8 @@ fn push_refusal(out: &mut String, edge: &str, refusal: &Refusal) {
     if *is_plain || sent.is_some() {
         return;
     }
-    if let Some(challenge) = &denial.challenge {
-        push(out, format_args!("     www-authenticate: {}\n", challenge.to_header()));
+    if let Some(challenge) = refusal.challenge(document) {
+        push(out, format_args!("     www-authenticate: {challenge}\n"));
     }
     if let Some(seconds) = denial.retry_after_secs {
         push(out, format_args!("     retry-after: {}\n", seconds.max(1)));

@@ -45,6 +45,20 @@ pub enum AuthorizeFault {
     UnknownRequest,
 }
 
+impl AuthorizeFault {
+    /// A stable word for the log.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::TooLarge => "too_large",
+            Self::UnknownClient => "unknown_client",
+            Self::RedirectUri => "redirect_uri",
+            Self::UnknownRequest => "unknown_request",
+        }
+    }
+}
+
 impl From<FormError> for AuthorizeFault {
     fn from(error: FormError) -> Self {
         match error {

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use postern_request::headers::Single;
 use zeroize::Zeroizing;
 
-use crate::form::{self, Form, MAX_BODY_BYTES};
+use crate::form::{self, Form, MAX_BODY_BYTES, MAX_EXCHANGE_BYTES};
 use crate::{AuthMethod, Client, ClientKind, OAuthError, Secret};
 
 pub use assertion::{ASSERTION_TYPE, AssertionFacts, MAX_ASSERTION_SECS, assertion_claims};
@@ -63,7 +63,21 @@ pub struct Evidence {
 }
 
 impl ClientAuthentication {
-    /// Reads the credentials of a request. A certificate is no credential beside another one: it
+    /// Reads the credentials of a request that may be no good otherwise.
+    ///
+    /// # Errors
+    /// Those of [`Form::read`] and [`ClientAuthentication::parse`].
+    pub fn read(
+        authorization: Single<'_>,
+        content_type: Single<'_>,
+        body: &[u8],
+        certificate: Option<&ShownCertificate>,
+    ) -> Result<Self, OAuthError> {
+        let form = Form::read_within(content_type, body, MAX_EXCHANGE_BYTES)?;
+        Self::parse(authorization, &form, certificate)
+    }
+
+    /// Reads the credentials of a form. A certificate is no credential beside another one: it
     /// may be there to bind tokens to it (RFC 8705 §3).
     ///
     /// # Errors

@@ -23,7 +23,7 @@ pub enum ChallengeScheme {
 }
 
 /// A request that is turned away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("{}: {description}", .code.as_str())]
 pub struct OAuthError {
     /// What the client is told.
@@ -33,13 +33,34 @@ pub struct OAuthError {
     pub description: &'static str,
     /// What is asked for with a 401 or 403.
     pub challenge: ChallengeScheme,
+    /// What the log is told and the client is not: a stable word.
+    why: Option<&'static str>,
 }
+
+/// By what clients are told.
+impl PartialEq for OAuthError {
+    fn eq(&self, other: &Self) -> bool {
+        let told = |error: &Self| (error.code, error.description, error.challenge);
+        told(self) == told(other)
+    }
+}
+
+impl Eq for OAuthError {}
 
 impl OAuthError {
     /// An error with its text.
     #[must_use]
     pub const fn new(code: ErrorCode, description: &'static str) -> Self {
-        Self { code, description, challenge: ChallengeScheme::Basic }
+        Self { code, description, challenge: ChallengeScheme::Basic, why: None }
+    }
+
+    /// Why, as the log has it.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self.why {
+            Some(why) => why,
+            None => self.description,
+        }
     }
 
     /// The same at an endpoint that is used with a token.
@@ -75,6 +96,12 @@ impl OAuthError {
             ErrorCode::InvalidGrant,
             "The grant is invalid, has expired, was revoked, or is not this client's",
         )
+    }
+
+    /// The same, with what is wrong in a word for the log.
+    #[must_use]
+    pub const fn bad_grant(why: &'static str) -> Self {
+        Self { why: Some(why), ..Self::invalid_grant() }
     }
 
     /// A scope that is malformed, or more than may be had.

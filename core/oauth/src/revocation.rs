@@ -68,7 +68,7 @@ impl RevocationRequest {
         match owner {
             None => Ok(false),
             Some(owner) if owner == client.client_id => Ok(true),
-            Some(_) => Err(OAuthError::invalid_grant()),
+            Some(_) => Err(OAuthError::bad_grant("other_client")),
         }
     }
 }

@@ -316,12 +316,17 @@ impl RenderedDenial {
     pub fn advertise(&mut self, issuer: &str) {
         for (name, value) in &mut self.headers {
             if *name == "www-authenticate" {
-                value.push_str(", resource_metadata=\"");
-                value.push_str(issuer);
-                value.push_str("/.well-known/oauth-protected-resource\"");
+                name_metadata(value, issuer);
             }
         }
     }
+}
+
+/// What [`RenderedDenial::advertise`] adds to a challenge.
+pub fn name_metadata(challenge: &mut String, issuer: &str) {
+    challenge.push_str(", resource_metadata=\"");
+    challenge.push_str(issuer);
+    challenge.push_str("/.well-known/oauth-protected-resource\"");
 }
 
 /// Whether a request is gRPC, by its content type.

@@ -1,6 +1,7 @@
 //! The cookie of a browser's session: `ID.SECRET`. The id finds the session and opens nothing, the
 //! secret proves it. Whoever begins sessions, decides on requests or tells what is decided reads it
-//! here.
+//! here. And the names of what the suite sets besides, which nobody behind it has any business to
+//! see.
 
 use core::fmt;
 
@@ -13,6 +14,29 @@ use crate::tokens::{Carrier as _, WholeRequest};
 const ID_BYTES: usize = 36;
 /// Bytes of the secret half.
 const SECRET_BYTES: usize = 43;
+
+/// What the session's cookie is called where the document says nothing: with the narrowest prefix
+/// that browsers hold it to, which depends on whether other hosts than the issuer's get it.
+#[must_use]
+pub const fn default_name(is_https: bool, is_shared: bool) -> &'static str {
+    match (is_https, is_shared) {
+        // A cookie for https alone would not come back.
+        (false, _) => "postern",
+        (true, false) => "__Host-postern",
+        (true, true) => "__Secure-postern",
+    }
+}
+
+/// The cookies of the log-in pages: of a log-in that is under way, and of a device. Over plain
+/// http, which is for trying things out on one machine, browsers take neither `Secure` nor the
+/// prefix that needs it.
+#[must_use]
+pub const fn of_pages(is_https: bool) -> [&'static str; 2] {
+    match is_https {
+        true => ["__Host-postern-login", "__Host-postern-device"],
+        false => ["postern-login", "postern-device"],
+    }
+}
 
 /// What a request shows of a session. No `Debug` tells the cookie.
 #[derive(Clone, PartialEq, Eq)]

@@ -60,11 +60,13 @@ pub fn from_cookie<'a>(header: &'a [u8], name: &str) -> Find<'a> {
     values.fold(Find::Absent, |found, value| found.and(value.and_then(cookie_value)))
 }
 
-/// The header without a cookie, in as many pairs as it may be. Empty when nothing is left: the
-/// header has to go then.
+/// The header without the cookies of some names, in as many pairs as they may be; none where it has
+/// none of them. Empty when nothing is left: the header has to go then.
 #[must_use]
-pub fn without_cookie(header: &[u8], name: &str) -> Vec<u8> {
-    without(header, b';', |pair| cookie(pair).0 == name.as_bytes())
+pub fn without_cookies(header: &[u8], is_it: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+    let is_it = |pair: &[u8]| is_it(cookie(pair).0);
+    let holds = header.split(|b| *b == b';').any(is_it);
+    holds.then(|| without(header, b';', is_it))
 }
 
 /// The value of a query parameter. The name is to be unreserved (RFC 3986 §2.3), so it needs no

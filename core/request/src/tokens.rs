@@ -205,18 +205,16 @@ pub fn strip<'a>(
     request: &impl Carrier<'a>,
     change: &mut dyn FnMut(&str, Option<&[u8]>),
 ) {
-    let mut decided = false;
-    for place in places {
-        let holds = !matches!(at(place, request), Ok(None));
+    let holds = |place: &TokenPlace| !matches!(at(place, request), Ok(None));
+    for (index, place) in places.iter().enumerate() {
         let header = match place {
-            TokenPlace::Authorization => Some(headers::AUTHORIZATION),
-            TokenPlace::Header(name) => Some(name.as_str()),
-            _ => None,
+            TokenPlace::Authorization => headers::AUTHORIZATION,
+            TokenPlace::Header(name) => name.as_str(),
+            _ => continue,
         };
-        if let Some(header) = header.filter(|_| decided && holds) {
+        if holds(place) && places.iter().take(index).any(holds) {
             change(header, None);
         }
-        decided |= holds;
     }
     if let Some(target) = request.target() {
         let names = places.iter().filter_map(|place| match place {
@@ -231,41 +229,35 @@ pub fn strip<'a>(
             change(TARGET, Some(left.as_bytes()));
         }
     }
-    let cookies = places.iter().filter_map(|place| match place {
-        TokenPlace::Cookie(name) => Some(name.as_str()),
-        _ => None,
-    });
-    let list = request.list(headers::COOKIE, COOKIES);
-    strip_list(headers::COOKIE, list, cookies, token_places::without_cookie, change);
+    let is_cookie = |name: &[u8]| {
+        places.iter().any(|place| match place {
+            TokenPlace::Cookie(known) => known.as_bytes() == name,
+            _ => false,
+        })
+    };
+    if let Some(list) = request.list(headers::COOKIE, COOKIES)
+        && let Some(left) = token_places::without_cookies(&list, is_cookie)
+    {
+        change(headers::COOKIE, unless_empty(&left));
+    }
     let markers = places.iter().filter_map(|place| match place {
-        TokenPlace::WebSocketProtocol(marker) => Some(marker.as_str()),
+        TokenPlace::WebSocketProtocol(marker) => Some(marker),
         _ => None,
     });
-    let list = request.list(headers::WEBSOCKET_PROTOCOL, PROTOCOLS);
-    let without = token_places::without_websocket_protocol;
-    strip_list(headers::WEBSOCKET_PROTOCOL, list, markers, without, change);
-}
-
-/// Takes names out of a list.
-fn strip_list<'p>(
-    header: &str,
-    list: Option<Cow<'_, [u8]>>,
-    names: impl Iterator<Item = &'p str>,
-    without: impl Fn(&[u8], &str) -> Vec<u8>,
-    change: &mut dyn FnMut(&str, Option<&[u8]>),
-) {
-    let Some(list) = list else { return };
-    let mut left = Cow::Borrowed(&*list);
-    for name in names {
-        let without = without(&left, name);
-        if without != *left {
-            left = Cow::Owned(without);
+    if let Some(list) = request.list(headers::WEBSOCKET_PROTOCOL, PROTOCOLS) {
+        let left = markers.fold(Cow::Borrowed(&*list), |left, marker| {
+            let without = token_places::without_websocket_protocol(&left, marker);
+            if without == *left { left } else { Cow::Owned(without) }
+        });
+        if let Cow::Owned(left) = left {
+            change(headers::WEBSOCKET_PROTOCOL, unless_empty(&left));
         }
     }
-    match left {
-        Cow::Borrowed(_) => {}
-        Cow::Owned(left) => change(header, Some(left.as_slice()).filter(|left| !left.is_empty())),
-    }
+}
+
+/// A header with nothing left in it has to go.
+fn unless_empty(left: &[u8]) -> Option<&[u8]> {
+    Some(left).filter(|left| !left.is_empty())
 }
 
 #[cfg(test)]

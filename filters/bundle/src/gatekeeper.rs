@@ -32,7 +32,7 @@ const SUBJECT_STATE: &str = "postern.subject";
 pub struct Gatekeeper {
     document: Document,
     own_headers: OwnHeaders,
-    /// Where tokens stand, and last the cookie of browsers' sessions.
+    /// Where tokens stand, and last the suite's own cookies.
     places: Vec<TokenPlace>,
     /// Whether tokens may stand in places from which they must be taken.
     strips_tokens: bool,
@@ -158,8 +158,8 @@ impl Gatekeeper {
         Ok(Admitted { known: identified.known, limit, tickets: spent.tickets, route })
     }
 
-    /// Where nothing may be left that opens anything: of tokens where the route takes them, of
-    /// sessions wherever the request goes to a service that is not the suite itself.
+    /// Where nothing may be left that opens anything: of tokens where the route takes them, of the
+    /// suite's cookies wherever the request goes to a service that is not the suite itself.
     fn stripped(&self, route: &Route) -> &[TokenPlace] {
         let tokens = self.document.token_places.len();
         let takes_tokens = self.strips_tokens && route.auth.accepts(Credential::Jwt);

@@ -15,8 +15,14 @@ pub enum Problem {
     Blocked,
     /// It took too long.
     Expired,
+    /// So many tries were wrong that this log-in has no more of them.
+    Exhausted,
     /// The browser sent no cookie.
     Cookies,
+    /// It sent some, and none of a log-in that is under way.
+    NoLogIn,
+    /// The password of whoever is signed in and wants another one.
+    CurrentPassword,
     /// More passwords wait than can be checked.
     Busy,
     /// The new password is not good enough: `short`, `long`, `email`, `same`, `breached`, or another
@@ -40,7 +46,10 @@ impl Problem {
             Self::Limited(seconds) => (texts.limited)(seconds.div_ceil(60).max(1)),
             Self::Blocked => texts.blocked.to_owned(),
             Self::Expired => texts.expired.to_owned(),
+            Self::Exhausted => texts.exhausted.to_owned(),
             Self::Cookies => texts.cookies_needed.to_owned(),
+            Self::NoLogIn => texts.no_log_in.to_owned(),
+            Self::CurrentPassword => texts.wrong_current_password.to_owned(),
             Self::Busy => texts.busy.to_owned(),
             Self::Password("short") => texts.password_too_short.to_owned(),
             Self::Password("long") => texts.password_too_long.to_owned(),
@@ -69,7 +78,10 @@ mod tests {
                 Problem::Limited(61),
                 Problem::Blocked,
                 Problem::Expired,
+                Problem::Exhausted,
                 Problem::Cookies,
+                Problem::NoLogIn,
+                Problem::CurrentPassword,
                 Problem::Busy,
                 Problem::Password("short"),
                 Problem::Password("long"),

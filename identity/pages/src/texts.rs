@@ -92,6 +92,8 @@ pub(crate) struct Texts {
     pub(crate) sessions_intro: &'static str,
     pub(crate) session_here: &'static str,
     pub(crate) session_browser: &'static str,
+    /// A browser, and what it runs on.
+    pub(crate) browser_on: fn(&str, &str) -> String,
     pub(crate) session_client: fn(&str) -> String,
     pub(crate) session_began: &'static str,
     pub(crate) session_used: &'static str,
@@ -133,12 +135,15 @@ pub(crate) struct Texts {
 
     // Problems of forms.
     pub(crate) wrong_credentials: &'static str,
+    pub(crate) wrong_current_password: &'static str,
     pub(crate) wrong_code: &'static str,
     /// Of whole minutes.
     pub(crate) limited: fn(u64) -> String,
     pub(crate) blocked: &'static str,
     pub(crate) expired: &'static str,
+    pub(crate) exhausted: &'static str,
     pub(crate) cookies_needed: &'static str,
+    pub(crate) no_log_in: &'static str,
     pub(crate) busy: &'static str,
     pub(crate) password_too_short: &'static str,
     pub(crate) password_too_long: &'static str,

@@ -144,7 +144,8 @@ impl<'a> Call<'a> {
     }
 
     fn failed(&self, error: &LoginError) -> Response {
-        tracing::info!(%error, correlation_id = self.id, "not logged in");
+        let reason = refusal::reason(error);
+        tracing::info!(%error, reason, correlation_id = self.id, "not logged in");
         reply::turn_away(refusal::login(error, &self.id, self.now))
     }
 
@@ -286,6 +287,7 @@ fn answered(call: &Call<'_>, answer: Result<TokenAnswer, OAuthError>) -> Respons
         Err(error) => {
             tracing::info!(
                 code = error.code.as_str(),
+                reason = error.reason(),
                 correlation_id = call.id,
                 "no token granted"
             );

@@ -2,6 +2,7 @@
 
 use axum::http::HeaderMap;
 use axum::http::header::COOKIE;
+use postern_request::session_cookie;
 
 /// How long a browser is known as a device: as long as browsers keep anything.
 const DEVICE_SECS: u64 = 400 * 24 * 3600;
@@ -23,15 +24,12 @@ impl Cookies {
     /// Those of an issuer. `session` is the session cookie's name in the document, `domain` whose
     /// hosts get it.
     ///
-    /// Over plain HTTP, which is for trying things out on one machine, browsers take neither
-    /// `Secure` nor the prefix that needs it.
+    /// Over plain HTTP, which is for trying things out on one machine, browsers do not take
+    /// `Secure`.
     #[must_use]
     pub fn new(issuer: &str, session: &str, domain: Option<&str>) -> Self {
         let is_secure = issuer.starts_with("https://");
-        let (login, device) = match is_secure {
-            true => ("__Host-postern-login", "__Host-postern-device"),
-            false => ("postern-login", "postern-device"),
-        };
+        let [login, device] = session_cookie::of_pages(is_secure);
         let domain = domain.map(str::to_owned);
         Self { session: session.to_owned(), login, device, is_secure, domain }
     }

@@ -2,7 +2,8 @@
 //! it, and the page or the redirect that comes of it. HTML is made in `postern-identity-pages`.
 //!
 //! Every form is answered with a page or with 303, and none is taken without its token (`csrf`).
-//! Where a log-in leads was looked at when it began and is kept with it, never in the form.
+//! Where a log-in leads was looked at when it began and is kept with it. The address of its forms
+//! names it too, for whoever has to begin again; nothing else is done by that.
 
 mod account;
 mod answer;
@@ -13,6 +14,7 @@ mod consent;
 mod csrf;
 mod device;
 mod enrol;
+mod halves;
 mod login;
 mod logout;
 mod outside;

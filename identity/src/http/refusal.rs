@@ -32,28 +32,49 @@ pub(crate) fn invalid(problems: &[Invalid], id: &str, now: UnixMillis) -> Render
     with_member(denial.render(id, now, false), "validationErrors", &list)
 }
 
+/// Why a log-in went no further, as the log has it; stable words.
+pub(crate) const fn reason(error: &LoginError) -> &'static str {
+    match error {
+        LoginError::Credentials | LoginError::Expired | LoginError::Exhausted => {
+            "credentials_wrong"
+        }
+        LoginError::MfaRequired(_) => "mfa_missing",
+        LoginError::MfaWrong(_) => "mfa_wrong",
+        LoginError::Limited { .. } => "login_limited",
+        LoginError::Busy => "password_queue",
+        LoginError::Blocked => "user_inactive",
+        LoginError::PasswordPolicy(_) => "field_invalid",
+        LoginError::Store(_) => "login_store",
+        LoginError::Internal => "login_failed",
+    }
+}
+
 /// Why a log-in went no further. `id` is the correlation id.
 pub(crate) fn login(error: &LoginError, id: &str, now: UnixMillis) -> RenderedDenial {
-    let told = |code, reason| Denial::new(code, reason);
+    let reason = reason(error);
+    let told = |code| Denial::new(code, reason);
     let denial = match error {
-        LoginError::Credentials | LoginError::Expired => {
-            challenged(told(ErrorCode::InvalidCredentials, "credentials_wrong"))
+        LoginError::Credentials | LoginError::Expired | LoginError::Exhausted => {
+            challenged(told(ErrorCode::InvalidCredentials))
         }
         LoginError::MfaRequired(methods) => {
-            let denial = challenged(told(ErrorCode::MfaRequired, "mfa_missing"));
-            // Names of ours, which need no escaping.
-            let list = format!("[\"{}\"]", methods.join("\",\""));
-            let list = if methods.is_empty() { "[]" } else { list.as_str() };
-            return with_member(denial.render(id, now, false), "methods", list);
+            let denial = challenged(told(ErrorCode::MfaRequired));
+            return with_methods(denial.render(id, now, false), methods);
+        }
+        LoginError::MfaWrong(methods) => {
+            let mut denial = challenged(told(ErrorCode::MfaRequired));
+            let description = "The second factor is wrong, or was used already";
+            denial.description = Some(Cow::Borrowed(description));
+            return with_methods(denial.render(id, now, false), methods);
         }
         LoginError::Limited { retry_after_secs, status } => {
-            let mut denial = told(ErrorCode::RateLimitExceeded, "login_limited");
+            let mut denial = told(ErrorCode::RateLimitExceeded);
             denial.retry_after_secs = Some(*retry_after_secs);
             denial.limit = *status;
             denial
         }
-        LoginError::Busy => Denial::unavailable("password_queue", 1),
-        LoginError::Blocked => told(ErrorCode::Blocked, "user_inactive"),
+        LoginError::Busy => Denial::unavailable(reason, 1),
+        LoginError::Blocked => told(ErrorCode::Blocked),
         LoginError::PasswordPolicy(word) => {
             let message = policy(word);
             return invalid(&[Invalid { field: "password", message }], id, now);
@@ -61,11 +82,17 @@ pub(crate) fn login(error: &LoginError, id: &str, now: UnixMillis) -> RenderedDe
         LoginError::Store(error) => {
             tracing::error!(%error, "a log-in met a store that failed");
             let seconds = if matches!(error, StoreError::Unavailable(_)) { 1 } else { 60 };
-            Denial::unavailable("login_store", seconds)
+            Denial::unavailable(reason, seconds)
         }
-        LoginError::Internal => Denial::unavailable("login_failed", 60),
+        LoginError::Internal => Denial::unavailable(reason, 60),
     };
     denial.render(id, now, false)
+}
+
+/// Names of ours, which need no escaping.
+fn with_methods(rendered: RenderedDenial, methods: &[&str]) -> RenderedDenial {
+    let list = format!("[\"{}\"]", methods.join("\",\""));
+    with_member(rendered, "methods", if methods.is_empty() { "[]" } else { list.as_str() })
 }
 
 /// RFC 9110 §15.5.2 wants a challenge with every 401.
@@ -131,7 +158,9 @@ mod tests {
         for (error, expected, code) in [
             (LoginError::Credentials, 401, "INVALID_CREDENTIALS"),
             (LoginError::Expired, 401, "INVALID_CREDENTIALS"),
+            (LoginError::Exhausted, 401, "INVALID_CREDENTIALS"),
             (LoginError::MfaRequired(vec![]), 401, "MFA_REQUIRED"),
+            (LoginError::MfaWrong(vec![]), 401, "MFA_REQUIRED"),
             (limited, 429, "RATE_LIMIT_EXCEEDED"),
             (LoginError::Busy, 503, "UNAVAILABLE"),
             (LoginError::Blocked, 403, "BLOCKED"),
@@ -156,6 +185,11 @@ mod tests {
         assert_eq!(body.get("methods").unwrap().to_string(), "[\"totp\",\"recovery_code\"]");
         let (_, _, body, _) = told(&LoginError::MfaRequired(vec![]));
         assert_eq!(body.get("methods").unwrap().to_string(), "[]");
+        let missing = body.get("error_description").unwrap().to_string();
+        let (_, _, body, _) = told(&LoginError::MfaWrong(vec!["totp"]));
+        assert_eq!(body.get("methods").unwrap().to_string(), "[\"totp\"]");
+        let wrong = body.get("error_description").unwrap().to_string();
+        assert!(wrong != missing && wrong.contains("used already"), "{wrong}");
         let (_, _, body, _) = told(&LoginError::PasswordPolicy("breached"));
         let first = body.get("validationErrors").unwrap().as_array().unwrap().first().unwrap();
         assert_eq!(first.get("field").unwrap().as_str(), Some("password"));

@@ -112,7 +112,8 @@ pub(crate) fn deny(denial: &Denial, headers: &HeaderMap, now: UnixMillis) -> Res
 /// Too many calls, or nobody can say how many.
 pub(crate) fn limited(headers: &HeaderMap, error: &LoginError, now: UnixMillis) -> Response {
     let id = correlation_id(headers);
-    tracing::info!(%error, correlation_id = id, "turned away");
+    let reason = refusal::reason(error);
+    tracing::info!(%error, reason, correlation_id = id, "turned away");
     turn_away(refusal::login(error, &id, now))
 }
 

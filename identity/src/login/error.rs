@@ -15,6 +15,9 @@ pub enum LoginError {
     /// The user's: the password is right and one of these factors is needed besides.
     #[error("a second factor is needed")]
     MfaRequired(Vec<&'static str>),
+    /// The user's: the password is right, and what was shown besides is wrong, or was used already.
+    #[error("the second factor is wrong")]
+    MfaWrong(Vec<&'static str>),
     /// The user's, or somebody's who tries passwords out: too many tries.
     #[error("too many tries, again in {retry_after_secs} s")]
     Limited {
@@ -35,6 +38,9 @@ pub enum LoginError {
     /// Nobody's: it took too long, or the cookie is gone.
     #[error("the log-in has expired")]
     Expired,
+    /// The user's: the last of the wrong passwords and codes that one log-in has room for.
+    #[error("too many wrong tries: the log-in is over")]
+    Exhausted,
     /// The store's; its own text says whether a retry helps.
     #[error(transparent)]
     Store(#[from] StoreError),

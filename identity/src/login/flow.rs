@@ -112,7 +112,7 @@ pub enum Step {
     Ask(Screen),
     /// The user is who they say.
     Done(Authenticated),
-    /// Not so. [`LoginError::Expired`] ends the log-in.
+    /// Not so. All but [`LoginError::Credentials`] end the log-in.
     Refused(LoginError),
 }
 
@@ -201,7 +201,7 @@ pub fn advance(flow: &mut Flow, input: Input<'_>, known: Known, now: UnixMillis)
             flow.failures = flow.failures.saturating_add(1);
             let is_last = flow.failures >= MAX_FAILURES;
             return Step::Refused(if is_last {
-                LoginError::Expired
+                LoginError::Exhausted
             } else {
                 LoginError::Credentials
             });

@@ -3,6 +3,8 @@
 use postern_request::json::{self, Value};
 use postern_store::durable::{Profile, UserRecord};
 
+use super::agent::Agent;
+
 /// What a session knows of its user. No secret is among it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Person {
@@ -16,6 +18,8 @@ pub struct Person {
     pub provider: Option<String>,
     /// Name and picture.
     pub profile: Profile,
+    /// The browser that they have logged in with, so that they recognise the session by it.
+    pub agent: Agent,
 }
 
 impl Person {
@@ -28,11 +32,12 @@ impl Person {
             tier: user.tier.clone(),
             provider: None,
             profile: user.profile.clone(),
+            agent: Agent::default(),
         }
     }
 
     /// As it is kept: a JSON object with `email`, `role`, `tier`, `provider`, `firstName`,
-    /// `lastName`, `photo` and `department`, those that there are.
+    /// `lastName`, `photo`, `department`, `browser` and `system`, those that there are.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let text = |text: &str| Some(Value::String(text.to_owned()));
@@ -46,6 +51,8 @@ impl Person {
             ("lastName", text(&self.profile.last_name)),
             ("photo", optional(&self.profile.photo)),
             ("department", optional(&self.profile.department)),
+            ("browser", self.agent.browser.and_then(text)),
+            ("system", self.agent.system.and_then(text)),
         ];
         let there = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
         Value::Object(there.collect()).to_string().into_bytes()
@@ -68,6 +75,10 @@ impl Person {
                 photo: optional("photo"),
                 department: optional("department"),
             },
+            agent: Agent::kept(
+                value.get("browser").and_then(Value::as_str),
+                value.get("system").and_then(Value::as_str),
+            ),
         })
     }
 }
@@ -89,6 +100,7 @@ mod tests {
                 photo: Some("https://example.test/a.png".to_owned()),
                 department: Some("Maths".to_owned()),
             },
+            agent: Agent { browser: Some("Firefox"), system: Some("Linux") },
         };
         let bare = Person { role: "student".to_owned(), ..Person::default() };
         for person in [whole, bare] {

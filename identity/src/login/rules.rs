@@ -5,9 +5,6 @@ use postern_document::{Current, Login, Role};
 use super::person::Person;
 use crate::metrics::OTHER_ROLE;
 
-/// The scope of those who may administer the gateway.
-pub const ADMIN_SCOPE: &str = "postern.admin";
-
 /// The rules that hold now: with another document come others.
 pub type CurrentLoginRules = Current<LoginRules>;
 
@@ -40,8 +37,8 @@ impl LoginRules {
     /// The roles whose users may administer the gateway.
     #[must_use]
     pub fn admin_roles(&self) -> Vec<String> {
-        let is_admin = |role: &&Role| role.scopes.iter().any(|scope| scope == ADMIN_SCOPE);
-        self.login.roles.iter().filter(is_admin).map(|role| role.name.clone()).collect()
+        let admins = self.login.roles.iter().filter(|role| role.opens_admin_api());
+        admins.map(|role| role.name.clone()).collect()
     }
 
     /// A role as metrics are told it.

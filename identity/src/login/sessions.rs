@@ -8,6 +8,7 @@ pub(crate) use postern_request::session_cookie::parse as read_cookie;
 use postern_store::flows::SessionRecord;
 use postern_store::{FlowKey, FlowKind};
 
+use super::agent::Agent;
 use super::flow::Authenticated;
 use super::person::Person;
 use super::rules::LoginRules;
@@ -92,7 +93,8 @@ fn grant(
     caller: &Caller,
     now: UnixMillis,
 ) -> Result<SessionRecord, IdentityError> {
-    let person = Person { tier: rules.tier_of(person), ..person.clone() };
+    let agent = Agent::of(&caller.user_agent);
+    let person = Person { tier: rules.tier_of(person), agent, ..person.clone() };
     Ok(SessionRecord {
         id: random::uuid()?,
         user_id: authenticated.user_id.clone(),

@@ -15,6 +15,7 @@ use postern_store::flows::SessionRecord;
 use postern_store::{FlowKey, FlowKind};
 
 use super::locations::{authorize_location, consent_location, login_location};
+use super::refused::Asking;
 use super::service::{failed, store_failed};
 use super::{Authorized, ConsentAsk, OAuthRules, OAuthService, Onward};
 use crate::clients::KnownClient;
@@ -41,7 +42,7 @@ enum Reading {
 }
 
 impl OAuthService {
-    /// Answers an authorization request.
+    /// Answers an authorization request. `id` is its correlation id, for the log.
     ///
     /// # Errors
     /// Those of the stores; the user is told, because nobody knows what would have been decided.
@@ -49,14 +50,19 @@ impl OAuthService {
         &self,
         query: &[u8],
         session: Option<&SessionRecord>,
+        id: &str,
         now: UnixMillis,
     ) -> Result<Authorized, OAuthError> {
+        let asking = Asking { query, id, now };
         let asked = match self.read(query, now).await? {
             Reading::Ready(asked) => asked,
             Reading::Refused(error, client) => {
-                return self.refused(&error, &client, session, now).await;
+                return self.refused(&error, &client, session, asking).await;
             }
-            Reading::Fault(fault) => return Ok(Authorized::Fault(fault)),
+            Reading::Fault(fault) => {
+                self.note_fault(query, fault, id, now).await;
+                return Ok(Authorized::Fault(fault));
+            }
         };
         let mut browser = self.browser(&asked, session, now)?;
         if let Some(session) = &browser.session {
@@ -78,13 +84,20 @@ impl OAuthService {
             Next::Consent { scopes, resources } => {
                 Ok(Authorized::Consent(Box::new(ask(&asked, &scopes, resources))))
             }
-            Next::Issue(grant) => self.issue_code(&asked, &grant, now).await,
-            Next::Refuse(error) => self.refused(&error, &asked.client, session, now).await,
+            Next::Issue(grant) => {
+                let issued = self.issue_code(&asked, &grant, now).await?;
+                if let Authorized::Fault(fault) = &issued {
+                    self.note_fault(query, *fault, id, now).await;
+                }
+                Ok(issued)
+            }
+            Next::Refuse(error) => self.refused(&error, &asked.client, session, asking).await,
         }
     }
 
     /// What the user has said on the page that [`Authorized::Consent`] led to: what the client
-    /// may have, or none for no. Where the browser goes now.
+    /// may have, or none for no. Where the browser goes now. `id` is the correlation id, for the
+    /// log.
     ///
     /// # Errors
     /// Those of the stores, and `invalid_request` for a query that asks for nothing.
@@ -93,19 +106,22 @@ impl OAuthService {
         query: &[u8],
         session: &SessionRecord,
         allowed: Option<&ScopeSet>,
+        id: &str,
         now: UnixMillis,
     ) -> Result<String, OAuthError> {
+        let asking = Asking { query, id, now };
         let asked = match self.read(query, now).await? {
             Reading::Ready(asked) => asked,
             // The user has looked at a page, and sent a form of ours: strangers are told, too.
-            Reading::Refused(error, _) => return Ok(self.told(&error)),
-            Reading::Fault(_) => {
+            Reading::Refused(error, _) => return Ok(self.told(&error, asking).await),
+            Reading::Fault(fault) => {
+                self.note_fault(query, fault, id, now).await;
                 return Err(OAuthError::invalid_request("The request is not known any more"));
             }
         };
         let Some(allowed) = allowed else {
             let denied = OAuthError::new(ErrorCode::AccessDenied, "The user has refused");
-            return Ok(self.told(&asked.request.refuse(denied)));
+            return Ok(self.told(&asked.request.refuse(denied), asking).await);
         };
         let mut browser = self.browser(&asked, Some(session), now)?;
         browser.consented =
@@ -129,7 +145,7 @@ impl OAuthService {
                 Ok(login_location(&authorize_location(&asked.back), None, Some(acr), false))
             }
             Next::Consent { .. } => Ok(consent_location(&asked.back)),
-            Next::Refuse(error) => Ok(self.told(&error)),
+            Next::Refuse(error) => Ok(self.told(&error, asking).await),
         }
     }
 
@@ -276,10 +292,10 @@ impl OAuthService {
         error: &AuthorizeError,
         client: &KnownClient,
         session: Option<&SessionRecord>,
-        now: UnixMillis,
+        asking: Asking<'_>,
     ) -> Result<Authorized, OAuthError> {
-        let is_stranger = self.is_stranger(client, session, now).await?;
-        let location = self.told(error);
+        let location = self.told(error, asking).await;
+        let is_stranger = self.is_stranger(client, session, asking.now).await?;
         Ok(match is_stranger {
             true => Authorized::Refused(Onward::to(location)),
             false => Authorized::Redirect(location),
@@ -304,8 +320,8 @@ impl OAuthService {
         Ok(consent.map_err(|error| store_failed(&error))?.is_none())
     }
 
-    fn told(&self, error: &AuthorizeError) -> String {
-        tracing::info!(code = error.error.code.as_str(), "an authorization request was refused");
+    async fn told(&self, error: &AuthorizeError, asking: Asking<'_>) -> String {
+        self.note_error(asking, &error.error).await;
         failure(error, &self.rules().server.issuer)
     }
 }

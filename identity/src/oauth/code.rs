@@ -56,9 +56,9 @@ impl OAuthService {
             Redeemed::Fresh(kept) => kept,
             Redeemed::Used(mark) => {
                 self.code_was_stolen(&mark, &known.client.client_id, now).await;
-                return Err(OAuthError::invalid_grant());
+                return Err(OAuthError::bad_grant("spent"));
             }
-            Redeemed::Unknown => return Err(OAuthError::invalid_grant()),
+            Redeemed::Unknown => return Err(OAuthError::bad_grant("unknown")),
         };
         let grant = CodeGrant::decode(&kept).ok_or(OAuthError::server_error())?;
         let rules = self.rules();
@@ -115,7 +115,7 @@ impl OAuthService {
             let consent = self.store.find_consent(&grant.subject, &grant.client_id).await;
             stands = match consent {
                 Ok(Some(_)) => Ok(()),
-                Ok(None) => Err(OAuthError::invalid_grant()),
+                Ok(None) => Err(OAuthError::bad_grant("consent_ended")),
                 Err(error) => Err(store_failed(&error)),
             };
         }
@@ -145,7 +145,7 @@ impl OAuthService {
         found
             .map_err(|error| store_failed(&error))?
             .filter(|session| session.user_id == grant.subject && !self.is_revoked(session, now))
-            .ok_or(OAuthError::invalid_grant())
+            .ok_or(OAuthError::bad_grant("session_ended"))
     }
 
     /// RFC 6749 §4.1.2: who has used a code before and who uses it now are two, and nobody knows

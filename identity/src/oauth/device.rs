@@ -62,7 +62,11 @@ impl OAuthService {
             call.content_type,
             call.body,
             call.certificate,
-        )?;
+        );
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return Err(self.unread(call, Endpoint::Device, error, now).await),
+        };
         let known = self
             .client(
                 &request.client,
@@ -220,7 +224,7 @@ impl OAuthService {
         for _ in 0..TRIES {
             let found = self.flows.peek(key, now).await;
             let found = found.map_err(|error| store_failed(&error))?;
-            let kept = found.ok_or(OAuthError::invalid_grant())?;
+            let kept = found.ok_or(OAuthError::bad_grant("unknown"))?;
             let state = DeviceState::decode(&kept).ok_or(OAuthError::server_error())?;
             exchange.check(&known.client, &self.rules().server, &state)?;
             let poll = state.poll(now);
@@ -251,7 +255,7 @@ impl OAuthService {
         let session_id = random::uuid().map_err(|error| failed(&error))?;
         let taken = self.flows.take(key, now).await;
         let taken = taken.map_err(|error| store_failed(&error))?;
-        let taken = taken.ok_or(OAuthError::invalid_grant())?;
+        let taken = taken.ok_or(OAuthError::bad_grant("spent"))?;
         let grant = DeviceState::decode(&taken).and_then(DeviceState::into_grant);
         let grant = grant.ok_or(OAuthError::server_error())?;
         let rules = self.rules();

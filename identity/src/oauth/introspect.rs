@@ -80,7 +80,11 @@ impl OAuthService {
             call.content_type,
             call.body,
             call.certificate,
-        )?;
+        );
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return Err(self.unread(call, Endpoint::Introspect, error, now).await),
+        };
         let asker = Asker { endpoint: Endpoint::Introspect, address: call.address };
         let known = self.client(&request.client, asker, now).await?;
         known.client.check_introspects()?;

@@ -172,7 +172,7 @@ impl OAuthService {
         };
         self.store.insert_family(record).await.map_err(|error| match error {
             // Names are random: somebody has barred it, because its code was used twice.
-            StoreError::Conflict => OAuthError::invalid_grant(),
+            StoreError::Conflict => OAuthError::bad_grant("spent"),
             error => store_failed(&error),
         })?;
         let grant = family.encode();

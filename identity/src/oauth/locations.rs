@@ -20,8 +20,7 @@ pub(crate) fn login_location(
     acr: Option<Acr>,
     again: bool,
 ) -> String {
-    let mut to = [LOGIN_PATH, "?return_to="].concat();
-    escaped(&mut to, return_to);
+    let mut to = leading_to(LOGIN_PATH, return_to);
     let max_age = again.then_some("0");
     for (name, value) in
         [("&hint=", hint), ("&acr_values=", acr.map(Acr::as_str)), ("&max_age=", max_age)]
@@ -31,6 +30,13 @@ pub(crate) fn login_location(
             escaped(&mut to, value);
         }
     }
+    to
+}
+
+/// A page of the log-in, with where that leads.
+pub(crate) fn leading_to(path: &str, return_to: &str) -> String {
+    let mut to = [path, "?return_to="].concat();
+    escaped(&mut to, return_to);
     to
 }
 

@@ -28,7 +28,11 @@ impl OAuthService {
             call.content_type,
             call.body,
             call.certificate,
-        )?;
+        );
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return Err(self.unread(call, Endpoint::Par, error, now).await),
+        };
         let asker = Asker { endpoint: Endpoint::Par, address: call.address };
         let known = self.client(request.client(), asker, now).await?;
         let proven = Proven { method: "POST", endpoint: Endpoint::Par, access_token: None };

@@ -131,10 +131,10 @@ impl OAuthService {
             Standing::Current { grant, .. } => (grant, None),
             Standing::Again { grant, answer } => (grant, Some(answer)),
             Standing::Reused { .. } => {
-                return Err((OAuthError::invalid_grant(), RefreshOutcome::Reused));
+                return Err((OAuthError::bad_grant("spent"), RefreshOutcome::Reused));
             }
             Standing::Unknown => {
-                return Err((OAuthError::invalid_grant(), RefreshOutcome::Unknown));
+                return Err((OAuthError::bad_grant("unknown"), RefreshOutcome::Unknown));
             }
         };
         let family = FamilyGrant::decode(&grant).ok_or(refused(OAuthError::server_error()))?;
@@ -157,9 +157,11 @@ impl OAuthService {
             }
             (Turned::Again(sealed), _) => again_of(token, &sealed).map_err(refused),
             (Turned::Reused { .. }, _) => {
-                Err((OAuthError::invalid_grant(), RefreshOutcome::Reused))
+                Err((OAuthError::bad_grant("spent"), RefreshOutcome::Reused))
             }
-            (Turned::Unknown, _) => Err((OAuthError::invalid_grant(), RefreshOutcome::Unknown)),
+            (Turned::Unknown, _) => {
+                Err((OAuthError::bad_grant("unknown"), RefreshOutcome::Unknown))
+            }
         }
     }
 
@@ -233,7 +235,7 @@ impl OAuthService {
         let session = found
             .map_err(|error| store_failed(&error))?
             .filter(|session| session.user_id == family.subject && !self.is_revoked(session, now))
-            .ok_or(OAuthError::invalid_grant())?;
+            .ok_or(OAuthError::bad_grant("session_ended"))?;
         let is_other = match (session.device_id.as_deref(), refresher.device) {
             (Some(bound), Some(named)) => bound != named,
             (None, Some(_)) | (_, None) => false,
@@ -244,7 +246,7 @@ impl OAuthService {
             if let Err(error) = self.store.append_audit(&entry).await {
                 tracing::error!(%error, "what happened was not written down");
             }
-            return Err(OAuthError::invalid_grant());
+            return Err(OAuthError::bad_grant("other_device"));
         }
         if let (Some(kept), Some((shown, on_change))) = (session.fingerprint, refresher.fingerprint)
             && kept != shown
@@ -272,7 +274,7 @@ impl OAuthService {
                 Box::pin(ended).await.map_err(|error| store_failed(&error))?;
             }
         }
-        Err(OAuthError::invalid_grant())
+        Err(OAuthError::bad_grant("browser_changed"))
     }
 
     /// Whether the database confirms that a family lives; where it is away, the volatile store
@@ -289,7 +291,7 @@ impl OAuthService {
                 if let Err(error) = self.flows.end_family(key, None, now).await {
                     tracing::debug!(%error, "an ended family is still in the volatile store");
                 }
-                Err(OAuthError::invalid_grant())
+                Err(OAuthError::bad_grant("family_ended"))
             }
             Err(error @ StoreError::Unavailable(_)) => {
                 tracing::warn!(%error, "a refresh token is exchanged without the database");
@@ -346,6 +348,6 @@ fn again_of(
     sealed: &[u8],
 ) -> Result<(TokenAnswer, RefreshOutcome), OAuthError> {
     let answer = retry::open(token, sealed).and_then(|text| TokenAnswer::read(&text));
-    let answer = answer.ok_or(OAuthError::invalid_grant())?;
+    let answer = answer.ok_or(OAuthError::bad_grant("answer_lost"))?;
     Ok((answer, RefreshOutcome::Again))
 }

@@ -13,11 +13,11 @@ use postern_revocation::RevocationKind;
 use postern_store::flows::SessionRecord;
 use postern_store::{FlowStore, IdentityStore, Limiter, StoreError, VolatileStore};
 
-use super::OAuthRules;
 use super::attempts::Attempts;
 use super::client_keys::ClientKeys;
 use super::introspect::Introspected;
 use super::used::UsedClients;
+use super::{OAuthRules, TokenCall};
 use crate::clients::{Clients, KnownClient, secret_matches};
 use crate::ending::Ending;
 use crate::metrics::AuthenticationMethod;
@@ -167,6 +167,25 @@ impl OAuthService {
             return Err(error);
         }
         known.ok_or(OAuthError::invalid_client())
+    }
+
+    /// What is told of a request that cannot be read: what is wrong with it, to whoever has shown
+    /// to be its client, and to everybody else that they have not (RFC 6749 §5.2).
+    pub(super) async fn unread(
+        &self,
+        call: TokenCall<'_>,
+        endpoint: Endpoint,
+        error: OAuthError,
+        now: UnixMillis,
+    ) -> OAuthError {
+        let TokenCall { authorization, content_type, certificate, address, body, .. } = call;
+        let presented = ClientAuthentication::read(authorization, content_type, body, certificate);
+        // Where no client is named, nobody could show to be it.
+        let Ok(presented) = presented else { return error };
+        match self.client(&presented, Asker { endpoint, address }, now).await {
+            Ok(_) => error,
+            Err(refused) => refused,
+        }
     }
 
     /// What of a client's proof holds. Only the way that it is registered for is looked at: what

@@ -67,7 +67,8 @@ fn claims(token: &str) -> Value {
 impl Fixture {
     /// The code that this request gives, without anybody being asked.
     async fn code(&self, request: &str, session: &SessionRecord) -> String {
-        let answer = self.oauth.authorize(request.as_bytes(), Some(session), NOW).await.unwrap();
+        let answer =
+            self.oauth.authorize(request.as_bytes(), Some(session), "id", NOW).await.unwrap();
         let Authorized::Redirect(location) = answer else { panic!("{answer:?}") };
         parameter(&location, "code").unwrap_or_else(|| panic!("{location}"))
     }

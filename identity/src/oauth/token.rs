@@ -60,7 +60,7 @@ impl OAuthService {
         };
         let answer = match request {
             Ok(request) => self.grant(&request, call, now).await,
-            Err(error) => Err(error),
+            Err(error) => Err(self.unread(call, Endpoint::Token, error, now).await),
         };
         self.grants.token(grant, GrantOutcome::of(&answer));
         answer.map(|answer| answer.body())
@@ -132,7 +132,11 @@ impl OAuthService {
             call.content_type,
             call.body,
             call.certificate,
-        )?;
+        );
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return Err(self.unread(call, Endpoint::Revoke, error, now).await),
+        };
         let asker = Asker { endpoint: Endpoint::Revoke, address: call.address };
         let known = self.client(&request.client, asker, now).await?;
         // The hint is not needed: one look tells which kind a token is.

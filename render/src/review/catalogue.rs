@@ -85,6 +85,8 @@ checks! {
         "Name the `domains` whose people you expect, or let the provider's people be nobody here; where you trust it so far, accept the finding and say why.";
     LONG_TOKENS = "PR124" "long-lived-token" Low
         "Let access tokens live for an hour at most, or say `revocation`.";
+    ADMIN_BY_DEFAULT = "PR125" "admin-by-default" High
+        "Name a role in `login.default_role` that lacks the scope, and give that one by one.";
 
     MATCHES_NOTHING = "PR201" "matches-nothing" Medium
         "Correct the selector or the value, or delete what has no effect.";

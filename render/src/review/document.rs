@@ -1,4 +1,4 @@
-//! What the document alone leaves open: PR101 to PR124.
+//! What the document alone leaves open: PR101 to PR125.
 
 mod identity;
 mod paths;

@@ -147,6 +147,8 @@ enum CookieSpec {
     Good(SessionSpec),
     /// One that nobody knows; one that is none; a good one twice; an empty one.
     Bad(u8),
+    /// Those of a log-in that is under way, and somebody else's.
+    Pages,
 }
 
 impl CookieSpec {
@@ -161,6 +163,10 @@ impl CookieSpec {
             Self::Bad(1) => vec![good.replace('.', "")],
             Self::Bad(2) => vec![good.clone(), good],
             Self::Bad(_) => vec!["__Host-postern=".to_owned()],
+            Self::Pages => vec![
+                "b=2; __Host-postern-login=x".to_owned(),
+                "__Host-postern-device=y; postern-login=z".to_owned(),
+            ],
         }
     }
 }
@@ -249,6 +255,7 @@ fn cookie() -> impl Strategy<Value = CookieSpec> {
         4 => Just(CookieSpec::Nothing),
         8 => prop::sample::select(&SessionSpec::ALL[..]).prop_map(CookieSpec::Good),
         1 => (0..4_u8).prop_map(CookieSpec::Bad),
+        1 => Just(CookieSpec::Pages),
     ]
 }
 

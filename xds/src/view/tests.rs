@@ -115,6 +115,7 @@ async fn kinds_are_bounded_and_forgotten() {
     assert!(third.is_ok(), "there is room again");
     rig.views.rebuild(Instant::now()).await;
     assert_eq!(rig.views.resources(), held, "one listener less, and one more");
+    drop(third);
     let unknown = rig.views.of(&Told::new()).await;
     assert!(matches!(unknown, Err(ViewError::Node(_))), "{unknown:?}");
 }

@@ -16,6 +16,8 @@ use crate::value;
 const DEFAULT_LEEWAY_MS: u64 = 60_000;
 const MAX_LEEWAY_MS: u64 = 300_000;
 const DEFAULT_REFRESH_MS: u64 = 300_000;
+/// Where a service has its keys.
+const DEFAULT_KEYS_PATH: &str = "/oauth2/jwks";
 /// Most claims of an issuer that go to the filter state: each costs every request a call.
 const MAX_CLAIM_STATE: usize = 16;
 /// Under this name the list of what is revoked has the ends of API keys, by their ids: with tokens
@@ -88,18 +90,24 @@ fn check_issuer(
     let claim_state = check_claim_state(raw, path, &mut kept, problems);
     let jwks_path = told!("{path}.jwks");
     let services = &context.document.services;
+    let is_own = context.document.issuer.as_ref().is_some_and(|own| own.value == raw.issuer.value);
     let (jwks, keys_by) = match &raw.jwks {
         Some(jwks) => check_jwks(jwks, &jwks_path, services, problems)?,
         None if problems.any_below(&jwks_path) => return None,
+        // Whoever signs is known; filters are told so in other words.
+        None if is_own && context.document.oauth.get().is_some() => {
+            let (service, path) = (OWN_SERVICE.to_owned(), DEFAULT_KEYS_PATH.to_owned());
+            let refresh_ms = DEFAULT_REFRESH_MS;
+            (JwksSource::Service { service, path, refresh_ms }, KeysBy::Envoy)
+        }
         None => (check_discovery(raw, path, problems)?, KeysBy::Feed),
     };
-    // The suite signs ID tokens with the same keys, and those open no route.
-    let is_own = context.document.issuer.as_ref().is_some_and(|own| own.value == raw.issuer.value);
     Some(JwtIssuer {
         issuer: Issuer {
             issuer: raw.issuer.value.clone(),
             audiences: raw.audiences.iter().map(|audience| audience.value.clone()).collect(),
             leeway_secs: leeway_ms.div_ceil(1000),
+            // The suite signs ID tokens with the same keys, and those open no route.
             access_token_type_only: is_own,
             rules: ClaimsRules {
                 claim_headers,
@@ -285,11 +293,11 @@ fn check_jwks(
     }
     let is_discovered = services.get(service).is_some_and(|found| found.discover.get().is_some());
     if by_server && is_discovered {
-        let message = "the server asks where the document says, and a registry says where this \
+        let message = "the server asks where the document says, and a registry says where this \\
                        service is (`discover`): let Envoys fetch the keys, or name them by `uri`";
         problems.report_as(service.at, path, message);
     }
-    let key_path = raw.path.as_ref().map_or("/oauth2/jwks", |path| path.value.as_str());
+    let key_path = raw.path.as_ref().map_or(DEFAULT_KEYS_PATH, |path| path.value.as_str());
     if !key_path.starts_with('/') {
         problems.report_as(raw.at, &told!("{path}.path"), "a path begins with a slash");
     }

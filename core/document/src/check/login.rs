@@ -14,7 +14,7 @@ use postern_request::headers::is_identity_value;
 use super::oauth::check_given;
 use super::routes::report_dangling;
 use crate::decode::Named;
-use crate::model::{Fingerprint, Login, LoginLimits, OnChange, Role};
+use crate::model::{ADMIN_SCOPE, Fingerprint, Login, LoginLimits, OnChange, Role};
 use crate::problem::Problems;
 use crate::raw::{Amount, RateText, RawDocument, RawLogin, RawLoginLimits, RawRole, Text};
 
@@ -26,15 +26,10 @@ pub(super) fn check(document: &RawDocument, problems: &mut Problems) -> Option<L
         problems.report_as(raw.at, "login", message);
     }
     let roles = check_roles(document, raw, problems);
-    let default_role = raw.default_role.as_ref().map(|role| {
-        check_role(&raw.roles, role, "login.default_role", problems);
-        role.value.clone()
-    });
+    let default_role = check_default_role(raw, &roles, problems);
     let session = sessions::check(document, raw, problems);
     Some(Login {
-        default_role: default_role
-            .or_else(|| roles.first().map(|role| role.name.clone()))
-            .unwrap_or_default(),
+        default_role,
         roles,
         passwords: passwords::check(raw.passwords.as_ref(), problems),
         passkeys: sessions::check_passkeys(document, raw, problems),
@@ -43,7 +38,7 @@ pub(super) fn check(document: &RawDocument, problems: &mut Problems) -> Option<L
         outside: outside::check(document, raw, problems),
         hosts: sessions::check_hosts(raw, session.cookie_domain.as_deref(), problems),
         session,
-        pages: pages::check(raw.pages.as_ref(), problems),
+        pages: pages::check(raw.pages.as_ref(), document.issuer.as_ref(), problems),
     })
 }
 
@@ -68,6 +63,26 @@ fn check_roles(document: &RawDocument, raw: &RawLogin, problems: &mut Problems) 
         });
     }
     roles
+}
+
+/// What users are where nobody says: the first role, unless that one opens the admin API. Whoever
+/// means everybody to have that has to write it.
+fn check_default_role(raw: &RawLogin, roles: &[Role], problems: &mut Problems) -> String {
+    const PATH: &str = "login.default_role";
+    if let Some(role) = &raw.default_role {
+        check_role(&raw.roles, role, PATH, problems);
+        return role.value.clone();
+    }
+    let Some(first) = roles.first() else { return String::new() };
+    if first.opens_admin_api() {
+        let message = format!(
+            "without it users of whom nobody says more are `{}`, the first role, which has \
+             `{ADMIN_SCOPE}`: name the role that they are meant to have",
+            first.name
+        );
+        problems.report_as(raw.at, PATH, message);
+    }
+    first.name.clone()
 }
 
 /// Whether there is a role of this name.

@@ -2,6 +2,7 @@
 
 use postern_limits::rate::parse_duration_ms;
 use postern_request::principal::Credential;
+use postern_request::session_cookie;
 use postern_request::token_places::is_token;
 
 use crate::model::{Mfa, SessionCookie, TokenPlace};
@@ -18,7 +19,7 @@ const PATH: &str = "credentials.session";
 const MAX_NAME_BYTES: usize = 128;
 /// Cookies of the log-in pages, behind whatever prefix.
 #[cfg(feature = "messages")]
-const OF_THE_PAGES: [&str; 2] = ["postern-login", "postern-device"];
+const OF_THE_PAGES: [&str; 2] = session_cookie::of_pages(false);
 
 /// The cookie; none where no route can take a session. Filters are told its name, whatever it is
 /// made of.
@@ -49,16 +50,9 @@ fn at(session: &RawSession) -> crate::problem::Position {
     session.cookie.as_ref().map_or(session.at, |cookie| cookie.at)
 }
 
-/// With the narrowest prefix that browsers hold the cookie to.
 fn default_name(raw: &RawDocument) -> String {
     let is_https = raw.issuer.as_ref().is_some_and(|issuer| issuer.starts_with("https://"));
-    let prefix = match (is_https, cookie_domain(raw)) {
-        // A cookie for https alone would not come back.
-        (false, _) => "",
-        (true, false) => "__Host-",
-        (true, true) => "__Secure-",
-    };
-    format!("{prefix}postern")
+    session_cookie::default_name(is_https, cookie_domain(raw)).to_owned()
 }
 
 /// Whether hosts besides the issuer's get the cookie.

@@ -9,6 +9,9 @@ pub use crate::raw::{
 };
 pub use postern_request::login::LoginAt;
 
+/// The scope of those who may administer the gateway.
+pub const ADMIN_SCOPE: &str = "postern.admin";
+
 /// How people log in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
@@ -45,6 +48,23 @@ pub struct Role {
     pub tier: Option<String>,
     /// Whether none of them gets in without a second factor.
     pub mfa: bool,
+}
+
+impl Role {
+    /// Whether its users may administer the gateway.
+    #[must_use]
+    pub fn opens_admin_api(&self) -> bool {
+        self.scopes.iter().any(|scope| scope == ADMIN_SCOPE)
+    }
+}
+
+impl Login {
+    /// The default role, where its users may administer the gateway.
+    #[must_use]
+    pub fn admin_by_default(&self) -> Option<&Role> {
+        let is_it = |role: &&Role| role.name == self.default_role && role.opens_admin_api();
+        self.roles.iter().find(is_it)
+    }
 }
 
 /// What passwords must be, and how they are hashed (argon2id).

@@ -1,42 +1,67 @@
 //! Ways to the authorization server and to its pages that lead somewhere else.
 
 use crate::check::host_of_url;
-use crate::model::{Document, Route, SecurityHeaders};
+use crate::model::{ADMIN_SCOPE, Document, RegistrationMode, Route, SecurityHeaders};
 use crate::problem::Problem;
 
-/// What clients and browsers ask for, with what it is called here and where it is written.
-const WAYS: [(&str, &str, &str); 3] = [
+/// What clients ask for: method, path, and where that is written.
+const OF_CLIENTS: [(&str, &str, &str); 4] = [
     ("POST", "/oauth2/token", "/oauth2/{rest=**}"),
+    ("GET", "/oauth2/authorize", "/oauth2/{rest=**}"),
     ("GET", "/.well-known/openid-configuration", "/.well-known/{rest=**}"),
     ("POST", "/auth/login", "/auth/{rest=**}"),
 ];
-/// The same of the pages.
-const PAGES: [(&str, &str, &str); 4] = [
-    // What it cannot answer an application, it says to people.
-    ("GET", "/oauth2/authorize", "/oauth2/{rest=**}"),
+/// The same of browsers.
+const OF_PAGES: [(&str, &str, &str); 3] = [
     ("GET", "/login", "/login"),
     ("POST", "/login", "/login"),
     ("GET", "/login/account", "/login/{rest=**}"),
 ];
+/// What it cannot answer an application, it says to people.
+const AUTHORIZE: &str = "/oauth2/authorize";
+/// Ways of [`OF_CLIENTS`] on which nobody goes where nobody can log in.
+const OF_PEOPLE: [&str; 2] = [AUTHORIZE, "/auth/login"];
 
 impl Document {
     /// Of what is served and nobody reaches, and of pages that browsers would not show.
     pub(super) fn identity_notes(&self) -> Vec<Problem> {
         let mut notes = Vec::new();
-        let login = self.login.is_some();
-        let of_oauth = WAYS.iter().filter(|(_, path, _)| login || *path != "/auth/login");
-        for (method, path, template) in of_oauth.filter(|_| self.oauth.is_some()) {
-            if self.own_route(method, path).is_none() {
-                let message = format!(
-                    "no route without `auth` leads {method} {path} to `postern`, so clients do not \
-                     reach it: add one for {template}"
-                );
-                notes.push(self.note("oauth", "oauth", message));
+        if self.oauth.is_some() && self.is_for_clients() {
+            let has_people = self.login.is_some();
+            let ways = OF_CLIENTS.iter();
+            let ways = ways.filter(|(_, path, _)| has_people || !OF_PEOPLE.contains(path));
+            for (method, path, template) in ways {
+                if self.own_route(method, path).is_none() {
+                    let message = format!(
+                        "no route without `auth` leads {method} {path} to `postern`, so clients do \
+                         not reach it: add one for {template}"
+                    );
+                    notes.push(self.note("oauth", "oauth", message));
+                }
             }
         }
-        for (method, path, template) in PAGES.iter().filter(|_| login) {
-            let route = self.own_route(method, path);
-            let message = match route {
+        if let Some(login) = &self.login {
+            self.page_notes(&mut notes);
+            if let Some(role) = login.admin_by_default() {
+                let message = format!(
+                    "users of whom nobody says more are `{}`, which has `{ADMIN_SCOPE}`: everybody \
+                     whom an outside provider vouches for is among them, unless it names a role",
+                    role.name
+                );
+                notes.push(self.note("login.default_role", "login.default_role", message));
+            }
+        }
+        notes.extend(self.routes.iter().filter_map(|route| self.no_page(route)));
+        notes
+    }
+
+    /// Of the log-in pages.
+    fn page_notes(&self, notes: &mut Vec<Problem>) {
+        let authorize = OF_CLIENTS.iter().filter(|(_, path, _)| *path == AUTHORIZE);
+        for (method, path, template) in OF_PAGES.iter().chain(authorize) {
+            let message = match self.own_route(method, path) {
+                // Clients alone send people there.
+                None if *path == AUTHORIZE => continue,
                 None => format!(
                     "no route without `auth` leads {method} {path} to `postern`, so nobody can log \
                      in: add one for {template}"
@@ -54,8 +79,21 @@ impl Document {
                 notes.push(note);
             }
         }
-        notes.extend(self.routes.iter().filter_map(|route| self.no_page(route)));
-        notes
+    }
+
+    /// Whether the authorization server is meant for clients. Log-in pages need it too; where a
+    /// document has it for them alone, it takes none of its tokens, lets nobody register, and leads
+    /// to none of the clients' endpoints.
+    fn is_for_clients(&self) -> bool {
+        let own = self.issuer.as_ref();
+        let registers = self
+            .oauth
+            .as_ref()
+            .is_some_and(|oauth| oauth.registration.mode != RegistrationMode::Off);
+        self.login.is_none()
+            || registers
+            || self.issuers.iter().any(|issuer| Some(&issuer.issuer.issuer) == own)
+            || OF_CLIENTS.iter().any(|(method, path, _)| self.own_route(method, path).is_some())
     }
 
     /// The route of a request without credentials, if the suite itself answers it.
@@ -130,6 +168,38 @@ mod tests {
         closed[0].3 = r#", "security_headers": "web", "auth": {"any": ["session"]}"#;
         let found = notes(&closed);
         assert!(found[0].contains("/oauth2/token"), "{found:?}");
+    }
+
+    #[test]
+    fn who_has_pages_alone_hears_nothing_of_clients() {
+        let pages = [("login", "/login", "", PAGE), ("pages", "/login/{rest=**}", "", PAGE)];
+        assert_eq!(notes(&pages), [""; 0]);
+        let found = notes(&pages[..1]);
+        let [only] = found.as_slice() else { panic!("{found:?}") };
+        assert!(only.contains("nobody can log in"), "{only}");
+        let mut with_tokens = pages.to_vec();
+        with_tokens.push(("token", "/oauth2/token", "\"POST\"", OPEN));
+        let found = notes(&with_tokens);
+        assert!(found.iter().all(|note| note.contains("clients do not reach it")), "{found:?}");
+        assert!(found.iter().any(|note| note.contains("GET /oauth2/authorize")), "{found:?}");
+    }
+
+    #[test]
+    fn whoever_is_an_administrator_by_default_is_noted() {
+        let of = |login: &str| {
+            let text = format!(
+                r#"{{"version": 1, "issuer": "https://login.example.test", "oauth": {{}},
+                    "login": {login}, "routes": [{{"name": "all", "match": {{"path":
+                    "/{{rest=**}}"}}, "service": "postern" {PAGE}}}]}}"#
+            );
+            let document = from_json(text.as_bytes()).unwrap_or_else(|found| panic!("{found:?}"));
+            document.notes().iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let roles = r#""roles": {"user": {}, "boss": {"scopes": ["postern.admin"]}}"#;
+        assert_eq!(of(&format!("{{{roles}}}")), [""; 0]);
+        let found = of(&format!(r#"{{{roles}, "default_role": "boss"}}"#));
+        let [only] = found.as_slice() else { panic!("{found:?}") };
+        assert!(only.contains("login.default_role: ") && only.contains("`boss`"), "{only}");
     }
 
     #[test]

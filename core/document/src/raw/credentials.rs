@@ -67,7 +67,7 @@ record! {
         leeway = "leeway": Option<Duration>,
         /// Claims that a token must have, whatever they say: names, or paths such as org.id.
         required_claims = "required_claims": Vec<Text>,
-        /// Its public keys; found from the issuer alone where this is left out.
+        /// Its public keys. Where this is left out, they are the suite's own for its own authorization server, and found from the issuer alone for others.
         jwks = "jwks": Option<RawJwks>,
         /// Claims that become headers for the upstream: header name to claim name.
         claim_headers = "claim_headers": Option<Entries<Text>>,

@@ -124,7 +124,7 @@ record! {
 
     /// What the pages look like.
     pub struct RawPages {
-        /// What stands above them; Sign in by default.
+        /// What stands above them; the issuer's host by default.
         title = "title": Option<Text>,
         /// A picture: a data: URL of at most 64 KiB, or an https URL.
         logo = "logo": Option<Text>,

@@ -90,6 +90,11 @@ fn what_a_session_opens_is_told() {
 fn the_cookie_is_for_the_suite_alone() {
     let service = told(&with_session("/open", None).with("cookie", "a=1"));
     assert_eq!(forwarded(&service).header("cookie").as_deref(), Some("a=1"));
+    let pages = "__Host-postern-login=x; a=1; __Host-postern-device=y";
+    let service = told(&get("/open").with("cookie", pages));
+    assert_eq!(forwarded(&service).header("cookie").as_deref(), Some("a=1"));
+    let own = told(&get("/oauth2/x").with("cookie", pages));
+    assert_eq!(forwarded(&own).header("cookie").as_deref(), Some(pages));
     let own = told(&get("/oauth2/x").with("cookie", "__Host-postern=x"));
     assert_eq!(forwarded(&own).header("cookie").as_deref(), Some("__Host-postern=x"));
     let given = told(&with_session("/oauth2/x", None));
@@ -135,6 +140,30 @@ fn every_rule_that_decides_is_one_of_the_documents() {
     ] {
         for rule in told(&request).rules() {
             assert!(known.contains(rule), "{rule}");
+        }
+    }
+}
+
+#[test]
+fn a_challenge_is_told_as_it_is_sent() {
+    const METADATA: &str = "https://a.test/.well-known/oauth-protected-resource";
+    for advertise in [true, false] {
+        let text = format!(
+            r#"{{"version": 1, "issuer": "https://a.test", "services": {{"shop": {{"upstream":
+                "h:1"}}}}, "credentials": {{"jwt": {{"advertise": {advertise}, "issuers": [
+                {{"issuer": "https://i.test", "audiences": ["g"],
+                  "jwks": {{"uri": "https://i.test/keys"}}}}]}}}},
+                "routes": [{{"name": "api", "match": {{"path": "/api"}}, "service": "shop",
+                            "auth": {{"any": ["jwt"]}}}}]}}"#
+        );
+        let document = postern_document::from_json(text.as_bytes()).unwrap();
+        let request = get("/api");
+        let told = explain(&document, &request, &Assumptions::at(NOW), &mut SoftVerifier);
+        assert_eq!(status(&told), (401, "credential_missing"));
+        let text = to_text(&document, &request, &told);
+        assert!(text.contains("www-authenticate: Bearer realm=\"postern\""), "{text}");
+        for shown in [text, to_json(&document, &request, &told)] {
+            assert_eq!(shown.contains(METADATA), advertise, "{shown}");
         }
     }
 }

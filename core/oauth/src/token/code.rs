@@ -55,26 +55,42 @@ impl CodeExchange {
         now: UnixMillis,
     ) -> Result<Issue, OAuthError> {
         check_grant(client, server, GrantType::AuthorizationCode)?;
-        let age_ms = now.millis_since(grant.issued_at);
-        let holds = client.client_id == grant.client_id
-            && self.redirect_uri == grant.redirect_uri
-            && self.is_the_askers(grant)
-            && is_same_key(grant.dpop_jkt, dpop)
-            && age_ms < server.code_secs.saturating_mul(1000);
-        // A public client has nothing else that ties the code to it (RFC 9700 §2.1.1).
-        if !holds || (client.kind == ClientKind::Public && grant.challenge.is_none()) {
-            return Err(OAuthError::invalid_grant());
-        }
+        self.check(client, grant, dpop, server, now)?;
         tokens(grant, &self.resources, client, (dpop, certificate), server)
     }
 
-    /// PKCE both ways: a verifier where there was no challenge says that somebody has taken the
-    /// challenge out (RFC 9700 §4.8).
-    fn is_the_askers(&self, grant: &CodeGrant) -> bool {
+    /// Whether the code was this client's to exchange. What is wrong is told the log alone.
+    fn check(
+        &self,
+        client: &Client,
+        grant: &CodeGrant,
+        dpop: Option<[u8; 32]>,
+        server: &ServerRules,
+        now: UnixMillis,
+    ) -> Result<(), OAuthError> {
+        if client.client_id != grant.client_id {
+            return Err(OAuthError::bad_grant("other_client"));
+        }
+        if now.millis_since(grant.issued_at) >= server.code_secs.saturating_mul(1000) {
+            return Err(OAuthError::bad_grant("expired"));
+        }
+        if self.redirect_uri != grant.redirect_uri {
+            return Err(OAuthError::bad_grant("redirect_uri"));
+        }
+        if !is_same_key(grant.dpop_jkt, dpop) {
+            return Err(OAuthError::bad_grant("other_key"));
+        }
         match (grant.challenge, &self.verifier) {
-            (None, None) => true,
-            (Some(challenge), Some(verifier)) => challenge.is_met_by(verifier.expose()),
-            _ => false,
+            // A public client has nothing else that ties the code to it (RFC 9700 §2.1.1).
+            (None, None) if client.kind == ClientKind::Public => {
+                Err(OAuthError::bad_grant("pkce_unused"))
+            }
+            (None, None) => Ok(()),
+            (Some(challenge), Some(verifier)) if challenge.is_met_by(verifier.expose()) => Ok(()),
+            (Some(_), Some(_)) => Err(OAuthError::bad_grant("pkce_mismatch")),
+            (Some(_), None) => Err(OAuthError::bad_grant("pkce_missing")),
+            // Somebody has taken the challenge out (RFC 9700 §4.8).
+            (None, Some(_)) => Err(OAuthError::bad_grant("pkce_unasked")),
         }
     }
 }

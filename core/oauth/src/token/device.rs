@@ -38,7 +38,10 @@ impl DeviceExchange {
         state: &DeviceState,
     ) -> Result<(), OAuthError> {
         check_grant(client, server, GrantType::DeviceCode)?;
-        if client.client_id == state.client_id { Ok(()) } else { Err(OAuthError::invalid_grant()) }
+        match client.client_id == state.client_id {
+            true => Ok(()),
+            false => Err(OAuthError::bad_grant("other_client")),
+        }
     }
 
     /// Decides on what the user has agreed to. The code is used up by now, so a device that gets
@@ -56,7 +59,7 @@ impl DeviceExchange {
     ) -> Result<Issue, OAuthError> {
         check_grant(client, server, GrantType::DeviceCode)?;
         if client.client_id != grant.client_id {
-            return Err(OAuthError::invalid_grant());
+            return Err(OAuthError::bad_grant("other_client"));
         }
         tokens(grant, &self.resources, client, (dpop, certificate), server)
     }

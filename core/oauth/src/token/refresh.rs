@@ -25,7 +25,7 @@ impl RefreshExchange {
             text.ok_or(OAuthError::invalid_request("The parameter refresh_token is missing"))?;
         let scope = form.get("scope").map(ScopeSet::parse).transpose();
         Ok(Self {
-            token: RefreshToken::parse(text).ok_or(OAuthError::invalid_grant())?,
+            token: RefreshToken::parse(text).ok_or(OAuthError::bad_grant("malformed"))?,
             scope: scope.map_err(|_| OAuthError::invalid_scope("A scope is malformed"))?,
             resources: resource::parse(form.all("resource"))?,
         })
@@ -57,11 +57,14 @@ impl RefreshExchange {
         server: &ServerRules,
     ) -> Result<Issue, OAuthError> {
         check_grant(client, server, GrantType::RefreshToken)?;
-        let holds = client.client_id == family.client_id
-            && is_same_key(family.dpop_jkt, dpop)
-            && is_same_key(family.certificate, certificate);
-        if !holds {
-            return Err(OAuthError::invalid_grant());
+        if client.client_id != family.client_id {
+            return Err(OAuthError::bad_grant("other_client"));
+        }
+        if !is_same_key(family.dpop_jkt, dpop) {
+            return Err(OAuthError::bad_grant("other_key"));
+        }
+        if !is_same_key(family.certificate, certificate) {
+            return Err(OAuthError::bad_grant("other_certificate"));
         }
         if self.scope.as_ref().is_some_and(|asked| !asked.is_within(&family.scopes)) {
             return Err(OAuthError::invalid_scope("A scope was not granted"));

@@ -114,23 +114,21 @@ fn named(
     sources.into_iter().map(named).collect()
 }
 
-/// Those of tokens, and the session's.
+/// Those of tokens, and the suite's own cookies.
 fn places(document: &Document) -> Vec<TokenPlace> {
-    let mut places = document.token_places.clone();
-    if let Some(session) = &document.session {
-        places.push(TokenPlace::Cookie(session.name.clone()));
-    }
-    places
+    let own = document.own_cookies().into_iter().map(TokenPlace::Cookie);
+    document.token_places.iter().cloned().chain(own).collect()
 }
 
 fn own_headers(document: &Document) -> OwnHeaders {
     let places = places(document);
     let places = places.iter().filter_map(TokenPlace::header);
     let forwarded = document.bound.certificate == Some(CertificateSource::Forwarded);
-    OwnHeaders {
-        claims: document.claim_headers().map(str::to_owned).collect(),
-        asked: places.chain(forwarded.then_some(xfcc::HEADER)).map(str::to_owned).collect(),
-    }
+    let asked = places.chain(forwarded.then_some(xfcc::HEADER)).map(str::to_owned);
+    let mut asked: Vec<String> = asked.collect();
+    // Each header of each request is compared with all of them.
+    asked.dedup();
+    OwnHeaders { claims: document.claim_headers().map(str::to_owned).collect(), asked }
 }
 
 /// Where the feed is, where the document asks for it. Whoever renders must say so: going on without

@@ -173,7 +173,7 @@ impl Plugin for Gatekeeper {
                 effects.set_header(headers::CORRELATION_ID, &correlation_id);
                 effects.set_filter_state(DENIED_STATE, denial.reason.as_bytes());
                 let mut rendered = denial.render(&correlation_id, now, request.is_grpc);
-                if let (true, Some(issuer)) = (self.document.advertise, &self.document.issuer) {
+                if let Some(issuer) = self.document.advertised() {
                     rendered.advertise(issuer);
                 }
                 let responding = Responding {

@@ -40,6 +40,10 @@ pub struct SessionLine<'a> {
     pub client: Option<&'a str>,
     /// Whether it is this one.
     pub is_this: bool,
+    /// The browser that it began in, where that is known.
+    pub browser: Option<&'a str>,
+    /// What that runs on, where that is known.
+    pub system: Option<&'a str>,
     /// When it began, as RFC 3339 has it.
     pub began: &'a str,
     /// When it was used last, as RFC 3339 has it.
@@ -57,10 +61,16 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn new(line: &'a SessionLine<'a>, texts: &Texts) -> Self {
-        let what = match line.client {
+        let browser = match (line.browser, line.system) {
+            (Some(browser), Some(system)) => Some((texts.browser_on)(browser, system)),
+            (known, other) => known.or(other).map(str::to_owned),
+        };
+        let what = match (line.client, browser) {
+            (_, Some(browser)) if line.is_this => format!("{} ({browser})", texts.session_here),
             _ if line.is_this => texts.session_here.to_owned(),
-            Some(client) => (texts.session_client)(client),
-            None => texts.session_browser.to_owned(),
+            (Some(client), _) => (texts.session_client)(client),
+            (None, Some(browser)) => browser,
+            (None, None) => texts.session_browser.to_owned(),
         };
         Self {
             line,
@@ -123,6 +133,31 @@ pub(super) fn to_people(rfc3339: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_is_told_by_its_browser() {
+        let texts = crate::Language::En.texts();
+        let bare = SessionLine {
+            reference: "r",
+            client: None,
+            is_this: false,
+            browser: None,
+            system: None,
+            began: "",
+            used: "",
+        };
+        let known = SessionLine { browser: Some("Firefox"), system: Some("Linux"), ..bare };
+        for (line, expected) in [
+            (bare, "A browser"),
+            (known, "Firefox on Linux"),
+            (SessionLine { browser: None, ..known }, "Linux"),
+            (SessionLine { is_this: true, ..known }, "This browser (Firefox on Linux)"),
+            (SessionLine { is_this: true, ..bare }, "This browser"),
+            (SessionLine { client: Some("app"), ..known }, "Application app"),
+        ] {
+            assert_eq!(Row::new(&line, texts).what, expected);
+        }
+    }
 
     #[test]
     fn moments_are_told_to_the_minute_with_their_clock() {

@@ -76,9 +76,12 @@ impl ErrorKind {
 
     /// Whether starting again helps.
     const fn starts_again(self) -> bool {
+        use Problem::{Cookies, Exhausted, Expired, NoLogIn};
         matches!(
             self,
-            Self::Form | Self::Elsewhere(_) | Self::Problem(Problem::Expired | Problem::Cookies)
+            Self::Form
+                | Self::Elsewhere(_)
+                | Self::Problem(Expired | Exhausted | Cookies | NoLogIn)
         )
     }
 }
@@ -90,6 +93,8 @@ pub struct ErrorView<'a> {
     pub kind: ErrorKind,
     /// By which operators find it in the log.
     pub correlation_id: &'a str,
+    /// Where somebody signs in again, at this server; it leads to where they were going.
+    pub sign_in: &'a str,
 }
 
 /// Says what did not work.
@@ -113,7 +118,7 @@ pub fn error(view: &ErrorView<'_>, look: &Look<'_>) -> Page {
     let link = view
         .kind
         .starts_again()
-        .then(|| Link { href: "/login", text: texts.sign_in_again.to_owned() });
+        .then(|| Link { href: view.sign_in, text: texts.sign_in_again.to_owned() });
     let reference = Some(view.correlation_id);
     let told = Message { heading: texts.error, text, reference, link };
     message(told, look, view.kind.status())

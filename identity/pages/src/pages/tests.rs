@@ -87,10 +87,14 @@ fn all(language: Language, filled: &str) -> Vec<(String, Page)> {
         reference: filled,
         client: Some(filled),
         is_this: false,
+        browser: Some(filled),
+        system: Some(filled),
         began: filled,
         used: "2026-01-31T23:59:59.000Z",
     };
-    let lines = [line, SessionLine { client: None, ..line }, SessionLine { is_this: true, ..line }];
+    let unknown = SessionLine { client: None, browser: None, system: None, ..line };
+    let browser = SessionLine { client: None, ..line };
+    let lines = [line, unknown, browser, SessionLine { is_this: true, ..line }];
     let password_view = PasswordView {
         action: "/login/password",
         csrf: filled,
@@ -166,7 +170,7 @@ fn all(language: Language, filled: &str) -> Vec<(String, Page)> {
     let consents_view =
         ConsentsView { action: "/login/account/consents", csrf: filled, consents: &own_consents };
     let no_consents = ConsentsView { consents: &[], ..consents_view };
-    let this_alone = SessionsView { sessions: &lines[2..], ..sessions_view };
+    let this_alone = SessionsView { sessions: &lines[3..], ..sessions_view };
     let onward = OnwardView { href: "https://client.example.test/cb?error=x", place: filled };
     let mut pages = vec![
         ("login", login(&login_view, &look)),
@@ -210,7 +214,8 @@ fn all(language: Language, filled: &str) -> Vec<(String, Page)> {
         ("stranger, logged out", logged_out_by_stranger(&onward, &look)),
     ];
     for kind in ERRORS {
-        pages.push(("error", error(&ErrorView { kind, correlation_id: filled }, &look)));
+        let view = ErrorView { kind, correlation_id: filled, sign_in: "/login?return_to=%2fa" };
+        pages.push(("error", error(&view, &look)));
     }
     pages
         .into_iter()
@@ -479,13 +484,31 @@ fn consent_names_each_scope_and_leaves_the_choice() {
 #[test]
 fn errors_have_their_status() {
     let look = look(Language::En, "Example");
-    let statuses: Vec<u16> = ERRORS
-        .iter()
-        .map(|kind| error(&ErrorView { kind: *kind, correlation_id: "id-1" }, &look).status)
-        .collect();
+    let view = |kind| ErrorView { kind, correlation_id: "id-1", sign_in: "/login" };
+    let statuses: Vec<u16> = ERRORS.iter().map(|kind| error(&view(*kind), &look).status).collect();
     let elsewhere = [403, 503, 403, 403, 403, 403, 403];
     let ours = [400, 400, 400, 400, 413, 400, 403, 404, 405, 500];
     assert_eq!(statuses, [&ours[..], &elsewhere, &[400, 503]].concat());
+}
+
+#[test]
+fn who_signs_in_again_goes_where_they_were_going() {
+    let look = look(Language::En, "Example");
+    for (kind, expected) in [
+        (ErrorKind::Form, true),
+        (ErrorKind::Problem(Problem::Expired), true),
+        (ErrorKind::Problem(Problem::Exhausted), true),
+        (ErrorKind::Problem(Problem::NoLogIn), true),
+        (ErrorKind::Problem(Problem::Cookies), true),
+        (ErrorKind::Problem(Problem::Unavailable), false),
+        (ErrorKind::NotFound, false),
+    ] {
+        let view = ErrorView { kind, correlation_id: "id-1", sign_in: "/login?return_to=%2fa" };
+        let page = error(&view, &look);
+        let elements = html::read(&page.body).unwrap();
+        let links: Vec<_> = named(&elements, "a").filter_map(|link| link.get("href")).collect();
+        assert_eq!(links.contains(&"/login?return_to=%2fa"), expected, "{kind:?}");
+    }
 }
 
 #[test]

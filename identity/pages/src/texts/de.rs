@@ -80,6 +80,7 @@ pub(crate) static DE: Texts = Texts {
     sessions_intro: "Beenden Sie, was Sie nicht kennen, und ändern Sie dann Ihr Passwort.",
     session_here: "Dieser Browser",
     session_browser: "Ein Browser",
+    browser_on: |browser, system| format!("{browser} unter {system}"),
     session_client: |client| format!("Anwendung {client}"),
     session_began: "Seit",
     session_used: "Zuletzt verwendet",
@@ -125,6 +126,7 @@ pub(crate) static DE: Texts = Texts {
     sign_in_again: "Wieder anmelden",
 
     wrong_credentials: "E-Mail oder Passwort ist falsch.",
+    wrong_current_password: "Das bisherige Passwort ist falsch.",
     wrong_code: "Dieser Code ist falsch, oder er wurde schon verwendet.",
     limited: |minutes| match minutes {
         1 => "Zu viele Versuche. Versuchen Sie es in 1 Minute wieder.".to_owned(),
@@ -132,8 +134,11 @@ pub(crate) static DE: Texts = Texts {
     },
     blocked: "Dieses Konto ist abgeschaltet. Fragen Sie, wer es betreut.",
     expired: "Das hat zu lange gedauert. Bitte beginnen Sie von vorn.",
+    exhausted: "Zu viele falsche Versuche. Bitte beginnen Sie von vorn.",
     cookies_needed: "Ihr Browser hat kein Cookie geschickt. Erlauben Sie Cookies für diese Seite \
                      und versuchen Sie es noch einmal.",
+    no_log_in: "In diesem Browser läuft keine Anmeldung: Sie ist beendet, oder sie hat zu lange \
+                gedauert. Bitte beginnen Sie von vorn.",
     busy: "Gerade melden sich sehr viele an. Versuchen Sie es gleich noch einmal.",
     password_too_short: "Dieses Passwort ist zu kurz.",
     password_too_long: "Dieses Passwort ist zu lang.",

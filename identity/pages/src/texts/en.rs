@@ -78,6 +78,7 @@ pub(crate) static EN: Texts = Texts {
     sessions_intro: "End what you do not know, and then change your password.",
     session_here: "This browser",
     session_browser: "A browser",
+    browser_on: |browser, system| format!("{browser} on {system}"),
     session_client: |client| format!("Application {client}"),
     session_began: "Since",
     session_used: "Last used",
@@ -120,6 +121,7 @@ pub(crate) static EN: Texts = Texts {
     sign_in_again: "Sign in again",
 
     wrong_credentials: "E-mail or password is wrong.",
+    wrong_current_password: "The current password is wrong.",
     wrong_code: "This code is wrong, or it was used already.",
     limited: |minutes| match minutes {
         1 => "Too many tries. Try again in 1 minute.".to_owned(),
@@ -127,7 +129,10 @@ pub(crate) static EN: Texts = Texts {
     },
     blocked: "This account is switched off. Ask whoever looks after it.",
     expired: "That took too long. Please start again.",
+    exhausted: "Too many wrong tries. Please start again.",
     cookies_needed: "Your browser sent no cookie. Allow cookies for this site and try again.",
+    no_log_in: "No sign-in is under way in this browser: it has ended, or it took too long. Please \
+                start again.",
     busy: "Very many people are signing in. Try again in a moment.",
     password_too_short: "This password is too short.",
     password_too_long: "This password is too long.",

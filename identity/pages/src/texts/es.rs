@@ -79,6 +79,7 @@ pub(crate) static ES: Texts = Texts {
     sessions_intro: "Cierre lo que no reconozca y después cambie su contraseña.",
     session_here: "Este navegador",
     session_browser: "Un navegador",
+    browser_on: |browser, system| format!("{browser} en {system}"),
     session_client: |client| format!("Aplicación {client}"),
     session_began: "Desde",
     session_used: "Último uso",
@@ -123,6 +124,7 @@ pub(crate) static ES: Texts = Texts {
     sign_in_again: "Volver a iniciar sesión",
 
     wrong_credentials: "El correo o la contraseña no es correcto.",
+    wrong_current_password: "La contraseña actual no es correcta.",
     wrong_code: "Este código no es correcto o ya se ha usado.",
     limited: |minutes| match minutes {
         1 => "Demasiados intentos. Vuelva a intentarlo en 1 minuto.".to_owned(),
@@ -130,8 +132,11 @@ pub(crate) static ES: Texts = Texts {
     },
     blocked: "Esta cuenta está desactivada. Pregunte a quien la administra.",
     expired: "Ha pasado demasiado tiempo. Empiece de nuevo.",
+    exhausted: "Demasiados intentos erróneos. Empiece de nuevo.",
     cookies_needed: "Su navegador no ha enviado ninguna cookie. Permita las cookies de este sitio \
                      y vuelva a intentarlo.",
+    no_log_in: "No hay ningún inicio de sesión en curso en este navegador: ha terminado o ha pasado \
+                demasiado tiempo. Empiece de nuevo.",
     busy: "Muchas personas están iniciando sesión. Vuelva a intentarlo en un momento.",
     password_too_short: "Esta contraseña es demasiado corta.",
     password_too_long: "Esta contraseña es demasiado larga.",

@@ -79,6 +79,7 @@ pub(crate) static FR: Texts = Texts {
     sessions_intro: "Fermez ce que vous ne connaissez pas, puis changez de mot de passe.",
     session_here: "Ce navigateur",
     session_browser: "Un navigateur",
+    browser_on: |browser, system| format!("{browser} sous {system}"),
     session_client: |client| format!("Application {client}"),
     session_began: "Depuis",
     session_used: "Dernière utilisation",
@@ -124,6 +125,7 @@ pub(crate) static FR: Texts = Texts {
     sign_in_again: "Se reconnecter",
 
     wrong_credentials: "L’e-mail ou le mot de passe est incorrect.",
+    wrong_current_password: "Le mot de passe actuel est incorrect.",
     wrong_code: "Ce code est incorrect ou a déjà été utilisé.",
     limited: |minutes| match minutes {
         1 => "Trop d’essais. Réessayez dans 1 minute.".to_owned(),
@@ -131,8 +133,11 @@ pub(crate) static FR: Texts = Texts {
     },
     blocked: "Ce compte est désactivé. Adressez-vous à la personne qui s’en occupe.",
     expired: "Cela a pris trop de temps. Veuillez recommencer.",
+    exhausted: "Trop d’essais erronés. Veuillez recommencer.",
     cookies_needed: "Votre navigateur n’a pas envoyé de cookie. Autorisez les cookies pour ce \
                      site et réessayez.",
+    no_log_in: "Aucune connexion n’est en cours dans ce navigateur : elle est terminée, ou elle a pris \
+                trop de temps. Veuillez recommencer.",
     busy: "Beaucoup de personnes se connectent en ce moment. Réessayez dans un instant.",
     password_too_short: "Ce mot de passe est trop court.",
     password_too_long: "Ce mot de passe est trop long.",

@@ -37,7 +37,7 @@ impl Tokens for OwnTokens {
     ) -> BoxFuture<'a, Result<TokenAnswer, OAuthError>> {
         Box::pin(async move {
             let token = RefreshToken::parse(refresh_token.expose());
-            let token = token.ok_or(OAuthError::invalid_grant())?;
+            let token = token.ok_or(OAuthError::bad_grant("malformed"))?;
             let client = self.oauth.login_client();
             self.oauth.refresh_on(&token, &client, None, by, now).await
         })

@@ -24,7 +24,8 @@ pub(super) async fn by_query(
     let authorized = async {
         let session = identity.browsers.session(&headers, now).await;
         let session = session.map_err(|error| crate::oauth::store_failed(&error))?;
-        identity.oauth.authorize(query.as_bytes(), session.as_ref(), now).await
+        let id = reply::correlation_id(&headers);
+        identity.oauth.authorize(query.as_bytes(), session.as_ref(), &id, now).await
     };
     match authorized.await {
         Ok(Authorized::Redirect(location)) => reply::redirect(&headers, &location, false),
@@ -66,7 +67,11 @@ pub(super) async fn by_form(
     let kept = identity.oauth.keep_form(single(&headers, "content-type"), &body, now).await;
     match kept {
         Ok(Ok(location)) => reply::redirect(&headers, &location, true),
-        Ok(Err(fault)) => identity.browsers.tell(&headers, Told::Fault(fault), now),
+        Ok(Err(fault)) => {
+            let id = reply::correlation_id(&headers);
+            identity.oauth.note_fault(&body, fault, &id, now).await;
+            identity.browsers.tell(&headers, Told::Fault(fault), now)
+        }
         Err(error) => identity.browsers.tell(&headers, Told::Error(error), now),
     }
 }

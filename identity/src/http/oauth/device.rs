@@ -8,7 +8,7 @@ use axum::response::Response;
 use postern_oauth::Endpoint;
 
 use super::asked::Asked;
-use super::token::refused;
+use super::token::{Refusal, refused};
 use super::{Body, read, served};
 use crate::http::limits::Limited;
 use crate::http::reply;
@@ -29,7 +29,8 @@ pub(super) async fn device(
     }
     let answer = async {
         let (body, asked) = (read(body)?, Asked::of(&identity, &headers)?);
-        identity.oauth.device(asked.call(&headers, &body), now).await
+        let call = asked.call(&headers, &body);
+        identity.oauth.device(call, now).await.map_err(|error| Refusal::of(call, error))
     };
     match answer.await {
         Ok(body) => reply::private_json(&headers, body),

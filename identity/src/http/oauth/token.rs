@@ -6,9 +6,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use postern_oauth::{Endpoint, OAuthError};
-use postern_request::UnixMillis;
+use postern_oauth::{ClientAuthentication, Endpoint, ErrorCode, OAuthError};
 use postern_request::headers::{AUTHORIZATION, DPOP};
+use postern_request::{UnixMillis, correlation};
 
 use super::asked::Asked;
 use super::{Body, cors, read, served};
@@ -25,7 +25,8 @@ pub(super) async fn token(
     let now = (identity.clock)();
     let answer = async {
         let (body, asked) = (read(body)?, Asked::of(&identity, &headers)?);
-        identity.oauth.token(asked.call(&headers, &body), now).await
+        let call = asked.call(&headers, &body);
+        identity.oauth.token(call, now).await.map_err(|error| Refusal::of(call, error))
     };
     let response = match answer.await {
         Ok(body) => reply::private_json(&headers, body),
@@ -44,7 +45,8 @@ pub(super) async fn revoke(
     let now = (identity.clock)();
     let answer = async {
         let (body, asked) = (read(body)?, Asked::of(&identity, &headers)?);
-        identity.oauth.revoke(asked.call(&headers, &body), now).await
+        let call = asked.call(&headers, &body);
+        identity.oauth.revoke(call, now).await.map_err(|error| Refusal::of(call, error))
     };
     let response = match answer.await {
         Ok(()) => reply::nothing(&headers, 200),
@@ -63,7 +65,8 @@ pub(super) async fn introspect(
     let now = (identity.clock)();
     let answer = async {
         let (body, asked) = (read(body)?, Asked::of(&identity, &headers)?);
-        identity.oauth.introspect(asked.call(&headers, &body), now).await
+        let call = asked.call(&headers, &body);
+        identity.oauth.introspect(call, now).await.map_err(|error| Refusal::of(call, error))
     };
     match answer.await {
         Ok(body) => reply::private_json(&headers, body),
@@ -81,7 +84,8 @@ pub(super) async fn push(
     let now = (identity.clock)();
     let judged = async {
         let (body, asked) = (read(body)?, Asked::of(&identity, &headers)?);
-        identity.oauth.push(asked.call(&headers, &body), now).await
+        let call = asked.call(&headers, &body);
+        identity.oauth.push(call, now).await.map_err(|error| Refusal::of(call, error))
     };
     let response = match judged.await {
         Ok(pushing) => keep(&identity, &headers, &pushing, now).await,
@@ -121,10 +125,47 @@ pub(super) fn call<'a>(headers: &'a HeaderMap, body: &'a [u8]) -> TokenCall<'a> 
     }
 }
 
-pub(super) fn refused(identity: &Identity, headers: &HeaderMap, error: OAuthError) -> Response {
+/// A refusal, and the id of the client that it is about, where that may stand in a log.
+pub(super) struct Refusal {
+    error: OAuthError,
+    client: Option<String>,
+}
+
+impl Refusal {
+    /// Of a client's request. What a registered client is called is no secret; an id that nobody
+    /// has shown to have may be anything, so it has to look like one.
+    pub(super) fn of(call: TokenCall<'_>, error: OAuthError) -> Self {
+        let TokenCall { authorization, content_type, certificate, body, .. } = call;
+        let read = ClientAuthentication::read(authorization, content_type, body, certificate);
+        let id = read.ok().map(|read| read.client_id);
+        let is_unproven = matches!(
+            error.code,
+            ErrorCode::InvalidClient
+                | ErrorCode::TooManyAttempts
+                | ErrorCode::TemporarilyUnavailable
+                | ErrorCode::ServerError
+        );
+        let may_stand = |id: &String| !is_unproven || correlation::is_uuid(id.as_bytes());
+        Self { error, client: id.filter(may_stand) }
+    }
+}
+
+impl From<OAuthError> for Refusal {
+    fn from(error: OAuthError) -> Self {
+        Self { error, client: None }
+    }
+}
+
+pub(super) fn refused(
+    identity: &Identity,
+    headers: &HeaderMap,
+    refusal: impl Into<Refusal>,
+) -> Response {
+    let Refusal { error, client } = refusal.into();
     tracing::info!(
         code = error.code.as_str(),
-        reason = error.description,
+        reason = error.reason(),
+        client = client.as_deref(),
         correlation_id = reply::correlation_id(headers),
         "a client was refused"
     );

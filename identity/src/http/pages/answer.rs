@@ -39,11 +39,16 @@ pub(super) fn page(headers: &HeaderMap, look: &Look<'_>, page: Page) -> Response
     response
 }
 
-/// A page of an error.
-pub(super) fn error(headers: &HeaderMap, look: &Look<'_>, kind: ErrorKind) -> Response {
+/// A page of an error. `sign_in` is where somebody begins again, where that helps.
+pub(super) fn error(
+    headers: &HeaderMap,
+    look: &Look<'_>,
+    kind: ErrorKind,
+    sign_in: &str,
+) -> Response {
     let correlation_id = correlation_id(headers);
     tracing::info!(?kind, correlation_id, "an error page was shown");
-    let view = postern_identity_pages::ErrorView { kind, correlation_id: &correlation_id };
+    let view = postern_identity_pages::ErrorView { kind, correlation_id: &correlation_id, sign_in };
     let error = postern_identity_pages::error(&view, look);
     let mut response = page_about(headers, look, error, &correlation_id);
     if let ErrorKind::Problem(problem) = kind {
@@ -122,18 +127,27 @@ pub(super) fn problem_of(error: &LoginError, wrong: Problem) -> Option<Problem> 
         LoginError::Blocked => Some(Problem::Blocked),
         LoginError::PasswordPolicy(word) => Some(Problem::Password(word)),
         LoginError::Expired => Some(Problem::Expired),
+        LoginError::Exhausted => Some(Problem::Exhausted),
         LoginError::Store(StoreError::Unavailable(_)) => Some(Problem::Unavailable),
-        LoginError::MfaRequired(_) | LoginError::Store(_) | LoginError::Internal => None,
+        LoginError::MfaRequired(_)
+        | LoginError::MfaWrong(_)
+        | LoginError::Store(_)
+        | LoginError::Internal => None,
     }
 }
 
 /// The page of what failed where there is no form to say it on.
-pub(super) fn failed(headers: &HeaderMap, look: &Look<'_>, failure: &LoginError) -> Response {
+pub(super) fn failed(
+    headers: &HeaderMap,
+    look: &Look<'_>,
+    failure: &LoginError,
+    sign_in: &str,
+) -> Response {
     let kind =
         problem_of(failure, Problem::Expired).map_or(ErrorKind::Internal, ErrorKind::Problem);
     if kind == ErrorKind::Internal {
         let correlation_id = correlation_id(headers);
         tracing::error!(error = %failure, correlation_id, "a page failed");
     }
-    error(headers, look, kind)
+    error(headers, look, kind, sign_in)
 }

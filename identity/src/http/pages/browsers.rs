@@ -48,7 +48,7 @@ impl Browsers for Pages {
                 visit.error(kind_of_fault(fault))
             }
             Told::Error(error) => {
-                let (code, reason) = (error.code.as_str(), error.description);
+                let (code, reason) = (error.code.as_str(), error.reason());
                 let correlation_id = correlation_id(headers);
                 tracing::info!(code, reason, correlation_id, "a browser goes no further");
                 visit.error(kind_of(&error))

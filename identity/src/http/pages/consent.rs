@@ -15,6 +15,7 @@ use postern_store::flows::SessionRecord;
 use super::csrf::FormName;
 use super::visit::{MAX_QUERY_BYTES, Visit, who};
 use super::{Answered, Body, Pages};
+use crate::http::reply::correlation_id;
 use crate::oauth::{LOGOUT_URI_UNKNOWN, consent_location, login_location};
 use crate::{Authorized, ConsentAsk};
 
@@ -44,7 +45,8 @@ pub(super) async fn send(
     let form = visit.form(body, FormName::Consent, cookie)?;
     let (ask, _, session) = asked(&visit, &uri).await?;
     let allowed = allowed(&ask, &form);
-    match pages.oauth.consent(query.as_bytes(), &session, allowed.as_ref(), visit.now).await {
+    let (id, query) = (correlation_id(&headers), query.as_bytes());
+    match pages.oauth.consent(query, &session, allowed.as_ref(), &id, visit.now).await {
         Ok(location) => Ok(visit.see_other(&location)),
         Err(error) => Err(visit.error(kind_of(&error))),
     }
@@ -61,7 +63,8 @@ async fn asked<'a>(
     }
     let session = visit.session().await.map_err(|error| visit.failed(&error))?;
     let record = session.as_ref().map(|(_, record)| record);
-    let authorized = visit.pages.oauth.authorize(query.as_bytes(), record, visit.now).await;
+    let id = correlation_id(visit.headers);
+    let authorized = visit.pages.oauth.authorize(query.as_bytes(), record, &id, visit.now).await;
     let ask = match authorized.map_err(|error| visit.error(kind_of(&error)))? {
         Authorized::Consent(ask) => *ask,
         Authorized::Redirect(location) => return Err(visit.see_other(&location)),

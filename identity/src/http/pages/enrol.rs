@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use postern_identity_pages::{
     self as html, EnrolTotpView, PasswordView, Problem, RecoveryCodesView, TotpKey,
@@ -11,10 +11,10 @@ use postern_identity_pages::{
 use postern_oauth::Secret;
 
 use super::csrf::FormName;
-use super::visit::{Asked, ENROL_PATH, PASSWORD_PATH, Visit, path_of};
+use super::visit::{Asked, ENROL_PATH, PASSWORD_PATH, Visit, action, path_of};
 use super::{Answered, Body, Pages};
-use crate::Outcome;
 use crate::login::Flow;
+use crate::{Outcome, Screen};
 
 /// The page with the key of an application: each time a new one, because the last one was shown
 /// already.
@@ -30,10 +30,11 @@ pub(super) async fn show(State(pages): State<Arc<Pages>>, headers: HeaderMap) ->
 /// The first code of the application.
 pub(super) async fn send(
     State(pages): State<Arc<Pages>>,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Answered {
-    let visit = Visit::new(&pages, &headers);
+    let visit = Visit::at(&pages, &headers, &uri);
     let (cookie, form) = visit.login_form(body, FormName::Enrol)?;
     let code = form.get("code").unwrap_or_default();
     let tried = pages.login.finish_enrolment(cookie, code, &visit.caller(), visit.now).await;
@@ -56,7 +57,7 @@ async fn enrolment(
     let targets = visit.targets(&flow.return_to).await;
     let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
     let view = EnrolTotpView {
-        action: ENROL_PATH,
+        action: &action(Screen::EnrolTotp, &flow.return_to),
         csrf: &visit.token(cookie, FormName::Enrol),
         key,
         restart: ENROL_PATH,
@@ -97,10 +98,11 @@ pub(super) async fn show_password(State(pages): State<Arc<Pages>>, headers: Head
 /// Another password.
 pub(super) async fn send_password(
     State(pages): State<Arc<Pages>>,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Answered {
-    let visit = Visit::new(&pages, &headers);
+    let visit = Visit::at(&pages, &headers, &uri);
     let (cookie, form) = visit.login_form(body, FormName::Password)?;
     let new = Secret::new(form.get("password").unwrap_or_default().to_owned());
     let again = Secret::new(form.get("again").unwrap_or_default().to_owned());
@@ -125,7 +127,7 @@ async fn password(
     let targets = visit.targets(&flow.return_to).await;
     let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
     let view = PasswordView {
-        action: PASSWORD_PATH,
+        action: &action(Screen::ChangePassword, &flow.return_to),
         csrf: &visit.token(cookie, FormName::Password),
         email: None,
         asks_current: false,

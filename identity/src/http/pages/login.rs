@@ -10,8 +10,8 @@ use postern_oauth::{Acr, Secret};
 use postern_request::login::ReturnTo;
 
 use super::csrf::FormName;
-use super::visit::{Asked, MFA_PATH, Visit, path_of};
-use super::{Answered, Body, Pages, answer, passkeys};
+use super::visit::{Asked, MFA_PATH, Visit, action};
+use super::{Answered, Body, Pages, passkeys};
 use crate::login::{BrowserVerdict, Flow, Person};
 use crate::{LoginError, Screen};
 
@@ -39,8 +39,7 @@ pub(super) async fn show(
         }
         Begun::SecondFactor(cookie) => (visit.see_other(MFA_PATH), cookie),
     };
-    answer::cookie(&mut response, pages.cookies.set_login(cookie.expose()));
-    visit.make_known(&mut response);
+    visit.begin(&mut response, &cookie);
     Ok(response)
 }
 
@@ -97,10 +96,11 @@ pub(super) fn least(acr_values: &str) -> Acr {
 /// E-mail and password.
 pub(super) async fn send(
     State(pages): State<Arc<Pages>>,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Answered {
-    let visit = Visit::new(&pages, &headers);
+    let visit = Visit::at(&pages, &headers, &uri);
     let (cookie, form) = visit.login_form(body, FormName::Login)?;
     let email = form.get("email").unwrap_or_default().trim();
     let password = Secret::new(form.get("password").unwrap_or_default().to_owned());
@@ -137,7 +137,7 @@ async fn first(
         visit.config.outside.iter().map(|(title, href)| OutsideLink { title, href }).collect();
     let passkey_csrf = visit.token(cookie, FormName::UsePasskey);
     let view = LoginView {
-        action: path_of(Screen::Password),
+        action: &action(Screen::Password, return_to),
         csrf: &visit.token(cookie, FormName::Login),
         email: again.email,
         remember: again.remember,
@@ -159,10 +159,11 @@ pub(super) async fn show_mfa(State(pages): State<Arc<Pages>>, headers: HeaderMap
 /// A code.
 pub(super) async fn send_mfa(
     State(pages): State<Arc<Pages>>,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Answered {
-    let visit = Visit::new(&pages, &headers);
+    let visit = Visit::at(&pages, &headers, &uri);
     let (cookie, form) = visit.login_form(body, FormName::Mfa)?;
     let code = form.get("code").unwrap_or_default();
     let tried = pages.login.code(cookie, code, &visit.caller(), visit.now).await;
@@ -185,7 +186,7 @@ async fn second(visit: &Visit<'_>, asked: &Asked<'_>, problem: Option<Problem>) 
     let has_passkey = passkey && visit.pages.login.has_passkeys();
     let passkey_csrf = visit.token(asked.cookie, FormName::UsePasskey);
     let view = MfaView {
-        action: MFA_PATH,
+        action: &action(asked.screen, &asked.flow.return_to),
         csrf: &visit.token(asked.cookie, FormName::Mfa),
         totp,
         recovery,

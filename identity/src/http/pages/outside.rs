@@ -47,9 +47,8 @@ async fn start(State(at): State<Arc<Providers>>, uri: Uri, headers: HeaderMap) -
     let visit = Visit::new(&at.pages, &headers);
     let query = visit.query(&uri)?;
     let name = uri.path().strip_prefix(OUTSIDE_PATH).unwrap_or_default();
-    let cookies = &at.pages.cookies;
     let start = OutsideStart {
-        cookie: cookies.login(&headers),
+        cookie: visit.opener(),
         // The button on the log-in page names none: the log-in goes on to where it would have led.
         return_to: query.get("return_to").map(|asked| visit.config.return_to(Some(asked))),
         wants: query.get("acr_values").map_or(Acr::OneFactor, least),
@@ -58,23 +57,26 @@ async fn start(State(at): State<Arc<Providers>>, uri: Uri, headers: HeaderMap) -
     let started = at.outside.start(name, start, visit.now).await;
     let started = started.map_err(|error| refused(&visit, &error))?;
     let mut response = visit.see_other(&started.location);
-    if let Some(cookie) = started.cookie {
-        answer::cookie(&mut response, cookies.set_login(cookie.expose()));
+    if let Some(cookie) = &started.cookie {
+        visit.begin(&mut response, cookie);
     }
-    visit.make_known(&mut response);
     Ok(response)
 }
 
 /// Somebody comes back.
 async fn back(State(at): State<Arc<Providers>>, uri: Uri, headers: HeaderMap) -> Answered {
-    let visit = Visit::new(&at.pages, &headers);
+    let mut visit = Visit::new(&at.pages, &headers);
     let query = visit.query(&uri)?;
     let cookie = visit.login_cookie()?;
     let rest = uri.path().strip_prefix(OUTSIDE_PATH).unwrap_or_default();
     let name = rest.strip_suffix(CALLBACK).unwrap_or_default();
-    match at.outside.finish(name, cookie, &query, &visit.caller(), visit.now).await {
+    let finished = at.outside.finish(name, cookie, &query, &visit.caller(), visit.now).await;
+    match finished {
         Ok(outcome) => Ok(visit.go_on(outcome)),
-        Err(error) => Err(refused(&visit, &error)),
+        Err(error) => {
+            visit.again = visit.leads_to().await;
+            Err(refused(&visit, &error))
+        }
     }
 }
 

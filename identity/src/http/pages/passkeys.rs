@@ -101,13 +101,12 @@ struct Making {
 }
 
 /// What the script has sent from a page of the log-in that is under way, and the cookie of that.
-fn of_login<'a>(
-    visit: &Visit<'a>,
+fn of_login<'v>(
+    visit: &'v Visit<'_>,
     body: Body,
     known: &[&str],
-) -> Result<(&'a [u8], Value), Response> {
-    let cookie = visit.pages.cookies.login(visit.headers);
-    let cookie = cookie.ok_or_else(|| failed(visit, &LoginError::Expired))?;
+) -> Result<(&'v [u8], Value), Response> {
+    let cookie = visit.opener().ok_or_else(|| failed(visit, &LoginError::Expired))?;
     Ok((cookie, read(visit, body, FormName::UsePasskey, cookie, known)?))
 }
 
@@ -183,7 +182,8 @@ fn go_to(visit: &Visit<'_>, location: &str) -> Response {
 
 fn failed(visit: &Visit<'_>, error: &LoginError) -> Response {
     let id = reply::correlation_id(visit.headers);
-    tracing::info!(%error, correlation_id = id, "no passkey");
+    let reason = refusal::reason(error);
+    tracing::info!(%error, reason, correlation_id = id, "no passkey");
     reply::turn_away(refusal::login(error, &id, visit.now))
 }
 

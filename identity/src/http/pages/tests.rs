@@ -118,6 +118,15 @@ impl Browser {
     fn has(&self, cookie: &str) -> bool {
         self.cookies.iter().any(|(name, _)| name == cookie)
     }
+
+    /// What opens the log-in that is under way.
+    fn opener(&self) -> Vec<u8> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.cookies {
+            headers.append(header::COOKIE, format!("{name}={value}").parse().unwrap());
+        }
+        Visit::new(&self.pages, &headers).opener().unwrap().to_vec()
+    }
 }
 
 fn credentials(csrf: &str, email: &str, password: &str) -> String {
@@ -264,6 +273,57 @@ async fn without_cookies_nobody_logs_in_and_everybody_is_told_why() {
     assert_eq!(answer.status, 400);
     assert!(answer.body.contains("cookie"));
     assert_eq!(browser.get("/login/mfa").await.status, 400);
+}
+
+#[tokio::test]
+async fn who_begins_again_is_told_why_and_goes_where_they_were_going() {
+    const PATH: &str = "/login?return_to=%2fportal";
+    let mut browser = Browser::student().await;
+    let page = browser.get(PATH).await;
+    assert!(page.body.contains(&format!("action=\"{PATH}\"")), "{}", page.body);
+    let wrong = credentials(page.csrf(), EMAIL, "wrong horse battery");
+    for _ in 0..4 {
+        let again = browser.post(PATH, &wrong).await;
+        assert!(again.body.contains("E-mail or password is wrong"), "{}", again.body);
+    }
+    let last = browser.post(PATH, &wrong).await;
+    let lost = browser.post(PATH, &wrong).await;
+    browser.cookies.clear();
+    let without = browser.post(PATH, &wrong).await;
+    for (answer, why) in [
+        (last, "Too many wrong tries"),
+        (lost, "No sign-in is under way in this browser"),
+        (without, "Your browser sent no cookie"),
+    ] {
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        assert!(answer.body.contains(why), "{why}: {}", answer.body);
+        assert!(answer.body.contains(&format!("href=\"{PATH}\"")), "{why}: {}", answer.body);
+    }
+    let hostile = browser.post("/login?return_to=https%3a%2f%2fevil.test%2f", &wrong).await;
+    assert!(hostile.body.contains("href=\"/login\"") && !hostile.body.contains("evil"));
+}
+
+#[tokio::test]
+async fn a_log_in_goes_on_in_the_browser_that_began_it_and_in_no_other() {
+    let world = World::new();
+    world.user("staff").await;
+    let mut browser = Browser::new(world).await;
+    let answer = browser.log_in("/login", "staff@example.test").await;
+    assert_eq!(answer.header("location"), "/login/mfa/totp");
+    let own = browser.cookies.clone();
+    for other in [None, Some("A".repeat(43))] {
+        browser.cookies.retain(|(name, _)| name == "__Host-postern-login");
+        assert_eq!(browser.cookies.len(), 1);
+        let device = other.map(|device| ("__Host-postern-device".to_owned(), device));
+        browser.cookies.extend(device);
+        for path in ["/login/mfa/totp", "/login/mfa"] {
+            let page = browser.get(path).await;
+            assert_eq!((page.status, page.header("location")), (400, ""), "{path}");
+            assert!(page.body.contains("start again"), "{path}: {}", page.body);
+        }
+        browser.cookies.clone_from(&own);
+    }
+    assert_eq!(browser.get("/login/mfa/totp").await.status, 200, "its own goes on");
 }
 
 #[tokio::test]
@@ -500,9 +560,8 @@ async fn who_is_to_log_in_anew_is_to_do_so_elsewhere_as_well() {
                 browser.log_in("/login", EMAIL).await;
             }
             browser.get(path).await;
-            let login = browser.cookies.iter().find(|(name, _)| name == "__Host-postern-login");
-            let (_, cookie) = login.unwrap();
-            let flow = browser.pages.login.flow(cookie.as_bytes(), NOW).await.unwrap().unwrap();
+            let opener = browser.opener();
+            let flow = browser.pages.login.flow(&opener, NOW).await.unwrap().unwrap();
             assert_eq!(flow.max_age_secs, expected, "{path} {is_known}");
         }
     }

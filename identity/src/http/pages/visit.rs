@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use postern_identity_pages::{ErrorKind, Look, Page, Problem};
@@ -14,11 +15,11 @@ use postern_store::flows::SessionRecord;
 
 use super::config::PagesConfig;
 use super::csrf::{self, FormName, origin_of};
-use super::{Body, Pages, answer, unread};
+use super::{Body, Pages, answer, halves, unread};
 use crate::http::caller;
 use crate::http::reply::{correlation_id, single};
 use crate::login::{BrowserVerdict, Flow, Person};
-use crate::oauth::login_location;
+use crate::oauth::{leading_to, login_location};
 use crate::vault::Purpose;
 use crate::{Caller, LoggedIn, LoginError, Onward, Outcome, Screen, random};
 
@@ -41,6 +42,10 @@ pub(super) struct Visit<'a> {
     pub(super) config: Arc<PagesConfig>,
     pub(super) headers: &'a HeaderMap,
     pub(super) now: UnixMillis,
+    /// What opens the log-in that is under way, where both of its cookies are there.
+    pub(super) opener: Option<Secret>,
+    /// Where the log-in was to lead, where that is known, for whoever has to begin again.
+    pub(super) again: Option<ReturnTo>,
 }
 
 /// Somebody who is signed in, at a page of the account.
@@ -65,7 +70,18 @@ pub(super) struct Asked<'a> {
 
 impl<'a> Visit<'a> {
     pub(super) fn new(pages: &'a Pages, headers: &'a HeaderMap) -> Self {
-        Self { pages, config: pages.config.load(), headers, now: (pages.clock)() }
+        let (config, now) = (pages.config.load(), (pages.clock)());
+        Self { pages, config, headers, now, opener: opener(pages, headers), again: None }
+    }
+
+    /// The same at a form's address, which says where the log-in was to lead.
+    pub(super) fn at(pages: &'a Pages, headers: &'a HeaderMap, uri: &Uri) -> Self {
+        let visit = Self::new(pages, headers);
+        let query = uri.query().filter(|query| query.len() <= MAX_QUERY_BYTES);
+        let query = query.and_then(|query| Form::parse(query.as_bytes()).ok());
+        let asked = query.as_ref().and_then(|query| query.get("return_to"));
+        let again = asked.map(|asked| visit.config.return_to(Some(asked)));
+        Self { again, ..visit }
     }
 
     /// What pages look like for whoever asks.
@@ -126,19 +142,32 @@ impl<'a> Visit<'a> {
     }
 
     /// A form of the log-in that is under way, and the cookie of that.
-    pub(super) fn login_form(
-        &self,
-        body: Body,
-        name: FormName,
-    ) -> Result<(&'a [u8], Form), Response> {
+    pub(super) fn login_form(&self, body: Body, name: FormName) -> Result<(&[u8], Form), Response> {
         let cookie = self.login_cookie()?;
         Ok((cookie, self.form(body, name, cookie)?))
     }
 
-    /// The cookie of the log-in that is under way.
-    pub(super) fn login_cookie(&self) -> Result<&'a [u8], Response> {
-        let cookie = self.pages.cookies.login(self.headers);
-        cookie.ok_or_else(|| self.error(ErrorKind::Problem(Problem::Cookies)))
+    /// What opens the log-in that is under way.
+    pub(super) fn opener(&self) -> Option<&[u8]> {
+        self.opener.as_ref().map(|opener| opener.expose().as_bytes())
+    }
+
+    /// The same; else the page that says why there is none.
+    pub(super) fn login_cookie(&self) -> Result<&[u8], Response> {
+        self.opener().ok_or_else(|| {
+            // A browser that has sent others takes cookies.
+            let why = match self.headers.contains_key(COOKIE) {
+                true => Problem::NoLogIn,
+                false => Problem::Cookies,
+            };
+            self.error(ErrorKind::Problem(why))
+        })
+    }
+
+    /// Where the log-in that is under way leads; none where nobody can say.
+    pub(super) async fn leads_to(&self) -> Option<ReturnTo> {
+        let flow = self.pages.login.flow(self.opener()?, self.now).await;
+        flow.ok().flatten().map(|flow| flow.return_to)
     }
 
     /// The token of a form that is shown to whoever has this cookie.
@@ -207,7 +236,7 @@ impl<'a> Visit<'a> {
     }
 
     /// The log-in that is under way, where its next page is this one; else what leads there.
-    pub(super) async fn asked(&self, path: &str) -> Result<Asked<'a>, Response> {
+    pub(super) async fn asked(&self, path: &str) -> Result<Asked<'_>, Response> {
         let cookie = self.login_cookie()?;
         let login = &self.pages.login;
         let flow = match login.flow(cookie, self.now).await {
@@ -227,14 +256,13 @@ impl<'a> Visit<'a> {
     /// it says of what was not right.
     pub(super) fn problem(&self, error: &LoginError, wrong: Problem) -> Result<Problem, Response> {
         let problem = answer::problem_of(error, wrong);
-        let problem = problem.filter(|problem| *problem != Problem::Expired);
-        problem.ok_or_else(|| self.ended(error))
+        problem.filter(|_| !ends(error)).ok_or_else(|| self.ended(error))
     }
 
     /// A log-in that goes no further: its cookie is of no use any more.
     pub(super) fn ended(&self, error: &LoginError) -> Response {
         let mut response = self.failed(error);
-        if *error == LoginError::Expired {
+        if ends(error) {
             answer::cookie(&mut response, self.pages.cookies.end_login());
         }
         response
@@ -256,13 +284,21 @@ impl<'a> Visit<'a> {
         response
     }
 
-    /// Gives a browser the cookie that it is known by as a device, from its first log-in on.
-    pub(super) fn make_known(&self, response: &mut Response) {
-        let cookies = &self.pages.cookies;
-        if cookies.device(self.headers).is_none()
-            && let Ok(device) = random::secret()
-        {
-            answer::cookie(response, cookies.set_device(device.expose()));
+    /// Gives the cookies of a log-in that has begun: its own, and the one that the browser is known
+    /// by as a device, from its first log-in on.
+    pub(super) fn begin(&self, response: &mut Response, opener: &Secret) {
+        let Pages { cookies, vault, .. } = self.pages;
+        let known = cookies.device(self.headers);
+        let made = if known.is_none() { random::secret().ok() } else { None };
+        let device = known.or(made.as_ref().map(Secret::expose));
+        let half = device.and_then(|device| halves::other(vault, opener.expose(), device));
+        let Some(half) = half else {
+            tracing::error!("a log-in has begun, and there is no cookie for it");
+            return;
+        };
+        answer::cookie(response, cookies.set_login(half.expose()));
+        if let Some(made) = made {
+            answer::cookie(response, cookies.set_device(made.expose()));
         }
     }
 
@@ -290,7 +326,7 @@ impl<'a> Visit<'a> {
 
     /// A page of an error.
     pub(super) fn error(&self, kind: ErrorKind) -> Response {
-        answer::error(self.headers, &self.look(), kind)
+        answer::error(self.headers, &self.look(), kind, &self.sign_in())
     }
 
     /// A page of what a stranger does not get.
@@ -300,13 +336,39 @@ impl<'a> Visit<'a> {
 
     /// A page of what failed.
     pub(super) fn failed(&self, error: &LoginError) -> Response {
-        answer::failed(self.headers, &self.look(), error)
+        answer::failed(self.headers, &self.look(), error, &self.sign_in())
+    }
+
+    /// Where somebody begins again.
+    fn sign_in(&self) -> String {
+        step_leading_to(LOGIN_PATH, self.again.as_ref())
     }
 
     /// To another place, by GET.
     pub(super) fn see_other(&self, to: &str) -> Response {
         answer::see_other(self.headers, to)
     }
+}
+
+/// What opens the log-in that is under way.
+fn opener(pages: &Pages, headers: &HeaderMap) -> Option<Secret> {
+    let half = std::str::from_utf8(pages.cookies.login(headers)?).ok()?;
+    halves::other(&pages.vault, half, pages.cookies.device(headers)?)
+}
+
+/// Whether a log-in goes no further after this.
+fn ends(error: &LoginError) -> bool {
+    matches!(error, LoginError::Expired | LoginError::Exhausted)
+}
+
+/// Where a step's form goes. It names where the log-in leads, for whoever has to begin again.
+pub(super) fn action(screen: Screen, return_to: &ReturnTo) -> String {
+    step_leading_to(path_of(screen), Some(return_to))
+}
+
+fn step_leading_to(path: &str, return_to: Option<&ReturnTo>) -> String {
+    let elsewhere = return_to.filter(|to| **to != ReturnTo::default());
+    elsewhere.map_or_else(|| path.to_owned(), |to| leading_to(path, to.as_str()))
 }
 
 /// The page of a step.

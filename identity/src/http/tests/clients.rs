@@ -183,6 +183,40 @@ async fn who_tries_secrets_is_told_to_wait() {
     assert_eq!(post(&router, TOKEN_PATH, &right, &there).await.status, 200);
 }
 
+/// RFC 6749 §5.2: a client that fails to show who it is hears of that, whatever else is wrong.
+#[tokio::test]
+async fn a_client_shows_who_it_is_before_anything_it_asks_for_is_judged() {
+    let exchange = GrantType::TokenExchange.as_str();
+    let device = GrantType::DeviceCode.as_str();
+    let token = |grant: &str| format!("grant_type={grant}");
+    for (endpoint, asked, expected) in [
+        (Endpoint::Token, token("refresh_token&refresh_token=x"), "invalid_grant"),
+        (Endpoint::Token, token("refresh_token"), "invalid_request"),
+        (Endpoint::Token, token("authorization_code"), "invalid_request"),
+        (Endpoint::Token, token("authorization_code&code=c&resource=x"), "invalid_target"),
+        (Endpoint::Token, token("client_credentials&scope=%22"), "invalid_scope"),
+        (Endpoint::Token, token(device), "invalid_request"),
+        (Endpoint::Token, token(exchange), "invalid_request"),
+        (Endpoint::Token, token("password"), "unsupported_grant_type"),
+        (Endpoint::Revoke, "x=y".to_owned(), "invalid_request"),
+        (Endpoint::Introspect, "x=y".to_owned(), "invalid_request"),
+        (Endpoint::Par, "request_uri=urn:x".to_owned(), "invalid_request"),
+    ] {
+        let router = router_of(&everything().await.oauth);
+        for (client, status, error) in [
+            (CREDENTIALS, 400, expected),
+            ("client_id=web&client_secret=wrong", 401, "invalid_client"),
+            ("client_id=web", 401, "invalid_client"),
+            ("client_id=nobody&client_secret=s3cret", 401, "invalid_client"),
+        ] {
+            let body = format!("{client}&{asked}");
+            let answer = post(&router, endpoint.path(), &body, &[]).await;
+            assert_eq!((answer.status, answer.text("error")), (status, error), "{body}");
+            assert_eq!(answer.header("www-authenticate").is_empty(), status == 400, "{body}");
+        }
+    }
+}
+
 /// RFC 6749 §2.3.1: any endpoint that takes secrets.
 #[tokio::test]
 async fn secrets_are_limited_wherever_they_are_taken() {

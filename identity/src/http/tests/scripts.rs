@@ -49,7 +49,8 @@ async fn each_error_has_its_status_and_challenge() {
     let router = router_of(&everything().await.oauth);
     for (body, status, error, challenge) in [
         ("", 400, "invalid_request", ""),
-        ("grant_type=password&client_id=web", 400, "unsupported_grant_type", ""),
+        ("grant_type=password&client_id=spa", 400, "unsupported_grant_type", ""),
+        ("grant_type=password&client_id=web", 401, "invalid_client", "Basic"),
         ("grant_type=client_credentials&client_id=web", 401, "invalid_client", "Basic"),
         ("grant_type=refresh_token&client_id=spa&refresh_token=x", 400, "invalid_grant", ""),
         ("grant_type=client_credentials&client_id=spa", 401, "invalid_client", "Basic"),

@@ -104,7 +104,7 @@ fn five_failures_end_a_log_in() {
         assert_eq!(step, Step::Refused(LoginError::Credentials));
     }
     let step = advance(&mut flow, Input::Wrong, NOTHING, NOW);
-    assert_eq!(step, Step::Refused(LoginError::Expired));
+    assert_eq!(step, Step::Refused(LoginError::Exhausted));
     let step = first(&mut flow, Factor::Password, NOTHING);
     assert_eq!(step, Step::Refused(LoginError::Expired), "the right one comes too late");
 }

@@ -210,10 +210,10 @@ impl LoginService {
     pub(super) async fn refuse<T>(&self, mut open: Open, now: UnixMillis) -> Result<T, LoginError> {
         let step = advance(&mut open.flow, Input::Wrong, Known::default(), now);
         let Step::Refused(error) = step else { return Err(LoginError::Internal) };
-        if error == LoginError::Expired {
-            self.parts.flows.take(open.key, now).await?;
-        } else {
+        if error == LoginError::Credentials {
             self.save(&open, now).await?;
+        } else {
+            self.parts.flows.take(open.key, now).await?;
         }
         Err(error)
     }

@@ -15,8 +15,9 @@ impl LoginService {
     /// set up here, and no password to be changed: that takes the pages.
     ///
     /// # Errors
-    /// [`LoginError`]; [`LoginError::MfaRequired`] only after the right password,
-    /// [`LoginError::PasswordPolicy`] with `must_change` where the password has to be changed.
+    /// [`LoginError`]; [`LoginError::MfaRequired`] and [`LoginError::MfaWrong`] only after the right
+    /// password, [`LoginError::PasswordPolicy`] with `must_change` where the password has to be
+    /// changed.
     pub async fn direct(
         &self,
         login: DirectLogin,
@@ -32,10 +33,10 @@ impl LoginService {
         let known = self.known(&user, &rules).await?;
         let mut passed = vec![Factor::Password];
         if known.role_asks || known.has_factor() {
-            let asked = || LoginError::MfaRequired(names_of(known));
-            let code = mfa_token.ok_or_else(asked)?;
+            let names = names_of(known);
+            let Some(code) = mfa_token else { return Err(LoginError::MfaRequired(names)) };
             let factor = self.try_code(&rules, &user, code.expose(), caller, now).await?;
-            passed.push(factor.ok_or_else(asked)?);
+            passed.push(factor.ok_or(LoginError::MfaWrong(names))?);
         }
         if user.must_change_password {
             return Err(LoginError::PasswordPolicy("must_change"));

@@ -104,6 +104,7 @@ impl LoginService {
             tier: None,
             provider: Some(person.provider.clone()),
             profile: profile(person),
+            ..Person::default()
         };
         let done = self.finish(rules, open, &authenticated, &kept, caller, now).await?;
         Ok(Outcome::Done(Box::new(done)))

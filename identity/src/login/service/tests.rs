@@ -145,7 +145,7 @@ async fn five_wrong_passwords_end_a_log_in() {
     let world = World::new();
     world.user("student").await;
     let cookie = world.begin(Acr::OneFactor).await;
-    for expected in [LoginError::Credentials, LoginError::Expired] {
+    for expected in [LoginError::Credentials, LoginError::Exhausted] {
         let tries = if expected == LoginError::Credentials { 4 } else { 1 };
         for _ in 0..tries {
             let refused = world.password(&cookie, EMAIL, "wrong", NOW).await;
@@ -208,7 +208,7 @@ async fn codes_have_a_limit_of_their_own_across_log_ins() {
     enrol(&world, &user.id).await;
     for _ in 0..5 {
         let refused = world.login.direct(direct(PASSWORD, Some("000000")), &caller(), NOW).await;
-        assert_eq!(refused, Err(LoginError::MfaRequired(vec!["totp"])));
+        assert_eq!(refused, Err(LoginError::MfaWrong(vec!["totp"])));
     }
     let cookie = world.begin(Acr::OneFactor).await;
     world.password(&cookie, EMAIL, PASSWORD, NOW).await.unwrap();

@@ -56,6 +56,13 @@ fn a_session_says_what_its_role_may_and_keeps_no_secret() {
     assert_eq!(begun.record.mfa_at, Some(NOW));
     let kept = Person::decode(&begun.record.person).unwrap();
     assert_eq!(kept.tier.as_deref(), Some("basic"), "the role's");
+    let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+    let caller = Caller { user_agent: agent.to_owned(), ..caller() };
+    let shown = of_browser(&rules(), &vault(), &person, &authenticated, &caller, false, NOW);
+    let kept = shown.unwrap().record.person;
+    let text = String::from_utf8(kept.clone()).unwrap();
+    assert!(text.contains("Firefox") && !text.contains("140"), "{text}");
+    assert_eq!(Person::decode(&kept).unwrap().agent.system, Some("Linux"));
     let (_, secret) = begun.cookie.expose().split_once('.').unwrap();
     assert!(!format!("{:?}", begun.record).contains(secret));
 }

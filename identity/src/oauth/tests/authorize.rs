@@ -9,7 +9,7 @@ fn scopes(text: &str) -> ScopeSet {
 }
 
 async fn authorize(fixture: &Fixture, query: &str, session: Option<&SessionRecord>) -> Authorized {
-    fixture.oauth.authorize(query.as_bytes(), session, NOW).await.unwrap()
+    fixture.oauth.authorize(query.as_bytes(), session, "id", NOW).await.unwrap()
 }
 
 #[tokio::test]
@@ -114,7 +114,8 @@ async fn a_second_factor_of_long_ago_is_none_of_the_last_authentication() {
         [(Some(NOW), NOW, true), (Some(NOW), later(1), false), (None, NOW, false)]
     {
         let session = SessionRecord { mfa_at, authenticated_at, ..session() };
-        let answer = fixture.oauth.authorize(asked.as_bytes(), Some(&session), later(2)).await;
+        let answer =
+            fixture.oauth.authorize(asked.as_bytes(), Some(&session), "id", later(2)).await;
         let is_issued = matches!(answer, Ok(Authorized::Redirect(_)));
         assert_eq!(is_issued, is_enough, "{mfa_at:?} {answer:?}");
     }
@@ -127,7 +128,7 @@ async fn what_was_agreed_to_for_one_place_is_asked_again_for_another() {
     let at = |scope: &str| format!("{}&resource=https%3A%2F%2Fapi.example", request("web", scope));
     let agree = async |query: &str, names: &str| {
         let allowed = scopes(names);
-        fixture.oauth.consent(query.as_bytes(), &session, Some(&allowed), NOW).await.unwrap()
+        fixture.oauth.consent(query.as_bytes(), &session, Some(&allowed), "id", NOW).await.unwrap()
     };
     agree(&at("read"), "read").await;
     let same = authorize(&fixture, &at("read"), Some(&session)).await;
@@ -153,7 +154,7 @@ async fn people_are_asked_once_and_get_what_they_agreed_to() {
 
     let consent = async |allowed: Option<ScopeSet>| {
         let query = ask.query.as_bytes();
-        fixture.oauth.consent(query, &session, allowed.as_ref(), NOW).await.unwrap()
+        fixture.oauth.consent(query, &session, allowed.as_ref(), "id", NOW).await.unwrap()
     };
     let denied = consent(None).await;
     for (name, expected) in
@@ -186,7 +187,7 @@ async fn only_what_a_user_gives_for_longer_outlives_the_session() {
         let answer = authorize(&fixture, &asked, Some(&session)).await;
         let Authorized::Consent(ask) = answer else { panic!("{answer:?}") };
         let (query, allowed) = (ask.query.as_bytes(), scopes(given));
-        let to = fixture.oauth.consent(query, &session, Some(&allowed), NOW).await.unwrap();
+        let to = fixture.oauth.consent(query, &session, Some(&allowed), "id", NOW).await.unwrap();
         let code = parameter(&to, "code").unwrap();
         let form = format!("{}&client_secret=s3cret", exchange("web", &code));
         let tokens = fixture.token(&form, NOW).await.unwrap();

@@ -190,11 +190,12 @@ async fn a_code_is_worth_nothing_once_its_consent_was_taken_back() {
     let fixture = fixture().await;
     let session = fixture.log_in().await;
     let asked = request("web", "read");
-    let answer = fixture.oauth.authorize(asked.as_bytes(), Some(&session), NOW).await.unwrap();
+    let answer =
+        fixture.oauth.authorize(asked.as_bytes(), Some(&session), "id", NOW).await.unwrap();
     let Authorized::Consent(ask) = answer else { panic!("{answer:?}") };
     let allowed = read();
     let query = ask.query.as_bytes();
-    let given = fixture.oauth.consent(query, &session, Some(&allowed), NOW).await.unwrap();
+    let given = fixture.oauth.consent(query, &session, Some(&allowed), "id", NOW).await.unwrap();
     let code = parameter(&given, "code").unwrap();
     fixture.oauth.ending.consent("u-1", "web", "u-1", later(1)).await.unwrap();
     let body = format!("{}&client_secret=s3cret", exchange("web", &code));

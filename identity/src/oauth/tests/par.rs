@@ -27,7 +27,7 @@ impl Fixture {
         now: UnixMillis,
     ) -> Authorized {
         let query = format!("client_id={client}&request_uri={request_uri}");
-        self.oauth.authorize(query.as_bytes(), session, now).await.unwrap()
+        self.oauth.authorize(query.as_bytes(), session, "id", now).await.unwrap()
     }
 }
 

@@ -91,10 +91,12 @@ async fn a_client_that_is_used_stays_for_longer() {
     };
     fixture.flows.start_session(&session, now).await.unwrap();
     let asked = request(id, "openid read");
-    let answer = fixture.oauth.authorize(asked.as_bytes(), Some(&session), now).await.unwrap();
+    let answer =
+        fixture.oauth.authorize(asked.as_bytes(), Some(&session), "id", now).await.unwrap();
     assert!(matches!(answer, Authorized::Consent(_)), "people are always asked: {answer:?}");
     let allowed = postern_oauth::ScopeSet::parse("openid read").unwrap();
-    let to = fixture.oauth.consent(asked.as_bytes(), &session, Some(&allowed), now).await.unwrap();
+    let to =
+        fixture.oauth.consent(asked.as_bytes(), &session, Some(&allowed), "id", now).await.unwrap();
     let code = parameter(&to, "code").unwrap();
     assert!(fixture.token(&exchange(id, &code), now).await.is_ok());
     let end = async || {
@@ -130,7 +132,7 @@ async fn nobody_is_redirected_to_a_stranger_that_nobody_has_agreed_to() {
     let session = fixture.log_in().await;
     let asked = request(&id, "openid read");
     let authorize = async |query: &str, session: Option<&SessionRecord>| {
-        fixture.oauth.authorize(query.as_bytes(), session, NOW).await.unwrap()
+        fixture.oauth.authorize(query.as_bytes(), session, "id", NOW).await.unwrap()
     };
     let bad = [
         format!("{asked}&prompt=none"),
@@ -147,7 +149,8 @@ async fn nobody_is_redirected_to_a_stranger_that_nobody_has_agreed_to() {
     }
     // Whom people have agreed to is theirs to be sent to; others have not.
     let allowed = postern_oauth::ScopeSet::parse("openid read").unwrap();
-    let to = fixture.oauth.consent(asked.as_bytes(), &session, Some(&allowed), NOW).await.unwrap();
+    let to =
+        fixture.oauth.consent(asked.as_bytes(), &session, Some(&allowed), "id", NOW).await.unwrap();
     assert!(parameter(&to, "code").is_some(), "{to}");
     let other = SessionRecord { user_id: "u-2".to_owned(), ..session.clone() };
     for query in bad.iter().skip(1) {
@@ -169,7 +172,7 @@ async fn who_says_no_to_a_stranger_is_sent_back_to_it() {
     let (fixture, id) = stranger().await;
     let session = fixture.log_in().await;
     let asked = request(&id, "read");
-    let to = fixture.oauth.consent(asked.as_bytes(), &session, None, NOW).await.unwrap();
+    let to = fixture.oauth.consent(asked.as_bytes(), &session, None, "id", NOW).await.unwrap();
     assert_eq!(parameter(&to, "error").as_deref(), Some("access_denied"), "they have seen a page");
 }
 

@@ -45,7 +45,8 @@ async fn without_the_documents_word_clients_have_tokens_and_nothing_else() {
     assert!(fixture.token(CREDENTIALS, NOW).await.is_ok());
     let session = fixture.log_in().await;
     let asked = request("spa", "read");
-    let answer = fixture.oauth.authorize(asked.as_bytes(), Some(&session), NOW).await.unwrap();
+    let answer =
+        fixture.oauth.authorize(asked.as_bytes(), Some(&session), "id", NOW).await.unwrap();
     let Authorized::Redirect(location) = answer else { panic!("{answer:?}") };
     assert_eq!(parameter(&location, "error").as_deref(), Some("unauthorized_client"));
 }

@@ -124,7 +124,7 @@ fn what_a_registry_has_not_said_yet_is_awaited() {
         "services": {"shop": {
             "discover": {"registry": "shop"}, "zones": {"prefer": "own"},
             "outlier_detection": {"consecutive_5xx": 5},
-            "bulkheads": {"slow": {"max_requests": 3}},
+            "bulkheads": {"slow": {"max_connections": 2, "max_requests": 3}},
         }},
         "routes": [
             {"name": "shop", "match": {"path": "/shop"}, "service": "shop", "auth": "none",

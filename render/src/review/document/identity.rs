@@ -1,20 +1,18 @@
 //! What the authorization server and log-in leave open.
 
 use postern_document::{
-    Breached, CertificateSource, Document, HostPattern, Login, OAuth, OnFailure, OutsideUsers,
-    RegistrationMode,
+    ADMIN_SCOPE, Breached, CertificateSource, Document, HostPattern, Login, OAuth, OnFailure,
+    OutsideUsers, RegistrationMode,
 };
 use postern_request::principal::{Credential, IdentityHeader};
 
 use super::super::catalogue::{
-    ADMIN_WITHOUT_MFA, BREACHED_PASSWORDS, FORWARDED_CERTIFICATE, LONG_TOKENS, NOBODY_TOLD,
-    OPEN_REGISTRATION, OUTLIVES_LOG_OUT, OUTSIDE_USERS, WIDE_COOKIE,
+    ADMIN_BY_DEFAULT, ADMIN_WITHOUT_MFA, BREACHED_PASSWORDS, FORWARDED_CERTIFICATE, LONG_TOKENS,
+    NOBODY_TOLD, OPEN_REGISTRATION, OUTLIVES_LOG_OUT, OUTSIDE_USERS, WIDE_COOKIE,
 };
 use super::super::model::{Finding, Severity};
 use super::super::{place, witness};
 
-/// The scope of the admin API.
-const ADMIN_SCOPE: &str = "postern.admin";
 /// Scopes that say who somebody is, and let a client come back.
 const OF_PEOPLE: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 /// Past this, a token that cannot be taken back is out of hand for long.
@@ -28,6 +26,7 @@ pub(super) fn look(document: &Document, found: &mut Vec<Finding>) {
     }
     if let Some(login) = &document.login {
         all.extend(admins(login));
+        all.extend(default_admins(login));
         all.extend(document.oauth.as_ref().and_then(|oauth| registration(oauth, login)));
         all.extend(cookie(document, login));
         all.extend(passwords(login));
@@ -42,8 +41,7 @@ pub(super) fn look(document: &Document, found: &mut Vec<Finding>) {
 
 /// Whoever learns one password of theirs has the admin API.
 fn admins(login: &Login) -> Vec<Finding> {
-    let is_open = |scopes: &[String]| scopes.iter().any(|scope| scope == ADMIN_SCOPE);
-    let roles = login.roles.iter().filter(|role| !role.mfa && is_open(&role.scopes));
+    let roles = login.roles.iter().filter(|role| !role.mfa && role.opens_admin_api());
     let told = |name: &str| {
         let text = format!(
             "its users get `{ADMIN_SCOPE}`, the scope of the admin API, without a second factor"
@@ -51,6 +49,18 @@ fn admins(login: &Login) -> Vec<Finding> {
         Finding::new(&ADMIN_WITHOUT_MFA, format!("login.roles.{name}"), text)
     };
     roles.map(|role| told(&role.name)).collect()
+}
+
+/// Whoever becomes a user without a word on what they are.
+fn default_admins(login: &Login) -> Option<Finding> {
+    let role = login.admin_by_default()?;
+    let text = format!(
+        "users of whom nobody says more get the role `{}`, and with it `{ADMIN_SCOPE}`, the scope \
+         of the admin API: those that are made without a role, and those whom an outside provider \
+         vouches for without one",
+        role.name
+    );
+    Some(Finding::new(&ADMIN_BY_DEFAULT, "login.default_role", text))
 }
 
 /// What a client that nobody has looked at gets, if a user agrees. Without log-in nobody could.

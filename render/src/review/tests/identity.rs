@@ -1,4 +1,4 @@
-//! PR117 to PR124, and what of the suite's own must be open.
+//! PR117 to PR125, and what of the suite's own must be open.
 
 use super::*;
 
@@ -67,6 +67,14 @@ fn admins_without_a_second_factor() {
     tells(&Suite { login: &login, ..QUIET }, "PR117 high login.roles.admin");
     let login = QUIET.login.replace("mfa: true", "mfa: false");
     tells(&Suite { login: &login, ..QUIET }, "PR117 high login.roles.admin");
+}
+
+#[test]
+fn administrators_that_nobody_has_named() {
+    let by_default = |role: &str| format!("{}  default_role: {role}\n", QUIET.login);
+    let (admin, user) = (by_default("admin"), by_default("user"));
+    tells(&Suite { login: &admin, ..QUIET }, "PR125 high login.default_role");
+    assert!(!has(&Suite { login: &user, ..QUIET }.found(), "PR125"));
 }
 
 #[test]
@@ -282,14 +290,14 @@ fn examples_are_on_the_issuers_host_where_the_route_is() {
 
 #[test]
 fn every_finding_has_a_line_and_what_to_do() {
-    let login = "  roles: {admin: {scopes: [postern.admin]}}\n  \
+    let login = "  roles: {admin: {scopes: [postern.admin]}}\n  default_role: admin\n  \
                  outside: [{name: idp, issuer: 'https://idp.test', client_id: c, \
                  client_secret: 'env:S', users: link}]\n  \
                  session: {cookie_domain: shop.test}\n";
     let oauth = "  mutual_tls: forwarded\n  registration: {mode: open, scopes: [openid]}\n";
     let review = reviewed(&Suite { top: "", oauth, login, ..QUIET }.text());
     let ids: Vec<&str> = review.findings.iter().map(|finding| finding.id).collect();
-    for id in ["PR112", "PR117", "PR118", "PR119", "PR120", "PR121", "PR123"] {
+    for id in ["PR112", "PR117", "PR118", "PR119", "PR120", "PR121", "PR123", "PR125"] {
         assert!(ids.contains(&id), "{id}: {ids:?}");
     }
     for finding in &review.findings {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use postern_document::{Current, Document};
+use postern_document::{Current, Document, Role};
 use postern_identity::admin::Actor;
 use postern_identity::ports::RevokedTokens;
 use postern_identity::{ADMIN_SCOPE, TokenIssuer};
@@ -47,9 +47,9 @@ impl AdminTokens {
     /// Whether some role of the document may administer the gateway: without one, and without the
     /// credential, nobody could come in.
     pub fn are_had(&self) -> bool {
-        self.document.load().login.as_ref().is_some_and(|login| {
-            login.roles.iter().any(|role| role.scopes.iter().any(|scope| scope == ADMIN_SCOPE))
-        })
+        let document = self.document.load();
+        let login = document.login.as_ref();
+        login.is_some_and(|login| login.roles.iter().any(Role::opens_admin_api))
     }
 
     /// The issuer.

@@ -93,7 +93,8 @@ mod tests {
     }
 
     async fn passes(instance: &Instance, check: &Check) -> bool {
-        let outcome = Prober::new().unwrap().check(instance, check).await;
+        let instance = Instance { check: Some(check.clone()), ..instance.clone() };
+        let outcome = Prober::new().unwrap().check(&instance, check).await;
         matches!(outcome, Outcome::Passed { .. })
     }
 

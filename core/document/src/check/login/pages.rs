@@ -9,7 +9,6 @@ use crate::problem::Problems;
 use crate::raw::{RawLanguage, RawPages, Text};
 
 const PATH: &str = "login.pages";
-const DEFAULT_TITLE: &str = "Sign in";
 const MAX_TITLE_CHARS: usize = 100;
 const MAX_LOGO_BYTES: usize = 64 * 1024;
 /// Pictures that browsers show and that run nothing in an `img`.
@@ -17,7 +16,11 @@ const PICTURES: [&str; 5] = ["png", "jpeg", "gif", "webp", "svg+xml"];
 /// WCAG 2.2, 1.4.3: the least contrast of text.
 const LEAST_CONTRAST: f64 = 4.5;
 
-pub(super) fn check(raw: Option<&RawPages>, problems: &mut Problems) -> Pages {
+pub(super) fn check(
+    raw: Option<&RawPages>,
+    issuer: Option<&Text>,
+    problems: &mut Problems,
+) -> Pages {
     let title = raw.and_then(|raw| raw.title.as_ref());
     if let Some(title) = title.filter(|title| !is_shown(title, MAX_TITLE_CHARS)) {
         let message = format!("expected 1 to {MAX_TITLE_CHARS} characters on one line");
@@ -43,7 +46,7 @@ pub(super) fn check(raw: Option<&RawPages>, problems: &mut Problems) -> Pages {
     }
     let text = |text: Option<&Text>| text.map(|text| text.value.clone());
     Pages {
-        title: text(title).unwrap_or_else(|| DEFAULT_TITLE.to_owned()),
+        title: text(title).or_else(|| Some(Web::parse(issuer?)?.host)).unwrap_or_default(),
         logo: text(logo),
         colours: raw.map(|raw| check_colours(raw, problems)).unwrap_or_default(),
         languages: check_languages(raw, problems),

@@ -52,7 +52,8 @@ fn log_in_has_defaults_for_all_but_roles() {
     let rates =
         [limits.pair, limits.email, limits.ip].map(|rate| (rate.requests(), rate.period_ms()));
     assert_eq!(rates, [(5, 900_000), (20, 900_000), (100, 900_000)]);
-    assert_eq!((login.pages.title.as_str(), login.pages.languages[0].as_str()), ("Sign in", "en"));
+    assert_eq!(login.pages.title, "login.example.test");
+    assert_eq!(login.pages.languages, ["en"]);
 }
 
 #[test]
@@ -124,10 +125,18 @@ fn roles_are_there_and_their_scopes_known() {
             "login.default_role",
             "did you mean `user`",
         ),
+        (
+            r#""roles": {"a": {"scopes": ["postern.admin"]}, "b": {}}"#,
+            "login.default_role",
+            "users of whom nobody says more are `a`",
+        ),
     ] {
         assert_problem(&of(members), place, word);
     }
-    assert!(problems(&of(r#""roles": {"a": {"scopes": ["postern.admin"]}}"#), &[OPEN]).is_empty());
+    let meant = r#""roles": {"a": {"scopes": ["postern.admin"]}}, "default_role": "a""#;
+    assert!(problems(&of(meant), &[OPEN]).is_empty());
+    let last = r#""roles": {"a": {}, "b": {"scopes": ["postern.admin"]}}"#;
+    assert!(problems(&of(last), &[OPEN]).is_empty());
 }
 
 #[test]

@@ -164,6 +164,18 @@ fn keys_come_from_the_document_from_envoy_or_by_the_feed() {
         let members = format!(r#"{own} "credentials": {{"jwt": {{"issuers": [{issuer}]}}}},"#);
         assert!(load(&members, &[OPEN]).unwrap().needs_feed(), "{issuer}");
     }
+    // Where the suite's own authorization server signs, nobody has to look for the keys.
+    let members =
+        format!(r#"{own} "oauth": {{}}, "credentials": {{"jwt": {{"issuers": [{found}]}}}},"#);
+    let document = load(&members, &[OPEN]).unwrap();
+    let (service, path) = ("postern".to_owned(), "/oauth2/jwks".to_owned());
+    let keys = JwksSource::Service { service, path, refresh_ms: 300_000 };
+    assert_eq!((&document.issuers[0].jwks, document.needs_feed()), (&keys, false));
+    let again = from_json(document.filter_config().as_bytes()).unwrap();
+    assert_eq!(again.issuers, document.issuers);
+    let other = members
+        .replace(r#""issuer": "https://own.test", "aud"#, r#""issuer": "https://a.test", "aud"#);
+    assert!(load(&other, &[OPEN]).unwrap().needs_feed());
 }
 
 #[test]

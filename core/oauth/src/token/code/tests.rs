@@ -106,6 +106,34 @@ fn a_verifier_without_a_challenge_is_refused() {
 }
 
 #[test]
+fn the_log_is_told_what_is_wrong_and_the_client_is_not() {
+    let (client, good) = (fixtures::confidential(), fixtures::code_grant());
+    let bound = CodeGrant { dpop_jkt: Some([1; 32]), ..good.clone() };
+    let open = CodeGrant { challenge: None, ..good.clone() };
+    let other = Client { client_id: "other".to_owned(), ..client.clone() };
+    let wrong = Secret::new("a".repeat(43));
+    let elsewhere = CodeExchange { redirect_uri: None, ..exchange() };
+    let mismatched = CodeExchange { verifier: Some(wrong), ..exchange() };
+    let without = CodeExchange { verifier: None, ..exchange() };
+    let late = UnixMillis(NOW.0 + 600_000);
+    for (exchange, client, grant, now, expected) in [
+        (exchange(), &other, &good, NOW, "other_client"),
+        (exchange(), &client, &good, late, "expired"),
+        (elsewhere, &client, &good, NOW, "redirect_uri"),
+        (exchange(), &client, &bound, NOW, "other_key"),
+        (mismatched, &client, &good, NOW, "pkce_mismatch"),
+        (without.clone(), &client, &good, NOW, "pkce_missing"),
+        (exchange(), &client, &open, NOW, "pkce_unasked"),
+        (without, &fixtures::public(), &open, NOW, "pkce_unused"),
+    ] {
+        let refused = exchange.decide(client, grant, None, None, &fixtures::rules(), now);
+        let refused = refused.unwrap_err();
+        assert_eq!((refused, refused.reason()), (OAuthError::invalid_grant(), expected));
+        assert!(!refused.render("id", NOW).body.contains(expected), "{expected}");
+    }
+}
+
+#[test]
 fn a_bound_code_needs_its_key() {
     let (key, other) = ([1; 32], [2; 32]);
     for (bound, shown, expected) in [

@@ -104,12 +104,16 @@ fn the_cookie_of_a_session_gets_to_no_other_service() {
     let both = format!("access={token}; {COOKIE}; b=2");
     let beside = format!("a=1; {COOKIE}; b=2");
     let apart = [("cookie", "a=1"), ("cookie", COOKIE), ("cookie", "b=2")];
-    let table: [(&str, Headers<'_>, Option<&str>); 6] = [
+    let pages = "__Host-postern-login=a; c=3; __Host-postern-device=b; postern-device=c";
+    let table: [(&str, Headers<'_>, Option<&str>); 8] = [
         ("/open", &[("cookie", &beside)], Some("a=1; b=2")),
         ("/open", &apart, Some("a=1; b=2")),
         // A token stays where the route takes none, and goes where it does.
         ("/plain", &[("cookie", &both)], Some("b=2")),
         ("/own", &[("cookie", &beside)], None),
+        // Neither do those of the log-in pages, by their whole names.
+        ("/open", &[("cookie", pages), ("cookie", COOKIE)], Some("c=3; postern-device=c")),
+        ("/own", &[("cookie", pages)], None),
         ("/open", &[("cookie", "a=1; postern=x")], None),
         // Of several nobody chose one: none is left.
         ("/open", &[("cookie", "__Host-postern=a; b=1; __Host-postern=c")], Some("b=1")),
@@ -124,6 +128,26 @@ fn the_cookie_of_a_session_gets_to_no_other_service() {
     let (_, recorded) = ask(&mut gatekeeper, &fake, "/open", &[("cookie", &both)]);
     let cookie = recorded.rewritten.iter().find(|(name, _)| name == "cookie").unwrap();
     assert_eq!(cookie.1, format!("access={token}; b=2").into_bytes());
+}
+
+#[test]
+fn the_pages_cookies_get_to_no_other_service_where_no_route_takes_a_session() {
+    let fake = Fake::default();
+    for (issuer, sent, expected) in [
+        ("https://gate.test", "__Host-postern=a; b=2; __Host-postern-login=c", "b=2"),
+        ("https://gate.test", "__Secure-postern=a; b=2; postern=c", "b=2; postern=c"),
+        ("http://localhost:8080", "postern=a; b=2; postern-login=c; postern-device=d", "b=2"),
+    ] {
+        let mut configuration = configuration(&fake);
+        configuration["document"]["issuer"] = json!(issuer);
+        let mut gatekeeper = configured(&fake, &configuration);
+        let (status, recorded) = ask(&mut gatekeeper, &fake, "/open", &[("cookie", sent)]);
+        assert_eq!(status, 200, "{sent}");
+        let left = [("cookie".to_owned(), expected.as_bytes().to_vec())];
+        assert_eq!(recorded.rewritten, left, "{sent}");
+        let (_, recorded) = ask(&mut gatekeeper, &fake, "/open", &[("cookie", "b=2; c")]);
+        assert!(recorded.rewritten.is_empty(), "{:?}", recorded.rewritten);
+    }
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(super) async fn change(
     let changed = login.change_own_password(user, current, new, session, &caller, visit.now).await;
     match changed {
         Ok(()) => Ok(visit.see_other(PASSWORD_SAVED)),
-        Err(error) => match problem_of(&error, Problem::Credentials) {
+        Err(error) => match problem_of(&error, Problem::CurrentPassword) {
             None | Some(Problem::Expired) => Err(visit.failed(&error)),
             Some(problem) => Ok(page(&visit, &owner, Some(problem))),
         },

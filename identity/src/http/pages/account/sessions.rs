@@ -11,7 +11,7 @@ use postern_store::flows::SessionRecord;
 use super::super::csrf::FormName;
 use super::super::visit::{Member, Visit};
 use super::super::{Answered, Body, Pages, answer};
-use crate::login::reference_of;
+use crate::login::{Agent, Person, reference_of};
 
 pub(super) const PATH: &str = "/login/account/sessions";
 /// Where it says that nobody is signed in any more.
@@ -65,17 +65,23 @@ fn list(
     session: &SessionRecord,
     all: &[SessionRecord],
 ) -> Response {
-    let told: Vec<(String, String, String)> = all
+    let told: Vec<(String, String, String, Agent)> = all
         .iter()
-        .map(|one| (reference_of(one), one.created_at.to_rfc3339(), one.last_used.to_rfc3339()))
+        .map(|one| {
+            let agent = Person::decode(&one.person).map(|person| person.agent).unwrap_or_default();
+            let (began, used) = (one.created_at.to_rfc3339(), one.last_used.to_rfc3339());
+            (reference_of(one), began, used, agent)
+        })
         .collect();
     let lines: Vec<SessionLine<'_>> = all
         .iter()
         .zip(&told)
-        .map(|(one, (reference, began, used))| SessionLine {
+        .map(|(one, (reference, began, used, agent))| SessionLine {
             reference,
             client: one.client_id.as_deref(),
             is_this: one.id == session.id,
+            browser: agent.browser,
+            system: agent.system,
             began,
             used,
         })

@@ -17,6 +17,7 @@ struct Browser {
     suite: Suite,
     router: Router,
     login: Option<String>,
+    device: Option<String>,
 }
 
 struct Answer {
@@ -41,13 +42,16 @@ impl Browser {
         }));
         let router = crate::pages_router(Arc::clone(&pages))
             .merge(router(pages, Arc::clone(&suite.outside)));
-        Self { suite, router, login: None }
+        Self { suite, router, login: None, device: None }
     }
 
     async fn send(&mut self, request: axum::http::request::Builder) -> Answer {
         let mut request = request.header("x-forwarded-for", "192.0.2.1");
-        if let Some(login) = &self.login {
-            request = request.header(header::COOKIE, format!("__Host-postern-login={login}"));
+        for (name, value) in [("login", &self.login), ("device", &self.device)] {
+            if let Some(value) = value {
+                let cookie = format!("__Host-postern-{name}={value}");
+                request = request.header(header::COOKIE, cookie);
+            }
         }
         let request = request.body(Body::empty()).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
@@ -58,6 +62,9 @@ impl Browser {
             if let Some(rest) = cookie.strip_prefix("__Host-postern-login=") {
                 let value = rest.split(';').next().unwrap();
                 self.login = Some(value.to_owned()).filter(|value| !value.is_empty());
+            }
+            if let Some(rest) = cookie.strip_prefix("__Host-postern-device=") {
+                self.device = rest.split(';').next().map(str::to_owned);
             }
         }
         let location = headers.get(header::LOCATION).map(text).unwrap_or_default();
@@ -130,6 +137,9 @@ async fn whoever_comes_back_without_a_cookie_is_told_so() {
     browser.login = login;
     assert_eq!(browser.get(&back).await.status, 303, "nothing was used up");
     assert_eq!(browser.get(&back).await.status, 400);
+    let back = browser.go("/login/outside/corp").await;
+    browser.device = Some("A".repeat(43));
+    assert_eq!(browser.get(&back).await.status, 400, "another browser");
 }
 
 #[tokio::test]
@@ -145,7 +155,7 @@ async fn each_failure_is_a_page_and_no_redirect() {
         ("/login/outside/corp/callback?code=a&code=b", 400),
         ("/login/outside/corp?return_to=%zz", 400),
     ] {
-        browser.login = Some("A".repeat(43));
+        (browser.login, browser.device) = (Some("A".repeat(43)), Some("A".repeat(43)));
         let answer = browser.get(path).await;
         assert_eq!((answer.status, answer.location.as_str()), (expected, ""), "{path}");
         assert!(answer.headers.contains_key("content-security-policy"), "{path}");

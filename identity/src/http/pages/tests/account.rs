@@ -186,6 +186,8 @@ async fn another_password_ends_the_other_sessions() {
         let answer = browser.post("/login/account/password", &body).await;
         assert_eq!(answer.status, 400, "{current} {new}");
         assert!(!answer.body.contains("horse"), "no password is shown again");
+        let is_told = answer.body.contains("The current password is wrong");
+        assert_eq!(is_told, current != old, "{current} {new}");
     }
     let body = format!("csrf={csrf}&current={old}&password=another+horse&again=another+horse");
     let saved = browser.post("/login/account/password", &body).await;
