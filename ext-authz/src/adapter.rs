@@ -18,8 +18,10 @@ use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::protobuf::{Struct, Value, value::Kind};
 use envoy_types::pb::google::rpc::Status as RpcStatus;
 use postern_request::evidence::{Evidence, METADATA_KEY, SETTLE_KEY};
+use postern_request::headers::{CIRCUITS_BY_BUNDLE, CIRCUITS_METADATA};
 use postern_request::{RenderedDenial, address as client_address};
 use postern_telemetry::Moment;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use crate::authorizer::{Answer, Authorizer, Incoming};
@@ -48,16 +50,27 @@ impl Authorization for AuthorizationService {
         &self,
         request: Request<CheckRequest>,
     ) -> Result<Response<CheckResponse>, Status> {
+        let keeps_circuits = keeps_circuits(request.metadata());
         let attributes = request.into_inner().attributes;
         let incoming = attributes
             .and_then(read)
             .ok_or_else(|| Status::invalid_argument("a CheckRequest without an HTTP request"))?;
+        let incoming = Incoming { keeps_circuits, ..incoming };
         let answer = self.authorizer.check(&incoming, Moment::now().wall).await;
         Ok(Response::new(match answer {
             Answer::Allow { evidence, settle } => allow(&evidence, settle),
             Answer::Deny(denial) => deny(denial),
         }))
     }
+}
+
+/// Whether an Envoy says of itself that its bundle keeps circuits. It is the Envoy's configuration
+/// that says so, and nothing that a client can send.
+#[must_use]
+pub fn keeps_circuits(metadata: &MetadataMap) -> bool {
+    metadata
+        .get(CIRCUITS_METADATA)
+        .is_some_and(|who| who.as_bytes() == CIRCUITS_BY_BUNDLE.as_bytes())
 }
 
 fn read(attributes: AttributeContext) -> Option<Incoming> {
@@ -87,7 +100,17 @@ fn read(attributes: AttributeContext) -> Option<Incoming> {
         _ => from_map(headers),
     };
     let (authority, target) = (host, path);
-    Some(Incoming { method, scheme, authority, target, headers, address, certificate, peer })
+    Some(Incoming {
+        method,
+        scheme,
+        authority,
+        target,
+        headers,
+        address,
+        certificate,
+        peer,
+        keeps_circuits: false,
+    })
 }
 
 fn from_map(headers: HashMap<String, String>) -> Vec<(String, Vec<u8>)> {
@@ -179,8 +202,19 @@ mod tests {
             address: Some([192, 0, 2, 1].into()),
             certificate: Some("PEM".to_owned()),
             peer: Some("spiffe://mesh/web".to_owned()),
+            keeps_circuits: false,
         };
         assert_eq!(read(attributes(http)), Some(expected));
+    }
+
+    #[test]
+    fn only_an_envoy_that_says_so_keeps_circuits() {
+        let mut metadata = MetadataMap::new();
+        assert!(!keeps_circuits(&metadata));
+        for (who, expected) in [("server", false), ("bundle", true)] {
+            metadata.insert(CIRCUITS_METADATA, who.parse().unwrap());
+            assert_eq!(keeps_circuits(&metadata), expected, "{who}");
+        }
     }
 
     #[test]

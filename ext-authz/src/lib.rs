@@ -27,7 +27,7 @@ mod tickets;
 mod tokens;
 mod touched;
 
-pub use adapter::AuthorizationService;
+pub use adapter::{AuthorizationService, keeps_circuits};
 pub use api_keys::{ApiKeys, FoundKey};
 pub use authorizer::{Answer, Authorizer, Incoming, Parts};
 pub use keys::{CheckSignature, IssuerKeys};

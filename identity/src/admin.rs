@@ -1,5 +1,5 @@
-//! What operators do: signing keys, users, clients, API keys and sessions, by the command line and
-//! by the admin API.
+//! What operators do: signing keys, users, clients, API keys, sessions and circuits, by the command
+//! line and by the admin API.
 
 mod actor;
 mod api_keys;
@@ -20,7 +20,8 @@ pub use keys::{
     rotate_keys,
 };
 pub use operators::{
-    ApiKeyEdit, ChangedUser, ClientWithSecret, Operators, OperatorsParts, UserFactor,
+    ApiKeyEdit, ChangedUser, ClientWithSecret, ForcedFor, Operators, OperatorsParts, ShownCircuit,
+    UserFactor, circuits_of, list_circuits,
 };
 pub(crate) use users::check_email;
 pub use users::{

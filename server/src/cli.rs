@@ -3,6 +3,7 @@
 mod apikey;
 mod audit;
 mod backup;
+mod circuit;
 mod client;
 mod consent;
 mod explain;
@@ -26,6 +27,7 @@ use crate::key_command::KeyCommand;
 pub use apikey::{Apikey, ApikeyAction, ApikeyCreate, ApikeyUpdate};
 pub use audit::{Audit, AuditAction};
 pub use backup::{Backup, Restore};
+pub use circuit::{Circuit, CircuitAction, CircuitForced, OneCircuit, SharedCircuits};
 pub use client::{Client, ClientAction, ClientCreate, ClientDetails, ClientUpdate};
 pub use consent::{Consent, ConsentAction};
 pub use explain::Explain;
@@ -90,6 +92,8 @@ pub enum Command {
     Restore(Restore),
     /// What limits have counted.
     Limits(Limits),
+    /// Circuits of services, as the servers share them.
+    Circuit(Circuit),
     /// Serve.
     Serve(Box<Serve>),
     /// Print completions for a shell.

@@ -4,6 +4,7 @@ mod admin;
 mod audit;
 mod body;
 pub mod breached;
+mod circuits;
 mod feed;
 mod grpc;
 mod health;

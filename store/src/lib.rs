@@ -31,8 +31,8 @@ pub use guard::Guarded;
 pub use limiter::{Asked, Decided, Limiter, WhenStoreFails};
 pub use memory::{MemoryFlowStore, MemoryStore};
 pub use volatile::{
-    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LendAsk, LimitAsk, LimitKey, ReplayKey,
-    Take, TakeBack, VolatileStore,
+    CircuitAsk, CircuitStore, Decision, DecisionAsk, GiveBack, Inspected, LendAsk, LimitAsk,
+    LimitKey, ReplayKey, ReporterId, Take, TakeBack, VolatileStore,
 };
 
 /// The answer of a port.

@@ -2,6 +2,7 @@
 //! methods, and each says who it is for the audit log.
 
 mod api_keys;
+mod circuits;
 mod clients;
 mod keys;
 mod people;
@@ -14,6 +15,7 @@ use postern_document::Document;
 use postern_request::UnixMillis;
 use postern_revocation::{Revocation, RevocationKind};
 use postern_store::durable::{AuditEntry, AuditRecord};
+use postern_store::volatile::CircuitStore;
 use postern_store::{FlowStore, IdentityStore, StoreError};
 
 use super::Actor;
@@ -23,6 +25,7 @@ use crate::ports::{Announce, BreachedPasswords};
 use crate::{IdentityError, KeyEncryptionKey, audit};
 
 pub use api_keys::ApiKeyEdit;
+pub use circuits::{ForcedFor, ShownCircuit, circuits_of, list_circuits};
 pub use clients::ClientWithSecret;
 pub use people::{ChangedUser, UserFactor};
 
@@ -63,6 +66,7 @@ pub struct Operators {
     breached: Option<Arc<dyn BreachedPasswords>>,
     kek: Option<KeyEncryptionKey>,
     document: Option<Arc<ArcSwap<Document>>>,
+    circuits: Option<Arc<dyn CircuitStore>>,
 }
 
 impl Operators {
@@ -71,11 +75,22 @@ impl Operators {
     pub fn new(parts: OperatorsParts) -> Self {
         let OperatorsParts { store, flows, announce, ending, issuer, rules, hasher, breached, kek } =
             parts;
-        let document = None;
-        Self { store, flows, announce, ending, issuer, rules, hasher, breached, kek, document }
+        Self {
+            store,
+            flows,
+            announce,
+            ending,
+            issuer,
+            rules,
+            hasher,
+            breached,
+            kek,
+            document: None,
+            circuits: None,
+        }
     }
 
-    /// The same, by the word of a document on which limits and scopes there are.
+    /// The same, by the word of a document on which limits, scopes and circuits there are.
     #[must_use]
     pub fn by_document(mut self, document: Arc<ArcSwap<Document>>) -> Self {
         self.document = Some(document);

@@ -137,6 +137,7 @@ pub fn get(target: &str, address: &str, headers: &[(&str, &str)]) -> Incoming {
         address: Some(address.parse::<IpAddr>().unwrap()),
         certificate: None,
         peer: None,
+        keeps_circuits: false,
     }
 }
 

@@ -1,9 +1,10 @@
 //! The feed: revoked tokens, kept in memory from the durable store, and issuers' keys, told to
-//! Envoys and asked by `ext_authz`; and slices of leased limits, lent to Envoys.
+//! Envoys and asked by `ext_authz`; slices of leased limits, lent to Envoys; and what Envoys report
+//! of services with circuits.
 
 mod keys;
 mod leased;
-mod peers;
+pub mod peers;
 mod revoked;
 
 use std::sync::Arc;
@@ -13,8 +14,9 @@ use anyhow::{Context as _, Result};
 use postern_document::Document;
 use postern_ext_authz::{IssuerKeys, Revoked};
 use postern_feed::{
-    BusWakeUps, Clock, Exchange, ExchangeParts, FeedState, Jitter, Lender, LenderParts, Loader,
-    Metrics, NothingListed, Retention, RevocationSource, Served, Settings, StoredRevocations,
+    BusWakeUps, Circuits, CircuitsParts, Clock, Exchange, ExchangeParts, FeedState, Jitter, Lender,
+    LenderParts, Loader, Metrics, NothingListed, Retention, RevocationSource, Served, Settings,
+    StoredRevocations,
 };
 use postern_store::bus::{LocalBus, RevocationBus};
 use postern_store::durable::{DurableStore, RevocationStore};
@@ -26,6 +28,7 @@ use self::keys::WantedKeys;
 use self::leased::DocumentLimits;
 pub use self::revoked::OwnRevocations;
 use self::revoked::{KnownRevocations, NothingKnown};
+use super::circuits::{Shared, has_any};
 
 /// The list is read no more often than this without news, however short `max_staleness` is.
 const SHORTEST_SAFETY_INTERVAL: Duration = Duration::from_secs(1);
@@ -38,8 +41,10 @@ pub struct Needs<'a> {
     pub keys: &'a Arc<IssuerKeys>,
     /// Where revocations are kept.
     pub durable: Option<&'a Arc<dyn DurableStore>>,
-    /// Where limits are counted.
+    /// Where limits are counted, and circuits shared.
     pub volatile: &'a Arc<dyn VolatileStore>,
+    /// What is shown of circuits.
+    pub circuits: &'a Shared,
     /// The bus between replicas.
     pub redis: Option<&'a Arc<RedisStore>>,
     /// For metrics.
@@ -75,7 +80,7 @@ struct List {
 pub fn build(needs: &Needs<'_>) -> Result<Feed> {
     let Needs { document, durable, .. } = *needs;
     let list = list(needs);
-    if list.is_none() && !document.needs_leases() {
+    if list.is_none() && !document.needs_leases() && !has_any(document) {
         return Ok(Feed { served: None, revoked: Arc::new(NothingKnown), state: None, bus: None });
     }
     let clock: Clock = Arc::new(Moment::now);
@@ -83,9 +88,10 @@ pub fn build(needs: &Needs<'_>) -> Result<Feed> {
     let metrics = Metrics::new(needs.registry)?;
     peers::warn_of_nobody(&document.feed);
     let lender = lender(needs, &settings, &clock, &metrics)?;
+    let circuits = circuits(needs, &settings, &clock, &metrics)?;
     let trust = peers::trust(&document.feed);
     let Some(list) = list else {
-        let served = Some(Served { exchange: None, lender, trust });
+        let served = Some(Served { exchange: None, lender, circuits, trust });
         return Ok(Feed { served, revoked: Arc::new(NothingKnown), state: None, bus: None });
     };
     let state = FeedState::new(settings).context("the feed's settings")?;
@@ -111,7 +117,7 @@ pub fn build(needs: &Needs<'_>) -> Result<Feed> {
         None => Arc::new(NothingKnown),
     };
     Ok(Feed {
-        served: Some(Served { exchange: Some(Arc::new(exchange)), lender, trust }),
+        served: Some(Served { exchange: Some(Arc::new(exchange)), lender, circuits, trust }),
         revoked,
         state: Some(state),
         bus: durable.map(|_| list.bus),
@@ -140,6 +146,32 @@ fn lender(
     Ok(Some(Arc::new(lender)))
 }
 
+/// None where there are none.
+fn circuits(
+    needs: &Needs<'_>,
+    settings: &Settings,
+    clock: &Clock,
+    metrics: &Metrics,
+) -> Result<Option<Arc<Circuits>>> {
+    if !has_any(needs.document) {
+        return Ok(None);
+    }
+    let Shared { services, view, metrics: of_circuits } = needs.circuits;
+    let store = Arc::<dyn VolatileStore>::clone(needs.volatile);
+    let parts = CircuitsParts {
+        services: Arc::clone(services),
+        document_digest: digest_of(needs.document),
+        store,
+        peers: Arc::new(peers::listed(&needs.document.feed)),
+        view: Arc::clone(view),
+        clock: Arc::clone(clock),
+        metrics: metrics.clone(),
+        of_circuits: of_circuits.clone(),
+    };
+    let circuits = Circuits::new(parts, settings, Jitter::random());
+    Ok(Some(Arc::new(circuits.context("the feed's settings")?)))
+}
+
 fn parts(
     needs: &Needs<'_>,
     state: &Arc<FeedState>,
@@ -150,6 +182,7 @@ fn parts(
         state: Arc::clone(state),
         peers: Arc::new(peers::listed(&needs.document.feed)),
         keys_wanted: Arc::new(WantedKeys::new(needs.document, Arc::clone(needs.keys))),
+        circuits: has_any(needs.document).then(|| Arc::clone(&needs.circuits.view)),
         document_digest: digest_of(needs.document),
         drain: needs.drain.clone(),
         clock,
@@ -179,7 +212,7 @@ fn list(needs: &Needs<'_>) -> Option<List> {
     }
     // Nobody but this server could list anything, so nothing can have been missed.
     let heard = || List { source: Arc::new(NothingListed), bus: Arc::new(LocalBus::default()) };
-    document.needs_feed().then(heard)
+    (document.needs_feed() || has_any(document)).then(heard)
 }
 
 /// Without Redis nobody else can be heard: what commands and other replicas revoke is found by

@@ -11,7 +11,9 @@ use postern_identity::{
     Argon2Parameters, Clock, Ending, Hasher, IdentityMetrics, KeyEncryptionKey, KeyRing,
     LoginMetrics, LoginRules, TokenIssuer, refresh_every, retry_ends,
 };
+use postern_store::volatile::{CircuitStore, VolatileStore};
 use postern_store::{FlowStore, IdentityStore};
+use postern_store_redis::RedisStore;
 use postern_telemetry::MetricsRegistry;
 
 use super::admin::AdminTokens;
@@ -122,8 +124,17 @@ pub async fn build(needs: Needs<'_>) -> Result<Option<Built>> {
         breached: breached.transpose()?.flatten(),
         kek: kek.flatten(),
     });
-    let operators = Arc::new(operators.by_document(Arc::clone(needs.document)));
+    let operators = operators.by_document(Arc::clone(needs.document));
+    let operators = Arc::new(operators.with_circuits(circuits(needs.volatile)));
     Ok(Some(Built { operators, tokens }))
+}
+
+/// Past the guard: an operator waits longer than a request, and is no sign of trouble.
+fn circuits(volatile: &Volatile) -> Arc<dyn CircuitStore> {
+    match &volatile.redis {
+        Some(redis) => Arc::<RedisStore>::clone(redis),
+        None => Arc::<dyn VolatileStore>::clone(&volatile.decisions),
+    }
 }
 
 fn login_metrics(registry: &MetricsRegistry) -> Result<LoginMetrics> {

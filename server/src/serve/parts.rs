@@ -12,13 +12,16 @@ use postern_document::Document;
 use postern_ext_authz::{
     ApiKeys, Authorizer, IssuerKeys, Parts as AuthorizerParts, Sessions, Touched,
 };
-use postern_ext_proc::{Processor, Settlement, SettlementMetrics};
+use postern_ext_proc::{
+    LoggedOutcomes, Outcomes, OutcomesParts, Processor, Settlement, SettlementMetrics, WhoReports,
+};
 use postern_feed::{FeedState, Served};
 use postern_identity::AwsLcVerifier;
 use postern_jose::SignatureVerifier as _;
 use postern_rate_limit::RateLimiter;
 use postern_store::durable::DurableStore;
 use postern_store::limiter::Limiter;
+use postern_store::volatile::VolatileStore;
 use postern_store::{FlowStore, MemoryStore};
 use postern_telemetry::{
     Blocker, Drain, HealthChecks, MetricsRegistry, Readiness, Rolling, Telemetry,
@@ -27,8 +30,8 @@ use postern_telemetry::{
 use super::admin::Busy;
 use super::grpc::Grpc;
 use super::{
-    admin, audit, body, feed, has, health, http, identity, jwks, operators, rate_limit, settlement,
-    stores,
+    admin, audit, body, circuits, feed, has, health, http, identity, jwks, operators, rate_limit,
+    settlement, stores,
 };
 use crate::cli::{Role, Serve};
 
@@ -37,6 +40,7 @@ pub struct Parts {
     authorizer: Arc<Authorizer>,
     touched: Arc<Touched>,
     processor: Arc<Processor>,
+    outcomes: LoggedOutcomes,
     settlement: Arc<Settlement>,
     rate_limiter: Option<Arc<RateLimiter>>,
     telemetry: Telemetry,
@@ -72,11 +76,15 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
     let keys = Arc::new(IssuerKeys::new(&document));
     let stand_in = Arc::new(MemoryStore::default());
     let limiter = Arc::new(Limiter::new(Arc::clone(&volatile.decisions), Arc::clone(&stand_in)));
+    let decisions = Arc::<dyn VolatileStore>::clone(&volatile.decisions);
+    let without = Arc::<MemoryStore>::clone(&stand_in);
+    let circuits = circuits::build(&held, decisions, without, &registry)?;
     let feed = feed::build(&feed::Needs {
         document: &document,
         keys: &keys,
         durable: durable.as_ref(),
         volatile: &volatile.decisions,
+        circuits: &circuits,
         redis: volatile.redis.as_ref(),
         registry: &registry,
         drain: &drain,
@@ -156,7 +164,15 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
     let limiting = rate_limiter.as_ref();
     let admin = admin::build(arguments, counting, revocations, limiting, operators, &registry)?;
     let processor_metrics = postern_ext_proc::Metrics::new(&registry)?;
-    let processor = Processor::new(document, volatile, stand_in, processor_metrics);
+    let outcomes = Arc::new(Outcomes::new(OutcomesParts {
+        store: volatile,
+        stand_in,
+        moved: circuits.moved(),
+        metrics: processor_metrics.clone(),
+    }));
+    let processor = Processor::new(Arc::clone(&document), Arc::clone(&outcomes), processor_metrics);
+    let who: WhoReports = circuits::who_reports(feed::peers::trust(&document.load().feed));
+    let outcomes = LoggedOutcomes { document, outcomes, who };
     let settlement = Settlement::new(limiter, tickets, SettlementMetrics::new(&registry)?);
     health.refresh().await;
     drop(health.spawn_refresh());
@@ -164,6 +180,7 @@ pub async fn build(arguments: &Serve, document: Document, drain: Drain) -> Resul
         authorizer,
         touched,
         processor: Arc::new(processor),
+        outcomes,
         settlement: Arc::new(settlement),
         rate_limiter,
         telemetry: Telemetry { metrics: registry, health, readiness, drain },
@@ -209,6 +226,7 @@ impl Parts {
             authorizer: has(roles, Role::Decide).then(|| Arc::clone(&self.authorizer)),
             processor: has(roles, Role::Message).then(|| Arc::clone(&self.processor)),
             settlement: has(roles, Role::Message).then(|| Arc::clone(&self.settlement)),
+            outcomes: self.outcomes.clone(),
             rate_limiter: self.rate_limiter.clone().filter(|_| has(roles, Role::Decide)),
             feed: self.feed.clone().filter(|_| has(roles, Role::Decide)),
             readiness: self.telemetry.readiness.clone(),

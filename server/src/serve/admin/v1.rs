@@ -1,10 +1,11 @@
-//! `/admin/v1`: users, clients, API keys, sessions, signing keys, tokens and the audit log, for an
-//! operator's programs. What may be asked stands in one table ([`table`]), from which both the
+//! `/admin/v1`: users, clients, API keys, sessions, signing keys, tokens, circuits and the audit
+//! log, for an operator's programs. What may be asked stands in one table ([`table`]), from which both the
 //! router and the specification are made.
 
 mod api_keys;
 mod audit;
 mod call;
+mod circuits;
 mod clients;
 mod dto;
 mod keys;

@@ -1,3 +1,4 @@
+use arc_swap::ArcSwap;
 use postern_feed::{Ask, LeasedLimits as _, PeerIdentity};
 use postern_identity::ports::RevokedTokens as _;
 use postern_jose::{Claims, Confirmation, VerifiedToken};
@@ -69,11 +70,15 @@ fn started(document: &Document, durable: Option<&Arc<dyn DurableStore>>) -> Feed
     let registry = MetricsRegistry::new("test", std::time::Instant::now()).unwrap();
     let drain = Drain::new(Duration::from_secs(1));
     let volatile: Arc<dyn VolatileStore> = Arc::new(MemoryStore::default());
+    let held = Arc::new(ArcSwap::from_pointee(document.clone()));
+    let (store, stand_in) = (Arc::clone(&volatile), Arc::new(MemoryStore::default()));
+    let circuits = super::super::circuits::build(&held, store, stand_in, &registry).unwrap();
     let needs = Needs {
         document,
         keys: &keys,
         durable,
         volatile: &volatile,
+        circuits: &circuits,
         redis: None,
         registry: &registry,
         drain: &drain,

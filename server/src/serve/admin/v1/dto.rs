@@ -5,6 +5,7 @@
 //! alone.
 
 mod api_keys;
+mod circuits;
 mod clients;
 mod others;
 mod users;
@@ -13,6 +14,7 @@ use postern_request::UnixMillis;
 use serde::{Deserialize, Deserializer};
 
 pub use api_keys::{ApiKey, ApiKeyChange, ApiKeyCreated, ApiKeyRotation, NewApiKey};
+pub use circuits::{Circuit, CircuitForced};
 pub use clients::{
     AuthMethodName, Client, ClientChange, ClientChanged, ClientCreated, ClientSecret, ClientType,
     GrantName, NewClient, SigningAlgorithm,

@@ -172,7 +172,7 @@ fn field_of(what: &'static str) -> &'static str {
         "policy URI" => "policyUri",
         "TLS subject" => "tlsSubject",
         "client id" => "clientId",
-        "expiry" => "expiresIn",
+        "expiry" | "time to hold" => "expiresIn",
         // What is not a field of the body but what the path names.
         "user" | "client" | "API key" => "",
         other => other,

@@ -29,8 +29,8 @@ pub fn document() -> Value {
         "info": {
             "title": "Postern admin API",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Users, clients, API keys, sessions, signing keys, tokens and the \
-                            audit log.",
+            "description": "Users, clients, API keys, sessions, signing keys, tokens, circuits \
+                            and the audit log.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "security": [{"bearer": []}],
@@ -194,6 +194,8 @@ fn schemas() -> Value {
     add::<dto::ApiKeyRotation>(&mut schemas);
     add::<dto::AuditEntry>(&mut schemas);
     add::<dto::AuthMethodName>(&mut schemas);
+    add::<dto::Circuit>(&mut schemas);
+    add::<dto::CircuitForced>(&mut schemas);
     add::<dto::Client>(&mut schemas);
     add::<dto::ClientChange>(&mut schemas);
     add::<dto::ClientChanged>(&mut schemas);

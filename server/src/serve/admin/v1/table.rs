@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::audit::AFTER;
 use super::call::Call;
 use super::query::LISTING;
-use super::{Api, Handled, api_keys, audit, clients, keys, sessions, tokens, users};
+use super::{Api, Handled, api_keys, audit, circuits, clients, keys, sessions, tokens, users};
 
 /// A method that something is asked with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,7 @@ impl Endpoint {
     pub fn parameters(&self) -> &'static [&'static str] {
         match (self.id, self.answer) {
             ("listUsers", _) => &["page", "limit", "sort", "email"],
+            ("listCircuits", _) => &["page", "limit"],
             (_, Answer::Page(_)) => LISTING,
             (_, Answer::After(_)) => AFTER,
             (_, Answer::One(_) | Answer::Specification) => &[],
@@ -238,6 +239,23 @@ pub static ENDPOINTS: &[Endpoint] = &[
     OK One("RevokedToken"), tokens::revoke, body "TokenText" json!({
         "token": "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.c2ln",
     })),
+    row!(Get "/admin/v1/circuits" "listCircuits" "circuits" "List the circuits of services",
+        OK Page("Circuit"), circuits::list),
+    row!(Get "/admin/v1/circuits/{service}" "showCircuit" "circuits"
+        "Show the circuit of a service",
+        OK One("Circuit"), circuits::show),
+    row!(Post "/admin/v1/circuits/{service}/open" "openCircuit" "circuits"
+    "Refuse all calls of a service for a while",
+    OK One("Circuit"), circuits::open, body "CircuitForced" json!({
+        "expiresIn": 600,
+        "why": "its database is moving",
+    })),
+    row!(Post "/admin/v1/circuits/{service}/close" "closeCircuit" "circuits"
+    "Let all calls of a service pass for a while, whatever becomes of them",
+    OK One("Circuit"), circuits::close, body "CircuitForced" json!({"expiresIn": 600})),
+    row!(Post "/admin/v1/circuits/{service}/reset" "resetCircuit" "circuits"
+        "Forget what is known of the circuit of a service, and what operators said of it",
+        OK One("Circuit"), circuits::reset),
     row!(Get "/admin/v1/audit" "listAudit" "audit" "Read the audit log, oldest first",
         OK After("AuditEntry"), audit::list),
     row!(Get "/admin/v1/openapi.json" "specification" "specification" "This specification",

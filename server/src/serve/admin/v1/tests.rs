@@ -6,7 +6,7 @@ use axum::http::Request as HttpRequest;
 use postern_identity::admin::{Actor, OperatorsParts};
 use postern_store::durable::memory::MemoryDurableStore;
 use postern_store::durable::{AuditStore as _, DurableStore};
-use postern_store::{IdentityStore, LocalBus, MemoryFlowStore};
+use postern_store::{IdentityStore, LocalBus, MemoryFlowStore, MemoryStore};
 use postern_telemetry::MetricsRegistry;
 use serde_json::json;
 use tower::ServiceExt as _;
@@ -26,10 +26,14 @@ struct Fixture {
 
 /// Everything that needs no document.
 fn fixture() -> Fixture {
+    fixture_with(|operators| operators)
+}
+
+fn fixture_with(more: impl FnOnce(Operators) -> Operators) -> Fixture {
     let store = Arc::new(MemoryDurableStore::new());
     let durable: Arc<dyn DurableStore> = Arc::<MemoryDurableStore>::clone(&store);
     let all: Arc<dyn IdentityStore> = Arc::<MemoryDurableStore>::clone(&store);
-    let operators = Arc::new(Operators::new(OperatorsParts {
+    let operators = Operators::new(OperatorsParts {
         store: all,
         flows: Some(Arc::new(MemoryFlowStore::default())),
         announce: Arc::new(Announcer::new(durable, Arc::new(LocalBus::unconnected()))),
@@ -39,7 +43,7 @@ fn fixture() -> Fixture {
         hasher: None,
         breached: None,
         kek: None,
-    }));
+    });
     let registry = MetricsRegistry::new("test", std::time::Instant::now()).unwrap();
     let admin = Arc::new(Admin {
         credential: None,
@@ -50,7 +54,7 @@ fn fixture() -> Fixture {
     });
     let by = Actor::credential();
     let caller = Caller { by, correlation_id: "id".to_owned(), remote: None };
-    let router = routes(admin, operators, None)
+    let router = routes(admin, Arc::new(more(operators)), None)
         .layer(axum::extract::DefaultBodyLimit::max(16_384))
         .layer(Extension(caller));
     Fixture { router, store }
@@ -208,6 +212,53 @@ async fn an_api_key_is_rotated_and_revoked() {
     assert!(revoked["data"]["revokedAt"].is_string());
     let (status, refused) = fixture.send("PATCH", &path, Some(change)).await;
     assert_eq!((status, &refused["error"]), (422, &json!("VALIDATION_ERROR")));
+}
+
+#[tokio::test]
+async fn a_circuit_is_shown_opened_closed_and_reset() {
+    let document = json!({
+        "version": 1,
+        "services": {
+            "bank": {"upstream": "bank:1", "circuit": {}},
+            "ship": {"upstream": "ship:1", "circuit": {}},
+        },
+        "routes": [{"name": "r", "match": {"path": "/"}, "service": "ship", "auth": "none"}],
+    });
+    let document = postern_document::from_json(document.to_string().as_bytes()).unwrap();
+    let document = Arc::new(arc_swap::ArcSwap::from_pointee(document));
+    let fixture = fixture_with(|operators| {
+        operators.by_document(document).with_circuits(Arc::new(MemoryStore::default()))
+    });
+    let (status, list) = fixture.send("GET", "/admin/v1/circuits?limit=1", None).await;
+    assert_eq!((status, &list["data"][0]["service"]), (200, &json!("bank")));
+    assert_eq!(list["meta"]["pagination"]["total"], 2);
+    let path = "/admin/v1/circuits/bank";
+    let word = r#"{"expiresIn":600,"why":"moving"}"#;
+    for (what, state) in [("open", "OPEN"), ("close", "CLOSED")] {
+        let target = format!("{path}/{what}");
+        let (status, said) = fixture.send("POST", &target, Some(word)).await;
+        assert_eq!((status, &said["data"]["state"]), (200, &json!(state)), "{said}");
+        assert!(said["data"]["forcedUntil"].is_string(), "{said}");
+        let (_, shown) = fixture.send("GET", path, None).await;
+        assert_eq!(shown["data"]["forcedUntil"], said["data"]["forcedUntil"]);
+    }
+    let (status, reset) = fixture.send("POST", &format!("{path}/reset"), None).await;
+    assert_eq!((status, &reset["data"]["forcedUntil"]), (200, &Value::Null));
+    let log = fixture.store.audit_since(0, 10).await.unwrap();
+    let told: Vec<&str> = log.iter().map(|record| record.entry.action.as_str()).collect();
+    assert_eq!(told, ["circuit.opened", "circuit.closed", "circuit.reset"]);
+
+    for (target, body, status) in [
+        ("bank/open", r#"{"expiresIn":0}"#, 422),
+        ("bank/open", r#"{"expiresIn":604801}"#, 422),
+        ("bank/open", "{}", 422),
+        ("bank/close", r#"{"expiresIn":1,"why":""}"#, 422),
+        ("none/open", word, 404),
+    ] {
+        let target = format!("/admin/v1/circuits/{target}");
+        let (found, answer) = fixture.send("POST", &target, Some(body)).await;
+        assert_eq!(found, status, "{target} {body}: {answer}");
+    }
 }
 
 #[tokio::test]
