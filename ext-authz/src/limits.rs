@@ -6,7 +6,7 @@ mod taken;
 
 use std::sync::Arc;
 
-use postern_circuit::{Admission, State};
+use postern_circuit::Admission;
 use postern_document::{Allowance, Counted, Document, Limit, LimitMode, Route, Skip, StoreFailure};
 use postern_limits::Outcome;
 use postern_request::{Denial, ErrorCode, RateLimitStatus, UnixMillis};
@@ -182,16 +182,12 @@ impl Authorizer {
             return Ok(Spent::default());
         }
         let metrics = &self.parts.metrics;
-        let guards = circuit.is_some();
         let (asked, decided, taken) = self.take(held, ask, circuit, now).await?;
         if let Some(error) = &decided.error {
             tracing::debug!(%error, "deciding without the store");
         }
         if decided.without_store {
             asked.iter().for_each(|asked| metrics.store_failed(asked.when_store_fails.as_str()));
-        }
-        if guards && !decided.unavailable {
-            metrics.circuit(held.route.service_name(), standing(decided.decision.admission));
         }
         let limit = self.judge(held.route, &limits, &asked, &decided)?;
         Ok(Spent { limit, taken })
@@ -303,15 +299,6 @@ impl Standing {
             Self::Over => "over",
             Self::Shadow => "shadow",
         }
-    }
-}
-
-/// Where a circuit stands that has answered so.
-const fn standing(admission: Admission) -> State {
-    match admission {
-        Admission::Pass => State::Closed,
-        Admission::Probe => State::HalfOpen,
-        Admission::Refused { .. } => State::Open,
     }
 }
 

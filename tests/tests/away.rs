@@ -2,6 +2,7 @@
 //! store. What needs it says so, or goes on without it; everything else goes on as always.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use postern_e2e::client::{Answer, Call, Protocol};
 use postern_e2e::envoy::{cluster, for_each_object, lead_to};
@@ -9,8 +10,10 @@ use postern_e2e::gateway::{Gateway, Store};
 use postern_e2e::keys::{self, Token};
 use postern_e2e::oauth::{api_key, client_credentials};
 use postern_e2e::redis::Redis;
-use postern_e2e::{documents, ports};
+use postern_e2e::{documents, ports, wait};
 use serde_json::{Value, json};
+
+const SOON: Duration = Duration::from_secs(10);
 
 /// The document with this answer to an `ext_proc` that is away.
 fn away(answer: &str) -> String {
@@ -208,9 +211,16 @@ async fn without_redis_a_circuit_opens_by_what_each_replica_has_seen() {
 
         let counted = unshared(gateway).await - before;
         assert!(counted >= 5, "{counted} outcomes are said to be unshared");
-        let state = [("service", "payments")];
-        let state = gateway.server.metric("api_gateway_circuit_breaker_state", &state).await;
-        assert_eq!(state, 1, "not said to be open");
+        // Metrics are set beside the requests.
+        wait::until("circuit said to be open", SOON, || async {
+            let service = [("service", "payments")];
+            let name = "api_gateway_circuit_breaker_state";
+            match gateway.server.metric(name, &service).await {
+                1 => Ok(()),
+                state => Err(format!("it is {state}")),
+            }
+        })
+        .await;
     }
 
     // Redis is back, and knows of no failure: what it says counts again.

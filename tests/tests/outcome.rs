@@ -309,9 +309,9 @@ impl Case<'_> {
         self.send(&call).await.expect(500);
         self.until_open(&call).await;
 
-        // One that succeeds closes it.
+        // One that succeeds closes it. After one that has failed, it stays open twice as long.
         upstream.recover("payments");
-        tokio::time::sleep(RECOVERY).await;
+        tokio::time::sleep(RECOVERY * 2).await;
         self.send(&call).await.expect(200);
         self.gateway.until_status(200, &call).await;
         self.send(&call).await.expect(200);

@@ -19,7 +19,8 @@ use postern_request::normalize::{Normalization, normalize};
 use postern_request::{Denial, ErrorCode, RenderedDenial, UnixMillis, path};
 use postern_store::away::Away;
 use postern_store::limiter::Limiter;
-use postern_store::volatile::{CircuitAsk, VolatileStore};
+use postern_store::volatile::VolatileStore;
+use postern_store::volatile::contract::open_circuit;
 use postern_store::{FlowStore, MemoryFlowStore, MemoryStore};
 use postern_telemetry::MetricsRegistry;
 use serde_json::{Value, json};
@@ -321,6 +322,7 @@ fn incoming(
         address: Some(IpAddr::from(PEER)),
         certificate: None,
         document: None,
+        keeps_circuits: false,
     }
 }
 
@@ -343,12 +345,12 @@ async fn authorizer(document: &Document, world: &World) -> Authorizer {
     let stand_in = Arc::new(MemoryStore::default());
     if world.circuit_open {
         for service in &document.services {
-            let Some(circuit) = &service.circuit else { continue };
-            let settings = circuit.simple();
-            let circuit = CircuitAsk { service: service.name.clone(), settings };
+            if service.circuit.is_none() {
+                continue;
+            }
             // Both know: while the store is away, the stand-in is asked.
             for store in [&memory, &stand_in] {
-                store.record_outcome(&circuit, false, NOW).await.unwrap();
+                open_circuit(&**store, &service.name, 10_000, NOW).await;
             }
         }
     }
