@@ -1,6 +1,8 @@
 //! What the document says of traffic, in the numbers that both renderings write.
 
-use postern_document::{CanaryPick, Endpoint, HeaderValue, Retries, Service, Version};
+use postern_document::{
+    CanaryPick, Endpoint, Fallback, HeaderValue, Retries, Route, Service, Version,
+};
 use serde_json::{Value, json};
 
 /// What follows a first attempt that failed.
@@ -52,6 +54,14 @@ pub(crate) fn header_value(pick: &CanaryPick) -> Value {
     match &pick.value {
         HeaderValue::Exact(value) => json!({"exact": value}),
         HeaderValue::Prefix(value) => json!({"prefix": value}),
+    }
+}
+
+/// The service that answers for a route's own while that one's circuit is open.
+pub(crate) fn fallback_service(route: &Route) -> Option<&Service> {
+    match &route.fallback {
+        Some(Fallback::Service(other)) => Some(other),
+        _ => None,
     }
 }
 

@@ -35,6 +35,12 @@ pub fn local_rate_limit() -> PathBuf {
     part("POSTERN_LOCAL_RATE_LIMIT_WASM", "the module of local limits")
 }
 
+/// The WASM module of circuits alone.
+#[must_use]
+pub fn circuit_breaker() -> PathBuf {
+    part("POSTERN_CIRCUIT_BREAKER_WASM", "the module of circuits")
+}
+
 /// Redis' server, to start processes with.
 ///
 /// # Panics

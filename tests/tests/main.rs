@@ -21,6 +21,7 @@ mod bad_input;
 mod bodies;
 mod bootstraps;
 mod breached;
+mod circuits;
 mod cli;
 mod clients;
 mod crash;

@@ -31,22 +31,6 @@ const ELSEWHERE: [&str; 12] = [
     "stores",
 ];
 
-/// A test that cannot hold on some versions.
-struct Exception {
-    /// The beginning of the versions.
-    on: &'static str,
-    file: &'static str,
-    test: &'static str,
-    why: &'static str,
-}
-
-const EXCEPTIONS: [Exception; 1] = [Exception {
-    on: "1.36.",
-    file: "upstreams",
-    test: "a_circuit_opens_for_one_that_is_not_there",
-    why: "this Envoy tells ext_proc nothing of answers that it gives itself",
-}];
-
 /// An Envoy to test on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Wanted {
@@ -136,10 +120,6 @@ fn on_one(
     for elsewhere in ELSEWHERE {
         command.args(["--skip", &format!("{elsewhere}::")]);
     }
-    for Exception { file, test, why, .. } in EXCEPTIONS.iter().filter(|one| one.is_for(&version)) {
-        say::note(&format!("{version}: without {test}: {why}"));
-        command.args(["--skip", &format!("{file}::{test}")]);
-    }
     let mut tests = Vec::new();
     let ended = process::run_read(&version, &mut command, |line| tests.extend(test_of(line)));
     if let Err(error) = &ended {
@@ -166,12 +146,6 @@ fn outcome(file: &str, tests: &[(String, bool)]) -> Option<Outcome> {
     let held = tests.iter().filter(|(name, _)| of_file(name)).map(|(_, held)| *held);
     let all = held.reduce(|all, one| all && one)?;
     Some(if all { Outcome::Passed } else { Outcome::Failed })
-}
-
-impl Exception {
-    fn is_for(&self, version: &str) -> bool {
-        version.starts_with(self.on)
-    }
 }
 
 /// Which Envoys the caller means.
@@ -304,12 +278,6 @@ mod tests {
         let text = |file: &str| fs::read_to_string(folder.join(format!("{file}.rs"))).unwrap();
         for file in ELSEWHERE {
             assert!(!text(file).is_empty(), "{file}");
-        }
-        for exception in EXCEPTIONS {
-            let test = format!("fn {}(", exception.test);
-            assert!(text(exception.file).contains(&test), "{test}");
-            assert!(SUPPORTED.iter().any(|version| exception.is_for(version)));
-            assert!(!exception.is_for(DEFAULT_VERSION), "{test}");
         }
     }
 

@@ -38,6 +38,8 @@ pub struct Stages {
     pub jwt_auth: PathBuf,
     /// Local limits alone.
     pub local_rate_limit: PathBuf,
+    /// Circuits alone.
+    pub circuit_breaker: PathBuf,
 }
 
 /// `./dev wasm`
@@ -95,6 +97,7 @@ impl<'a> Builder<'a> {
         Ok(Stages {
             jwt_auth: self.stage("tokens", "postern-jwt-auth.wasm")?,
             local_rate_limit: self.stage("limits", "postern-local-rate-limit.wasm")?,
+            circuit_breaker: self.stage("circuits", "postern-circuit-breaker.wasm")?,
         })
     }
 

@@ -12,7 +12,7 @@ use super::names::{
 };
 use super::rendering::Rendering;
 use super::{duration, traffic, typed};
-use crate::{feed, rate_limit};
+use crate::{circuits, feed, rate_limit};
 
 /// Longest time for the server's answer. Its own budgets (the store's 20 ms) are far below.
 const SERVER_TIMEOUT_MS: u64 = 250;
@@ -40,11 +40,12 @@ pub(super) fn render(rendering: &Rendering<'_>) -> Vec<Value> {
     filters
 }
 
-fn grpc_service() -> Value {
-    json!({
+fn grpc_service(document: &Document) -> Value {
+    let service = json!({
         "envoy_grpc": {"cluster_name": GRPC_CLUSTER},
         "timeout": duration(SERVER_TIMEOUT_MS),
-    })
+    });
+    circuits::kept_here(document, service)
 }
 
 fn ext_authz(document: &Document) -> Value {
@@ -54,7 +55,7 @@ fn ext_authz(document: &Document) -> Value {
             "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
             json!({
                 "transport_api_version": "V3",
-                "grpc_service": grpc_service(),
+                "grpc_service": grpc_service(document),
                 "failure_mode_allow": document.failures.ext_authz == OnFailure::Allow,
                 "status_on_error": {"code": "ServiceUnavailable"},
                 // As bytes and with repeated ones kept apart: what is joined or re-coded on the
@@ -156,7 +157,7 @@ fn ext_proc(document: &Document) -> Value {
         "typed_config": typed(
             "envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
             json!({
-                "grpc_service": grpc_service(),
+                "grpc_service": grpc_service(document),
                 "failure_mode_allow": document.failures.ext_proc == OnFailure::Allow,
                 "message_timeout": duration(SERVER_TIMEOUT_MS),
                 // Headers only: no rule needs a body yet, and body modes are for those routes. The

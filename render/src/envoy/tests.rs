@@ -19,12 +19,16 @@ fn document() -> Document {
             "issuer": "https://i.test", "audiences": ["a"],
             "jwks": {"uri": "https://keys.test/jwks"},
         }]}},
-        "transforms": {"fixed": {"request": {"set": {"x-a": "100%"}, "remove": ["x-b"]}}},
+        "transforms": {
+            "fixed": {"request": {"set": {"x-a": "100%"}, "remove": ["x-b"]}},
+            "seen": {"response": {"set": {"x-route": "{route.name}"}}},
+        },
         "routes": [
             {"name": "all", "match": {"path": "/{rest=**}"}, "service": "plain", "auth": "none",
              "transform": ["fixed"]},
             {"name": "one", "match": {"path": "/one", "methods": ["GET", "PUT"]},
-             "service": "named", "auth": {"any": ["jwt"]}},
+             "service": "named", "auth": {"any": ["jwt"]}, "ext_authz": true,
+             "transform": ["seen"]},
             {"name": "hosted", "match": {"path": "/h/{id}", "hosts": ["*.x.test"]},
              "service": "plain", "auth": "none"},
         ],

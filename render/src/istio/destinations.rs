@@ -4,6 +4,7 @@
 mod place;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use postern_document::{Document, JwksSource, JwtIssuer, KeysBy, Route, Service, Version};
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use self::place::{MADE_UP, locate};
 use super::options::names::is_dns_label;
 use super::{Api, IstioOptions, RenderError, Rendering, subsets};
 use crate::envoy::HostPort;
-use crate::traffic::version_name;
+use crate::traffic::{fallback_service, version_name};
 
 /// The name that stands for the suite itself wherever a document names a service.
 pub(super) const OWN_SERVICE: &str = "postern";
@@ -126,6 +127,15 @@ impl Destinations {
     pub(super) fn of_route(&self, route: &Route) -> Result<&Destination, RenderError> {
         let Some(service) = &route.service else { return Ok(&self.own) };
         self.services.get(&service.name).ok_or_else(|| unlisted(route, service))
+    }
+
+    /// Where a route's requests go while its service's circuit is open.
+    pub(super) fn of_fallback(
+        &self,
+        route: &Route,
+        other: &Service,
+    ) -> Result<&Destination, RenderError> {
+        self.services.get(&other.name).ok_or_else(|| unlisted(route, other))
     }
 
     /// Where a route's requests for one version of its service go.
@@ -345,7 +355,11 @@ fn unlisted(route: &Route, service: &Service) -> RenderError {
 /// Who has the gateway need a service, for an error's text; none where nobody does, and nothing
 /// has to be rendered for it.
 fn user_of(document: &Document, service: &str) -> Option<String> {
-    let route = document.routes.iter().find(|route| route.service_name() == service);
+    let leads_there = |route: &&Arc<Route>| {
+        let other = fallback_service(route);
+        route.service_name() == service || other.is_some_and(|other| other.name == service)
+    };
+    let route = document.routes.iter().find(leads_there);
     let issuer = document.issuers.iter().find(|issuer| {
         issuer.keys_by == KeysBy::Envoy
             && matches!(&issuer.jwks, JwksSource::Service { service: asked, .. } if asked == service)

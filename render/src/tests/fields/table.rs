@@ -133,6 +133,7 @@ pub(super) const ROWS: &[Row] = &[
     ("routes[].canary[].header", &[("/routes/0/canary/0/header", r#""x-c""#)]),
     ("routes[].canary[].value.prefix", &[("/routes/0/canary/1/value/prefix", r#""v3-""#)]),
     ("routes[].canary[].version", &[("/routes/0/canary/0/version", r#""stable""#)]),
+    ("routes[].fallback.service", &[("/routes/0/fallback/service", r#""mainframe""#)]),
     ("routes[].fault.delay.share", &[("/routes/0/fault/delay/share", r#""1%""#)]),
     ("routes[].fault.delay.time", &[("/routes/0/fault/delay/time", r#""200ms""#)]),
     ("routes[].fault.abort.share", &[("/routes/0/fault/abort/share", r#""1%""#)]),
