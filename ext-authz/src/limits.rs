@@ -231,9 +231,7 @@ impl Authorizer {
             return Err(Denial::unavailable("store_unavailable", 1));
         }
         if let Admission::Refused { retry_after_ms } = decided.decision.admission {
-            let mut denial = Denial::new(ErrorCode::CircuitOpen, "circuit_open");
-            denial.retry_after_secs = Some(retry_after_ms.div_ceil(1000));
-            return Err(denial);
+            return Err(Denial::circuit_open(retry_after_ms));
         }
         let mut tightest: Option<RateLimitStatus> = None;
         let mut refused: Option<(&Limit, RateLimitStatus)> = None;

@@ -2,7 +2,6 @@
 //! store. What needs it says so, or goes on without it; everything else goes on as always.
 
 use std::net::TcpListener;
-use std::time::Duration;
 
 use postern_e2e::client::{Answer, Call, Protocol};
 use postern_e2e::envoy::{cluster, for_each_object, lead_to};
@@ -10,10 +9,8 @@ use postern_e2e::gateway::{Gateway, Store};
 use postern_e2e::keys::{self, Token};
 use postern_e2e::oauth::{api_key, client_credentials};
 use postern_e2e::redis::Redis;
-use postern_e2e::{documents, ports, wait};
+use postern_e2e::{documents, ports};
 use serde_json::{Value, json};
-
-const SOON: Duration = Duration::from_secs(10);
 
 /// The document with this answer to an `ext_proc` that is away.
 fn away(answer: &str) -> String {
@@ -179,7 +176,7 @@ fn ext_proc_elsewhere(config: &mut Value) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_redis_a_circuit_opens_by_what_each_replica_has_seen() {
+async fn without_redis_a_circuit_opens_by_what_each_envoy_has_seen() {
     let Some(mut redis) = Redis::down_or_skip() else { return };
     redis.bring_up().await;
     // Open for longer than this test takes.
@@ -197,43 +194,15 @@ async fn without_redis_a_circuit_opens_by_what_each_replica_has_seen() {
     for gateway in [&one, &two] {
         gateway.send(&call).await.expect(200);
         gateway.upstream.fail("payments", 500);
-        let before = unshared(gateway).await;
-        // Whatever another replica has seen, this one has seen nothing yet.
+        // Whatever another Envoy has seen, this one has seen nothing yet.
         for _ in 0..5 {
             gateway.send(&call).await.expect(500);
         }
-        // An outcome is recorded beside the answer, so that a call or two more may pass.
-        gateway.until_status(503, &call).await;
         let asked = gateway.upstream.requests("payments");
         let answer = gateway.send(&call).await.expect_denial(503, "CIRCUIT_OPEN");
         assert!(answer.number("retry-after") >= 1, "{answer}");
         assert_eq!(gateway.upstream.requests("payments"), asked, "the upstream was asked");
-
-        let counted = unshared(gateway).await - before;
-        assert!(counted >= 5, "{counted} outcomes are said to be unshared");
-        // Metrics are set beside the requests.
-        wait::until("circuit said to be open", SOON, || async {
-            let service = [("service", "payments")];
-            let name = "api_gateway_circuit_breaker_state";
-            match gateway.server.metric(name, &service).await {
-                1 => Ok(()),
-                state => Err(format!("it is {state}")),
-            }
-        })
-        .await;
     }
-
-    // Redis is back, and knows of no failure: what it says counts again.
-    redis.bring_up().await;
-    for gateway in [&one, &two] {
-        gateway.upstream.recover("payments");
-        gateway.until_status(200, &call).await;
-    }
-}
-
-async fn unshared(gateway: &Gateway) -> u64 {
-    let labels = [("service", "payments")];
-    gateway.server.metric("postern_upstream_outcomes_unshared_total", &labels).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -122,15 +122,7 @@ fn responses_are_in_step() {
             ("total_records", Value::U64(u64::MAX - 1)),
         ],
     );
-    let circuits = Circuits { version: u64::MAX, services: vec![CircuitState::default()] };
-    let circuits_read = assert_in_step(
-        "Circuits",
-        &circuits,
-        &[
-            ("version", Value::U64(u64::MAX)),
-            ("services", Value::List(vec![empty("CircuitState")])),
-        ],
-    );
+    let (circuits, circuits_read) = circuits();
     let response = ExchangeResponse {
         epoch: u64::MAX,
         cursor: u64::MAX - 1,
@@ -163,10 +155,118 @@ fn responses_are_in_step() {
     );
 }
 
-/// A message in which nothing is said.
-fn empty(name: &str) -> Value {
-    let descriptor = described().get_message_by_name(&format!("postern.feed.v1.{name}")).unwrap();
-    Value::Message(DynamicMessage::new(descriptor))
+fn circuit() -> (CircuitState, DynamicMessage) {
+    let state = CircuitState {
+        service: "service".to_owned(),
+        phase: CircuitPhase::HalfOpen.into(),
+        retry_after_ms: u32::MAX,
+        probes: u32::MAX - 1,
+        probe_life_ms: u32::MAX - 2,
+        forced: true,
+    };
+    let read = assert_in_step(
+        "CircuitState",
+        &state,
+        &[
+            ("service", text("service")),
+            ("phase", Value::EnumNumber(3)),
+            ("retry_after_ms", Value::U32(u32::MAX)),
+            ("probes", Value::U32(u32::MAX - 1)),
+            ("probe_life_ms", Value::U32(u32::MAX - 2)),
+            ("forced", Value::Bool(true)),
+        ],
+    );
+    (state, read)
+}
+
+fn circuits() -> (Circuits, DynamicMessage) {
+    let (state, state_read) = circuit();
+    let circuits = Circuits { version: u64::MAX, services: vec![state] };
+    let read = assert_in_step(
+        "Circuits",
+        &circuits,
+        &[
+            ("version", Value::U64(u64::MAX)),
+            ("services", Value::List(vec![Value::Message(state_read)])),
+        ],
+    );
+    (circuits, read)
+}
+
+#[test]
+fn what_is_reported_is_in_step() {
+    let report = ServiceReport {
+        service: "service".to_owned(),
+        calls: u32::MAX,
+        failures: u32::MAX - 1,
+        slow: u32::MAX - 2,
+        run: u32::MAX - 3,
+        refused: u32::MAX - 4,
+        probes_through: u32::MAX - 5,
+        probes_failed: u32::MAX - 6,
+        own_open: true,
+    };
+    let report_read = assert_in_step(
+        "ServiceReport",
+        &report,
+        &[
+            ("service", text("service")),
+            ("calls", Value::U32(u32::MAX)),
+            ("failures", Value::U32(u32::MAX - 1)),
+            ("slow", Value::U32(u32::MAX - 2)),
+            ("run", Value::U32(u32::MAX - 3)),
+            ("refused", Value::U32(u32::MAX - 4)),
+            ("probes_through", Value::U32(u32::MAX - 5)),
+            ("probes_failed", Value::U32(u32::MAX - 6)),
+            ("own_open", Value::Bool(true)),
+        ],
+    );
+    let request = ReportRequest {
+        workload: "workload".to_owned(),
+        envoy_id: "envoy".to_owned(),
+        document_digest: "document".to_owned(),
+        number: u64::MAX,
+        services: vec![report],
+    };
+    assert_in_step(
+        "ReportRequest",
+        &request,
+        &[
+            ("workload", text("workload")),
+            ("envoy_id", text("envoy")),
+            ("document_digest", text("document")),
+            ("number", Value::U64(u64::MAX)),
+            ("services", Value::List(vec![Value::Message(report_read)])),
+        ],
+    );
+    let (state, state_read) = circuit();
+    let response = ReportResponse {
+        services: vec![state],
+        next_ms: u32::MAX,
+        document_digest: "document".to_owned(),
+    };
+    assert_in_step(
+        "ReportResponse",
+        &response,
+        &[
+            ("services", Value::List(vec![Value::Message(state_read)])),
+            ("next_ms", Value::U32(u32::MAX)),
+            ("document_digest", text("document")),
+        ],
+    );
+}
+
+#[test]
+fn phases_are_in_step() {
+    let phases = described().get_enum_by_name("postern.feed.v1.CircuitPhase").unwrap();
+    let declared: Vec<i32> = phases.values().map(|value| value.number()).collect();
+    let ours = [
+        CircuitPhase::Unspecified,
+        CircuitPhase::Closed,
+        CircuitPhase::Open,
+        CircuitPhase::HalfOpen,
+    ];
+    assert_eq!(declared, ours.map(i32::from));
 }
 
 #[test]
@@ -395,12 +495,12 @@ fn the_service_is_in_step() {
         let message = |kind| format!("postern.feed.v1.{of}{kind}");
         (path.to_owned(), message("Request"), message("Response"))
     };
-    let expected = [
+    let ours = [
         method(EXCHANGE_PATH, "Exchange"),
         method(BORROW_PATH, "Borrow"),
         method(REPORT_PATH, "Report"),
     ];
-    assert_eq!(methods, expected);
+    assert_eq!(methods, ours);
 }
 
 #[test]
