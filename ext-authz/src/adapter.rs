@@ -18,6 +18,7 @@ use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::protobuf::{Struct, Value, value::Kind};
 use envoy_types::pb::google::rpc::Status as RpcStatus;
 use postern_request::evidence::{DOCUMENT_METADATA, Evidence, METADATA_KEY, SETTLE_KEY};
+use postern_request::headers::{CIRCUITS_BY_BUNDLE, CIRCUITS_METADATA};
 use postern_request::{RenderedDenial, address as client_address};
 use postern_telemetry::Moment;
 use tonic::metadata::MetadataMap;
@@ -50,11 +51,13 @@ impl Authorization for AuthorizationService {
         request: Request<CheckRequest>,
     ) -> Result<Response<CheckResponse>, Status> {
         let told = document_of(request.metadata());
+        let keeps_circuits = keeps_circuits(request.metadata());
         let attributes = request.into_inner().attributes;
         let incoming = attributes
             .and_then(read)
             .ok_or_else(|| Status::invalid_argument("a CheckRequest without an HTTP request"))?;
-        let incoming = Incoming { document: incoming.document.or(told), ..incoming };
+        let document = incoming.document.or(told);
+        let incoming = Incoming { document, keeps_circuits, ..incoming };
         let answer = self.authorizer.check(&incoming, Moment::now().wall).await;
         Ok(Response::new(match answer {
             Answer::Allow { evidence, settle } => allow(&evidence, settle),
@@ -69,6 +72,15 @@ pub fn document_of(metadata: &MetadataMap) -> Option<String> {
     // The last one: what stands before it may be somebody else's.
     let told = metadata.get_all(DOCUMENT_METADATA).iter().next_back()?;
     told.to_str().ok().map(str::to_owned)
+}
+
+/// Whether an Envoy says of itself that its bundle keeps circuits. It is the Envoy's configuration
+/// that says so, and nothing that a client can send.
+#[must_use]
+pub fn keeps_circuits(metadata: &MetadataMap) -> bool {
+    metadata
+        .get(CIRCUITS_METADATA)
+        .is_some_and(|who| who.as_bytes() == CIRCUITS_BY_BUNDLE.as_bytes())
 }
 
 /// The document is there where the configuration of routes says which it is, rather than the filter.
@@ -110,6 +122,7 @@ fn read(mut attributes: AttributeContext) -> Option<Incoming> {
         certificate,
         peer,
         document,
+        keeps_circuits: false,
     })
 }
 
@@ -203,6 +216,7 @@ mod tests {
             certificate: Some("PEM".to_owned()),
             peer: Some("spiffe://mesh/web".to_owned()),
             document: None,
+            keeps_circuits: false,
         };
         assert_eq!(read(attributes(http)), Some(expected));
     }
@@ -218,6 +232,16 @@ mod tests {
         let http = attribute_context::HttpRequest::default();
         let by_route = AttributeContext { context_extensions: told, ..attributes(http) };
         assert_eq!(read(by_route).unwrap().document.as_deref(), Some("ff00"));
+    }
+
+    #[test]
+    fn only_an_envoy_that_says_so_keeps_circuits() {
+        let mut metadata = MetadataMap::new();
+        assert!(!keeps_circuits(&metadata));
+        for (who, expected) in [("server", false), ("bundle", true)] {
+            metadata.insert(CIRCUITS_METADATA, who.parse().unwrap());
+            assert_eq!(keeps_circuits(&metadata), expected, "{who}");
+        }
     }
 
     #[test]

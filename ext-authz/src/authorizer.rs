@@ -52,6 +52,8 @@ pub struct Incoming {
     pub peer: Option<String>,
     /// The digest of the document that the Envoy runs, where it says so.
     pub document: Option<String>,
+    /// The Envoy's own bundle keeps circuits: nobody else is to give its requests probes.
+    pub keeps_circuits: bool,
 }
 
 /// What Envoy is told.
@@ -271,9 +273,10 @@ impl Authorizer {
             }
             asked => asked?,
         };
-        let circuit = route.circuit().map(|circuit| CircuitAsk {
+        let circuit = route.circuit().filter(|_| !request.keeps_circuits);
+        let circuit = circuit.map(|settings| CircuitAsk {
             service: route.service_name().to_owned(),
-            settings: circuit.simple(),
+            settings: *settings,
         });
         let held = Held { document, route, enforced };
         if identified.proven.is_none() {

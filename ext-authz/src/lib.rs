@@ -28,7 +28,7 @@ mod tickets;
 mod tokens;
 mod touched;
 
-pub use adapter::{AuthorizationService, document_of};
+pub use adapter::{AuthorizationService, document_of, keeps_circuits};
 pub use api_keys::{ApiKeys, FoundKey};
 pub use authorizer::{Answer, Authorizer, Incoming, Parts};
 pub use documents::{Documents, Judged};

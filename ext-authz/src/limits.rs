@@ -6,7 +6,7 @@ mod taken;
 
 use std::sync::Arc;
 
-use postern_circuit::{Admission, State};
+use postern_circuit::Admission;
 use postern_document::{Allowance, Counted, Document, Limit, LimitMode, Route, Skip, StoreFailure};
 use postern_limits::Outcome;
 use postern_request::{Denial, ErrorCode, RateLimitStatus, UnixMillis};
@@ -182,16 +182,12 @@ impl Authorizer {
             return Ok(Spent::default());
         }
         let metrics = &self.parts.metrics;
-        let guards = circuit.is_some();
         let (asked, decided, taken) = self.take(held, ask, circuit, now).await?;
         if let Some(error) = &decided.error {
             tracing::debug!(%error, "deciding without the store");
         }
         if decided.without_store {
             asked.iter().for_each(|asked| metrics.store_failed(asked.when_store_fails.as_str()));
-        }
-        if guards && !decided.unavailable {
-            metrics.circuit(held.route.service_name(), standing(decided.decision.admission));
         }
         let limit = self.judge(held.route, &limits, &asked, &decided)?;
         Ok(Spent { limit, taken })
@@ -235,9 +231,7 @@ impl Authorizer {
             return Err(Denial::unavailable("store_unavailable", 1));
         }
         if let Admission::Refused { retry_after_ms } = decided.decision.admission {
-            let mut denial = Denial::new(ErrorCode::CircuitOpen, "circuit_open");
-            denial.retry_after_secs = Some(retry_after_ms.div_ceil(1000));
-            return Err(denial);
+            return Err(Denial::circuit_open(retry_after_ms));
         }
         let mut tightest: Option<RateLimitStatus> = None;
         let mut refused: Option<(&Limit, RateLimitStatus)> = None;
@@ -303,15 +297,6 @@ impl Standing {
             Self::Over => "over",
             Self::Shadow => "shadow",
         }
-    }
-}
-
-/// Where a circuit stands that has answered so.
-const fn standing(admission: Admission) -> State {
-    match admission {
-        Admission::Pass => State::Closed,
-        Admission::Probe => State::HalfOpen,
-        Admission::Refused { .. } => State::Open,
     }
 }
 

@@ -1,9 +1,8 @@
 //! What authorization counts. Labels come from the document and from our own words, never from
 //! a request.
 
-use postern_circuit::State;
 use postern_telemetry::{MetricsRegistry, TelemetryError};
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts};
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, Opts};
 
 use crate::limits::Standing;
 
@@ -15,7 +14,6 @@ pub struct Metrics {
     limit_hits: IntCounterVec,
     limit_decisions: IntCounterVec,
     limits_shadowed: IntCounterVec,
-    circuits: IntGaugeVec,
     store_failures: IntCounterVec,
     shadowed: IntCounterVec,
     sessions: IntCounterVec,
@@ -91,13 +89,6 @@ impl Metrics {
                 "Requests that a limit in shadow would have refused",
                 &["limit"],
             )?,
-            circuits: registry.register(IntGaugeVec::new(
-                Opts::new(
-                    "api_gateway_circuit_breaker_state",
-                    "0 closed, 1 open, 2 half-open, as last seen",
-                ),
-                &["service"],
-            ))?,
             store_failures: counter(
                 "postern_ext_authz_store_failures_total",
                 "Decisions without the store, by what is done then",
@@ -173,13 +164,6 @@ impl Metrics {
     pub(crate) fn touches(&self, outcome: &str, items: u64) {
         if let Ok(counter) = self.touches.get_metric_with_label_values(&[outcome]) {
             counter.inc_by(items);
-        }
-    }
-
-    /// Notes where a service's circuit stands.
-    pub fn circuit(&self, service: &str, state: State) {
-        if let Ok(gauge) = self.circuits.get_metric_with_label_values(&[service]) {
-            gauge.set(state.as_metric());
         }
     }
 }

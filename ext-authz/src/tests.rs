@@ -15,7 +15,8 @@ use postern_request::evidence::Evidence;
 use postern_request::{Denial, UnixMillis, path};
 use postern_store::away::Away;
 use postern_store::limiter::Limiter;
-use postern_store::volatile::{CircuitAsk, GiveBack, VolatileStore};
+use postern_store::volatile::contract::open_circuit;
+use postern_store::volatile::{GiveBack, VolatileStore};
 use postern_store::{FlowStore, MemoryFlowStore, MemoryStore};
 use postern_telemetry::MetricsRegistry;
 use serde_json::{Value, json};
@@ -76,6 +77,7 @@ pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> I
         certificate: None,
         peer: None,
         document: None,
+        keeps_circuits: false,
     }
 }
 

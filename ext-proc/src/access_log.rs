@@ -1,4 +1,5 @@
-//! Envoy's protocol (`envoy.service.accesslog.v3.AccessLogService`): how requests have ended.
+//! Envoy's protocol (`envoy.service.accesslog.v3.AccessLogService`): how requests have ended, for
+//! limits that wait for it, and for circuits.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,10 +18,13 @@ use envoy_types::pb::envoy::service::accesslog::v3::{
 };
 use envoy_types::pb::google::protobuf::{Value, value::Kind};
 use postern_document::Skip;
+use postern_ext_authz::keeps_circuits;
 use postern_request::evidence::{METADATA_NAMESPACE, SETTLE_KEY};
+use postern_store::volatile::ReporterId;
 use postern_telemetry::{Drain, Moment};
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::outcomes::{LOG_NAME, LoggedOutcomes};
 use crate::settlement::{Ended, Settlement};
 
 /// Largest message. Envoy sends an entry as soon as it has one, and the largest holds a request's
@@ -34,25 +38,41 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 #[derive(Clone)]
 pub struct SettlementService {
     settlement: Arc<Settlement>,
+    outcomes: LoggedOutcomes,
     drain: Drain,
 }
 
+/// What is known of a stream.
+struct Log {
+    /// Whose outcomes it tells; none where it is not meant for circuits, or where the Envoy's
+    /// bundle reports them.
+    reporter: Option<ReporterId>,
+}
+
 impl SettlementService {
-    /// Serves a settlement until the server goes down.
+    /// Serves a settlement, and counts outcomes, until the server goes down.
     #[must_use]
-    pub fn server(settlement: Arc<Settlement>, drain: Drain) -> AccessLogServiceServer<Self> {
-        AccessLogServiceServer::new(Self { settlement, drain })
+    pub fn server(
+        settlement: Arc<Settlement>,
+        outcomes: LoggedOutcomes,
+        drain: Drain,
+    ) -> AccessLogServiceServer<Self> {
+        AccessLogServiceServer::new(Self { settlement, outcomes, drain })
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 
-    async fn settle(&self, message: StreamAccessLogsMessage) {
+    async fn take(&self, log: &Log, message: StreamAccessLogsMessage) {
         let entries = match message.log_entries {
             Some(LogEntries::HttpLogs(logs)) => logs.log_entry,
             Some(LogEntries::TcpLogs(_)) | None => return,
         };
         self.settlement.metrics.entries.inc_by(u64::try_from(entries.len()).unwrap_or_default());
+        let now = Moment::now().wall;
+        if let Some(reporter) = log.reporter {
+            self.outcomes.count(reporter, entries.iter().filter(|entry| is_end(entry)), now);
+        }
         let ended: Vec<Ended> = entries.into_iter().filter_map(read).collect();
-        self.settlement.settle(&ended, Moment::now().wall).await;
+        self.settlement.settle(&ended, now).await;
     }
 }
 
@@ -63,7 +83,9 @@ impl AccessLogService for SettlementService {
         &self,
         request: Request<Streaming<StreamAccessLogsMessage>>,
     ) -> Result<Response<StreamAccessLogsResponse>, Status> {
-        let mut messages = request.into_inner();
+        let (metadata, extensions, mut messages) = request.into_parts();
+        let arrived = Request::from_parts(metadata, extensions, ());
+        let mut log = Log { reporter: None };
         let shutdown = self.drain.shutdown_signal();
         let mut over = pin!(async move {
             shutdown.await;
@@ -77,7 +99,16 @@ impl AccessLogService for SettlementService {
             // The next message waits until this one is settled: Envoy drops what it cannot send
             // for long, so nothing piles up here.
             match message {
-                Some(message) => self.settle(message).await,
+                Some(message) => {
+                    // Only the first message of a stream says so.
+                    let name = message.identifier.as_ref().map(|identifier| &identifier.log_name);
+                    if name.is_some_and(|name| name == LOG_NAME)
+                        && !keeps_circuits(arrived.metadata())
+                    {
+                        log.reporter = Some(self.outcomes.reporter(&arrived));
+                    }
+                    self.take(&log, message).await;
+                }
                 None => break,
             }
         }
@@ -85,17 +116,19 @@ impl AccessLogService for SettlementService {
     }
 }
 
+/// A log may speak of requests that have only begun, too, if somebody wants it so.
+fn is_end(entry: &HttpAccessLogEntry) -> bool {
+    let ends = [AccessLogType::NotSet, AccessLogType::DownstreamEnd].map(i32::from);
+    entry.common_properties.as_ref().is_some_and(|common| ends.contains(&common.access_log_type))
+}
+
 /// None where there is nothing to settle, or not yet.
 fn read(entry: HttpAccessLogEntry) -> Option<Ended> {
-    let HttpAccessLogEntry { common_properties, response, .. } = entry;
-    let AccessLogCommon { metadata, access_log_type, .. } = common_properties?;
-    // A log may speak of requests that have only begun, too, if somebody wants it so.
-    let is_end = [AccessLogType::NotSet, AccessLogType::DownstreamEnd]
-        .into_iter()
-        .any(|end| access_log_type == i32::from(end));
-    if !is_end {
+    if !is_end(&entry) {
         return None;
     }
+    let HttpAccessLogEntry { common_properties, response, .. } = entry;
+    let AccessLogCommon { metadata, .. } = common_properties?;
     let Metadata { mut filter_metadata, .. } = metadata?;
     let mut evidence = filter_metadata.remove(METADATA_NAMESPACE)?;
     match evidence.fields.remove(SETTLE_KEY)? {

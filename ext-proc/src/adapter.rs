@@ -17,24 +17,26 @@ use envoy_types::pb::envoy::service::ext_proc::v3::{
     ProcessingResponse, TrailersResponse, processing_request::Request as Phase,
     processing_response::Response as Reply,
 };
-use postern_ext_authz::document_of;
+use postern_ext_authz::{document_of, keeps_circuits};
 use postern_telemetry::Moment;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::outcomes::WhoReports;
 use crate::processor::{HeaderChanges, Processor, StreamState};
 
 /// The gRPC service.
 #[derive(Clone)]
 pub struct ProcessingService {
     processor: Arc<Processor>,
+    who: WhoReports,
 }
 
 impl ProcessingService {
-    /// Serves a processor.
+    /// Serves a processor; `who` tells whose outcomes it sees.
     #[must_use]
-    pub fn server(processor: Arc<Processor>) -> ExternalProcessorServer<Self> {
-        ExternalProcessorServer::new(Self { processor })
+    pub fn server(processor: Arc<Processor>, who: WhoReports) -> ExternalProcessorServer<Self> {
+        ExternalProcessorServer::new(Self { processor, who })
     }
 }
 
@@ -60,8 +62,12 @@ impl ExternalProcessor for ProcessingService {
         let processor = Arc::clone(&self.processor);
         processor.metrics.streams.inc();
         let counted = Counted(processor.metrics.streams.clone());
-        let mut state = StreamState::of(document_of(request.metadata()));
-        let replies = request.into_inner().map(move |message| {
+        let (metadata, extensions, messages) = request.into_parts();
+        let arrived = Request::from_parts(metadata, extensions, ());
+        let counts = !keeps_circuits(arrived.metadata());
+        let reporter = counts.then(|| (self.who)(&arrived));
+        let mut state = StreamState::of(document_of(arrived.metadata()), reporter);
+        let replies = messages.map(move |message| {
             let _ = &counted;
             Ok(answer(&processor, &mut state, message?))
         });

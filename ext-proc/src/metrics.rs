@@ -32,7 +32,7 @@ impl Metrics {
             )?,
             kept_here: counter(
                 "postern_upstream_outcomes_unshared_total",
-                "Answers that only this replica knows of, because the store is away",
+                "Answers that only this replica counts, because the store is away",
                 &["service"],
             )?,
         })
@@ -45,9 +45,9 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn kept_here(&self, service: &str) {
+    pub(crate) fn kept_here(&self, service: &str, calls: u32) {
         if let Ok(counter) = self.kept_here.get_metric_with_label_values(&[service]) {
-            counter.inc();
+            counter.inc_by(calls.into());
         }
     }
 }

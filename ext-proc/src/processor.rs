@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use postern_circuit::{Ended, MadeBy, Verdict};
 use postern_document::{HeaderRules, Placeholder, Route};
 use postern_ext_authz::Documents;
 use postern_request::{HeaderView as _, UnixMillis, path};
-use postern_store::MemoryStore;
-use postern_store::volatile::{CircuitAsk, VolatileStore};
+use postern_store::volatile::ReporterId;
 
 use crate::metrics::Metrics;
+use crate::outcomes::Outcomes;
 
 /// Headers that Envoy is to set.
 pub type HeaderChanges = Vec<(String, String)>;
@@ -16,9 +17,7 @@ pub type HeaderChanges = Vec<(String, String)>;
 /// Does the work.
 pub struct Processor {
     documents: Arc<dyn Documents>,
-    store: Arc<dyn VolatileStore>,
-    /// Takes outcomes while the store is away; authorization asks it then.
-    stand_in: Arc<MemoryStore>,
+    outcomes: Arc<Outcomes>,
     pub(crate) metrics: Metrics,
 }
 
@@ -27,24 +26,28 @@ pub struct Processor {
 pub struct StreamState {
     /// The digest of the document that the Envoy runs, where it says so.
     document: Option<String>,
+    /// Whose outcome it is; none where the Envoy's bundle reports it.
+    reporter: Option<ReporterId>,
     route: Option<Arc<Route>>,
+    began: UnixMillis,
     /// What the bundle has said of the request, by header.
     told: Vec<(&'static str, String)>,
 }
 
 impl StreamState {
-    /// Of a request through an Envoy that says which document it runs, by its digest, or says
-    /// nothing.
+    /// Of a request through this Envoy, which says by its digest which document it runs, or says
+    /// nothing. Nobody reports where the Envoy's bundle does that itself.
     #[must_use]
-    pub fn of(document: Option<String>) -> Self {
-        Self { document, ..Self::default() }
+    pub fn of(document: Option<String>, reporter: Option<ReporterId>) -> Self {
+        Self { document, reporter, ..Self::default() }
     }
 
     /// Whether the response has something for us: rules of its own, or an outcome.
     #[must_use]
     pub fn wants_response(&self) -> bool {
         self.route.as_ref().is_some_and(|route| {
-            route.circuit().is_some() || route.transform.response.needs_server()
+            let counts = route.circuit().is_some() && self.reporter.is_some();
+            counts || route.transform.response.needs_server()
         })
     }
 
@@ -61,11 +64,10 @@ impl Processor {
     #[must_use]
     pub const fn new(
         documents: Arc<dyn Documents>,
-        store: Arc<dyn VolatileStore>,
-        stand_in: Arc<MemoryStore>,
+        outcomes: Arc<Outcomes>,
         metrics: Metrics,
     ) -> Self {
-        Self { documents, store, stand_in, metrics }
+        Self { documents, outcomes, metrics }
     }
 
     /// A request's headers: which route it is, and what its rules say.
@@ -86,6 +88,7 @@ impl Processor {
         let method = text(":method").unwrap_or_default();
         let found = document.find_route(&authority, &method, path);
         state.route = found.ok().flatten().cloned();
+        state.began = now;
         state.told = Placeholder::headers().filter_map(|name| Some((name, text(name)?))).collect();
         match &state.route {
             Some(route) => state.changes(&route.transform.request, route, now),
@@ -102,30 +105,36 @@ impl Processor {
         now: UnixMillis,
     ) -> HeaderChanges {
         let Some(route) = &state.route else { return Vec::new() };
-        if let Some(circuit) = route.circuit() {
-            let status = list.single(":status").one();
-            // What is no number counts as the failure it is.
-            let failed = status
-                .and_then(|status| core::str::from_utf8(status).ok())
-                .and_then(|status| status.parse::<u16>().ok())
-                .is_none_or(|status| status >= 500);
-            let service = route.service_name().to_owned();
-            self.record(CircuitAsk { service, settings: circuit.simple() }, !failed, now);
+        if let Some(reporter) = state.reporter {
+            self.count(reporter, route, list, now.millis_since(state.began), now);
         }
         state.changes(&route.transform.response, route, now)
     }
 
-    /// Beside the request: the caller need not wait for the store.
-    fn record(&self, circuit: CircuitAsk, success: bool, now: UnixMillis) {
-        let (store, stand_in) = (Arc::clone(&self.store), Arc::clone(&self.stand_in));
-        let metrics = self.metrics.clone();
-        metrics.outcome(&circuit.service, success);
-        tokio::spawn(async move {
-            if let Err(error) = store.record_outcome(&circuit, success, now).await {
-                tracing::debug!(%error, service = circuit.service, "an outcome stays with this replica");
-                metrics.kept_here(&circuit.service);
-                drop(stand_in.record_outcome(&circuit, success, now).await);
+    /// Envoy does not say here who made an answer: it is taken for the service's.
+    fn count(
+        &self,
+        reporter: ReporterId,
+        route: &Route,
+        list: &[(String, Vec<u8>)],
+        took_ms: u64,
+        now: UnixMillis,
+    ) {
+        let number = |name: &str| {
+            let value = list.single(name).one()?;
+            core::str::from_utf8(value).ok()?.parse::<u16>().ok()
+        };
+        let Some(status) = number(":status") else {
+            // What is no number counts as the failure it is.
+            let (service, failure) = (route.service_name(), Verdict::Failure { slow: false });
+            if let Some(settings) = route.circuit() {
+                self.outcomes.judged(reporter, service, settings, failure, now);
             }
-        });
+            return;
+        };
+        // Of an answer without a body; else it comes behind that.
+        let grpc = number("grpc-status").map(u32::from);
+        let ended = Ended::Answered { status, grpc, made_by: MadeBy::Upstream, took_ms };
+        self.outcomes.ended(reporter, route, &ended, now);
     }
 }

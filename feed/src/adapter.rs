@@ -1,6 +1,7 @@
 //! The protocol (`postern.feed.v1.Feed`): converted in, asked, converted out.
 
 mod lending;
+mod reporting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use postern_proto::feed::v1::server::{Feed, FeedServer};
 use postern_proto::feed::v1::{
     BorrowRequest, BorrowResponse, CREDENTIAL_METADATA, ExchangeRequest, ExchangeResponse, KeySet,
-    NEXT_POLL_METADATA, Snapshot,
+    NEXT_POLL_METADATA, ReportRequest, ReportResponse, Snapshot,
 };
 use postern_revocation::Record;
 use tonic::metadata::MetadataMap;
@@ -16,6 +17,7 @@ use tonic::{Request, Response, Status};
 
 use crate::answer::{Answer, Content, Refusal};
 use crate::ask::{Ask, Progress};
+use crate::circuits::Circuits;
 use crate::exchange::Exchange;
 use crate::leases::Lender;
 use crate::peer::PeerIdentity;
@@ -31,6 +33,8 @@ pub struct Served {
     pub exchange: Option<Arc<Exchange>>,
     /// Lends slices of limits.
     pub lender: Option<Arc<Lender>>,
+    /// Takes reports of services.
+    pub circuits: Option<Arc<Circuits>>,
     /// Whom to believe.
     pub trust: CurrentTrust,
 }
@@ -51,22 +55,30 @@ impl FeedService {
     }
 }
 
-/// Who has sent a request, whichever service it is for.
+/// Who has sent a request, whichever service it is for; who is turned away stands in the log.
 ///
 /// # Errors
 /// When it is nobody known.
 pub fn identify<T>(trust: &Trust, request: &Request<T>) -> Result<PeerIdentity, Unidentified> {
+    peer_of(trust, request).inspect_err(|problem| {
+        let remote = request.remote_addr().map(|address| address.ip());
+        let remote = remote.map(tracing::field::display);
+        tracing::debug!(remote, %problem, "an Envoy is refused");
+    })
+}
+
+/// The same where nobody is turned away for it.
+///
+/// # Errors
+/// When it is nobody known.
+pub fn peer_of<T>(trust: &Trust, request: &Request<T>) -> Result<PeerIdentity, Unidentified> {
     let metadata = request.metadata();
     let certificate = certificate(request);
-    let arrival = Arrival {
+    trust.identify(&Arrival {
         remote: request.remote_addr().map(|address| address.ip()),
         certificate: certificate.as_deref(),
         forwarded: last(metadata, FORWARDED_CLIENT_CERT),
         credential: last(metadata, CREDENTIAL_METADATA),
-    };
-    trust.identify(&arrival).inspect_err(|problem| {
-        let remote = arrival.remote.map(tracing::field::display);
-        tracing::debug!(remote, %problem, "an Envoy is refused");
     })
 }
 
@@ -102,6 +114,23 @@ impl Feed for FeedService {
             Err(refusal) => {
                 tracing::debug!(%peer, %refusal, "nothing is lent");
                 Err(lending::refuse(&refusal))
+            }
+        }
+    }
+
+    async fn report(
+        &self,
+        request: Request<ReportRequest>,
+    ) -> Result<Response<ReportResponse>, Status> {
+        let circuits = self.0.circuits.as_ref().ok_or_else(not_served)?;
+        let peer = self.identify(&request).inspect_err(|_| circuits.unidentified())?;
+        let reports = reporting::read(request.into_inner());
+        match circuits.report(&peer, &reports).await {
+            Ok(heard) => Ok(Response::new(reporting::write(heard))),
+            Err(refusal) => {
+                let workload = reports.workload;
+                tracing::debug!(%peer, workload, %refusal, "a report is refused");
+                Err(reporting::refuse(&refusal))
             }
         }
     }
@@ -147,6 +176,7 @@ fn read(request: ExchangeRequest) -> Ask {
         max_bytes: (max_bytes > 0).then_some(max_bytes),
         key_digests: request.key_digests,
         wanted_keys: request.wanted_keys,
+        circuits_version: request.circuits_version,
     }
 }
 
@@ -164,6 +194,7 @@ fn write(answer: Answer) -> ExchangeResponse {
         server_time_ms: answer.server_time.0,
         document_digest: answer.document_digest,
         staleness_ms: millis(answer.staleness),
+        circuits: answer.circuits.map(reporting::write_all),
         ..ExchangeResponse::default()
     };
     match answer.content {

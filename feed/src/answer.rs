@@ -7,6 +7,7 @@ use postern_request::UnixMillis;
 use postern_revocation::{FingerprintKey, Record};
 
 use crate::ask::AskError;
+use crate::circuits::view::ToldCircuits;
 use crate::keys::PublishedKeys;
 use crate::log::Piece;
 use crate::metrics::Outcome;
@@ -22,6 +23,8 @@ pub struct Answer {
     pub content: Content,
     /// Key sets that it does not have.
     pub key_sets: Vec<Arc<PublishedKeys>>,
+    /// Circuits of its services, where it has others.
+    pub circuits: Option<ToldCircuits>,
     /// When to come back.
     pub next_poll: Duration,
     /// The server's clock.
@@ -96,8 +99,9 @@ impl Answer {
         match &self.content {
             Content::Added(_) => Outcome::Delta,
             Content::Snapshot { .. } => Outcome::Snapshot,
-            Content::Nothing if self.key_sets.is_empty() => Outcome::Nothing,
-            Content::Nothing => Outcome::Keys,
+            Content::Nothing if !self.key_sets.is_empty() => Outcome::Keys,
+            Content::Nothing if self.circuits.is_some() => Outcome::Circuits,
+            Content::Nothing => Outcome::Nothing,
         }
     }
 }

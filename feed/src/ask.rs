@@ -38,6 +38,8 @@ pub struct Ask {
     pub key_digests: BTreeMap<String, String>,
     /// Issuers of whom it has seen a token that names a key which it does not have.
     pub wanted_keys: Vec<String>,
+    /// Of the circuits that it has been told of; 0 when it has been told of none.
+    pub circuits_version: u64,
 }
 
 /// How far a snapshot has been taken.

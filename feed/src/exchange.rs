@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use postern_revocation::record::RECORD_BYTES;
 use postern_telemetry::Drain;
+use tokio::sync::watch;
 
 use crate::Clock;
 use crate::admission::{Admission, Place};
 use crate::answer::{Answer, Content, Refusal};
 use crate::ask::{Ask, Progress};
+use crate::circuits::view::{CircuitsView, ToldCircuits};
 use crate::keys::{KeysWanted, PublishedKeys};
 use crate::log::{Delta, RevocationLog, Since};
 use crate::metrics::{Metrics, Outcome};
@@ -35,6 +37,8 @@ pub struct ExchangeParts {
     pub peers: Arc<dyn Peers>,
     /// Who fetches issuers' keys.
     pub keys_wanted: Arc<dyn KeysWanted>,
+    /// What is shown of circuits; none where there are none.
+    pub circuits: Option<Arc<CircuitsView>>,
     /// Digest of the document in use.
     pub document_digest: Arc<dyn Fn() -> String + Send + Sync>,
     /// Once it begins, nobody waits any more.
@@ -61,6 +65,9 @@ struct Found {
     cursor: u64,
     content: Content,
     key_sets: Vec<Arc<PublishedKeys>>,
+    circuits: Option<ToldCircuits>,
+    /// They are others than those that the asker was told of.
+    circuits_moved: bool,
     /// There is more to be had at once.
     more: bool,
     /// Turned away from a snapshot: come back later for that.
@@ -116,14 +123,16 @@ impl Exchange {
         let draining = self.parts.drain.draining();
         tokio::pin!(draining);
         let mut news = self.parts.state.news.subscribe();
+        let mut moves = self.parts.circuits.as_ref().map(|view| view.subscribe());
         let mut place = None;
         let mut from = None;
         loop {
             // Seen before looking: whatever comes while it is looked at wakes it again.
             drop(news.borrow_and_update());
+            moves.iter_mut().for_each(|moves| drop(moves.borrow_and_update()));
             let log = self.log()?;
             let from = *from.get_or_insert_with(|| ask.cursor.min(log.cursor()));
-            let found = self.look(peer, ask, &log, from)?;
+            let found = self.look(peer, ask, &log, from)?.with(self.circuits(ask), ask);
             if found.is_news() {
                 return Ok(self.say(ask, found, digest, self.may_wait(ask)));
             }
@@ -133,6 +142,7 @@ impl Exchange {
             }
             tokio::select! {
                 _ = news.changed() => {}
+                () = moved(&mut moves) => {}
                 () = tokio::time::sleep_until(due) => {
                     return Ok(self.say(ask, found, digest, true));
                 }
@@ -147,6 +157,12 @@ impl Exchange {
             self.parts.keys_wanted.wanted(issuer);
         }
         self.parts.metrics.keys_wanted(ask.wanted_keys.len());
+    }
+
+    /// Circuits of the asker's services, where it was told of others.
+    fn circuits(&self, ask: &Ask) -> Option<ToldCircuits> {
+        let told = self.parts.circuits.as_ref()?.told(&ask.workload, self.now());
+        (told.version != ask.circuits_version).then_some(told)
     }
 
     fn log(&self) -> Result<Arc<RevocationLog>, Refusal> {
@@ -265,6 +281,7 @@ impl Exchange {
             cursor: found.cursor,
             content: found.content,
             key_sets: found.key_sets,
+            circuits: found.circuits,
             next_poll,
             server_time: now.wall,
             document_digest,
@@ -280,12 +297,29 @@ impl Exchange {
 impl Found {
     /// Nothing new, for a set of this epoch that goes up to the cursor.
     fn nothing(epoch: u64, cursor: u64) -> Self {
-        let (content, key_sets) = (Content::Nothing, Vec::new());
-        Self { epoch, cursor, content, key_sets, more: false, later: None }
+        let (content, key_sets, circuits) = (Content::Nothing, Vec::new(), None);
+        let (circuits_moved, more, later) = (false, false, None);
+        Self { epoch, cursor, content, key_sets, circuits, circuits_moved, more, later }
+    }
+
+    /// An asker that was told of none yet hears of them with whatever else there is: one that does
+    /// not know what circuits are would come back for them again and again.
+    fn with(self, circuits: Option<ToldCircuits>, ask: &Ask) -> Self {
+        let circuits_moved = circuits.is_some() && ask.circuits_version != 0;
+        Self { circuits, circuits_moved, ..self }
     }
 
     fn is_news(&self) -> bool {
-        self.content != Content::Nothing || !self.key_sets.is_empty()
+        self.content != Content::Nothing || !self.key_sets.is_empty() || self.circuits_moved
+    }
+}
+
+/// Until other circuits are shown.
+async fn moved(moves: &mut Option<watch::Receiver<u64>>) {
+    match moves {
+        // Whoever shows them lives as long as whoever asks.
+        Some(moves) => drop(moves.changed().await),
+        None => std::future::pending().await,
     }
 }
 

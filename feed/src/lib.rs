@@ -3,12 +3,13 @@
 //! A [`Loader`] keeps what is revoked in memory, read from the durable store; an [`Exchange`]
 //! answers from memory alone, so that a thousand Envoys which ask cost the store nothing.
 //! [`FeedState`] is what they share, and what `ext_authz` asks about a token: sidecars and server
-//! judge by the same set. A [`Lender`] lends slices of limits, out of the volatile store.
-//! [`FeedService`] is the adapter to gRPC of both.
+//! judge by the same set. A [`Lender`] lends slices of limits, out of the volatile store, and
+//! [`Circuits`] takes reports of services into it; a [`CircuitsView`] shows there what all of them
+//! say together. [`FeedService`] is the adapter to gRPC of all.
 //!
 //! Deliberately absent: which store is behind [`RevocationSource`], who says that there is news
-//! ([`WakeUps`]), where keys come from, which workloads there are ([`Peers`]), and which limits are
-//! leased ([`LeasedLimits`]). For the store's own ports there are [`StoredRevocations`],
+//! ([`WakeUps`]), where keys come from, which workloads there are ([`Peers`]), which limits are
+//! leased ([`LeasedLimits`]), and who calls which services ([`GuardedServices`]). For the store's own ports there are [`StoredRevocations`],
 //! [`BusWakeUps`], and [`Retention`], which deletes what has expired.
 
 mod adapter;
@@ -17,6 +18,7 @@ mod answer;
 mod ask;
 mod borrowing;
 mod buckets;
+mod circuits;
 mod exchange;
 mod expiry;
 mod freshness;
@@ -41,11 +43,17 @@ mod testing;
 mod trust;
 mod waiting;
 
-pub use adapter::{FeedService, Served, identify};
+pub use adapter::{FeedService, Served, identify, peer_of};
 pub use admission::share_of_one;
 pub use answer::{Answer, Content, Refusal};
 pub use ask::{Ask, AskError, Progress};
 pub use borrowing::{BorrowError, BorrowRefusal, Borrowing, Lease, LeasedKey, Lent};
+pub use circuits::metrics::CircuitMetrics;
+pub use circuits::reports::{
+    Heard, ReportError, ReportRefusal, Reports, ServiceReport, ToldCircuit,
+};
+pub use circuits::view::{CircuitsView, ToldCircuits, ViewParts};
+pub use circuits::{Circuits, CircuitsParts, GuardedServices};
 pub use exchange::{Exchange, ExchangeParts};
 pub use keys::{KeySets, KeysWanted, PublishedKeys, TooLong};
 pub use leases::{Leased, LeasedLimits, Lender, LenderParts};

@@ -14,8 +14,10 @@ pub(crate) enum Outcome {
     Delta,
     /// A piece of a snapshot was sent.
     Snapshot,
-    /// Nothing but key sets was sent.
+    /// Nothing but key sets was sent, and maybe circuits.
     Keys,
+    /// Nothing but circuits was sent.
+    Circuits,
     /// There was nothing new.
     Nothing,
     /// Too many snapshots at once.
@@ -38,6 +40,7 @@ impl Outcome {
             Self::Delta => "delta",
             Self::Snapshot => "snapshot",
             Self::Keys => "keys",
+            Self::Circuits => "circuits",
             Self::Nothing => "nothing",
             Self::Busy => "busy",
             Self::OverQuota => "over_quota",
@@ -147,7 +150,8 @@ impl Metrics {
             )?,
             documents: vector(
                 "postern_feed_documents_total",
-                "Exchanges and calls for slices by whether the Envoy runs the server's document",
+                "Exchanges, calls for slices and reports by whether the Envoy runs the server's \
+                 document",
                 "document",
             )?,
             quota_refusals: vector(

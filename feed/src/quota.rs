@@ -17,16 +17,19 @@ pub(crate) enum Counted {
     Exchanges,
     Snapshots,
     Leases,
+    Reports,
 }
 
 impl Counted {
-    pub(crate) const ALL: [Self; 3] = [Self::Exchanges, Self::Snapshots, Self::Leases];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Exchanges, Self::Snapshots, Self::Leases, Self::Reports];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Exchanges => "exchanges",
             Self::Snapshots => "snapshots",
             Self::Leases => "leases",
+            Self::Reports => "reports",
         }
     }
 }
@@ -110,6 +113,7 @@ mod tests {
             snapshots: Quota { times: 1, period: second * 60, burst: 1 },
             leases: Quota { times: 10, period: second, burst: 20 },
             max_peers: 2,
+            ..Quotas::default()
         };
         Accounts::new(what, &quotas, started).unwrap()
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use postern_limits::{Algorithm, Anchor, Rate, RateError, Spec, SpecError};
 
 use crate::borrowing::MOST_IN_ALL;
+use crate::circuits::reports;
 use crate::quota::Counted;
 
 /// The longest page that a store gives.
@@ -99,6 +100,8 @@ pub struct Answers {
     pub key_bytes: usize,
     /// When an Envoy comes back for slices of limits.
     pub borrow_interval: Duration,
+    /// When an Envoy that has something to say of services says more.
+    pub report_interval: Duration,
 }
 
 impl Default for Answers {
@@ -115,6 +118,7 @@ impl Default for Answers {
             delta_records: 2_048,
             key_bytes: 524_288,
             borrow_interval: Duration::from_secs(1),
+            report_interval: Duration::from_secs(1),
         }
     }
 }
@@ -157,6 +161,8 @@ pub struct Quotas {
     pub snapshots: Quota,
     /// Slices of limits: each one that is asked for or given back.
     pub leases: Quota,
+    /// Reports: each service that is spoken of.
+    pub reports: Quota,
     /// Peers that are counted one by one. Beyond, they share one account.
     pub max_peers: usize,
 }
@@ -171,6 +177,7 @@ impl Quotas {
             Counted::Exchanges => self.exchanges.spec("quotas.exchanges"),
             Counted::Snapshots => self.snapshots.spec("quotas.snapshots"),
             Counted::Leases => self.leases.spec("quotas.leases"),
+            Counted::Reports => self.reports.spec("quotas.reports"),
         }
     }
 }
@@ -183,6 +190,8 @@ impl Default for Quotas {
             snapshots: Quota { times: 1_000, period: minute, burst: 1_000 },
             // A thousand Envoys with twenty busy keys each.
             leases: Quota { times: 20_000, period: second, burst: 40_000 },
+            // The same with twenty services that they call.
+            reports: Quota { times: 20_000, period: second, burst: 40_000 },
             max_peers: 10_000,
         }
     }
@@ -232,7 +241,9 @@ impl Settings {
             ("answers.poll_interval", answers.poll_interval),
             ("answers.snapshot_pause", answers.snapshot_pause),
             ("answers.borrow_interval", answers.borrow_interval),
+            ("answers.report_interval", answers.report_interval),
         ];
+        let most_reports = u64::try_from(reports::MOST_AT_ONCE).unwrap_or(u64::MAX);
         let orders = [
             (
                 SettingsError::Beyond("reading.deaf_interval", "reading.safety_interval"),
@@ -251,6 +262,10 @@ impl Settings {
             (
                 SettingsError::Beyond("all that is in one call", "quotas.leases"),
                 (1..MOST_IN_ALL).contains(&self.quotas.leases.burst),
+            ),
+            (
+                SettingsError::Beyond("all that is in one report", "quotas.reports"),
+                (1..most_reports).contains(&self.quotas.reports.burst),
             ),
         ];
         let quotas = Counted::ALL.map(|what| self.quotas.spec(what));
@@ -305,6 +320,11 @@ mod tests {
         let expected = SettingsError::Beyond("all that is in one call", "quotas.leases");
         assert_eq!(settings.problems(), [expected]);
         settings.quotas.leases.burst = 512;
+        assert!(settings.problems().is_empty());
+        settings.quotas.reports.burst = 999;
+        let expected = SettingsError::Beyond("all that is in one report", "quotas.reports");
+        assert_eq!(settings.problems(), [expected]);
+        settings.quotas.reports.burst = 1_000;
         assert!(settings.problems().is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! What the tests of this crate share: a list in memory, a bus, a clock that is moved by hand,
 //! an Envoy.
 
+pub(crate) mod circuits;
 pub(crate) mod lending;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::answer::{Answer, Content, Refusal};
 use crate::ask::{Ask, Progress};
+use crate::circuits::view::CircuitsView;
 use crate::exchange::{Exchange, ExchangeParts};
 use crate::keys::KeysWanted;
 use crate::loader::Loader;
@@ -217,6 +219,14 @@ impl KeysWanted for WantedKeys {
 impl Rig {
     /// A replica whose loader has just started.
     pub(crate) fn start(source: &Arc<FakeSource>, settings: Settings) -> Self {
+        Self::showing(source, settings, None)
+    }
+
+    fn showing(
+        source: &Arc<FakeSource>,
+        settings: Settings,
+        circuits: Option<Arc<CircuitsView>>,
+    ) -> Self {
         let clock = TestClock::new();
         let read = {
             let clock = clock.clone();
@@ -240,6 +250,7 @@ impl Rig {
             state: Arc::clone(&state),
             peers: Arc::new(Anybody),
             keys_wanted: Arc::clone(&wanted) as Arc<dyn KeysWanted>,
+            circuits,
             document_digest: Arc::new(|| "document".to_owned()),
             drain: drain.clone(),
             clock: read,
@@ -252,7 +263,16 @@ impl Rig {
 
     /// A replica that has read everything and hears the bus.
     pub(crate) async fn loaded(source: &Arc<FakeSource>, settings: Settings) -> Self {
-        let rig = Self::start(source, settings);
+        Self::start(source, settings).read().await
+    }
+
+    /// The same with circuits that it tells of.
+    pub(crate) async fn loaded_with(source: &Arc<FakeSource>, view: &Arc<CircuitsView>) -> Self {
+        Self::showing(source, Settings::default(), Some(Arc::clone(view))).read().await
+    }
+
+    async fn read(self) -> Self {
+        let rig = self;
         rig.say(WakeUp::Connected);
         let clock = rig.clock.clone();
         rig.until(|| rig.state.staleness(clock.now().monotonic) == Some(Duration::ZERO)).await;
@@ -355,6 +375,9 @@ impl Client {
     pub(crate) fn apply(&mut self, answer: &Answer) {
         for keys in &answer.key_sets {
             self.ask.key_digests.insert(keys.issuer.clone(), keys.digest.clone());
+        }
+        if let Some(circuits) = &answer.circuits {
+            self.ask.circuits_version = circuits.version;
         }
         match &answer.content {
             Content::Nothing => {}

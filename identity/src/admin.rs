@@ -1,5 +1,5 @@
-//! What operators do: signing keys, users, clients, API keys, sessions and instances of services, by
-//! the command line and by the admin API.
+//! What operators do: signing keys, users, clients, API keys, sessions, instances of services and
+//! circuits, by the command line and by the admin API.
 
 mod actor;
 mod api_keys;
@@ -22,7 +22,8 @@ pub use keys::{
 };
 pub use known::{grants_left_out, scopes_never_granted, scopes_nobody_knows};
 pub use operators::{
-    ApiKeyEdit, ChangedUser, ClientWithSecret, Operators, OperatorsParts, UserFactor,
+    ApiKeyEdit, ChangedUser, ClientWithSecret, ForcedFor, Operators, OperatorsParts, ShownCircuit,
+    UserFactor, circuits_of, list_circuits,
 };
 pub(crate) use users::check_email;
 pub use users::{

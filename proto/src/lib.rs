@@ -6,5 +6,8 @@
 //!
 //! Deliberately absent: what the messages mean to either side, and Envoy's own protocols.
 
+mod answered;
 pub mod feed;
 pub mod framing;
+
+pub use answered::{Answered, CallError};

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 /// The longest that the server is asked to hold a call, in milliseconds.
 const LONGEST_WAIT_MS: u64 = 10_000;
 
-/// Where the bundle asks for revoked tokens and keys; none where the document needs no feed.
+/// Where the bundle asks for revoked tokens, keys and circuits; none where the document needs no
+/// feed.
 ///
 /// The server may hold a call for a third of what knowledge may age, so that a lost one is
 /// noticed in time.

@@ -3,6 +3,7 @@
 //! Output is stable and sorted: the same document gives the same bytes, so a difference in a
 //! pull request is a difference in meaning. What cannot be expressed is an error, never left out.
 
+mod circuits;
 pub mod envoy;
 mod feed;
 pub mod import;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use postern_document::{
-    Bulkhead, CanaryPick, Document, Endpoint, HeaderValue, Pool, Retries, Route, Service, Version,
+    Bulkhead, CanaryPick, Document, Endpoint, Fallback, HeaderValue, Pool, Retries, Route, Service,
+    Version,
 };
 use serde_json::{Value, json};
 
@@ -125,6 +126,14 @@ pub(crate) fn header_value(pick: &CanaryPick) -> Value {
     match &pick.value {
         HeaderValue::Exact(value) => json!({"exact": value}),
         HeaderValue::Prefix(value) => json!({"prefix": value}),
+    }
+}
+
+/// The service that answers for a route's own while that one's circuit is open.
+pub(crate) fn fallback_service(route: &Route) -> Option<&Service> {
+    match &route.fallback {
+        Some(Fallback::Service(other)) => Some(other),
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 mod apikey;
 mod audit;
 mod backup;
+mod circuit;
 mod client;
 mod config;
 mod consent;
@@ -28,6 +29,7 @@ use crate::key_command::KeyCommand;
 pub use apikey::{Apikey, ApikeyAction, ApikeyCreate, ApikeyUpdate};
 pub use audit::{Audit, AuditAction};
 pub use backup::{Backup, Restore};
+pub use circuit::{Circuit, CircuitAction, CircuitForced, OneCircuit, SharedCircuits};
 pub use client::{Client, ClientAction, ClientCreate, ClientDetails, ClientUpdate};
 pub use config::{Config, ConfigAction};
 pub use consent::{Consent, ConsentAction};
@@ -98,6 +100,8 @@ pub enum Command {
     Restore(Restore),
     /// What limits have counted.
     Limits(Limits),
+    /// Circuits of services, as the servers share them.
+    Circuit(Circuit),
     /// Serve.
     Serve(Box<Serve>),
     /// Print completions for a shell.

@@ -4,6 +4,7 @@ pub mod apikey;
 pub mod audit;
 pub mod backup;
 pub mod check;
+pub mod circuit;
 pub mod client;
 pub mod completions;
 pub mod config;

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Command::Import(arguments) => commands::import::run(&arguments),
         Command::Migrate(arguments) => commands::blocking(commands::migrate::run(&arguments)),
         Command::Keys(arguments) => commands::blocking(commands::keys::run(&arguments)),
+        Command::Circuit(arguments) => commands::blocking(commands::circuit::run(&arguments)),
         Command::Client(arguments) => commands::blocking(commands::client::run(&arguments)),
         Command::User(arguments) => commands::blocking(commands::user::run(&arguments)),
         Command::Apikey(arguments) => commands::blocking(commands::apikey::run(&arguments)),

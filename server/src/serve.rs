@@ -6,6 +6,7 @@ mod audit;
 mod base;
 mod body;
 pub mod breached;
+mod circuits;
 mod discovery;
 mod feed;
 mod grpc;

@@ -2,12 +2,12 @@
 
 mod flows;
 
-use postern_circuit::Circuit;
 use postern_request::UnixMillis;
 
 use crate::volatile::{
-    CircuitAsk, Decision, DecisionAsk, GiveBack, Grant, Inspected, LendAsk, LimitKey, ReplayKey,
-    Take, TakeBack, VolatileStore,
+    CircuitAsk, CircuitReport, CircuitStanding, CircuitStore, CircuitWord, Decision, DecisionAsk,
+    GiveBack, Grant, Granted, Inspected, LendAsk, LimitKey, ProbeAsk, ReplayKey, Reported,
+    ReporterId, Reporting, Take, TakeBack, VolatileStore,
 };
 use crate::{BoxFuture, StoreError};
 
@@ -70,15 +70,6 @@ impl VolatileStore for Away {
         all_away(returns.len())
     }
 
-    fn record_outcome<'a>(
-        &'a self,
-        _: &'a CircuitAsk,
-        _: bool,
-        _: UnixMillis,
-    ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
-        away()
-    }
-
     fn remember_once(
         &self,
         _: ReplayKey,
@@ -89,6 +80,43 @@ impl VolatileStore for Away {
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        away()
+    }
+}
+
+impl CircuitStore for Away {
+    fn report_circuits<'a>(
+        &'a self,
+        _: Reporting,
+        reports: &'a [CircuitReport],
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Reported, StoreError>>> {
+        all_away(reports.len())
+    }
+
+    fn grant_probes<'a>(
+        &'a self,
+        _: ReporterId,
+        asks: &'a [ProbeAsk],
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Granted, StoreError>>> {
+        all_away(asks.len())
+    }
+
+    fn circuits<'a>(
+        &'a self,
+        circuits: &'a [CircuitAsk],
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<CircuitStanding, StoreError>>> {
+        all_away(circuits.len())
+    }
+
+    fn say_of_circuit<'a>(
+        &'a self,
+        _: &'a CircuitAsk,
+        _: CircuitWord,
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Result<CircuitStanding, StoreError>> {
         away()
     }
 }

@@ -2,18 +2,19 @@
 //! the budget, and once the breaker is open nothing at all.
 //!
 //! Lending has a longer budget, and a breaker of its own: a store that is slow may still lend in
-//! time while every decision comes too late.
+//! time while every decision comes too late. So do reports for circuits, and all that is asked of
+//! these beside requests.
 
 use std::future::Future;
 use std::time::Duration;
 
-use postern_circuit::Circuit;
 use postern_leases::Grant;
 use postern_request::UnixMillis;
 
 use crate::volatile::{
-    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LendAsk, LimitKey, ReplayKey, Take,
-    TakeBack, VolatileStore,
+    CircuitAsk, CircuitReport, CircuitStanding, CircuitStore, CircuitWord, Decision, DecisionAsk,
+    GiveBack, Granted, Inspected, LendAsk, LimitKey, ProbeAsk, ReplayKey, Reported, ReporterId,
+    Reporting, Take, TakeBack, VolatileStore,
 };
 use crate::{BoxFuture, StoreError};
 
@@ -22,9 +23,9 @@ use breaker::{Breaker, is_away};
 
 /// Longest time that a decision waits for the store.
 pub const BUDGET: Duration = Duration::from_millis(20);
-/// So many budgets may pass until slices are lent: no request waits for that, and there are many
-/// in one call.
-const LENDING: u32 = 10;
+/// So many budgets may pass until slices are lent, or reports taken: no request waits for that, and
+/// there are many in one call.
+const PATIENCE: u32 = 10;
 
 /// A store behind a budget and breakers.
 pub struct Guarded<S> {
@@ -33,6 +34,7 @@ pub struct Guarded<S> {
     /// For calls that requests wait for.
     decisions: Breaker,
     lending: Breaker,
+    circuits: Breaker,
 }
 
 impl<S: VolatileStore> Guarded<S> {
@@ -43,7 +45,8 @@ impl<S: VolatileStore> Guarded<S> {
 
     /// Guards a store with another budget.
     pub fn with_budget(store: S, budget: Duration) -> Self {
-        Self { store, budget, decisions: Breaker::new(), lending: Breaker::new() }
+        let [decisions, lending, circuits] = [(); 3].map(|()| Breaker::new());
+        Self { store, budget, decisions, lending, circuits }
     }
 
     /// Whether nothing that a request waits for is asked at the moment.
@@ -59,17 +62,18 @@ impl<S: VolatileStore> Guarded<S> {
         self.decisions.guard(self.budget, call).await
     }
 
-    /// Lending, where each call has its own answer: the breaker counts them as one, which failed
-    /// when none of them was answered.
+    /// What no request waits for, where each call has its own answer: the breaker counts them as
+    /// one, which failed when none of them was answered.
     async fn guard_each<'a, T: 'a>(
         &'a self,
+        breaker: &'a Breaker,
         calls: usize,
         call: impl FnOnce() -> BoxFuture<'a, Vec<Result<T, StoreError>>>,
     ) -> Vec<Result<T, StoreError>> {
         if calls == 0 {
             return Vec::new();
         }
-        let answers = self.lending.guard(self.budget * LENDING, || async move {
+        let answers = breaker.guard(self.budget * PATIENCE, || async move {
             let answers = call().await;
             match answers.first() {
                 Some(Err(error)) if answers.iter().all(is_away) => Err(error.clone()),
@@ -115,7 +119,8 @@ impl<S: VolatileStore> VolatileStore for Guarded<S> {
         asks: &'a [LendAsk],
         now: UnixMillis,
     ) -> BoxFuture<'a, Vec<Result<Grant, StoreError>>> {
-        Box::pin(self.guard_each(asks.len(), move || self.store.lend(asks, now)))
+        let lend = move || self.store.lend(asks, now);
+        Box::pin(self.guard_each(&self.lending, asks.len(), lend))
     }
 
     fn take_back<'a>(
@@ -123,16 +128,8 @@ impl<S: VolatileStore> VolatileStore for Guarded<S> {
         returns: &'a [TakeBack],
         now: UnixMillis,
     ) -> BoxFuture<'a, Vec<Result<u64, StoreError>>> {
-        Box::pin(self.guard_each(returns.len(), move || self.store.take_back(returns, now)))
-    }
-
-    fn record_outcome<'a>(
-        &'a self,
-        circuit: &'a CircuitAsk,
-        success: bool,
-        now: UnixMillis,
-    ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
-        Box::pin(self.guard(move || self.store.record_outcome(circuit, success, now)))
+        let take_back = move || self.store.take_back(returns, now);
+        Box::pin(self.guard_each(&self.lending, returns.len(), take_back))
     }
 
     fn remember_once(
@@ -147,6 +144,47 @@ impl<S: VolatileStore> VolatileStore for Guarded<S> {
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         // Health asks for itself: with its own time limit, and past an open breaker.
         self.store.ping()
+    }
+}
+
+impl<S: VolatileStore> CircuitStore for Guarded<S> {
+    fn report_circuits<'a>(
+        &'a self,
+        reporting: Reporting,
+        reports: &'a [CircuitReport],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Reported, StoreError>>> {
+        let report = move || self.store.report_circuits(reporting, reports, now);
+        Box::pin(self.guard_each(&self.circuits, reports.len(), report))
+    }
+
+    fn grant_probes<'a>(
+        &'a self,
+        reporter: ReporterId,
+        asks: &'a [ProbeAsk],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Granted, StoreError>>> {
+        let grant = move || self.store.grant_probes(reporter, asks, now);
+        Box::pin(self.guard_each(&self.circuits, asks.len(), grant))
+    }
+
+    fn circuits<'a>(
+        &'a self,
+        circuits: &'a [CircuitAsk],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<CircuitStanding, StoreError>>> {
+        let look = move || self.store.circuits(circuits, now);
+        Box::pin(self.guard_each(&self.circuits, circuits.len(), look))
+    }
+
+    fn say_of_circuit<'a>(
+        &'a self,
+        circuit: &'a CircuitAsk,
+        word: CircuitWord,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<CircuitStanding, StoreError>> {
+        let say = move || self.store.say_of_circuit(circuit, word, now);
+        Box::pin(self.circuits.guard(self.budget * PATIENCE, say))
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use postern_circuit::Circuit;
 use postern_leases::Grant;
 use postern_request::UnixMillis;
 
 use crate::volatile::{
-    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LendAsk, LimitKey, ReplayKey, Take,
-    TakeBack, VolatileStore,
+    CircuitAsk, CircuitReport, CircuitStanding, CircuitStore, CircuitWord, Decision, DecisionAsk,
+    GiveBack, Granted, Inspected, LendAsk, LimitKey, ProbeAsk, ReplayKey, Reported, ReporterId,
+    Reporting, Take, TakeBack, VolatileStore,
 };
 use crate::{BoxFuture, MemoryStore, StoreError};
 
@@ -87,15 +87,6 @@ impl VolatileStore for Hanging {
         self.answer(self.inner.take_back(returns, now))
     }
 
-    fn record_outcome<'a>(
-        &'a self,
-        circuit: &'a CircuitAsk,
-        success: bool,
-        now: UnixMillis,
-    ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
-        self.answer(self.inner.record_outcome(circuit, success, now))
-    }
-
     fn remember_once(
         &self,
         key: ReplayKey,
@@ -107,5 +98,42 @@ impl VolatileStore for Hanging {
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.inner.ping()
+    }
+}
+
+impl CircuitStore for Hanging {
+    fn report_circuits<'a>(
+        &'a self,
+        reporting: Reporting,
+        reports: &'a [CircuitReport],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Reported, StoreError>>> {
+        self.answer(self.inner.report_circuits(reporting, reports, now))
+    }
+
+    fn grant_probes<'a>(
+        &'a self,
+        reporter: ReporterId,
+        asks: &'a [ProbeAsk],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Granted, StoreError>>> {
+        self.answer(self.inner.grant_probes(reporter, asks, now))
+    }
+
+    fn circuits<'a>(
+        &'a self,
+        circuits: &'a [CircuitAsk],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<CircuitStanding, StoreError>>> {
+        self.answer(self.inner.circuits(circuits, now))
+    }
+
+    fn say_of_circuit<'a>(
+        &'a self,
+        circuit: &'a CircuitAsk,
+        word: CircuitWord,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<CircuitStanding, StoreError>> {
+        self.answer(self.inner.say_of_circuit(circuit, word, now))
     }
 }

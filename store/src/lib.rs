@@ -34,8 +34,8 @@ pub use limiter::{Asked, Decided, Limiter, WhenStoreFails};
 pub use memory::{MemoryFlowStore, MemoryStore};
 pub use registry::{Endpoints, MemoryRegistry, Registry, RegistryError};
 pub use volatile::{
-    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LendAsk, LimitAsk, LimitKey, ReplayKey,
-    Take, TakeBack, VolatileStore,
+    CircuitAsk, CircuitStore, Decision, DecisionAsk, GiveBack, Inspected, LendAsk, LimitAsk,
+    LimitKey, ReplayKey, ReporterId, Take, TakeBack, VolatileStore,
 };
 
 /// The answer of a port.

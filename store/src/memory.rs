@@ -11,13 +11,14 @@ mod shards;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use postern_circuit::{Admission, Circuit};
+use postern_circuit::Admission;
 use postern_leases::Grant;
 use postern_request::UnixMillis;
 
 use crate::volatile::{
-    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LendAsk, LimitKey, ReplayKey, Take,
-    TakeBack, VolatileStore,
+    CircuitAsk, CircuitReport, CircuitStanding, CircuitStore, CircuitWord, Decision, DecisionAsk,
+    GiveBack, Granted, Inspected, LendAsk, LimitKey, ProbeAsk, ReplayKey, Reported, ReporterId,
+    Reporting, Take, TakeBack, VolatileStore,
 };
 use crate::{BoxFuture, StoreError};
 
@@ -112,15 +113,6 @@ impl VolatileStore for MemoryStore {
         })
     }
 
-    fn record_outcome<'a>(
-        &'a self,
-        circuit: &'a CircuitAsk,
-        success: bool,
-        now: UnixMillis,
-    ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
-        Box::pin(async move { self.circuits.record(circuit, success, now) })
-    }
-
     fn remember_once(
         &self,
         key: ReplayKey,
@@ -132,6 +124,46 @@ impl VolatileStore for MemoryStore {
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async { Ok(()) })
+    }
+}
+
+impl CircuitStore for MemoryStore {
+    fn report_circuits<'a>(
+        &'a self,
+        reporting: Reporting,
+        reports: &'a [CircuitReport],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Reported, StoreError>>> {
+        let report = move |report: &'a CircuitReport| self.circuits.report(reporting, report, now);
+        Box::pin(async move { reports.iter().map(report).collect() })
+    }
+
+    fn grant_probes<'a>(
+        &'a self,
+        reporter: ReporterId,
+        asks: &'a [ProbeAsk],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Granted, StoreError>>> {
+        let grant = move |ask: &'a ProbeAsk| self.circuits.grant(reporter, ask, now);
+        Box::pin(async move { asks.iter().map(grant).collect() })
+    }
+
+    fn circuits<'a>(
+        &'a self,
+        circuits: &'a [CircuitAsk],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<CircuitStanding, StoreError>>> {
+        let standing = move |circuit: &'a CircuitAsk| Ok(self.circuits.standing(circuit, now));
+        Box::pin(async move { circuits.iter().map(standing).collect() })
+    }
+
+    fn say_of_circuit<'a>(
+        &'a self,
+        circuit: &'a CircuitAsk,
+        word: CircuitWord,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<CircuitStanding, StoreError>> {
+        Box::pin(async move { self.circuits.say(circuit, word, now) })
     }
 }
 

@@ -1,9 +1,11 @@
-//! The volatile port: limits and circuits, one call a decision; and what may be seen only once.
+//! The volatile port: limits and circuits, one call a decision; shared circuits beside requests;
+//! and what may be seen only once.
 
+pub mod circuits;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 
-use postern_circuit::{Admission, Circuit, Simple};
+use postern_circuit::Admission;
 use postern_leases::{Ask, LeaseId, Terms};
 use postern_limits::key::hashed;
 use postern_limits::{InFlight, Outcome, Spec};
@@ -12,6 +14,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{BoxFuture, StoreError};
 
+pub use circuits::{
+    CircuitAsk, CircuitReport, CircuitStanding, CircuitStore, CircuitWord, Granted, ProbeAsk,
+    ProbeOutcomes, ProbesOf, Reported, ReporterId, Reporting,
+};
 pub use postern_leases::Grant;
 
 /// A limit's key as stores see it: a hash of what the request is counted by. Untrusted text
@@ -140,15 +146,6 @@ pub struct LimitAsk {
     pub shadow: bool,
 }
 
-/// A circuit to ask for admission.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CircuitAsk {
-    /// The service's name.
-    pub service: String,
-    /// Its settings.
-    pub settings: Simple,
-}
-
 /// Everything that one request needs of the store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DecisionAsk {
@@ -168,8 +165,8 @@ pub struct Decision {
     /// counted. Where the request may not pass, nothing was taken, and one that says yes says
     /// what is left without it.
     pub limits: Vec<Outcome>,
-    /// What the circuit says. A probe is given out only when every binding limit lets the
-    /// request pass.
+    /// What the shared circuit says. A probe is given out only when every binding limit lets the
+    /// request pass, and counts with those that were [granted](CircuitStore::grant_probes).
     pub admission: Admission,
     /// Whether the request may pass: neither the circuit nor a binding limit refuses.
     pub allowed: bool,
@@ -222,7 +219,7 @@ pub struct TakeBack {
 /// Shared, short-lived state.
 ///
 /// `now` is for stores without a clock of their own.
-pub trait VolatileStore: Send + Sync {
+pub trait VolatileStore: CircuitStore + Send + Sync {
     /// Decides on one request, atomically for each store slot.
     fn decide<'a>(
         &'a self,
@@ -268,14 +265,6 @@ pub trait VolatileStore: Send + Sync {
         returns: &'a [TakeBack],
         now: UnixMillis,
     ) -> BoxFuture<'a, Vec<Result<u64, StoreError>>>;
-
-    /// Records what a service answered, and says where its circuit stands then.
-    fn record_outcome<'a>(
-        &'a self,
-        circuit: &'a CircuitAsk,
-        success: bool,
-        now: UnixMillis,
-    ) -> BoxFuture<'a, Result<Circuit, StoreError>>;
 
     /// Remembers that something was seen, for so many milliseconds (at least one): true the
     /// first time, false as long as it is remembered. Seeing it again does not prolong that. Of
@@ -339,15 +328,6 @@ impl<T: VolatileStore + ?Sized> VolatileStore for std::sync::Arc<T> {
         now: UnixMillis,
     ) -> BoxFuture<'a, Vec<Result<u64, StoreError>>> {
         (**self).take_back(returns, now)
-    }
-
-    fn record_outcome<'a>(
-        &'a self,
-        circuit: &'a CircuitAsk,
-        success: bool,
-        now: UnixMillis,
-    ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
-        (**self).record_outcome(circuit, success, now)
     }
 
     fn remember_once(

@@ -23,6 +23,9 @@ const CHAOS: &str = include_str!("../fixtures/chaos.yaml");
 pub const PROXIED: &str = include_str!("../fixtures/proxied.yaml");
 /// Every way to get tokens, and a route for each thing that clients do with them.
 pub const CLIENTS: &str = include_str!("../fixtures/clients.yaml");
+/// Services with a circuit, with `$NOBODY` where one is not there and `$SPARE` where another one is;
+/// and what callers get while it is open.
+pub const CIRCUITS: &str = include_str!("../fixtures/circuits.yaml");
 /// Upstreams that misbehave, at `$NOBODY`, `$BREAKING` and `$CLOSING`.
 pub const UPSTREAMS: &str = include_str!("../fixtures/upstreams.yaml");
 /// Wrong in many ways; [`BROKEN_AT`] says where.

@@ -41,6 +41,12 @@ pub fn faketime() -> PathBuf {
     part("POSTERN_FAKETIME", "libfaketime")
 }
 
+/// The WASM module of circuits alone.
+#[must_use]
+pub fn circuit_breaker() -> PathBuf {
+    part("POSTERN_CIRCUIT_BREAKER_WASM", "the module of circuits")
+}
+
 /// Redis' server, to start processes with.
 ///
 /// # Panics

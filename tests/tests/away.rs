@@ -176,7 +176,7 @@ fn ext_proc_elsewhere(config: &mut Value) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_redis_a_circuit_opens_by_what_each_replica_has_seen() {
+async fn without_redis_a_circuit_opens_by_what_each_envoy_has_seen() {
     let Some(mut redis) = Redis::down_or_skip() else { return };
     redis.bring_up().await;
     // Open for longer than this test takes.
@@ -194,36 +194,15 @@ async fn without_redis_a_circuit_opens_by_what_each_replica_has_seen() {
     for gateway in [&one, &two] {
         gateway.send(&call).await.expect(200);
         gateway.upstream.fail("payments", 500);
-        let before = unshared(gateway).await;
-        // Whatever another replica has seen, this one has seen nothing yet.
+        // Whatever another Envoy has seen, this one has seen nothing yet.
         for _ in 0..5 {
             gateway.send(&call).await.expect(500);
         }
-        // An outcome is recorded beside the answer, so that a call or two more may pass.
-        gateway.until_status(503, &call).await;
         let asked = gateway.upstream.requests("payments");
         let answer = gateway.send(&call).await.expect_denial(503, "CIRCUIT_OPEN");
         assert!(answer.number("retry-after") >= 1, "{answer}");
         assert_eq!(gateway.upstream.requests("payments"), asked, "the upstream was asked");
-
-        let counted = unshared(gateway).await - before;
-        assert!(counted >= 5, "{counted} outcomes are said to be unshared");
-        let state = [("service", "payments")];
-        let state = gateway.server.metric("api_gateway_circuit_breaker_state", &state).await;
-        assert_eq!(state, 1, "not said to be open");
     }
-
-    // Redis is back, and knows of no failure: what it says counts again.
-    redis.bring_up().await;
-    for gateway in [&one, &two] {
-        gateway.upstream.recover("payments");
-        gateway.until_status(200, &call).await;
-    }
-}
-
-async fn unshared(gateway: &Gateway) -> u64 {
-    let labels = [("service", "payments")];
-    gateway.server.metric("postern_upstream_outcomes_unshared_total", &labels).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,8 +17,8 @@ fn token() -> String {
         .sign()
 }
 
-/// Every kind of route that needs evidence: for a circuit, an API key, an exact limit, and
-/// because it says so.
+/// Every kind of route that needs evidence: because it says so, for an API key, and for an exact
+/// limit.
 fn protected() -> [Call; 5] {
     [
         Call::get("/payments/charges").bearer(&token()),

@@ -22,13 +22,14 @@ use documents::DocumentSpec;
 use requests::{NOW, RequestSpec};
 
 /// How many pairs are tried: more by `POSTERN_EXPLAIN_CASES`.
-const CASES: u32 = 2_000;
+const CASES: u32 = 3_000;
 
 /// What holds around a request.
 #[derive(Debug, Clone)]
 struct World {
     server_away: bool,
     store_away: bool,
+    /// Of the service `guarded`, at the edge.
     circuit_open: bool,
     /// Everything that limits allow was taken before.
     used_up: bool,
@@ -44,7 +45,8 @@ fn world() -> impl Strategy<Value = World> {
         1 => Just(Revoked::Unknown),
     ];
     let rarely = || prop::bool::weighted(0.1);
-    (rarely(), rarely(), rarely(), prop::bool::weighted(0.2), revoked, any::<u8>()).prop_map(
+    let (open, used_up) = (prop::bool::weighted(0.3), prop::bool::weighted(0.2));
+    (rarely(), rarely(), open, used_up, revoked, any::<u8>()).prop_map(
         |(server_away, store_away, circuit_open, used_up, revoked, request_id)| World {
             server_away,
             store_away,
@@ -122,6 +124,7 @@ fn the_order_of_stages_is_that_of_the_filters() {
     for expected in [
         "passed",
         "passed to another version",
+        "passed to another service",
         "passed inside",
         "bundle 403 peer_unknown",
         "ext_authz 403 peer_unknown",
@@ -131,11 +134,12 @@ fn the_order_of_stages_is_that_of_the_filters() {
         "bundle 401 token_unusable",
         "bundle 403 scope_missing",
         "bundle 429 limit_exceeded",
+        "bundle 503 circuit_open",
+        "bundle 204 circuit_open",
         "ext_authz 401 credential_missing",
         "ext_authz 401 api_key_unknown",
         "ext_authz 403 scope_missing",
         "ext_authz 429 limit_exceeded",
-        "ext_authz 503 circuit_open",
         "ext_authz 401 mfa_missing",
         "ext_authz 401 mfa_stale",
         "ext_authz 401 session_unknown",
@@ -167,6 +171,9 @@ fn compare(
     if world.used_up {
         chain.ask(request);
     }
+    if world.circuit_open {
+        chain.open_circuits();
+    }
     let answer = chain.ask(request);
     let assume = world.assume(&document, request);
     let asked = request.to_explain(&document);
@@ -189,9 +196,12 @@ fn same(
 ) -> Result<String, &'static str> {
     match (answer, &explanation.outcome) {
         (Answer::Passed(passed), Outcome::Forwarded(forwarded)) => {
-            let Passed { at, subject, headers, target, version } = passed;
+            let Passed { at, service, subject, headers, target, version } = passed;
             if forwarded.at != *at {
                 return Err("at another place");
+            }
+            if forwarded.service != *service {
+                return Err("another service");
             }
             let versions: Vec<(String, u8)> =
                 version.iter().map(|version| (version.clone(), 100)).collect();
@@ -215,11 +225,13 @@ fn same(
                     return Err("another header");
                 }
             }
-            Ok(match (*at, version.as_deref()) {
-                ("inside", _) => "passed inside".to_owned(),
-                (_, Some("two")) => "passed to another version".to_owned(),
-                _ => "passed".to_owned(),
-            })
+            let how = match (*at, service.as_str(), version.as_deref()) {
+                ("inside", ..) => "passed inside",
+                (_, "spare", _) => "passed to another service",
+                (_, _, Some("two")) => "passed to another version",
+                _ => "passed",
+            };
+            Ok(how.to_owned())
         }
         (Answer::Sent { at, location }, Outcome::Refused(refusal)) => {
             let told = refusal.sent.as_ref().map(|sent| sent.location.as_str());
@@ -236,7 +248,8 @@ fn same(
             if refusal.at != *at {
                 return Err("at another place");
             }
-            if refusal.status != *status || denial.code.as_str() != error {
+            let told = if refusal.is_plain { "" } else { denial.code.as_str() };
+            if refusal.status != *status || told != error {
                 return Err("another answer");
             }
             if !unclear_who && refusal.by != *by {

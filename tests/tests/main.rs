@@ -21,6 +21,8 @@ mod bad_input;
 mod bodies;
 mod bootstraps;
 mod breached;
+mod circuits;
+mod circuits_shared;
 mod cli;
 mod clients;
 mod consul;

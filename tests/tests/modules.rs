@@ -1,5 +1,5 @@
 //! The modules of one stage each: what they do is what the bundle does there, and the other
-//! stage's business they leave alone.
+//! stages' business they leave alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -116,6 +116,35 @@ async fn limits_alone() {
     let written = Call::get("/content/items").header("x-postern-subject", "alice");
     let answer = gateway.send(&written).await.expect(200);
     assert_eq!(answer.upstream_header("x-postern-subject"), Some(json!("alice")), "{answer}");
+    gateway.envoy.assert_no_failed_machine().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn circuits_alone() {
+    let mut gateway = stack(env::circuit_breaker(), BY_CALLER).await;
+    let call = Call::get("/guarded/page");
+    gateway.until_status(200, &call).await;
+    gateway.upstream.fail("guarded", 500);
+    for _ in 0..3 {
+        gateway.send(&call).await.expect(500);
+    }
+    let before = gateway.upstream.requests("guarded");
+    // On whichever worker these land.
+    for protocol in Protocol::ALL.repeat(4) {
+        let answer = gateway.client(protocol).send(&call).await;
+        let answer = answer.expect_denial(503, "CIRCUIT_OPEN");
+        assert!(answer.number("retry-after") > 1, "{answer}");
+    }
+    assert_eq!(gateway.upstream.requests("guarded"), before, "the upstream was asked");
+
+    // Nobody is turned away for want of a token, nothing is counted, and what another filter wrote
+    // stays.
+    let written = Call::get("/content/items").header("x-postern-subject", "alice");
+    let answer = gateway.send(&written).await.expect(200);
+    assert_eq!(answer.upstream_header("x-postern-subject"), Some(json!("alice")), "{answer}");
+    for _ in 0..6 {
+        gateway.send(&Call::get("/limited/ip")).await.expect(200);
+    }
     gateway.envoy.assert_no_failed_machine().await;
 }
 

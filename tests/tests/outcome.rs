@@ -7,10 +7,11 @@ use std::time::Duration;
 use postern_e2e::client::{Answer, Call, Client, Protocol};
 use postern_e2e::gateway::{Gateway, Store};
 use postern_e2e::keys::{self, Key, Token};
+use postern_e2e::wait;
 use serde_json::json;
 
-/// The circuit's recovery time in the document, and a little.
-const RECOVERY: Duration = Duration::from_millis(1700);
+/// Longer than a circuit stays open, which doubles each time that a probe fails.
+const LONGEST: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_memory_with_one_worker() {
@@ -295,7 +296,6 @@ impl Case<'_> {
         for _ in 0..5 {
             self.send(&call).await.expect(500);
         }
-        self.until_open(&call).await;
         let asked = upstream.requests("payments");
         let answer = self.send(&call).await.expect_denial(503, "CIRCUIT_OPEN");
         assert!(answer.number("retry-after") >= 1, "{answer}");
@@ -305,31 +305,23 @@ impl Case<'_> {
         self.send(&content(&token)).await.expect(200);
 
         // A probe that fails opens it again.
-        tokio::time::sleep(RECOVERY).await;
-        self.send(&call).await.expect(500);
-        self.until_open(&call).await;
+        self.gateway.until_status(500, &call).await;
+        self.send(&call).await.expect_denial(503, "CIRCUIT_OPEN");
 
-        // One that succeeds closes it.
+        // One that succeeds closes it. After one that has failed, it stays open twice as long.
         upstream.recover("payments");
-        tokio::time::sleep(RECOVERY).await;
-        self.send(&call).await.expect(200);
-        self.gateway.until_status(200, &call).await;
-        self.send(&call).await.expect(200);
+        wait::until("closed circuit", LONGEST, || self.succeeds_twice(&call)).await;
     }
 
-    /// An outcome is recorded beside the answer, so that the next call may come a moment too
-    /// early; a few moments later the circuit is open.
-    async fn until_open(&self, call: &Call) {
-        for _ in 0..5 {
+    /// A probe alone would be followed by a refusal.
+    async fn succeeds_twice(&self, call: &Call) -> Result<(), String> {
+        for _ in 0..2 {
             let answer = self.send(call).await;
-            if answer.status == 503 {
-                answer.expect_denial(503, "CIRCUIT_OPEN");
-                return;
+            if answer.status != 200 {
+                return Err(answer.to_string());
             }
-            assert_eq!(answer.status, 500, "{answer}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("the circuit stays closed after five failures and more");
+        Ok(())
     }
 
     async fn grpc_gets_its_own_status(&self) {

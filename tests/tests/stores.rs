@@ -35,7 +35,9 @@ async fn connected(url: &str) -> RedisStore {
 }
 
 async fn keeps_the_contract(url: &str) {
-    contract::run(&connected(url).await, now(), FIRST).await;
+    let (one, other) = (connected(url).await, connected(url).await);
+    contract::run(&one, now(), FIRST).await;
+    contract::run_replicas(&one, &other, now(), FIRST).await;
 }
 
 /// With the ear that servers have.
@@ -216,7 +218,9 @@ async fn a_cluster_keeps_it_and_keeps_it_with_one_master_less() {
     let mut cluster = RedisCluster::start(3).await;
     let store = connected(&cluster.url()).await;
     contract::run(&store, now(), FIRST).await;
-    keeps_flows(connected(&cluster.url()).await).await;
+    let other = connected(&cluster.url()).await;
+    contract::run_replicas(&store, &other, now(), FIRST).await;
+    keeps_flows(other).await;
     cluster.kill_master(1);
     cluster.until_taken_over(1).await;
     wait::until("answer of every master", LONGEST, || every_part(&store)).await;

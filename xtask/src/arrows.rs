@@ -48,6 +48,7 @@ const STAGES: &[&str] = &[
     "postern-filter-jwt-auth",
     "postern-filter-local-rate-limit",
     "postern-filter-leased-rate-limit",
+    "postern-filter-circuit-breaker",
     "postern-filter-feed",
 ];
 const PROTO: &[&str] = &["postern-proto"];
@@ -146,6 +147,7 @@ const TABLE: &[Row] = &[
         "leased limits count as local ones do while there are no leases, and else are a stage as \
          others are",
     ),
+    row("postern-filter-circuit-breaker", &[STAGE_CORE, SHARED_DATA, PROTO], STAGE_RULE),
     row("postern-filter-feed", &[STAGE_CORE, SHARED_DATA, PROTO], STAGE_RULE),
     row(
         "postern-bundle",

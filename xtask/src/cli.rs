@@ -136,7 +136,7 @@ pub struct BenchOptions {
 /// Build just the filter modules
 #[derive(Debug, Args)]
 pub struct WasmOptions {
-    /// Also the modules of one stage each: tokens, local limits
+    /// Also the modules of one stage each: tokens, local limits, circuits
     #[arg(long)]
     pub stages: bool,
     /// Show what takes the room in the bundle, and publish nothing

@@ -17,7 +17,7 @@ use crate::{process, say};
 /// Files whose tests start no Envoy, or start one that is not what they are about: what the
 /// authorization server says is the same behind each. A new file runs on every Envoy unless it is
 /// named here.
-const ELSEWHERE: [&str; 29] = [
+const ELSEWHERE: [&str; 30] = [
     "account",
     "admin",
     "admin_v1",
@@ -25,6 +25,7 @@ const ELSEWHERE: [&str; 29] = [
     "backup",
     "bad_input",
     "breached",
+    "circuits_shared",
     "cli",
     "clients",
     "device",
@@ -48,22 +49,6 @@ const ELSEWHERE: [&str; 29] = [
     "signing_keys",
     "stores",
 ];
-
-/// A test that cannot hold on some versions.
-struct Exception {
-    /// The beginning of the versions.
-    on: &'static str,
-    file: &'static str,
-    test: &'static str,
-    why: &'static str,
-}
-
-const EXCEPTIONS: [Exception; 1] = [Exception {
-    on: "1.36.",
-    file: "upstreams",
-    test: "a_circuit_opens_for_one_that_is_not_there",
-    why: "this Envoy tells ext_proc nothing of answers that it gives itself",
-}];
 
 /// An Envoy to test on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,10 +139,6 @@ fn on_one(
     for elsewhere in ELSEWHERE {
         command.args(["--skip", &format!("{elsewhere}::")]);
     }
-    for Exception { file, test, why, .. } in EXCEPTIONS.iter().filter(|one| one.is_for(&version)) {
-        say::note(&format!("{version}: without {test}: {why}"));
-        command.args(["--skip", &format!("{file}::{test}")]);
-    }
     let mut tests = Vec::new();
     let ended = process::run_read(&version, &mut command, |line| tests.extend(test_of(line)));
     if let Err(error) = &ended {
@@ -184,12 +165,6 @@ fn outcome(file: &str, tests: &[(String, bool)]) -> Option<Outcome> {
     let held = tests.iter().filter(|(name, _)| of_file(name)).map(|(_, held)| *held);
     let all = held.reduce(|all, one| all && one)?;
     Some(if all { Outcome::Passed } else { Outcome::Failed })
-}
-
-impl Exception {
-    fn is_for(&self, version: &str) -> bool {
-        version.starts_with(self.on)
-    }
 }
 
 /// Which Envoys the caller means.
@@ -322,12 +297,6 @@ mod tests {
         let text = |file: &str| fs::read_to_string(folder.join(format!("{file}.rs"))).unwrap();
         for file in ELSEWHERE {
             assert!(!text(file).is_empty(), "{file}");
-        }
-        for exception in EXCEPTIONS {
-            let test = format!("fn {}(", exception.test);
-            assert!(text(exception.file).contains(&test), "{test}");
-            assert!(SUPPORTED.iter().any(|version| exception.is_for(version)));
-            assert!(!exception.is_for(DEFAULT_VERSION), "{test}");
         }
     }
 

@@ -60,7 +60,8 @@ impl Parts {
         if let Some(stages) = &self.stages {
             command
                 .env("POSTERN_JWT_AUTH_WASM", &stages.jwt_auth)
-                .env("POSTERN_LOCAL_RATE_LIMIT_WASM", &stages.local_rate_limit);
+                .env("POSTERN_LOCAL_RATE_LIMIT_WASM", &stages.local_rate_limit)
+                .env("POSTERN_CIRCUIT_BREAKER_WASM", &stages.circuit_breaker);
         }
         match &self.redis.lent {
             Some(url) => command.env("POSTERN_REDIS_URL", url.url()),

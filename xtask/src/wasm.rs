@@ -21,7 +21,7 @@ use crate::setup::toolchain::{self, WasmToolchain};
 /// The most bytes that the bundle may have. V8 compiles all of it with its optimiser, once for
 /// each start of an Envoy and once more after each crash: nothing is decided before that is done,
 /// and it takes about as long as the module is large.
-const MOST_BUNDLE_BYTES: usize = 600_000;
+const MOST_BUNDLE_BYTES: usize = 660_000;
 
 /// The built modules, in cargo's target folder under `wasm/`.
 pub struct Modules {
@@ -38,6 +38,8 @@ pub struct Stages {
     pub jwt_auth: PathBuf,
     /// Local limits alone.
     pub local_rate_limit: PathBuf,
+    /// Circuits alone.
+    pub circuit_breaker: PathBuf,
 }
 
 /// `./dev wasm`
@@ -95,6 +97,7 @@ impl<'a> Builder<'a> {
         Ok(Stages {
             jwt_auth: self.stage("tokens", "postern-jwt-auth.wasm")?,
             local_rate_limit: self.stage("limits", "postern-local-rate-limit.wasm")?,
+            circuit_breaker: self.stage("circuits", "postern-circuit-breaker.wasm")?,
         })
     }
 
@@ -197,7 +200,7 @@ mod tests {
     fn a_bundle_that_is_too_large_is_told_by_how_much() {
         check_bundle(MOST_BUNDLE_BYTES).unwrap();
         let error = check_bundle(MOST_BUNDLE_BYTES + 1_234).unwrap_err().to_string();
-        for part in ["601,234", " 1,234 more", "600,000", "--sizes"] {
+        for part in ["661,234", " 1,234 more", "660,000", "--sizes"] {
             assert!(error.contains(part), "{part} in {error}");
         }
     }

@@ -50,10 +50,8 @@ impl Breaker {
         };
         match self.gate.state {
             State::Closed => {
-                self.window.record(now, settings, verdict);
                 self.run = if has_failed { self.run.saturating_add(1) } else { 0 };
-                let reason = settings.failing(self.run, self.window.totals(now))?;
-                self.gate.open(settings, reason, now, random)
+                self.add(settings, Totals::of(verdict), now, random)
             }
             State::HalfOpen => {
                 let came_through = !(has_failed || is_slow && settings.slow.is_some());
@@ -65,6 +63,24 @@ impl Breaker {
             }
             State::Open => None,
         }
+    }
+
+    /// Counts calls in the window that somebody has noted down meanwhile. They end no failures in
+    /// a row, for nobody knows which came first; but what share of all has failed, or was slow, is
+    /// judged anew.
+    pub fn add(
+        &mut self,
+        settings: &Settings,
+        totals: Totals,
+        now: UnixMillis,
+        random: u32,
+    ) -> Option<Transition> {
+        if self.gate.state != State::Closed {
+            return None;
+        }
+        self.window.add(now, settings, totals);
+        let reason = settings.failing(self.run, self.window.totals(now))?;
+        self.gate.open(settings, reason, now, random)
     }
 
     /// Where it stands. One whose recovery time is over is half open, though nobody has tried.

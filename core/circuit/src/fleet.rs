@@ -54,6 +54,19 @@ impl Reporter {
         Self { id, last: now, called: None, run: 0, window: Window::new() }
     }
 
+    /// One that a store keeps in its own form: when it was last heard of, when it last had calls,
+    /// its failures in a row then, and its calls.
+    #[must_use]
+    pub const fn restored(
+        id: u64,
+        last: UnixMillis,
+        called: Option<UnixMillis>,
+        run: u32,
+        window: Window,
+    ) -> Self {
+        Self { id, last, called, run, window }
+    }
+
     /// Who it is.
     #[must_use]
     pub const fn id(&self) -> u64 {

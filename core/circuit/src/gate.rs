@@ -122,6 +122,13 @@ impl Gate {
         }
     }
 
+    /// When the interval is over in which probes were let through last; none where it is not half
+    /// open.
+    #[must_use]
+    pub fn interval_ends(&self, settings: &Settings) -> Option<UnixMillis> {
+        (self.state == State::HalfOpen).then(|| later(self.at, interval_ms(settings)))
+    }
+
     /// What [`Gate::admit`] would say.
     #[must_use]
     pub fn admission(&self, settings: &Settings, now: UnixMillis) -> Admission {

@@ -57,10 +57,27 @@ pub struct Window {
 }
 
 impl Window {
+    /// How many slots it has.
+    pub const SLOTS: usize = SLOTS;
+    /// The most calls that one slot counts.
+    pub const MAX_CALLS: u32 = MAX_CALLS;
+
     /// An empty one.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that a store keeps in its own form: how long a slot is, the newest one by its number
+    /// since 1970, and what is in each, the newest first. Of nonsense in a slot no more failures
+    /// are taken than calls.
+    #[must_use]
+    pub fn restored(slot_ms: u16, newest: u64, slots: impl IntoIterator<Item = Totals>) -> Self {
+        let mut window = Self { slot_ms, newest, ..Self::default() };
+        for (slot, Totals { calls, failures, slow }) in window.slots.iter_mut().zip(slots) {
+            *slot = Totals { calls, failures: failures.min(calls), slow: slow.min(calls) };
+        }
+        window
     }
 
     /// Counts a call that ended now.
@@ -73,7 +90,7 @@ impl Window {
     pub fn add(&mut self, now: UnixMillis, settings: &Settings, totals: Totals) {
         let Totals { calls, failures, slow } = totals;
         let totals = Totals { calls, failures: failures.min(calls), slow: slow.min(calls) };
-        let slot_ms = slot_ms(settings);
+        let slot_ms = settings.slot_ms();
         let slot = now.0 / u64::from(slot_ms);
         if self.slot_ms == slot_ms && !self.is_ahead_of(slot) {
             let by = slots(slot.saturating_sub(self.newest));
@@ -108,8 +125,12 @@ impl Window {
     }
 }
 
-fn slot_ms(settings: &Settings) -> u16 {
-    u16::try_from(settings.window_ms / SLOTS_LONG).unwrap_or(u16::MAX).max(1)
+impl Settings {
+    /// How long a slot of the window is, in milliseconds.
+    #[must_use]
+    pub fn slot_ms(&self) -> u16 {
+        u16::try_from(self.window_ms / SLOTS_LONG).unwrap_or(u16::MAX).max(1)
+    }
 }
 
 fn slots(number: u64) -> usize {

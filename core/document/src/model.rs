@@ -234,12 +234,25 @@ impl Document {
         self.routes.iter().any(|route| route.needs_ext_proc())
     }
 
-    /// Whether Envoys have to ask the server by the feed: for revoked tokens, for keys, or for
-    /// slices of limits.
+    /// Whether Envoys have to ask the server by the feed: for what [`Document::relies_on_feed`]
+    /// says, or for what other Envoys have seen of services with a circuit.
     #[must_use]
     pub fn needs_feed(&self) -> bool {
+        self.relies_on_feed() || self.has_circuits()
+    }
+
+    /// Whether requests would be refused without the feed, or let in that should not be: it brings
+    /// revoked tokens, keys, or slices of limits. Circuits go on without.
+    #[must_use]
+    pub fn relies_on_feed(&self) -> bool {
         let by_feed = |issuer: &JwtIssuer| issuer.keys_by == KeysBy::Feed;
         self.revocation.is_some() || self.issuers.iter().any(by_feed) || self.needs_leases()
+    }
+
+    /// Whether the service of a route has a circuit.
+    #[must_use]
+    pub fn has_circuits(&self) -> bool {
+        self.routes.iter().any(|route| route.circuit().is_some())
     }
 
     /// Whether a route has a limit that is leased.
@@ -441,8 +454,8 @@ impl Route {
     }
 
     /// Whether the filter must see evidence of `ext_authz`: for API keys, sessions, how callers
-    /// have authenticated, exact limits, circuits, proofs whose replay only the server notices, or
-    /// because the route says so.
+    /// have authenticated, exact limits, proofs whose replay only the server notices, or because
+    /// the route says so. Circuits are the filter's own.
     #[must_use]
     pub fn needs_ext_authz(&self) -> bool {
         self.asks_ext_authz
@@ -451,15 +464,11 @@ impl Route {
             || self.auth.mfa().is_some()
             || self.auth.token().is_some_and(|token| token.proof == Some(Proof::Dpop))
             || !self.exact_limits.is_empty()
-            || self.circuit().is_some()
     }
 
-    /// Whether `ext_proc` has something to do: values that depend on the request, or outcomes
-    /// for a circuit.
+    /// Whether `ext_proc` has something to do: values that depend on the request.
     #[must_use]
     pub fn needs_ext_proc(&self) -> bool {
-        self.transform.request.needs_server()
-            || self.transform.response.needs_server()
-            || self.circuit().is_some()
+        self.transform.request.needs_server() || self.transform.response.needs_server()
     }
 }

@@ -1,9 +1,9 @@
 //! What a request that passes becomes on its way to the service: tokens taken out of it, headers
 //! taken away and written, and what may still come in between.
 
-use postern_document::{Retries, Route, TokenPlace};
+use postern_document::{Fallback, Retries, Route, TokenPlace};
 use postern_request::principal::Credential;
-use postern_request::{headers, tokens};
+use postern_request::{ErrorCode, headers, tokens};
 
 use crate::envoy::Incoming;
 use crate::gatekeeper::Admitted;
@@ -62,7 +62,7 @@ impl Walk<'_, '_> {
         });
         let names: Vec<&str> = computed.iter().map(|(name, _)| name.as_str()).collect();
         let text = match names.as_slice() {
-            [] => "hears how it ends".to_owned(),
+            [] => "computes headers of the answer".to_owned(),
             names => format!("computes {}", names.join(", ")),
         };
         self.push(Stage::ExtProc, By::ExtProc, Verdict::Passed, Vec::new(), text);
@@ -81,11 +81,13 @@ impl Walk<'_, '_> {
         let Message { target, left, written } = message;
         self.note_way(route);
         self.reach_upstream(route)?;
-        let (service, principal) = (route.service_name().to_owned(), admitted.principal);
+        let instead = self.way.instead.take();
+        let mut may = may(route, &self.limits, instead.is_none());
+        let service = instead.unwrap_or_else(|| route.service_name().to_owned());
+        let principal = admitted.principal;
         let text = format!("forwarded to {service}{}", whose(principal.as_ref()));
         self.push(Stage::Answer, By::Router, Verdict::Passed, Vec::new(), text);
         let Retries { attempts, on, per_try_timeout_ms, backoff_ms } = self.retries();
-        let mut may = may(route, &self.limits);
         may.append(&mut self.way.may);
         Ok(Forwarded {
             at: self.here.name.clone(),
@@ -111,12 +113,17 @@ impl Walk<'_, '_> {
 }
 
 /// What may still come in between.
-fn may(route: &Route, limits: &[LimitNote]) -> Vec<String> {
+fn may(route: &Route, limits: &[LimitNote], by_circuit: bool) -> Vec<String> {
     let counts = |note: &&LimitNote| !note.shadow && note.allows != "unlimited";
     let mut may: Vec<String> =
         limits.iter().filter(counts).map(|note| format!("429 {}", note.name)).collect();
-    if route.circuit().is_some() {
-        may.push(format!("503 circuit of {}", route.service_name()));
+    let status = match &route.fallback {
+        None | Some(Fallback::Stale(_)) => Some(ErrorCode::CircuitOpen.status()),
+        Some(Fallback::Answer(fixed)) => Some(fixed.status),
+        Some(Fallback::Service(_) | Fallback::Shadow) => None,
+    };
+    if let (true, Some(_), Some(status)) = (by_circuit, route.circuit(), status) {
+        may.push(format!("{status} circuit of {}", route.service_name()));
     }
     may
 }

@@ -18,7 +18,7 @@ pub struct Assumptions<'a> {
     pub workload: Option<&'a str>,
     /// Parts that do not answer.
     pub failed: BTreeSet<Part>,
-    /// Services whose circuits are open.
+    /// Services whose circuits are open to the Envoys of this request.
     pub open_circuits: BTreeSet<String>,
     /// Limits that have nothing left for this caller.
     pub used_up: BTreeSet<String>,

@@ -84,13 +84,11 @@ impl Walk<'_, '_> {
                 }
                 remembered => remembered?,
             }
-            self.pass_circuit(&route)?;
         } else if spent.is_ok() {
-            self.pass_circuit(&route)?;
             let spent = self.spend_exact(&route, incoming, principal.as_ref());
             self.unless_shadowed(spent)?;
         } else {
-            // Limits and circuit are one question, to which nobody has answered.
+            // Of all limits, nobody has answered for one.
             self.unless_shadowed(spent)?;
         }
         Ok(Vouched { route: route.name.clone(), principal, key: seen.shown.key, stepped_up })
@@ -317,9 +315,6 @@ fn why_asked(route: &Route) -> String {
     }
     for applied in &route.exact_limits {
         reasons.push(format!("exact limit {}", applied.limit.name));
-    }
-    if route.circuit().is_some() {
-        reasons.push(format!("circuit of {}", route.service_name()));
     }
     if reasons.is_empty() {
         let why = if route.needs_ext_authz() { "it says so" } else { BY_POLICY };

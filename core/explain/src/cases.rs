@@ -145,7 +145,7 @@ pub struct Given {
     pub now: UnixMillis,
     /// Parts that do not answer.
     pub failed: BTreeSet<Part>,
-    /// Services whose circuits are open.
+    /// Services whose circuits are open to the Envoys of this request.
     pub open: BTreeSet<String>,
     /// Limits that have nothing left for the caller.
     pub used_up: BTreeSet<String>,

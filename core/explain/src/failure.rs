@@ -38,7 +38,7 @@ impl Walk<'_, '_> {
             OnFailure::Allow => {
                 let verdict = Verdict::Skipped("the server does not answer");
                 let text = "`failures.ext_authz` is `allow`: the bundle decides alone, without \
-                            exact limits, circuits and API keys";
+                            exact limits and API keys";
                 self.push(Stage::ExtAuthzAsked, By::Envoy, verdict, rules, text);
                 Ok(())
             }
@@ -86,8 +86,12 @@ impl Walk<'_, '_> {
             _ => None,
         });
         let Some(failure) = failed else { return Ok(()) };
-        let counts = if route.circuit().is_some() { ", and it counts for its circuit" } else { "" };
-        let service = route.service_name();
+        let instead = self.way.instead.clone();
+        let counts = match (&instead, route.circuit()) {
+            (None, Some(_)) => ", and it counts for its circuit",
+            _ => "",
+        };
+        let service = instead.as_deref().unwrap_or(route.service_name());
         let (code, text) = match failure {
             UpstreamFailure::Refused => (ErrorCode::Unavailable, "cannot be reached"),
             UpstreamFailure::Hang => (ErrorCode::GatewayTimeout, "does not answer in time"),

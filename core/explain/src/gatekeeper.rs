@@ -38,8 +38,13 @@ impl Walk<'_, '_> {
         shown: &Shown,
         vouched: Option<Vouched>,
     ) -> Result<Admitted, Stop> {
-        self.admit(incoming, shown, vouched)
-            .map_err(|denial| self.stop(BY, denial.code.status(), denial))
+        let admitted = self
+            .admit(incoming, shown, vouched)
+            .map_err(|denial| self.stop(BY, denial.code.status(), denial))?;
+        if self.here.enforces(&admitted.route) {
+            self.pass_circuit(&admitted.route)?;
+        }
+        Ok(admitted)
     }
 
     fn admit(

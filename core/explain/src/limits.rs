@@ -1,7 +1,9 @@
 //! Limits and circuits. They are named, with what they allow this caller, and not counted: what
 //! is used up or open is what the caller of [`explain`](crate::explain) assumes.
 
-use postern_document::{Allowance, AppliedLimit, Counted, Limit, LimitMode, Route, StoreFailure};
+use postern_document::{
+    Allowance, AppliedLimit, Counted, Fallback, Limit, LimitMode, Route, StoreFailure,
+};
 use postern_limits::key::{self, KeyPart};
 use postern_limits::{Period, Spec};
 use postern_request::{Denial, ErrorCode, Principal};
@@ -9,10 +11,10 @@ use postern_request::{Denial, ErrorCode, Principal};
 use crate::assume::Part;
 use crate::envoy::Incoming;
 use crate::outcome::LimitNote;
-use crate::rule::{Effect, Rule};
+use crate::rule::{Effect, Rule, of_circuit};
 use crate::secret::HIDDEN;
 use crate::step::{By, Stage, Verdict};
-use crate::walk::Walk;
+use crate::walk::{Stop, Walk};
 
 /// Who counts, and where that is said.
 #[derive(Clone, Copy)]
@@ -48,23 +50,40 @@ impl Walk<'_, '_> {
         Err(self.deny(Stage::LimitsExact, By::ExtAuthz, denial, rules, text))
     }
 
-    /// Whether the service's circuit lets the request through; no share changes that.
-    pub(crate) fn pass_circuit(&mut self, route: &Route) -> Result<(), Denial> {
-        if route.circuit().is_none() {
+    /// Whether this Envoy's own circuit lets the request through to its service, and what the
+    /// caller gets if not; no share changes that.
+    pub(crate) fn pass_circuit(&mut self, route: &Route) -> Result<(), Stop> {
+        let Some(rule) = of_circuit(route) else { return Ok(()) };
+        let (stage, by, service) = (Stage::Circuit, By::Bundle, route.service_name());
+        if !self.assume.open_circuits.contains(service) {
+            self.assumed(format!("the circuit of {service} is closed"));
+            let verdict = Verdict::Assumed("it is closed");
+            self.push(stage, by, verdict, Vec::new(), format!("that of {service} is closed"));
             return Ok(());
         }
-        let service = route.service_name();
-        if self.assume.open_circuits.contains(service) {
-            let denial = Denial::new(ErrorCode::CircuitOpen, "circuit_open");
-            let rule = Rule::new(format!("services.{service}.circuit"), Effect::Refused);
-            let text = format!("that of {service} is open");
-            return Err(self.deny(Stage::Circuit, By::ExtAuthz, denial, vec![rule], text));
+        let (rules, text) = (vec![rule], format!("that of {service} is open"));
+        let denial = Denial::new(ErrorCode::CircuitOpen, "circuit_open");
+        match &route.fallback {
+            None | Some(Fallback::Stale(_)) => {
+                let denial = self.deny(stage, by, denial, rules, text);
+                Err(self.stop(by, denial.code.status(), denial))
+            }
+            Some(Fallback::Answer(fixed)) => {
+                let text = format!("{text}: the route's own answer");
+                let denial = self.deny(stage, by, denial, rules, text);
+                Err(self.stop_plainly(by, fixed.status, denial))
+            }
+            Some(Fallback::Service(other)) => {
+                let text = format!("{text}: {} answers", other.name);
+                self.push(stage, by, Verdict::Passed, rules, text);
+                self.way.instead = Some(other.name.clone());
+                Ok(())
+            }
+            Some(Fallback::Shadow) => {
+                self.push(stage, by, Verdict::Noted, rules, format!("{text}, in shadow"));
+                Ok(())
+            }
         }
-        self.assumed(format!("the circuit of {service} is closed"));
-        let verdict = Verdict::Assumed("it is closed");
-        let text = format!("that of {service} is closed");
-        self.push(Stage::Circuit, By::ExtAuthz, verdict, Vec::new(), text);
-        Ok(())
     }
 
     /// Limits that the server counts.

@@ -63,7 +63,7 @@ pub struct Refusal {
     /// What the client is told. The reason is empty where Envoy answers by itself.
     pub denial: Denial,
     /// Nothing of the denial is told: the gateway has no words of its own for the status, and the
-    /// body is Envoy's.
+    /// body is Envoy's, or that of the route's own answer.
     pub is_plain: bool,
     /// The route, where one was found.
     pub route: Option<String>,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use postern_document::{AppliedLimit, Auth, Document, LimitMode, Proof, Route};
+use postern_document::{AppliedLimit, Auth, Document, Fallback, LimitMode, Proof, Route};
 use postern_request::principal::Credential;
 
 use crate::traffic::picked;
@@ -137,9 +137,7 @@ fn of_route(route: &Route, rules: &mut Vec<Rule>) {
             rules.push(Rule::route_item(route, "limits", name, Effect::Refused));
         }
     }
-    if let (Some(service), Some(_)) = (&route.service, route.circuit()) {
-        rules.push(Rule::new(format!("services.{}.circuit", service.name), Effect::Refused));
-    }
+    rules.extend(of_circuit(route));
     if route.enforce.percent() < 100 {
         if route.enforce.percent() > 0 {
             rules.push(Rule::route(route, "enforce", Effect::Refused));
@@ -147,6 +145,21 @@ fn of_route(route: &Route, rules: &mut Vec<Rule>) {
         rules.push(Rule::route(route, "enforce", Effect::Shadowed));
     }
     of_traffic(route, rules);
+}
+
+/// What decides while the circuit of a route's service is open: the circuit, or what the route
+/// says of it.
+pub(crate) fn of_circuit(route: &Route) -> Option<Rule> {
+    route.circuit()?;
+    let fallback = |effect| Rule::route(route, "fallback", effect);
+    Some(match &route.fallback {
+        None | Some(Fallback::Stale(_)) => {
+            let path = ["services.", route.service_name(), ".circuit"].concat();
+            Rule::new(path, Effect::Refused)
+        }
+        Some(Fallback::Answer(_)) => fallback(Effect::Refused),
+        Some(Fallback::Service(_) | Fallback::Shadow) => fallback(Effect::Passed),
+    })
 }
 
 /// What is done with a request that may pass.

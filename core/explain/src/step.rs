@@ -42,12 +42,12 @@ pub enum Stage {
     StepUp,
     /// Limits that the server counts.
     LimitsExact,
-    /// The service's circuit.
-    Circuit,
     /// Limits that each Envoy counts.
     LimitsLocal,
     /// Limits of which Envoys borrow slices.
     LimitsLeased,
+    /// The service's circuit.
+    Circuit,
     /// The mesh's policies behind the bundle.
     MeshRbac,
     /// Envoy's own rate limit filter.
@@ -86,9 +86,9 @@ impl Stage {
             Self::Auth => "auth",
             Self::StepUp => "step_up",
             Self::LimitsExact => "limits_exact",
-            Self::Circuit => "circuit",
             Self::LimitsLocal => "limits_local",
             Self::LimitsLeased => "limits_leased",
+            Self::Circuit => "circuit",
             Self::MeshRbac => "mesh_rbac",
             Self::RateLimitFilter => "rate_limit_filter",
             Self::Fault => "fault",

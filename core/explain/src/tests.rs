@@ -310,9 +310,12 @@ fn every_rule_that_decides_is_one_of_the_documents() {
     let rules = rules_of(&document());
     let claims = [alice(""), alice(r#","scope":"read list pay","tenant":"blue","tier":"gold""#)];
     let mut assume = Assumptions::at(NOW);
-    for used_up in [false, true] {
+    let all = ["per-ip", "per-user", "strict"].map(str::to_owned);
+    for (used_up, open) in [(false, false), (false, true), (true, true)] {
         if used_up {
-            assume.used_up = ["per-ip", "per-user", "strict"].map(str::to_owned).into();
+            assume.used_up = all.clone().into();
+        }
+        if open {
             assume.open_circuits = ["bank".to_owned()].into();
         }
         for target in ["/open", "/read/7", "/pay", "/strict", "/keyed", "/tried", "/shadow"] {

@@ -31,6 +31,8 @@ pub(crate) struct Way {
     pub(crate) delay_ms: Option<u64>,
     /// What it may still be answered with.
     pub(crate) may: Vec<String>,
+    /// The service that answers while the circuit of the route's own is open.
+    pub(crate) instead: Option<String>,
     retries: Option<Retries>,
 }
 
@@ -48,6 +50,9 @@ impl Walk<'_, '_> {
             return;
         }
         self.way.retries = Some(route.retries.clone());
+        if self.way.instead.is_some() {
+            return;
+        }
         if route.canary.iter().any(|pick| depends_on_envoy(pick, incoming, message)) {
             self.assumed("an Envoy that compares each line of a header; older ones join them");
         }
@@ -173,7 +178,10 @@ impl Walk<'_, '_> {
     pub(crate) fn note_way(&mut self, route: &Route) {
         let retries = self.retries();
         let service = route.service.as_deref().filter(|_| self.way.retries.is_some());
-        let text = told::way(route, &retries, service);
+        let text = match &self.way.instead {
+            Some(other) => told::way(other, route, &retries, None),
+            None => told::way(route.service_name(), route, &retries, service),
+        };
         self.push(Stage::Upstream, By::Router, Verdict::Noted, Vec::new(), text);
     }
 }

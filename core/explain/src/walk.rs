@@ -266,6 +266,16 @@ impl<'a, 'v> Walk<'a, 'v> {
         })
     }
 
+    /// The same, by an answer that tells nothing of the denial.
+    pub(crate) fn stop_plainly(&self, by: By, status: u16, denial: Denial) -> Stop {
+        let mut stop = self.stop(by, status, denial);
+        stop.is_plain = true;
+        // Of what has no word of ours, Envoy makes one by the status.
+        let code = stop.denial.code;
+        stop.grpc_status = self.is_grpc.then(|| grpc_status(By::Envoy, status, code));
+        stop
+    }
+
     /// An answer of Envoy's own, which no share changes.
     pub(crate) fn answer(
         &mut self,

@@ -243,6 +243,14 @@ impl Denial {
         denial
     }
 
+    /// The service's circuit is open.
+    #[must_use]
+    pub fn circuit_open(retry_after_ms: u64) -> Self {
+        let mut denial = Self::new(ErrorCode::CircuitOpen, "circuit_open");
+        denial.retry_after_secs = Some(retry_after_ms.div_ceil(1000));
+        denial
+    }
+
     /// Something of ours is missing that the decision needs.
     #[must_use]
     pub fn unavailable(reason: &'static str, retry_after_secs: u64) -> Self {
@@ -381,6 +389,17 @@ mod tests {
                 told.push(format!("{name}: {value}"));
             });
             assert_eq!(told.join(", "), expected);
+        }
+    }
+
+    #[test]
+    fn an_open_circuit_says_when_a_try_makes_sense() {
+        for (retry_after_ms, expected) in [(0, "1"), (1, "1"), (1_000, "1"), (9_001, "10")] {
+            let rendered = Denial::circuit_open(retry_after_ms).render("id", UnixMillis(0), false);
+            let header = rendered.headers.iter().find(|(name, _)| *name == "retry-after");
+            let header = header.map(|(_, value)| value.as_str());
+            assert_eq!((rendered.status, header), (503, Some(expected)), "{retry_after_ms}");
+            assert!(rendered.body.contains("CIRCUIT_OPEN"), "{}", rendered.body);
         }
     }
 

@@ -39,6 +39,19 @@ pub const DEVICE: &str = "x-postern-device";
 /// The caller's country.
 pub const COUNTRY: &str = "x-postern-country";
 
+/// In the metadata of Envoy's calls of gRPC, by its configuration: who keeps the circuits of what
+/// goes through that Envoy. Without it, the server does.
+pub const CIRCUITS_METADATA: &str = "x-postern-circuits";
+/// [`CIRCUITS_METADATA`] of an Envoy whose bundle asks circuits and reports what becomes of calls:
+/// then the server neither asks them for its requests nor counts their outcomes.
+pub const CIRCUITS_BY_BUNDLE: &str = "bundle";
+
+/// Sends a request to the service that answers for its own while that one's circuit is open. Only
+/// the bundle writes it, and it reaches no service.
+pub const FALLBACK: &str = "x-postern-fallback";
+/// What stands there.
+pub const TO_FALLBACK: &str = "1";
+
 /// The longest header value that Postern writes, in bytes.
 pub const MAX_VALUE_BYTES: usize = 8192;
 

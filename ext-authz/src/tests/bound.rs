@@ -1,6 +1,5 @@
 //! Tokens that are bound to a key, and their proofs (RFC 9449 §7).
 
-use postern_circuit::Simple;
 use postern_jose::{Possession, VerifiedToken, VerifyError};
 use postern_request::ErrorCode;
 
@@ -119,13 +118,27 @@ async fn a_proof_that_is_shown_again_takes_no_probe() {
     let token = bound_token();
     let [seen, open, new] = ["j1", "j2", "j3"].map(|jti| with_proof_to("/guarded", &token, jti));
     assert_eq!(gateway.status(&seen, NOW).await, 200);
-    let settings = Simple { consecutive_failures: 1, recovery_ms: 10_000 };
-    let circuit = CircuitAsk { service: "guarded".to_owned(), settings };
-    store.record_outcome(&circuit, false, NOW).await.unwrap();
+    open_circuit(&*store, "guarded", 10_000, NOW).await;
     assert_eq!(gateway.status(&open, NOW).await, 503);
     let later = UnixMillis(NOW.0 + 10_000);
     assert_eq!(gateway.status(&seen, later).await, 401);
     assert_eq!(gateway.status(&new, later).await, 200, "the probe");
+}
+
+#[tokio::test]
+async fn an_envoy_that_keeps_circuits_takes_no_probe_of_the_servers() {
+    let store = memory();
+    let gateway = Gateway::new(&dpop(), Arc::clone(&store));
+    open_circuit(&*store, "guarded", 10_000, NOW).await;
+    let token = bound_token();
+    let [one, two, three, four] =
+        ["j1", "j2", "j3", "j4"].map(|jti| with_proof_to("/guarded", &token, jti));
+    let kept = |request: &Incoming| Incoming { keeps_circuits: true, ..request.clone() };
+    assert_eq!(gateway.status(&one, NOW).await, 503);
+    assert_eq!(gateway.status(&kept(&two), NOW).await, 200, "its bundle says what becomes of it");
+    let later = UnixMillis(NOW.0 + 10_000);
+    assert_eq!(gateway.status(&kept(&three), later).await, 200);
+    assert_eq!(gateway.status(&four, later).await, 200, "the probe is still there");
 }
 
 #[tokio::test]

@@ -3,8 +3,6 @@
 use std::pin::pin;
 use std::task::{Context, Waker};
 
-use postern_circuit::Simple;
-
 use super::limits::{by, document, gateway};
 use super::*;
 use crate::GiveBackWhen;
@@ -112,9 +110,7 @@ async fn who_is_refused_after_the_limits_keeps_no_place() {
         assert_eq!(gateway.status(&first, NOW).await, 401, "the same proof");
         settle_down().await;
     }
-    let settings = Simple { consecutive_failures: 1, recovery_ms: 10_000 };
-    let circuit = CircuitAsk { service: "guarded".to_owned(), settings };
-    store.record_outcome(&circuit, false, NOW).await.unwrap();
+    open_circuit(&*store, "guarded", 10_000, NOW).await;
     assert_eq!(gateway.status(&second, NOW).await, 503, "the circuit is open");
     settle_down().await;
     assert_eq!(gateway.status(&proven("/x", "j4"), NOW).await, 200, "one place is left");

@@ -1,12 +1,22 @@
 use std::collections::HashMap;
+use std::time::Instant;
 
+use envoy_types::pb::envoy::config::core::v3::RequestMethod;
+use envoy_types::pb::envoy::data::accesslog::v3::HttpRequestProperties;
 use envoy_types::pb::envoy::service::accesslog::v3::stream_access_logs_message::{
     HttpAccessLogEntries, TcpAccessLogEntries,
 };
 use envoy_types::pb::google::protobuf::{Struct, UInt32Value};
+use postern_circuit::State;
+use postern_document::Current;
 use postern_ext_authz::GiveBackWhen;
+use postern_store::MemoryStore;
+use postern_store::volatile::{CircuitAsk, CircuitStore as _};
+use postern_telemetry::MetricsRegistry;
 
 use super::*;
+use crate::metrics::Metrics;
+use crate::outcomes::{Outcomes, OutcomesParts};
 use crate::settlement::tests::{Fixture, owed, place};
 
 fn text(text: &str) -> Value {
@@ -115,10 +125,8 @@ fn how_a_request_ended_is_its_answer() {
 #[tokio::test]
 async fn a_message_is_settled_whole() {
     let fixture = Fixture::new();
-    let service = SettlementService {
-        settlement: Arc::clone(&fixture.settlement),
-        drain: Drain::new(Duration::ZERO),
-    };
+    let service = service(&fixture, &Arc::default());
+    let log = Log { reporter: None };
     let now = Moment::now().wall;
     let ticket = |id: u64| {
         let owed = [owed(place(2, id), GiveBackWhen::Ended)];
@@ -130,11 +138,92 @@ async fn a_message_is_settled_whole() {
     let log_entry = vec![entry(&ticket(0)), common(|c| c.metadata = None), entry(&ticket(1))];
     let logs = LogEntries::HttpLogs(HttpAccessLogEntries { log_entry });
     let message = StreamAccessLogsMessage { log_entries: Some(logs), identifier: None };
-    service.settle(message).await;
+    service.take(&log, message).await;
     assert_eq!(fixture.settled("given_back"), 2);
     let tcp = LogEntries::TcpLogs(TcpAccessLogEntries::default());
     for log_entries in [None, Some(tcp)] {
-        service.settle(StreamAccessLogsMessage { log_entries, identifier: None }).await;
+        service.take(&log, StreamAccessLogsMessage { log_entries, identifier: None }).await;
     }
     assert_eq!(fixture.counted("postern_access_log_entries_total", ""), 3);
+}
+
+/// One service, whose circuit opens by two failures that one Envoy has seen.
+const DOCUMENT: &str = r#"{
+    "version": 1,
+    "services": {"pay": {"upstream": "h:1", "circuit": {"failures": 2, "reporters": 1}}},
+    "routes": [
+        {"name": "pay", "match": {"path": "/pay", "methods": ["GET"]}, "service": "pay",
+         "auth": "none"}
+    ]
+}"#;
+
+fn service(fixture: &Fixture, store: &Arc<MemoryStore>) -> SettlementService {
+    let registry = MetricsRegistry::new("test", Instant::now()).unwrap();
+    let outcomes = Outcomes::new(OutcomesParts {
+        store: Arc::<MemoryStore>::clone(store),
+        stand_in: Arc::new(MemoryStore::default()),
+        moved: Arc::new(|_, _| {}),
+        metrics: Metrics::new(&registry).unwrap(),
+    });
+    let document = postern_document::from_json(DOCUMENT.as_bytes()).unwrap();
+    SettlementService {
+        settlement: Arc::clone(&fixture.settlement),
+        outcomes: LoggedOutcomes {
+            document: Current::fixed(document),
+            outcomes: Arc::new(outcomes),
+            who: Arc::new(|_| ReporterId::of("peer", "envoy")),
+        },
+        drain: Drain::new(Duration::ZERO),
+    }
+}
+
+/// The end of a call that says nothing of limits.
+fn call(path: &str, status: u32, details: &str) -> HttpAccessLogEntry {
+    let mut entry = common(|common| common.metadata = None);
+    entry.request = Some(HttpRequestProperties {
+        request_method: RequestMethod::Get.into(),
+        authority: "a.test".to_owned(),
+        path: path.to_owned(),
+        ..HttpRequestProperties::default()
+    });
+    entry.response = Some(HttpResponseProperties {
+        response_code_details: details.to_owned(),
+        ..response(status)
+    });
+    entry
+}
+
+#[tokio::test]
+async fn a_log_that_is_meant_for_circuits_counts_for_them() {
+    let fixture = Fixture::new();
+    let store = Arc::<MemoryStore>::default();
+    let service = service(&fixture, &store);
+    let arrived = Request::new(());
+    let meant = Log { reporter: Some(service.outcomes.reporter(&arrived)) };
+    let tell = async |log: &Log, entries: Vec<HttpAccessLogEntry>| {
+        let logs = LogEntries::HttpLogs(HttpAccessLogEntries { log_entry: entries });
+        service
+            .take(log, StreamAccessLogsMessage { log_entries: Some(logs), identifier: None })
+            .await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let document = service.outcomes.document.load();
+        let settings = document.services[0].circuit.unwrap();
+        let circuit = CircuitAsk { service: "pay".to_owned(), settings };
+        let standing = store.circuits(&[circuit], Moment::now().wall).await.remove(0).unwrap();
+        (standing.state, standing.failures)
+    };
+    let failed = || call("/pay?x=1", 503, "no_healthy_upstream");
+    let others = vec![
+        call("/nothing", 503, "via_upstream"),
+        call("/pay", 503, "ext_authz_denied"),
+        call("/pay", 404, "via_upstream"),
+    ];
+    assert_eq!(tell(&Log { reporter: None }, vec![failed(), failed()]).await, (State::Closed, 0));
+    assert_eq!(tell(&meant, others).await, (State::Closed, 0));
+    assert_eq!(tell(&meant, vec![failed()]).await, (State::Closed, 1));
+    let mut begun = failed();
+    let common = begun.common_properties.as_mut().unwrap();
+    common.access_log_type = AccessLogType::DownstreamStart.into();
+    assert_eq!(tell(&meant, vec![begun]).await, (State::Closed, 1));
+    assert_eq!(tell(&meant, vec![failed()]).await.0, State::Open);
 }

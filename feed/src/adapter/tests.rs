@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use postern_proto::feed::v1::client::FeedClient;
-use postern_proto::feed::v1::{LeaseAsk, LeaseReturn};
+use postern_proto::feed::v1::{CircuitPhase, LeaseAsk, LeaseReturn, ServiceReport};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tonic::Code;
@@ -12,6 +12,7 @@ use tonic::transport::{Channel, Server};
 
 use super::*;
 use crate::settings::Settings;
+use crate::testing::circuits::CircuitsRig;
 use crate::testing::lending::{LendingRig, stamp_of};
 use crate::testing::{FakeSource, Rig};
 use crate::trust::{FeedCredential, ForwardedClientCert, Trust};
@@ -26,7 +27,8 @@ fn request() -> ExchangeRequest {
 
 async fn connect(rig: &Rig, trust: Trust) -> FeedClient {
     let exchange = Some(Arc::clone(&rig.exchange));
-    connect_to(Served { exchange, lender: None, trust: trust.always() }).await
+    let trust = trust.always();
+    connect_to(Served { exchange, lender: None, circuits: None, trust }).await
 }
 
 async fn connect_to(served: Served) -> FeedClient {
@@ -213,10 +215,89 @@ async fn what_is_not_served_is_not_there() {
     let mut tells = connect(&rig, Trust::default()).await;
     let status = tells.borrow(borrow(Vec::new(), Vec::new())).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
+    assert_eq!(tells.report(report("a", &[])).await.unwrap_err().code(), Code::Unimplemented);
+}
+
+fn report(envoy: &str, services: &[&str]) -> ReportRequest {
+    let failed = |service: &&str| ServiceReport {
+        service: (*service).to_owned(),
+        calls: 4,
+        failures: 4,
+        run: 4,
+        ..ServiceReport::default()
+    };
+    ReportRequest {
+        workload: "payments".to_owned(),
+        envoy_id: envoy.to_owned(),
+        document_digest: "document".to_owned(),
+        number: 1,
+        services: services.iter().map(failed).collect(),
+    }
+}
+
+async fn reporting(rig: &CircuitsRig, trust: Trust) -> FeedClient {
+    let circuits = Some(Arc::clone(&rig.circuits));
+    let trust = trust.always();
+    connect_to(Served { exchange: None, lender: None, circuits, trust }).await
+}
+
+#[tokio::test]
+async fn a_report_goes_there_and_back() {
+    let rig = CircuitsRig::new(&Settings::default());
+    let mut client = reporting(&rig, Trust::default()).await;
+    let first = client.report(report("a", &["bank", "post"])).await.unwrap().into_inner();
+    assert_eq!(first.document_digest, "document");
+    assert!((900..=1_100).contains(&first.next_ms), "{}", first.next_ms);
+    let phases: Vec<CircuitPhase> = first.services.iter().map(|told| told.phase()).collect();
+    assert_eq!(phases, [CircuitPhase::Closed; 2]);
+    let mut second = report("b", &["bank"]);
+    second.services[0].own_open = true;
+    let second = client.report(second).await.unwrap().into_inner();
+    let [bank] = second.services.as_slice() else { panic!("{second:?}") };
+    assert_eq!((bank.service.as_str(), bank.phase()), ("bank", CircuitPhase::Open));
+    assert!((9_000..=10_000).contains(&bank.retry_after_ms), "{bank:?}");
+    assert_eq!((bank.probes, bank.probe_life_ms, bank.forced), (0, 0, false));
+
+    let refuses =
+        ServiceReport { service: "post".to_owned(), own_open: true, ..Default::default() };
+    let own = ReportRequest { services: vec![refuses], ..report("c", &[]) };
+    let given = client.report(own).await.unwrap().into_inner().services.remove(0);
+    assert_eq!((given.probes, given.probe_life_ms), (1, 1_000));
+}
+
+#[tokio::test]
+async fn a_report_that_is_not_counted_says_why() {
+    let rig = CircuitsRig::new(&Settings::default());
+    let mut client = reporting(&rig, Trust::default()).await;
+    let other = ReportRequest { workload: "shipping".to_owned(), ..report("a", &["bank"]) };
+    let long = ReportRequest { document_digest: "d".repeat(300_000), ..report("a", &[]) };
+    for (asked, expected) in [
+        (report("a", &["bank", "bank"]), Code::InvalidArgument),
+        (other, Code::PermissionDenied),
+        (long, Code::OutOfRange),
+    ] {
+        assert_eq!(client.report(asked).await.unwrap_err().code(), expected);
+    }
+    let longest = "s".repeat(253);
+    let names: Vec<String> = (0..1_000).map(|number| format!("{number}-{longest}")).collect();
+    let names: Vec<&str> = names.iter().map(|name| name.get(..200).unwrap()).collect();
+    client.report(report("a", &names)).await.unwrap();
+    rig.store.leave(true);
+    let status = client.report(report("b", &["bank"])).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    let pause = status.metadata().get(NEXT_POLL_METADATA).unwrap().to_str().unwrap();
+    assert!((250..=500).contains(&pause.parse::<u64>().unwrap()), "{pause}");
+
+    let strict = Trust::new(ForwardedClientCert::FromLocalProxy, Vec::new());
+    let mut stranger = reporting(&rig, strict).await;
+    let status = stranger.report(report("a", &["bank"])).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated);
+    assert_eq!(rig.metric("postern_circuit_reports_total{outcome=\"unidentified\""), 1.0);
 }
 
 fn lending(rig: &LendingRig, trust: Trust) -> Served {
-    Served { exchange: None, lender: Some(Arc::clone(&rig.lender)), trust: trust.always() }
+    let (lender, trust) = (Some(Arc::clone(&rig.lender)), trust.always());
+    Served { exchange: None, lender, circuits: None, trust }
 }
 
 fn borrow(returns: Vec<LeaseReturn>, asks: Vec<LeaseAsk>) -> BorrowRequest {

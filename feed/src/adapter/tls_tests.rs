@@ -89,7 +89,7 @@ async fn connect(rig: &Rig, shown: Option<Identity>) -> FeedClient {
         .client_auth_optional(true);
     let trust = Trust::new(ForwardedClientCert::FromLocalProxy, Vec::new()).always();
     let exchange = Some(Arc::clone(&rig.exchange));
-    let service = FeedService::server(Served { exchange, lender: None, trust });
+    let service = FeedService::server(Served { exchange, lender: None, circuits: None, trust });
     let server = Server::builder().tls_config(tls).unwrap().add_service(service);
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
     let mut tls = ClientTlsConfig::new().ca_certificate(ca).domain_name("localhost");

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use postern_circuit::Circuit;
 use postern_leases::{Grant, Start, Terms};
 use postern_limits::key::stamp;
 use postern_limits::{Algorithm, Anchor, Rate, Spec};
 use postern_request::UnixMillis;
 use postern_store::volatile::{
-    CircuitAsk, Decision, DecisionAsk, GiveBack, Inspected, LendAsk, LimitKey, ReplayKey, Take,
-    TakeBack, VolatileStore,
+    CircuitAsk, CircuitReport, CircuitStanding, CircuitStore, CircuitWord, Decision, DecisionAsk,
+    GiveBack, Granted, Inspected, LendAsk, LimitKey, ProbeAsk, ReplayKey, Reported, ReporterId,
+    Reporting, Take, TakeBack, VolatileStore,
 };
 use postern_store::{MemoryStore, StoreError};
 use postern_telemetry::MetricsRegistry;
@@ -114,15 +114,6 @@ impl VolatileStore for PartedStore {
         self.memory.reset(keys)
     }
 
-    fn record_outcome<'a>(
-        &'a self,
-        circuit: &'a CircuitAsk,
-        success: bool,
-        now: UnixMillis,
-    ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
-        self.memory.record_outcome(circuit, success, now)
-    }
-
     fn remember_once(
         &self,
         key: ReplayKey,
@@ -134,6 +125,43 @@ impl VolatileStore for PartedStore {
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.memory.ping()
+    }
+}
+
+impl CircuitStore for PartedStore {
+    fn report_circuits<'a>(
+        &'a self,
+        reporting: Reporting,
+        reports: &'a [CircuitReport],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Reported, StoreError>>> {
+        self.memory.report_circuits(reporting, reports, now)
+    }
+
+    fn grant_probes<'a>(
+        &'a self,
+        reporter: ReporterId,
+        asks: &'a [ProbeAsk],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<Granted, StoreError>>> {
+        self.memory.grant_probes(reporter, asks, now)
+    }
+
+    fn circuits<'a>(
+        &'a self,
+        circuits: &'a [CircuitAsk],
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Vec<Result<CircuitStanding, StoreError>>> {
+        self.memory.circuits(circuits, now)
+    }
+
+    fn say_of_circuit<'a>(
+        &'a self,
+        circuit: &'a CircuitAsk,
+        word: CircuitWord,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<CircuitStanding, StoreError>> {
+        self.memory.say_of_circuit(circuit, word, now)
     }
 }
 

@@ -30,6 +30,12 @@ pub(crate) enum Count {
     LeaseFailures,
     LeaseDry,
     LeaseFallbacks,
+    CircuitRefused,
+    CircuitFallbacks,
+    CircuitOpened,
+    CircuitProbes,
+    ReportCalls,
+    ReportFailures,
 }
 
 /// Their names, in order.
@@ -61,6 +67,12 @@ pub(crate) const NAMES: &[&str] = &[
     "postern_filter_lease_failures_total",
     "postern_filter_lease_dry_total",
     "postern_filter_lease_fallback_total",
+    "postern_filter_circuit_refused_total",
+    "postern_filter_circuit_fallback_total",
+    "postern_filter_circuit_opened_total",
+    "postern_filter_circuit_probes_total",
+    "postern_filter_report_calls_total",
+    "postern_filter_report_failures_total",
 ];
 
 /// Gauges, in the order of `FeedLink::gauges`, and 0 where there is no feed.
@@ -72,8 +84,14 @@ pub(crate) const GAUGES: &[&str] = &[
 
 /// Counted in the VM and handed to Envoy every second: an increment is a call to the host, and
 /// the hot path has few of those to give.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counters([u64; NAMES.len()]);
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self([0; NAMES.len()])
+    }
+}
 
 impl Counters {
     pub(crate) fn add(&mut self, count: Count, by: u64) {
@@ -97,7 +115,7 @@ impl Counters {
     }
 
     pub(crate) fn take(&mut self) -> Vec<u64> {
-        core::mem::take(&mut self.0).to_vec()
+        core::mem::take(self).0.to_vec()
     }
 }
 

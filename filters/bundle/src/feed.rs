@@ -4,9 +4,10 @@ use postern_filter_feed::{Answered, Feed, Settings};
 use postern_filter_host::{HeaderList, HttpCall};
 use postern_filter_shared_data::SharedData;
 use postern_jose::KeySet;
-use postern_proto::feed::v1::{EXCHANGE_PATH, NEXT_POLL_METADATA};
+use postern_proto::feed::v1::EXCHANGE_PATH;
 use postern_request::UnixMillis;
 
+use crate::calls::{Line, read};
 use crate::configuration::FeedSource;
 
 /// How often the feed is looked after. News crosses from the VM that heard it to the others
@@ -21,13 +22,13 @@ const CALL_SPARE_MS: u64 = 4_000;
 #[derive(Debug)]
 pub(crate) struct FeedLink {
     pub(crate) feed: Feed,
-    source: FeedSource,
+    line: Line,
+    /// How long the server may hold a call.
+    held_ms: u64,
     digest: String,
     /// Issuers whose keys come by it: their places in the document, in the order in which the
     /// feed knows them.
     issuers: Vec<usize>,
-    /// The call that is on its way.
-    call: Option<u32>,
     ticks: u64,
     /// Somebody has use for what it brings; else it is there for the election alone.
     is_heard: bool,
@@ -43,6 +44,8 @@ pub(crate) struct Purpose<'a> {
     pub(crate) max_staleness_ms: Option<u64>,
     /// Issuers whose keys come by it: their places in the document, and their names.
     pub(crate) issuers: Vec<(usize, String)>,
+    /// Whether it tells of circuits.
+    pub(crate) has_circuits: bool,
 }
 
 impl FeedLink {
@@ -52,7 +55,10 @@ impl FeedLink {
         shared: &dyn SharedData,
         now: UnixMillis,
     ) -> Self {
-        let is_heard = purpose.max_staleness_ms.is_some() || !purpose.issuers.is_empty();
+        let is_heard = purpose.max_staleness_ms.is_some()
+            || !purpose.issuers.is_empty()
+            || purpose.has_circuits;
+        let held_ms = if source.poll_ms == 0 { source.wait_ms } else { 0 };
         let (issuers, names) = purpose.issuers.into_iter().unzip();
         let settings = Settings {
             workload: source.workload.clone(),
@@ -67,10 +73,10 @@ impl FeedLink {
         let feed = Feed::new(settings, purpose.digest, shared, now);
         Self {
             feed: if is_heard { feed } else { feed.quiet() },
-            source,
+            line: Line::new(FEED, EXCHANGE_PATH, source),
+            held_ms,
             digest: purpose.digest.to_owned(),
             issuers,
-            call: None,
             ticks: 0,
             is_heard,
         }
@@ -85,15 +91,7 @@ impl FeedLink {
     }
 
     fn call_with(&self, message: Vec<u8>) -> HttpCall {
-        let held_ms = if self.source.poll_ms == 0 { self.source.wait_ms } else { 0 };
-        HttpCall {
-            purpose: FEED,
-            cluster: self.source.cluster.clone(),
-            authority: self.source.authority.clone(),
-            path: EXCHANGE_PATH.to_owned(),
-            timeout_ms: held_ms + CALL_SPARE_MS,
-            message: Some(message),
-        }
+        self.line.call(message, self.held_ms + CALL_SPARE_MS)
     }
 
     /// Issuers, by their places in the document, and their new keys; none for keys that cannot
@@ -119,8 +117,7 @@ impl FeedLink {
 
     /// The call was made, or could not be.
     pub(crate) fn sent(&mut self, shared: &dyn SharedData, token: Option<u32>, now: UnixMillis) {
-        self.call = token;
-        if token.is_none() {
+        if !self.line.sent(token) {
             let _ = self.feed.answered(shared, Answered::Nothing, now);
         }
     }
@@ -133,10 +130,9 @@ impl FeedLink {
         answer: (Option<u16>, &HeaderList, &[u8]),
         now: UnixMillis,
     ) -> Option<Result<Option<HttpCall>, String>> {
-        if self.call != Some(token) {
+        if !self.line.takes(token) {
             return None;
         }
-        self.call = None;
         Some(match self.feed.answered(shared, read(answer), now) {
             Ok(message) => Ok(message.map(|message| self.call_with(message))),
             Err(error) => Err(format!("feed: {error}")),
@@ -159,43 +155,5 @@ impl FeedLink {
             Some(u64::from(self.feed.records())),
             differs,
         ]
-    }
-}
-
-/// gRPC's errors have no body, and their metadata among the headers.
-pub(crate) fn read<'a>(
-    (status, headers, body): (Option<u16>, &HeaderList, &'a [u8]),
-) -> Answered<'a> {
-    match status {
-        None => Answered::Nothing,
-        Some(200) if !body.is_empty() => Answered::Body(body),
-        Some(_) => {
-            let pause = headers.iter().find(|(name, _)| name == NEXT_POLL_METADATA);
-            let pause = pause.and_then(|(_, value)| core::str::from_utf8(value).ok()?.parse().ok());
-            Answered::Refused { next_poll_ms: pause }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_is_a_body_or_a_refusal_or_nothing() {
-        let headers = |value: &[u8]| vec![(NEXT_POLL_METADATA.to_owned(), value.to_vec())];
-        let none = HeaderList::new();
-        let refused = |next_poll_ms| Answered::Refused { next_poll_ms };
-        for (status, headers, body, expected) in [
-            (None, &none, &b""[..], Answered::Nothing),
-            (Some(200), &none, b"x", Answered::Body(b"x")),
-            (Some(200), &none, b"", refused(None)),
-            (Some(200), &headers(b"1500"), b"", refused(Some(1500))),
-            (Some(200), &headers(b"-1"), b"", refused(None)),
-            (Some(200), &headers(b"\xff"), b"", refused(None)),
-            (Some(503), &headers(b"7"), b"no healthy upstream", refused(Some(7))),
-        ] {
-            assert_eq!(read((status, headers, body)), expected, "{status:?} {headers:?}");
-        }
     }
 }

@@ -1,15 +1,17 @@
-//! The decision on a request: route, evidence, token, limits, headers.
+//! The decision on a request: route, evidence, token, limits, circuit, headers.
 
 mod authenticate;
+mod circuits;
 mod configure;
 mod limits;
 mod plugin;
 
 use std::rc::Rc;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use postern_document::{Counted, Document, Route};
-use postern_filter_host::{Effects, HeaderList, RequestHost, SoftBudget, VerifierSupport};
+use postern_filter_host::{Answer, Effects, HeaderList, RequestHost, SoftBudget, VerifierSupport};
 use postern_filter_jwt_auth::{Caller, JwtAuth};
 use postern_request::principal::Credential;
 use postern_request::{
@@ -17,12 +19,14 @@ use postern_request::{
     tokens,
 };
 
+use crate::circuits::CircuitLink;
 use crate::counters::{Count, Counters};
 use crate::feed::FeedLink;
 use crate::fetch::KeyFetcher;
 use crate::leases::LeaseLink;
 use crate::request::{OwnHeaders, RequestHeaders};
 use crate::stages::STAGES;
+use circuits::{Call, Way};
 use limits::{Spent, Tickets};
 
 /// The filter state that names the caller, for access logs and RBAC: `wasm.postern.subject`.
@@ -48,6 +52,8 @@ pub struct Gatekeeper {
     feed: Option<FeedLink>,
     /// Slices of limits; none where the document needs no server.
     leases: Option<LeaseLink>,
+    /// Of services that are cut off when they fail; none where no route leads to one.
+    circuits: Option<CircuitLink>,
     /// Whether upstreams' responses arrive without the headers that are written here.
     clean_responses: bool,
 }
@@ -60,6 +66,8 @@ pub struct Responding {
     limit: Option<RateLimitStatus>,
     /// What limits took that may have to be given back.
     tickets: Tickets,
+    /// Of a service with a circuit, until it is known how this has ended.
+    call: Option<Call>,
     /// Whether the response has none of the headers that are written to it.
     is_clean: bool,
 }
@@ -96,7 +104,22 @@ struct Admitted {
     known: Known,
     limit: Option<RateLimitStatus>,
     tickets: Tickets,
+    way: Way,
     route: Arc<Route>,
+}
+
+/// A request that goes no further.
+enum Turned {
+    /// It is refused.
+    Away(Denial),
+    /// It gets the answer that its route has for when the circuit is open.
+    Answered(Answer),
+}
+
+impl From<Denial> for Turned {
+    fn from(denial: Denial) -> Self {
+        Self::Away(denial)
+    }
 }
 
 impl Gatekeeper {
@@ -108,7 +131,7 @@ impl Gatekeeper {
         request: &RequestHeaders<'_>,
         effects: &mut dyn Effects,
         now: UnixMillis,
-    ) -> Result<Admitted, Denial> {
+    ) -> Result<Admitted, Turned> {
         let target = request.target.ok_or(Denial::new(ErrorCode::BadRequest, "path_not_text"))?;
         let path = path::without_query(target);
         path::check(path, self.document.allow_matrix_parameters)
@@ -116,8 +139,8 @@ impl Gatekeeper {
         let found = self.document.find_route(request.authority, request.method, path);
         let route = match found {
             Ok(Some(route)) => Arc::clone(route),
-            Ok(None) => return Err(Denial::new(ErrorCode::NotFound, "no_route")),
-            Err(_) => return Err(Denial::new(ErrorCode::BadRequest, "path_ambiguous")),
+            Ok(None) => return Err(Denial::new(ErrorCode::NotFound, "no_route").into()),
+            Err(_) => return Err(Denial::new(ErrorCode::BadRequest, "path_ambiguous").into()),
         };
         let places = self.stripped(&route);
         if STAGES.tokens && !places.is_empty() {
@@ -147,15 +170,26 @@ impl Gatekeeper {
             authority: request.authority,
             path,
         };
-        let spent = match self.spend(host, &route, counted, now) {
+        let looked = self.look(host, &route);
+        let may_refuse = looked.is_some_and(|looked| !looked.is_closed);
+        let mut spent = match self.spend(host, &route, counted, may_refuse, now) {
             Err(_) if !enforced => {
                 self.counters.add(Count::Shadowed, 1);
                 Spent::default()
             }
             spent => spent?,
         };
+        // Also in shadow: an open circuit is no rule for callers.
+        let way = self.pass_circuit(host, &route, looked, request.is_grpc, now);
+        if may_refuse {
+            match way {
+                Ok(_) => spent.tickets.confirm(),
+                Err(_) => spent.tickets.put_back(host, now),
+            }
+        }
+        let (way, known) = (way?, identified.known);
         let limit = limits::tighter(spent.limit, identified.exact);
-        Ok(Admitted { known: identified.known, limit, tickets: spent.tickets, route })
+        Ok(Admitted { known, limit, tickets: spent.tickets, way, route })
     }
 
     /// Where nothing may be left that opens anything: of tokens where the route takes them, of the
@@ -206,6 +240,10 @@ impl Gatekeeper {
         let text = [now.0.to_le_bytes(), self.id_counter.to_le_bytes()].concat();
         self.jwt.cache().hash(&text)
     }
+}
+
+fn number<T: FromStr>(text: &[u8]) -> Option<T> {
+    core::str::from_utf8(text).ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! Leased limits, as this filter has slices lent: the calls.
 
 use postern_document::Document;
-use postern_filter_feed as feed;
 use postern_filter_host::{HeaderList, HttpCall};
 use postern_filter_leased_rate_limit::{Answered, CALL_MS, Leases, Settings};
 use postern_filter_shared_data::SharedData;
 use postern_proto::feed::v1::BORROW_PATH;
 use postern_request::UnixMillis;
 
+use crate::calls::{Line, read};
 use crate::configuration::FeedSource;
-use crate::feed::{TICK_MS, read};
+use crate::feed::TICK_MS;
 
 /// The purpose of its calls, see [`crate::feed::FEED`].
 pub(crate) const LEASES: usize = usize::MAX - 1;
@@ -18,9 +18,7 @@ pub(crate) const LEASES: usize = usize::MAX - 1;
 #[derive(Debug)]
 pub(crate) struct LeaseLink {
     pub(crate) leases: Leases,
-    source: FeedSource,
-    /// The call that is on its way.
-    call: Option<u32>,
+    line: Line,
 }
 
 impl LeaseLink {
@@ -34,7 +32,8 @@ impl LeaseLink {
     ) -> Self {
         let workload = source.workload.clone();
         let settings = Settings { workload, envoy_id, vm, tick_ms: TICK_MS };
-        Self { leases: Leases::new(settings, document, shared, seed), source, call: None }
+        let leases = Leases::new(settings, document, shared, seed);
+        Self { leases, line: Line::new(LEASES, BORROW_PATH, source) }
     }
 
     /// Once a tick: the call to make, by the VM that speaks to the server.
@@ -45,14 +44,7 @@ impl LeaseLink {
         now: UnixMillis,
     ) -> Option<HttpCall> {
         let message = self.leases.tick(shared, is_elected, now)?;
-        Some(HttpCall {
-            purpose: LEASES,
-            cluster: self.source.cluster.clone(),
-            authority: self.source.authority.clone(),
-            path: BORROW_PATH.to_owned(),
-            timeout_ms: CALL_MS,
-            message: Some(message),
-        })
+        Some(self.line.call(message, CALL_MS))
     }
 
     /// The call was made, or could not be; false then.
@@ -62,11 +54,11 @@ impl LeaseLink {
         token: Option<u32>,
         now: UnixMillis,
     ) -> bool {
-        self.call = token;
-        if token.is_none() {
+        let sent = self.line.sent(token);
+        if !sent {
             let _ = self.leases.answered(shared, Answered::Nothing, now);
         }
-        token.is_some()
+        sent
     }
 
     /// The answer to a call, if it was this one's.
@@ -77,16 +69,10 @@ impl LeaseLink {
         answer: (Option<u16>, &HeaderList, &[u8]),
         now: UnixMillis,
     ) -> Option<Result<(), String>> {
-        if self.call != Some(token) {
+        if !self.line.takes(token) {
             return None;
         }
-        self.call = None;
-        let answered = match read(answer) {
-            feed::Answered::Body(body) => Answered::Body(body),
-            feed::Answered::Refused { next_poll_ms } => Answered::Refused { next_poll_ms },
-            feed::Answered::Nothing => Answered::Nothing,
-        };
-        let taken = self.leases.answered(shared, answered, now);
+        let taken = self.leases.answered(shared, read(answer), now);
         Some(taken.map_err(|error| format!("leases: {error}")))
     }
 }

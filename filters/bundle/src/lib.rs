@@ -5,12 +5,14 @@
 //! only writer of identity headers. Everything is decided synchronously on the headers: a
 //! filter that stops there can lose body bytes beside others that buffer.
 //!
-//! It ships with all stages. The features `tokens` and `limits` build a module of one of them,
-//! for an Envoy where another filter does the rest.
+//! It ships with all stages. The features `tokens`, `limits` and `circuits` build a module of one of
+//! them, for an Envoy where another filter does the rest.
 //!
 //! Deliberately absent: proxy-wasm (`postern-filter-host` runs this as a plugin) and any
 //! decision that needs the body or the server.
 
+mod calls;
+mod circuits;
 mod configuration;
 mod counters;
 mod feed;

@@ -11,13 +11,23 @@ pub(crate) struct Stages {
     pub(crate) tokens: bool,
     /// Local and leased limits.
     pub(crate) limits: bool,
+    /// Circuits.
+    pub(crate) circuits: bool,
 }
 
 /// Those of this module.
-pub(crate) const STAGES: Stages =
-    Stages { tokens: cfg!(feature = "tokens"), limits: cfg!(feature = "limits") };
+pub(crate) const STAGES: Stages = Stages {
+    tokens: cfg!(feature = "tokens"),
+    limits: cfg!(feature = "limits"),
+    circuits: cfg!(feature = "circuits"),
+};
 
 impl Stages {
+    /// Whether no other module of ours is beside this one.
+    pub(crate) const fn are_all(self) -> bool {
+        self.tokens && self.limits && self.circuits
+    }
+
     /// What of a document cannot be kept by these stages. A limit by caller that knows no caller
     /// would count all of them as one, and of a leased one there would never be a slice.
     pub(crate) fn problems(self, document: &Document) -> Vec<String> {
@@ -71,7 +81,8 @@ mod tests {
                            "auth":{"any":["api_key"]},"limits":["each"]}]}"#,
         )
         .unwrap();
-        let problems = |tokens, limits| Stages { tokens, limits }.problems(&document);
+        let problems =
+            |tokens, limits| Stages { tokens, limits, circuits: true }.problems(&document);
         for (tokens, limits) in [(true, true), (true, false), (false, false)] {
             assert!(problems(tokens, limits).is_empty(), "{tokens} {limits}");
         }
@@ -92,7 +103,8 @@ mod tests {
                            "limits":["all"]}]}"#,
         )
         .unwrap();
-        let problems = |tokens, limits| Stages { tokens, limits }.problems(&document);
+        let problems =
+            |tokens, limits| Stages { tokens, limits, circuits: false }.problems(&document);
         assert!(problems(true, true).is_empty() && problems(true, false).is_empty());
         let found = problems(false, true);
         assert_eq!(found.len(), 1, "named once: {found:?}");

@@ -41,6 +41,8 @@ pub(crate) struct Lead {
     wanted: Wanted,
     idle: Idle,
     document_digest: Option<String>,
+    /// The version of what the server has said of circuits; 0 where it has to say all of it.
+    pub(crate) circuits: u64,
 }
 
 /// A call that is on its way.
@@ -64,6 +66,7 @@ impl Lead {
             wanted: Wanted::new(),
             idle: Idle::default(),
             document_digest: None,
+            circuits: 0,
         }
     }
 
@@ -137,6 +140,7 @@ impl Lead {
             wanted_keys: self.wanted.tell(settings),
             idle_ms: u32::try_from(self.idle.millis(settings.tick_ms)).unwrap_or(u32::MAX),
             max_bytes,
+            circuits_version: self.circuits,
         }
     }
 

@@ -43,16 +43,16 @@ mod writer;
 use core::cell::Cell;
 
 use postern_filter_shared_data::SharedData;
-use postern_proto::feed::v1::ExchangeResponse;
+use postern_proto::feed::v1::{Circuits, ExchangeResponse};
 use postern_proto::framing;
 use postern_request::UnixMillis;
 use postern_revocation::{FingerprintKey, Marks};
-use prost::Message as _;
 
 use election::Election;
 use keys::KeySets;
 use lead::Lead;
-pub use outcome::{Answered, FeedError, Judgement};
+pub use outcome::{FeedError, Judgement};
+pub use postern_proto::Answered;
 pub use settings::Settings;
 use usage::Usage;
 use view::View;
@@ -80,6 +80,8 @@ pub struct Feed {
     now: UnixMillis,
     /// Nobody has use for what the server tells.
     is_quiet: bool,
+    /// What the server has last said of circuits, until somebody takes it.
+    circuits: Option<Circuits>,
 }
 
 impl Feed {
@@ -99,6 +101,7 @@ impl Feed {
             digest: digest.to_owned(),
             settings,
             is_quiet: false,
+            circuits: None,
         }
     }
 
@@ -158,9 +161,16 @@ impl Feed {
         let lead = self.lead.as_mut().ok_or(FeedError::NotAsked)?;
         let call = lead.take_call().ok_or(FeedError::NotAsked)?;
         let before = self.view.version();
-        let taken = read(answered).and_then(|answer| {
+        let read = answered.message::<ExchangeResponse>().map_err(FeedError::from);
+        let mut taken = read.and_then(|answer| {
             lead.write(shared, &mut self.view, &answer, &self.settings, now).map(|()| answer)
         });
+        if let Ok(answer) = &mut taken
+            && let Some(circuits) = answer.circuits.take()
+        {
+            lead.circuits = circuits.version;
+            self.circuits = Some(circuits);
+        }
         // This VM's own news reach it as they reach the others.
         self.view.catch_up(shared);
         let goes_on = match &taken {
@@ -211,6 +221,18 @@ impl Feed {
     /// [`Settings::issuers`], and the sets as JSON (RFC 7517 §5). To be asked after every tick.
     pub fn take_key_sets(&mut self, shared: &dyn SharedData) -> Vec<(usize, Vec<u8>)> {
         self.keys.take(shared, &self.settings.issuers, self.view.head.keys)
+    }
+
+    /// What the server has said of circuits since this was last asked. It concerns nobody here.
+    pub fn take_circuits(&mut self) -> Option<Circuits> {
+        self.circuits.take()
+    }
+
+    /// What was taken could not be kept: the server is to say it once more.
+    pub fn miss_circuits(&mut self) {
+        if let Some(lead) = &mut self.lead {
+            lead.circuits = 0;
+        }
     }
 
     /// A token named a key that the issuer's set does not have; `place` is the one in
@@ -293,17 +315,6 @@ impl Feed {
     #[must_use]
     pub fn document_digest(&self) -> Option<&str> {
         self.lead.as_ref().and_then(Lead::document_digest)
-    }
-}
-
-fn read(answered: Answered<'_>) -> Result<ExchangeResponse, FeedError> {
-    match answered {
-        Answered::Body(body) => {
-            let message = framing::unframe(body).map_err(|_| FeedError::Malformed)?;
-            ExchangeResponse::decode(message).map_err(|_| FeedError::Malformed)
-        }
-        Answered::Refused { .. } => Err(FeedError::Refused),
-        Answered::Nothing => Err(FeedError::Unanswered),
     }
 }
 

@@ -2,31 +2,9 @@
 
 use core::fmt;
 
+use postern_proto::CallError;
+
 use crate::tagged::Overtaken;
-
-/// What came of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answered<'a> {
-    /// The body of an answer.
-    Body(&'a [u8]),
-    /// A gRPC error in place of one.
-    Refused {
-        /// When to ask again, where the server says so (`x-postern-next-poll-ms`).
-        next_poll_ms: Option<u64>,
-    },
-    /// Nothing: the call failed, or could not be made.
-    Nothing,
-}
-
-impl Answered<'_> {
-    /// When the server wants to be asked again, where it says so.
-    pub(crate) const fn next_poll_ms(self) -> Option<u64> {
-        match self {
-            Self::Refused { next_poll_ms } => next_poll_ms,
-            Self::Body(_) | Self::Nothing => None,
-        }
-    }
-}
 
 /// Why an answer of the server was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +34,18 @@ impl fmt::Display for FeedError {
             Self::Refused => "the server refuses to answer",
             Self::Unanswered => "no answer from the server",
         })
+    }
+}
+
+impl From<CallError> for FeedError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Malformed => Self::Malformed,
+            CallError::TakenOver => Self::TakenOver,
+            CallError::NotAsked => Self::NotAsked,
+            CallError::Refused => Self::Refused,
+            CallError::Unanswered => Self::Unanswered,
+        }
     }
 }
 

@@ -8,10 +8,12 @@ use postern_proto::feed::v1::{ExchangeRequest, KeySet, Snapshot};
 use postern_revocation::bucket::{self, BUCKETS};
 use postern_revocation::record::ALWAYS;
 use postern_revocation::{Fingerprint, Record, RevocationKind};
+use prost::Message as _;
 
 use Judgement::{Good, Revoked, Stale};
 
 mod asking;
+mod circuits;
 mod hostile;
 mod interleaved;
 mod key_sets;
@@ -49,6 +51,7 @@ struct Server {
     /// How far its clock is ahead.
     ahead_ms: u64,
     key_sets: BTreeMap<String, KeySet>,
+    circuits: Option<Circuits>,
     asked: Vec<ExchangeRequest>,
 }
 
@@ -67,6 +70,7 @@ impl Server {
             refuses: None,
             ahead_ms: 0,
             key_sets: BTreeMap::new(),
+            circuits: None,
             asked: Vec::new(),
         }
     }
@@ -109,6 +113,7 @@ impl Server {
             next_poll_ms: self.next_poll_ms,
             server_time_ms: now.0 + self.ahead_ms,
             document_digest: "served".to_owned(),
+            circuits: self.circuits.clone().filter(|all| all.version != asked.circuits_version),
             ..ExchangeResponse::default()
         };
         let known = asked.epoch == self.epoch && asked.snapshot_bucket == 0 && !self.forgetful;

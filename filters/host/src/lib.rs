@@ -16,7 +16,7 @@ mod envoy;
 pub mod plugin;
 
 pub use foreign::ForeignFunctions;
-pub use port::{Effects, HeaderList, HttpCall, Outcome, Plugin, RequestHost};
+pub use port::{Answer, Effects, HeaderList, HttpCall, Outcome, Plugin, RequestHost};
 pub use verifier::{HostVerifier, SoftBudget, VerifierSupport};
 
 #[cfg(target_arch = "wasm32")]

@@ -4,7 +4,6 @@ use core::time::Duration;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use postern_request::RenderedDenial;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType};
@@ -180,8 +179,15 @@ impl<P: Plugin> HttpContext for Stream<P> {
             }
             Outcome::Deny(denial, state) => {
                 self.state = Some(state);
-                deny(&denial);
-                Action::Pause
+                let headers = denial.headers.iter();
+                let headers = headers.map(|(name, value)| (*name, value.as_str())).collect();
+                answer(denial.status, headers, &denial.body)
+            }
+            Outcome::Answer(fixed, state) => {
+                self.state = Some(state);
+                let headers = fixed.headers.iter();
+                let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
+                answer(fixed.status, headers.collect(), &fixed.body)
             }
         }
     }
@@ -206,6 +212,16 @@ impl<P: Plugin> HttpContext for Stream<P> {
         }
         Action::Continue
     }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        if let (Some(state), Ok(mut plugin)) = (&mut self.state, self.plugin.try_borrow_mut()) {
+            if let Some(plugin) = &mut *plugin {
+                let trailers = StreamEffects { map: MapType::HttpResponseTrailers };
+                plugin.on_response_trailers(EnvoyHost, state, &trailers);
+            }
+        }
+        Action::Continue
+    }
 }
 
 fn header_list(map: MapType) -> HeaderList {
@@ -218,10 +234,9 @@ fn refuse() -> Action {
     Action::Pause
 }
 
-fn deny(denial: &RenderedDenial) {
-    let headers = denial.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let body = Some(denial.body.as_bytes());
-    let _ = hostcalls::send_http_response(u32::from(denial.status), headers, body);
+fn answer(status: u16, headers: Vec<(&str, &str)>, body: &str) -> Action {
+    let _ = hostcalls::send_http_response(u32::from(status), headers, Some(body.as_bytes()));
+    Action::Pause
 }
 
 fn log(level: LogLevel, message: &str) {

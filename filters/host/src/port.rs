@@ -52,8 +52,21 @@ pub trait Effects {
 pub enum Outcome<S> {
     /// It goes on; what is kept until it has ended.
     Continue(Option<S>),
-    /// It is answered here.
+    /// It is refused here.
     Deny(RenderedDenial, S),
+    /// It is answered here, as the document says.
+    Answer(Answer, S),
+}
+
+/// An answer that a document has words for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its headers, in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Its body; empty where it has none.
+    pub body: String,
 }
 
 /// A call that a plugin wants made: a GET, or a gRPC call with one message.
@@ -131,7 +144,7 @@ pub trait Plugin: Sized + 'static {
     /// Cleans a request's trailers.
     fn on_request_trailers(&mut self, trailers: &HeaderList, effects: &mut dyn Effects);
 
-    /// Completes a response.
+    /// Completes a response, whoever made it.
     fn on_response_headers(
         &mut self,
         host: impl RequestHost,
@@ -139,6 +152,15 @@ pub trait Plugin: Sized + 'static {
         effects: &mut dyn Effects,
     );
 
-    /// A request has ended, however it did: answered, refused, or broken off.
+    /// Reads a response's trailers.
+    fn on_response_trailers(
+        &mut self,
+        host: impl RequestHost,
+        stream: &mut Self::Stream,
+        trailers: &dyn Effects,
+    );
+
+    /// A request has ended, however it did: answered, refused, or broken off. What Envoy knows of
+    /// it can still be asked.
     fn on_end(&mut self, host: impl RequestHost, stream: Self::Stream);
 }

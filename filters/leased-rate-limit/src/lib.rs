@@ -20,7 +20,6 @@
 mod entry;
 mod head;
 mod lead;
-mod outcome;
 mod slots;
 mod spend;
 mod stage;
@@ -32,7 +31,6 @@ use postern_filter_shared_data::SharedData;
 use postern_proto::feed::v1::BorrowResponse;
 use postern_proto::framing;
 use postern_request::UnixMillis;
-use prost::Message as _;
 
 use entry::POLL_MS;
 use head::Head;
@@ -40,7 +38,7 @@ use lead::Lead;
 use slots::SlotSet;
 use stage::Stage;
 
-pub use outcome::{Answered, LeaseError};
+pub use postern_proto::{Answered, CallError};
 pub use spend::Verdict;
 pub use ticket::Ticket;
 
@@ -140,30 +138,23 @@ impl Leases {
         shared: &dyn SharedData,
         answered: Answered<'_>,
         now: UnixMillis,
-    ) -> Result<(), LeaseError> {
-        let lead = self.lead.as_mut().ok_or(LeaseError::TakenOver)?;
+    ) -> Result<(), CallError> {
+        let lead = self.lead.as_mut().ok_or(CallError::TakenOver)?;
         if !lead.is_asking() {
-            return Err(LeaseError::NotAsked);
+            return Err(CallError::NotAsked);
         }
-        let (error, next_poll_ms) = match answered {
-            Answered::Body(body) => match read(body) {
-                Some(answer) => {
-                    lead.answered(&self.stage, shared, &answer, now);
-                    self.head = lead.head();
-                    return Ok(());
-                }
-                None => (LeaseError::Malformed, None),
-            },
-            Answered::Refused { next_poll_ms } => (LeaseError::Refused, next_poll_ms),
-            Answered::Nothing => (LeaseError::Unanswered, None),
-        };
-        lead.failed(&self.stage, next_poll_ms, now);
-        Err(error)
+        match answered.message::<BorrowResponse>() {
+            Ok(answer) => {
+                lead.answered(&self.stage, shared, &answer, now);
+                self.head = lead.head();
+                Ok(())
+            }
+            Err(error) => {
+                lead.failed(&self.stage, answered.next_poll_ms(), now);
+                Err(error)
+            }
+        }
     }
-}
-
-fn read(body: &[u8]) -> Option<BorrowResponse> {
-    BorrowResponse::decode(framing::unframe(body).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -72,12 +72,15 @@ struct Drawn {
 impl Leases {
     /// Spends from every leased limit of a route, or from none: what an earlier limit gave is put
     /// back when a later one refuses. A limit in shadow counts what passes, and refuses nothing.
+    /// `others_follow`: somebody behind these limits may still refuse; the ticket then holds
+    /// everything until [`Ticket::put_back`] or [`Ticket::confirm`].
     #[must_use]
     pub fn spend(
         &mut self,
         shared: &dyn SharedData,
         route: &Route,
         counted: &Counted<'_>,
+        others_follow: bool,
         now: UnixMillis,
     ) -> Verdict {
         let mut verdict = Verdict::default();
@@ -93,7 +96,7 @@ impl Leases {
             match self.judge(&mut cells, &held, &drawn, &mut verdict, now) {
                 Ok((status, given)) => {
                     // After the last limit none is left to refuse, so most requests keep no list.
-                    if at < last || skip.is_some() {
+                    if at < last || others_follow || skip.is_some() {
                         verdict.ticket.add(given);
                     }
                     // A caller is told nothing of a limit that does not bind.
@@ -112,7 +115,9 @@ impl Leases {
                 }
             }
         }
-        verdict.ticket.confirm();
+        if !others_follow {
+            verdict.ticket.confirm();
+        }
         verdict.conflicts = cells.conflicts;
         verdict
     }

@@ -14,6 +14,7 @@ use postern_limits::slot::Place;
 use postern_limits::{Algorithm, Anchor, Rate, Spec, State};
 use postern_proto::feed::v1::{BorrowRequest, LeaseGrant};
 use postern_request::{HeaderView, address};
+use prost::Message as _;
 
 mod calls;
 mod documents;
@@ -272,7 +273,7 @@ impl Process {
     fn ask(&mut self, vm: usize, client: &str) -> Verdict {
         let now = self.wall();
         let route = &self.documents[vm].routes[0];
-        self.vms[vm].spend(&self.shared, route, &counted(client), now)
+        self.vms[vm].spend(&self.shared, route, &counted(client), false, now)
     }
 
     /// Where a client's key is.
@@ -329,10 +330,10 @@ impl Process {
             Ends::Refused(next_poll_ms) => Answered::Refused { next_poll_ms },
         };
         let taken = self.vms[vm].answered(&self.shared, answered, wall);
-        assert!(matches!(taken, Err(LeaseError::Unanswered | LeaseError::Refused)), "{taken:?}");
+        assert!(matches!(taken, Err(CallError::Unanswered | CallError::Refused)), "{taken:?}");
     }
 
-    fn hand_in(&mut self, vm: usize, answer: &BorrowResponse) -> Result<(), LeaseError> {
+    fn hand_in(&mut self, vm: usize, answer: &BorrowResponse) -> Result<(), CallError> {
         let body = framing::frame(answer).unwrap();
         let now = self.wall();
         self.vms[vm].answered(&self.shared, Answered::Body(&body), now)

@@ -56,14 +56,14 @@ impl Ticket {
     }
 
     /// The request was refused after all, and counts nowhere.
-    pub(crate) fn put_back(&mut self, shared: &dyn SharedData, now: UnixMillis) {
+    pub fn put_back(&mut self, shared: &dyn SharedData, now: UnixMillis) {
         let mut cells = Cells::new(shared);
         self.spent.drain(..).for_each(|spent| spent.put_back(&mut cells));
         self.counted.put_back(shared, now);
     }
 
     /// The request passes: what no answer gives back is forgotten.
-    pub(crate) fn confirm(&mut self) {
+    pub fn confirm(&mut self) {
         self.spent.retain(|spent| spent.skip.is_some());
         self.counted.confirm();
     }

@@ -36,18 +36,20 @@ pub struct Verdict {
     pub evicted: u32,
     /// Writes that were repeated because another worker was faster.
     pub conflicts: u32,
-    /// What may have to be given back when more is known of the request; empty for most. On a
-    /// route with leased limits it holds everything: these may still refuse, and whoever asks
-    /// them says by [`Ticket::put_back`] or [`Ticket::confirm`] what came of it.
+    /// What may have to be given back when more is known of the request; empty for most. Where
+    /// others follow who may still refuse it holds everything, and whoever asks them says by
+    /// [`Ticket::put_back`] or [`Ticket::confirm`] what came of it.
     pub ticket: Ticket,
 }
 
 /// Takes a request from every local limit of a route, or from none: what an earlier limit gave is
 /// put back when a later one refuses. A limit in shadow counts what passes, and refuses nothing.
+/// `others_follow`: somebody behind these limits may still refuse.
 #[must_use]
 pub fn check(
     route: &Route,
     counted: &Counted<'_>,
+    others_follow: bool,
     shared: &dyn SharedData,
     seed: u128,
     now: UnixMillis,
@@ -56,7 +58,6 @@ pub fn check(
     let mut round = Round { cells: Cells::new(shared), now, evicted: 0 };
     let mut given: Vec<Taken> = Vec::new();
     let last = route.local_limits.len().saturating_sub(1);
-    let others_follow = !route.leased_limits.is_empty();
     for (at, applied) in route.local_limits.iter().enumerate() {
         let limit = &*applied.limit;
         let allowance = limit.allowance_for(counted.principal);

@@ -43,7 +43,9 @@ fn counted<'a>(client: &str, principal: Option<&'a Principal>) -> Counted<'a> {
 }
 
 fn ask_at(document: &Document, shared: &Memory, client: &str, now: u64) -> Verdict {
-    check(&document.routes[0], &counted(client, None), shared, 7, UnixMillis(now))
+    let route = &document.routes[0];
+    let others_follow = !route.leased_limits.is_empty();
+    check(route, &counted(client, None), others_follow, shared, 7, UnixMillis(now))
 }
 
 fn ask(document: &Document, shared: &Memory, client: &str) -> Verdict {
@@ -127,7 +129,7 @@ fn a_caller_counts_by_tier_and_client() {
         };
         let passes = |_: &usize| {
             let counted = counted("192.0.2.1", Some(&principal));
-            let verdict = check(&document.routes[0], &counted, &shared, 7, UnixMillis(0));
+            let verdict = check(&document.routes[0], &counted, false, &shared, 7, UnixMillis(0));
             assert_eq!(verdict.status.is_none(), tier == "enterprise");
             verdict.denial.is_none()
         };

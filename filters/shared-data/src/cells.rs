@@ -7,10 +7,10 @@ use crate::SharedData;
 /// them through, so more rounds than workers are needed only by bad luck.
 const ATTEMPTS: u32 = 32;
 
-/// What one of a fixed number of slots holds. The default is an empty one.
+/// What one of a fixed number of places holds. The default is an empty one.
 pub trait Cell: Default {
-    /// What its keys begin with; the slot's number follows. Shared data outlives a module, so
-    /// whoever changes the form changes this too.
+    /// What its keys begin with; the slot's number follows, or the name of what it is about.
+    /// Shared data outlives a module, so whoever changes the form changes this too.
     const PREFIX: &'static str;
 
     /// Reads it; whatever it has not written is an empty one. An empty one is no bytes.
@@ -20,13 +20,16 @@ pub trait Cell: Default {
     fn write(&self) -> Vec<u8>;
 }
 
-/// The name of a slot in shared data.
+/// The key of a slot in shared data.
 #[must_use]
 pub fn key<C: Cell>(slot: u32) -> String {
-    let mut key = String::with_capacity(C::PREFIX.len() + 4);
-    key.push_str(C::PREFIX);
-    key.push_str(&slot.to_string());
-    key
+    named::<C>(&slot.to_string())
+}
+
+/// The key of what is about something of this name: of a document, never of a request.
+#[must_use]
+pub fn named<C: Cell>(name: &str) -> String {
+    [C::PREFIX, name].concat()
 }
 
 /// Shared data, and what it took to write there.
@@ -46,7 +49,7 @@ impl<'a> Cells<'a> {
     /// Reads a slot, changes it, writes it back; again when another worker was faster. When luck
     /// runs out, the last answer stands without having been written: one request is not counted.
     pub fn change<C: Cell, T>(&mut self, slot: u32, change: impl FnMut(&mut C) -> T) -> T {
-        self.attempt(slot, change).0
+        self.attempt(&key::<C>(slot), change).0
     }
 
     /// The same, for those who must not act on what was not written: none when luck runs out.
@@ -55,21 +58,29 @@ impl<'a> Cells<'a> {
         slot: u32,
         change: impl FnMut(&mut C) -> T,
     ) -> Option<T> {
-        let (answer, written) = self.attempt(slot, change);
+        self.try_change_at(&key::<C>(slot), change)
+    }
+
+    /// The same of what has this key.
+    pub fn try_change_at<C: Cell, T>(
+        &mut self,
+        key: &str,
+        change: impl FnMut(&mut C) -> T,
+    ) -> Option<T> {
+        let (answer, written) = self.attempt(key, change);
         written.then_some(answer)
     }
 
     /// What stays as it is needs no write: who only looks costs the others no retry.
-    fn attempt<C: Cell, T>(&mut self, slot: u32, mut change: impl FnMut(&mut C) -> T) -> (T, bool) {
-        let key = key::<C>(slot);
+    fn attempt<C: Cell, T>(&mut self, key: &str, mut change: impl FnMut(&mut C) -> T) -> (T, bool) {
         let mut attempt = 0;
         loop {
-            let (found, version) = self.shared.get(&key).unzip();
+            let (found, version) = self.shared.get(key).unzip();
             let found = found.unwrap_or_default();
             let mut cell = C::read(&found);
             let answer = change(&mut cell);
             let changed = cell.write();
-            let written = changed == found || self.shared.set(&key, &changed, version);
+            let written = changed == found || self.shared.set(key, &changed, version);
             if written || attempt == ATTEMPTS {
                 return (answer, written);
             }
@@ -114,6 +125,15 @@ mod tests {
         shared.conflicts.set(3);
         assert_eq!((add(&mut cells), cells.conflicts), (Some(2), 3));
         assert_eq!(shared.get("count.7").unwrap().0, b"xx");
+    }
+
+    #[test]
+    fn what_has_a_name_has_a_key_of_its_own() {
+        let shared = Memory::default();
+        let (mut cells, key) = (Cells::new(&shared), named::<Count>("orders"));
+        let push = |count: &mut Count| count.0.push(b'x');
+        assert_eq!(cells.try_change_at(&key, push), Some(()));
+        assert_eq!(shared.get("count.orders").unwrap().0, b"x");
     }
 
     #[test]

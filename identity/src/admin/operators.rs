@@ -2,6 +2,7 @@
 //! methods, and each says who it is for the audit log.
 
 mod api_keys;
+mod circuits;
 mod clients;
 mod keys;
 mod people;
@@ -14,6 +15,7 @@ use postern_document::{Current, Document};
 use postern_request::UnixMillis;
 use postern_revocation::{Revocation, RevocationKind};
 use postern_store::durable::{AuditEntry, AuditRecord};
+use postern_store::volatile::CircuitStore;
 use postern_store::{FlowStore, IdentityStore, Registry, StoreError};
 
 use super::Actor;
@@ -23,6 +25,7 @@ use crate::ports::Announce;
 use crate::{IdentityError, KeyEncryptionKey, audit};
 
 pub use api_keys::ApiKeyEdit;
+pub use circuits::{ForcedFor, ShownCircuit, circuits_of, list_circuits};
 pub use clients::ClientWithSecret;
 pub use people::{ChangedUser, UserFactor};
 
@@ -61,6 +64,7 @@ pub struct Operators {
     kek: Option<KeyEncryptionKey>,
     document: Option<Current<Document>>,
     registry: Option<Arc<dyn Registry>>,
+    circuits: Option<Arc<dyn CircuitStore>>,
 }
 
 impl Operators {
@@ -68,8 +72,19 @@ impl Operators {
     #[must_use]
     pub fn new(parts: OperatorsParts) -> Self {
         let OperatorsParts { store, flows, announce, ending, issuer, rules, tools, kek } = parts;
-        let (document, registry) = (None, None);
-        Self { store, flows, announce, ending, issuer, rules, tools, kek, document, registry }
+        Self {
+            store,
+            flows,
+            announce,
+            ending,
+            issuer,
+            rules,
+            tools,
+            kek,
+            document: None,
+            registry: None,
+            circuits: None,
+        }
     }
 
     /// The same, with a registry of services.
@@ -79,7 +94,7 @@ impl Operators {
         self
     }
 
-    /// The same, by the word of a document on which limits and scopes there are.
+    /// The same, by the word of a document on which limits, scopes and circuits there are.
     #[must_use]
     pub fn by_document(mut self, document: Current<Document>) -> Self {
         self.document = Some(document);

@@ -1,8 +1,9 @@
-//! `postern.feed.v1`: what is new since the asker's cursor, and slices of limits.
+//! `postern.feed.v1`: what is new since the asker's cursor, slices of limits, and how services do.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+mod circuits;
 mod leases;
 
 #[cfg(feature = "grpc-client")]
@@ -10,6 +11,9 @@ pub mod client;
 #[cfg(feature = "server")]
 pub mod server;
 
+pub use circuits::{
+    CircuitPhase, CircuitState, Circuits, ReportRequest, ReportResponse, ServiceReport,
+};
 pub use leases::{BorrowRequest, BorrowResponse, LeaseAsk, LeaseGrant, LeaseReturn};
 
 /// The service's full name.
@@ -18,6 +22,8 @@ pub const SERVICE: &str = "postern.feed.v1.Feed";
 pub const EXCHANGE_PATH: &str = "/postern.feed.v1.Feed/Exchange";
 /// The path of the method that lends slices of limits.
 pub const BORROW_PATH: &str = "/postern.feed.v1.Feed/Borrow";
+/// The path of the method that takes reports of services.
+pub const REPORT_PATH: &str = "/postern.feed.v1.Feed/Report";
 /// In the metadata of an error: when to ask again, in milliseconds.
 pub const NEXT_POLL_METADATA: &str = "x-postern-next-poll-ms";
 /// In the metadata of a request: the credential of an asker that has no certificate.
@@ -65,6 +71,9 @@ pub struct ExchangeRequest {
     /// Issuers of whom the asker has seen a token with a key that it does not have.
     #[prost(string, repeated, tag = "13")]
     pub wanted_keys: Vec<String>,
+    /// [`Circuits::version`] of what the asker has; 0 when it has none.
+    #[prost(uint64, tag = "14")]
+    pub circuits_version: u64,
 }
 
 /// What the asker lacks.
@@ -101,6 +110,9 @@ pub struct ExchangeResponse {
     /// How old what the server knows is, in milliseconds; 0 in normal times.
     #[prost(uint64, tag = "10")]
     pub staleness_ms: u64,
+    /// Circuits that are not closed, or forced; absent where the asker's are the same.
+    #[prost(message, optional, tag = "11")]
+    pub circuits: Option<Circuits>,
 }
 
 impl fmt::Debug for ExchangeResponse {
@@ -116,6 +128,7 @@ impl fmt::Debug for ExchangeResponse {
             .field("server_time_ms", &self.server_time_ms)
             .field("document_digest", &self.document_digest)
             .field("staleness_ms", &self.staleness_ms)
+            .field("circuits", &self.circuits)
             .finish()
     }
 }

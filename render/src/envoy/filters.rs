@@ -12,7 +12,7 @@ use super::names::{
 };
 use super::rendering::Rendering;
 use super::{duration, traffic, typed};
-use crate::{feed, rate_limit};
+use crate::{circuits, feed, rate_limit};
 
 /// Longest time for the server's answer. Its own budgets (the store's 20 ms) are far below.
 const SERVER_TIMEOUT_MS: u64 = 250;
@@ -46,12 +46,13 @@ pub(super) fn render(rendering: &Rendering<'_>) -> Vec<Value> {
 /// The server, which is told by which document this Envoy wants to be judged: the one that its
 /// bundle holds, which takes another one's place together with this filter.
 fn grpc_service(document: &Document) -> Value {
-    json!({
+    let service = json!({
         "envoy_grpc": {"cluster_name": GRPC_CLUSTER},
         "timeout": duration(SERVER_TIMEOUT_MS),
         "retry_policy": retry_policy(),
         "initial_metadata": [{"key": evidence::DOCUMENT_METADATA, "value": document.digest}],
-    })
+    });
+    circuits::kept_here(document, service)
 }
 
 /// Whatever one replica may have seen, and counted, no other is asked.

@@ -2,17 +2,17 @@
 
 mod per_route;
 
-use postern_document::{CanaryPick, HostPattern, Route};
+use postern_document::{CanaryPick, HostPattern, Route, Service};
 use postern_request::{RateLimitStatus, headers};
 use serde_json::{Value, json};
 
 use self::per_route::{add_header_rules, per_filter};
-use super::names::{OWN, part_cluster, route_cluster};
+use super::names::{OWN, part_cluster, route_cluster, service_cluster};
 use super::rendering::Rendering;
 use super::{duration, route_tree, traffic};
 use crate::routing::{PathMatch, path_match};
 use crate::security_headers::{self, Header};
-use crate::traffic::header_value;
+use crate::traffic::{fallback_service, header_value};
 
 pub(super) fn render(rendering: &Rendering<'_>) -> Value {
     let mut names_all = false;
@@ -62,21 +62,38 @@ fn response_headers_to_remove(rendering: &Rendering<'_>) -> Vec<&'static str> {
     names
 }
 
-/// A route, as often as it has versions to choose by a header: those first, as the document has
-/// them. All have one name and ask the same filters, so that a header which the bundle writes,
-/// or takes away, changes nothing but where the request goes.
+/// Which of a route's requests go somewhere of their own, by a header.
+#[derive(Debug, Clone, Copy)]
+enum Pick<'r> {
+    /// To a version of the service.
+    Version(&'r CanaryPick),
+    /// To the service that answers while the circuit is open.
+    Fallback,
+}
+
+/// A route, as often as there are places to choose by a header: those first, the one that the
+/// bundle chooses before those that callers may. All have one name and ask the same filters, so
+/// that a header which the bundle writes, or takes away, changes nothing but where the request
+/// goes.
 fn forms(rendering: &Rendering<'_>, route: &Route) -> Vec<Value> {
     let mut forms = Vec::new();
     // Whose turn it is has been decided in front of a sidecar.
     if let (Some(service), None) = (&route.service, rendering.sidecar) {
+        if let Some(other) = fallback_service(route) {
+            forms.push(form(rendering, route, Some(Pick::Fallback), whole(other)));
+        }
         for pick in &route.canary {
             let cluster = part_cluster(service, Some(&pick.version), route.bulkhead.as_deref());
             let cluster = json!({"cluster": cluster});
-            forms.push(form(rendering, route, Some(pick), cluster));
+            forms.push(form(rendering, route, Some(Pick::Version(pick)), cluster));
         }
     }
     forms.push(form(rendering, route, None, destination(rendering, route)));
     forms
+}
+
+fn whole(service: &Service) -> Value {
+    json!({"cluster": service_cluster(&service.name)})
 }
 
 /// Where a route's requests go that no header has sent elsewhere.
@@ -97,9 +114,10 @@ fn destination(rendering: &Rendering<'_>, route: &Route) -> Value {
 fn form(
     rendering: &Rendering<'_>,
     route: &Route,
-    pick: Option<&CanaryPick>,
+    pick: Option<Pick<'_>>,
     destination: Value,
 ) -> Value {
+    let is_elsewhere = matches!(pick, Some(Pick::Fallback));
     let mut action = destination;
     if let Value::Object(members) = &mut action {
         members.insert("timeout".to_owned(), duration(route.timeout_ms));
@@ -109,7 +127,8 @@ fn form(
             None => traffic::retry_policy(&route.retries),
         };
         members.insert("retry_policy".to_owned(), retries);
-        if let (Some(policy), None) = (traffic::hash_policy(route), rendering.sidecar) {
+        let hash = traffic::hash_policy(route).filter(|_| !is_elsewhere);
+        if let (Some(policy), None) = (hash, rendering.sidecar) {
             members.insert("hash_policy".to_owned(), policy);
         }
     }
@@ -121,7 +140,9 @@ fn form(
     });
     if let Value::Object(members) = &mut rendered {
         let (request, response) = (&route.transform.request, &route.transform.response);
-        add_header_rules(members, "request", request, &[], &[]);
+        // Only this Envoy has any business with it.
+        let chosen_by: &[&str] = if is_elsewhere { &[headers::FALLBACK] } else { &[] };
+        add_header_rules(members, "request", request, &[], chosen_by);
         let own = overwriting(&security_headers::of_route(rendering.document, route));
         let lost = lost_limit_headers(rendering, route);
         add_header_rules(members, "response", response, &own, lost);
@@ -146,7 +167,7 @@ fn no_route(rendering: &Rendering<'_>) -> Value {
     })
 }
 
-fn route_match(route: &Route, pick: Option<&CanaryPick>) -> Value {
+fn route_match(route: &Route, pick: Option<Pick<'_>>) -> Value {
     let mut matches = match path_match(&route.path) {
         PathMatch::Exact(path) => json!({"path": path}),
         PathMatch::Prefix(prefix) => json!({"prefix": prefix}),
@@ -159,7 +180,12 @@ fn route_match(route: &Route, pick: Option<&CanaryPick>) -> Value {
         several => Some(json!({"safe_regex": {"regex": several.join("|")}})),
     };
     let methods = methods.map(|methods| json!({"name": ":method", "string_match": methods}));
-    let pick = pick.map(|pick| json!({"name": pick.header, "string_match": header_value(pick)}));
+    let pick = pick.map(|pick| match pick {
+        Pick::Version(pick) => json!({"name": pick.header, "string_match": header_value(pick)}),
+        Pick::Fallback => {
+            json!({"name": headers::FALLBACK, "string_match": {"exact": headers::TO_FALLBACK}})
+        }
+    });
     let headers: Vec<Value> = methods.into_iter().chain(pick).collect();
     if let (Value::Object(members), false) = (&mut matches, headers.is_empty()) {
         members.insert("headers".to_owned(), json!(headers));

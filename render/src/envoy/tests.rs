@@ -22,12 +22,16 @@ fn document() -> Document {
             "issuer": "https://i.test", "audiences": ["a"],
             "jwks": {"uri": "https://keys.test/jwks"},
         }]}},
-        "transforms": {"fixed": {"request": {"set": {"x-a": "100%"}, "remove": ["x-b"]}}},
+        "transforms": {
+            "fixed": {"request": {"set": {"x-a": "100%"}, "remove": ["x-b"]}},
+            "seen": {"response": {"set": {"x-route": "{route.name}"}}},
+        },
         "routes": [
             {"name": "all", "match": {"path": "/{rest=**}"}, "service": "plain", "auth": "none",
              "transform": ["fixed"]},
             {"name": "one", "match": {"path": "/one", "methods": ["GET", "PUT"]},
-             "service": "named", "auth": {"any": ["jwt"]}},
+             "service": "named", "auth": {"any": ["jwt"]}, "ext_authz": true,
+             "transform": ["seen"]},
             {"name": "hosted", "match": {"path": "/h/{id}", "hosts": ["*.x.test"]},
              "service": "plain", "auth": "none"},
         ],
@@ -126,7 +130,11 @@ fn the_node_says_who_it_is_and_what_it_runs() {
 fn the_server_is_told_which_document_this_envoy_runs() {
     let config = rendered();
     let filters = manager(&config)["http_filters"].as_array().unwrap();
-    let told = json!([{"key": "x-postern-document", "value": document().digest}]);
+    let told = json!([
+        {"key": "x-postern-document", "value": document().digest},
+        // One of its services has a circuit.
+        {"key": "x-postern-circuits", "value": "bundle"},
+    ]);
     for name in ["envoy.filters.http.ext_authz", "envoy.filters.http.ext_proc"] {
         let filter = filters.iter().find(|filter| filter["name"] == name).unwrap();
         assert_eq!(filter["typed_config"]["grpc_service"]["initial_metadata"], told, "{name}");

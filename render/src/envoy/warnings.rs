@@ -123,6 +123,7 @@ fn feed_in_the_clear(document: &Document, options: &EnvoyOptions) -> Option<Stri
     let harm = [
         has_keys.then_some("sign for the issuers whose keys come by it"),
         document.revocation.is_some().then_some("hide revocations and make some up"),
+        document.has_circuits().then_some("open circuits and close them"),
         options.feed_credential.is_some().then_some("take the feed's credential"),
     ];
     let harm: Vec<&str> = harm.into_iter().flatten().collect();
@@ -134,7 +135,7 @@ fn feed_in_the_clear(document: &Document, options: &EnvoyOptions) -> Option<Stri
 }
 
 /// Why the server would not answer this Envoy, whose tokens would then be judged as the document
-/// says of stale knowledge.
+/// says of stale knowledge, and whose circuits would go by what it has seen itself.
 fn refused_by_the_feed(document: &Document, options: &EnvoyOptions) -> Option<String> {
     let (settings, workload) = (&document.feed, workload(document, options));
     let certificate = options.server_tls.as_ref().is_some_and(|tls| tls.client.is_some());

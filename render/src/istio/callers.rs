@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::destinations::OWN_SERVICE;
 use super::resource::{self, annotate, set};
-use super::{Context, Placed, RenderError, Rendering, policy_path};
+use super::{Context, Placed, RenderError, Rendering, feed_peers, policy_path};
 
 const CALLERS: &str = "Lets the gateway in, and those whom routes of this workload name as peers.";
 const DEFAULT_DENY: &str = "Lets nobody in: whom other policies of this namespace name may come.";
@@ -167,7 +167,7 @@ fn asked(
     let limits = is_gateway && rendering.document.rate_limit_filter.is_some();
     let wanted = [
         ("decide", CHECK, placed.needs_ext_authz()),
-        ("decide", FEED, narrowed.needs_feed()),
+        ("decide", FEED, feed_peers::asks(rendering.document, placed, narrowed)),
         ("decide", SHOULD_RATE_LIMIT, limits),
         ("identity", "/*", routes_there),
         ("identity", KEYS, fetches_keys && !routes_there),

@@ -5,6 +5,7 @@ mod part;
 mod place;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use postern_document::{
     Bulkhead, Document, JwksSource, JwtIssuer, KeysBy, Route, Service, Version,
@@ -17,7 +18,7 @@ use self::place::{MADE_UP, locate};
 use super::subsets::About;
 use super::{Api, IstioOptions, RenderError, Rendering, subsets};
 use crate::envoy::HostPort;
-use crate::traffic::{part_name, walled};
+use crate::traffic::{fallback_service, part_name, walled};
 
 /// The name that stands for the suite itself wherever a document names a service.
 pub(super) const OWN_SERVICE: &str = "postern";
@@ -131,6 +132,15 @@ impl Destinations {
         let Some(service) = &route.service else { return Ok(&self.own) };
         let key = key(service, None, route.bulkhead.as_deref());
         self.parts.get(&key).ok_or_else(|| unlisted(route, service))
+    }
+
+    /// Where a route's requests go while its service's circuit is open.
+    pub(super) fn of_fallback(
+        &self,
+        route: &Route,
+        other: &Service,
+    ) -> Result<&Destination, RenderError> {
+        self.parts.get(&key(other, None, None)).ok_or_else(|| unlisted(route, other))
     }
 
     /// Where a route's requests for one version of its service go.
@@ -358,7 +368,11 @@ fn unlisted(route: &Route, service: &Service) -> RenderError {
 /// Who has the gateway need a service, for an error's text; none where nobody does, and nothing
 /// has to be rendered for it.
 fn user_of(document: &Document, service: &str) -> Option<String> {
-    let route = document.routes.iter().find(|route| route.service_name() == service);
+    let leads_there = |route: &&Arc<Route>| {
+        let other = fallback_service(route);
+        route.service_name() == service || other.is_some_and(|other| other.name == service)
+    };
+    let route = document.routes.iter().find(leads_there);
     let issuer = document.issuers.iter().find(|issuer| {
         issuer.keys_by == KeysBy::Envoy
             && matches!(&issuer.jwks, JwksSource::Service { service: asked, .. } if asked == service)

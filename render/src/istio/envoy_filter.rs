@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::destinations::Destinations;
 use super::resource::{self, set};
 use super::{Api, Context, IstioOptions, Placed, RenderError, Rendering, gateway_api};
+use crate::circuits;
 use crate::envoy::traffic::FAULT;
 use crate::envoy::typed;
 use crate::settlement;
@@ -173,11 +174,15 @@ impl Frame<'_, '_> {
         self.listeners("HTTP_FILTER", Some(other), "INSERT_BEFORE", filter)
     }
 
-    /// What the provider's API leaves out: the caller's certificate, and headers as bytes with
+    /// What the provider's API leaves out: the caller's certificate, headers as bytes with
     /// repeated ones kept apart, because what is joined or re-coded on the way is not what the
-    /// upstream would see.
+    /// upstream would see, and who keeps circuits.
     fn ext_authz(&self) -> Vec<Value> {
-        let settings = json!({"include_peer_certificate": true, "encode_raw_headers": true});
+        let mut settings = json!({"include_peer_certificate": true, "encode_raw_headers": true});
+        let service = circuits::kept_here(self.rendering.document, json!({}));
+        if service.as_object().is_some_and(|members| !members.is_empty()) {
+            set(&mut settings, "grpc_service", service);
+        }
         let typed = typed("envoy.extensions.filters.http.ext_authz.v3.ExtAuthz", settings);
         let mut value = json!({"name": EXT_AUTHZ});
         set(&mut value, "typed_config", typed);

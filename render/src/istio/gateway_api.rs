@@ -22,6 +22,7 @@ use super::destinations::Destinations;
 use super::hosts::ServedHost;
 use super::{Api, RenderError, Rendering};
 use crate::envoy::traffic::{FAULT, fault, retry_policy};
+use crate::traffic::fallback_service;
 
 /// The group of what is rendered here.
 const GROUP: &str = "gateway.networking.k8s.io";
@@ -56,8 +57,13 @@ pub(super) fn resources(
 /// a name of its own, and Envoy's routes have those. Whatever is patched by a route's name is
 /// patched for all of these.
 pub(super) fn rule_names(route: &Route) -> Vec<String> {
-    let picks = 1..=route.canary.len();
-    picks.map(|pick| pick_name(route, pick)).chain([route.name.clone()]).collect()
+    let fallback = fallback_service(route).map(|_| fallback_name(route));
+    let picks = (1..=route.canary.len()).map(|pick| pick_name(route, pick));
+    fallback.into_iter().chain(picks).chain([route.name.clone()]).collect()
+}
+
+fn fallback_name(route: &Route) -> String {
+    format!("{}.fallback", route.name)
 }
 
 /// Routes' names hold no dots: no two rules are called the same.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::destinations::{Destination, Destinations, OWN_SERVICE};
 use super::resource::{self, set};
-use super::{Context, Placed, RenderError, Rendering};
+use super::{Context, Placed, RenderError, Rendering, feed_peers};
 use crate::feed;
 
 /// Phase AUTHN comes right after CUSTOM authorization, so that the bundle sees its verdict, and
@@ -92,7 +92,9 @@ fn configuration(
     // Istio's clusters have no bounds that a waiting call could use up for `ext_authz`.
     let authority = rendering.options.server_host();
     let cluster = rendering.options.grpc_cluster(&authority);
-    if let Some(feed) = feed::configuration(&narrowed, &cluster, &authority, &placed.workload) {
+    let feed = feed::configuration(&narrowed, &cluster, &authority, &placed.workload);
+    let is_asked = feed_peers::asks(rendering.document, placed, &narrowed);
+    if let Some(feed) = feed.filter(|_| is_asked) {
         set(&mut configuration, "feed", feed);
     }
     Ok(configuration)

@@ -59,7 +59,8 @@ fn document() -> Document {
             {"name": "orders", "match": {"path": "/orders/{id}/items"}, "timeout": "3s",
              "service": "partner", "auth": {"any": ["jwt", "api_key"]}},
             {"name": "payments", "match": {"path": "/payments/{rest=**}", "methods": ["POST"]},
-             "service": "payments", "auth": {"any": ["jwt"]}, "transform": ["trace"]},
+             "service": "payments", "auth": {"any": ["jwt"]}, "ext_authz": true,
+             "transform": ["trace"]},
             {"name": "health", "match": {"path": "/health"}, "service": "postern", "auth": "none"}
         ]
     }"#,
@@ -250,14 +251,29 @@ fn the_server_is_asked_for_a_quarter_of_a_second_at_most() {
 fn failing_open_is_said_only_where_the_document_says_so() {
     let open = load(
         r#"{"version": 1, "failures": {"ext_authz": "allow", "ext_proc": "allow"},
-            "services": {"a": {"upstream": "a.b.svc.cluster.local:80", "circuit": {}}},
-            "routes": [{"name": "a", "match": {"path": "/"}, "service": "a", "auth": "none"}]}"#,
+            "services": {"a": {"upstream": "a.b.svc.cluster.local:80"}},
+            "transforms": {"seen": {"response": {"set": {"x-route": "{route.name}"}}}},
+            "routes": [{"name": "a", "match": {"path": "/"}, "service": "a", "auth": "none",
+                        "ext_authz": true, "transform": ["seen"]}]}"#,
     );
     let mesh_config = made(&open, mesh_config::mesh_config);
     assert_eq!(mesh_config["extensionProviders"][0]["envoyExtAuthzGrpc"]["failOpen"], true);
     let ext_proc = envoy_filter(&open, "postern-ext-proc");
     let settings = &ext_proc["spec"]["configPatches"][0]["patch"]["value"]["typed_config"];
     assert_eq!(settings["failure_mode_allow"], true);
+    assert_eq!(settings["grpc_service"]["initial_metadata"], Value::Null, "it has no circuit");
+}
+
+#[test]
+fn an_envoy_says_that_its_bundle_keeps_circuits() {
+    let said = |name: &str| {
+        let filter = envoy_filter(&document(), name);
+        let patch = &filter["spec"]["configPatches"][0]["patch"]["value"];
+        patch["typed_config"]["grpc_service"]["initial_metadata"].clone()
+    };
+    let by_bundle = json!([{"key": "x-postern-circuits", "value": "bundle"}]);
+    assert_eq!(said("postern-ext-authz"), by_bundle);
+    assert_eq!(said("postern-ext-proc"), by_bundle);
 }
 
 #[test]

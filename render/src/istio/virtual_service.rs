@@ -1,6 +1,7 @@
 //! A VirtualService for each of the document's hosts, at each Gateway that serves it.
 
 use postern_document::{CanaryPick, Document, Fault, HeaderRules, Route};
+use postern_request::headers;
 use serde_json::{Map, Value, json};
 
 use super::destinations::Destinations;
@@ -10,7 +11,7 @@ use super::{RenderError, Rendering, gateway};
 use crate::envoy::duration;
 use crate::routing::{PathMatch, path_match};
 use crate::security_headers::{self, Header};
-use crate::traffic::{Repeats, header_value, percent};
+use crate::traffic::{Repeats, fallback_service, header_value, percent};
 
 /// The name of the last route, which answers what no route of the document is for.
 pub(super) const NO_ROUTE: &str = "postern-no-route";
@@ -75,22 +76,34 @@ fn routes(
     Ok(routes)
 }
 
-/// A route, with those of its requests in front that a header sends to one version. All have the
-/// route's name: to logs and to patches they are one route.
+/// Which of a route's requests go somewhere of their own, by a header.
+#[derive(Debug, Clone, Copy)]
+enum Pick<'r> {
+    /// To a version of the service.
+    Version(&'r CanaryPick),
+    /// To the service that answers while the circuit is open.
+    Fallback,
+}
+
+/// A route, with those of its requests in front that a header sends somewhere else: by the bundle's
+/// word, then to versions. All have the route's name: to logs and to patches they are one route.
 fn http_routes(
     document: &Document,
     route: &Route,
     destinations: &Destinations,
 ) -> Result<Vec<Value>, RenderError> {
-    let mut rendered = Vec::with_capacity(route.canary.len() + 1);
+    let mut rendered = Vec::with_capacity(route.canary.len() + 2);
+    if let Some(other) = fallback_service(route) {
+        let destination = destinations.of_fallback(route, other)?.to_value();
+        let to = vec![json!({"destination": destination})];
+        rendered.push(http_route(document, route, Some(Pick::Fallback), to));
+    }
     for pick in &route.canary {
         let destination = destinations.of_version(route, &pick.version)?.to_value();
-        let matched = http_match(route, Some(pick));
         let to = vec![json!({"destination": destination})];
-        rendered.push(http_route(document, route, matched, to));
+        rendered.push(http_route(document, route, Some(Pick::Version(pick)), to));
     }
-    let own = destinations_of(route, destinations)?;
-    rendered.push(http_route(document, route, http_match(route, None), own));
+    rendered.push(http_route(document, route, None, destinations_of(route, destinations)?));
     Ok(rendered)
 }
 
@@ -110,7 +123,7 @@ fn destinations_of(route: &Route, destinations: &Destinations) -> Result<Vec<Val
 fn http_route(
     document: &Document,
     route: &Route,
-    matched: Value,
+    pick: Option<Pick<'_>>,
     destinations: Vec<Value>,
 ) -> Value {
     let mut rendered = json!({
@@ -118,22 +131,26 @@ fn http_route(
         "timeout": duration(route.timeout_ms),
         "retries": retries(route),
     });
-    set(&mut rendered, "match", Value::Array(vec![matched]));
+    set(&mut rendered, "match", Value::Array(vec![http_match(route, pick)]));
     set(&mut rendered, "route", Value::Array(destinations));
     let own = security_headers::of_route(document, route);
     let none: &[Header] = &[];
+    // Only the gateway has any business with it.
+    let is_elsewhere = matches!(pick, Some(Pick::Fallback));
+    let lost: &[&str] = if is_elsewhere { &[headers::FALLBACK] } else { &[] };
+    let nothing: &[&str] = &[];
     let directions = [
-        ("request", &route.transform.request, none),
-        ("response", &route.transform.response, own.as_slice()),
+        ("request", &route.transform.request, none, lost),
+        ("response", &route.transform.response, own.as_slice(), nothing),
     ];
-    let mut headers = json!({});
-    for (direction, rules, own) in directions {
-        if let Some(operations) = header_operations(rules, own) {
-            set(&mut headers, direction, operations);
+    let mut operations = json!({});
+    for (direction, rules, own, lost) in directions {
+        if let Some(of_direction) = header_operations(rules, own, lost) {
+            set(&mut operations, direction, of_direction);
         }
     }
-    if headers.as_object().is_some_and(|headers| !headers.is_empty()) {
-        set(&mut rendered, "headers", headers);
+    if operations.as_object().is_some_and(|operations| !operations.is_empty()) {
+        set(&mut rendered, "headers", operations);
     }
     if let Some(fault) = &route.fault {
         set(&mut rendered, "fault", self::fault(fault));
@@ -143,7 +160,7 @@ fn http_route(
 
 /// The three forms of a path mean in a VirtualService what they mean in Envoy: this path,
 /// everything that begins so, and RE2 over the whole path without its query.
-fn http_match(route: &Route, pick: Option<&CanaryPick>) -> Value {
+fn http_match(route: &Route, pick: Option<Pick<'_>>) -> Value {
     let uri = match path_match(&route.path) {
         PathMatch::Exact(path) => json!({"exact": path}),
         PathMatch::Prefix(prefix) => json!({"prefix": prefix}),
@@ -155,10 +172,14 @@ fn http_match(route: &Route, pick: Option<&CanaryPick>) -> Value {
         [method] => set(&mut matched, "method", json!({"exact": method})),
         methods => set(&mut matched, "method", json!({"regex": methods.join("|")})),
     }
-    if let Some(pick) = pick {
-        let mut headers = json!({});
-        set(&mut headers, &pick.header, header_value(pick));
-        set(&mut matched, "headers", headers);
+    let header = pick.map(|pick| match pick {
+        Pick::Version(pick) => (pick.header.as_str(), header_value(pick)),
+        Pick::Fallback => (headers::FALLBACK, json!({"exact": headers::TO_FALLBACK})),
+    });
+    if let Some((name, value)) = header {
+        let mut picked = json!({});
+        set(&mut picked, name, value);
+        set(&mut matched, "headers", picked);
     }
     matched
 }
@@ -204,9 +225,11 @@ pub(super) fn fixed_headers(rules: &HeaderRules) -> (Vec<(String, String)>, &[St
     (fixed.map(|(name, value)| (name.clone(), value.render(|_| None))).collect(), &rules.remove)
 }
 
-/// `own` are headers that are set besides those of the rules.
-fn header_operations(rules: &HeaderRules, own: &[Header]) -> Option<Value> {
+/// `own` are headers that are set besides those of the rules, `lost` those that go besides them.
+fn header_operations(rules: &HeaderRules, own: &[Header], lost: &[&str]) -> Option<Value> {
     let (fixed, removed) = fixed_headers(rules);
+    let removed: Vec<&str> =
+        removed.iter().map(String::as_str).chain(lost.iter().copied()).collect();
     let own = own.iter().map(|(name, value)| ((*name).to_owned(), json!(value)));
     // A percent sign begins one of Envoy's own placeholders.
     let fixed = fixed.into_iter().map(|(name, value)| (name, json!(value.replace('%', "%%"))));

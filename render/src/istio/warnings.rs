@@ -6,7 +6,8 @@ use postern_document::{CertificateSource, Document, HeaderRules, Route, TokenPla
 use postern_request::headers;
 
 use super::{
-    Attach, Context, IstioOptions, Placed, Rendering, RequestAuth, callers, request_authentication,
+    Attach, Context, IstioOptions, Placed, Rendering, RequestAuth, callers, feed_peers,
+    request_authentication,
 };
 use crate::places::is_loopback;
 use crate::traffic::never_left_out;
@@ -99,14 +100,26 @@ pub fn notes(document: &Document, options: &IstioOptions) -> Vec<String> {
             namespaces(&closed)
         ));
     }
+    let alone = feed_peers::circuits_alone(&rendering);
+    if !alone.is_empty() {
+        notes.push(format!(
+            "circuits at {} are each Envoy's own, who hears of no others: have \
+             `feed.forwarded_client_cert` and `feed.peers` say who may ask",
+            quoted(&alone)
+        ));
+    }
     notes
 }
 
 /// `the namespace a`, `the namespaces a, b`
 fn namespaces(names: &BTreeSet<&str>) -> String {
+    let noun = if names.len() == 1 { "namespace" } else { "namespaces" };
+    format!("the {noun} {}", quoted(names))
+}
+
+fn quoted(names: &BTreeSet<&str>) -> String {
     let all: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    let noun = if all.len() == 1 { "namespace" } else { "namespaces" };
-    format!("the {noun} {}", all.join(", "))
+    all.join(", ")
 }
 
 /// What a route says, and does not mean in a mesh.

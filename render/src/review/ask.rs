@@ -323,7 +323,7 @@ pub(super) fn parts(document: &Document, route: &Route) -> Vec<Part> {
     [
         (Part::Server, route.needs_ext_authz() || route.needs_ext_proc()),
         (Part::ExtProc, route.needs_ext_proc()),
-        (Part::VolatileStore, shared || dpop || by_session || route.circuit().is_some()),
+        (Part::VolatileStore, shared || dpop || by_session),
         (Part::DurableStore, route.auth.accepts(Credential::ApiKey)),
         (Part::Feed, stale),
         (Part::RateLimitService, !route.descriptors.is_empty()),

@@ -18,7 +18,7 @@ use postern_store::{
 use postern_store_redis::{RedisStore, is_redis};
 
 use super::now;
-use crate::cli::{Durable, Ends};
+use crate::cli::{Durable, Ends, SharedCircuits};
 use crate::serve::{Announcer, breached};
 use crate::{documents, output, settings};
 
@@ -181,6 +181,33 @@ pub async fn ending(durable: &Durable, ends: &Ends) -> Result<(Operators, Afterw
         kek: None,
     });
     Ok((operators, afterwards))
+}
+
+/// Where circuits are shared, and whose there are.
+///
+/// # Errors
+/// When the document or the store cannot be used; also where circuits are in a server's memory.
+pub async fn circuits(shared: &SharedCircuits) -> Result<(Arc<RedisStore>, Document)> {
+    let document = documents::load_checked(&shared.document)?;
+    let written = document.stores.volatile.as_deref();
+    let address = settings::store("volatile", shared.volatile.as_deref(), written)?;
+    let Some(redis) = redis(address).await? else {
+        bail!(
+            "circuits in a server's memory only that server knows: ask its admin API \
+             (/admin/v1/circuits), or name the store that the servers share with --volatile"
+        );
+    };
+    Ok((redis, document))
+}
+
+/// For what says something of circuits.
+///
+/// # Errors
+/// As [`circuits`], and when the durable store cannot be opened.
+pub async fn of_circuits(durable: &Durable, shared: &SharedCircuits) -> Result<Operators> {
+    let (redis, document) = circuits(shared).await?;
+    let operators = plain(durable).await?.by_document(Current::fixed(document));
+    Ok(operators.with_circuits(redis))
 }
 
 /// For making users, by the document's rules.

@@ -136,6 +136,7 @@ pub fn get(target: &str, address: &str, headers: &[(&str, &str)]) -> Incoming {
         certificate: None,
         peer: None,
         document: None,
+        keeps_circuits: false,
     }
 }
 

@@ -9,14 +9,16 @@ use postern_document::Document;
 use postern_ext_authz::{
     ApiKeys, Authorizer, Parts as AuthorizerParts, Revoked, Sessions, Tickets, Touched,
 };
-use postern_ext_proc::Processor;
+use postern_ext_proc::{LoggedOutcomes, Outcomes, OutcomesParts, Processor};
 use postern_identity::{AwsLcVerifier, Ending};
 use postern_jose::SignatureVerifier as _;
 use postern_store::durable::DurableStore;
 use postern_store::limiter::Limiter;
+use postern_store::volatile::VolatileStore;
 use postern_store::{FlowStore, IdentityStore, MemoryStore};
 use postern_telemetry::{Drain, HealthChecks, MetricsRegistry};
 
+use super::circuits;
 use super::discovery;
 use super::feed::{self, Feed};
 use super::identity::{self, Counted};
@@ -106,15 +108,26 @@ impl<'a> Base<'a> {
         self.store().map(|store| Arc::<dyn IdentityStore>::clone(store) as Arc<dyn DurableStore>)
     }
 
+    /// What is shown of circuits.
+    ///
+    /// # Errors
+    /// Those of [`circuits::build`].
+    pub fn circuits(&self) -> Result<circuits::Shared> {
+        let decisions = Arc::<dyn VolatileStore>::clone(&self.volatile.decisions);
+        let stand_in = Arc::<MemoryStore>::clone(&self.stand_in);
+        circuits::build(self.kept.document(), decisions, stand_in, &self.registry)
+    }
+
     /// Tells Envoys.
     ///
     /// # Errors
     /// Those of [`feed::build`].
-    pub fn feed(&self, drain: &Drain) -> Result<Feed> {
+    pub fn feed(&self, circuits: &circuits::Shared, drain: &Drain) -> Result<Feed> {
         feed::build(&feed::Needs {
             kept: &self.kept,
             durable: self.durable().as_ref(),
             volatile: &self.volatile.decisions,
+            circuits,
             redis: self.volatile.redis.as_ref(),
             registry: &self.registry,
             drain,
@@ -266,17 +279,23 @@ impl<'a> Base<'a> {
         Ok((Arc::new(authorizer), touched))
     }
 
-    /// Looks at bodies.
+    /// Sees headers, and what becomes of calls; and what counts that by access logs.
     ///
     /// # Errors
     /// When a metric cannot be registered.
-    pub fn processor(&self) -> Result<Processor> {
-        Ok(Processor::new(
-            self.kept.judging(Asker::ExtProc),
-            Arc::clone(&self.volatile.decisions),
-            Arc::clone(&self.stand_in),
-            postern_ext_proc::Metrics::new(&self.registry)?,
-        ))
+    pub fn processor(&self, circuits: &circuits::Shared) -> Result<(Processor, LoggedOutcomes)> {
+        let metrics = postern_ext_proc::Metrics::new(&self.registry)?;
+        let outcomes = Arc::new(Outcomes::new(OutcomesParts {
+            store: Arc::<dyn VolatileStore>::clone(&self.volatile.decisions),
+            stand_in: Arc::<MemoryStore>::clone(&self.stand_in),
+            moved: circuits.moved(),
+            metrics: metrics.clone(),
+        }));
+        let documents = self.kept.judging(Asker::ExtProc);
+        let processor = Processor::new(documents, Arc::clone(&outcomes), metrics);
+        let who = circuits::who_reports(self.kept.trust());
+        let logged = LoggedOutcomes { document: self.kept.document(), outcomes, who };
+        Ok((processor, logged))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The feed: revoked tokens, kept in memory from the durable store, and issuers' keys, told to
-//! Envoys and asked by `ext_authz`; and slices of leased limits, lent to Envoys.
+//! Envoys and asked by `ext_authz`; slices of leased limits, lent to Envoys; and what Envoys report
+//! of services with circuits.
 //!
 //! It is there whatever the document says: with another document Envoys may have something to ask.
 
@@ -15,9 +16,9 @@ use anyhow::{Context as _, Result};
 use postern_document::Document;
 use postern_ext_authz::Revoked;
 use postern_feed::{
-    BusWakeUps, Clock, Exchange, ExchangeParts, FeedState, Jitter, LeasedLimits, Lender,
-    LenderParts, Loader, Metrics, NothingListed, PeerIdentity, Peers, Retention, RevocationSource,
-    Served, Settings, StoredRevocations,
+    BusWakeUps, Circuits, CircuitsParts, Clock, Exchange, ExchangeParts, FeedState, Jitter,
+    LeasedLimits, Lender, LenderParts, Loader, Metrics, NothingListed, PeerIdentity, Peers,
+    Retention, RevocationSource, Served, Settings, StoredRevocations,
 };
 use postern_store::bus::{LocalBus, RevocationBus};
 use postern_store::durable::{DurableStore, RevocationStore};
@@ -29,6 +30,7 @@ use self::keys::WantedKeys;
 pub use self::leased::DocumentLimits;
 pub use self::revoked::OwnRevocations;
 use self::revoked::{KnownRevocations, NothingKnown};
+use super::circuits::Shared;
 use super::in_use::Kept;
 
 /// The list is read no more often than this without news, however short `max_staleness` is.
@@ -40,8 +42,10 @@ pub struct Needs<'a> {
     pub kept: &'a Arc<Kept>,
     /// Where revocations are kept.
     pub durable: Option<&'a Arc<dyn DurableStore>>,
-    /// Where limits are counted.
+    /// Where limits are counted, and circuits shared.
     pub volatile: &'a Arc<dyn VolatileStore>,
+    /// What is shown of circuits.
+    pub circuits: &'a Shared,
     /// The bus between replicas.
     pub redis: Option<&'a Arc<RedisStore>>,
     /// For metrics.
@@ -83,6 +87,7 @@ pub fn build(needs: &Needs<'_>) -> Result<Feed> {
     let settings = settings(&document);
     let metrics = Metrics::new(needs.registry)?;
     let lender = lender(needs, &settings, &clock, &metrics)?;
+    let circuits = circuits(needs, &settings, &clock, &metrics)?;
     let state = FeedState::new(settings).context("the feed's settings")?;
     let loader = Loader::new(
         Arc::clone(&state),
@@ -109,6 +114,7 @@ pub fn build(needs: &Needs<'_>) -> Result<Feed> {
         served: Served {
             exchange: Some(Arc::new(exchange)),
             lender: Some(lender),
+            circuits: Some(circuits),
             trust: kept.trust(),
         },
         revoked,
@@ -146,6 +152,28 @@ fn lender(
     Ok(Arc::new(lender))
 }
 
+fn circuits(
+    needs: &Needs<'_>,
+    settings: &Settings,
+    clock: &Clock,
+    metrics: &Metrics,
+) -> Result<Arc<Circuits>> {
+    let Shared { services, view, metrics: of_circuits } = needs.circuits;
+    let store = Arc::<dyn VolatileStore>::clone(needs.volatile);
+    let parts = CircuitsParts {
+        services: Arc::clone(services),
+        document_digest: digest_of(needs.kept),
+        store,
+        peers: Arc::<Kept>::clone(needs.kept) as Arc<dyn Peers>,
+        view: Arc::clone(view),
+        clock: Arc::clone(clock),
+        metrics: metrics.clone(),
+        of_circuits: of_circuits.clone(),
+    };
+    let circuits = Circuits::new(parts, settings, Jitter::random());
+    Ok(Arc::new(circuits.context("the feed's settings")?))
+}
+
 fn parts(
     needs: &Needs<'_>,
     state: &Arc<FeedState>,
@@ -157,6 +185,7 @@ fn parts(
         state: Arc::clone(state),
         peers: Arc::new(told),
         keys_wanted: Arc::new(WantedKeys::new(Arc::clone(needs.kept))),
+        circuits: Some(Arc::clone(&needs.circuits.view)),
         document_digest: digest_of(needs.kept),
         drain: needs.drain.clone(),
         clock,

@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use postern_ads::{Discovery, DiscoveryService};
 use postern_ext_authz::{AuthorizationService, Authorizer};
-use postern_ext_proc::{ProcessingService, Processor, Settlement, SettlementService};
+use postern_ext_proc::{
+    LoggedOutcomes, ProcessingService, Processor, Settlement, SettlementService,
+};
 use postern_feed::{FeedService, Served};
 use postern_rate_limit::{RateLimitService, RateLimiter};
 use postern_telemetry::{Drain, Readiness};
@@ -29,6 +31,8 @@ pub struct Grpc {
     pub authorizer: Option<Arc<Authorizer>>,
     pub processor: Option<Arc<Processor>>,
     pub settlement: Option<Arc<Settlement>>,
+    /// Of both of these.
+    pub outcomes: LoggedOutcomes,
     pub rate_limiter: Option<Arc<RateLimiter>>,
     pub feed: Option<Served>,
     pub discovery: Option<Arc<Discovery>>,
@@ -48,10 +52,12 @@ pub async fn serve(listener: TcpListener, server: Server, grpc: Grpc) -> Result<
         routes = routes.add_service(AuthorizationService::server(authorizer));
     }
     if let Some(processor) = grpc.processor {
-        routes = routes.add_service(ProcessingService::server(processor));
+        let who = Arc::clone(&grpc.outcomes.who);
+        routes = routes.add_service(ProcessingService::server(processor, who));
     }
     if let Some(settlement) = grpc.settlement {
-        routes = routes.add_service(SettlementService::server(settlement, grpc.drain.clone()));
+        let service = SettlementService::server(settlement, grpc.outcomes, grpc.drain.clone());
+        routes = routes.add_service(service);
     }
     if let Some(limiter) = grpc.rate_limiter {
         routes = routes.add_service(RateLimitService::server(limiter));

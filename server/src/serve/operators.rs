@@ -9,7 +9,9 @@ use postern_identity::ports::RevokedTokens;
 use postern_identity::{
     Clock, Ending, KeyEncryptionKey, KeyRing, TokenIssuer, refresh_every, retry_ends,
 };
+use postern_store::volatile::{CircuitStore, VolatileStore};
 use postern_store::{FlowStore, IdentityStore, Registry};
+use postern_store_redis::RedisStore;
 
 use super::admin::AdminTokens;
 use super::feed::{Feed, OwnRevocations};
@@ -125,8 +127,16 @@ pub async fn build(needs: Needs<'_>) -> Result<Option<Built>> {
         kek: kek.flatten(),
     });
     let operators = operators.by_document(document).with_registry(Arc::clone(needs.services));
-    let operators = Arc::new(operators);
+    let operators = Arc::new(operators.with_circuits(circuits(needs.volatile)));
     Ok(Some(Built { operators, tokens, ending, revisions: needs.revisions }))
+}
+
+/// Past the guard: an operator waits longer than a request, and is no sign of trouble.
+fn circuits(volatile: &Volatile) -> Arc<dyn CircuitStore> {
+    match &volatile.redis {
+        Some(redis) => Arc::<RedisStore>::clone(redis),
+        None => Arc::<dyn VolatileStore>::clone(&volatile.decisions),
+    }
 }
 
 /// With public keys alone: whoever only checks tokens has no use for what seals private ones.

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::middleware::from_fn;
 use postern_ads::Discovery;
 use postern_ext_authz::{Authorizer, Touched};
-use postern_ext_proc::{Processor, Settlement, SettlementMetrics};
+use postern_ext_proc::{LoggedOutcomes, Processor, Settlement, SettlementMetrics};
 use postern_feed::{FeedState, Served};
 use postern_rate_limit::RateLimiter;
 use postern_store_redis::RedisStore;
@@ -31,6 +31,7 @@ pub struct Parts {
     authorizer: Arc<Authorizer>,
     touched: Arc<Touched>,
     processor: Arc<Processor>,
+    outcomes: LoggedOutcomes,
     settlement: Arc<Settlement>,
     rate_limiter: Option<Arc<RateLimiter>>,
     telemetry: Telemetry,
@@ -58,7 +59,8 @@ pub async fn build(arguments: &Serve, first: First, drain: Drain) -> Result<Part
 
     let First { document, origin, durable } = first;
     let base = Base::new(arguments, document, durable, registry, health).await?;
-    let feed = base.feed(&drain)?;
+    let circuits = base.circuits()?;
+    let feed = base.feed(&circuits, &drain)?;
     let identity = base.identity(&feed).await?;
     let (identity, shared) = identity.map(|built| (built.router, built.shared)).unzip();
     let ending = shared.as_ref().map(|shared| Arc::clone(&shared.ending));
@@ -91,7 +93,7 @@ pub async fn build(arguments: &Serve, first: First, drain: Drain) -> Result<Part
     let beside =
         admin::Beside { rate_limiter: rate_limiter.as_ref(), discovery: discovery.as_ref() };
     let admin = admin::build(arguments, counting, revocations, beside, operators, &base.registry)?;
-    let processor = base.processor()?;
+    let (processor, outcomes) = base.processor(&circuits)?;
     let settlement = SettlementMetrics::new(&base.registry)?;
     let settlement = Settlement::new(Arc::clone(&base.limiter), tickets, settlement);
     base.health.refresh().await;
@@ -100,6 +102,7 @@ pub async fn build(arguments: &Serve, first: First, drain: Drain) -> Result<Part
         authorizer,
         touched,
         processor: Arc::new(processor),
+        outcomes,
         settlement: Arc::new(settlement),
         rate_limiter,
         telemetry: Telemetry { metrics: base.registry, health: base.health, readiness, drain },
@@ -135,6 +138,7 @@ impl Parts {
             authorizer: has(roles, Role::Decide).then(|| Arc::clone(&self.authorizer)),
             processor: has(roles, Role::Message).then(|| Arc::clone(&self.processor)),
             settlement: has(roles, Role::Message).then(|| Arc::clone(&self.settlement)),
+            outcomes: self.outcomes.clone(),
             rate_limiter: self.rate_limiter.clone().filter(|_| has(roles, Role::Decide)),
             feed: has(roles, Role::Decide).then(|| self.feed.clone()),
             discovery: self.discovery.clone(),

@@ -1,17 +1,17 @@
 -- Decides on requests, one after the other: a circuit's admission, and any number of limits of any
 -- algorithm. Of the binding limits of a request is taken from all or from none; of those that are
 -- only tried out then, from those that have room. A request that may not pass writes nothing,
--- unless Redis' clock was set back. The circuit follows core/circuit, the limits limits.lua, which
--- stands before this. Requests that wait at the same time share a call: beginning one costs as
--- much as two or three decisions.
+-- unless Redis' clock was set back. The circuit follows circuit.lua and core/circuit/src/gate.rs,
+-- the limits limits.lua, which stands before this. Requests that wait at the same time share a
+-- call: beginning one costs as much as two or three decisions.
 --
--- KEYS[…]      of each request the circuit's hash, if there is one (state, failures, lastFailure,
---              recoveryTime), and the limits' keys: the binding ones, then those that are only
---              tried out
+-- KEYS[…]      of each request the circuit's hash, if there is one, as circuit.lua has it, and the
+--              limits' keys: the binding ones, then those that are only tried out
 -- ARGV[…]      of each request 16 bytes, of each number the highest first, and then its limits, as
 --              limits.lua has them:
 --   1 byte     1 takes, else only looks; 2 there is a circuit; 4 a key is there twice
---   7          how long a probe is waited for, in ms
+--   5          how long an interval of probes is, in ms
+--   2          how many of them it has
 --   4          how many limits are binding
 --   4          how many keys it has
 --
@@ -27,16 +27,44 @@ local answer = {}
 local begins, at_key = 1, 1
 local n, states = 0, {}
 while ARGV[begins] do
-  local flags, probe_wait, binding, keys = unpack_numbers('>BI7I4I4', ARGV[begins])
+  local flags, interval, most, binding, keys = unpack_numbers('>BI5I2I4I4', ARGV[begins])
   local takes, first, after = flags % 2 == 1, at_key, at_key + keys
   local passes, admission, refused_until = true, 0, nil
+  local probes, asked, ends
   if flags % 4 >= 2 then
     first = first + 1
-    local circuit = try('HMGET', KEYS[at_key], 'state', 'recoveryTime')
-    if circuit[1] == 'OPEN' or circuit[1] == 'HALF_OPEN' then
-      local at = tonumber(circuit[2]) or 0
-      if now < at then
-        refused_until = at
+    local circuit = try('HMGET', KEYS[at_key], 'state', 'recoveryTime', 'wait', 'probes', 'asked',
+      'forced', 'forcedUntil')
+    local forced, holds_until = circuit[6], tonumber(circuit[7]) or 0
+    if forced and forced ~= '' and now < holds_until then
+      if forced == 'OPEN' then
+        refused_until = holds_until
+      end
+    elseif circuit[1] == 'OPEN' or circuit[1] == 'HALF_OPEN' then
+      local at, set_back = tonumber(circuit[2]) or 0, nil
+      probes, asked, ends = 0, 0, now + interval
+      if circuit[1] == 'OPEN' then
+        local wait = tonumber(circuit[3]) or 0
+        if at - now > max(wait, interval) then
+          at, set_back = now + wait, true
+        end
+        if now < at then
+          refused_until = at
+        end
+      else
+        asked = tonumber(circuit[5]) or 0
+        if now < at then
+          probes, ends = tonumber(circuit[4]) or 0, at
+          if at - now > 2 * interval then
+            ends, set_back = now + interval, true
+          end
+          if probes >= most then
+            refused_until = ends
+          end
+        end
+      end
+      if refused_until and set_back and takes then
+        call('HSET', KEYS[at_key], 'recoveryTime', refused_until)
       end
       admission = 1
     end
@@ -113,7 +141,8 @@ while ARGV[begins] do
         end
       end
       if passes and admission == 1 then
-        call('HSET', KEYS[at_key], 'state', 'HALF_OPEN', 'recoveryTime', now + probe_wait)
+        call('HSET', KEYS[at_key], 'state', 'HALF_OPEN', 'recoveryTime', ends, 'probes', probes + 1,
+          'asked', asked + 1, 'failedBy', '')
         call('PEXPIRE', KEYS[at_key], 3600000)
       end
     end

@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_script_is_loaded_where_its_key_is() {
-        let mut call = Scripts::default().record.call(1, 1, 8);
+        let mut call = Scripts::default().publish.call(1, 1, 8);
         call.arg("{foo}bar");
         let route = Route::with_key("foo", SlotAddr::Master);
         let expected = RoutingInfo::SingleNode(SingleNodeRoutingInfo::SpecificNode(route));

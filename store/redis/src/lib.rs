@@ -18,7 +18,9 @@
 //! | `postern:rate:inflight:{owner}:hash` | sorted set | when it ends → id | until the last one ends |
 //! | `postern:rate:lease:{owner}:hash` | hash | leases of a limit that is leased, by id, and their sums | as long as one can matter: one minute to ten |
 //! | `postern:rate:lent:{owner}:hash` | sorted set | the order of these | the same |
-//! | `postern:circuit:{service}` | hash | `state failures lastFailure recoveryTime` | an hour idle |
+//! | `postern:circuit:{service}` | hash | `state failures lastFailure recoveryTime` and more | an hour idle, and as long as an operator's word holds |
+//! | `postern:circuit:{service}:reporters` | hash | what each reporter has said, packed; at most 1,024 of them | a minute longer than the circuit's window |
+//! | `postern:circuit:{service}:heard` | sorted set | when it was last heard of → reporter | the same |
 //! | `postern:dpop:jti:{hash}` | string | `1` | as long as the proof could be shown again |
 //! | `postern:oauth2:code:{hash}` | string | `f` and what the code stands for; once it is used, `u` and the mark of whoever used it | the code's, ten minutes at most |
 //! | `postern:oauth2:family:{hash}` | hash | `lock current generation grant ends`, the first two hashes | until nothing was exchanged for too long, or `ends` |
@@ -40,8 +42,8 @@
 //!
 //! There is one key a caller and limit, three where it is leased: as many as callers come within a
 //! limit's period. A log has at most 10,000 entries, a key 1,024 leases, and 100,000 requests at
-//! most are in flight. Scripts and their KEYS and ARGV stand in `scripts/`, the keys of the bus in
-//! `revocations`.
+//! most are in flight. A circuit has three keys, which lie together. Scripts and their KEYS and
+//! ARGV stand in `scripts/`, the keys of the bus in `revocations`.
 //!
 //! What a flush or an eviction takes of proofs can be shown once more, and whose session it takes
 //! has to log in again: give Redis a policy that evicts nothing. What a fail-over loses, since
@@ -59,6 +61,7 @@
 mod address;
 mod answer;
 mod batch;
+mod circuits;
 mod cluster;
 mod connection;
 mod error;
@@ -99,6 +102,8 @@ pub struct RedisStore {
     service_bells: Bells,
     /// How many scripts that lend may be on their way at the same time.
     lending: Semaphore,
+    /// The same of those that are about circuits alone.
+    reporting: Semaphore,
 }
 
 /// Who answers.
@@ -136,9 +141,9 @@ impl RedisStore {
                 .map(|cluster| Servers::Cluster(Box::new(cluster))),
         };
         let servers = servers.map_err(|error| convert(&error))?;
-        let lending = Semaphore::new(volatile::LENDING_AT_ONCE);
+        let [lending, reporting] = [(); 2].map(|()| Semaphore::new(volatile::LENDING_AT_ONCE));
         let (bus, service_bells) = (LocalBus::unconnected(), Bells::default());
-        Ok(Self { servers, scripts, bus, service_bells, lending })
+        Ok(Self { servers, scripts, bus, service_bells, lending, reporting })
     }
 
     /// Connects, again and again until it stands; from then on the connection mends itself. Run it

@@ -77,11 +77,18 @@ impl Question<'_> {
         let flags = u8::from(!self.looks)
             | (u8::from(self.circuit.is_some()) << 1)
             | (u8::from(self.repeats_a_key()) << 2);
-        let probe_wait_ms = self.circuit.map_or(0, |circuit| circuit.settings.probe_wait_ms());
+        let probes = self.circuit.map(|circuit| circuit.settings.probes);
+        let interval_ms = probes.map_or(0, |probes| probes.interval_ms.max(1));
+        let per_interval = probes.map_or(0, |probes| narrow(probes.per_interval));
         let binding = self.limits.iter().filter(|limit| !limit.shadow).count();
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes();
-        let header: [&[u8]; 4] =
-            [&[flags], &number(probe_wait_ms), &count(binding), &count(self.keys())];
+        let header: [&[u8]; 5] = [
+            &[flags],
+            &interval(interval_ms),
+            &per_interval.to_be_bytes(),
+            &count(binding),
+            &count(self.keys()),
+        ];
         push_bytes(call, &header);
         for limit in ordered(self.limits) {
             push_limit(call, &limit.take);
@@ -119,15 +126,6 @@ pub(crate) fn give_back(scripts: &Scripts, taken: &[GiveBack]) -> Cmd {
     for taken in taken {
         push_limit(&mut call, &taken.take);
     }
-    call
-}
-
-/// A call of `record.lua`.
-pub(crate) fn record(scripts: &Scripts, circuit: &CircuitAsk, success: bool) -> Cmd {
-    let mut call = scripts.record.call(1, 4, BYTES);
-    call.arg(circuit_key(&circuit.service));
-    call.arg(u8::from(success));
-    call.arg(circuit.settings.consecutive_failures).arg(circuit.settings.recovery_ms);
     call
 }
 
@@ -189,7 +187,8 @@ pub(crate) fn slot(key: LimitKey) -> Slot {
     Slot::for_key(owner)
 }
 
-fn circuit_key(service: &str) -> String {
+/// The hash of a circuit.
+pub(crate) fn circuit_key(service: &str) -> String {
     format!("postern:circuit:{{{service}}}")
 }
 
@@ -250,6 +249,17 @@ fn letter_and_period(spec: Spec) -> (u8, u64) {
         (Algorithm::FixedWindow, Anchor::Clock, Period::Month) => (b'm', rate.period_ms()),
         (Algorithm::FixedWindow, Anchor::Clock, Period::Millis(_)) => (b'f', rate.period_ms()),
     }
+}
+
+/// As many probes as an interval may have.
+fn narrow(number: u32) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX).max(1)
+}
+
+/// 5 bytes, the highest first: 34 years.
+fn interval(millis: u64) -> [u8; 5] {
+    let [_, _, _, bytes @ ..] = millis.min((1 << 40) - 1).to_be_bytes();
+    bytes
 }
 
 /// 7 bytes, the highest first; more than that holds is as good as what it holds.

@@ -6,7 +6,7 @@ use crate::flows::script::{self, FlowScripts};
 use crate::registry::script::{self as registry, RegistryScripts};
 
 /// How many scripts there are.
-pub(crate) const COUNT: usize = 6 + script::COUNT + registry::COUNT;
+pub(crate) const COUNT: usize = 10 + script::COUNT + registry::COUNT;
 
 /// A script, hashed once.
 #[derive(Debug)]
@@ -42,7 +42,11 @@ pub(crate) struct Scripts {
     pub(crate) give_back: Script,
     pub(crate) lend: Script,
     pub(crate) take_back: Script,
-    pub(crate) record: Script,
+    pub(crate) report: Script,
+    pub(crate) open: Script,
+    pub(crate) grant: Script,
+    pub(crate) look: Script,
+    pub(crate) word: Script,
     pub(crate) publish: Script,
     pub(crate) flows: FlowScripts,
     pub(crate) registry: RegistryScripts,
@@ -71,7 +75,28 @@ impl Default for Scripts {
                 include_str!("../scripts/ledger.lua"),
                 include_str!("../scripts/take_back.lua")
             )),
-            record: Script::new(include_str!("../scripts/record.lua")),
+            report: Script::new(concat!(
+                include_str!("../scripts/circuit.lua"),
+                include_str!("../scripts/reporter.lua"),
+                include_str!("../scripts/report.lua")
+            )),
+            open: Script::new(concat!(
+                include_str!("../scripts/circuit.lua"),
+                include_str!("../scripts/open.lua")
+            )),
+            grant: Script::new(concat!(
+                include_str!("../scripts/circuit.lua"),
+                include_str!("../scripts/reporter.lua"),
+                include_str!("../scripts/grant.lua")
+            )),
+            look: Script::new(concat!(
+                include_str!("../scripts/circuit.lua"),
+                include_str!("../scripts/look.lua")
+            )),
+            word: Script::new(concat!(
+                include_str!("../scripts/circuit.lua"),
+                include_str!("../scripts/word.lua")
+            )),
             publish: Script::new(include_str!("../scripts/publish.lua")),
             flows: FlowScripts::default(),
             registry: RegistryScripts::default(),
@@ -83,7 +108,8 @@ impl Scripts {
     /// What makes them known to a server.
     pub(crate) fn loads(&self) -> Pipeline {
         let limits = [&self.decide, &self.give_back, &self.lend, &self.take_back];
-        let scripts = limits.into_iter().chain([&self.record, &self.publish]);
+        let circuits = [&self.report, &self.open, &self.grant, &self.look, &self.word];
+        let scripts = limits.into_iter().chain(circuits).chain([&self.publish]);
         let scripts = scripts.chain(self.flows.all()).chain(self.registry.all());
         let mut loads = Pipeline::with_capacity(COUNT);
         for script in scripts {
@@ -95,6 +121,8 @@ impl Scripts {
 
 #[cfg(test)]
 mod tests {
+    use postern_store::volatile::circuits;
+
     use super::*;
 
     #[test]
@@ -111,6 +139,23 @@ mod tests {
         let loads = String::from_utf8(scripts.loads().get_packed_pipeline()).unwrap();
         assert_eq!(loads.matches("$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n").count(), COUNT);
         assert!(loads.contains(scripts.publish.text));
+    }
+
+    #[test]
+    fn the_numbers_of_reporters_are_those_of_the_port() {
+        let numbers = format!(
+            "local OWN, MOST, MAX_CALLS, SLOTS = {}, {}, {}, {}",
+            circuits::OWN_REPORTERS,
+            circuits::MAX_REPORTERS,
+            postern_circuit::Window::MAX_CALLS,
+            postern_circuit::Window::SLOTS,
+        );
+        let idle = format!("local IDLE = {}\n", circuits::IDLE_MS);
+        let scripts = Scripts::default();
+        for script in [scripts.report, scripts.grant] {
+            assert!(script.text.contains(&numbers), "{numbers}");
+            assert!(script.text.contains(&idle), "{idle}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use postern_circuit::{Admission, Circuit, State};
+use postern_circuit::Admission;
 use postern_request::UnixMillis;
 use postern_store::volatile::{
     CircuitAsk, Decision, DecisionAsk, GiveBack, Grant, Inspected, LendAsk, LimitAsk, LimitKey,
@@ -18,13 +18,13 @@ use crate::pack::Question;
 use crate::slots::{self, Slots};
 use crate::{RedisStore, Servers, answer, pack};
 
-/// Scripts of lending that may be on their way at the same time, about a millisecond of Redis'
-/// time. Commands are answered in the order in which they come, and a decision has little time: it
+/// Scripts of lending that may be on their way at the same time, and of reports, about a
+/// millisecond of Redis' time. Commands are answered in the order in which they come, and a decision has little time: it
 /// must not stand behind all that one call asks for, nor behind many calls.
 pub(crate) const LENDING_AT_ONCE: usize = 16;
 
 /// Makes calls, as many at the same time as there are permits; their answers, in order.
-async fn paced<T, F: Future<Output = T>>(permits: &Semaphore, calls: Vec<F>) -> Vec<T> {
+pub(crate) async fn paced<T, F: Future<Output = T>>(permits: &Semaphore, calls: Vec<F>) -> Vec<T> {
     let paced = calls.into_iter().map(|call| async move {
         // Nobody closes it, so it is a permit: held until the answer is there, or the wait for it
         // was given up.
@@ -154,26 +154,6 @@ impl VolatileStore for RedisStore {
         };
         let taken = returns.iter().map(take_back).collect();
         Box::pin(paced(&self.lending, taken))
-    }
-
-    fn record_outcome<'a>(
-        &'a self,
-        circuit: &'a CircuitAsk,
-        success: bool,
-        _: UnixMillis,
-    ) -> BoxFuture<'a, Result<Circuit, StoreError>> {
-        Box::pin(async move {
-            let answer = self.call(pack::record(self.scripts(), circuit, success)).await?;
-            let read: Result<(String, u32, u64, u64), _> = redis::from_redis_value(answer);
-            let (state, failures, last, recovery) =
-                read.map_err(|_| unexpected("of the record script"))?;
-            Ok(Circuit {
-                state: State::parse(&state).ok_or_else(|| unexpected("of the record script"))?,
-                failures,
-                last_failure: UnixMillis(last),
-                recovery_at: UnixMillis(recovery),
-            })
-        })
     }
 
     fn remember_once(

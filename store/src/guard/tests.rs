@@ -3,12 +3,12 @@ use std::time::Instant;
 use super::breaker::{FAILURES, RECOVERY};
 use super::*;
 
-use postern_circuit::Simple;
+use postern_circuit::{Report, Settings};
 use postern_leases::{Ask, LeaseId, Terms};
 use postern_limits::{Algorithm, Anchor, Rate, Spec};
 
 use crate::hanging::Hanging;
-use crate::volatile::LimitAsk;
+use crate::volatile::{LimitAsk, ProbeOutcomes, ProbesOf};
 
 fn guarded() -> Guarded<Hanging> {
     Guarded::with_budget(Hanging::default(), Duration::from_millis(5))
@@ -141,11 +141,19 @@ async fn what_cannot_be_lent_keeps_nobody_from_deciding() {
 #[tokio::test]
 async fn every_call_is_guarded() {
     let now = UnixMillis(0);
-    let settings = Simple { consecutive_failures: 1, recovery_ms: 1 };
-    let circuit = CircuitAsk { service: "s".to_owned(), settings };
+    let circuits = [CircuitAsk { service: "s".to_owned(), settings: Settings::default() }];
+    let reporter = ReporterId::of("peer", "envoy");
+    let reporting = Reporting { reporter, number: None, probes_of: ProbesOf::Reporter };
+    let reports = circuits.clone().map(|circuit| CircuitReport {
+        circuit,
+        report: Report::default(),
+        probes: ProbeOutcomes::default(),
+    });
+    let asks = circuits.clone().map(|circuit| ProbeAsk { circuit, wanted: 1, own_refuses: true });
+    let word = CircuitWord::Reset;
     let given = [GiveBack { key: KEY, take: take() }];
     let returns = [TakeBack { key: KEY, spec: lend(1).spec, id: LeaseId([1; 16]), unused: 1 }];
-    for call in 0..6 {
+    for call in 0..9 {
         let guarded = guarded();
         guarded.store.hang(true);
         let started = Instant::now();
@@ -156,7 +164,10 @@ async fn every_call_is_guarded() {
                 2 => unavailable(&guarded.reset(&[KEY]).await),
                 3 => unavailable(&guarded.lend(&[lend(1)], now).await[0]),
                 4 => unavailable(&guarded.take_back(&returns, now).await[0]),
-                _ => unavailable(&guarded.record_outcome(&circuit, false, now).await),
+                5 => unavailable(&guarded.report_circuits(reporting, &reports, now).await[0]),
+                6 => unavailable(&guarded.grant_probes(reporter, &asks, now).await[0]),
+                7 => unavailable(&guarded.circuits(&circuits, now).await[0]),
+                _ => unavailable(&guarded.say_of_circuit(&circuits[0], word, now).await),
             };
             assert!(failed, "{call}");
         }

@@ -3,12 +3,12 @@ use super::*;
 
 use std::time::Duration;
 
-use postern_circuit::Simple;
 use postern_limits::{Algorithm, Anchor, InFlight, Rate, Spec};
 
 use crate::Guarded;
 use crate::hanging::Hanging;
 use crate::volatile::LimitKey;
+use crate::volatile::contract::open_circuit;
 
 const NOW: UnixMillis = UnixMillis(7_200_000);
 const REPLICAS: u64 = 2;
@@ -207,13 +207,13 @@ async fn what_the_store_gave_it_gets_back() {
 #[tokio::test]
 async fn a_circuit_is_judged_by_what_this_replica_has_seen() {
     let limited = alone();
-    let settings = Simple { consecutive_failures: 1, recovery_ms: 10_000 };
+    let settings = postern_circuit::Settings::default();
     let circuit = CircuitAsk { service: "s".to_owned(), settings };
     let asked = [rate(1, 4, 1, LocalShare), rate(2, 4, 1, Allow)];
     let decide = || limited.limiter.decide(&asked, Some(circuit.clone()), REPLICAS, NOW);
     let passing = decide().await;
     assert_eq!((passing.decision.admission, passing.decision.allowed), (Admission::Pass, true));
-    limited.stand_in.record_outcome(&circuit, false, NOW).await.unwrap();
+    open_circuit(&*limited.stand_in, "s", 10_000, NOW).await;
     let refused = decide().await;
     assert!(matches!(refused.decision.admission, Admission::Refused { .. }));
     assert!(!refused.decision.allowed && !refused.unavailable);

@@ -4,11 +4,10 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use postern_circuit::Simple;
 use postern_leases::{Ask, LeaseId, Start, Terms};
 use postern_limits::{Algorithm, Anchor, InFlight, Rate, Spec};
 
-use crate::volatile::LimitAsk;
+use crate::volatile::{LimitAsk, contract};
 
 const NOW: UnixMillis = UnixMillis(7_200_000);
 
@@ -47,7 +46,8 @@ impl MemoryStore {
 #[tokio::test]
 async fn it_keeps_the_contract() {
     let store = MemoryStore::default();
-    crate::volatile::contract::run(&store, NOW, 1).await;
+    contract::run(&store, NOW, 1).await;
+    contract::run_replicas(&store, &store, NOW, 2).await;
 }
 
 #[test]
@@ -148,12 +148,10 @@ fn threads_get_no_more_than_the_limits_say() {
     assert_eq!((left(2, "900/1h"), left(3, "700/1h")), (399, 199), "one less each, for this look");
 }
 
-#[test]
-fn one_of_many_threads_is_the_probe() {
+#[tokio::test]
+async fn one_of_many_threads_is_the_probe() {
     let store = MemoryStore::default();
-    let settings = Simple { consecutive_failures: 1, recovery_ms: 1_000 };
-    let circuit = CircuitAsk { service: "s".to_owned(), settings };
-    store.circuits.record(&circuit, false, NOW).unwrap();
+    let circuit = contract::open_circuit(&store, "s", 1_000, NOW).await;
     let ask = DecisionAsk { limits: vec![ask(1, "1000/1h")], circuit: Some(circuit) };
     let later = UnixMillis(NOW.0 + 1_000);
     let probes = AtomicU32::new(0);

@@ -4,6 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 mod circuits;
+mod failing;
 mod in_flight;
 mod keeping;
 mod leases;
@@ -18,8 +19,10 @@ use std::time::Duration;
 use postern_limits::{Algorithm, Anchor, InFlight, Rate, Spec};
 use postern_request::UnixMillis;
 
-use super::{CircuitAsk, Decision, DecisionAsk, GiveBack, LimitAsk, LimitKey, Take, VolatileStore};
+use super::{Decision, DecisionAsk, GiveBack, LimitAsk, LimitKey, Take, VolatileStore};
 use crate::BoxFuture;
+
+pub use failing::open_circuit;
 
 /// Runs every case. `now` must be near the store's own clock; `salt` keeps runs apart.
 pub async fn run(store: &dyn VolatileStore, now: UnixMillis, salt: u8) {
@@ -32,6 +35,16 @@ pub async fn run(store: &dyn VolatileStore, now: UnixMillis, salt: u8) {
     leases::run(case).await;
     circuits::run(case).await;
     replays::run(case).await;
+}
+
+/// Runs what two replicas of one store have in common.
+pub async fn run_replicas(
+    one: &dyn VolatileStore,
+    other: &dyn VolatileStore,
+    now: UnixMillis,
+    salt: u8,
+) {
+    circuits::replicas(Case { store: one, now, salt }, Case { store: other, now, salt }).await;
 }
 
 #[derive(Clone, Copy)]
@@ -132,13 +145,6 @@ fn every_way(requests: u64) -> Vec<(&'static str, Spec)> {
         ("first", spec(Algorithm::FixedWindow, first_hit, Anchor::FirstHit)),
         ("month", spec(Algorithm::FixedWindow, monthly, Anchor::Clock)),
     ]
-}
-
-fn circuit_of(service: &str, salt: u8) -> CircuitAsk {
-    CircuitAsk {
-        service: format!("{service}-{salt}"),
-        settings: postern_circuit::Simple { consecutive_failures: 5, recovery_ms: 200 },
-    }
 }
 
 /// Waits for all calls at the same time.

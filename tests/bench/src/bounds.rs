@@ -48,12 +48,13 @@ pub enum AtMost {
 }
 
 /// All of them.
-pub const BOUNDS: [Bound; 13] = [
+pub const BOUNDS: [Bound; 14] = [
     adds("filter.jwt.warm", 1.3, "wasm.trivial"),
     adds("filter.jwt.warm", 0.25, "envoy.jwt_authn.default"),
     adds("filter.jwt.cold", 1.0, "envoy.jwt_authn.default"),
     adds("filter.jwt.es256.cold", 1.0, "envoy.jwt_authn.es256"),
     adds("filter.bundle", 2.2, "wasm.trivial"),
+    adds("filter.circuit", 0.6, "wasm.trivial"),
     adds_micros("filter.jwt.revocation_1m", 1.0, "filter.jwt.revocation"),
     adds_micros("filter.jwt.revocation_moving", 1.0, "filter.jwt.revocation"),
     takes("rls.memory", 1.4, "rls.noop"),

@@ -53,6 +53,8 @@ const EXACT: [(&str, &str); 4] = [
 /// What guards all routes of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guard {
+    /// Nothing.
+    Open,
     /// A token.
     Token,
     /// A local limit by a header, and no credential.
@@ -69,6 +71,8 @@ pub enum Guard {
     TokenAndPolledRevocation,
     /// A token that is not revoked, and a local limit by its subject.
     TokenRevocationAndLocalLimit,
+    /// No credential, and a circuit of each service, which stays closed.
+    Circuit,
     /// No credential, and header rules whose values the server works out.
     HeaderRules,
 }
@@ -77,6 +81,7 @@ impl Guard {
     /// A name for files.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Open => "open",
             Self::Token => "token",
             Self::LocalLimit => "local-limit",
             Self::LeasedLimit => "leased-limit",
@@ -85,6 +90,7 @@ impl Guard {
             Self::TokenAndRevocation => "token-and-revocation",
             Self::TokenAndPolledRevocation => "token-and-polled-revocation",
             Self::TokenRevocationAndLocalLimit => "token-revocation-and-local-limit",
+            Self::Circuit => "circuit",
             Self::HeaderRules => "header-rules",
         }
     }
@@ -122,10 +128,11 @@ services:
             issuer = keys::ISSUER,
             jwks = keys::JWKS.trim(),
         );
+        let circuit = if self == Self::Circuit { "    circuit: {}\n" } else { "" };
         // Writing to a string cannot fail.
         for service in 0..ROUTES / 2 {
             // Nobody is ever asked there: Envoy answers by itself.
-            let _ = write!(text, "  service-{service:02}:\n    upstream: 127.0.0.1:9\n");
+            let _ = write!(text, "  service-{service:02}:\n    upstream: 127.0.0.1:9\n{circuit}");
         }
         text.push_str("\nroutes:\n");
         for service in 0..ROUTES / 2 {
@@ -172,6 +179,7 @@ services:
     limits: [wide]
 ";
         match self {
+            Self::Open | Self::Circuit => (String::new(), "    auth: none\n"),
             Self::Token => (String::new(), token),
             Self::LocalLimit => (local("header.x-client"), limit),
             Self::LeasedLimit => (LEASED.to_owned(), limit),
@@ -217,11 +225,14 @@ pub fn path(route: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use postern_document::{Allowance, Document, Source};
+    use std::sync::Arc;
+
+    use postern_document::{Allowance, Document, Service, Source};
 
     use super::*;
 
-    const GUARDS: [Guard; 9] = [
+    const GUARDS: [Guard; 11] = [
+        Guard::Open,
         Guard::Token,
         Guard::LocalLimit,
         Guard::LeasedLimit,
@@ -230,6 +241,7 @@ mod tests {
         Guard::TokenAndRevocation,
         Guard::TokenAndPolledRevocation,
         Guard::TokenRevocationAndLocalLimit,
+        Guard::Circuit,
         Guard::HeaderRules,
     ];
 
@@ -281,6 +293,16 @@ mod tests {
             assert_eq!(document.revocation.is_some(), expected, "{guard:?}");
             let polled = guard == Guard::TokenAndPolledRevocation;
             assert_eq!(document.feed.poll_ms, polled.then_some(1_000), "{guard:?}");
+        }
+    }
+
+    #[test]
+    fn each_service_has_a_circuit_where_circuits_are_measured() {
+        for guard in GUARDS {
+            let document = load(guard);
+            let expected = guard == Guard::Circuit;
+            let is_there = |service: &Arc<Service>| service.circuit.is_some() == expected;
+            assert!(document.services.iter().all(is_there), "{guard:?}");
         }
     }
 

@@ -12,6 +12,8 @@ const BASE: &str = "envoy.base";
 const ROUTED: &str = "envoy.base.routed";
 /// A document with revocations, and none.
 const REVOCATION: &str = "filter.jwt.revocation";
+/// The bundle with nothing to do.
+const OPEN: &str = "filter.open";
 /// What a call of a rate limit service costs before anybody has counted anything.
 const RLS: &str = "rls.noop";
 /// Somebody else's rate limit service, where there is one.
@@ -272,6 +274,12 @@ pub const ENTRIES: &[Entry] = &[
     },
     Entry::new("filter.rate_limit.local", Chain::Bundle(Guard::LocalLimit)),
     Entry::new("filter.rate_limit.leased", Chain::Leased),
+    Entry::new(OPEN, Chain::Bundle(Guard::Open)),
+    Entry {
+        // So that what is added is what the stage adds, and what is said to the server of it.
+        base: OPEN,
+        ..Entry::new("filter.circuit", Chain::Fed(Guard::Circuit, Revoked::Nobody))
+    },
     Entry::new("filter.bundle", Chain::Fed(Guard::TokenRevocationAndLocalLimit, Revoked::Nobody)),
     two_workers("envoy.base.2workers", Chain::Empty),
     two_workers("filter.bundle.2workers_hot_key", Chain::Bundle(Guard::TokenAndLocalLimit)),

@@ -99,9 +99,12 @@ fuzz_target!(|input: &[u8]| {
         let host = || Host(input);
         let has = || Checked(list.iter().map(|(name, _)| name.clone()).collect());
         match gatekeeper.on_request_headers(host(), &list, &mut has()) {
-            Outcome::Continue(Some(mut stream)) | Outcome::Deny(_, mut stream) => {
+            Outcome::Continue(Some(mut stream))
+            | Outcome::Deny(_, mut stream)
+            | Outcome::Answer(_, mut stream) => {
                 let mut effects = Checked(BTreeSet::new());
                 gatekeeper.on_response_headers(host(), &mut stream, &mut effects);
+                gatekeeper.on_response_trailers(host(), &mut stream, &effects);
                 gatekeeper.on_end(host(), stream);
             }
             Outcome::Continue(None) => {}

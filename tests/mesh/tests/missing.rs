@@ -49,7 +49,7 @@ async fn every_missing_part_has_its_answer() {
     assert_eq!(send(claimed.bearer_auth(&token)).await.status, 403);
     send(outside.get("/content/open/a")).await.expect(200);
 
-    // Open: nobody computes headers, and circuits hear of no outcome.
+    // Open: nobody computes headers.
     mesh.render_again(found("EnvoyFilter", "postern-ext-proc")).await;
     let answer = send(buying()).await.expect(200);
     assert_eq!(answer.upstream_header("x-caller"), None, "{answer}");

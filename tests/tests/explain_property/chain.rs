@@ -6,20 +6,24 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use postern_bundle::Gatekeeper;
-use postern_document::{CertificateSource, Document, HeaderValue, OnFailure, from_json};
+use postern_circuit::{Ended, MadeBy};
+use postern_document::{
+    CertificateSource, Document, Fallback, HeaderValue, OnFailure, Route, from_json,
+};
 use postern_explain::{By, Revoked};
 use postern_ext_authz::{
     Answer as Authorized, ApiKeys, Authorizer, CheckSignature, Incoming, Judged, Metrics, Named,
     Parts, Sessions, Tickets, Touched,
 };
+use postern_filter_circuit_breaker::Circuits;
 use postern_filter_host::{Effects as _, HeaderList, Outcome, Plugin as _};
 use postern_jose::soft::SoftVerifier;
 use postern_jose::{SignatureVerifier as _, VerifiedToken};
 use postern_request::normalize::{Normalization, normalize};
-use postern_request::{Denial, ErrorCode, RenderedDenial, UnixMillis, path};
+use postern_request::{Denial, ErrorCode, RenderedDenial, UnixMillis, headers, path};
 use postern_store::away::Away;
 use postern_store::limiter::Limiter;
-use postern_store::volatile::{CircuitAsk, VolatileStore};
+use postern_store::volatile::VolatileStore;
 use postern_store::{FlowStore, MemoryFlowStore, MemoryStore};
 use postern_telemetry::MetricsRegistry;
 use serde_json::{Value, json};
@@ -43,6 +47,7 @@ pub enum Answer {
         by: By,
         at: &'static str,
         status: u16,
+        /// Empty in what a route answers itself.
         error: String,
         reason: Option<String>,
     },
@@ -57,6 +62,7 @@ pub enum Answer {
 #[derive(Debug)]
 pub struct Passed {
     pub at: &'static str,
+    pub service: String,
     pub subject: Option<String>,
     pub headers: HeaderList,
     pub target: String,
@@ -146,6 +152,18 @@ impl Chain {
         }
     }
 
+    /// What it takes to open the circuits of the edge's Envoy.
+    pub fn open_circuits(&self) {
+        let Place { document, host, .. } = &self.edge;
+        let mut circuits = Circuits::new(document, None, 0);
+        for service in &document.services {
+            let Some(looked) = circuits.look(&host, service) else { continue };
+            let made_by = MadeBy::Upstream;
+            let failed = Ended::Answered { status: 500, grpc: None, made_by, took_ms: 1 };
+            circuits.settle(&host, looked.ticket, &failed, NOW);
+        }
+    }
+
     pub fn ask(&mut self, request: &RequestSpec) -> Answer {
         let (target, headers) = request.to_send();
         if let Some(caller) = request.caller() {
@@ -230,25 +248,47 @@ fn ask_bundle(
             let target = recorded.header(":path").unwrap_or_default();
             let target = String::from_utf8(target).unwrap_or_default();
             let mut headers = recorded.headers;
-            headers.retain(|(name, _)| !name.starts_with(':'));
-            let version =
-                if is_edge { version(document, request, &target, &headers) } else { None };
+            let is_elsewhere = is_elsewhere(&headers);
+            headers.retain(|(name, _)| !name.starts_with(':') && name != headers::FALLBACK);
+            let (service, version) = way(document, request, &target, &headers, is_elsewhere);
+            let version = version.filter(|_| is_edge);
             let subject = recorded.subject;
-            Answer::Passed(Passed { at: name, subject, headers, target, version })
+            Answer::Passed(Passed { at: name, service, subject, headers, target, version })
+        }
+        Outcome::Answer(answer, _) => {
+            let (status, reason, error) = (answer.status, recorded.reason, String::new());
+            Answer::Refused { by: By::Bundle, at: name, status, error, reason }
         }
         Outcome::Deny(denial, _) => refused(By::Bundle, name, &denial, recorded.reason),
     }
 }
 
-/// The version that the routes of `render/src/envoy/routes.rs` lead to.
-fn version(
+/// Whether the bundle sends a request to another service.
+fn is_elsewhere(headers: &HeaderList) -> bool {
+    headers
+        .iter()
+        .any(|(name, value)| name == headers::FALLBACK && value == headers::TO_FALLBACK.as_bytes())
+}
+
+/// The service and the version that the routes of `render/src/envoy/routes.rs` lead to.
+fn way(
     document: &Document,
     request: &RequestSpec,
     target: &str,
     headers: &HeaderList,
-) -> Option<String> {
+    is_elsewhere: bool,
+) -> (String, Option<String>) {
     let path = path::without_query(target);
-    let route = document.find_route(AUTHORITY, request.method(), path).ok()??;
+    let Ok(Some(route)) = document.find_route(AUTHORITY, request.method(), path) else {
+        return (String::new(), None);
+    };
+    match &route.fallback {
+        Some(Fallback::Service(other)) if is_elsewhere => (other.name.clone(), None),
+        _ => (route.service_name().to_owned(), version(route, headers)),
+    }
+}
+
+fn version(route: &Route, headers: &HeaderList) -> Option<String> {
     let pick = route.canary.iter().find(|pick| {
         let lines = headers.iter().filter(|(name, _)| *name == pick.header);
         let lines: Vec<&[u8]> = lines.map(|(_, value)| value.as_slice()).collect();
@@ -321,6 +361,7 @@ fn incoming(
         address: Some(IpAddr::from(PEER)),
         certificate: None,
         document: None,
+        keeps_circuits: true,
     }
 }
 
@@ -341,17 +382,6 @@ fn refused(by: By, at: &'static str, denial: &RenderedDenial, reason: Option<Str
 async fn authorizer(document: &Document, world: &World) -> Authorizer {
     let memory = Arc::new(MemoryStore::default());
     let stand_in = Arc::new(MemoryStore::default());
-    if world.circuit_open {
-        for service in &document.services {
-            let Some(circuit) = &service.circuit else { continue };
-            let settings = circuit.simple();
-            let circuit = CircuitAsk { service: service.name.clone(), settings };
-            // Both know: while the store is away, the stand-in is asked.
-            for store in [&memory, &stand_in] {
-                store.record_outcome(&circuit, false, NOW).await.unwrap();
-            }
-        }
-    }
     let store: Arc<dyn VolatileStore> = if world.store_away { Arc::new(Away) } else { memory };
     let flows: Arc<dyn FlowStore> = match world.store_away {
         true => Arc::new(Away),

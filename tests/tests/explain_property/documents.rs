@@ -15,6 +15,10 @@ const PEERS: [&[&str]; 3] =
 const PICKS: [(&str, &str); 3] =
     [("x-odd", "1"), ("x-postern-subject", "alice"), ("x-postern-subject", "root")];
 
+/// What callers get while a circuit is open.
+const FALLBACKS: [&str; 3] =
+    [r#"{"answer": {"status": 204}}"#, r#"{"service": "spare"}"#, r#"{"shadow": true}"#];
+
 #[derive(Debug, Clone)]
 pub struct DocumentSpec {
     routes: Vec<RouteSpec>,
@@ -39,6 +43,8 @@ struct RouteSpec {
     only_get: bool,
     /// Its service has a circuit.
     guarded: bool,
+    /// What callers get while that is open: the refusal, or one of [`FALLBACKS`].
+    fallback: Option<usize>,
     /// A workload guards its service, and then it has no circuit.
     inside: bool,
     /// Whose calls it takes: anybody's, or one of [`PEERS`].
@@ -106,9 +112,10 @@ fn route() -> impl Strategy<Value = RouteSpec> {
     let enforce = prop_oneof![7 => Just("100%"), 1 => Just("50%"), 1 => Just("shadow")];
     let peers = prop::option::weighted(0.5, 0..PEERS.len());
     let pick = prop::option::weighted(0.4, 0..PICKS.len());
+    let fallback = prop::option::weighted(0.6, 0..FALLBACKS.len());
     (
         prop::bool::weighted(0.2),
-        prop::bool::weighted(0.25),
+        (prop::bool::weighted(0.25), fallback),
         (prop::bool::weighted(0.3), peers, pick),
         prop::bool::weighted(0.1),
         prop::option::weighted(0.85, auth()),
@@ -117,10 +124,12 @@ fn route() -> impl Strategy<Value = RouteSpec> {
         enforce,
     )
         .prop_map(
-            |(only_get, guarded, (inside, peers, pick), ext_authz, auth, local, exact, enforce)| {
+            |(only_get, circuit, (inside, peers, pick), ext_authz, auth, local, exact, enforce)| {
+                let (guarded, fallback) = circuit;
                 RouteSpec {
                     only_get,
                     guarded,
+                    fallback,
                     inside,
                     peers,
                     pick,
@@ -186,6 +195,7 @@ impl DocumentSpec {
                 "plain": {"upstream": "h:1", "versions": {"one": {"labels": {"v": "1"}},
                                                           "two": {"labels": {"v": "2"}}}},
                 "guarded": {"upstream": "h:1", "circuit": {"failures": 1, "recovery": "10s"}},
+                "spare": {"upstream": "h:1"},
                 "inside": {"upstream": "inside:1", "workload": "inside", "guard": "workload"},
             },
             // `ext_proc` is not in this chain.
@@ -307,6 +317,9 @@ impl DocumentSpec {
         }
         if let (true, Some(peers)) = (inside, route.peers) {
             value["peers"] = json!(PEERS[peers]);
+        }
+        if let ("guarded", Some(fallback)) = (service, route.fallback) {
+            value["fallback"] = serde_json::from_str(FALLBACKS[fallback]).unwrap();
         }
         if service == "plain" {
             value["split"] = json!({"one": 100, "two": 0});

@@ -22,13 +22,14 @@ pub const AUTHORITY: &str = "a.test";
 pub const PEER: [u8; 4] = [203, 0, 113, 7];
 
 /// Headers that are compared.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     "authorization",
     "cookie",
     "x-token",
     "x-postern-subject",
     "x-postern-scopes",
     "x-postern-tier",
+    "x-postern-fallback",
     "x-tenant",
     "x-odd",
 ];
@@ -483,6 +484,7 @@ impl RequestSpec {
         if self.is_forged {
             add("x-postern-subject", "root");
             add("x-postern-tier", "gold");
+            add("x-postern-fallback", "1");
             add("x-tenant", "root");
             add("x_postern_subject", "root");
         }

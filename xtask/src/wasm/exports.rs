@@ -8,7 +8,7 @@ use wasmparser::{Parser, Payload};
 /// Callbacks that the SDK always offers and `filters/host` does nothing in. Envoy enters the
 /// module for each that is there, body chunks and the end of a request included; one that is
 /// missing costs nothing. A filter that comes to need one takes it off this list.
-const UNUSED: [&str; 16] = [
+const UNUSED: [&str; 15] = [
     "proxy_on_done",
     "proxy_on_downstream_connection_close",
     "proxy_on_downstream_data",
@@ -22,7 +22,6 @@ const UNUSED: [&str; 16] = [
     "proxy_on_queue_ready",
     "proxy_on_request_body",
     "proxy_on_response_body",
-    "proxy_on_response_trailers",
     "proxy_on_upstream_connection_close",
     "proxy_on_upstream_data",
 ];

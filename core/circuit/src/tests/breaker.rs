@@ -1,7 +1,7 @@
 //! What an own breaker does, in a few stories.
 
 use super::*;
-use crate::{Admission, Breaker, Reason, State, Transition, Verdict};
+use crate::{Admission, Breaker, Reason, State, Totals, Transition, Verdict};
 
 const FAILURE: Verdict = Verdict::Failure { slow: false };
 const SUCCESS: Verdict = Verdict::Success { slow: false };
@@ -37,6 +37,22 @@ fn a_share_counts_from_its_minimum_on() {
     }
     let moved = breaker.record(&settings, SUCCESS, at(19), 0).map(|moved| moved.reason);
     assert_eq!(moved, Some(Reason::Ratio), "ten of twenty, though the last one came through");
+}
+
+#[test]
+fn calls_that_were_noted_down_count_for_shares_and_end_no_run() {
+    let settings = Settings { slow: slow(50), minimum: 4, ..SMALL };
+    let mut breaker = Breaker::default();
+    let add = |breaker: &mut Breaker, calls, slow| {
+        let totals = Totals { calls, failures: 0, slow };
+        breaker.add(&settings, totals, at(1), 0).map(|moved| moved.reason)
+    };
+    breaker.record(&settings, FAILURE, at(0), 0);
+    assert_eq!(add(&mut breaker, 2, 1), None);
+    assert_eq!((breaker.run(), breaker.totals(at(1)).calls), (1, 3));
+    assert_eq!(add(&mut breaker, 1, 1), Some(Reason::Slow));
+    assert_eq!(add(&mut breaker, 100, 0), None, "it is open");
+    assert_eq!(breaker.totals(at(1)).calls, 4);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fleet::{RECENT_MS, judge};
-use crate::{Reason, Report, Reporter, ReporterTotals, Totals};
+use crate::{Reason, Report, Reporter, ReporterTotals, Totals, Window};
 
 fn says(calls: u32, failures: u32, run: u32) -> ReporterTotals {
     ReporterTotals { totals: Totals { calls, failures, slow: 0 }, run, is_recent: calls > 0 }
@@ -75,6 +75,10 @@ fn reporters_are_recent_for_a_while_and_then_forgotten() {
     assert!(!reporter.is_forgotten(&settings, at(15_000)));
     assert!(reporter.is_forgotten(&settings, at(15_001)));
     assert!(reporter.is_forgotten(&settings, UnixMillis(START - 3_600_000)), "the clock was set");
+    let mut window = Window::new();
+    window.add(at(0), &settings, Totals { calls: 4, failures: 4, slow: 1 });
+    let restored = Reporter::restored(7, at(5_000), Some(at(0)), 3, window);
+    assert_eq!(restored, reporter);
     reporter.clear();
     assert_eq!((reporter.id(), reporter.totals(at(5_000))), (7, ReporterTotals::default()));
 }

@@ -3,7 +3,19 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Admission, Breaker, Reason, Verdict, recovery_ms};
+use crate::{Admission, Breaker, Gate, Reason, Verdict, recovery_ms};
+
+#[test]
+fn an_interval_is_as_long_as_it_is_said_to_be() {
+    let mut gate = Gate::default();
+    assert_eq!(gate.interval_ends(&SMALL), None);
+    gate.open(&SMALL, Reason::Run, at(0), 0).unwrap();
+    assert_eq!(gate.interval_ends(&SMALL), None);
+    for (begins, ends) in [(300, 500), (501, 701)] {
+        assert_eq!(gate.admit(&SMALL, at(begins), 0), Admission::Probe);
+        assert_eq!(gate.interval_ends(&SMALL), Some(at(ends)));
+    }
+}
 
 #[derive(Debug, Clone, Copy)]
 enum Step {

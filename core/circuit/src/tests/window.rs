@@ -21,6 +21,23 @@ fn calls_leave_slot_by_slot() {
 }
 
 #[test]
+fn one_that_was_kept_elsewhere_goes_on() {
+    let mut window = Window::new();
+    let mut kept = [Totals::default(); Window::SLOTS];
+    for (slot, failed) in [(0, true), (1, false), (9, true)] {
+        let verdict = match failed {
+            true => Verdict::Failure { slow: false },
+            false => Verdict::Success { slow: true },
+        };
+        window.record(at(slot * 100), &SMALL, verdict);
+        kept[9 - usize::try_from(slot).unwrap()] = Totals::of(verdict);
+    }
+    let newest = at(900).0 / 100;
+    assert_eq!(Window::restored(SMALL.slot_ms(), newest, kept), window);
+    assert_eq!(Window::restored(100, newest, []).totals(at(900)), Totals::default());
+}
+
+#[test]
 fn ignored_calls_are_not_there() {
     let mut window = Window::new();
     window.record(at(0), &SMALL, Verdict::Ignored);

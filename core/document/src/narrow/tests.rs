@@ -211,7 +211,7 @@ fn a_workload_has_its_own_routes_whole() {
     assert_eq!(of_whole.exact_limits, of_filter.exact_limits);
     assert_eq!((of_whole.enforce, &of_whole.peers), (of_filter.enforce, &of_filter.peers));
     assert_eq!(of_whole.circuit(), of_filter.circuit());
-    assert!(of_filter.needs_ext_authz() && of_filter.needs_ext_proc());
+    assert!(of_filter.needs_ext_authz() && pay.needs_feed() && !pay.relies_on_feed());
     // A workload that enforces nothing gets no plugin, and there is no document for one.
     assert!(from_json(whole.filter_config_for("idle").as_bytes()).is_err());
 }

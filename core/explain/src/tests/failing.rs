@@ -7,6 +7,9 @@ fn without(part: Part, request: &Request) -> Explanation {
     explained(request, &Assumptions { failed: [part].into(), ..Assumptions::at(NOW) })
 }
 
+/// The end of the route `pay`.
+const LIMITS_OF_PAY: &str = r#""limits": ["per-user"]},"#;
+
 fn paying() -> Request {
     get("/pay").claiming(&alice(r#","scope":"pay""#))
 }
@@ -59,7 +62,8 @@ fn the_bundle_decides_alone_where_the_document_says_so() {
             1,
         )
         // Nobody but the server can check API keys, so such a document has none.
-        .replace(r#""any": ["api_key"]"#, r#""any": ["jwt"]"#);
+        .replace(r#""any": ["api_key"]"#, r#""any": ["jwt"]"#)
+        .replace(LIMITS_OF_PAY, r#""limits": ["per-user"], "transform": ["marks"]},"#);
     let document = postern_document::from_json(text.as_bytes()).unwrap();
     let assume = Assumptions { failed: [Part::Server].into(), ..Assumptions::at(NOW) };
     let ask = |request: &Request| explain(&document, request, &assume, &mut SoftVerifier);
@@ -94,14 +98,52 @@ fn stale_news_of_revocations_do_what_the_document_says() {
 }
 
 #[test]
-fn an_open_circuit_comes_before_a_limit_that_is_used_up() {
+fn a_limit_that_is_used_up_comes_before_an_open_circuit() {
     let mut assume = Assumptions::at(NOW);
+    assume.open_circuits = ["bank".to_owned()].into();
+    let open = explained(&paying(), &assume);
+    assert_eq!(refusal(&open), (By::Bundle, 503, "circuit_open"));
+    let rules: Vec<String> = open.rules().map(ToString::to_string).collect();
+    assert!(rules.contains(&"services.bank.circuit refused".to_owned()), "{rules:?}");
     assume.used_up = ["per-user".to_owned()].into();
     let used_up = explained(&paying(), &assume);
     assert_eq!(refusal(&used_up), (By::ExtAuthz, 429, "limit_exceeded"));
-    assume.open_circuits = ["bank".to_owned()].into();
-    let open = explained(&paying(), &assume);
-    assert_eq!(refusal(&open), (By::ExtAuthz, 503, "circuit_open"));
+}
+
+#[test]
+fn a_route_says_what_its_callers_get_while_a_circuit_is_open() {
+    let open_circuits = ["bank".to_owned()].into();
+    let open = Assumptions { open_circuits, ..Assumptions::at(NOW) };
+    let ask = |fallback: &str, request: &Request, assume: &Assumptions<'_>| {
+        let rest = format!(r#""limits": ["per-user"], "fallback": {fallback}}},"#);
+        let text = DOCUMENT.replace(LIMITS_OF_PAY, &rest);
+        let document = postern_document::from_json(text.as_bytes()).unwrap();
+        let explanation = explain(&document, request, assume, &mut SoftVerifier);
+        let rules = rules_of(&document);
+        assert!(explanation.rules().all(|rule| rules.contains(rule)), "{explanation:?}");
+        explanation
+    };
+    let nothing = r#"{"answer": {"status": 204}}"#;
+    let answered = ask(nothing, &paying(), &open);
+    assert_eq!(refusal(&answered), (By::Bundle, 204, "circuit_open"));
+    let Outcome::Refused(refused) = &answered.outcome else { panic!("{answered:?}") };
+    assert!(refused.is_plain, "nothing of the refusal is told");
+    let grpc = paying().with("content-type", "application/grpc");
+    let Outcome::Refused(refused) = ask(nothing, &grpc, &open).outcome else { panic!("passes") };
+    assert_eq!(refused.grpc_status, Some(2), "what Envoy makes of the status");
+    let closed = ask(nothing, &paying(), &Assumptions::at(NOW));
+    assert!(forwarded(&closed).may.contains(&"204 circuit of bank".to_owned()));
+
+    let elsewhere = ask(r#"{"service": "shop"}"#, &paying(), &open);
+    assert_eq!(
+        (forwarded_route(&elsewhere), &*forwarded(&elsewhere).service),
+        (Some("pay"), "shop")
+    );
+    let counted = ask(r#"{"shadow": true}"#, &paying(), &open);
+    assert_eq!(forwarded(&counted).service, "bank");
+    for passed in [elsewhere, counted] {
+        assert_eq!(forwarded(&passed).may, ["429 per-user"]);
+    }
 }
 
 #[test]

@@ -41,7 +41,12 @@ pub(super) fn descriptors(told: &[Vec<(String, String)>]) -> String {
 
 /// How a service is asked. `service`: by whom endpoints are chosen; none where somebody else has
 /// chosen.
-pub(super) fn way(route: &Route, retries: &Retries, service: Option<&Service>) -> String {
+pub(super) fn way(
+    name: &str,
+    route: &Route,
+    retries: &Retries,
+    service: Option<&Service>,
+) -> String {
     let mut words = vec![format!("timeout {}", duration(route.timeout_ms))];
     if retries.attempts > 1 {
         words.push(format!("{} attempts on {}", retries.attempts, retries.on.join(", ")));
@@ -55,7 +60,7 @@ pub(super) fn way(route: &Route, retries: &Retries, service: Option<&Service>) -
         let bulkhead = route.bulkhead.as_ref();
         words.extend(bulkhead.map(|bulkhead| format!("connections of `{}`", bulkhead.name)));
     }
-    format!("{}: {}", route.service_name(), words.join("; "))
+    format!("{name}: {}", words.join("; "))
 }
 
 fn hash(hash: &Hash) -> String {

@@ -7,6 +7,7 @@ use postern_jose::xfcc;
 use postern_request::{TokenPlace, tokens};
 
 use super::Gatekeeper;
+use crate::circuits::CircuitLink;
 use crate::configuration::{self, Configuration, FeedSource, KeySource};
 use crate::counters::{Count, Counters};
 use crate::feed::{FeedLink, Purpose};
@@ -42,10 +43,15 @@ impl Gatekeeper {
         let jwt = token_stage(&document, seed);
         let key_sources = named(&document, key_sources)?;
         let fetcher = KeyFetcher::new(key_sources, &document.digest, |text| jwt.cache().hash(text));
-        let (feed, leases) = match feed_source(&document, feed)? {
+        let source = feed_source(&document, feed)?;
+        let name = envoy_id(host, &jwt);
+        let circuits = has_circuits(&document).then(|| {
+            let feed = source.clone().map(|source| (source, name.clone()));
+            CircuitLink::new(feed, &document, seed)
+        });
+        let (feed, leases) = match source {
             None => (None, None),
             Some(source) => {
-                let name = envoy_id(host, &jwt);
                 let feed = feed_link(host, &document, source.clone(), name.clone());
                 // Also where this document leases nothing: while another is in use beside it, the
                 // VM that speaks to the server sees to what that one leases.
@@ -72,6 +78,7 @@ impl Gatekeeper {
             clean_responses,
             feed,
             leases,
+            circuits,
             document,
         };
         for (issuer, keys) in gatekeeper.fetcher.known(host) {
@@ -131,8 +138,13 @@ fn own_headers(document: &Document) -> OwnHeaders {
     OwnHeaders { claims: document.claim_headers().map(str::to_owned).collect(), asked }
 }
 
+fn has_circuits(document: &Document) -> bool {
+    STAGES.circuits && document.has_circuits()
+}
+
 /// Where the feed is, where the document asks for it. Whoever renders must say so: going on without
-/// would let revoked tokens in, or keep good ones out for ever.
+/// would let revoked tokens in, or keep good ones out for ever. Circuits alone go on without: each
+/// Envoy's by itself.
 fn feed_source(
     document: &Document,
     source: Option<FeedSource>,
@@ -140,12 +152,12 @@ fn feed_source(
     if !STAGES.tokens || !document.needs_feed() {
         return Ok(None);
     }
-    let Some(source) = source else {
+    if source.is_none() && document.relies_on_feed() {
         let problem = "`revocation`, keys that the server fetches or leased limits are asked \
                        for, and no feed is named";
         return Err(vec![problem.to_owned()]);
-    };
-    Ok(Some(source))
+    }
+    Ok(source)
 }
 
 fn feed_link(
@@ -161,6 +173,7 @@ fn feed_link(
         envoy_id,
         max_staleness_ms: document.revocation.map(|rules| rules.max_staleness_ms),
         issuers: by_feed.map(|(place, issuer)| (place, issuer.issuer.issuer.clone())).collect(),
+        has_circuits: has_circuits(document),
     };
     FeedLink::new(source, purpose, host, host.now())
 }

@@ -33,6 +33,18 @@ impl Tickets {
         self.local.is_empty() && self.leased.is_empty()
     }
 
+    /// The request passes: what no answer and no end gives back is forgotten.
+    pub(super) fn confirm(&mut self) {
+        self.local.confirm();
+        self.leased.confirm();
+    }
+
+    /// The request was refused after all, and counts nowhere.
+    pub(super) fn put_back(&mut self, shared: &dyn SharedData, now: UnixMillis) {
+        self.local.put_back(shared, now);
+        self.leased.put_back(shared, now);
+    }
+
     /// The answer is there.
     pub(super) fn settle(&mut self, shared: &dyn SharedData, successful: bool, now: UnixMillis) {
         self.local.settle(shared, successful, now);
@@ -46,12 +58,14 @@ impl Tickets {
 }
 
 impl Gatekeeper {
-    /// Takes from the route's local and leased limits: from all of them, or from none.
+    /// Takes from the route's local and leased limits: from all of them, or from none. Where
+    /// something behind them `may_refuse`, the tickets hold all that was taken until it is known.
     pub(super) fn spend(
         &mut self,
         host: &impl RequestHost,
         route: &Route,
         counted: Counted<'_>,
+        may_refuse: bool,
         now: UnixMillis,
     ) -> Result<Spent, Denial> {
         let counts = !route.local_limits.is_empty() || !route.leased_limits.is_empty();
@@ -60,7 +74,8 @@ impl Gatekeeper {
         }
         let address = route.counts_addresses().then(|| client_address(host)).flatten();
         let counted = Counted { address, ..counted };
-        let local = local::check(route, &counted, host, self.seed, now);
+        let leases = !route.leased_limits.is_empty();
+        let local = local::check(route, &counted, leases || may_refuse, host, self.seed, now);
         self.counters.add(Count::SlotsEvicted, u64::from(local.evicted));
         self.counters.add(Count::SlotConflicts, u64::from(local.conflicts));
         let mut shadowed = local.shadowed;
@@ -69,9 +84,10 @@ impl Gatekeeper {
             tickets: Tickets { local: local.ticket, leased: leased::Ticket::default() },
         };
         let mut denial = local.denial;
-        if denial.is_none() && !route.leased_limits.is_empty() {
-            let verdict = self.spend_leases(host, route, &counted, now);
+        if denial.is_none() && leases {
+            let verdict = self.spend_leases(host, route, &counted, may_refuse, now);
             match verdict.denial {
+                None if may_refuse => {}
                 None => spent.tickets.local.confirm(),
                 Some(_) => spent.tickets.local.put_back(host, now),
             }
@@ -93,6 +109,7 @@ impl Gatekeeper {
         host: &impl RequestHost,
         route: &Route,
         counted: &Counted<'_>,
+        may_refuse: bool,
         now: UnixMillis,
     ) -> leased::Verdict {
         if let Some(link) = &mut self.feed {
@@ -103,7 +120,7 @@ impl Gatekeeper {
             let denial = Some(Denial::unavailable("leases_unavailable", 1));
             return leased::Verdict { denial, ..leased::Verdict::default() };
         };
-        let verdict = link.leases.spend(host, route, counted, now);
+        let verdict = link.leases.spend(host, route, counted, may_refuse, now);
         self.counters.add(Count::SlotsEvicted, u64::from(verdict.evicted));
         self.counters.add(Count::SlotConflicts, u64::from(verdict.conflicts));
         self.counters.add(Count::LeaseDry, u64::from(verdict.dry));

@@ -2,10 +2,11 @@
 
 use postern_document::Skip;
 use postern_filter_host::{Effects, HeaderList, HttpCall, Outcome, Plugin, RequestHost};
-use postern_request::{correlation, headers};
+use postern_request::{UnixMillis, correlation, headers};
 
 use super::limits::Tickets;
-use super::{Gatekeeper, Responding};
+use super::{Gatekeeper, Responding, Turned, number};
+use crate::circuits::REPORTS;
 use crate::counters::{Count, GAUGES, NAMES};
 use crate::feed::{FEED, TICK_MS};
 use crate::leases::LEASES;
@@ -29,12 +30,11 @@ impl Plugin for Gatekeeper {
     }
 
     fn tick_ms(&self) -> u64 {
-        let asks = self.feed.is_some() || !self.fetcher.is_empty();
-        if asks { TICK_MS } else { COUNTERS_TICK_MS }
+        if self.is_idle() { COUNTERS_TICK_MS } else { TICK_MS }
     }
 
     fn on_tick(&mut self, host: impl RequestHost) -> Vec<HttpCall> {
-        if self.fetcher.is_empty() && self.feed.is_none() {
+        if self.is_idle() {
             return Vec::new();
         }
         let round = self.fetcher.tick(&host, host.now());
@@ -42,13 +42,16 @@ impl Plugin for Gatekeeper {
         for (issuer, keys) in round.keys {
             self.jwt.set_keys(issuer, keys);
         }
+        let mut is_elected = false;
         if let Some(link) = &mut self.feed {
             calls.extend(link.due(&host, host.now()));
-            let is_elected = link.feed.is_elected();
+            is_elected = link.feed.is_elected();
             let leases = self.leases.as_mut();
             calls.extend(leases.and_then(|link| link.due(&host, is_elected, host.now())));
             self.take_keys(&host);
         }
+        let circuits = self.circuits.as_mut();
+        calls.extend(circuits.and_then(|link| link.due(&host, is_elected, host.now())));
         calls
     }
 
@@ -65,6 +68,14 @@ impl Plugin for Gatekeeper {
             if let Some(link) = &mut self.leases {
                 let sent = link.sent(&host, token, host.now());
                 self.counters.add(Count::LeaseFailures, u64::from(!sent));
+            }
+            return;
+        }
+        if call.purpose == REPORTS {
+            self.counters.add(Count::ReportCalls, 1);
+            if let Some(link) = &mut self.circuits {
+                let sent = link.sent(&host, token, host.now());
+                self.counters.add(Count::ReportFailures, u64::from(!sent));
             }
             return;
         }
@@ -87,11 +98,17 @@ impl Plugin for Gatekeeper {
         let feed = self.feed.as_mut();
         if let Some(taken) = feed.and_then(|link| link.answered(&host, token, answer, now)) {
             self.counters.add(Count::FeedFailures, u64::from(taken.is_err()));
+            self.hear_of_circuits(&host, now);
             return taken.map(Vec::from_iter);
         }
         let leases = self.leases.as_mut();
         if let Some(taken) = leases.and_then(|link| link.answered(&host, token, answer, now)) {
             self.counters.add(Count::LeaseFailures, u64::from(taken.is_err()));
+            return taken.map(|()| Vec::new());
+        }
+        let circuits = self.circuits.as_mut();
+        if let Some(taken) = circuits.and_then(|link| link.answered(&host, token, answer, now)) {
+            self.counters.add(Count::ReportFailures, u64::from(taken.is_err()));
             return taken.map(|()| Vec::new());
         }
         match self.fetcher.answered(&host, token, status, body, now) {
@@ -108,6 +125,11 @@ impl Plugin for Gatekeeper {
     }
 
     fn take_counts(&mut self) -> Vec<u64> {
+        if let Some(link) = &mut self.circuits {
+            let happened = link.circuits.take_happened();
+            self.counters.add(Count::CircuitOpened, happened.opened.into());
+            self.counters.add(Count::SlotConflicts, happened.conflicts.into());
+        }
         self.counters.take()
     }
 
@@ -128,11 +150,13 @@ impl Plugin for Gatekeeper {
         let correlation_id =
             correlation::choose(request.correlation_id, request.request_id, || self.next_id(now));
         let decided = self.decide(&host, list, &request, effects, now);
-        if STAGES.tokens {
-            for name in &request.forged {
+        for name in &request.forged {
+            if STAGES.tokens {
                 self.counters.add(Count::IdentityStripped, 1);
-                effects.remove_header(name);
+            } else if !STAGES.circuits || *name != headers::FALLBACK {
+                continue;
             }
+            effects.remove_header(name);
         }
         match decided {
             Ok(admitted) => {
@@ -145,6 +169,9 @@ impl Plugin for Gatekeeper {
                     }
                 }
                 self.write_identity(&admitted.known, effects);
+                if admitted.way.to_fallback {
+                    effects.add_header(headers::FALLBACK, headers::TO_FALLBACK);
+                }
                 match request.correlation_id {
                     None => effects.add_header(headers::CORRELATION_ID, &correlation_id),
                     Some(kept) if kept == correlation_id.as_bytes() => {}
@@ -162,29 +189,12 @@ impl Plugin for Gatekeeper {
                     started: now,
                     limit: admitted.limit,
                     tickets: admitted.tickets,
+                    call: admitted.way.call,
                     // A module with some of the stages has another beside it, which writes too.
-                    is_clean: self.clean_responses && STAGES.tokens && STAGES.limits,
+                    is_clean: self.clean_responses && STAGES.are_all(),
                 }))
             }
-            Err(mut denial) => {
-                denial.limit_headers = self.document.limit_headers;
-                self.counters.add_denial(denial.code.status());
-                // For the access log: which request this was, and what a client is never told.
-                effects.set_header(headers::CORRELATION_ID, &correlation_id);
-                effects.set_filter_state(DENIED_STATE, denial.reason.as_bytes());
-                let mut rendered = denial.render(&correlation_id, now, request.is_grpc);
-                if let Some(issuer) = self.document.advertised() {
-                    rendered.advertise(issuer);
-                }
-                let responding = Responding {
-                    correlation_id,
-                    started: now,
-                    limit: None,
-                    tickets: Tickets::default(),
-                    is_clean: false,
-                };
-                Outcome::Deny(rendered, responding)
-            }
+            Err(turned) => self.turn_away(turned, &request, correlation_id, effects, now),
         }
     }
 
@@ -207,13 +217,20 @@ impl Plugin for Gatekeeper {
         effects: &mut dyn Effects,
     ) {
         let now = host.now();
-        if !stream.tickets.is_empty() {
+        let took = now.millis_since(stream.started);
+        if !stream.tickets.is_empty() || stream.call.is_some() {
             let status = effects.header(":status").and_then(|status| number(&status));
-            // An answer without a status is none that went well.
-            let successful = status.is_some_and(|status| {
-                Skip::is_successful(status, effects.header("grpc-status").as_deref())
-            });
-            stream.tickets.settle(&host, successful, now);
+            if !stream.tickets.is_empty() {
+                // An answer without a status is none that went well.
+                let successful = status.is_some_and(|status| {
+                    Skip::is_successful(status, effects.header("grpc-status").as_deref())
+                });
+                stream.tickets.settle(&host, successful, now);
+            }
+            if let Some(call) = stream.call.take() {
+                let status = status.unwrap_or_default();
+                stream.call = self.hear_headers(&host, call, status, &*effects, (took, now));
+            }
         }
         let mut write = |name: &str, value: &str| {
             if stream.is_clean {
@@ -223,10 +240,20 @@ impl Plugin for Gatekeeper {
             }
         };
         write(headers::CORRELATION_ID, &stream.correlation_id);
-        let took = now.millis_since(stream.started);
         write(headers::RESPONSE_TIME, &took.to_string());
         if let Some(limit) = stream.limit {
             limit.for_each_header(self.document.limit_headers, write);
+        }
+    }
+
+    fn on_response_trailers(
+        &mut self,
+        host: impl RequestHost,
+        stream: &mut Responding,
+        trailers: &dyn Effects,
+    ) {
+        if let Some(call) = stream.call.take() {
+            self.hear_trailers(&host, call, trailers, host.now());
         }
     }
 
@@ -234,9 +261,53 @@ impl Plugin for Gatekeeper {
         if !stream.tickets.is_empty() {
             stream.tickets.release(&host);
         }
+        if let Some(call) = stream.call {
+            let now = host.now();
+            self.hear_end(&host, call, (now.millis_since(stream.started), now));
+        }
     }
 }
 
-fn number(text: &[u8]) -> Option<u16> {
-    core::str::from_utf8(text).ok()?.parse().ok()
+impl Gatekeeper {
+    /// Whether there is nobody to ask, and nothing to hand over.
+    fn is_idle(&self) -> bool {
+        self.fetcher.is_empty() && self.feed.is_none() && self.circuits.is_none()
+    }
+
+    /// Answers a request that goes no further.
+    fn turn_away(
+        &mut self,
+        turned: Turned,
+        request: &RequestHeaders<'_>,
+        correlation_id: String,
+        effects: &mut dyn Effects,
+        now: UnixMillis,
+    ) -> Outcome<Responding> {
+        let reason = match &turned {
+            Turned::Away(denial) => denial.reason,
+            Turned::Answered(_) => "circuit_open",
+        };
+        // For the access log: which request this was, and what a client is never told.
+        effects.set_header(headers::CORRELATION_ID, &correlation_id);
+        effects.set_filter_state(DENIED_STATE, reason.as_bytes());
+        let responding = Responding {
+            correlation_id,
+            started: now,
+            limit: None,
+            tickets: Tickets::default(),
+            call: None,
+            is_clean: false,
+        };
+        let mut denial = match turned {
+            Turned::Answered(answer) => return Outcome::Answer(answer, responding),
+            Turned::Away(denial) => denial,
+        };
+        denial.limit_headers = self.document.limit_headers;
+        self.counters.add_denial(denial.code.status());
+        let mut rendered = denial.render(&responding.correlation_id, now, request.is_grpc);
+        if let Some(issuer) = self.document.advertised() {
+            rendered.advertise(issuer);
+        }
+        Outcome::Deny(rendered, responding)
+    }
 }

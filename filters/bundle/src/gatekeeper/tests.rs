@@ -1,5 +1,5 @@
 #![cfg_attr(
-    not(all(feature = "tokens", feature = "limits")),
+    not(all(feature = "tokens", feature = "limits", feature = "circuits")),
     allow(dead_code, unused_imports, reason = "most tests need all stages")
 )]
 
@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 
 #[cfg(all(feature = "tokens", feature = "limits"))]
 mod bound;
+#[cfg(all(feature = "tokens", feature = "limits", feature = "circuits"))]
+mod circuits;
 #[cfg(all(feature = "tokens", feature = "limits"))]
 mod keys;
 #[cfg(all(feature = "tokens", feature = "limits"))]
@@ -49,6 +51,8 @@ struct Fake {
     certificate: Option<String>,
     /// The URI in the certificate of the connection, as Envoy tells it.
     peer: Option<&'static str>,
+    /// Who made an answer, as Envoy tells it.
+    details: Cell<Option<&'static str>>,
     /// Milliseconds since [`START`].
     later: Cell<u64>,
     /// Properties that were asked for.
@@ -78,6 +82,9 @@ impl RequestHost for &Fake {
             }
             ["connection", "uri_san_peer_certificate"] => {
                 self.peer.map(|peer| peer.as_bytes().to_vec())
+            }
+            ["response", "code_details"] => {
+                self.details.get().map(|details| details.as_bytes().to_vec())
             }
             ["node", "id"] => Some(b"edge-1".to_vec()),
             _ => None,
@@ -233,6 +240,7 @@ fn ask(
     let status = match gatekeeper.on_request_headers(fake, &list, &mut recorded) {
         Outcome::Continue(_) => 200,
         Outcome::Deny(denial, _) => denial.status,
+        Outcome::Answer(answer, _) => answer.status,
     };
     (status, recorded)
 }

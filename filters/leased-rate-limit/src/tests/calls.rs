@@ -52,10 +52,10 @@ fn who_is_not_elected_any_more_takes_no_answer() {
     let answer = process.server.answer(&call, UnixMillis(process.now));
     process.elect(1);
     assert_eq!(process.tick_vm(0), None);
-    assert_eq!(process.hand_in(0, &answer), Err(LeaseError::TakenOver));
+    assert_eq!(process.hand_in(0, &answer), Err(CallError::TakenOver));
     process.tick();
     assert_eq!(process.left(), answer.grants[0].granted, "the next one has asked again");
-    assert_eq!(process.hand_in(1, &answer), Err(LeaseError::NotAsked));
+    assert_eq!(process.hand_in(1, &answer), Err(CallError::NotAsked));
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn failures_wait_ever_longer() {
     for expected in [3..=5, 5..=10, 10..=20, 20..=40, 20..=40] {
         let now = process.wall();
         let failed = process.vms[0].answered(&process.shared, Answered::Nothing, now);
-        assert_eq!(failed, Err(LeaseError::Unanswered));
+        assert_eq!(failed, Err(CallError::Unanswered));
         let ticks = until_called(&mut process);
         assert!(expected.contains(&ticks), "{ticks} in {expected:?}");
     }
@@ -180,7 +180,7 @@ fn nonsense_is_no_answer() {
         until_called(&mut process);
         let now = process.wall();
         let said = process.vms[0].answered(&process.shared, Answered::Body(body), now);
-        assert_eq!(said, Err(LeaseError::Malformed));
+        assert_eq!(said, Err(CallError::Malformed));
     }
     until_called(&mut process);
     let hostile = BorrowResponse {

@@ -128,6 +128,25 @@ fn an_answer_that_does_not_count_gives_back_what_was_spent() {
 }
 
 #[test]
+fn where_somebody_may_still_refuse_all_that_was_spent_can_go_back() {
+    let mut process = Process::new(strict(), 1);
+    let left = process.lend();
+    for keeps in [false, true] {
+        let (now, route) = (process.wall(), process.documents[0].routes[0].clone());
+        let counted = counted(CLIENT);
+        let mut verdict = process.vms[0].spend(&process.shared, &route, &counted, true, now);
+        assert_eq!((verdict.denial, process.left()), (None, left - 1));
+        assert!(!verdict.ticket.is_empty());
+        if keeps {
+            verdict.ticket.confirm();
+        }
+        verdict.ticket.put_back(&process.shared, now);
+        assert!(verdict.ticket.is_empty());
+    }
+    assert_eq!(process.left(), left - 1, "what is confirmed stays spent");
+}
+
+#[test]
 fn what_was_spent_of_a_slice_that_is_over_is_not_given_to_the_next() {
     let more = r#", "skip": "failed""#;
     let mut process = Process::new(gateway(&limit("l", STRICT, more), r#""l""#), 1);

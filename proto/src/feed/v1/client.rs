@@ -9,6 +9,7 @@ use tonic_prost::ProstCodec;
 
 use super::{BORROW_PATH, BorrowRequest, BorrowResponse};
 use super::{EXCHANGE_PATH, ExchangeRequest, ExchangeResponse};
+use super::{REPORT_PATH, ReportRequest, ReportResponse};
 
 /// Asks over a channel. Clones share it.
 #[derive(Debug, Clone)]
@@ -43,6 +44,17 @@ impl FeedClient {
         request: impl IntoRequest<BorrowRequest>,
     ) -> Result<Response<BorrowResponse>, Status> {
         self.unary(request.into_request(), BORROW_PATH).await
+    }
+
+    /// How services do.
+    ///
+    /// # Errors
+    /// The server's status, or `Unavailable` when it cannot be reached.
+    pub async fn report(
+        &mut self,
+        request: impl IntoRequest<ReportRequest>,
+    ) -> Result<Response<ReportResponse>, Status> {
+        self.unary(request.into_request(), REPORT_PATH).await
     }
 
     async fn unary<I, O>(

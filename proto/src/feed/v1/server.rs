@@ -12,12 +12,15 @@ use tonic_prost::ProstCodec;
 
 use super::{BORROW_PATH, BorrowRequest, BorrowResponse, SERVICE};
 use super::{EXCHANGE_PATH, ExchangeRequest, ExchangeResponse};
+use super::{REPORT_PATH, ReportRequest, ReportResponse};
 
 /// No question for what is new is nearly as long; whatever is longer is not read.
 pub const MAX_REQUEST_BYTES: usize = 65_536;
 /// The same of questions for slices: 256 asks and as many returns of 67 bytes at most, and who
 /// asks.
 pub const MAX_BORROW_BYTES: usize = 49_152;
+/// The same of reports: 1,000 services whose names have some two hundred bytes each.
+pub const MAX_REPORT_BYTES: usize = 262_144;
 
 /// Who answers.
 pub trait Feed: Send + Sync + 'static {
@@ -32,6 +35,12 @@ pub trait Feed: Send + Sync + 'static {
         &self,
         request: Request<BorrowRequest>,
     ) -> impl Future<Output = Result<Response<BorrowResponse>, Status>> + Send;
+
+    /// How services do.
+    fn report(
+        &self,
+        request: Request<ReportRequest>,
+    ) -> impl Future<Output = Result<Response<ReportResponse>, Status>> + Send;
 }
 
 /// The service, for tonic's router.
@@ -83,6 +92,19 @@ impl<T: Feed> UnaryService<BorrowRequest> for Borrow<T> {
     }
 }
 
+/// The method that takes reports.
+struct Report<T>(Arc<T>);
+
+impl<T: Feed> UnaryService<ReportRequest> for Report<T> {
+    type Response = ReportResponse;
+    type Future = BoxFuture<Response<ReportResponse>, Status>;
+
+    fn call(&mut self, request: Request<ReportRequest>) -> Self::Future {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { inner.report(request).await })
+    }
+}
+
 impl<T, B> Service<http::Request<B>> for FeedServer<T>
 where
     T: Feed,
@@ -111,6 +133,12 @@ where
                 let mut grpc =
                     Grpc::new(codec).apply_max_message_size_config(Some(MAX_BORROW_BYTES), None);
                 Ok(grpc.unary(Borrow(inner), request).await)
+            }),
+            REPORT_PATH => Box::pin(async move {
+                let codec = ProstCodec::<ReportResponse, ReportRequest>::default();
+                let mut grpc =
+                    Grpc::new(codec).apply_max_message_size_config(Some(MAX_REPORT_BYTES), None);
+                Ok(grpc.unary(Report(inner), request).await)
             }),
             _ => {
                 let status = Status::unimplemented("no such method");

@@ -69,6 +69,7 @@ fn requests_are_in_step() {
         idle_ms: u32::MAX - 2,
         max_bytes: u32::MAX - 3,
         wanted_keys: vec!["issuer".to_owned(), "other".to_owned()],
+        circuits_version: u64::MAX - 4,
     };
     let digests = HashMap::from([(MapKey::String("issuer".to_owned()), text("digest"))]);
     assert_in_step(
@@ -88,6 +89,7 @@ fn requests_are_in_step() {
             ("idle_ms", Value::U32(u32::MAX - 2)),
             ("max_bytes", Value::U32(u32::MAX - 3)),
             ("wanted_keys", Value::List(vec![text("issuer"), text("other")])),
+            ("circuits_version", Value::U64(u64::MAX - 4)),
         ],
     );
 }
@@ -120,6 +122,7 @@ fn responses_are_in_step() {
             ("total_records", Value::U64(u64::MAX - 1)),
         ],
     );
+    let (circuits, circuits_read) = circuits();
     let response = ExchangeResponse {
         epoch: u64::MAX,
         cursor: u64::MAX - 1,
@@ -131,6 +134,7 @@ fn responses_are_in_step() {
         server_time_ms: u64::MAX - 2,
         document_digest: "document".to_owned(),
         staleness_ms: u64::MAX - 3,
+        circuits: Some(circuits),
     };
     assert_in_step(
         "ExchangeResponse",
@@ -146,8 +150,123 @@ fn responses_are_in_step() {
             ("server_time_ms", Value::U64(u64::MAX - 2)),
             ("document_digest", text("document")),
             ("staleness_ms", Value::U64(u64::MAX - 3)),
+            ("circuits", Value::Message(circuits_read)),
         ],
     );
+}
+
+fn circuit() -> (CircuitState, DynamicMessage) {
+    let state = CircuitState {
+        service: "service".to_owned(),
+        phase: CircuitPhase::HalfOpen.into(),
+        retry_after_ms: u32::MAX,
+        probes: u32::MAX - 1,
+        probe_life_ms: u32::MAX - 2,
+        forced: true,
+    };
+    let read = assert_in_step(
+        "CircuitState",
+        &state,
+        &[
+            ("service", text("service")),
+            ("phase", Value::EnumNumber(3)),
+            ("retry_after_ms", Value::U32(u32::MAX)),
+            ("probes", Value::U32(u32::MAX - 1)),
+            ("probe_life_ms", Value::U32(u32::MAX - 2)),
+            ("forced", Value::Bool(true)),
+        ],
+    );
+    (state, read)
+}
+
+fn circuits() -> (Circuits, DynamicMessage) {
+    let (state, state_read) = circuit();
+    let circuits = Circuits { version: u64::MAX, services: vec![state] };
+    let read = assert_in_step(
+        "Circuits",
+        &circuits,
+        &[
+            ("version", Value::U64(u64::MAX)),
+            ("services", Value::List(vec![Value::Message(state_read)])),
+        ],
+    );
+    (circuits, read)
+}
+
+#[test]
+fn what_is_reported_is_in_step() {
+    let report = ServiceReport {
+        service: "service".to_owned(),
+        calls: u32::MAX,
+        failures: u32::MAX - 1,
+        slow: u32::MAX - 2,
+        run: u32::MAX - 3,
+        refused: u32::MAX - 4,
+        probes_through: u32::MAX - 5,
+        probes_failed: u32::MAX - 6,
+        own_open: true,
+    };
+    let report_read = assert_in_step(
+        "ServiceReport",
+        &report,
+        &[
+            ("service", text("service")),
+            ("calls", Value::U32(u32::MAX)),
+            ("failures", Value::U32(u32::MAX - 1)),
+            ("slow", Value::U32(u32::MAX - 2)),
+            ("run", Value::U32(u32::MAX - 3)),
+            ("refused", Value::U32(u32::MAX - 4)),
+            ("probes_through", Value::U32(u32::MAX - 5)),
+            ("probes_failed", Value::U32(u32::MAX - 6)),
+            ("own_open", Value::Bool(true)),
+        ],
+    );
+    let request = ReportRequest {
+        workload: "workload".to_owned(),
+        envoy_id: "envoy".to_owned(),
+        document_digest: "document".to_owned(),
+        number: u64::MAX,
+        services: vec![report],
+    };
+    assert_in_step(
+        "ReportRequest",
+        &request,
+        &[
+            ("workload", text("workload")),
+            ("envoy_id", text("envoy")),
+            ("document_digest", text("document")),
+            ("number", Value::U64(u64::MAX)),
+            ("services", Value::List(vec![Value::Message(report_read)])),
+        ],
+    );
+    let (state, state_read) = circuit();
+    let response = ReportResponse {
+        services: vec![state],
+        next_ms: u32::MAX,
+        document_digest: "document".to_owned(),
+    };
+    assert_in_step(
+        "ReportResponse",
+        &response,
+        &[
+            ("services", Value::List(vec![Value::Message(state_read)])),
+            ("next_ms", Value::U32(u32::MAX)),
+            ("document_digest", text("document")),
+        ],
+    );
+}
+
+#[test]
+fn phases_are_in_step() {
+    let phases = described().get_enum_by_name("postern.feed.v1.CircuitPhase").unwrap();
+    let declared: Vec<i32> = phases.values().map(|value| value.number()).collect();
+    let ours = [
+        CircuitPhase::Unspecified,
+        CircuitPhase::Closed,
+        CircuitPhase::Open,
+        CircuitPhase::HalfOpen,
+    ];
+    assert_eq!(declared, ours.map(i32::from));
 }
 
 #[test]
@@ -250,6 +369,118 @@ fn what_is_lent_is_in_step() {
 }
 
 #[test]
+fn what_is_reported_is_in_step() {
+    let service = ServiceReport {
+        service: "service".to_owned(),
+        calls: u32::MAX,
+        failures: u32::MAX - 1,
+        slow: u32::MAX - 2,
+        run: u32::MAX - 3,
+        refused: u32::MAX - 4,
+        probes_through: u32::MAX - 5,
+        probes_failed: u32::MAX - 6,
+        own_open: true,
+    };
+    let service_read = assert_in_step(
+        "ServiceReport",
+        &service,
+        &[
+            ("service", text("service")),
+            ("calls", Value::U32(u32::MAX)),
+            ("failures", Value::U32(u32::MAX - 1)),
+            ("slow", Value::U32(u32::MAX - 2)),
+            ("run", Value::U32(u32::MAX - 3)),
+            ("refused", Value::U32(u32::MAX - 4)),
+            ("probes_through", Value::U32(u32::MAX - 5)),
+            ("probes_failed", Value::U32(u32::MAX - 6)),
+            ("own_open", Value::Bool(true)),
+        ],
+    );
+    let request = ReportRequest {
+        workload: "workload".to_owned(),
+        envoy_id: "envoy".to_owned(),
+        document_digest: "document".to_owned(),
+        number: u64::MAX,
+        services: vec![service],
+    };
+    assert_in_step(
+        "ReportRequest",
+        &request,
+        &[
+            ("workload", text("workload")),
+            ("envoy_id", text("envoy")),
+            ("document_digest", text("document")),
+            ("number", Value::U64(u64::MAX)),
+            ("services", Value::List(vec![Value::Message(service_read)])),
+        ],
+    );
+}
+
+#[test]
+fn what_the_fleet_thinks_is_in_step() {
+    let state = CircuitState {
+        service: "service".to_owned(),
+        phase: CircuitPhase::HalfOpen.into(),
+        retry_after_ms: u32::MAX,
+        probes: u32::MAX - 1,
+        probe_life_ms: u32::MAX - 2,
+        forced: true,
+    };
+    let state_read = assert_in_step(
+        "CircuitState",
+        &state,
+        &[
+            ("service", text("service")),
+            ("phase", Value::EnumNumber(3)),
+            ("retry_after_ms", Value::U32(u32::MAX)),
+            ("probes", Value::U32(u32::MAX - 1)),
+            ("probe_life_ms", Value::U32(u32::MAX - 2)),
+            ("forced", Value::Bool(true)),
+        ],
+    );
+    let response = ReportResponse {
+        services: vec![state],
+        next_ms: u32::MAX,
+        document_digest: "document".to_owned(),
+    };
+    assert_in_step(
+        "ReportResponse",
+        &response,
+        &[
+            ("services", Value::List(vec![Value::Message(state_read)])),
+            ("next_ms", Value::U32(u32::MAX)),
+            ("document_digest", text("document")),
+        ],
+    );
+    let phases = described().get_enum_by_name("postern.feed.v1.CircuitPhase").unwrap();
+    let declared: Vec<(String, i32)> =
+        phases.values().map(|value| (value.name().to_owned(), value.number())).collect();
+    let ours = [
+        CircuitPhase::Unspecified,
+        CircuitPhase::Closed,
+        CircuitPhase::Open,
+        CircuitPhase::HalfOpen,
+    ];
+    let ours = ours.map(|phase| {
+        let name = snake(&format!("{phase:?}"));
+        (format!("CIRCUIT_PHASE_{name}"), i32::from(phase))
+    });
+    assert_eq!(declared, ours);
+}
+
+/// `HalfOpen` as protobuf spells it: `HALF_OPEN`.
+fn snake(name: &str) -> String {
+    let mut text = String::new();
+    for (at, letter) in name.chars().enumerate() {
+        if at > 0 && letter.is_ascii_uppercase() {
+            text.push('_');
+        }
+        text.push(letter.to_ascii_uppercase());
+    }
+    text
+}
+
+#[test]
 fn the_service_is_in_step() {
     let service = described().get_service_by_name(SERVICE).unwrap();
     let methods: Vec<(String, String, String)> = service
@@ -264,7 +495,12 @@ fn the_service_is_in_step() {
         let message = |kind| format!("postern.feed.v1.{of}{kind}");
         (path.to_owned(), message("Request"), message("Response"))
     };
-    assert_eq!(methods, [method(EXCHANGE_PATH, "Exchange"), method(BORROW_PATH, "Borrow")]);
+    let ours = [
+        method(EXCHANGE_PATH, "Exchange"),
+        method(BORROW_PATH, "Borrow"),
+        method(REPORT_PATH, "Report"),
+    ];
+    assert_eq!(methods, ours);
 }
 
 #[test]

@@ -35,6 +35,11 @@ fn revoking(feed: &Value) -> Document {
     asking(&json!({"revocation": rules, "feed": feed}), &json!({}), &fetched())
 }
 
+/// A document that needs no feed.
+fn calm() -> Document {
+    asking(&json!({}), &json!({}), &fetched())
+}
+
 /// What the bundle is configured with.
 fn bundle(config: &Value) -> Value {
     let filters = manager(config)["http_filters"].as_array().unwrap();
@@ -56,9 +61,12 @@ fn with_tls(name: Option<&str>, client: bool) -> EnvoyOptions {
 
 #[test]
 fn the_feed_is_asked_where_the_document_needs_it() {
-    let calm = rendered();
+    let calm = read(&calm(), &options());
     assert_eq!(bundle(&calm)["feed"], Value::Null);
     assert!(cluster(&calm, "postern_feed").is_none());
+    // For its circuit.
+    assert_eq!(bundle(&rendered())["feed"]["wait_ms"], 10_000);
+    assert!(cluster(&rendered(), "postern_feed").is_some());
 
     let options = EnvoyOptions { workload: Some("shop".to_owned()), ..options() };
     let config = read(&revoking(&json!({})), &options);
@@ -126,7 +134,7 @@ fn the_credential_is_read_from_its_file_and_shown_to_the_feed_only() {
     let text = config.to_string();
     assert_eq!(text.matches("credential_injector.v3").count(), 1);
 
-    let calm = read(&document(), &options).to_string();
+    let calm = read(&calm(), &options).to_string();
     assert!(!calm.contains("feed_credential"), "nobody asks for it");
 }
 
@@ -214,7 +222,9 @@ fn what_the_server_would_refuse_is_warned_of() {
     ] {
         assert_warned(&revoking(feed), &options, &expected);
     }
-    assert_warned(&document(), &away(options()), &[]);
+    let of_circuits = ["without `feed.peers`", "can open circuits and close them: "];
+    assert_warned(&document(), &away(options()), &of_circuits);
+    assert_warned(&calm(), &away(options()), &[]);
 }
 
 /// These warnings, each with this in it, and no others.

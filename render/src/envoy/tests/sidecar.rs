@@ -8,7 +8,7 @@ const TRUST_DOMAIN: &str = "mesh.test";
 fn guarded(pay_route: &Value) -> Document {
     let mut pay = json!({"name": "pay", "match": {"path": "/pay/{rest=**}", "methods": ["GET"]},
                          "service": "pay", "auth": {"any": ["jwt"]},
-                         "limits": ["each"], "timeout": "2s"});
+                         "limits": ["each"], "transform": ["seen"], "timeout": "2s"});
     for (name, value) in pay_route.as_object().unwrap() {
         pay[name] = value.clone();
     }
@@ -37,7 +37,10 @@ fn guarded(pay_route: &Value) -> Document {
                                  "jwks": {"service": "keys", "path": "/jwks"}}]},
         },
         "limits": {"each": {"key": ["claim.sub"], "mode": "exact", "rate": "9/1m"}},
-        "transforms": {"fixed": {"response": {"set": {"x-a": "1"}}}},
+        "transforms": {
+            "fixed": {"response": {"set": {"x-a": "1"}}},
+            "seen": {"response": {"set": {"x-route": "{route.name}"}}},
+        },
         "routes": [
             pay,
             {"name": "open", "match": {"path": "/open"}, "service": "open", "auth": "none",
@@ -170,7 +173,7 @@ fn a_sidecar_sends_to_its_own_program() {
     // The other services are none of its business, but for the keys that the bundle fetches.
     assert_eq!(
         clusters(&config),
-        ["service-keys", "service-pay", "postern-grpc", "postern-public"]
+        ["service-keys", "service-pay", "postern-grpc", "postern_feed", "postern-public"]
     );
     for listen in ["127.0.0.1:8080", "0.0.0.0:8080", "[::]:8080"] {
         let options = EnvoyOptions { listen: listen.parse().unwrap(), ..sidecar(None) };

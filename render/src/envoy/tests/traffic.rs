@@ -303,11 +303,12 @@ fn the_bundle_replaces_headers_where_the_rate_limit_service_writes_some() {
 fn filters_that_judge_and_count_stand_before_those_that_break() {
     let members = json!({
         "rate_limit_filter": {"domain": "shop", "timeout": "1s", "on_failure": "allow"},
+        "transforms": {"seen": {"response": {"set": {"x-route": "{route.name}"}}}},
     });
-    let service = json!({"circuit": {}});
-    let route_members = json!({"descriptors": [[{"route": true}]],
+    let route_members = json!({"descriptors": [[{"route": true}]], "ext_authz": true,
+                               "transform": ["seen"],
                                "fault": {"abort": {"share": "1%", "status": 503}}});
-    let config = read(&with_members(&members, &service, &route_members), &options());
+    let config = read(&with_members(&members, &json!({}), &route_members), &options());
     assert_eq!(
         filters(&config),
         [
@@ -320,4 +321,55 @@ fn filters_that_judge_and_count_stand_before_those_that_break() {
         ]
     );
     assert_eq!(manager(&config)["http_filters"][2]["typed_config"]["failure_mode_deny"], false);
+}
+
+#[test]
+fn what_the_bundle_sends_to_another_service_has_a_form_of_its_own() {
+    let service = json!({"circuit": {}, "hash": {"header": "x-session"}});
+    let config = read(&with(&service, &json!({"fallback": {"service": "other"}})), &options());
+    let forms = routes_of(&config).iter().filter(|route| route["name"] == "all");
+    let forms: Vec<&Value> = forms.collect();
+    let [elsewhere, own] = forms.as_slice() else { panic!("{forms:?}") };
+    assert_eq!(
+        elsewhere["match"]["headers"],
+        json!([{"name": ":method", "string_match": {"exact": "GET"}},
+               {"name": "x-postern-fallback", "string_match": {"exact": "1"}}])
+    );
+    assert_eq!(elsewhere["route"]["cluster"], "service-other");
+    assert_eq!(elsewhere["route"]["hash_policy"], Value::Null, "the other service's business");
+    assert_eq!(elsewhere["request_headers_to_remove"], json!(["x-postern-fallback"]));
+    assert_eq!(own["route"]["cluster"], "service-one");
+    assert!(own["route"]["hash_policy"].is_array());
+    assert_eq!(own["request_headers_to_remove"], Value::Null);
+    for same in ["timeout", "retry_policy"] {
+        assert_eq!(elsewhere["route"][same], own["route"][same]);
+    }
+    assert_eq!(elsewhere["typed_per_filter_config"], own["typed_per_filter_config"]);
+    // Neither an answer nor silence needs a way.
+    let shadow = read(&with(&service, &json!({"fallback": {"shadow": true}})), &options());
+    assert_eq!(routes_of(&shadow).iter().filter(|route| route["name"] == "all").count(), 1);
+}
+
+#[test]
+fn an_envoy_says_that_its_bundle_keeps_circuits() {
+    let members = json!({
+        "transforms": {"seen": {"response": {"set": {"x-route": "{route.name}"}}}},
+    });
+    let asked = json!({"ext_authz": true, "transform": ["seen"]});
+    for (service, by_bundle) in [(json!({}), false), (json!({"circuit": {}}), true)] {
+        let document = with_members(&members, &service, &asked);
+        let mut expected = vec![json!({"key": "x-postern-document", "value": document.digest})];
+        if by_bundle {
+            expected.push(json!({"key": "x-postern-circuits", "value": "bundle"}));
+        }
+        let expected = Value::Array(expected);
+        let config = read(&document, &options());
+        let said = |name: &str| {
+            let filters = manager(&config)["http_filters"].as_array().unwrap();
+            let filter = filters.iter().find(|filter| filter["name"] == name).unwrap();
+            filter["typed_config"]["grpc_service"]["initial_metadata"].clone()
+        };
+        assert_eq!(said("envoy.filters.http.ext_authz"), expected, "{service}");
+        assert_eq!(said("envoy.filters.http.ext_proc"), expected, "{service}");
+    }
 }

@@ -13,17 +13,16 @@ use serde_json::{Value, json};
 use super::super::mesh_config::SERVER_TIMEOUT_MS;
 use super::super::virtual_service::NO_ROUTE;
 use super::super::{Api, Rendering};
+use crate::circuits;
 use crate::envoy::{duration, typed};
 
 const EXT_PROC: &str = "envoy.filters.http.ext_proc";
 const PER_ROUTE: &str = "envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute";
 
 pub(super) fn filter(document: &Document, server: &Value) -> Value {
+    let service = json!({"envoy_grpc": server, "timeout": duration(SERVER_TIMEOUT_MS)});
     let settings = json!({
-        "grpc_service": {
-            "envoy_grpc": server,
-            "timeout": duration(SERVER_TIMEOUT_MS),
-        },
+        "grpc_service": circuits::kept_here(document, service),
         "failure_mode_allow": document.failures.ext_proc == OnFailure::Allow,
         "message_timeout": duration(SERVER_TIMEOUT_MS),
         // Headers only: no rule needs a body yet, and body modes are for those routes. The server

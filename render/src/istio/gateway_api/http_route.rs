@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use postern_document::{CanaryPick, Document, HeaderRules, HeaderValue, HostPattern, Route};
+use postern_request::headers;
 use serde_json::{Value, json};
 
 use super::super::destinations::Destinations;
@@ -13,9 +14,10 @@ use super::super::{RenderError, Rendering};
 use super::backend::Backends;
 use super::gateway::{Listener, listener};
 use super::order::{Candidate, MAX_BYTES, PathForm, forms};
-use super::{GROUP, not_here, pick_name};
+use super::{GROUP, fallback_name, not_here, pick_name};
 use crate::routing::escape;
 use crate::security_headers::{self, Header};
+use crate::traffic::fallback_service;
 
 const HTTP_ROUTE: Kind = resource::kind("gateway.networking.k8s.io/v1", "HTTPRoute");
 
@@ -121,8 +123,8 @@ fn http_route(
     resource::manifest(rendering.document, &HTTP_ROUTE, namespace, name, spec)
 }
 
-/// A route, with those of its requests in front that a header sends to one version: of rules that
-/// are equal in all else, Istio tries those with more headers first.
+/// A route, with those of its requests in front that a header sends somewhere else: of rules that
+/// are equal in all else, Istio tries those with more headers first, and of these the first one.
 fn rules(
     context: &Context<'_, '_>,
     route: &Route,
@@ -138,8 +140,19 @@ fn rules(
     if let Some(method) = unknown {
         return Err(not_here(&route.name, format!("the method `{method}`")));
     }
-    let filters = filters(context.rendering.document, route)?;
-    let mut rules = Vec::with_capacity(route.canary.len() + 1);
+    let document = context.rendering.document;
+    let mut rules = Vec::with_capacity(route.canary.len() + 2);
+    if let Some(other) = fallback_service(route) {
+        let destination = context.destinations.of_fallback(route, other)?;
+        let to = vec![backends.reference(destination, None)];
+        let value = headers::TO_FALLBACK;
+        let header = json!({"name": headers::FALLBACK, "type": "Exact", "value": value});
+        // Only the gateway has any business with it.
+        let filters = filters(document, route, &[headers::FALLBACK])?;
+        let matches = matches(candidate, Some(header));
+        rules.push(rule(route, &fallback_name(route), matches, &filters, to));
+    }
+    let filters = filters(document, route, &[])?;
     for (at, pick) in route.canary.iter().enumerate() {
         let destination = context.destinations.of_version(route, &pick.version)?;
         let to = vec![backends.reference(destination, None)];
@@ -223,16 +236,16 @@ fn header_match(route: &Route, pick: &CanaryPick) -> Result<Value, RenderError> 
 }
 
 /// Fixed values; what depends on the request is `ext_proc`'s.
-fn filters(document: &Document, route: &Route) -> Result<Vec<Value>, RenderError> {
+fn filters(document: &Document, route: &Route, lost: &[&str]) -> Result<Vec<Value>, RenderError> {
     let mut filters = Vec::new();
     let own = security_headers::of_route(document, route);
-    let none: &[Header] = &[];
+    let (none, nothing): (&[Header], &[&str]) = (&[], &[]);
     let (request, response) = (&route.transform.request, &route.transform.response);
-    for (kind, member, rules, own) in [
-        ("RequestHeaderModifier", "requestHeaderModifier", request, none),
-        ("ResponseHeaderModifier", "responseHeaderModifier", response, own.as_slice()),
+    for (kind, member, rules, own, lost) in [
+        ("RequestHeaderModifier", "requestHeaderModifier", request, none, lost),
+        ("ResponseHeaderModifier", "responseHeaderModifier", response, own.as_slice(), nothing),
     ] {
-        let modifier = modifier(route, rules, own)?;
+        let modifier = modifier(route, rules, own, lost)?;
         if modifier.as_object().is_some_and(|modifier| !modifier.is_empty()) {
             let mut filter = json!({"type": kind});
             set(&mut filter, member, modifier);
@@ -242,13 +255,19 @@ fn filters(document: &Document, route: &Route) -> Result<Vec<Value>, RenderError
     Ok(filters)
 }
 
-fn modifier(route: &Route, rules: &HeaderRules, own: &[Header]) -> Result<Value, RenderError> {
+fn modifier(
+    route: &Route,
+    rules: &HeaderRules,
+    own: &[Header],
+    lost: &[&str],
+) -> Result<Value, RenderError> {
     let (fixed, removed) = fixed_headers(rules);
     // A percent sign begins one of Envoy's own placeholders.
     let fixed = fixed.into_iter().map(|(name, value)| (name, value.replace('%', "%%")));
     let own = own.iter().map(|(name, value)| ((*name).to_owned(), value.to_string()));
     let fixed: BTreeMap<String, String> = own.chain(fixed).collect();
-    let removed: BTreeSet<&String> = removed.iter().collect();
+    let removed = removed.iter().map(String::as_str).chain(lost.iter().copied());
+    let removed: BTreeSet<&str> = removed.collect();
     if let Some((name, _)) = fixed.iter().find(|(_, value)| !is_header_value(value)) {
         return Err(not_here(&route.name, format!("this value of the header `{name}`")));
     }

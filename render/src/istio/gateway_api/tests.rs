@@ -340,6 +340,32 @@ fn requests_are_split_and_picked_by_headers() {
 }
 
 #[test]
+fn what_the_bundle_sends_to_another_service_has_a_rule_of_its_own() {
+    let document = load(&json!({
+        "version": 1,
+        "services": {
+            "shop": {"upstream": "shop.store.svc.cluster.local:8080", "circuit": {}},
+            "cached": {"upstream": "cached.store.svc.cluster.local:8080"},
+        },
+        "routes": [{"name": "shop", "match": {"path": "/shop"}, "service": "shop", "auth": "none",
+                    "fallback": {"service": "cached"}}],
+    }));
+    let resources = rendered(&document, &options());
+    let route = only(&resources, "HTTPRoute");
+    assert_eq!(names(&route["spec"]["rules"]), ["shop.fallback", "shop"]);
+    let [elsewhere, own] = ["shop.fallback", "shop"].map(|name| rule(&resources, name));
+    let header = json!([{"name": "x-postern-fallback", "type": "Exact", "value": "1"}]);
+    assert_eq!(elsewhere["matches"][0]["headers"], header);
+    assert_eq!(elsewhere["backendRefs"][0]["name"], "cached");
+    let removed = json!({"type": "RequestHeaderModifier",
+                         "requestHeaderModifier": {"remove": ["x-postern-fallback"]}});
+    assert!(elsewhere["filters"].as_array().unwrap().contains(&removed), "{elsewhere}");
+    assert_eq!(own["matches"][0]["headers"], Value::Null);
+    assert_eq!(own["backendRefs"][0]["name"], "shop");
+    assert_eq!(rule_names(&document.routes[0]), ["shop.fallback", "shop"]);
+}
+
+#[test]
 fn what_is_no_service_of_the_cluster_is_a_host() {
     let resources = rendered(&canary_document(), &options());
     assert_eq!(

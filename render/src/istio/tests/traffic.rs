@@ -93,6 +93,31 @@ fn a_header_picks_a_version_before_the_shares_do() {
     );
 }
 
+/// A service that another one stands in for.
+const FALLBACK: &str = r#"{
+    "version": 1,
+    "services": {"shop": {"upstream": "shop.store.svc.cluster.local:8080", "circuit": {}},
+                 "cached": {"upstream": "cached.store.svc.cluster.local:8081"}},
+    "routes": [{"name": "shop", "match": {"path": "/shop/{rest=**}"}, "service": "shop",
+                "auth": "none", "fallback": {"service": "cached"}}]
+}"#;
+
+#[test]
+fn what_the_bundle_sends_to_another_service_goes_there() {
+    let routes = http_routes(&load(FALLBACK), "shop");
+    let [elsewhere, own] = routes.as_slice() else { panic!("{routes:?}") };
+    let to = |host: &str, port: u16| {
+        json!([{"destination": {"host": format!("{host}.store.svc.cluster.local"),
+                                "port": {"number": port}}}])
+    };
+    assert_eq!(elsewhere["match"][0]["headers"], json!({"x-postern-fallback": {"exact": "1"}}));
+    assert_eq!(elsewhere["route"], to("cached", 8081));
+    assert_eq!(elsewhere["headers"]["request"], json!({"remove": ["x-postern-fallback"]}));
+    assert_eq!(own["match"][0]["headers"], Value::Null);
+    assert_eq!(own["route"], to("shop", 8080));
+    assert_eq!(own["headers"]["request"], Value::Null);
+}
+
 #[test]
 fn repetitions_and_faults_are_what_the_route_says() {
     let document = document();

@@ -33,8 +33,8 @@ pub(super) fn look(document: &Document, found: &mut Vec<Finding>) {
 fn failures(document: &Document) -> Vec<Finding> {
     let mut found = Vec::new();
     if document.failures.ext_authz == OnFailure::Allow && document.needs_ext_authz() {
-        let text = "while the server is away, requests pass without exact limits, circuits and \
-                    whatever else only the server decides";
+        let text = "while the server is away, requests pass without exact limits and whatever \
+                    else only the server decides";
         found.push(Finding::new(&FAIL_OPEN, "failures.ext_authz", text));
     }
     if document.failures.ext_proc == OnFailure::Allow && document.needs_ext_proc() {

@@ -199,6 +199,7 @@ pub(super) const ROWS: &[Row] = &[
             ("/routes/1/bulkhead", r#""slow""#),
         ],
     ),
+    ("routes[].fallback.service", &[("/routes/0/fallback/service", r#""mainframe""#)]),
     ("routes[].fault.delay.share", &[("/routes/0/fault/delay/share", r#""1%""#)]),
     ("routes[].fault.delay.time", &[("/routes/0/fault/delay/time", r#""200ms""#)]),
     ("routes[].fault.abort.share", &[("/routes/0/fault/abort/share", r#""1%""#)]),

@@ -1,10 +1,11 @@
 //! `/admin/v1`: users, clients, API keys, sessions, signing keys, tokens, the gateway document,
-//! instances of services and the audit log, for an operator's programs. What may be asked stands in
-//! one table ([`table`]), from which both the router and the specification are made.
+//! instances of services, circuits and the audit log, for an operator's programs. What may be asked
+//! stands in one table ([`table`]), from which both the router and the specification are made.
 
 mod api_keys;
 mod audit;
 mod call;
+mod circuits;
 mod clients;
 mod config;
 mod dto;

@@ -71,10 +71,14 @@ fn started(document: &Document, durable: Option<&Arc<dyn DurableStore>>) -> Feed
     let registry = MetricsRegistry::new("test", std::time::Instant::now()).unwrap();
     let drain = Drain::new(Duration::from_secs(1));
     let volatile: Arc<dyn VolatileStore> = Arc::new(MemoryStore::default());
+    let (store, stand_in) = (Arc::clone(&volatile), Arc::new(MemoryStore::default()));
+    let circuits = super::super::circuits::build(kept.document(), store, stand_in, &registry);
+    let circuits = circuits.unwrap();
     let needs = Needs {
         kept: &kept,
         durable,
         volatile: &volatile,
+        circuits: &circuits,
         redis: None,
         registry: &registry,
         drain: &drain,

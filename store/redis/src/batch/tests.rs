@@ -142,7 +142,7 @@ async fn lost_scripts_are_loaded_and_what_missed_them_is_repeated() {
     })
     .await;
     assert_eq!(fake.times("SCRIPT LOAD"), LOADS, "before anybody asks");
-    let script = || Scripts::default().record.call(0, 0, 0);
+    let script = || Scripts::default().publish.call(0, 0, 0);
     let (first, other, second) =
         tokio::join!(batched.call(script()), batched.call(get("a")), batched.call(script()));
     assert_eq!((first, second), (Ok(Value::Int(7)), Ok(Value::Int(7))));

@@ -1,4 +1,4 @@
-use postern_circuit::Simple;
+use postern_circuit::{Probes, Settings};
 use postern_leases::ledger::LATE_MS;
 use postern_leases::{Ask, Start, Terms};
 use postern_limits::{InFlight, Rate};
@@ -24,7 +24,9 @@ fn readable(argument: &[u8]) -> String {
     match argument {
         text if text.iter().all(u8::is_ascii_graphic) => String::from_utf8(text.to_vec()).unwrap(),
         [flags, rest @ ..] if argument.len() == 16 => {
-            format!("{flags}:{}:{}:{}", long(&rest[..7]), long(&rest[7..11]), long(&rest[11..]))
+            let (circuit, keys) = rest.split_at(7);
+            let (interval, most) = (long(&circuit[..5]), long(&circuit[5..]));
+            format!("{flags}:{interval}:{most}:{}:{}", long(&keys[..4]), long(&keys[4..]))
         }
         [letter, rest @ ..] => {
             let (numbers, id) = rest.split_at(35);
@@ -89,7 +91,7 @@ fn every_algorithm_has_its_key_and_its_arguments() {
         let decide = words(&decide(&scripts, false, &[ask(key, take)], None));
         let name = format!("postern:rate:{prefix}:{{000000000000001f}}:{}cd", "ab".repeat(15));
         assert_eq!(decide[0], "EVALSHA");
-        assert_eq!(decide[2..], ["1", &name, "1:0:1:1", arguments]);
+        assert_eq!(decide[2..], ["1", &name, "1:0:0:1:1", arguments]);
         let given_back = words(&give_back(&scripts, &[GiveBack { key, take }]));
         assert_eq!(given_back[2..], ["1", &name, arguments]);
         assert!(words(&forget(key)).contains(&name), "{name}");
@@ -106,7 +108,10 @@ fn binding_limits_are_asked_first_and_circuits_before_them() {
     ];
     let circuit = CircuitAsk {
         service: "payments".to_owned(),
-        settings: Simple { consecutive_failures: 5, recovery_ms: 60_000 },
+        settings: Settings {
+            probes: Probes { per_interval: 3, interval_ms: 2_000, successes: 1 },
+            ..Settings::default()
+        },
     };
     let packed = words(&decide(&Scripts::default(), true, &limits, Some(&circuit)));
     assert_eq!(packed[2..4], ["4", "postern:circuit:{payments}"]);
@@ -114,10 +119,9 @@ fn binding_limits_are_asked_first_and_circuits_before_them() {
         assert!(key.ends_with(end), "{packed:?}");
     }
     let window = "w 1 9 60000 1 9";
-    assert_eq!(packed[7], "2:1000:2:4", "looks, a probe's wait, two are binding, four keys");
+    let expected = "2:2000:3:2:4";
+    assert_eq!(packed[7], expected, "looks, three probes in 2 s, two are binding, four keys");
     assert_eq!(packed[8..], [window, window, window]);
-    let recorded = words(&record(&Scripts::default(), &circuit, false));
-    assert_eq!(recorded[2..].join(" "), "1 postern:circuit:{payments} 0 5 60000");
 }
 
 #[test]
@@ -134,7 +138,7 @@ fn requests_share_a_call() {
         assert!(key.ends_with(end), "{packed:?}");
     }
     let (window, bucket) = ("w 1 9 60000 1 9", "b 1 9 60000 1 9");
-    assert_eq!(packed[6..], ["1:0:1:1", window, "1:0:2:2", bucket, window]);
+    assert_eq!(packed[6..], ["1:0:0:1:1", window, "1:0:0:2:2", bucket, window]);
 }
 
 #[test]
@@ -144,8 +148,8 @@ fn a_key_that_is_there_twice_is_told() {
         let limits = keys.map(|last| ask(key(1, last), window));
         words(&decide(&Scripts::default(), false, &limits, None)).swap_remove(6)
     };
-    assert_eq!(header([1, 2, 3]), "1:0:3:3");
-    assert_eq!(header([1, 2, 1]), "5:0:3:3");
+    assert_eq!(header([1, 2, 3]), "1:0:0:3:3");
+    assert_eq!(header([1, 2, 1]), "5:0:0:3:3");
 }
 
 #[test]

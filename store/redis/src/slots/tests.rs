@@ -1,6 +1,6 @@
 use std::sync::{Mutex, PoisonError};
 
-use postern_circuit::Simple;
+use postern_circuit::Settings;
 use postern_limits::{Algorithm, Anchor, Rate, Spec};
 use postern_request::RateLimitStatus;
 
@@ -80,7 +80,7 @@ fn limit(owner: u64, cost: u64) -> LimitAsk {
 }
 
 fn asking(owners: &[u64], has_circuit: bool) -> DecisionAsk {
-    let settings = Simple { consecutive_failures: 5, recovery_ms: 60_000 };
+    let settings = Settings::default();
     let circuit = has_circuit.then(|| CircuitAsk { service: "s".to_owned(), settings });
     DecisionAsk { limits: owners.iter().map(|owner| limit(*owner, 1)).collect(), circuit }
 }

@@ -1,113 +1,128 @@
-//! Circuits, and limits beside them.
+//! Circuits: what reports make of them, and who may try.
 
-use postern_circuit::{Admission, State};
-use postern_limits::Algorithm;
+mod beside_limits;
+mod fleet;
+mod probes;
+mod words;
 
-use super::{Case, all_at_once, circuit_of, hourly, shadow};
-use crate::BoxFuture;
-use crate::volatile::{CircuitAsk, Decision, DecisionAsk, LimitAsk};
+use std::time::Instant;
+
+use postern_circuit::{Admission, Probes, Recovery, Report, Settings, Share, State};
+
+use super::{Case, all_at_once};
+use crate::volatile::{
+    CircuitAsk, CircuitReport, CircuitStanding, DecisionAsk, ProbeAsk, ProbeOutcomes, ProbesOf,
+    Reported, ReporterId, Reporting,
+};
 
 pub(super) async fn run(case: Case<'_>) {
-    a_circuit_opens_and_probes(case).await;
-    an_open_circuit_takes_from_no_limit(case).await;
-    a_refused_request_takes_no_probe(case).await;
-    a_shadow_keeps_no_probe_back(case).await;
-    what_is_decided_together_is_decided_apart(case).await;
+    beside_limits::run(case).await;
+    fleet::run(case).await;
+    probes::run(case).await;
+    words::run(case).await;
 }
 
-async fn decide(case: Case<'_>, limits: &[LimitAsk], circuit: &CircuitAsk) -> Decision {
-    let ask = DecisionAsk { limits: limits.to_vec(), circuit: Some(circuit.clone()) };
-    case.store.decide(&ask, case.now).await.unwrap()
+/// What one replica is told counts at the other.
+pub(super) async fn replicas(one: Case<'_>, other: Case<'_>) {
+    let circuit = circuit_of("replicas", one.salt);
+    fails(one, &circuit, 1, 4).await;
+    let opened = fails(other, &circuit, 2, 4).await;
+    assert_eq!(opened.standing.state, State::Open);
+    let refused = admission(one, &circuit).await;
+    assert!(matches!(refused, Admission::Refused { .. }), "{refused:?}");
+    let (here, there) = (one.standing(&circuit).await, other.standing(&circuit).await);
+    assert_eq!((here.state, here.retry_at), (there.state, there.retry_at));
+    probes::shared_by(one.later(250).await, other.later(250).await, &circuit).await;
 }
 
-async fn fails_five_times(case: Case<'_>, circuit: &CircuitAsk) {
-    for _ in 0..5 {
-        assert_eq!(decide(case, &[], circuit).await.admission, Admission::Pass);
-        case.store.record_outcome(circuit, false, case.now).await.unwrap();
-    }
-}
-
-async fn a_circuit_opens_and_probes(case: Case<'_>) {
-    let circuit = circuit_of("opens", case.salt);
-    fails_five_times(case, &circuit).await;
-    let refused = decide(case, &[], &circuit).await;
-    assert!(!refused.allowed);
-    let refused = refused.admission;
-    assert!(matches!(refused, Admission::Refused { retry_after_ms: 1..=200 }), "{refused:?}");
-    let later = case.later(250).await;
-    let probe = decide(later, &[], &circuit).await;
-    assert_eq!((probe.admission, probe.allowed), (Admission::Probe, true));
-    let second = decide(later, &[], &circuit).await.admission;
-    assert!(matches!(second, Admission::Refused { .. }), "one probe at a time");
-    let closed = later.store.record_outcome(&circuit, true, later.now).await.unwrap();
-    assert_eq!((closed.state, closed.failures), (State::Closed, 0));
-    assert_eq!(decide(later, &[], &circuit).await.admission, Admission::Pass);
-}
-
-async fn an_open_circuit_takes_from_no_limit(case: Case<'_>) {
-    let circuit = circuit_of("takes-nothing", case.salt);
-    let limits = [case.ask("3rate", 2), case.place("3place", 2, 1)];
-    fails_five_times(case, &circuit).await;
-    let refused = decide(case, &limits, &circuit).await;
-    assert!(!refused.allowed);
-    assert!(refused.limits.is_empty(), "nothing was counted, so nothing is said");
-    assert_eq!(case.take(limits[0]).await, (true, 1));
-    assert_eq!(case.take(case.place("3place", 2, 2)).await, (true, 1));
-}
-
-async fn a_refused_request_takes_no_probe(case: Case<'_>) {
-    let circuit = circuit_of("no-probe", case.salt);
-    let limit = case.ask("4rate", 1);
-    assert_eq!(case.take(limit).await, (true, 0));
-    fails_five_times(case, &circuit).await;
-    let later = case.later(250).await;
-    assert!(!decide(later, &[limit], &circuit).await.allowed);
-    assert_eq!(decide(later, &[], &circuit).await.admission, Admission::Probe);
-}
-
-async fn a_shadow_keeps_no_probe_back(case: Case<'_>) {
-    let circuit = circuit_of("shadow", case.salt);
-    let limit = shadow(case.ask("5rate", 1));
-    assert_eq!(case.take(limit).await, (true, 0));
-    fails_five_times(case, &circuit).await;
-    let later = case.later(250).await;
-    let probe = decide(later, &[limit], &circuit).await;
-    assert_eq!((probe.admission, probe.allowed), (Admission::Probe, true));
-    let second = decide(later, &[limit], &circuit).await.admission;
-    assert!(matches!(second, Admission::Refused { .. }), "{second:?}");
-}
-
-/// Whatever a store makes of requests that come at the same time: none answers for another.
-async fn what_is_decided_together_is_decided_apart(case: Case<'_>) {
-    let mut circuit = circuit_of("together", case.salt);
-    circuit.settings.recovery_ms = 60_000;
-    fails_five_times(case, &circuit).await;
-    let ask = |limits: &[LimitAsk], guarded: bool| DecisionAsk {
-        limits: limits.to_vec(),
-        circuit: guarded.then(|| circuit.clone()),
+/// Opens by four failures in a row that two have seen; its times are short.
+fn circuit_of(service: &str, salt: u8) -> CircuitAsk {
+    let settings = Settings {
+        failures: 4,
+        recovery: Recovery { first_ms: 200, longest_ms: 10_000, jitter: Share(0) },
+        probes: Probes { per_interval: 1, interval_ms: 10_000, successes: 1 },
+        ..Settings::default()
     };
-    let bucket = case.rate("6bucket", hourly(Algorithm::TokenBucket, 5), 2);
-    let fixed = case.rate("6fixed", hourly(Algorithm::FixedWindow, 5), 5);
-    let asks: Vec<DecisionAsk> = (0..30)
-        .map(|number| match number % 5 {
-            0 => ask(&[bucket, fixed], true),
-            1 => ask(&[case.place("6place", 3, number)], false),
-            2 => ask(&[case.ask("6window", 4)], false),
-            3 => ask(&[], true),
-            _ => ask(&[bucket, case.ask("6other", 100)], false),
-        })
-        .collect();
-    let decide = |(number, ask)| -> BoxFuture<'_, (usize, Decision)> {
-        Box::pin(async move { (number, case.store.decide(ask, case.now).await.unwrap()) })
-    };
-    let mut passed = [0; 5];
-    for (number, decision) in all_at_once(asks.iter().enumerate().map(decide).collect()).await {
-        passed[number % 5] += u32::from(decision.allowed);
-        let refused = matches!(decision.admission, Admission::Refused { .. });
-        assert_eq!(refused, matches!(number % 5, 0 | 3), "{number}: {decision:?}");
-        let said = if refused { 0 } else { asks[number].limits.len() };
-        assert_eq!(decision.limits.len(), said, "{number}");
+    CircuitAsk { service: format!("{service}-{salt}"), settings }
+}
+
+/// One that is open for so long, after a single failure that one has seen.
+async fn open(case: Case<'_>, service: &str, first_ms: u64) -> CircuitAsk {
+    let mut circuit = circuit_of(service, case.salt);
+    circuit.settings.failures = 1;
+    circuit.settings.reporters = 1;
+    circuit.settings.recovery.first_ms = first_ms;
+    let opened = fails(case, &circuit, 1, 1).await;
+    assert_eq!(opened.standing.state, State::Open);
+    circuit
+}
+
+/// An Envoy of an identity of its own.
+fn envoy(number: u64) -> ReporterId {
+    ReporterId { peer: number, envoy: number }
+}
+
+/// So many failures in a row, and no other calls.
+fn all_failed(failures: u32) -> Report {
+    Report { calls: failures, failures, slow: 0, run: failures }
+}
+
+fn all_well(calls: u32) -> Report {
+    Report { calls, ..Report::default() }
+}
+
+fn by(reporter: ReporterId) -> Reporting {
+    Reporting { reporter, number: None, probes_of: ProbesOf::Reporter }
+}
+
+async fn fails(case: Case<'_>, circuit: &CircuitAsk, number: u64, failures: u32) -> Reported {
+    case.report(by(envoy(number)), circuit, all_failed(failures)).await
+}
+
+/// What a decision without limits says.
+async fn admission(case: Case<'_>, circuit: &CircuitAsk) -> Admission {
+    let ask = DecisionAsk { limits: Vec::new(), circuit: Some(circuit.clone()) };
+    case.store.decide(&ask, case.now).await.unwrap().admission
+}
+
+impl Case<'_> {
+    async fn report(self, who: Reporting, circuit: &CircuitAsk, report: Report) -> Reported {
+        self.ended(who, circuit, report, ProbeOutcomes::default()).await
     }
-    assert_eq!(passed, [0, 3, 4, 0, 2]);
-    assert_eq!(case.take(fixed).await, (true, 0), "nothing was taken behind an open circuit");
+
+    async fn ended(
+        self,
+        who: Reporting,
+        circuit: &CircuitAsk,
+        report: Report,
+        probes: ProbeOutcomes,
+    ) -> Reported {
+        let reports = [CircuitReport { circuit: circuit.clone(), report, probes }];
+        self.store.report_circuits(who, &reports, self.now).await.remove(0).unwrap()
+    }
+
+    async fn standing(self, circuit: &CircuitAsk) -> CircuitStanding {
+        let circuits = std::slice::from_ref(circuit);
+        self.store.circuits(circuits, self.now).await.remove(0).unwrap()
+    }
+
+    /// How many probes an Envoy is given.
+    async fn grant(self, reporter: ReporterId, circuit: &CircuitAsk, wanted: u32) -> u32 {
+        self.grant_as(reporter, circuit, wanted, false).await
+    }
+
+    async fn grant_as(
+        self,
+        reporter: ReporterId,
+        circuit: &CircuitAsk,
+        wanted: u32,
+        own_refuses: bool,
+    ) -> u32 {
+        let asks = [ProbeAsk { circuit: circuit.clone(), wanted, own_refuses }];
+        let granted = self.store.grant_probes(reporter, &asks, self.now).await.remove(0).unwrap();
+        let interval_ms = circuit.settings.probes.interval_ms;
+        assert!((granted.probes > 0) == (granted.life_ms > 0), "{granted:?}");
+        assert!(granted.probes <= wanted && granted.life_ms <= interval_ms, "{granted:?}");
+        granted.probes
+    }
 }

@@ -1,7 +1,9 @@
 use postern_circuit::{Counts, Probes, Recovery, Settings, Share, Slow, StatusRanges};
 
-use super::{OPEN, load, loaded, named, only};
+use super::{OPEN, load, loaded, named, only, service};
 use crate::{Fallback, FixedAnswer, Stale};
+
+const UPSTREAM: &str = r#""upstream": "h:1""#;
 
 fn circuit(members: &str) -> String {
     named(&format!(r#""circuit": {{{members}}}"#))
@@ -236,4 +238,16 @@ fn fallbacks_that_make_no_sense_are_refused() {
     ] {
         only(SERVICES, &[&route("s", written), TO_PARTS], place, word);
     }
+}
+
+#[test]
+fn a_circuit_is_the_filters_and_others_are_heard_by_the_feed() {
+    let route = r#"{"name": "r", "match": {"path": "/r"}, "service": "s", "auth": "none"}"#;
+    for (members, needs_feed) in [(service(UPSTREAM), false), (named(r#""circuit": {}"#), true)] {
+        let document = load(&members, &[route]).unwrap();
+        assert_eq!((document.needs_feed(), document.relies_on_feed()), (needs_feed, false));
+        assert!(!document.needs_ext_authz() && !document.needs_ext_proc());
+    }
+    // One that no route leads to is nobody's.
+    assert!(!load(&named(r#""circuit": {}"#), &[OPEN]).unwrap().needs_feed());
 }

@@ -205,6 +205,7 @@ proptest! {
         match gatekeeper.on_request_headers(&fake, &headers, &mut recorded) {
             Outcome::Continue(_) => {}
             Outcome::Deny(denial, _) => prop_assert!((400..=503).contains(&denial.status)),
+            Outcome::Answer(answer, _) => prop_assert!(false, "nothing is open: {:?}", answer),
         }
         for (_, value) in &recorded.set {
             prop_assert!(headers::is_safe_value(value));

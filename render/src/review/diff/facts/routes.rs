@@ -108,8 +108,7 @@ fn peers(route: &Route, owner: &str, facts: &mut Facts) {
         || route.auth.accepts(Credential::ApiKey)
         || route.auth.accepts(Credential::Session)
         || route.auth.mfa().is_some()
-        || !route.exact_limits.is_empty()
-        || route.circuit().is_some();
+        || !route.exact_limits.is_empty();
     if !anyhow {
         let asked = route.needs_ext_authz();
         let told = if asked { "asked" } else { "not asked" };

@@ -5,6 +5,7 @@
 //! alone.
 
 mod api_keys;
+mod circuits;
 mod clients;
 mod config;
 mod others;
@@ -15,6 +16,7 @@ use postern_request::UnixMillis;
 use serde::{Deserialize, Deserializer};
 
 pub use api_keys::{ApiKey, ApiKeyChange, ApiKeyCreated, ApiKeyRotation, NewApiKey};
+pub use circuits::{Circuit, CircuitForced};
 pub use clients::{
     AuthMethodName, Client, ClientChange, ClientChanged, ClientCreated, ClientSecret, ClientType,
     GrantName, NewClient, SigningAlgorithm,

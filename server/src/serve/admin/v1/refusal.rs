@@ -187,7 +187,7 @@ fn field_of(what: &'static str) -> &'static str {
         "policy URI" => "policyUri",
         "TLS subject" => "tlsSubject",
         "client id" => "clientId",
-        "expiry" => "expiresIn",
+        "expiry" | "time to hold" => "expiresIn",
         "base path" => "basePath",
         "connections" => "maxConnections",
         "failure threshold" => "failureThreshold",

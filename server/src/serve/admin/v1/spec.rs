@@ -30,7 +30,7 @@ pub fn document() -> Value {
             "title": "Postern admin API",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Users, clients, API keys, sessions, signing keys, tokens, the gateway \
-                            document, instances of services and the audit log.",
+                            document, instances of services, circuits and the audit log.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "security": [{"bearer": []}],
@@ -200,6 +200,8 @@ fn schemas() -> Value {
     add::<dto::AppliedRevision>(&mut schemas);
     add::<dto::AuditEntry>(&mut schemas);
     add::<dto::AuthMethodName>(&mut schemas);
+    add::<dto::Circuit>(&mut schemas);
+    add::<dto::CircuitForced>(&mut schemas);
     add::<dto::Client>(&mut schemas);
     add::<dto::ClientChange>(&mut schemas);
     add::<dto::ClientChanged>(&mut schemas);

@@ -12,8 +12,8 @@ use super::call::Call;
 use super::config::SINCE;
 use super::query::LISTING;
 use super::{
-    Api, Handled, MAX_BODY_BYTES, api_keys, audit, clients, config, keys, services, sessions,
-    tokens, users,
+    Api, Handled, MAX_BODY_BYTES, api_keys, audit, circuits, clients, config, keys, services,
+    sessions, tokens, users,
 };
 use crate::revisions::MAX_DOCUMENT_BYTES;
 
@@ -111,6 +111,7 @@ impl Endpoint {
             ("compareRevisions", _) => SINCE,
             ("retireSigningKey", _) => &["yes"],
             ("listUsers", _) => &["page", "limit", "sort", "email"],
+            ("listCircuits", _) => &["page", "limit"],
             (_, Answer::Page(_)) => LISTING,
             (_, Answer::After(_)) => AFTER,
             (_, Answer::One(_) | Answer::Specification) => &[],
@@ -297,6 +298,23 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row!(Post "/admin/v1/services/{service}/instances/{instance}/heartbeat" "renewInstance"
         "services" "Renew an instance; 404 where it has to be registered again",
         OK One("Instance"), services::heartbeat),
+    row!(Get "/admin/v1/circuits" "listCircuits" "circuits" "List the circuits of services",
+        OK Page("Circuit"), circuits::list),
+    row!(Get "/admin/v1/circuits/{service}" "showCircuit" "circuits"
+        "Show the circuit of a service",
+        OK One("Circuit"), circuits::show),
+    row!(Post "/admin/v1/circuits/{service}/open" "openCircuit" "circuits"
+    "Refuse all calls of a service for a while",
+    OK One("Circuit"), circuits::open, body "CircuitForced" json!({
+        "expiresIn": 600,
+        "why": "its database is moving",
+    })),
+    row!(Post "/admin/v1/circuits/{service}/close" "closeCircuit" "circuits"
+    "Let all calls of a service pass for a while, whatever becomes of them",
+    OK One("Circuit"), circuits::close, body "CircuitForced" json!({"expiresIn": 600})),
+    row!(Post "/admin/v1/circuits/{service}/reset" "resetCircuit" "circuits"
+        "Forget what is known of the circuit of a service, and what operators said of it",
+        OK One("Circuit"), circuits::reset),
     row!(Get "/admin/v1/audit" "listAudit" "audit" "Read the audit log, oldest first",
         OK After("AuditEntry"), audit::list),
     row!(Get "/admin/v1/openapi.json" "specification" "specification" "This specification",

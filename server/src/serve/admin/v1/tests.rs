@@ -8,7 +8,7 @@ use postern_identity::admin::{Actor, OperatorsParts, Rotation, rotate_keys};
 use postern_jose::Algorithm;
 use postern_store::durable::memory::MemoryDurableStore;
 use postern_store::durable::{AuditStore as _, DurableStore};
-use postern_store::{IdentityStore, LocalBus, MemoryFlowStore, MemoryRegistry};
+use postern_store::{IdentityStore, LocalBus, MemoryFlowStore, MemoryRegistry, MemoryStore};
 use postern_telemetry::MetricsRegistry;
 use serde_json::json;
 use tower::ServiceExt as _;
@@ -28,6 +28,10 @@ struct Fixture {
 
 /// Everything that needs no document.
 fn fixture() -> Fixture {
+    fixture_with(|operators| operators)
+}
+
+fn fixture_with(more: impl FnOnce(Operators) -> Operators) -> Fixture {
     let store = Arc::new(MemoryDurableStore::new());
     let durable: Arc<dyn DurableStore> = Arc::<MemoryDurableStore>::clone(&store);
     let all: Arc<dyn IdentityStore> = Arc::<MemoryDurableStore>::clone(&store);
@@ -41,7 +45,7 @@ fn fixture() -> Fixture {
         tools: None,
         kek: None,
     });
-    let operators = Arc::new(operators.with_registry(Arc::new(MemoryRegistry::new())));
+    let operators = operators.with_registry(Arc::new(MemoryRegistry::new()));
     let registry = MetricsRegistry::new("test", std::time::Instant::now()).unwrap();
     let admin = Arc::new(Admin {
         credential: None,
@@ -52,7 +56,7 @@ fn fixture() -> Fixture {
     });
     let by = Actor::credential();
     let caller = Caller { by, correlation_id: "id".to_owned(), remote: None };
-    let router = routes(admin, operators, None, None)
+    let router = routes(admin, Arc::new(more(operators)), None, None)
         .layer(axum::extract::DefaultBodyLimit::max(16_384))
         .layer(Extension(caller));
     Fixture { router, store }
@@ -230,6 +234,53 @@ async fn the_last_signing_key_is_withdrawn_where_that_is_said() {
     assert_eq!(status, 400);
     let (status, done) = fixture.send("DELETE", &format!("{path}?yes=true"), None).await;
     assert_eq!((status, &done["data"]["anotherSigns"]), (200, &json!(false)));
+}
+
+#[tokio::test]
+async fn a_circuit_is_shown_opened_closed_and_reset() {
+    let document = json!({
+        "version": 1,
+        "services": {
+            "bank": {"upstream": "bank:1", "circuit": {}},
+            "ship": {"upstream": "ship:1", "circuit": {}},
+        },
+        "routes": [{"name": "r", "match": {"path": "/"}, "service": "ship", "auth": "none"}],
+    });
+    let document = postern_document::from_json(document.to_string().as_bytes()).unwrap();
+    let document = postern_document::Current::fixed(document);
+    let fixture = fixture_with(|operators| {
+        operators.by_document(document).with_circuits(Arc::new(MemoryStore::default()))
+    });
+    let (status, list) = fixture.send("GET", "/admin/v1/circuits?limit=1", None).await;
+    assert_eq!((status, &list["data"][0]["service"]), (200, &json!("bank")));
+    assert_eq!(list["meta"]["pagination"]["total"], 2);
+    let path = "/admin/v1/circuits/bank";
+    let word = r#"{"expiresIn":600,"why":"moving"}"#;
+    for (what, state) in [("open", "OPEN"), ("close", "CLOSED")] {
+        let target = format!("{path}/{what}");
+        let (status, said) = fixture.send("POST", &target, Some(word)).await;
+        assert_eq!((status, &said["data"]["state"]), (200, &json!(state)), "{said}");
+        assert!(said["data"]["forcedUntil"].is_string(), "{said}");
+        let (_, shown) = fixture.send("GET", path, None).await;
+        assert_eq!(shown["data"]["forcedUntil"], said["data"]["forcedUntil"]);
+    }
+    let (status, reset) = fixture.send("POST", &format!("{path}/reset"), None).await;
+    assert_eq!((status, &reset["data"]["forcedUntil"]), (200, &Value::Null));
+    let log = fixture.store.audit_since(0, 10).await.unwrap();
+    let told: Vec<&str> = log.iter().map(|record| record.entry.action.as_str()).collect();
+    assert_eq!(told, ["circuit.opened", "circuit.closed", "circuit.reset"]);
+
+    for (target, body, status) in [
+        ("bank/open", r#"{"expiresIn":0}"#, 422),
+        ("bank/open", r#"{"expiresIn":604801}"#, 422),
+        ("bank/open", "{}", 422),
+        ("bank/close", r#"{"expiresIn":1,"why":""}"#, 422),
+        ("none/open", word, 404),
+    ] {
+        let target = format!("/admin/v1/circuits/{target}");
+        let (found, answer) = fixture.send("POST", &target, Some(body)).await;
+        assert_eq!(found, status, "{target} {body}: {answer}");
+    }
 }
 
 #[tokio::test]
