@@ -74,7 +74,7 @@ impl Processor {
     pub fn on_request(
         &self,
         state: &mut StreamState,
-        list: &Vec<(String, Vec<u8>)>,
+        list: &[(String, Vec<u8>)],
         now: UnixMillis,
     ) -> HeaderChanges {
         let text = |name: &str| {
@@ -101,7 +101,7 @@ impl Processor {
     pub fn on_response(
         &self,
         state: &StreamState,
-        list: &Vec<(String, Vec<u8>)>,
+        list: &[(String, Vec<u8>)],
         now: UnixMillis,
     ) -> HeaderChanges {
         let Some(route) = &state.route else { return Vec::new() };

@@ -18,7 +18,7 @@ use postern_request::UnixMillis;
 use postern_store::registry::{Checker, Registry, RegistryError, Report};
 use postern_store::{BoxFuture, StoreError};
 use redis::{Cmd, Value};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::RedisStore;
 use crate::connection::{FIRST_RETRY, LAST_RETRY, jittered};
@@ -97,13 +97,18 @@ impl Registry for RedisStore {
     ) -> BoxFuture<'a, Result<Listing, RegistryError>> {
         Box::pin(async move {
             let mut ear = self.service_bells().listen(service);
-            let listing = self.listing(service).await?;
-            if seen != Some(listing.version) {
-                return Ok(listing);
+            let over = Instant::now() + wait;
+            loop {
+                let listing = self.listing(service).await?;
+                if seen != Some(listing.version) {
+                    return Ok(listing);
+                }
+                // That nobody has rung is an answer, too. Who rings may be late: of a change that
+                // has been seen already nobody is told.
+                if !matches!(timeout_at(over, ear.changed()).await, Ok(Ok(()))) {
+                    return Ok(listing);
+                }
             }
-            // That nobody has rung is an answer, too.
-            drop(timeout(wait, ear.changed()).await);
-            Ok(self.listing(service).await?)
         })
     }
 

@@ -45,7 +45,7 @@ async fn it_shows_what_is_not_closed_and_what_operators_say() {
     assert_eq!(told(&rig), expected, "and none that its workload does not call");
     let now = rig.clock.now().monotonic;
     let waits = |after| rig.view.told("payments", now + after).services[0].retry_after_ms;
-    assert_eq!([SECOND * 0, SECOND * 4, SECOND * 11].map(waits), [10_000, 6_000, 0]);
+    assert_eq!([Duration::ZERO, SECOND * 4, SECOND * 11].map(waits), [10_000, 6_000, 0]);
     for (service, state) in [("bank", 1.0), ("post", 0.0), ("ship", 1.0)] {
         let name = format!("api_gateway_circuit_breaker_state{{service=\"{service}\"");
         assert_eq!(rig.metric(&name), state, "{service}");

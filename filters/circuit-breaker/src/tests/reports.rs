@@ -140,7 +140,7 @@ fn probes_are_asked_for_at_once_and_taken_by_anybody_once() {
     let mut process = Process::new(PLAIN, 2, true);
     let half_open = word(CircuitPhase::HalfOpen);
     process.call(0, 200);
-    process.ticks(15, &answer(&[half_open.clone()]));
+    process.ticks(15, &answer(std::slice::from_ref(&half_open)));
     assert!(process.ask(1).is_err());
     let report = process.tick().expect("at the next tick");
     assert_eq!(of_bank(&report).refused, 1);

@@ -116,13 +116,13 @@ impl Operators {
         let ForcedFor { state, holds_ms, why } = wanted;
         if !HOLDS_MS.contains(holds_ms) {
             let reason = "it must be a second to seven days";
-            return Err(IdentityError::Invalid { what: "time to hold", reason });
+            return Err(IdentityError::invalid("time to hold", reason));
         }
         if let Some(why) = why {
             check_text("why", why)?;
             if why.len() > MAX_WHY {
                 let reason = "it must be at most 200 bytes";
-                return Err(IdentityError::Invalid { what: "why", reason });
+                return Err(IdentityError::invalid("why", reason));
             }
         }
         let until = UnixMillis(now.0.saturating_add(*holds_ms));

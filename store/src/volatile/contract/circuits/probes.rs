@@ -121,7 +121,7 @@ pub(super) async fn shared_by(one: Case<'_>, other: Case<'_>, circuit: &CircuitA
     let ask = |number: u64| -> BoxFuture<'_, u32> {
         let case = if number % 4 < 2 { one } else { other };
         Box::pin(async move {
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 u32::from(admission(case, circuit).await == Admission::Probe)
             } else {
                 case.grant(envoy(number / 2 + 1), circuit, 5).await
