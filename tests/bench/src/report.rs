@@ -238,9 +238,9 @@ mod tests {
     fn some_bounds_are_about_what_is_taken() {
         let good = limiter(1.3, 40.0, 1.4);
         let judgements = judged(&good);
-        assert!(near(judgements[7], 1.3), "{judgements:?}");
-        assert!(near(judgements[8], 40.0), "{judgements:?}");
-        assert!(near(judgements[9], 1.4), "{judgements:?}");
+        assert!(near(judgements[8], 1.3), "{judgements:?}");
+        assert!(near(judgements[9], 40.0), "{judgements:?}");
+        assert!(near(judgements[10], 1.4), "{judgements:?}");
         assert!(!good.is_missed());
         let table = good.table();
         assert!(table.contains("rls.memory takes at most 1.40 × what rls.noop takes: 1.30\n"));
@@ -262,12 +262,12 @@ mod tests {
         let judgements = judged(&good);
         assert!(near(judgements[0], 1.2), "{judgements:?}");
         assert!(near(judgements[1], 0.15), "{judgements:?}");
-        assert_eq!(judgements[2..5], [Judgement::NotMeasured; 3]);
-        assert!(near(judgements[5], 0.5), "{judgements:?}");
+        assert_eq!(judgements[2..6], [Judgement::NotMeasured; 4]);
+        assert!(near(judgements[6], 0.5), "{judgements:?}");
         assert!(!good.is_missed());
 
         let bad = report(11.0, 1.5);
-        for missed in [0, 1, 5] {
+        for missed in [0, 1, 6] {
             assert!(matches!(judged(&bad)[missed], Judgement::Missed(_)), "{missed}");
         }
         assert!(bad.is_missed());

@@ -242,7 +242,9 @@ fn ask_bundle(
     let list: HeaderList = pseudo.into_iter().chain(headers).collect();
     let mut recorded = Recorded { headers: list.clone(), ..Recorded::default() };
     let (name, is_edge) = (place.name, place.is_edge());
-    let Place { gatekeeper, host, .. } = place;
+    let Place { gatekeeper, host, document: own, .. } = place;
+    // Beside a service there are its own routes alone, and none of the edge's hides them.
+    let document = if is_edge { document } else { &*own };
     match gatekeeper.on_request_headers(&*host, &list, &mut recorded) {
         Outcome::Continue(_) => {
             let target = recorded.header(":path").unwrap_or_default();

@@ -6,12 +6,13 @@ fn with_feed() -> Document {
     let text = json!({
         "version": 1,
         "services": {"plain": {"upstream": "10.0.0.1:80", "circuit": {}}},
+        "transforms": {"seen": {"response": {"set": {"x-route": "{route.name}"}}}},
         "credentials": {"jwt": {"issuers": [{
             "issuer": "https://i.test", "audiences": ["a"],
             "jwks": {"uri": "https://keys.test/jwks", "fetched_by": "server"},
         }]}},
         "routes": [{"name": "all", "match": {"path": "/{rest=**}"}, "service": "plain",
-                    "auth": {"any": ["jwt"]}}],
+                    "auth": {"any": ["jwt"]}, "ext_authz": true, "transform": ["seen"]}],
     });
     load(&text)
 }

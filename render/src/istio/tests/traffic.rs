@@ -108,7 +108,7 @@ fn what_the_bundle_sends_to_another_service_goes_there() {
     let [elsewhere, own] = routes.as_slice() else { panic!("{routes:?}") };
     let to = |host: &str, port: u16| {
         json!([{"destination": {"host": format!("{host}.store.svc.cluster.local"),
-                                "port": {"number": port}}}])
+                                "port": {"number": port}, "subset": host}}])
     };
     assert_eq!(elsewhere["match"][0]["headers"], json!({"x-postern-fallback": {"exact": "1"}}));
     assert_eq!(elsewhere["route"], to("cached", 8081));

@@ -136,7 +136,7 @@ async fn five_wrong_answers_end_a_log_in() {
     for _ in 0..4 {
         assert_eq!(shown(&world, &cookie, "{}").await, Err(LoginError::Credentials));
     }
-    assert_eq!(shown(&world, &cookie, "{}").await, Err(LoginError::Expired));
+    assert_eq!(shown(&world, &cookie, "{}").await, Err(LoginError::Exhausted));
     assert_eq!(world.login.flow(&cookie, NOW).await, Ok(None));
     for bad in [&b""[..], b"nothing"] {
         let refused = world.login.passkey_options(bad, NOW).await;
