@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use postern_identity::IdentityError;
+use postern_request::{Denial, ErrorCode};
 use serde_json::Value;
 
 use super::Api;
@@ -64,8 +65,12 @@ pub(super) async fn roll_back(api: Arc<Api>, call: Call) -> Result<Reply, Refusa
 /// # Errors
 /// Where this server takes its document from files.
 fn of(api: &Api) -> Result<&Revisions, Refusal> {
-    let why = "This server takes its document from files: --config-from store";
-    api.revisions.as_ref().ok_or_else(|| IdentityError::NotHere(why).into())
+    api.revisions.as_ref().ok_or_else(|| {
+        let mut denial = Denial::new(ErrorCode::NotFound, "not_found");
+        let why = "This server takes its document from files: --config-from store";
+        denial.description = Some(why.into());
+        denial.into()
+    })
 }
 
 impl From<RevisionError> for Refusal {
