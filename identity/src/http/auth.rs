@@ -188,7 +188,9 @@ async fn login(State(api): State<Arc<AuthApi>>, headers: HeaderMap, body: Body) 
     let caller = call.caller();
     match api.login.direct(wanted, &caller, call.now).await {
         Ok(begun) => {
-            let answer = api.tokens.tokens_for(&begun.session, begun.remember, call.now).await;
+            // No token of a session is older than it is.
+            let now = call.now.max(begun.session.created_at);
+            let answer = api.tokens.tokens_for(&begun.session, begun.remember, now).await;
             if answer.is_err() {
                 // Nobody has tokens of it, and nobody will.
                 drop(api.login.end_session(&begun.session.id, "system", call.now).await);

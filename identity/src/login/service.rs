@@ -18,6 +18,7 @@ pub use browser::Enrolled;
 pub use own_factors::Removal;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use postern_document::OnChange;
 use postern_oauth::{Acr, Secret};
@@ -316,6 +317,22 @@ impl LoginService {
         let revoked = &self.parts.revoked;
         revoked.is_named_revoked(RevocationKind::Session, &session.id, None, now)
             || revoked.is_named_revoked(RevocationKind::Subject, &session.user_id, since, now)
+    }
+
+    /// When somebody who has logged in can begin something: now, or with the next second.
+    ///
+    /// Revocations count whole seconds, as tokens do, so that what begins within the second of one
+    /// would be taken for older than it. Whoever ends all that they have and logs in at once waits
+    /// for the rest of that second, instead of being logged out by it.
+    async fn after_what_ended(&self, user_id: &str, now: UnixMillis) -> UnixMillis {
+        let secs = now.as_secs();
+        let revoked = &self.parts.revoked;
+        if !revoked.is_named_revoked(RevocationKind::Subject, user_id, Some(secs), now) {
+            return now;
+        }
+        let next = UnixMillis(secs.saturating_add(1).saturating_mul(1000));
+        tokio::time::sleep(Duration::from_millis(next.0.saturating_sub(now.0))).await;
+        next
     }
 
     async fn keep(&self, flow: &Flow, now: UnixMillis) -> Result<Secret, LoginError> {

@@ -261,6 +261,7 @@ impl LoginService {
             return Err(LoginError::Expired);
         }
         self.admit(rules, person, authenticated, caller, now).await?;
+        let now = self.after_what_ended(&authenticated.user_id, now).await;
         let at = self.moment(&flow, &authenticated.user_id, now);
         let renewed = match &flow.session {
             Some(id) => self.renew(rules, id, authenticated, caller, at, now).await?,

@@ -49,6 +49,7 @@ impl LoginService {
         let person = Person::of(&user);
         let caller = Caller { device: device_id, ..caller.clone() };
         self.admit(&rules, &person, &authenticated, &caller, now).await?;
+        let now = self.after_what_ended(&user.id, now).await;
         let vault = &self.parts.vault;
         let session =
             sessions::direct(&rules, vault, &person, &authenticated, &caller, remember, now)?;

@@ -411,6 +411,21 @@ async fn what_was_revoked_opens_nothing_though_the_store_still_has_it() {
 }
 
 #[tokio::test]
+async fn who_logs_in_within_the_second_in_which_all_was_ended_stays_in() {
+    let world = World::new();
+    let user = world.user("student").await;
+    world.login.end_all(&user.id, &user.id, NOW).await.unwrap();
+    let (soon, next) = (later(980), later(1000));
+    let browsers = logged_in(&world, EMAIL, soon).await;
+    assert_eq!(browsers.session.created_at, next);
+    let cookie = browsers.cookie.expose().as_bytes();
+    assert!(world.login.session(Some(cookie), next).await.unwrap().is_some());
+    let direct = world.login.direct(direct(PASSWORD, None), &caller(), soon).await.unwrap();
+    assert_eq!(direct.session.created_at, next, "and its tokens are no older");
+    assert_eq!(world.login.sessions_of(&user.id, next).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn who_is_remembered_is_longer() {
     let world = World::new();
     world.user("student").await;
