@@ -1,5 +1,6 @@
 //! Circuits that a whole fleet shares: two servers over one Redis, and Envoys played by hand, who
-//! report what they see and wait for what others have seen.
+//! report what they see and wait for what others have seen; and real ones.
+mod envoys;
 mod fleet;
 
 use std::time::{Duration, Instant};

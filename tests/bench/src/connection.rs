@@ -85,8 +85,13 @@ pub fn request(path: &str, token: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-/// What ends the head of an answer.
-const END: &[u8] = b"\r\n\r\n";
+/// A `GET` of a path without one.
+pub fn anonymous(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").into_bytes()
+}
+
+/// What ends the head of a message.
+pub const END: &[u8] = b"\r\n\r\n";
 
 /// Where that begins.
 fn end_of_head(received: &[u8]) -> Option<usize> {
@@ -190,5 +195,6 @@ mod tests {
     fn requests_end() {
         let text = String::from_utf8(request("/a", "t")).unwrap();
         assert!(text.starts_with("GET /a HTTP/1.1\r\n") && text.ends_with("Bearer t\r\n\r\n"));
+        assert!(anonymous("/a").ends_with(END));
     }
 }

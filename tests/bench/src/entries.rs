@@ -174,6 +174,12 @@ impl Entry {
         self.as_gateway().is_some_and(|gateway| gateway.chain == Chain::Leased)
     }
 
+    /// Whether its Envoy reports what becomes of calls.
+    pub fn reports_circuits(&self) -> bool {
+        let is_it = |gateway: &Gateway| matches!(gateway.chain, Chain::Fed(Guard::Circuit, _));
+        self.as_gateway().is_some_and(is_it)
+    }
+
     /// Whether its requests ask what tokens are.
     pub const fn introspects(&self) -> bool {
         matches!(self.setup, Setup::Identity(Asked::Introspection { .. }))

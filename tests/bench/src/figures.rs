@@ -1,12 +1,16 @@
 //! Figures that are no cost per request: how fast the feed is, what it costs those who only
 //! wait, what a gateway takes to start and to remember, and a rate limit service to count, how
-//! long a large document takes to be rendered, and how long decisions take while many log in.
+//! long a large document takes to be rendered, how long decisions take while many log in, how soon
+//! Envoys hear of services that fail or move, and what the server has in memory for that.
 //!
 //! Each starts what it needs, and ends it. Where Envoy has several workers nothing is pinned:
 //! whatever else runs on this machine, this program included, is in the figure, too.
 
+mod answering;
 mod board;
+mod circuit_propagation;
 mod crowd;
+mod discovered;
 mod idle_bytes;
 mod latency;
 mod limits_memory;
@@ -20,6 +24,9 @@ mod rig;
 mod server_cpu;
 mod tokens_seen;
 mod vm_start;
+mod whole;
+mod xds_memory;
+mod xds_propagation;
 
 use std::time::Instant;
 
@@ -50,6 +57,9 @@ enum What {
     LimitsMemory,
     ManyRoutes,
     LoginStorm,
+    CircuitPropagation,
+    XdsPropagation,
+    XdsMemory,
 }
 
 /// All of them, in the order in which they are measured.
@@ -64,6 +74,9 @@ pub const FIGURES: &[Figure] = &[
     bound("limits.memory", What::LimitsMemory),
     bound("render.routes_1000", What::ManyRoutes),
     bound("identity.login_storm", What::LoginStorm),
+    bound("circuit.propagation_ms", What::CircuitPropagation),
+    bound("xds.propagation_ms", What::XdsPropagation),
+    bound("xds.memory_mb", What::XdsMemory),
 ];
 
 const fn bound(name: &'static str, what: What) -> Figure {
@@ -104,6 +117,11 @@ impl Figure {
             What::LimitsMemory => Box::pin(limits_memory::measure(launcher, name)).await,
             What::ManyRoutes => Box::pin(many_routes::measure(launcher, name)).await,
             What::LoginStorm => Box::pin(login_storm::measure(launcher, name)).await,
+            What::CircuitPropagation => {
+                Box::pin(circuit_propagation::measure(launcher, name)).await
+            }
+            What::XdsPropagation => Box::pin(xds_propagation::measure(launcher, name)).await,
+            What::XdsMemory => Box::pin(xds_memory::measure(launcher, name)).await,
         }
     }
 }

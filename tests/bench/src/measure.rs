@@ -137,6 +137,7 @@ impl<'a> Bench<'a> {
     async fn measure(&self, station: &mut Station, seconds: u32) -> Result<Run> {
         let name = station.entry.name;
         let lent = self.lead_in(station).await.with_context(|| format!("before {name}"))?;
+        let reports = station.reports_counted().await?;
         let good = station.called_good().await?;
         let before = ticks(station)?;
         let sending = self.load.run(station.target, seconds);
@@ -147,6 +148,10 @@ impl<'a> Bench<'a> {
         let lent_by_now = station.slices_lent().await?;
         if lent.zip(lent_by_now).is_some_and(|(before, after)| after <= before) {
             bail!("{name}: the server lent no slices during the run");
+        }
+        let reports_by_now = station.reports_counted().await?;
+        if reports.zip(reports_by_now).is_some_and(|(before, after)| after <= before) {
+            bail!("{name}: nothing was reported of circuits during the run");
         }
         let good_by_now = station.called_good().await?;
         if good.zip(good_by_now).is_some_and(|(before, after)| outcome.exceeds(after - before)) {

@@ -96,6 +96,17 @@ impl Section {
         Self { readings, notes: Vec::new() }
     }
 
+    /// The median of times in milliseconds, and the slowest hundredth, which has a bound; none
+    /// where nothing was timed.
+    pub fn of_times(name: &str, times_ms: &[f64], p99_at_most_ms: f64) -> Option<Self> {
+        let reading = |share: &str, per_mille: usize| {
+            let value = stats::per_mille(times_ms, per_mille)?;
+            Some(Reading::new(format!("{name}.{share}"), "ms", value).made_of(times_ms))
+        };
+        let p99 = reading("p99", 990)?.at_most(p99_at_most_ms);
+        Some(Self::of(vec![reading("p50", 500)?, p99]))
+    }
+
     /// With something to know when reading them.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
@@ -163,6 +174,17 @@ mod tests {
         assert_eq!(lines.last(), Some(&"note: a machine"));
         assert!(section.is_missed());
         assert_eq!(Section::default().table(), "");
+    }
+
+    #[test]
+    fn only_the_slowest_hundredth_has_a_bound() {
+        let times: Vec<f64> = (1..=200).map(f64::from).collect();
+        let section = |p99_at_most_ms| Section::of_times("f.m", &times, p99_at_most_ms).unwrap();
+        assert!(!section(198.0).is_missed());
+        assert!(section(197.0).is_missed());
+        let names: Vec<_> = section(1.0).json().map(|json| json["name"].clone()).collect();
+        assert_eq!(names, ["f.m.p50", "f.m.p99"]);
+        assert!(Section::of_times("f", &[], 1.0).is_none());
     }
 
     #[test]

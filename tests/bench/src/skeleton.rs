@@ -36,26 +36,7 @@ pub struct Rendered(Value);
 impl Rendered {
     /// Renders a document; the filters will find the server at this port.
     pub fn of(parts: &Parts, document: &Path, out: &Path, server: u16) -> Result<Self> {
-        let mut command = Command::new(&parts.postern);
-        command
-            .args(["render", "envoy"])
-            .arg(document)
-            .arg("--out")
-            .arg(out)
-            .args(["--server-grpc", &ports::local(server).to_string()])
-            .arg("--wasm")
-            .arg(&parts.bundle)
-            .args(["--access-log", "none"]);
-        let output = command.output().context("starting postern render")?;
-        if !output.status.success() {
-            let errors = String::from_utf8_lossy(&output.stderr);
-            bail!("rendering {} ended with {}:\n{errors}", document.display(), output.status);
-        }
-        let file = config_file(out);
-        let text =
-            fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
-        let value = serde_json::from_str::<Value>(&text);
-        Ok(Self(value.with_context(|| format!("{} is not JSON", file.display()))?))
+        render(parts, document, out, server, &[]).map(Self)
     }
 
     /// A filter.
@@ -92,6 +73,36 @@ impl Rendered {
         let list = self.0.pointer(place).and_then(Value::as_array);
         list.with_context(|| format!("the rendered configuration has no list at {place}"))
     }
+}
+
+/// What `postern render envoy` makes of a document, with further options of its command line.
+pub fn render(
+    parts: &Parts,
+    document: &Path,
+    out: &Path,
+    server: u16,
+    more: &[String],
+) -> Result<Value> {
+    let mut command = Command::new(&parts.postern);
+    command
+        .args(["render", "envoy"])
+        .arg(document)
+        .arg("--out")
+        .arg(out)
+        .args(["--server-grpc", &ports::local(server).to_string()])
+        .arg("--wasm")
+        .arg(&parts.bundle)
+        .args(["--access-log", "none"])
+        .args(more);
+    let output = command.output().context("starting postern render")?;
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        bail!("rendering {} ended with {}:\n{errors}", document.display(), output.status);
+    }
+    let file = config_file(out);
+    let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+    let value = serde_json::from_str::<Value>(&text);
+    value.with_context(|| format!("{} is not JSON", file.display()))
 }
 
 fn connection_manager(member: &str) -> String {

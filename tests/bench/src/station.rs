@@ -85,6 +85,8 @@ pub struct Station {
     admin: Option<u16>,
     /// The port for metrics of the server that lends; none where nothing is leased.
     lender: Option<u16>,
+    /// That of the server that hears of circuits; none where nobody reports of them.
+    hearer: Option<u16>,
     /// That of the server that is asked what tokens are; none where nobody asks that.
     introspector: Option<u16>,
     /// What is asked ends before what that asks.
@@ -122,6 +124,7 @@ impl Side {
         let Self { pids, processes, mover, database, server: _, metrics } = self;
         let watched = Watched::all(entry, &pids);
         let lender = metrics.filter(|_| entry.spends_leases());
+        let hearer = metrics.filter(|_| entry.reports_circuits());
         let introspector = metrics.filter(|_| entry.introspects());
         Station {
             entry,
@@ -129,6 +132,7 @@ impl Side {
             watched,
             admin,
             lender,
+            hearer,
             introspector,
             processes,
             _mover: mover,
@@ -227,6 +231,13 @@ impl Station {
             Some(port) => slices_lent(port).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// How many reports of circuits its server has counted so far; none where nobody reports.
+    pub async fn reports_counted(&self) -> Result<Option<f64>> {
+        let Some(port) = self.hearer else { return Ok(None) };
+        let metrics = ServerMetrics::read(port).await?;
+        Ok(Some(metrics.sum_with("postern_circuit_reports_total", "outcome=\"answered\"")))
     }
 
     /// How many tokens its server has called good so far that it was asked about; none where

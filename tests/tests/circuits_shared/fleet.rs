@@ -122,17 +122,27 @@ impl Fleet {
     }
 
     pub(crate) fn command(&self, words: &[&str]) -> Vec<String> {
-        let words = [&["circuit"][..], words].concat();
-        // Who only looks writes nothing down.
-        let mut command = if words.contains(&"list") {
-            words.iter().map(|word| (*word).to_owned()).collect()
-        } else {
-            self.durable.arguments(&words)
-        };
-        let stores = ["--document", &self.document, "--volatile", &self.volatile, "--json"];
-        command.extend(stores.map(str::to_owned));
-        command
+        command(words, &self.durable, &self.document, &self.volatile)
     }
+}
+
+/// `postern circuit …` of a document and of stores.
+pub(crate) fn command(
+    words: &[&str],
+    durable: &Durable,
+    document: &str,
+    volatile: &str,
+) -> Vec<String> {
+    let words = [&["circuit"][..], words].concat();
+    // Who only looks writes nothing down.
+    let mut command = if words.contains(&"list") {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    } else {
+        durable.arguments(&words)
+    };
+    let stores = ["--document", document, "--volatile", volatile, "--json"];
+    command.extend(stores.map(str::to_owned));
+    command
 }
 
 fn client(port: u16) -> FeedClient {

@@ -115,6 +115,12 @@ fn what_tokens_are_is_asked_of_two_entries() {
 }
 
 #[test]
+fn circuits_are_reported_of_where_the_bundle_has_some() {
+    let reports = ENTRIES.iter().filter(|entry| entry.reports_circuits());
+    assert_eq!(reports.map(|entry| entry.name).collect::<Vec<_>>(), ["filter.circuit"]);
+}
+
+#[test]
 fn a_token_is_compared_with_its_signature_and_the_rest_with_a_token() {
     let rows = rows();
     let base = |name: &str| rows[name].clone();

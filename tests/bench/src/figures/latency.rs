@@ -22,8 +22,7 @@ use crate::connection::{Connection, request, spread};
 use crate::database::Revoked;
 use crate::documents::{self, Guard};
 use crate::launcher::Launcher;
-use crate::reading::{Reading, Section};
-use crate::stats;
+use crate::reading::Section;
 
 /// Each of another subject.
 const REVOCATIONS: usize = 200;
@@ -107,7 +106,9 @@ pub async fn measure(
 
     let mut section = Section::default();
     for (gateway, mode) in MODES.iter().enumerate() {
-        section.extend(summed_up(figure, mode, &board.latencies_ms(gateway))?);
+        let name = format!("{figure}.{}", mode.name);
+        let times = Section::of_times(&name, &board.latencies_ms(gateway), mode.p99_at_most_ms);
+        section.extend(times.context("nothing was revoked")?);
     }
     let note = format!(
         "{figure}: from the commit until the last of {} connections ({EACH} to each of {WORKERS} \
@@ -120,16 +121,6 @@ pub async fn measure(
         Some(note) => section.note(format!("{figure}: {note}")),
         None => section,
     })
-}
-
-fn summed_up(figure: &str, mode: &Mode, latencies: &[f64]) -> Result<Section> {
-    let reading = |name: &str, share: usize| {
-        let value = stats::per_mille(latencies, share).context("nothing was revoked")?;
-        let name = format!("{figure}.{}.{name}", mode.name);
-        anyhow::Ok(Reading::new(name, "ms", value).made_of(latencies))
-    };
-    let p99 = reading("p99", 990)?.at_most(mode.p99_at_most_ms);
-    Ok(Section::of(vec![reading("p50", 500)?, p99]))
 }
 
 /// The subjects that are revoked one after the other, and a request of each.
@@ -210,10 +201,10 @@ impl Row {
     }
 }
 
-/// Multiples of the golden ratio spread evenly, and in no order.
-fn pause(revocation: usize, least_ms: f64) -> Duration {
+/// Between two rounds: multiples of the golden ratio spread evenly, and in no order.
+pub(super) fn pause(round: usize, least_ms: f64) -> Duration {
     const GOLDEN: f64 = 0.618_033_988_749_895;
-    let part = (revocation as f64 * GOLDEN).fract();
+    let part = (round as f64 * GOLDEN).fract();
     Duration::from_secs_f64((least_ms + part * PAUSES_DIFFER_MS) / 1e3)
 }
 
@@ -263,18 +254,5 @@ mod tests {
             let share = pauses.iter().filter(|pause| (from..from + 50).contains(*pause)).count();
             assert!((45..=55).contains(&share), "{from}: {share}");
         }
-    }
-
-    #[test]
-    fn only_the_slowest_hundredth_has_a_bound() {
-        let latencies: Vec<f64> = (1..=200).map(f64::from).collect();
-        let readings = |p99_at_most_ms| {
-            let mode = Mode { name: "m", guard: Guard::Token, p99_at_most_ms };
-            summed_up("f", &mode, &latencies).unwrap()
-        };
-        assert!(!readings(198.0).is_missed());
-        assert!(readings(197.0).is_missed());
-        let names: Vec<_> = readings(1.0).json().map(|json| json["name"].clone()).collect();
-        assert_eq!(names, ["f.m.p50", "f.m.p99"]);
     }
 }

@@ -35,14 +35,26 @@ pub struct FeedServer {
 }
 
 impl FeedServer {
-    /// Starts one in a folder of its own, and waits until it has read its store.
+    /// Starts one in a folder of its own, whose document has revocations, and waits until it has
+    /// read its store.
     pub async fn start(launcher: &Launcher, folder: &Path, revoked: Revoked) -> Result<Self> {
-        fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+        make(folder)?;
         let document = Guard::TokenAndRevocation.write(folder)?;
+        Box::pin(Self::with(launcher, folder, &document, revoked)).await
+    }
+
+    /// The same with another document.
+    pub async fn with(
+        launcher: &Launcher,
+        folder: &Path,
+        document: &Path,
+        revoked: Revoked,
+    ) -> Result<Self> {
+        make(folder)?;
         let database = Database::make(&launcher.home, folder, revoked).await?;
         let (redis, redis_port) = launcher.redis(folder, Place::Anywhere).await?;
         let volatile = format!("redis://127.0.0.1:{redis_port}");
-        let options = station::options(folder, &document, &volatile, Some(&database));
+        let options = station::options(folder, document, &volatile, Some(&database));
         let (process, ports) = launcher.postern(&options, &[], Place::Anywhere).await?;
         let mut server = Self { process, ports, database, redis_port, redis };
         let records = f64::from(revoked.count());
@@ -80,6 +92,11 @@ impl FeedServer {
     }
 }
 
+/// Makes a folder, unless it is there.
+pub fn make(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))
+}
+
 /// An Envoy with the bundle.
 #[derive(Debug)]
 pub struct Gateway {
@@ -106,7 +123,7 @@ impl GatewayPlan<'_> {
     /// Starts it, and waits until it listens. What it has heard by then is another matter.
     pub async fn start(&self, launcher: &Launcher) -> Result<Gateway> {
         let folder = self.folder;
-        fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+        make(folder)?;
         let document = self.guard.write(folder)?;
         let server = self.server.unwrap_or_else(ports::free);
         let rendered = Rendered::of(&launcher.parts, &document, folder, server)?;

@@ -145,7 +145,7 @@ impl Starter<'_> {
         let (server, ports) = self.launcher.postern(&options, &[], Place::Beside).await?;
         side.processes.insert(0, server);
         side.database = Some(database);
-        side.server = Some(ports.grpc);
+        (side.server, side.metrics) = (Some(ports.grpc), Some(ports.metrics));
         Ok(())
     }
 
