@@ -52,7 +52,7 @@ pub struct RenderedFile {
 }
 
 /// The files of an Envoy: the bootstrap, `envoy.json`, and with [`Source::Files`] what it
-/// watches: `cds.json`, `lds.json` and `rds.json`, in the order in which to replace them.
+/// watches: `cds.json`, `rds.json` and `lds.json`, in the order in which to replace them.
 ///
 /// # Errors
 /// When something cannot be expressed, or the options contradict the document.
@@ -114,7 +114,7 @@ pub struct Discovered {
     pub awaited: Vec<String>,
     /// `Listener`
     pub listeners: Vec<Value>,
-    /// `RouteConfiguration`
+    /// `RouteConfiguration`, by a name of their own for all that they can say.
     pub routes: Vec<Value>,
 }
 
@@ -131,13 +131,13 @@ pub fn discovered(
     rendering.check_peers()?;
     let Clusters { mut services, keys, .. } = Clusters::of(&rendering)?;
     let (assignments, awaited) = sources::assignments(&mut services);
-    let from_ads = sources::routes_from(&sources::ads_source());
+    let (listener, routes) = sources::apart(&rendering, &sources::ads_routes());
     Ok(Discovered {
         clusters: [services, keys].concat(),
         assignments,
         awaited,
-        listeners: vec![listener::render(&rendering, from_ads)],
-        routes: vec![routes::render(&rendering)],
+        listeners: vec![listener],
+        routes: vec![routes],
     })
 }
 

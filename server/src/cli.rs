@@ -18,6 +18,7 @@ mod session;
 mod test;
 mod user;
 mod values;
+mod xds;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,7 @@ pub use session::{Session, SessionAction};
 pub use test::Test;
 pub use user::{OfUser, User, UserAction, UserCreate, UserUpdate};
 use values::listen_address;
+pub use xds::{Xds, XdsAction, XdsStatus};
 
 /// Turns Envoy and Istio sidecars into a complete API gateway.
 #[derive(Debug, Parser)]
@@ -102,6 +104,8 @@ pub enum Command {
     Limits(Limits),
     /// Circuits of services, as the servers share them.
     Circuit(Circuit),
+    /// Envoys that ask a server what they run.
+    Xds(Xds),
     /// Serve.
     Serve(Box<Serve>),
     /// Print completions for a shell.

@@ -22,6 +22,7 @@ pub mod session;
 pub mod test;
 pub mod token;
 pub mod user;
+pub mod xds;
 
 use std::future::Future;
 use std::path::Path;

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Command::Backup(arguments) => commands::blocking(commands::backup::run(&arguments)),
         Command::Restore(arguments) => commands::blocking(commands::backup::restore(&arguments)),
         Command::Config(arguments) => commands::blocking(commands::config::run(&arguments)),
+        Command::Xds(arguments) => commands::blocking(commands::xds::run(&arguments)),
         Command::Limits(arguments) => commands::blocking(commands::limits::run(&arguments)),
         Command::Serve(arguments) => commands::blocking(serve::run(*arguments)),
         Command::Completions { shell } => commands::completions::run(shell),

@@ -196,6 +196,8 @@ struct Setup {
     log: PathBuf,
     /// Where Envoys take over from each other: how often one has.
     epoch: Option<u32>,
+    /// How long connections go on with an earlier listener; Envoy's own ten minutes otherwise.
+    drain_seconds: Option<u32>,
 }
 
 impl Envoy {
@@ -219,10 +221,23 @@ impl Envoy {
         hot: bool,
     ) -> Self {
         let (config, log) = (config.to_path_buf(), log.to_path_buf());
-        let setup = Setup { config, ports, workers, log, epoch: hot.then_some(0) };
+        let epoch = hot.then_some(0);
+        let setup = Setup { config, ports, workers, log, epoch, drain_seconds: None };
         let memory = hot.then(|| SharedMemory::of(ports));
         let process = setup.run().await;
         Self { setup, process, before: None, _memory: memory }
+    }
+
+    /// One whose connections go on with an earlier listener for so many seconds.
+    ///
+    /// # Panics
+    /// As [`Envoy::start`] does.
+    pub async fn start_draining(config: &Path, ports: Ports, log: &Path, seconds: u32) -> Self {
+        let (config, log) = (config.to_path_buf(), log.to_path_buf());
+        let drain_seconds = Some(seconds);
+        let setup = Setup { config, ports, workers: 1, log, epoch: None, drain_seconds };
+        let process = setup.run().await;
+        Self { setup, process, before: None, _memory: None }
     }
 
     /// Starts another one that takes over: it has the ports, and this one serves what it has
@@ -282,6 +297,14 @@ impl Envoy {
         self.stats().await.get(name).copied().unwrap_or(0)
     }
 
+    /// What counters add up to whose names begin and end like this: routes, for example, are
+    /// counted by their own names.
+    pub async fn sum(&self, begin: &str, end: &str) -> u64 {
+        let stats = self.stats().await;
+        let is_one = |name: &str| name.starts_with(begin) && name.ends_with(end);
+        stats.iter().filter(|(name, _)| is_one(name)).map(|(_, value)| value).sum()
+    }
+
     /// What its admin interface says there.
     pub async fn admin(&self, target: &str) -> Answer {
         let admin = Client::new(Protocol::Http1, self.setup.ports.admin);
@@ -339,6 +362,9 @@ impl Setup {
                 .args(["--drain-strategy", "immediate", "--drain-time-s", "2"])
                 .args(["--parent-shutdown-time-s", "4"]),
         };
+        if let Some(seconds) = self.drain_seconds {
+            command.args(["--drain-time-s", &seconds.to_string()]);
+        }
         let mut process = Running::start("envoy", &self.log, &mut command);
         let admin = Client::new(Protocol::Http1, self.ports.admin);
         wait::until("live Envoy", START, || {

@@ -104,6 +104,24 @@ async fn a_key_file_that_does_not_fit_is_named_with_its_option() {
 }
 
 #[tokio::test]
+async fn a_server_that_cannot_be_asked_is_named_and_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("admin-token");
+    fs::write(&file, "hunter2-hunter2-hunter2-hunter2-hunter2").expect("a credential");
+    let file = file.display().to_string();
+    let nobody = format!("http://127.0.0.1:{}", server::Ports::free().admin);
+    for (server, expected) in [
+        (nobody.as_str(), "is the server up, and is this its admin port?"),
+        ("hunter2@localhost:9193", "--server: write it as http://HOST:PORT"),
+    ] {
+        let words = ["xds", "status", "--server", server, "--admin-token-file", &file];
+        let told = server::run(words).await.expect_code(1);
+        assert!(told.contains(expected), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn who_stops_reading_is_no_error() {
     let script = "(sleep 0.3; \"$0\" check \"$1\") | true; \"$0\" completions bash | head -c 1";
     let mut command = Command::new("sh");

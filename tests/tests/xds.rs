@@ -14,10 +14,10 @@ use postern_ads::{
     HeldDocument, KnownEndpoint, Metrics, Settings,
 };
 use postern_document::{Current, Document, Endpoint, Source, load};
-use postern_e2e::client::{Call, Client, Protocol};
+use postern_e2e::client::{Call, Client, Kept, Protocol};
 use postern_e2e::envoy::{self, Envoy};
 use postern_e2e::gateway::Gateway;
-use postern_e2e::keys::Token;
+use postern_e2e::keys::{self, Token};
 use postern_e2e::upstream::Upstream;
 use postern_e2e::{ports, server, wait};
 use postern_feed::{ListedPeers, PeerIdentity, Trust, Workloads};
@@ -33,6 +33,8 @@ use tonic::transport::server::TcpIncoming;
 
 const LONGEST: Duration = Duration::from_secs(30);
 const PROTOCOLS: [&str; 2] = ["delta", "sotw"];
+/// How long connections go on with an earlier listener: longer than clusters that nobody needs.
+const DRAIN_SECONDS: u32 = 8;
 
 /// A document with a service for each of these names, at these ports, and a route to each.
 fn document(services: &[(&str, u16)]) -> String {
@@ -45,6 +47,24 @@ fn document(services: &[(&str, u16)]) -> String {
         );
     }
     format!("version: 1\nservices:\n{placed}routes:\n{routes}")
+}
+
+/// A document with one path, which goes to a service at this port by this rule.
+fn guarded(service: &str, port: u16, auth: &str) -> String {
+    let (issuer, audience) = (keys::ISSUER, keys::AUDIENCE);
+    let set = json!(keys::JWKS);
+    format!(
+        "version: 1
+services:
+  {service}: {{endpoints: [{{address: 127.0.0.1, port: {port}}}]}}
+credentials:
+  jwt:
+    issuers:
+      - {{issuer: '{issuer}', audiences: [{audience}], jwks: {{inline: {set}}}}}
+routes:
+  - {{name: moved, match: {{path: '/moved/{{rest=**}}'}}, service: {service}, auth: {auth}}}
+"
+    )
 }
 
 fn loaded(text: &str) -> Document {
@@ -113,7 +133,8 @@ impl Stack {
         let of_server = server::Ports::free();
         envoy::render_with(&file, out, own, of_server, &options).await.expect_success();
         let log = folder.path().join("envoy.log");
-        let envoy = Envoy::start(&envoy::config_file(out), own, 1, &log).await;
+        let config = envoy::config_file(out);
+        let envoy = Envoy::start_draining(&config, own, &log, DRAIN_SECONDS).await;
         Self { envoy, discovery, known, held, replaced, _folder: folder }
     }
 
@@ -145,6 +166,19 @@ impl Stack {
             if connected.iter().any(is_current) { Ok(()) } else { Err(format!("{connected:?}")) }
         })
         .await;
+    }
+
+    /// Until Envoy has this cluster no more.
+    async fn until_gone(&self, cluster: &str) {
+        wait::until(&format!("end of {cluster}"), LONGEST, || async {
+            if self.has(cluster).await { Err("it is there") } else { Ok(()) }
+        })
+        .await;
+    }
+
+    async fn has(&self, cluster: &str) -> bool {
+        let clusters = self.envoy.admin("/clusters").await.text();
+        clusters.lines().any(|line| line.starts_with(&format!("{cluster}::")))
     }
 
     async fn until_status(&self, path: &str, status: u16) {
@@ -218,11 +252,10 @@ async fn a_gateway_runs_on_what_its_server_tells_it() {
         gateway.send(&Call::get("/content/items")).await.expect_denial(401, "UNAUTHORIZED");
         gateway.send(&Call::get("/no/such/route")).await.expect_denial(404, "NOT_FOUND");
 
-        let stats = gateway.envoy.stats().await;
-        for name in ["listener_manager.lds", "cluster_manager.cds", "http.postern.rds.postern"] {
-            let stat = |what: &str| stats.get(&format!("{name}.{what}")).copied().unwrap_or(0);
-            assert_eq!(stat("update_rejected"), 0, "{protocol}: {name}");
-            assert!(stat("update_success") >= 1, "{protocol}: {name}");
+        for name in ["listener_manager.lds", "cluster_manager.cds", "http.postern.rds.postern-"] {
+            let rejected = gateway.envoy.sum(name, ".update_rejected").await;
+            assert_eq!(rejected, 0, "{protocol}: {name}");
+            assert!(gateway.envoy.sum(name, ".update_success").await >= 1, "{protocol}: {name}");
         }
         for kind in Kind::ALL {
             let labels = [("type", kind.as_str())];
@@ -238,6 +271,16 @@ async fn a_gateway_runs_on_what_its_server_tells_it() {
             (&json!("edge"), &json!("loopback"))
         );
         assert_eq!(envoys[0]["types"]["cluster"]["lastNack"], json!(null));
+
+        let server = format!("http://127.0.0.1:{}", gateway.server.ports().admin);
+        let file = file.display().to_string();
+        let words = ["xds", "status", "--server", &server, "--admin-token-file", &file];
+        let status = wait::until("Envoy that is current", LONGEST, || async {
+            let finished = server::run(words).await;
+            if finished.code == Some(0) { Ok(finished.stdout) } else { Err(finished) }
+        })
+        .await;
+        assert!(status.contains("postern-edge") && status.contains("current"), "{status}");
         gateway.envoy.assert_no_failed_machine().await;
     }
 }
@@ -280,17 +323,53 @@ async fn changes_reach_envoy_and_no_request_fails() {
         let before = other.total();
         stack.until_status("/steady/x", 200).await;
         assert!(other.total() > before, "{protocol}: asked at its old place");
-        // It goes again; its cluster after its route.
+        // It goes again; its cluster after all routes to it.
         stack.change(&document(&[("steady", there)]));
         stack.until_status("/new/x", 404).await;
         stack.settled().await;
-        let envoy = &stack.envoy;
-        wait::until("end of a cluster", LONGEST, || async move {
-            let clusters = envoy.admin("/clusters").await.text();
-            if clusters.contains("service-new") { Err("it is there") } else { Ok(()) }
-        })
-        .await;
+        stack.until_gone("service-new").await;
         load.assert_none_failed().await;
+        stack.envoy.assert_no_failed_machine().await;
+    }
+}
+
+/// What is under way goes on by the old document as a whole; nothing gets to the new service by the
+/// old rules.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_path_that_moves_is_guarded_on_every_connection() {
+    for protocol in PROTOCOLS {
+        let (one, other) = (Upstream::start().await, Upstream::start().await);
+        let first = guarded("one", one.address().port(), "none");
+        let mut stack = Stack::start(protocol, &first).await;
+        let call = Call::get("/moved/x");
+        stack.until_status("/moved/x", 200).await;
+        let mut kept = Kept::of(stack.client());
+        assert_eq!(kept.try_send(&call).await.expect("an answer").status, 200);
+
+        stack.change(&guarded("other", other.address().port(), "{any: [jwt]}"));
+        stack.until_status("/moved/x", 401).await;
+        stack.settled().await;
+        let before = one.total();
+        let mut went_on = 0;
+        for _ in 0..5 {
+            let answer = kept.try_send(&call).await.expect("an answer");
+            match answer.status {
+                200 => went_on += 1,
+                // Envoy has asked for a new connection.
+                status => assert_eq!(status, 401, "{protocol}: {answer}"),
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert!(went_on > 0, "{protocol}: nothing went on");
+        assert_eq!(one.total() - before, went_on, "{protocol}: by the old rules");
+        assert_eq!(other.total(), 0, "{protocol}: by the old rules at the new service");
+        assert!(stack.has("service-one").await, "{protocol}: routes lead to it");
+
+        let token = Token::of("alice").sign();
+        stack.client().send(&call.bearer(&token)).await.expect(200);
+        assert_eq!(other.total(), 1, "{protocol}");
+        drop(kept);
+        stack.until_gone("service-one").await;
         stack.envoy.assert_no_failed_machine().await;
     }
 }

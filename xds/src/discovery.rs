@@ -107,7 +107,7 @@ impl Discovery {
     #[must_use]
     pub fn new(parts: DiscoveryParts) -> Self {
         let DiscoveryParts { documents, endpoints, trust, peers, settings, drain, metrics } = parts;
-        let views = Views::new(Arc::clone(&documents), Arc::clone(&endpoints), settings.views);
+        let views = Views::new(Arc::clone(&documents), Arc::clone(&endpoints), &settings);
         let seats = Arc::new(Seats::new(settings.streams, metrics.clone()));
         Self { documents, endpoints, trust, peers, views, seats, settings, drain, metrics }
     }

@@ -13,6 +13,9 @@ pub struct Settings {
     pub streams: usize,
     /// Kinds of Envoys at once: those that were rendered with other options than all others.
     pub views: usize,
+    /// Documents whose routes there are, for Envoys that go on with them: the one in force, and
+    /// those before it.
+    pub documents: usize,
     /// How long an Envoy may take to say who it is.
     pub first_word: Duration,
     /// The largest message of an Envoy, in bytes.
@@ -26,6 +29,7 @@ impl Default for Settings {
             debounce: Duration::from_millis(50),
             streams: 10_000,
             views: 1_000,
+            documents: 8,
             first_word: Duration::from_secs(10),
             // Names and versions of ten thousand clusters.
             message_bytes: 1 << 20,

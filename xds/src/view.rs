@@ -13,6 +13,7 @@ use tokio::sync::{Mutex as TurnMutex, watch};
 
 use crate::message::{self, MessageError};
 use crate::node::Told;
+use crate::settings::Settings;
 use crate::source::{DocumentSource, EndpointSource};
 
 /// Why there is nothing to tell.
@@ -66,16 +67,19 @@ pub(crate) struct Views {
     turn: TurnMutex<()>,
     pool: Arc<Pool>,
     most: usize,
+    /// How many earlier snapshots each keeps.
+    earlier: usize,
 }
 
 impl Views {
     pub(crate) fn new(
         documents: Arc<dyn DocumentSource>,
         endpoints: Arc<dyn EndpointSource>,
-        most: usize,
+        settings: &Settings,
     ) -> Self {
         let (held, turn, pool) = (Mutex::default(), TurnMutex::default(), Arc::default());
-        Self { documents, endpoints, held, turn, pool, most }
+        let (most, earlier) = (settings.views, settings.documents.saturating_sub(1));
+        Self { documents, endpoints, held, turn, pool, most, earlier }
     }
 
     /// What an Envoy should have that was rendered with these options, now and from now on.
@@ -113,6 +117,7 @@ impl Views {
                     view.send_if_modified(|published| {
                         let is_new = !published.snapshot.says_the_same_as(&snapshot);
                         if is_new {
+                            let snapshot = snapshot.after(&published.snapshot, self.earlier);
                             *published = Published { snapshot: Arc::new(snapshot), since };
                         }
                         is_new

@@ -15,6 +15,14 @@
 //! still on their way through the filters. A cluster that changes needs its endpoints once more,
 //! or Envoy would wait for them.
 //!
+//! # What was before
+//!
+//! A client that gets another listener goes on with the one before until its connections have
+//! ended, and asks for the routes of both. Where routes have another name whenever they say
+//! something else, so that neither meets the other's, a snapshot also serves those of the
+//! snapshots before it ([`Snapshot::after`]): to streams that ask for them, with the clusters that
+//! they lead to, for as long as they ask.
+//!
 //! # Refusals
 //!
 //! What a client refuses (NACK) is not sent to it again before something in the refused answer has
@@ -28,7 +36,9 @@ mod answer;
 mod ask;
 mod gate;
 mod kind;
+mod leaving;
 mod part;
+mod past;
 mod report;
 mod resource;
 mod settings;

@@ -189,6 +189,16 @@ impl Part {
         !self.refused.is_empty()
     }
 
+    /// What the client has under a name.
+    pub(crate) fn version(&self, name: &str) -> Option<Version> {
+        self.has.get(name).and_then(Had::version)
+    }
+
+    /// Whether the client has refused something under a name that it should have now.
+    pub(crate) fn refuses(&self, name: &str) -> bool {
+        self.refused.iter().any(|refused| refused.contains_key(name))
+    }
+
     /// Whether the client has anything to go on with.
     pub(crate) fn keeps(&self) -> bool {
         self.has.values().any(|had| had.version().is_some())

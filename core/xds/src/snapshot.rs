@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::kind::{ByKind, Kind};
+use crate::past::Past;
 use crate::resource::{Resource, Version};
 
 /// Resources of a kind, by their names.
@@ -16,6 +17,8 @@ pub struct Snapshot {
     resources: ByKind<Resources>,
     versions: ByKind<Version>,
     awaited: BTreeSet<Arc<str>>,
+    /// Those before it, the newest first.
+    before: Vec<Arc<Past>>,
 }
 
 impl Snapshot {
@@ -29,8 +32,8 @@ impl Snapshot {
             of_kind.insert(Arc::clone(&resource.name), resource);
         }
         let versions = ByKind::new(|kind| version(by_kind.get(kind)));
-        let awaited = BTreeSet::new();
-        Self { label: Arc::from(label), resources: by_kind, versions, awaited }
+        let label = Arc::from(label);
+        Self { label, resources: by_kind, versions, ..Self::default() }
     }
 
     /// The same, with endpoints of these names to come: nobody knows them yet. Clients that ask for
@@ -38,6 +41,18 @@ impl Snapshot {
     #[must_use]
     pub fn awaiting(mut self, endpoints: impl IntoIterator<Item = Arc<str>>) -> Self {
         self.awaited = endpoints.into_iter().collect();
+        self
+    }
+
+    /// The same, in an earlier one's place: clients that have begun with the routes of that one,
+    /// or of those before it, may go on with them. Of `most` at most; of one that leads elsewhere
+    /// than its follower, and not of each that has other endpoints.
+    #[must_use]
+    pub fn after(mut self, earlier: &Self, most: usize) -> Self {
+        let leads_as = |kind| earlier.version(kind) == self.version(kind);
+        let is_other = !leads_as(Kind::Cluster) || !leads_as(Kind::Routes);
+        let newest = is_other.then(|| Arc::new(Past::new(earlier)));
+        self.before = newest.into_iter().chain(earlier.before.iter().cloned()).take(most).collect();
         self
     }
 
@@ -67,6 +82,10 @@ impl Snapshot {
 
     pub(crate) const fn awaited(&self) -> &BTreeSet<Arc<str>> {
         &self.awaited
+    }
+
+    pub(crate) fn before(&self) -> &[Arc<Past>] {
+        &self.before
     }
 
     /// All resources.

@@ -8,11 +8,12 @@ use crate::answer::Answer;
 use crate::ask::{Ask, Heard, Names, TooMuch};
 use crate::gate::{self, Gate, Parts};
 use crate::kind::{ByKind, Kind};
+use crate::leaving::Leaving;
 use crate::part::{EVERY, Part, Wanted};
 use crate::report::Report;
 use crate::resource::Resource;
 use crate::settings::Settings;
-use crate::snapshot::{Resources, Snapshot};
+use crate::snapshot::Snapshot;
 
 /// The form of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +33,7 @@ pub struct Stream {
     protocol: Protocol,
     settings: Settings,
     target: Arc<Snapshot>,
-    /// Clusters that the client has taken and that are not there any more, as it has taken them;
-    /// and endpoints that are not there any more, of those and of clusters that are elsewhere now.
-    leaving: ByKind<Resources>,
+    leaving: Leaving,
     leaving_since: Option<Duration>,
     parts: Parts,
     last_nonce: u64,
@@ -49,7 +48,7 @@ impl Stream {
             protocol,
             settings,
             target,
-            leaving: ByKind::default(),
+            leaving: Leaving::default(),
             leaving_since: None,
             parts: Parts::new(|kind| Part::remembering(kind == Kind::Cluster)),
             last_nonce: 0,
@@ -59,24 +58,9 @@ impl Stream {
 
     /// The client should have this from now on.
     pub fn update(&mut self, target: Arc<Snapshot>) {
-        let taken = self.parts.get(Kind::Cluster).taken();
-        let clusters: Resources = taken
-            .iter()
-            .filter(|(name, _)| !target.of(Kind::Cluster).contains_key(*name))
-            .filter_map(|(name, taken)| Some((Arc::clone(name), Arc::clone(taken.as_ref()?))))
-            .collect();
-        let endpoints: Resources = wanted(&self.target, &self.leaving, Kind::Endpoints)
-            .iter()
-            .filter(|one| taken.contains_key(&one.name))
-            .filter(|one| !target.of(Kind::Endpoints).contains_key(&one.name))
-            .map(|one| (Arc::clone(&one.name), Arc::clone(one)))
-            .collect();
-        *self.leaving.get_mut(Kind::Cluster) = clusters;
-        *self.leaving.get_mut(Kind::Endpoints) = endpoints;
+        self.leaving.move_on(&self.target, &target, &self.parts);
         self.target = target;
-        for kind in Kind::ALL {
-            self.parts.get_mut(kind).look_again();
-        }
+        self.look_again();
     }
 
     /// What the client should have.
@@ -151,10 +135,8 @@ impl Stream {
         self.make_plans();
         let leaves = self.may_leave(now);
         if leaves {
-            for kind in [Kind::Cluster, Kind::Endpoints] {
-                self.leaving.get_mut(kind).clear();
-                self.parts.get_mut(kind).look_again();
-            }
+            self.leaving.let_go(&self.target);
+            self.look_again();
             self.make_plans();
         }
         Kind::ALL.into_iter().find_map(|kind| self.answer(kind, leaves, now))
@@ -175,7 +157,16 @@ impl Stream {
         Report { label, parts: ByKind::new(report) }
     }
 
+    fn look_again(&mut self) {
+        for kind in Kind::ALL {
+            self.parts.get_mut(kind).look_again();
+        }
+    }
+
     fn make_plans(&mut self) {
+        if self.leaving.hold(&self.target, &self.parts) {
+            self.look_again();
+        }
         for kind in Kind::ALL {
             let wanted = wanted(&self.target, &self.leaving, kind);
             self.parts.get_mut(kind).make_plan(wanted);
@@ -186,8 +177,7 @@ impl Stream {
     fn may_leave(&mut self, now: Duration) -> bool {
         let plan = self.parts.get(Kind::Cluster).plan();
         let is_gone = plan.is_some_and(|plan| !plan.gone.is_empty());
-        let is_leaving = self.leaving.iter().any(|(_, leaving)| !leaving.is_empty());
-        if !is_gone && !is_leaving {
+        if !is_gone && !self.leaving.has_idle(&self.target) {
             self.leaving_since = None;
             return false;
         }
@@ -308,9 +298,9 @@ impl Stream {
 }
 
 /// What a client should have of a kind, with what it keeps for a while.
-fn wanted<'s>(target: &'s Snapshot, leaving: &'s ByKind<Resources>, kind: Kind) -> Wanted<'s> {
+fn wanted<'s>(target: &'s Snapshot, leaving: &'s Leaving, kind: Kind) -> Wanted<'s> {
     let awaited = (kind == Kind::Endpoints).then(|| target.awaited());
-    Wanted { there: target.of(kind), leaving: leaving.get(kind), awaited }
+    Wanted { there: target.of(kind), leaving: leaving.of(kind), awaited }
 }
 
 /// An answer in the making.

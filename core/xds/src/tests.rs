@@ -1,5 +1,6 @@
 //! Streams, and a client that believes what it is told.
 
+mod before;
 mod delta;
 mod model;
 mod order;

@@ -18,7 +18,7 @@ pub(super) const SDS_CLUSTER: &str = "postern-sds";
 pub(super) const EXT_AUTHZ: &str = "envoy.filters.http.ext_authz";
 pub(super) const EXT_PROC: &str = "envoy.filters.http.ext_proc";
 pub(super) const BUNDLE: &str = "postern";
-/// The listener, the routes and what they count under.
+/// The listener, the routes in it and what they count under.
 pub(super) const OWN: &str = "postern";
 
 /// The cluster of a service.

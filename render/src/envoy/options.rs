@@ -58,7 +58,7 @@ pub enum Source {
     /// From the bootstrap itself.
     #[default]
     Static,
-    /// From files that it watches: `lds.json`, `cds.json` and `rds.json`.
+    /// From files that it watches: `cds.json`, `rds.json` and `lds.json`.
     Files {
         /// Their folder, as a path that Envoy can read.
         folder: String,

@@ -2,6 +2,7 @@
 //! server.
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::names::{OWN, XDS_CLUSTER};
 use super::rendering::Rendering;
@@ -14,6 +15,11 @@ const ROUTES: &str = "rds.json";
 /// How long Envoy waits for the first answer before it goes on without one: its own default,
 /// written out. Files are there or they are not.
 const FIRST_ANSWER_MS: u64 = 15_000;
+/// As long as it takes. A listener that goes on without routes answers 404; until it has them,
+/// the one before it stays.
+const FIRST_ROUTES_MS: u64 = 0;
+/// Bytes of a digest in the name of routes.
+const NAME_BYTES: usize = 8;
 
 /// What a bootstrap leaves out.
 pub(super) struct Resources {
@@ -26,13 +32,8 @@ pub(super) struct Resources {
 impl Resources {
     /// Everything that depends on the document, for an Envoy that watches this folder.
     pub(super) fn of(rendering: &Rendering<'_>, clusters: Vec<Value>, folder: &str) -> Self {
-        let rds = routes_from(&file_source(folder, ROUTES));
-        Self {
-            version: rendering.document.digest.clone(),
-            listener: listener::render(rendering, rds),
-            clusters,
-            routes: routes::render(rendering),
-        }
+        let (listener, routes) = apart(rendering, &file_source(folder, ROUTES));
+        Self { version: rendering.document.digest.clone(), listener, clusters, routes }
     }
 
     /// Each kind in a file of its own, as xDS has them.
@@ -41,8 +42,9 @@ impl Resources {
         let listener = typed("envoy.config.listener.v3.Listener", self.listener);
         let routes = typed("envoy.config.route.v3.RouteConfiguration", self.routes);
         let clusters: Vec<Value> = self.clusters.into_iter().map(cluster).collect();
-        // In the order in which Envoy should hear of them: what is named before who names it.
-        [(CLUSTERS, clusters), (LISTENERS, vec![listener]), (ROUTES, vec![routes])]
+        // In the order in which Envoy should hear of them: what is named before who names it. A
+        // listener that finds routes of another name in their file goes on without any.
+        [(CLUSTERS, clusters), (ROUTES, vec![routes]), (LISTENERS, vec![listener])]
             .into_iter()
             .map(|(name, resources)| {
                 // Which document it is of is what Envoy's statistics tell (`version_text`).
@@ -79,9 +81,23 @@ pub(super) fn from_server(protocol: XdsProtocol) -> Value {
     })
 }
 
-/// A connection manager's routes by another way than in it.
-pub(super) fn routes_from(config_source: &Value) -> (&'static str, Value) {
-    ("rds", json!({"route_config_name": OWN, "config_source": config_source}))
+/// The listener, and its routes by another way than in it.
+pub(super) fn apart(rendering: &Rendering<'_>, config_source: &Value) -> (Value, Value) {
+    let mut routes = routes::render(rendering);
+    let name = routes_name(&routes);
+    if let Value::Object(members) = &mut routes {
+        members.insert("name".to_owned(), json!(name));
+    }
+    let rds = json!({"route_config_name": name, "config_source": config_source});
+    (listener::render(rendering, ("rds", rds)), routes)
+}
+
+/// Routes are named by what they say, so that under a name they never change: a connection that
+/// goes on with the filters of an earlier listener goes on with its routes, too.
+fn routes_name(routes: &Value) -> String {
+    let digest = Sha256::digest(routes.to_string());
+    let digits = digest.iter().take(NAME_BYTES).map(|byte| format!("{byte:02x}"));
+    format!("{OWN}-{}", digits.collect::<String>())
 }
 
 /// Takes the hosts of clusters at addresses out of them. They are told apart (EDS), so that they
@@ -115,11 +131,20 @@ pub(super) fn told_apart() -> Value {
 }
 
 /// From the server of the bootstrap.
-pub(super) fn ads_source() -> Value {
+fn ads_source() -> Value {
+    from_ads(FIRST_ANSWER_MS)
+}
+
+/// The same, for routes.
+pub(super) fn ads_routes() -> Value {
+    from_ads(FIRST_ROUTES_MS)
+}
+
+fn from_ads(first_answer_ms: u64) -> Value {
     json!({
         "ads": {},
         "resource_api_version": "V3",
-        "initial_fetch_timeout": duration(FIRST_ANSWER_MS),
+        "initial_fetch_timeout": duration(first_answer_ms),
     })
 }
 

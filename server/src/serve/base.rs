@@ -177,7 +177,7 @@ impl<'a> Base<'a> {
     /// Those of [`discovery::build`].
     pub fn discovery(&self, services: &Services, drain: &Drain) -> Result<Option<Arc<Discovery>>> {
         discovery::build(&discovery::Needs {
-            roles: &self.arguments.roles,
+            arguments: self.arguments,
             kept: &self.kept,
             services,
             registry: &self.registry,

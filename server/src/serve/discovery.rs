@@ -14,12 +14,12 @@ use self::registered::Registered;
 use super::has;
 use super::in_use::Kept;
 use super::services::Services;
-use crate::cli::Role;
+use crate::cli::{Role, Serve};
 
 /// What it is made of.
 pub struct Needs<'a> {
-    /// Whether it is served at all.
-    pub roles: &'a [Role],
+    /// Whether it is served at all, and how many documents are kept.
+    pub arguments: &'a Serve,
     /// The documents in use, and whom they say to believe.
     pub kept: &'a Arc<Kept>,
     /// Where services are that a registry finds.
@@ -36,17 +36,20 @@ pub struct Needs<'a> {
 /// # Errors
 /// When a metric cannot be registered.
 pub fn build(needs: &Needs<'_>) -> Result<Option<Arc<Discovery>>> {
-    if !has(needs.roles, Role::Discovery) {
+    let arguments = needs.arguments;
+    if !has(&arguments.roles, Role::Discovery) {
         return Ok(None);
     }
     let kept = needs.kept;
+    // Routes that connections go on with are of use while their document's rules are judged by.
+    let documents = usize::from(arguments.keep_documents);
     let discovery = Arc::new(Discovery::new(DiscoveryParts {
         documents: Arc::new(told::following(kept)),
         endpoints: Arc::new(Registered::new(Arc::clone(&needs.services.endpoints))),
         // Whoever the feed believes, for what it tells them.
         trust: kept.trust(),
         peers: Arc::<Kept>::clone(kept),
-        settings: Settings::default(),
+        settings: Settings { documents, ..Settings::default() },
         drain: needs.drain.clone(),
         metrics: Metrics::new(needs.registry)?,
     }));

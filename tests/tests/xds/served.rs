@@ -21,7 +21,7 @@ routes:
 ";
 
 /// A connection that is there goes on with the old bundle, which takes verdicts by its own document
-/// alone. Which routes ask the server, the new document says by then.
+/// alone, and with the routes of that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_document_that_is_taken_over_reaches_envoy_and_its_connections_go_on() {
     for protocol in PROTOCOLS {

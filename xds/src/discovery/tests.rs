@@ -91,10 +91,32 @@ impl Asker {
         self.judge(&answer, None).await;
         names(&answer)
     }
+
+    /// The next answer, which is the listener; it is taken. The routes that it names.
+    async fn takes_listener(&mut self) -> String {
+        let answer = self.hears().await.unwrap();
+        assert_eq!(answer.type_url, Kind::Listener.type_url());
+        assert_eq!(names(&answer), ["postern"]);
+        self.judge(&answer, None).await;
+        named(&answer)
+    }
 }
 
 fn names(answer: &DeltaDiscoveryResponse) -> Vec<String> {
     answer.resources.iter().map(|resource| resource.name.clone()).collect()
+}
+
+/// The routes that a listener names.
+fn named(answer: &DeltaDiscoveryResponse) -> String {
+    const PREFIX: &str = "postern-";
+    let listener = answer.resources[0].resource.as_ref().unwrap();
+    let text = String::from_utf8_lossy(&listener.value);
+    let mut names = text.match_indices(PREFIX).filter_map(|(at, _)| text.get(at..at + 24));
+    let is_digest = |name: &&str| {
+        let digits = name.strip_prefix(PREFIX).unwrap();
+        digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    names.find(is_digest).expect("routes").to_owned()
 }
 
 async fn until(what: &str, is: impl Fn() -> bool) {
@@ -117,9 +139,9 @@ async fn an_envoy_is_told_everything_in_order() {
     asker.subscribe(Kind::Endpoints, &["service-s0", "service-s1"]).await;
     assert_eq!(asker.takes(Kind::Endpoints).await, ["service-s0", "service-s1"]);
     asker.judge(&clusters, None).await;
-    assert_eq!(asker.takes(Kind::Listener).await, ["postern"]);
-    asker.subscribe(Kind::Routes, &["postern"]).await;
-    assert_eq!(asker.takes(Kind::Routes).await, ["postern"]);
+    let routes = asker.takes_listener().await;
+    asker.subscribe(Kind::Routes, &[routes.as_str()]).await;
+    assert_eq!(asker.takes(Kind::Routes).await, [routes.as_str()]);
     until("Envoy that has everything", || {
         rig.discovery.connected().first().is_some_and(|one| one.is_current)
     })
@@ -160,6 +182,31 @@ async fn a_change_reaches_who_is_connected() {
         rig.metric("postern_xds_propagation_seconds_count", "service=\"postern\"") >= 2.0
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_goes_on_with_earlier_routes_is_told_them() {
+    let rig = Rig::start(&testing::services(1, 1)).await;
+    let mut asker = Asker::begin(&rig, &testing::edge()).await;
+    asker.takes(Kind::Cluster).await;
+    asker.subscribe(Kind::Listener, &[]).await;
+    let first = asker.takes_listener().await;
+    rig.change(&testing::services(2, 1));
+    assert_eq!(asker.takes(Kind::Cluster).await, ["service-s1"]);
+    let second = asker.takes_listener().await;
+    assert_ne!(first, second);
+    asker.subscribe(Kind::Routes, &[first.as_str(), second.as_str()]).await;
+    let mut both = [first, second];
+    both.sort();
+    assert_eq!(asker.takes(Kind::Routes).await, both);
+
+    // It comes back, and there is something else meanwhile.
+    let mut again = Asker::begin(&rig, &testing::edge()).await;
+    again.takes(Kind::Cluster).await;
+    rig.change(&testing::services(3, 1));
+    assert_eq!(again.takes(Kind::Cluster).await, ["service-s2"]);
+    again.subscribe(Kind::Routes, &[both[0].as_str(), both[1].as_str()]).await;
+    assert_eq!(again.takes(Kind::Routes).await, both);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

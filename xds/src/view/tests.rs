@@ -11,7 +11,8 @@ struct Rig {
 fn rig(text: &str) -> Rig {
     let held = Arc::new(ArcSwap::from_pointee(testing::document(text)));
     let documents = HeldDocument::new(testing::current(&held), watch::channel(()).1);
-    let views = Views::new(Arc::new(documents), Arc::new(DocumentEndpoints), 2);
+    let settings = Settings { views: 2, ..Settings::default() };
+    let views = Views::new(Arc::new(documents), Arc::new(DocumentEndpoints), &settings);
     Rig { held, views }
 }
 
@@ -61,7 +62,9 @@ async fn a_change_is_told_and_what_is_the_same_is_not() {
         before[name].version != after[name].version
     };
     assert!(changed("service-s1") && !changed("service-s0"));
-    assert_eq!(before.version(Kind::Cluster), after.version(Kind::Cluster));
+    for kind in [Kind::Cluster, Kind::Routes] {
+        assert_eq!(before.version(kind), after.version(kind));
+    }
 }
 
 #[tokio::test]

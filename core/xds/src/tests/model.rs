@@ -1,6 +1,6 @@
 //! A client that does what Envoy does, and a server that changes its mind: whatever happens in
-//! which order, the client ends up with what it should have, and never has a route that leads
-//! nowhere.
+//! which order, the client ends up with what it should have, never has a route that leads nowhere,
+//! and never a listener whose routes are not to be had.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -12,6 +12,8 @@ use super::*;
 const POISON: u8 = 3;
 /// Clusters below have endpoints of their own.
 const WITH_ENDPOINTS: u8 = 3;
+/// More than a run has.
+const ALL_BEFORE: usize = 1000;
 
 /// Clusters by what they say, with what their endpoints say; routes lead to all of them.
 type World = BTreeMap<u8, (u8, u8)>;
@@ -26,6 +28,8 @@ enum Step {
     ToServer,
     /// Seconds pass.
     Wait(u64),
+    /// The connections of earlier listeners end.
+    Drain,
     /// The connection is lost, and made again.
     Reconnect,
 }
@@ -38,7 +42,8 @@ fn has_endpoints(name: &str) -> bool {
     (0..WITH_ENDPOINTS).any(|cluster| self::name(cluster) == name)
 }
 
-fn served(world: &World, generation: usize) -> Arc<Snapshot> {
+/// Each listener names its routes, which have another name when they lead elsewhere.
+fn served(world: &World, generation: usize) -> Snapshot {
     let mut resources = Vec::new();
     for (cluster, (says, endpoints)) in world {
         let name = name(*cluster);
@@ -48,9 +53,11 @@ fn served(world: &World, generation: usize) -> Arc<Snapshot> {
         }
     }
     let leads_to: Vec<String> = world.keys().map(|cluster| name(*cluster)).collect();
-    resources.push(resource(Kind::Listener, "l", &generation.to_string()));
-    resources.push(resource(Kind::Routes, "r", &leads_to.join(",")));
-    Arc::new(Snapshot::new("d", resources.into_iter().map(Arc::new)))
+    let leads_to = leads_to.join(",");
+    let routes = format!("to:{leads_to}");
+    resources.push(resource(Kind::Listener, "l", &format!("{generation} {routes}")));
+    resources.push(resource(Kind::Routes, &routes, &leads_to));
+    Snapshot::new("d", resources.into_iter().map(Arc::new))
 }
 
 type Held = BTreeMap<String, Arc<Resource>>;
@@ -63,7 +70,12 @@ struct Client {
     has: ByKind<Held>,
     /// Endpoints that it has asked for.
     wanted: BTreeSet<String>,
-    wants_routes: bool,
+    /// Routes that it has asked for: those of its listener, and of earlier ones.
+    routes: BTreeSet<String>,
+    /// Of those, what it was told that there is none of.
+    missed: Vec<String>,
+    /// Whether it has asked for something, of each kind, since it is connected.
+    has_asked: ByKind<bool>,
     /// Clusters that wait for their endpoints, and for how long by now; until there is none, none
     /// is acknowledged.
     cold: BTreeMap<String, u64>,
@@ -80,7 +92,9 @@ impl Client {
             patience: None,
             has: ByKind::default(),
             wanted: BTreeSet::new(),
-            wants_routes: false,
+            routes: BTreeSet::new(),
+            missed: Vec::new(),
+            has_asked: ByKind::default(),
             cold: BTreeMap::new(),
             held_back: Vec::new(),
             last_nonce: ByKind::default(),
@@ -97,15 +111,17 @@ impl Client {
         self.out.clear();
         self.held_back.clear();
         self.last_nonce = ByKind::default();
-        let routes: BTreeSet<String> =
-            self.wants_routes.then(|| "r".to_owned()).into_iter().collect();
+        self.has_asked = ByKind::default();
         let mut asks = vec![(Kind::Cluster, BTreeSet::new())];
         if !self.wanted.is_empty() {
             asks.push((Kind::Endpoints, self.wanted.clone()));
         }
         asks.push((Kind::Listener, BTreeSet::new()));
-        if self.wants_routes {
-            asks.push((Kind::Routes, routes));
+        if !self.routes.is_empty() {
+            asks.push((Kind::Routes, self.routes.clone()));
+        }
+        for (kind, _) in &asks {
+            *self.has_asked.get_mut(*kind) = true;
         }
         asks.into_iter().map(|(kind, names)| (kind, wants(self.first(kind, names)))).collect()
     }
@@ -130,7 +146,7 @@ impl Client {
         match (self.protocol, kind) {
             (Protocol::Delta, _) => Names::default(),
             (_, Kind::Endpoints) => Names::All(self.wanted.iter().cloned().collect()),
-            (_, Kind::Routes) => Names::All(vec!["r".to_owned()]),
+            (_, Kind::Routes) => Names::All(self.routes.iter().cloned().collect()),
             (_, Kind::Cluster | Kind::Listener) => Names::All(Vec::new()),
         }
     }
@@ -144,6 +160,9 @@ impl Client {
         let refused = self.refuses && answer.resources.iter().any(is_poison);
         let error = refused.then(|| "poison".to_owned());
         for name in &answer.removed {
+            if kind == Kind::Routes && self.routes.contains(&**name) {
+                self.missed.push(name.to_string());
+            }
             self.has.get_mut(kind).remove(&**name);
             if kind == Kind::Endpoints {
                 self.cold.remove(&**name);
@@ -156,6 +175,10 @@ impl Client {
         if kind == Kind::Cluster {
             self.held_back.push((kind, ask));
         } else {
+            // It asks for what a listener names before it says that it has the listener.
+            if kind == Kind::Listener {
+                self.want();
+            }
             self.out.push_back((kind, ask));
         }
         self.want();
@@ -186,7 +209,12 @@ impl Client {
             held.retain(|name, _| answer.resources.iter().any(|one| *one.name == **name));
         }
         for one in &answer.resources {
-            if kind == Kind::Endpoints && !self.wanted.contains(&*one.name) {
+            let is_wanted = match kind {
+                Kind::Endpoints => self.wanted.contains(&*one.name),
+                Kind::Routes => self.routes.contains(&*one.name),
+                Kind::Cluster | Kind::Listener => true,
+            };
+            if !is_wanted {
                 continue;
             }
             let before = held.insert(one.name.to_string(), Arc::clone(one));
@@ -207,39 +235,62 @@ impl Client {
             clusters.filter(|name| has_endpoints(name)).cloned().collect();
         self.cold.retain(|name, _| wanted.contains(name));
         if wanted != self.wanted {
-            let is_first = self.wanted.is_empty() && self.last_nonce.get(Kind::Endpoints).is_none();
             let more: BTreeSet<String> = wanted.difference(&self.wanted).cloned().collect();
             let less: BTreeSet<String> = self.wanted.difference(&wanted).cloned().collect();
             self.has.get_mut(Kind::Endpoints).retain(|name, _| wanted.contains(name));
             self.wanted = wanted;
-            let names = match self.protocol {
-                Protocol::Delta if is_first => self.first(Kind::Endpoints, more),
-                Protocol::Delta => Names::Change {
-                    subscribe: more.into_iter().collect(),
-                    unsubscribe: less.into_iter().collect(),
-                    has: Vec::new(),
-                },
-                Protocol::StateOfTheWorld => self.all_names(Kind::Endpoints),
-            };
-            let nonce = match self.protocol {
-                Protocol::Delta => None,
-                Protocol::StateOfTheWorld => *self.last_nonce.get(Kind::Endpoints),
-            };
-            self.out.push_back((Kind::Endpoints, Ask { nonce, error: None, names }));
+            self.ask(Kind::Endpoints, more, less);
         }
-        if !self.wants_routes && !self.has.get(Kind::Listener).is_empty() {
-            self.wants_routes = true;
-            let names = self.first(Kind::Routes, BTreeSet::from(["r".to_owned()]));
-            self.out.push_back((Kind::Routes, wants(names)));
+        let more: BTreeSet<String> = self.named().difference(&self.routes).cloned().collect();
+        if !more.is_empty() {
+            self.routes.extend(more.iter().cloned());
+            self.ask(Kind::Routes, more, BTreeSet::new());
         }
     }
 
-    /// A route of its that leads nowhere.
+    /// The routes that its listener names.
+    fn named(&self) -> BTreeSet<String> {
+        let listeners = self.has.get(Kind::Listener).values().map(|one| Self::says(one));
+        listeners.map(|says| says.split_once(' ').unwrap().1.to_owned()).collect()
+    }
+
+    /// What went on with earlier listeners has ended, and needs no routes.
+    fn drain(&mut self) {
+        let named = self.named();
+        let less: BTreeSet<String> = self.routes.difference(&named).cloned().collect();
+        if !less.is_empty() {
+            self.has.get_mut(Kind::Routes).retain(|name, _| named.contains(name));
+            self.routes = named;
+            self.ask(Kind::Routes, BTreeSet::new(), less);
+        }
+    }
+
+    fn ask(&mut self, kind: Kind, more: BTreeSet<String>, less: BTreeSet<String>) {
+        let is_first = !std::mem::replace(self.has_asked.get_mut(kind), true);
+        let names = match self.protocol {
+            Protocol::Delta if is_first => self.first(kind, more),
+            Protocol::Delta => Names::Change {
+                subscribe: more.into_iter().collect(),
+                unsubscribe: less.into_iter().collect(),
+                has: Vec::new(),
+            },
+            Protocol::StateOfTheWorld => self.all_names(kind),
+        };
+        let nonce = match self.protocol {
+            Protocol::Delta => None,
+            Protocol::StateOfTheWorld => *self.last_nonce.get(kind),
+        };
+        self.out.push_back((kind, Ask { nonce, error: None, names }));
+    }
+
+    /// A route of its that leads nowhere, or routes of its that are not to be had.
     fn lost(&self) -> Option<String> {
-        let routes = self.has.get(Kind::Routes).get("r")?;
-        let leads_to = Self::says(routes);
+        let routes = self.has.get(Kind::Routes).values().map(|one| Self::says(one));
+        let leads_to = routes.collect::<Vec<String>>().join(",");
         let mut names = leads_to.split(',').filter(|name| !name.is_empty());
-        names.find(|name| !self.has.get(Kind::Cluster).contains_key(*name)).map(str::to_owned)
+        let clusters = self.has.get(Kind::Cluster);
+        let lost = names.find(|name| !clusters.contains_key(*name)).map(str::to_owned);
+        lost.or_else(|| self.missed.first().cloned())
     }
 
     fn versions(&self, kind: Kind) -> BTreeMap<String, Version> {
@@ -259,7 +310,7 @@ struct Run {
 
 impl Run {
     fn new(protocol: Protocol, refuses: bool) -> Self {
-        let target = served(&World::new(), 0);
+        let target = Arc::new(served(&World::new(), 0));
         let mut run = Self {
             stream: Stream::new(protocol, Self::settings(), Arc::clone(&target)),
             client: Client::new(protocol, refuses),
@@ -296,7 +347,8 @@ impl Run {
         match step {
             Step::Update(world) => {
                 self.generation += 1;
-                self.target = served(world, self.generation);
+                let next = served(world, self.generation);
+                self.target = Arc::new(next.after(&self.target, ALL_BEFORE));
                 self.stream.update(Arc::clone(&self.target));
             }
             Step::ToClient => {
@@ -313,12 +365,13 @@ impl Run {
                 self.now += Duration::from_secs(*seconds);
                 self.client.waits(*seconds);
             }
+            Step::Drain => self.client.drain(),
             Step::Reconnect => self.connect(),
         }
         self.send();
     }
 
-    /// Until nothing happens any more.
+    /// Until nothing happens any more, and nothing goes on with what was before.
     fn come_to_rest(&mut self) {
         let mut idle = 0;
         for _ in 0..10_000 {
@@ -327,6 +380,7 @@ impl Run {
                 if idle > 12 {
                     return;
                 }
+                self.step(&Step::Drain);
                 self.step(&Step::Wait(5));
             } else {
                 idle = 0;
@@ -360,6 +414,7 @@ fn steps(worst: u8, reconnects: bool) -> impl Strategy<Value = Vec<Step>> {
         6 => Just(Step::ToClient),
         6 => Just(Step::ToServer),
         2 => (1..5u64).prop_map(Step::Wait),
+        1 => Just(Step::Drain),
         1 => Just(if reconnects { Step::Reconnect } else { Step::Wait(1) }),
     ];
     prop::collection::vec(step, 0..80)

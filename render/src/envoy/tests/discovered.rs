@@ -34,7 +34,8 @@ fn a_server_tells_what_files_hold() {
             .take()
     };
     let (mut listeners, mut expected) = (told.listeners, resources(&files, "lds.json"));
-    assert_eq!(rds(&mut listeners)["ads"], json!({}));
+    let from = rds(&mut listeners);
+    assert_eq!((&from["ads"], &from["initial_fetch_timeout"]), (&json!({}), &json!("0s")));
     assert!(rds(&mut expected)["path_config_source"].is_object());
     assert_eq!(listeners, expected);
 
@@ -54,6 +55,36 @@ fn a_server_tells_what_files_hold() {
         }
     }
     assert_eq!(told.assignments.len(), 1, "the others are behind names");
+}
+
+/// Who goes on with an earlier listener goes on with its routes: under a name they never change.
+#[test]
+fn routes_are_named_by_what_they_say() {
+    let text = |service: &str, limit: u32, port: u16| {
+        load(&json!({
+            "version": 1,
+            "services": {
+                "a": {"endpoints": [{"address": "10.0.0.1", "port": port}]},
+                "b": {"upstream": "b.test:80"},
+            },
+            "limits": {"l": {"key": ["ip"], "mode": "local", "rate": format!("{limit}/1m")}},
+            "routes": [{"name": "r", "match": {"path": "/r"}, "service": service, "auth": "none",
+                        "limits": ["l"]}],
+        }))
+    };
+    let name = |document: &Document, options: &EnvoyOptions| {
+        let told = discovered(document, options, &Endpoints::new()).unwrap();
+        let name = told.routes[0]["name"].as_str().unwrap().to_owned();
+        let manager = &told.listeners[0]["filter_chains"][0]["filters"][0]["typed_config"];
+        assert_eq!(manager["rds"]["route_config_name"], name.as_str());
+        assert!(name.starts_with("postern-") && name.len() == "postern-".len() + 16, "{name}");
+        name
+    };
+    let first = name(&text("a", 1, 80), &asks());
+    assert_eq!(name(&text("a", 2, 81), &asks()), first, "rules and places are not the routes'");
+    assert_ne!(name(&text("b", 1, 80), &asks()), first);
+    let elsewhere = EnvoyOptions { listen: "127.0.0.1:8081".parse().unwrap(), ..asks() };
+    assert_eq!(name(&text("a", 1, 80), &elsewhere), first);
 }
 
 fn endpoint(address: &str, labels: &[(&str, &str)]) -> KnownEndpoint {

@@ -28,8 +28,8 @@ fn names_of(resources: &Value) -> Vec<&str> {
 fn files_hold_together_what_one_bootstrap_holds() {
     let files = files(&from_files());
     let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["envoy.json", "cds.json", "lds.json", "rds.json"]);
-    let [(_, bootstrap), (_, clusters), (_, listeners), (_, routes)] = files.as_slice() else {
+    assert_eq!(names, ["envoy.json", "cds.json", "rds.json", "lds.json"]);
+    let [(_, bootstrap), (_, clusters), (_, routes), (_, listeners)] = files.as_slice() else {
         panic!("{names:?}");
     };
     let whole = rendered();
