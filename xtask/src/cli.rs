@@ -107,8 +107,6 @@ pub enum Suite {
     Mesh,
     /// OAuth clients of others, a browser and a fuzzer, against the gateway
     Clients,
-    /// Load stages with thresholds
-    Load,
     /// Failures of every remote part
     Chaos,
 }
@@ -215,7 +213,6 @@ mod tests {
             "dev setup --clients",
             "dev test clients",
             "dev test clients --only openid-client -- DPoP",
-            "dev test load",
             "dev test chaos",
             "dev test chaos --short -- feed",
             "dev setup --clients --chaos",

@@ -44,10 +44,6 @@ pub fn run(workspace: &Workspace, options: &TestOptions) -> Result<()> {
         Some(Suite::Mesh) => mesh::run(workspace, arguments),
         Some(Suite::Clients) => clients::run(workspace, options),
         Some(Suite::Chaos) => chaos::run(workspace, options),
-        Some(Suite::Load) => bail!(
-            "the suite `load` (load stages with thresholds) is not in this version; `./dev test` \
-             runs unit and e2e; fuzz, matrix, mesh, clients and chaos are the others that there are"
-        ),
     }
 }
 

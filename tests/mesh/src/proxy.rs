@@ -191,6 +191,13 @@ impl Proxy {
         found
     }
 
+    /// What it says of a cluster's endpoints, such as `priority` and `health_flags`: for each
+    /// address, by name.
+    pub async fn endpoints(&self, cluster: &str) -> BTreeMap<SocketAddr, BTreeMap<String, String>> {
+        let text = caller::send(self.admin.get("/clusters")).await.expect(200).text();
+        endpoints(&text, cluster)
+    }
+
     /// What it did not take.
     pub async fn rejects(&self) -> Vec<String> {
         let mut found = rejects::of_envoy(&self.name(), &self.stats().await);
@@ -333,7 +340,48 @@ fn section<'a>(config: &'a Value, kind: &'a str) -> impl Iterator<Item = &'a Val
     list(&config["configs"]).filter(is_it)
 }
 
+/// Of lines such as `CLUSTER::ADDRESS::NAME::VALUE`.
+fn endpoints(text: &str, cluster: &str) -> BTreeMap<SocketAddr, BTreeMap<String, String>> {
+    let mut found: BTreeMap<SocketAddr, BTreeMap<String, String>> = BTreeMap::new();
+    for line in text.lines() {
+        let Some(rest) = line.strip_prefix(cluster).and_then(|rest| rest.strip_prefix("::")) else {
+            continue;
+        };
+        let mut parts = rest.splitn(3, "::");
+        let (Some(address), Some(name), Some(value)) = (parts.next(), parts.next(), parts.next())
+        else {
+            continue;
+        };
+        // Others are about the cluster as a whole.
+        if let Ok(address) = address.parse() {
+            found.entry(address).or_default().insert(name.to_owned(), value.to_owned());
+        }
+    }
+    found
+}
+
 /// The items of a list; none where there is no list.
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_told_from_what_is_said_of_their_cluster() {
+        let text = "outbound|80||a.test::default_priority::max_connections::7\n\
+                    outbound|80||a.test::added_via_api::true\n\
+                    outbound|80||a.test::127.0.0.8:1::hostname::\n\
+                    outbound|80||a.test::127.0.0.8:1::priority::1\n\
+                    outbound|80||a.test.more::127.0.0.9:1::priority::2\n";
+        let found = endpoints(text, "outbound|80||a.test");
+        let address: SocketAddr = "127.0.0.8:1".parse().expect("an address");
+        assert_eq!(found.keys().collect::<Vec<_>>(), [&address]);
+        assert_eq!(
+            (found[&address]["hostname"].as_str(), found[&address]["priority"].as_str()),
+            ("", "1")
+        );
+    }
 }
