@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postern_e2e::client::{Answer, Call, Protocol};
 use postern_e2e::gateway::Gateway;
-use postern_e2e::keys;
+use postern_e2e::keys::{self, Token};
 use postern_e2e::upstream::Upstream;
 use postern_e2e::{documents, ports, wait};
 use serde_json::json;
@@ -35,14 +35,22 @@ impl Stack {
     }
 
     async fn counted(&self, name: &str) -> u64 {
-        let name = format!("postern_filter_circuit_{name}_total");
+        self.filter(&format!("circuit_{name}")).await
+    }
+
+    async fn filter(&self, name: &str) -> u64 {
+        let name = format!("postern_filter_{name}_total");
         self.gateway.envoy.filter_stat(&name).await.unwrap_or(0)
     }
 
-    /// Filters hand their counters over once a tick.
     async fn until_counted(&self, name: &str, at_least: u64) {
+        self.until_filter(&format!("circuit_{name}"), at_least).await;
+    }
+
+    /// Filters hand their counters over once a second.
+    async fn until_filter(&self, name: &str, at_least: u64) {
         wait::until(&format!("{at_least} {name}"), LONGEST, || async {
-            let counted = self.counted(name).await;
+            let counted = self.filter(name).await;
             if counted >= at_least { Ok(()) } else { Err(counted) }
         })
         .await;
@@ -218,4 +226,88 @@ async fn a_route_says_what_its_callers_get_while_it_is_open() {
     }
     assert_eq!(upstream.requests("counted"), 4, "it only counts");
     stack.until_counted("fallback", 7).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_good_answer_is_given_out_while_it_is_open() {
+    let mut stack = Stack::start().await;
+    let good = "/kept/page?say=cache-control:max-age=0,stale-if-error=600&say=etag:one";
+    let piecemeal = "/kept/bytes/5000?chunked";
+    let first = stack.send(&Call::get(good)).await.expect(200);
+    let in_pieces = stack.send(&Call::get(piecemeal)).await.expect(200);
+    let never = [
+        "/kept/page?say=cache-control:no-store",
+        "/kept/page?say=cache-control:private",
+        "/kept/page?say=cache-control:must-revalidate",
+        "/kept/page?say=set-cookie:a=b",
+        "/kept/page?say=vary:origin",
+        "/kept/bytes/9000",
+        "/kept/bytes/9000?chunked",
+    ];
+    for path in never {
+        stack.send(&Call::get(path)).await.expect(200);
+    }
+    stack.send(&Call::get("/kept/mine").bearer("theirs")).await.expect(200);
+    stack.until_filter("stale_kept", 2).await;
+    stack.open("kept", 3).await;
+    let asked = stack.gateway.upstream.total();
+    // Nobody has to be asked for it.
+    stack.gateway.server.take_down();
+    for protocol in Protocol::ALL.repeat(4) {
+        let client = stack.gateway.client(protocol);
+        let answer = client.send(&Call::get(good)).await.expect(200);
+        assert_eq!(answer.body, first.body, "{answer}");
+        assert!(answer.number("age") < 60, "{answer}");
+        let status = answer.header("cache-status").unwrap_or_default();
+        assert!(status.starts_with("postern; hit; ttl="), "{answer}");
+        assert!(status.ends_with("; detail=circuit-open"), "{answer}");
+        for kept in ["content-type", "content-length", "cache-control", "etag", "date"] {
+            assert_eq!(answer.header(kept), first.header(kept), "{kept}: {answer}");
+        }
+        assert_eq!(answer.header("x-powered-by"), None, "{answer}");
+        let id = answer.header("x-correlation-id");
+        assert!(id.is_some() && id != first.header("x-correlation-id"), "{answer}");
+
+        let head = client.send(&Call::new("HEAD", good)).await.expect(200);
+        assert_eq!(head.header("content-length"), first.header("content-length"), "{head}");
+        assert!(head.body.is_empty() && head.header("age").is_some(), "{head}");
+
+        let answer = client.send(&Call::get(piecemeal)).await.expect(200);
+        assert_eq!(answer.body, in_pieces.body);
+        assert_eq!(answer.header("content-type"), Some("application/octet-stream"), "{answer}");
+        let post = client.send(&Call::post(good)).await;
+        post.expect_denial(503, "CIRCUIT_OPEN");
+    }
+    for path in never.into_iter().chain(["/kept/page", "/kept/mine"]) {
+        let answer = stack.send(&Call::get(path)).await.expect_denial(503, "CIRCUIT_OPEN");
+        assert!(answer.number("retry-after") > 0, "{answer}");
+    }
+    assert_eq!(stack.gateway.upstream.total(), asked, "the service was asked");
+    stack.until_counted("stale", 24).await;
+    stack.until_filter("stale_misses", 17).await;
+    stack.gateway.envoy.assert_no_failed_machine().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_for_one_caller_is_given_out_to_that_one() {
+    let stack = Stack::start().await;
+    let of = |subject: &str| Token::of(subject).sign();
+    let (alice, bob) = (of("alice"), of("bob"));
+    let page = |token: &str| Call::get("/mine/page").bearer(token);
+    let public = "/mine/page?say=cache-control:public";
+    let first = stack.send(&page(&alice)).await.expect(200);
+    stack.send(&Call::get(public).bearer(&alice)).await.expect(200);
+    stack.until_filter("stale_kept", 2).await;
+    stack.open("kept", 3).await;
+    let again = Token::of("alice").claim("jti", json!("another")).sign();
+    for token in [&alice, &again] {
+        let answer = stack.send(&page(token)).await.expect(200);
+        assert_eq!(answer.body, first.body, "{answer}");
+    }
+    stack.send(&page(&bob)).await.expect_denial(503, "CIRCUIT_OPEN");
+    stack.send(&Call::get(public).bearer(&bob)).await.expect(200);
+    // Who may not call it gets nothing of it.
+    for path in ["/mine/page", public] {
+        stack.send(&Call::get(path)).await.expect_denial(401, "UNAUTHORIZED");
+    }
 }

@@ -16,6 +16,8 @@
 //! stands still. Behind by more than a wait or a window can take, the clock was set, and what
 //! hung on it counts as of now: nobody waits for hours until it has caught up.
 //!
+//! While a service is cut off, its last good answers may stand in for it: [`stale`] says which.
+//!
 //! Not Envoy's *circuit breaking* (connection thresholds) and not its *outlier detection*
 //! (ejecting single hosts): both stay Envoy's business. Deliberately absent: clocks, where state
 //! is kept, how reports travel and who is believed to be whom.
@@ -26,6 +28,7 @@ pub mod fleet;
 mod forced;
 mod gate;
 mod settings;
+pub mod stale;
 mod state;
 mod verdict;
 mod window;

@@ -64,7 +64,14 @@ impl Walk<'_, '_> {
         let (rules, text) = (vec![rule], format!("that of {service} is open"));
         let denial = Denial::new(ErrorCode::CircuitOpen, "circuit_open");
         match &route.fallback {
-            None | Some(Fallback::Stale(_)) => {
+            fallback @ (None | Some(Fallback::Stale(_))) => {
+                let text = match fallback {
+                    None => text,
+                    // Whether it has one hangs on what was asked before.
+                    Some(_) => {
+                        format!("{text}: what this Envoy has kept, or this where it has nothing")
+                    }
+                };
                 let denial = self.deny(stage, by, denial, rules, text);
                 Err(self.stop(by, denial.code.status(), denial))
             }

@@ -1,4 +1,12 @@
-//! Fixed layouts of little-endian numbers, for values that shared data keeps.
+//! Layouts of little-endian numbers, for values that shared data keeps.
+
+/// Writes bytes behind their length, a number of four bytes, so that no two lists of parts have
+/// one text.
+pub fn put_part(to: &mut Vec<u8>, part: &[u8]) {
+    let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+    to.extend_from_slice(&length.to_le_bytes());
+    to.extend_from_slice(part);
+}
 
 /// Writes one number after the other. What does not fit is left out.
 #[derive(Debug)]
@@ -51,6 +59,20 @@ impl<'a> Reader<'a> {
         self.get().map(u32::from_le_bytes)
     }
 
+    /// Reads what [`put_part`] wrote.
+    pub fn part(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.number()?).ok()?;
+        let (part, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(part)
+    }
+
+    /// All that is left.
+    #[must_use]
+    pub const fn rest(self) -> &'a [u8] {
+        self.0
+    }
+
     /// Whether nothing is left.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -74,6 +96,19 @@ mod tests {
         assert_eq!((from.get::<1>(), from.short()), (Some([9]), Some(0x0102)));
         assert_eq!((from.number(), from.is_empty()), (Some(u32::MAX), true));
         assert_eq!(from.get::<1>(), None);
+    }
+
+    #[test]
+    fn parts_are_as_long_as_they_say() {
+        let mut bytes = Vec::new();
+        put_part(&mut bytes, b"ab");
+        put_part(&mut bytes, b"");
+        bytes.extend_from_slice(b"rest");
+        let mut from = Reader::new(&bytes);
+        assert_eq!((from.part(), from.part()), (Some(&b"ab"[..]), Some(&b""[..])));
+        assert_eq!(from.rest(), b"rest");
+        assert_eq!(Reader::new(&[5, 0, 0, 0, 1]).part(), None);
+        assert_eq!(Reader::new(&[1, 0, 0]).part(), None);
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub(crate) enum Count {
     CircuitProbes,
     ReportCalls,
     ReportFailures,
+    CircuitStale,
+    StaleKept,
+    StaleMisses,
 }
 
 /// Their names, in order.
@@ -73,6 +76,9 @@ pub(crate) const NAMES: &[&str] = &[
     "postern_filter_circuit_probes_total",
     "postern_filter_report_calls_total",
     "postern_filter_report_failures_total",
+    "postern_filter_circuit_stale_total",
+    "postern_filter_stale_kept_total",
+    "postern_filter_stale_misses_total",
 ];
 
 /// Gauges, in the order of `FeedLink::gauges`, and 0 where there is no feed.

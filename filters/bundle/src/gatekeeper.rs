@@ -5,6 +5,7 @@ mod circuits;
 mod configure;
 mod limits;
 mod plugin;
+mod stale;
 
 use std::rc::Rc;
 use std::str::FromStr;
@@ -28,6 +29,7 @@ use crate::request::{OwnHeaders, RequestHeaders};
 use crate::stages::STAGES;
 use circuits::{Call, Way};
 use limits::{Spent, Tickets};
+use stale::{Answers, Watch};
 
 /// The filter state that names the caller, for access logs and RBAC: `wasm.postern.subject`.
 const SUBJECT_STATE: &str = "postern.subject";
@@ -54,6 +56,8 @@ pub struct Gatekeeper {
     leases: Option<LeaseLink>,
     /// Of services that are cut off when they fail; none where no route leads to one.
     circuits: Option<CircuitLink>,
+    /// Of routes that keep some for when their circuit is open.
+    answers: Answers,
     /// Whether upstreams' responses arrive without the headers that are written here.
     clean_responses: bool,
 }
@@ -68,6 +72,8 @@ pub struct Responding {
     tickets: Tickets,
     /// Of a service with a circuit, until it is known how this has ended.
     call: Option<Call>,
+    /// Of a route that keeps answers, or gives out one that it has kept.
+    watch: Option<Box<Watch>>,
     /// Whether the response has none of the headers that are written to it.
     is_clean: bool,
 }
@@ -112,8 +118,9 @@ struct Admitted {
 enum Turned {
     /// It is refused.
     Away(Denial),
-    /// It gets the answer that its route has for when the circuit is open.
-    Answered(Answer),
+    /// It gets the answer that its route has for when the circuit is open; what is left to do for
+    /// one that was kept.
+    Answered(Answer, Option<Box<Watch>>),
 }
 
 impl From<Denial> for Turned {
@@ -142,12 +149,17 @@ impl Gatekeeper {
             Ok(None) => return Err(Denial::new(ErrorCode::NotFound, "no_route").into()),
             Err(_) => return Err(Denial::new(ErrorCode::BadRequest, "path_ambiguous").into()),
         };
-        let places = self.stripped(&route);
+        let (places, mut left_of_target) = (self.stripped(&route), None);
         if STAGES.tokens && !places.is_empty() {
             // Also from what is refused: our own access log shows the path. Of another `:path`
             // Envoy routes again by itself, to the same route: only the query is another one.
             tokens::strip(places, request, &mut |name, left| match left {
-                Some(left) => effects.rewrite_header(name, left),
+                Some(left) => {
+                    if name == tokens::TARGET {
+                        left_of_target = Some(left.to_vec());
+                    }
+                    effects.rewrite_header(name, left);
+                }
                 None => effects.remove_header(name),
             });
         }
@@ -170,6 +182,8 @@ impl Gatekeeper {
             authority: request.authority,
             path,
         };
+        let target = left_of_target.as_deref().unwrap_or(target.as_bytes());
+        let asked = self.ask(host, list, request, target, &route, &identified.known);
         let looked = self.look(host, &route);
         let may_refuse = looked.is_some_and(|looked| !looked.is_closed);
         let mut spent = match self.spend(host, &route, counted, may_refuse, now) {
@@ -180,7 +194,7 @@ impl Gatekeeper {
             spent => spent?,
         };
         // Also in shadow: an open circuit is no rule for callers.
-        let way = self.pass_circuit(host, &route, looked, request.is_grpc, now);
+        let way = self.pass_circuit(host, &route, looked, asked, request.is_grpc, now);
         if may_refuse {
             match way {
                 Ok(_) => spent.tickets.confirm(),

@@ -12,13 +12,14 @@
 //! breakers act alone.
 //!
 //! What is kept is bounded: a value of less than 200 bytes for each service of a document, and two
-//! more.
+//! more; and of routes that keep answers as many as the document says ([`Shelves`]).
 //!
 //! Deliberately absent: the host, who is elected, and what becomes of a request that is refused.
 //! Shared data is a port, calls are handed out to be sent.
 
 mod entry;
 mod lead;
+mod stale;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ use entry::{Entry, Seen};
 use lead::Lead;
 
 pub use postern_proto::{Answered, CallError};
+pub use stale::{Shelf, Shelves};
 
 /// How long a report may take, in milliseconds. The server waits for nothing but its store.
 pub const CALL_MS: u64 = 1_000;

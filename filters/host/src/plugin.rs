@@ -181,7 +181,7 @@ impl<P: Plugin> HttpContext for Stream<P> {
                 self.state = Some(state);
                 let headers = denial.headers.iter();
                 let headers = headers.map(|(name, value)| (*name, value.as_str())).collect();
-                answer(denial.status, headers, &denial.body)
+                answer(denial.status, headers, denial.body.as_bytes())
             }
             Outcome::Answer(fixed, state) => {
                 self.state = Some(state);
@@ -213,6 +213,21 @@ impl<P: Plugin> HttpContext for Stream<P> {
         Action::Continue
     }
 
+    fn on_http_response_body(&mut self, size: usize, ends: bool) -> Action {
+        if let Some(state) = &mut self.state
+            && P::reads_body(state)
+            && let Ok(mut plugin) = self.plugin.try_borrow_mut()
+            && let Some(plugin) = &mut *plugin
+        {
+            let read = || {
+                let piece = hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size);
+                piece.ok().flatten().unwrap_or_default()
+            };
+            plugin.on_response_body(EnvoyHost, state, size, &read, ends);
+        }
+        Action::Continue
+    }
+
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
         if let (Some(state), Ok(mut plugin)) = (&mut self.state, self.plugin.try_borrow_mut()) {
             if let Some(plugin) = &mut *plugin {
@@ -234,8 +249,8 @@ fn refuse() -> Action {
     Action::Pause
 }
 
-fn answer(status: u16, headers: Vec<(&str, &str)>, body: &str) -> Action {
-    let _ = hostcalls::send_http_response(u32::from(status), headers, Some(body.as_bytes()));
+fn answer(status: u16, headers: Vec<(&str, &str)>, body: &[u8]) -> Action {
+    let _ = hostcalls::send_http_response(u32::from(status), headers, Some(body));
     Action::Pause
 }
 
@@ -266,6 +281,10 @@ impl Effects for StreamEffects {
 
     fn header(&self, name: &str) -> Option<Vec<u8>> {
         hostcalls::get_map_value_bytes(self.map, name).ok().flatten()
+    }
+
+    fn headers(&self) -> HeaderList {
+        header_list(self.map)
     }
 
     fn set_filter_state(&mut self, key: &str, value: &[u8]) {

@@ -40,6 +40,9 @@ pub trait Effects {
     /// where it is there more often. What a client sends is read from the whole list.
     fn header(&self, name: &str) -> Option<Vec<u8>>;
 
+    /// All headers of the message, pseudo-headers included.
+    fn headers(&self) -> HeaderList;
+
     /// Writes `wasm.<key>` in the stream's filter state, for access logs and RBAC.
     fn set_filter_state(&mut self, key: &str, value: &[u8]);
 
@@ -58,7 +61,7 @@ pub enum Outcome<S> {
     Answer(Answer, S),
 }
 
-/// An answer that a document has words for.
+/// An answer in place of the service's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// Its status.
@@ -66,7 +69,7 @@ pub struct Answer {
     /// Its headers, in lower case.
     pub headers: Vec<(String, String)>,
     /// Its body; empty where it has none.
-    pub body: String,
+    pub body: Vec<u8>,
 }
 
 /// A call that a plugin wants made: a GET, or a gRPC call with one message.
@@ -150,6 +153,21 @@ pub trait Plugin: Sized + 'static {
         host: impl RequestHost,
         stream: &mut Self::Stream,
         effects: &mut dyn Effects,
+    );
+
+    /// Whether pieces of a response's body are to be told. Asked for every piece of every body, so
+    /// that it costs the others no more than this.
+    fn reads_body(stream: &Self::Stream) -> bool;
+
+    /// A piece of so many bytes goes by, which `read` copies; nothing holds it back. The last one
+    /// where the response ends with it.
+    fn on_response_body(
+        &mut self,
+        host: impl RequestHost,
+        stream: &mut Self::Stream,
+        size: usize,
+        read: &dyn Fn() -> Vec<u8>,
+        ends: bool,
     );
 
     /// Reads a response's trailers.

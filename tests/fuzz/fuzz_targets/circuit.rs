@@ -2,11 +2,14 @@
 //! interval has more probes than it may, and nobody is told to wait longer than the longest
 //! recovery.
 //!
+//! The same bytes as an answer that is kept: what is read is what was written.
+//!
 //! Input: the bytes, then two for each event: how long it is after the one before, and what it is.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use postern_circuit::stale::Entry;
 use postern_circuit::{
     Admission, BREAKER_BYTES, Breaker, Probes, Settings, Share, State, Verdict, recovery_ms,
 };
@@ -21,6 +24,10 @@ fn settings() -> Settings {
 }
 
 fuzz_target!(|input: &[u8]| {
+    if let Some(entry) = Entry::from_bytes(input) {
+        assert_eq!(entry.to_bytes(), input);
+        let _ = entry.told(u64::MAX, UnixMillis(NOW)).map(|told| told.headers());
+    }
     let settings = settings();
     let (bytes, events) = input.split_at(input.len().min(BREAKER_BYTES));
     let mut breaker = Breaker::from_bytes(bytes);

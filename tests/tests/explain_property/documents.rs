@@ -16,8 +16,13 @@ const PICKS: [(&str, &str); 3] =
     [("x-odd", "1"), ("x-postern-subject", "alice"), ("x-postern-subject", "root")];
 
 /// What callers get while a circuit is open.
-const FALLBACKS: [&str; 3] =
-    [r#"{"answer": {"status": 204}}"#, r#"{"service": "spare"}"#, r#"{"shadow": true}"#];
+const FALLBACKS: [&str; 4] = [
+    r#"{"answer": {"status": 204}}"#,
+    r#"{"service": "spare"}"#,
+    r#"{"shadow": true}"#,
+    // Nothing is kept of a service that nobody has asked.
+    r#"{"stale": {"private": true}}"#,
+];
 
 #[derive(Debug, Clone)]
 pub struct DocumentSpec {

@@ -98,6 +98,10 @@ impl Effects for Recorded {
         found.map(|(_, value)| value.clone())
     }
 
+    fn headers(&self) -> HeaderList {
+        self.headers.clone()
+    }
+
     fn set_filter_state(&mut self, key: &str, value: &[u8]) {
         let text = Some(String::from_utf8_lossy(value).into_owned());
         match key {

@@ -43,7 +43,12 @@ pub(crate) async fn to(request: Request<Incoming>, state: &State) -> Response<An
         match (state.count(service), kept) {
             (Some(status), _) => failure(service, status),
             (None, Some(kept)) => json_text(StatusCode::OK, kept),
-            (None, None) => serve(request, service, &rest).await,
+            (None, None) => {
+                let query = request.uri().query().map(str::to_owned);
+                let mut response = serve(request, service, &rest).await;
+                say(response.headers_mut(), query.as_deref());
+                response
+            }
         }
     };
     // What a gateway is expected to take away again.
@@ -67,6 +72,18 @@ async fn serve(request: Request<Incoming>, service: &str, rest: &[&str]) -> Resp
             describe(request, service).await
         }
         _ => describe(request, service).await,
+    }
+}
+
+/// Headers that the request wants said: `?say=NAME:VALUE`, as often as there are some.
+fn say(headers: &mut HeaderMap, query: Option<&str>) {
+    for pair in query.unwrap_or_default().split('&') {
+        let said = pair.strip_prefix("say=").and_then(|said| said.split_once(':'));
+        let Some((name, value)) = said else { continue };
+        let header = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value));
+        if let (Ok(name), Ok(value)) = header {
+            headers.append(name, value);
+        }
     }
 }
 
@@ -244,6 +261,16 @@ mod tests {
         assert_eq!(parameter(query, "chunked"), Some(""));
         assert_eq!(parameter(query, "serv"), None);
         assert_eq!(parameter(None, "service"), None);
+    }
+
+    #[test]
+    fn what_is_to_be_said_is_said() {
+        let mut map = HeaderMap::new();
+        say(&mut map, Some("say=cache-control:max-age=1,public&x=1&say=etag:1&say=etag:2&say=bad"));
+        assert_eq!(map.get("cache-control").unwrap(), "max-age=1,public");
+        assert_eq!((map.get_all("etag").iter().count(), map.len()), (2, 3));
+        say(&mut map, None);
+        assert_eq!(map.len(), 3);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! | request | answer |
 //! |---|---|
 //! | any `/{service}/…` | JSON: what arrived, headers included |
+//! | the same with `?say=NAME:VALUE` | the same, with this header |
 //! | `GET /{service}/…/bytes/{n}` | `n` bytes of a fixed pattern; `?chunked` leaves out the length |
 //! | `POST /{service}/…/echo` | the request's body, byte for byte, while it still arrives |
 //! | `POST /{service}/…/count` | length and FNV-1a of the request's body |

@@ -8,7 +8,7 @@ use wasmparser::{Parser, Payload};
 /// Callbacks that the SDK always offers and `filters/host` does nothing in. Envoy enters the
 /// module for each that is there, body chunks and the end of a request included; one that is
 /// missing costs nothing. A filter that comes to need one takes it off this list.
-const UNUSED: [&str; 15] = [
+const UNUSED: [&str; 14] = [
     "proxy_on_done",
     "proxy_on_downstream_connection_close",
     "proxy_on_downstream_data",
@@ -21,7 +21,6 @@ const UNUSED: [&str; 15] = [
     "proxy_on_new_connection",
     "proxy_on_queue_ready",
     "proxy_on_request_body",
-    "proxy_on_response_body",
     "proxy_on_upstream_connection_close",
     "proxy_on_upstream_data",
 ];
@@ -75,7 +74,7 @@ mod tests {
 
     #[test]
     fn only_unused_callbacks_go() {
-        let names = ["malloc", "proxy_on_log", "proxy_on_tick", "proxy_on_response_body"];
+        let names = ["malloc", "proxy_on_log", "proxy_on_tick", "proxy_on_request_body"];
         assert_eq!(drop_unused(&module(&names)).unwrap(), module(&["malloc", "proxy_on_tick"]));
         let slim = module(&["malloc", "proxy_on_tick"]);
         assert_eq!(drop_unused(&slim).unwrap(), slim);

@@ -69,6 +69,7 @@ pub(super) fn check(context: &Context<'_>, problems: &mut Problems) -> Vec<Arc<R
         routes.add(&path, route, checked, problems);
     }
     let routes = routes.into_routes();
+    fallback::check_room(context, &routes, problems);
     #[cfg(feature = "messages")]
     hosts::check(context, &routes, problems);
     routes

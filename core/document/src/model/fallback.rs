@@ -35,8 +35,10 @@ pub struct FixedAnswer {
 pub struct Stale {
     /// For how long, in milliseconds.
     pub max_age_ms: u64,
-    /// The largest one.
+    /// The largest one, with its headers.
     pub max_bytes: u32,
+    /// How many an Envoy keeps.
+    pub entries: u32,
     /// Whether those are kept too that are for one caller alone, each for that caller.
     pub private: bool,
 }

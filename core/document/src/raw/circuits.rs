@@ -61,7 +61,7 @@ record! {
     pub struct RawFallback {
         /// This answer.
         answer = "answer": Option<RawFixedAnswer>,
-        /// The last good answer that was kept, marked as stale.
+        /// The last good answer that this Envoy has kept, with its age; 503 where it has none.
         stale = "stale": Option<RawStale>,
         /// What another service answers.
         service = "service": Option<Text>,
@@ -85,9 +85,11 @@ record! {
     pub struct RawStale {
         /// For how long: 1s to 7d; 1h by default.
         max_age = "max_age": Option<Duration>,
-        /// The largest one: 1KiB to 1MiB; 64KiB by default.
+        /// The largest one, with its headers: 1KiB to 1MiB; 64KiB by default.
         max_bytes = "max_bytes": Option<Size>,
-        /// Whether those are kept too that are for one caller alone, each for that caller; false by default.
+        /// How many an Envoy keeps: 1 to 4096; 64 by default. With max_bytes, all routes together come to 64 MiB at most.
+        entries = "entries": Option<Positive>,
+        /// Whether answers are kept too that are not for everybody (`private`, or to a credential without `public`), each for the caller who got it; false by default.
         private = "private": Option<bool>,
     }
 }

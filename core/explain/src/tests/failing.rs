@@ -134,6 +134,11 @@ fn a_route_says_what_its_callers_get_while_a_circuit_is_open() {
     let closed = ask(nothing, &paying(), &Assumptions::at(NOW));
     assert!(forwarded(&closed).may.contains(&"204 circuit of bank".to_owned()));
 
+    // What an Envoy has kept nobody else knows: the refusal, and that it may come otherwise.
+    let kept = ask(r#"{"stale": {}}"#, &paying(), &open);
+    assert_eq!(refusal(&kept), (By::Bundle, 503, "circuit_open"));
+    assert!(kept.steps.iter().any(|step| step.text.contains("what this Envoy has kept")));
+
     let elsewhere = ask(r#"{"service": "shop"}"#, &paying(), &open);
     assert_eq!(
         (forwarded_route(&elsewhere), &*forwarded(&elsewhere).service),

@@ -20,7 +20,7 @@ use crate::stages::STAGES;
 /// Envoy's attribute for the certificate of its own connection: SHA-256 in hexadecimal.
 const PEER_CERTIFICATE: [&str; 2] = ["connection", "sha256_peer_certificate_digest"];
 /// Envoy's attribute for the first URI in that certificate: in a mesh, who is at the other end.
-const PEER_ID: [&str; 2] = ["connection", "uri_san_peer_certificate"];
+pub(super) const PEER_ID: [&str; 2] = ["connection", "uri_san_peer_certificate"];
 
 impl Gatekeeper {
     /// Who calls, and whether the route takes them.

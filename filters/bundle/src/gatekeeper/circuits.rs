@@ -7,6 +7,7 @@ use postern_filter_circuit_breaker::{Looked, Ticket};
 use postern_filter_host::{Answer, Effects, RequestHost};
 use postern_request::{Denial, UnixMillis};
 
+use super::stale::{Asked, Watch};
 use super::{Gatekeeper, Turned};
 use crate::counters::Count;
 use crate::stages::STAGES;
@@ -14,7 +15,7 @@ use crate::stages::STAGES;
 /// Envoy's attribute for who made an answer, and why: its `%RESPONSE_CODE_DETAILS%`.
 const CODE_DETAILS: [&str; 2] = ["response", "code_details"];
 /// What it says of an answer that the service has given.
-const VIA_UPSTREAM: &str = "via_upstream";
+pub(super) const VIA_UPSTREAM: &str = "via_upstream";
 const GRPC_STATUS: &str = "grpc-status";
 
 /// A request to a service with a circuit, until it is known how it has ended.
@@ -27,12 +28,14 @@ pub(super) struct Call {
 }
 
 /// The way of a request that passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, PartialEq, Eq, Default)]
 pub(super) struct Way {
     /// To a service with a circuit.
     pub(super) call: Option<Call>,
     /// To the service that answers for its own.
     pub(super) to_fallback: bool,
+    /// To a service whose answer may be kept.
+    pub(super) watch: Option<Box<Watch>>,
 }
 
 impl Gatekeeper {
@@ -56,6 +59,7 @@ impl Gatekeeper {
         host: &impl RequestHost,
         route: &Route,
         looked: Option<Looked>,
+        asked: Option<Asked>,
         is_grpc: bool,
         now: UnixMillis,
     ) -> Result<Way, Turned> {
@@ -68,23 +72,33 @@ impl Gatekeeper {
         } else {
             link.circuits.admit(host, &mut ticket, now)
         };
-        let on = Way { call: Some(Call { ticket, is_grpc, answered: None }), to_fallback: false };
+        let call = Some(Call { ticket, is_grpc, answered: None });
+        let on = |asked: Option<Asked>| {
+            Ok(Way { call, to_fallback: false, watch: asked.and_then(Asked::watch) })
+        };
         let retry_after_ms = match admission {
-            Admission::Pass => return Ok(on),
+            Admission::Pass => return on(asked),
             Admission::Probe => {
                 self.counters.add(Count::CircuitProbes, 1);
-                return Ok(on);
+                return on(asked);
             }
             Admission::Refused { retry_after_ms } => retry_after_ms,
         };
         self.counters.add(Count::CircuitRefused, 1);
         let instead = match &route.fallback {
-            None | Some(Fallback::Stale(_)) => {
-                return Err(Turned::Away(Denial::circuit_open(retry_after_ms)));
+            None => return Err(Turned::Away(Denial::circuit_open(retry_after_ms))),
+            Some(Fallback::Stale(_)) => {
+                let Some((answer, watch)) = asked.and_then(|asked| self.recall(host, &asked, now))
+                else {
+                    self.counters.add(Count::StaleMisses, 1);
+                    return Err(Turned::Away(Denial::circuit_open(retry_after_ms)));
+                };
+                self.counters.add(Count::CircuitStale, 1);
+                Err(Turned::Answered(answer, Some(watch)))
             }
-            Some(Fallback::Shadow) => Ok(on),
-            Some(Fallback::Service(_)) => Ok(Way { call: None, to_fallback: true }),
-            Some(Fallback::Answer(fixed)) => Err(Turned::Answered(answer(fixed))),
+            Some(Fallback::Shadow) => on(None),
+            Some(Fallback::Service(_)) => Ok(Way { to_fallback: true, ..Way::default() }),
+            Some(Fallback::Answer(fixed)) => Err(Turned::Answered(answer(fixed), None)),
         };
         self.counters.add(Count::CircuitFallbacks, 1);
         instead
@@ -173,14 +187,14 @@ fn answer(fixed: &FixedAnswer) -> Answer {
     if let Some(content_type) = &fixed.content_type {
         headers.push(("content-type".to_owned(), content_type.clone()));
     }
-    Answer { status: fixed.status, headers, body: fixed.body.clone() }
+    Answer { status: fixed.status, headers, body: fixed.body.clone().into_bytes() }
 }
 
 fn grpc_status(headers: &dyn Effects) -> Option<u32> {
     super::number(&headers.header(GRPC_STATUS)?)
 }
 
-fn code_details(host: &impl RequestHost) -> String {
+pub(super) fn code_details(host: &impl RequestHost) -> String {
     let found = host.property(&CODE_DETAILS).unwrap_or_default();
     String::from_utf8(found).unwrap_or_default()
 }

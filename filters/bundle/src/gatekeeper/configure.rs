@@ -7,6 +7,7 @@ use postern_jose::xfcc;
 use postern_request::{TokenPlace, tokens};
 
 use super::Gatekeeper;
+use super::stale::Answers;
 use crate::circuits::CircuitLink;
 use crate::configuration::{self, Configuration, FeedSource, KeySource};
 use crate::counters::{Count, Counters};
@@ -79,6 +80,7 @@ impl Gatekeeper {
             feed,
             leases,
             circuits,
+            answers: Answers::new(&document),
             document,
         };
         for (issuer, keys) in gatekeeper.fetcher.known(host) {

@@ -5,6 +5,7 @@ use postern_filter_host::{Effects, HeaderList, HttpCall, Outcome, Plugin, Reques
 use postern_request::{UnixMillis, correlation, headers};
 
 use super::limits::Tickets;
+use super::stale::Watch;
 use super::{Gatekeeper, Responding, Turned, number};
 use crate::circuits::REPORTS;
 use crate::counters::{Count, GAUGES, NAMES};
@@ -190,6 +191,7 @@ impl Plugin for Gatekeeper {
                     limit: admitted.limit,
                     tickets: admitted.tickets,
                     call: admitted.way.call,
+                    watch: admitted.way.watch,
                     // A module with some of the stages has another beside it, which writes too.
                     is_clean: self.clean_responses && STAGES.are_all(),
                 }))
@@ -218,7 +220,7 @@ impl Plugin for Gatekeeper {
     ) {
         let now = host.now();
         let took = now.millis_since(stream.started);
-        if !stream.tickets.is_empty() || stream.call.is_some() {
+        if !stream.tickets.is_empty() || stream.call.is_some() || stream.watch.is_some() {
             let status = effects.header(":status").and_then(|status| number(&status));
             if !stream.tickets.is_empty() {
                 // An answer without a status is none that went well.
@@ -230,6 +232,9 @@ impl Plugin for Gatekeeper {
             if let Some(call) = stream.call.take() {
                 let status = status.unwrap_or_default();
                 stream.call = self.hear_headers(&host, call, status, &*effects, (took, now));
+            }
+            if let Some(watch) = stream.watch.take() {
+                stream.watch = self.see_headers(&host, *watch, status, effects, now);
             }
         }
         let mut write = |name: &str, value: &str| {
@@ -246,18 +251,36 @@ impl Plugin for Gatekeeper {
         }
     }
 
+    fn reads_body(stream: &Responding) -> bool {
+        matches!(stream.watch.as_deref(), Some(Watch::Copying(_)))
+    }
+
+    fn on_response_body(
+        &mut self,
+        host: impl RequestHost,
+        stream: &mut Responding,
+        size: usize,
+        read: &dyn Fn() -> Vec<u8>,
+        ends: bool,
+    ) {
+        self.copy(&host, stream, (size, read), ends);
+    }
+
     fn on_response_trailers(
         &mut self,
         host: impl RequestHost,
         stream: &mut Responding,
         trailers: &dyn Effects,
     ) {
+        // An answer with trailers is none without them.
+        self.forget(stream);
         if let Some(call) = stream.call.take() {
             self.hear_trailers(&host, call, trailers, host.now());
         }
     }
 
     fn on_end(&mut self, host: impl RequestHost, mut stream: Responding) {
+        self.forget(&mut stream);
         if !stream.tickets.is_empty() {
             stream.tickets.release(&host);
         }
@@ -285,7 +308,7 @@ impl Gatekeeper {
     ) -> Outcome<Responding> {
         let reason = match &turned {
             Turned::Away(denial) => denial.reason,
-            Turned::Answered(_) => "circuit_open",
+            Turned::Answered(..) => "circuit_open",
         };
         // For the access log: which request this was, and what a client is never told.
         effects.set_header(headers::CORRELATION_ID, &correlation_id);
@@ -296,10 +319,13 @@ impl Gatekeeper {
             limit: None,
             tickets: Tickets::default(),
             call: None,
+            watch: None,
             is_clean: false,
         };
         let mut denial = match turned {
-            Turned::Answered(answer) => return Outcome::Answer(answer, responding),
+            Turned::Answered(answer, watch) => {
+                return Outcome::Answer(answer, Responding { watch, ..responding });
+            }
             Turned::Away(denial) => denial,
         };
         denial.limit_headers = self.document.limit_headers;

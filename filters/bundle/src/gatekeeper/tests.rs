@@ -35,6 +35,8 @@ mod rules;
 mod sessions;
 #[cfg(not(all(feature = "tokens", feature = "limits")))]
 mod single;
+#[cfg(all(feature = "tokens", feature = "limits", feature = "circuits"))]
+mod stale;
 
 const PRIVATE_KEY: &str = include_str!("../../../../core/jose/tests/keys/ec-private.pem");
 const JWKS: &str = include_str!("../../../../core/jose/tests/keys/jwks.json");
@@ -51,6 +53,8 @@ struct Fake {
     certificate: Option<String>,
     /// The URI in the certificate of the connection, as Envoy tells it.
     peer: Option<&'static str>,
+    /// Bytes of the request's body, as Envoy tells it.
+    size: Cell<u64>,
     /// Who made an answer, as Envoy tells it.
     details: Cell<Option<&'static str>>,
     /// Milliseconds since [`START`].
@@ -86,6 +90,7 @@ impl RequestHost for &Fake {
             ["response", "code_details"] => {
                 self.details.get().map(|details| details.as_bytes().to_vec())
             }
+            ["request", "size"] => Some(self.size.get().to_le_bytes().to_vec()),
             ["node", "id"] => Some(b"edge-1".to_vec()),
             _ => None,
         }
@@ -143,6 +148,10 @@ impl Effects for Recorded {
     fn header(&self, name: &str) -> Option<Vec<u8>> {
         let (_, value) = self.has.iter().find(|(known, _)| *known == name)?;
         Some(value.as_bytes().to_vec())
+    }
+    fn headers(&self) -> HeaderList {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), value.as_bytes().to_vec());
+        self.has.iter().map(owned).collect()
     }
     fn set_filter_state(&mut self, key: &str, value: &[u8]) {
         self.state.push((key.to_owned(), value.to_vec()));

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use postern_request::headers::is_safe_value;
 
-use super::super::numbers::milliseconds;
+use super::super::numbers::{milliseconds, whole};
 use super::{Context, report_dangling};
 #[cfg(feature = "messages")]
 use crate::model::Guard;
-use crate::model::{Fallback, FixedAnswer, OWN_SERVICE, Service, Stale};
+use crate::model::{Fallback, FixedAnswer, OWN_SERVICE, Route, Service, Stale};
 use crate::problem::{Problems, told};
 use crate::raw::{RawFallback, RawFixedAnswer, RawRoute, RawStale, Text};
 use crate::value::check_name;
@@ -16,6 +16,9 @@ use crate::value::check_name;
 const MAX_BODY_BYTES: usize = 16_384;
 const MAX_HEADERS: usize = 16;
 const DAY: u64 = 86_400_000;
+const MAX_ENTRIES: u32 = 4_096;
+/// What an Envoy keeps of all routes together.
+const MAX_KEPT_MIB: u64 = 64;
 
 pub(super) fn check(
     context: &Context<'_>,
@@ -172,10 +175,37 @@ fn check_stale(raw: &RawRoute, stale: &RawStale, path: &str, problems: &mut Prob
         }
         bytes
     });
+    let path_of_entries = told!("{path}.entries");
+    let entries = whole(stale.entries.as_ref(), 1..=MAX_ENTRIES, &path_of_entries, problems);
     Stale {
         max_age_ms: max_age_ms.unwrap_or(3_600_000),
         max_bytes: max_bytes.unwrap_or(65_536),
+        entries: entries.unwrap_or(64),
         private: stale.private.unwrap_or(false),
+    }
+}
+
+/// What is kept takes memory of every Envoy, so all routes share one bound. It is said of the route
+/// that is beyond it.
+pub(super) fn check_room(context: &Context<'_>, routes: &[Arc<Route>], problems: &mut Problems) {
+    let mut kept: u64 = 0;
+    for route in routes {
+        let Some(Fallback::Stale(rules)) = &route.fallback else { continue };
+        let before = kept;
+        kept = kept.saturating_add(u64::from(rules.entries) * u64::from(rules.max_bytes));
+        let most = MAX_KEPT_MIB << 20;
+        if before > most || kept <= most {
+            continue;
+        }
+        let mut raw = context.raw.routes.iter().filter(|raw| raw.name.value == route.name);
+        let stale = raw.find_map(|raw| raw.fallback.as_ref()?.stale.as_ref());
+        let at = stale.map_or(context.raw.at, |stale| stale.at);
+        let mib = kept.div_ceil(1 << 20);
+        let message = told!(
+            "`entries` times `max_bytes` of all routes so far come to {mib} MiB, and an Envoy keeps \
+             at most {MAX_KEPT_MIB} MiB: let some keep less"
+        );
+        problems.report_as(at, &told!("routes.{}.fallback.stale", route.name), message);
     }
 }
 

@@ -144,10 +144,10 @@ fn an_open_circuit_has_one_of_four_answers() {
     let Fallback::Answer(bare) = fallback(r#"{"answer": {"status": 204}}"#) else { panic!() };
     assert_eq!((bare.status, bare.content_type, bare.body.as_str()), (204, None, ""));
 
-    let stale = Stale { max_age_ms: 3_600_000, max_bytes: 65_536, private: false };
+    let stale = Stale { max_age_ms: 3_600_000, max_bytes: 65_536, entries: 64, private: false };
     assert_eq!(fallback(r#"{"stale": {}}"#), Fallback::Stale(stale));
-    let all = r#"{"stale": {"max_age": "7d", "max_bytes": "1MiB", "private": true}}"#;
-    let stale = Stale { max_age_ms: 604_800_000, max_bytes: 1 << 20, private: true };
+    let all = r#"{"stale": {"max_age": "7d", "max_bytes": "1MiB", "entries": 4, "private": true}}"#;
+    let stale = Stale { max_age_ms: 604_800_000, max_bytes: 1 << 20, entries: 4, private: true };
     assert_eq!(fallback(all), Fallback::Stale(stale));
 
     let Fallback::Service(other) = fallback(r#"{"service": "other"}"#) else { panic!() };
@@ -210,6 +210,8 @@ fn fallbacks_that_make_no_sense_are_refused() {
         (r#"{"stale": {"max_age": "8d"}}"#, ".stale.max_age", "1s to 7d"),
         (r#"{"stale": {"max_bytes": "2MiB"}}"#, ".stale.max_bytes", "1KiB to 1MiB"),
         (r#"{"stale": {"max_bytes": "1023B"}}"#, ".stale.max_bytes", "1KiB to 1MiB"),
+        (r#"{"stale": {"entries": 4097}}"#, ".stale.entries", "1 to 4096"),
+        (r#"{"stale": {"max_bytes": "64KiB", "entries": 1025}}"#, ".stale", "come to 65 MiB"),
         (r#"{"service": "s"}"#, ".service", "another one"),
         (r#"{"service": "postern"}"#, ".service", "the suite itself"),
         (r#"{"service": "othr"}"#, ".service", "did you mean `other`"),

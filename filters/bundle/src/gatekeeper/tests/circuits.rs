@@ -8,12 +8,12 @@ use postern_proto::feed::v1::{
 use postern_proto::framing;
 use prost::Message as _;
 
-const UPSTREAM: Option<&str> = Some("via_upstream");
+pub(super) const UPSTREAM: Option<&str> = Some("via_upstream");
 const REPORT: &str = "/postern.feed.v1.Feed/Report";
 
 /// A document whose service `bank` is cut off after five failures in a row, with a route for each
 /// thing that callers may get then.
-fn configuration_with(fake: &Fake, has_feed: bool) -> Value {
+pub(super) fn configuration_with(fake: &Fake, has_feed: bool) -> Value {
     let mut configuration = configuration(fake);
     let document = &mut configuration["document"];
     let circuit = json!({"failures": 5, "recovery": "10s", "jitter": "0%"});
@@ -45,14 +45,14 @@ fn configuration_with(fake: &Fake, has_feed: bool) -> Value {
     configuration
 }
 
-fn list(path: &str, headers: &[(&str, &str)]) -> HeaderList {
+pub(super) fn list(path: &str, headers: &[(&str, &str)]) -> HeaderList {
     let all = [(":method", "GET"), (":authority", "h"), (":path", path)];
     let all = all.iter().chain(headers);
     all.map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
 }
 
 /// A request: what is kept of it, and what was written; none where it was refused.
-fn pass(
+pub(super) fn pass(
     gatekeeper: &mut Gatekeeper,
     fake: &Fake,
     path: &str,
@@ -70,7 +70,7 @@ fn pass(
 }
 
 /// A request and its answer, by whomever. Whether it was let through.
-fn call(
+pub(super) fn call(
     gatekeeper: &mut Gatekeeper,
     fake: &Fake,
     path: &str,
@@ -86,17 +86,18 @@ fn call(
 }
 
 /// Fails until the circuit is open.
-fn open(gatekeeper: &mut Gatekeeper, fake: &Fake) {
+pub(super) fn open(gatekeeper: &mut Gatekeeper, fake: &Fake) {
     for _ in 0..5 {
         assert!(call(gatekeeper, fake, "/bank", "500", UPSTREAM));
     }
 }
 
 /// What was counted since the last time, by names that tell of circuits.
-fn counted(gatekeeper: &mut Gatekeeper) -> Vec<(&'static str, u64)> {
+pub(super) fn counted(gatekeeper: &mut Gatekeeper) -> Vec<(&'static str, u64)> {
     let all = crate::counters::NAMES.iter().copied().zip(gatekeeper.take_counts());
     let told = all.filter(|(name, count)| {
-        (name.contains("circuit") || name.contains("report")) && *count > 0
+        let is_told = ["circuit", "report", "stale_"].iter().any(|word| name.contains(word));
+        is_told && *count > 0
     });
     told.map(|(name, count)| (name.trim_start_matches("postern_filter_"), count)).collect()
 }
@@ -120,14 +121,21 @@ fn after_five_failures_the_sixth_call_is_refused_in_every_worker() {
         assert_eq!(recorded.reason(), "circuit_open");
         // An open circuit is no rule for callers: a share changes nothing.
         assert!(pass(gatekeeper, &fake, "/tried", &[]).is_none());
-        assert!(pass(gatekeeper, &fake, "/stale", &[]).is_none(), "not kept yet");
+        assert!(pass(gatekeeper, &fake, "/stale", &[]).is_none(), "nothing was kept");
         assert!(pass(gatekeeper, &fake, "/open", &[]).is_some(), "another service");
     }
-    assert_eq!(counted(&mut all[0]), [("circuit_refused_total", 3), ("circuit_opened_total", 1)]);
+    let missed = ("stale_misses_total", 1);
+    assert_eq!(
+        counted(&mut all[0]),
+        [("circuit_refused_total", 3), ("circuit_opened_total", 1), missed]
+    );
     fake.later.set(10_000);
     assert!(call(&mut all[1], &fake, "/bank", "200", UPSTREAM));
     assert!(call(&mut all[0], &fake, "/bank", "200", UPSTREAM), "closed again");
-    assert_eq!(counted(&mut all[1]), [("circuit_refused_total", 3), ("circuit_probes_total", 1)]);
+    assert_eq!(
+        counted(&mut all[1]),
+        [("circuit_refused_total", 3), ("circuit_probes_total", 1), missed]
+    );
 }
 
 #[test]
@@ -256,7 +264,7 @@ fn routes_say_what_callers_get_instead() {
     let mut recorded = Recorded::default();
     let asked = gatekeeper.on_request_headers(&fake, &list("/answered", &forged), &mut recorded);
     let Outcome::Answer(answer, mut stream) = asked else { panic!("{asked:?}") };
-    assert_eq!((answer.status, answer.body.as_str()), (200, "later"));
+    assert_eq!((answer.status, answer.body.as_slice()), (200, &b"later"[..]));
     let header = |name: &str| {
         let found = answer.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())

@@ -97,6 +97,9 @@ fn responses_are_written_over_unless_envoy_has_cleaned_them() {
         fn header(&self, _: &str) -> Option<Vec<u8>> {
             None
         }
+        fn headers(&self) -> HeaderList {
+            HeaderList::new()
+        }
         fn set_filter_state(&mut self, _: &str, _: &[u8]) {}
         fn log(&mut self, _: &str) {}
     }
