@@ -8,12 +8,16 @@
 //! Deliberately absent: what texts mean, and when to look.
 
 mod stamp;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod watched;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 pub use stamp::Stamp;
 pub use watched::Watched;
@@ -57,12 +61,15 @@ pub fn list(place: &Path) -> io::Result<Vec<PathBuf>> {
 /// # Errors
 /// When there is none.
 pub fn read(path: &Path) -> io::Result<String> {
-    if !fs::metadata(path)?.is_file() {
+    // To open a pipe without a writer would be to wait for one.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
         return Err(io::Error::other("this is not a file"));
     }
     let most = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
-    File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() > MAX_FILE_BYTES {
         return Err(io::Error::other(format!("a file has at most {MAX_FILE_BYTES} bytes")));
     }
@@ -100,5 +107,9 @@ mod tests {
         fs::remove_file(&file).unwrap();
         fs::create_dir(&file).unwrap();
         assert!(message().contains("not a file"));
+        fs::remove_dir(&file).unwrap();
+        let mode = Mode::RUSR | Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert!(message().contains("not a file"), "nobody ever writes to it");
     }
 }

@@ -39,7 +39,9 @@ impl Stamp {
     /// Looks.
     #[must_use]
     pub fn of(place: &Path, besides: &[PathBuf]) -> Self {
-        let files = list(place).map(|files| files.into_iter().map(FileStamp::of).collect());
+        // The folder tells when one of them went.
+        let all = |files: Vec<PathBuf>| files.into_iter().chain([place.to_owned()]);
+        let files = list(place).map(|files| all(files).map(FileStamp::of).collect());
         Self {
             files: files.map_err(|error| error.kind()),
             besides: besides.iter().cloned().map(FileStamp::of).collect(),
@@ -61,9 +63,8 @@ impl Stamp {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-
     use super::*;
+    use crate::testing::{remove, settle};
 
     #[test]
     fn a_stamp_changes_with_size_time_and_place() {
@@ -75,14 +76,22 @@ mod tests {
         let first = stamp();
         assert_ne!(Stamp::of(&file, &[]), missing);
         assert_eq!(stamp(), first);
-        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
-        File::options().append(true).open(&file).unwrap().set_modified(long_ago).unwrap();
+        settle(&file).unwrap();
+        settle(folder.path()).unwrap();
         let second = stamp();
         assert_ne!(second, first);
-        assert!(second.is_older_than(Duration::from_secs(2), SystemTime::now()));
+        let is_settled =
+            |stamp: Stamp| stamp.is_older_than(Duration::from_secs(2), SystemTime::now());
+        assert!(is_settled(stamp()));
         assert!(!first.is_older_than(Duration::from_secs(3600), SystemTime::now()));
-        fs::write(folder.path().join("b.yaml"), "1").unwrap();
+        let other = folder.path().join("b.yaml");
+        fs::write(&other, "1").unwrap();
         assert_ne!(stamp(), second);
+        fs::remove_file(&other).unwrap();
+        assert!(!is_settled(stamp()), "more of them may go");
+        fs::write(&other, "1").unwrap();
+        remove(&other).unwrap();
+        assert!(is_settled(stamp()));
     }
 
     #[test]

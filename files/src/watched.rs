@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::stamp::Stamp;
 
-/// A file that was written so short a time ago may be written again without its size or its time
-/// telling so: clocks of file systems tick coarsely.
+/// A file that was written so short a time ago may not be written to its end yet, and may be written
+/// again without its size or its time telling so: clocks of file systems tick coarsely.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
 /// How often files are read that change while they are read.
 const ATTEMPTS: usize = 3;
@@ -18,13 +18,15 @@ pub struct Watched {
     besides: Vec<PathBuf>,
     /// None when they may have changed unseen.
     stamp: Option<Stamp>,
+    /// Whether anything was made of them: until then nobody can go on with what was before.
+    taken: bool,
 }
 
 impl Watched {
     /// Files that nobody has looked at yet.
     #[must_use]
     pub const fn new(place: PathBuf) -> Self {
-        Self { place, besides: Vec::new(), stamp: None }
+        Self { place, besides: Vec::new(), stamp: None, taken: false }
     }
 
     /// Where they are.
@@ -36,72 +38,118 @@ impl Watched {
     /// What `read` makes of the files, where something about them may have changed since they were
     /// read last; always the first time. It also says which files beside the place it has read.
     ///
-    /// What changes while it is read is read again, so that files of two states are not taken for
-    /// one; what changes afterwards is found by the next look.
+    /// What is still being written waits for a later look: half of a text may be a text, too. What
+    /// changes while it is read is read again, so that files of two states are not taken for one.
     pub fn changed<T>(&mut self, mut read: impl FnMut(&Path) -> (T, Vec<PathBuf>)) -> Option<T> {
         let mut before = Stamp::of(&self.place, &self.besides);
         if self.stamp.as_ref() == Some(&before) {
             return None;
         }
-        for _ in 1..ATTEMPTS {
+        for _ in 0..ATTEMPTS {
+            let settled = before.is_older_than(SETTLED_AFTER, SystemTime::now());
+            if self.taken && !settled {
+                return None;
+            }
             let (content, besides) = read(&self.place);
             // Of files that nobody knew of, nobody knows since when they are what they are.
             let known = besides == self.besides;
             self.besides = besides;
             let after = Stamp::of(&self.place, &self.besides);
             if known && before == after {
-                self.stamp = settled(before);
+                self.stamp = settled.then_some(before);
+                self.taken = true;
                 return Some(content);
             }
             before = after;
         }
+        // They are never the same twice.
+        self.stamp = None;
+        if self.taken {
+            return None;
+        }
         let (content, besides) = read(&self.place);
-        self.stamp = if besides == self.besides { settled(before) } else { None };
         self.besides = besides;
+        self.taken = true;
         Some(content)
     }
 }
 
-/// The stamp, unless the files are too new for it to tell the next change.
-fn settled(stamp: Stamp) -> Option<Stamp> {
-    stamp.is_older_than(SETTLED_AFTER, SystemTime::now()).then_some(stamp)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
+    use std::fs;
 
     use super::*;
-
-    /// As if it had been written long ago, so that nothing but a change is a reason to read it.
-    fn write_settled(file: &Path, text: &str) {
-        fs::write(file, text).unwrap();
-        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        File::options().append(true).open(file).unwrap().set_modified(long_ago).unwrap();
-    }
+    use crate::testing::{remove, write};
 
     #[test]
     fn files_are_read_once_for_each_change() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.yaml");
-        write_settled(&file, "1");
+        write(&file, "1").unwrap();
         let mut watched = Watched::new(file.clone());
         let mut look = || watched.changed(|place| (fs::read_to_string(place).ok(), Vec::new()));
         assert_eq!(look(), Some(Some("1".to_owned())));
         assert_eq!(look(), None);
-        fs::write(&file, "2").unwrap();
-        assert_eq!(look(), Some(Some("2".to_owned())));
-        assert!(look().is_some(), "it may be written again within the same tick");
-        fs::remove_file(&file).unwrap();
+        write(&file, "22").unwrap();
+        assert_eq!(look(), Some(Some("22".to_owned())));
+        assert_eq!(look(), None);
+        remove(&file).unwrap();
         assert_eq!(look(), Some(None));
+    }
+
+    #[test]
+    fn what_is_still_being_written_is_taken_for_nothing_but_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, keys) = (folder.path().join("a.yaml"), folder.path().join("keys.json"));
+        fs::write(&file, "1").unwrap();
+        let mut watched = Watched::new(file.clone());
+        let mut besides = Vec::new();
+        let mut look = |besides: &[PathBuf]| {
+            let read = |place: &Path| (fs::read_to_string(place).unwrap(), besides.to_vec());
+            watched.changed(read)
+        };
+        assert_eq!(look(&besides).as_deref(), Some("1"), "without it there would be nothing");
+        assert_eq!(look(&besides), None);
+        fs::write(&file, "1, and ha").unwrap();
+        assert_eq!(look(&besides), None);
+        write(&file, "1, and half").unwrap();
+        assert_eq!(look(&besides).as_deref(), Some("1, and half"));
+        // A file that was not known before has as much time.
+        besides.push(keys.clone());
+        fs::write(&keys, "{").unwrap();
+        write(&file, "1, with keys").unwrap();
+        assert_eq!(look(&besides), None);
+        write(&keys, "{}").unwrap();
+        assert_eq!(look(&besides).as_deref(), Some("1, with keys"));
+        assert_eq!(look(&besides), None);
+    }
+
+    #[test]
+    fn what_is_never_the_same_twice_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.yaml");
+        write(&file, "1").unwrap();
+        let mut watched = Watched::new(file.clone());
+        assert!(watched.changed(|_| ((), Vec::new())).is_some());
+        write(&file, "22").unwrap();
+        let mut text = String::new();
+        let mut times = 0;
+        let found = watched.changed(|_| {
+            times += 1;
+            text.push('1');
+            write(&file, format!("22{text}")).unwrap();
+            ((), Vec::new())
+        });
+        assert_eq!((found, times), (None, ATTEMPTS));
+        assert!(watched.changed(|_| ((), Vec::new())).is_some(), "it has come to rest");
     }
 
     #[test]
     fn what_a_file_refers_to_is_looked_at_too() {
         let folder = tempfile::tempdir().unwrap();
         let (file, keys) = (folder.path().join("a.yaml"), folder.path().join("keys.json"));
-        write_settled(&file, "1");
-        write_settled(&keys, "a");
+        write(&file, "1").unwrap();
+        write(&keys, "a").unwrap();
         let mut watched = Watched::new(file);
         let mut look = || {
             let keys = keys.clone();
@@ -109,7 +157,7 @@ mod tests {
         };
         assert_eq!(look().as_deref(), Some("a"));
         assert_eq!(look(), None);
-        write_settled(&keys, "bc");
+        write(&keys, "bc").unwrap();
         assert_eq!(look().as_deref(), Some("bc"));
         assert_eq!(look(), None);
     }
@@ -118,14 +166,14 @@ mod tests {
     fn what_changes_while_it_is_read_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.yaml");
-        write_settled(&file, "1");
+        write(&file, "1").unwrap();
         let mut watched = Watched::new(file.clone());
         let mut times = 0;
         let content = watched.changed(|place| {
             let text = fs::read_to_string(place).unwrap();
             times += 1;
             if times == 1 {
-                write_settled(&file, "22");
+                write(&file, "22").unwrap();
             }
             (text, Vec::new())
         });

@@ -116,7 +116,7 @@ impl OutsideService {
         now: UnixMillis,
     ) -> Result<OutsideStarted, OutsideError> {
         let (rules, providers) = (self.login.rules(), self.providers.load());
-        let (provider, known) = provider_of(&rules, &providers, name)?;
+        let (provider, known) = provider_of(&providers, name)?;
         let started = self.begin(provider, known, &rules, start, now).await;
         let outcome = match &started {
             Ok(_) => OutsideOutcome::Started,
@@ -180,7 +180,7 @@ impl OutsideService {
         now: UnixMillis,
     ) -> Result<Outcome, OutsideError> {
         let (rules, providers) = (self.login.rules(), self.providers.load());
-        let (provider, known) = provider_of(&rules, &providers, name)?;
+        let (provider, known) = provider_of(&providers, name)?;
         let done = match self.vouched(provider, known, &rules, cookie, answer, now).await {
             Ok(person) => self.login.outside(cookie, person, caller, now).await,
             Err(error) => Err(error),
@@ -307,12 +307,11 @@ impl OutsideService {
 
 /// A provider that the document names, and whose secret was read with it.
 fn provider_of<'a>(
-    rules: &'a LoginRules,
     providers: &'a Providers,
     name: &str,
 ) -> Result<(&'a OutsideProvider, &'a Provider), OutsideError> {
-    let named = rules.login.outside.iter().find(|provider| provider.name == name);
-    named.zip(providers.find(name)).ok_or(OutsideError::Unknown)
+    let (provider, known) = providers.find(name).ok_or(OutsideError::Unknown)?;
+    Ok((provider, known))
 }
 
 /// Whom an answer is looked at for.

@@ -437,7 +437,7 @@ pub struct Serve {
     /// the feed and xDS tell to whom, the document's `feed` says. Read at the start, too.
     #[arg(long, value_name = "FILE", requires = "grpc_tls_cert")]
     pub grpc_client_ca: Option<PathBuf>,
-    /// Public HTTP: OAuth2, keys, discovery, health.
+    /// Public HTTP: OAuth2, keys, discovery, log-in and its pages, health.
     #[arg(long, default_value = "127.0.0.1:9192", value_parser = listen_address)]
     pub public_address: SocketAddr,
     /// Admin HTTP: health, and the admin API.

@@ -1,6 +1,7 @@
 //! Reading a gateway document from a file or a folder.
 
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -27,7 +28,10 @@ pub fn read(path: &Path) -> Result<Read> {
     let besides = RefCell::new(Vec::new());
     let read_file = |name: &str| {
         let file = base.join(name);
-        let text = std::fs::read_to_string(&file).map_err(|error| error.kind().to_string());
+        let text = postern_files::read(&file).map_err(|error| match error.kind() {
+            ErrorKind::Other => error.to_string(),
+            kind => kind.to_string(),
+        });
         besides.borrow_mut().push(file);
         text
     };
@@ -51,8 +55,8 @@ pub fn sources(path: &Path) -> Result<Vec<Source>> {
     let files = files_of(path)?;
     let mut sources = Vec::with_capacity(files.len());
     for file in &files {
-        let text = std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read {}", file.display()))?;
+        let text =
+            postern_files::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         sources.push(Source { name: file.display().to_string(), text });
     }
     Ok(sources)
@@ -87,11 +91,7 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn files_that_a_document_refers_to_are_known_whether_they_are_there_or_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("gateway.yaml");
-        let text = "version: 1
+    const OF_KEYS: &str = "version: 1
 services: {s: {upstream: 'h:1'}}
 credentials:
   jwt:
@@ -100,7 +100,12 @@ credentials:
 routes:
   - {name: a, match: {path: /a}, service: s, auth: {any: [jwt]}}
 ";
-        std::fs::write(&file, text).unwrap();
+
+    #[test]
+    fn files_that_a_document_refers_to_are_known_whether_they_are_there_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gateway.yaml");
+        std::fs::write(&file, OF_KEYS).unwrap();
         let keys = folder.path().join("keys.json");
         let missing = read(&file).unwrap();
         assert!(missing.document.is_err());
@@ -110,5 +115,22 @@ routes:
         let there = read(folder.path()).unwrap();
         assert!(there.document.is_ok());
         assert_eq!(there.besides, [keys]);
+    }
+
+    #[test]
+    fn what_is_too_long_or_no_file_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gateway.yaml");
+        std::fs::write(&file, " ".repeat(postern_files::MAX_FILE_BYTES + 1)).unwrap();
+        let problem = |path: &Path| format!("{:#}", read(path).err().unwrap());
+        assert!(problem(&file).contains("at most"));
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        assert!(problem(folder.path()).contains("not a file"));
+        std::fs::remove_dir(&file).unwrap();
+        std::fs::write(&file, OF_KEYS).unwrap();
+        std::fs::create_dir(folder.path().join("keys.json")).unwrap();
+        let problems = read(&file).unwrap().document.err().unwrap();
+        assert!(problems.iter().any(|problem| problem.to_string().contains("not a file")));
     }
 }

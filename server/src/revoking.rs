@@ -150,6 +150,10 @@ impl Revocations for Listed {
     fn has_api_key(&self, id: &str) -> bool {
         self.has(RevocationKind::Token, API_KEYS_ISSUER, Some(id), None)
     }
+
+    fn has_sessions_of(&self, issuer: &str, subject: &str, began_at: u64) -> bool {
+        self.has(RevocationKind::Subject, issuer, Some(subject), Some(began_at))
+    }
 }
 
 #[cfg(test)]
@@ -209,6 +213,8 @@ mod tests {
         let list = Listed::read(&store, NOW).await.unwrap();
         assert!(list.has_api_key("k-1") && !list.has_api_key("k-2"));
         let now = NOW.as_secs();
+        assert!(list.has_sessions_of("i", "alice", now - 1));
+        assert!(!list.has_sessions_of("i", "alice", now + 5), "it began later");
         for (issuer, value, issued_at, expected) in [
             ("i", "alice", Some(now - 1), true),
             ("i", "alice", None, true),

@@ -34,12 +34,11 @@ impl DiscoveryService {
         &self,
         request: Request<Streaming<W::Request>>,
     ) -> Result<Response<Answers<W::Response>>, Status> {
-        let peer = self.0.identify(&request)?;
+        let (metadata, extensions, requests) = request.into_parts();
+        let asker = self.0.identify(Request::from_parts(metadata, extensions, ()))?;
         // One is being sent while the next one is made.
         let (answers, sent) = mpsc::channel(1);
-        let held =
-            conversation::hold::<W>(Arc::clone(&self.0), peer, request.into_inner(), answers);
-        tokio::spawn(held);
+        tokio::spawn(conversation::hold::<W>(Arc::clone(&self.0), asker, requests, answers));
         Ok(Response::new(ReceiverStream::new(sent)))
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use postern_feed::PeerIdentity;
 use postern_xds::{Heard, Kind, Stream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 use tonic::{Status, Streaming};
 
-use crate::discovery::{Admitted, Discovery, NotAdmitted};
+use crate::discovery::{Admitted, Asker, Discovery, NotAdmitted};
+use crate::source::changed;
 use crate::wire::{Said, Wire};
 
 /// Answers on their way to one Envoy: the next one is made when there is room.
@@ -18,11 +18,11 @@ pub(crate) type Answers<W> = mpsc::Sender<Result<<W as Wire>::Response, Status>>
 /// Talks to an Envoy until one of both ends it.
 pub(crate) async fn hold<W: Wire>(
     discovery: Arc<Discovery>,
-    peer: PeerIdentity,
+    asker: Asker,
     mut requests: Streaming<W::Request>,
     answers: Answers<W>,
 ) {
-    let ended = match begin::<W>(&discovery, peer, &mut requests).await {
+    let ended = match begin::<W>(&discovery, asker, &mut requests).await {
         Ok(Some((admitted, first))) => {
             let conversation = Conversation::<W>::new(&discovery, admitted, answers.clone());
             conversation.go_on(first, &mut requests).await
@@ -40,13 +40,13 @@ pub(crate) async fn hold<W: Wire>(
 /// The first message, and who has sent it; none where it has gone before that.
 async fn begin<W: Wire>(
     discovery: &Discovery,
-    peer: PeerIdentity,
+    asker: Asker,
     requests: &mut Streaming<W::Request>,
 ) -> Result<Option<(Admitted, Said)>, NotAdmitted> {
     let first = timeout(discovery.settings.first_word, requests.message()).await;
     let Ok(Some(request)) = first.map_err(|_| NotAdmitted::Silent)? else { return Ok(None) };
     let mut said = W::read(request);
-    let admitted = discovery.admit(peer, W::PROTOCOL, said.node.take()).await?;
+    let admitted = discovery.admit(asker, W::PROTOCOL, said.node.take()).await?;
     Ok(Some((admitted, said)))
 }
 
@@ -73,6 +73,7 @@ impl<'d, W: Wire> Conversation<'d, W> {
         requests: &mut Streaming<W::Request>,
     ) -> Result<(), NotAdmitted> {
         let mut over = std::pin::pin!(self.discovery.drain.shutdown_signal());
+        let mut documents = self.discovery.documents();
         self.hear(first)?;
         loop {
             tokio::select! {
@@ -93,6 +94,8 @@ impl<'d, W: Wire> Conversation<'d, W> {
                     Ok(()) => self.update()?,
                     Err(_) => return Ok(()),
                 },
+                // What it is told may be the same as before, and who may be told another one.
+                () = changed(&mut documents) => self.discovery.still_permitted(&self.admitted)?,
                 () = wake(wake_at) => {}
             }
         }
@@ -110,7 +113,7 @@ impl<'d, W: Wire> Conversation<'d, W> {
         if heard == Heard::Refused
             && let Some(nack) = &self.stream.report().parts.get(kind).nack
         {
-            let (id, peer) = (&self.admitted.id, &self.admitted.peer);
+            let (id, peer) = (&self.admitted.id, &self.admitted.asker.peer);
             let (error, example) = (&nack.error, nack.example.as_deref());
             let kind = kind.as_str();
             tracing::warn!(id, %peer, kind, example, error, "an Envoy refuses what it is told");
@@ -121,7 +124,7 @@ impl<'d, W: Wire> Conversation<'d, W> {
     /// There is something new.
     fn update(&mut self) -> Result<(), NotAdmitted> {
         let published = self.admitted.published.borrow_and_update().clone();
-        self.discovery.permitted(&self.admitted.peer, &self.admitted.told)?;
+        self.discovery.still_permitted(&self.admitted)?;
         // How long something was refused says nothing of how fast changes go.
         let refusing = self.stream.report().is_refusing();
         self.stream.update(published.snapshot);

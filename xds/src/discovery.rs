@@ -50,10 +50,17 @@ pub struct Discovery {
     pub(crate) metrics: Metrics,
 }
 
+/// Who asks.
+pub(crate) struct Asker {
+    pub(crate) peer: PeerIdentity,
+    /// By what it has proved that: without what it says.
+    shown: Request<()>,
+}
+
 /// An Envoy that has been let in.
 pub(crate) struct Admitted {
     pub(crate) id: String,
-    pub(crate) peer: PeerIdentity,
+    pub(crate) asker: Asker,
     pub(crate) told: Told,
     pub(crate) seat: Seat,
     pub(crate) published: watch::Receiver<Published>,
@@ -64,6 +71,8 @@ pub(crate) struct Admitted {
 pub(crate) enum NotAdmitted {
     #[error(transparent)]
     Node(#[from] NodeError),
+    #[error("what this peer has shown does not prove any more who it is")]
+    Disproved,
     #[error("this peer may not have what `{0}` may know")]
     NotPermitted(String),
     #[error("there are too many streams, or too many of this peer")]
@@ -79,6 +88,7 @@ pub(crate) enum NotAdmitted {
 impl NotAdmitted {
     pub(crate) const fn refusal(&self) -> Refusal {
         match self {
+            Self::Disproved => Refusal::Unidentified,
             Self::NotPermitted(_) => Refusal::NotPermitted,
             Self::Busy | Self::View(ViewError::TooMany) => Refusal::Busy,
             Self::Node(_) | Self::TooMuch(_) | Self::Silent | Self::View(ViewError::Node(_)) => {
@@ -141,34 +151,48 @@ impl Discovery {
     }
 
     /// Who asks.
-    pub(crate) fn identify<T>(&self, request: &Request<T>) -> Result<PeerIdentity, Status> {
-        postern_feed::identify(&(self.trust)(), request).map_err(|problem| {
-            self.metrics.refused(Refusal::Unidentified);
-            Status::unauthenticated(problem.to_string())
-        })
+    pub(crate) fn identify(&self, shown: Request<()>) -> Result<Asker, Status> {
+        match postern_feed::identify(&(self.trust)(), &shown) {
+            Ok(peer) => Ok(Asker { peer, shown }),
+            Err(problem) => {
+                self.metrics.refused(Refusal::Unidentified);
+                Err(Status::unauthenticated(problem.to_string()))
+            }
+        }
+    }
+
+    /// The word that whom to believe may be somebody else.
+    pub(crate) fn documents(&self) -> watch::Receiver<()> {
+        self.documents.changes()
     }
 
     /// Lets an Envoy in that introduces itself.
     pub(crate) async fn admit(
         &self,
-        peer: PeerIdentity,
+        asker: Asker,
         protocol: Protocol,
         node: Option<Node>,
     ) -> Result<Admitted, NotAdmitted> {
         let node::Introduced { id, version, told } = node::read(node)?;
+        let peer = asker.peer.clone();
         let workload = self.permitted(&peer, &told)?;
-        let guest = Guest { id: id.clone(), peer: peer.clone(), workload, version, protocol };
+        let guest = Guest { id: id.clone(), peer, workload, version, protocol };
         let seat = self.seats.take(guest).ok_or(NotAdmitted::Busy)?;
-        let published = self.views.of(&told).await?;
-        Ok(Admitted { id, peer, told, seat, published })
+        let published = self.views.of(&asker.peer, &told).await?;
+        Ok(Admitted { id, asker, told, seat, published })
+    }
+
+    /// Whether one that was let in would be now: a stream is to end with what it was opened by.
+    pub(crate) fn still_permitted(&self, admitted: &Admitted) -> Result<(), NotAdmitted> {
+        let Asker { peer, shown } = &admitted.asker;
+        if postern_feed::identify(&(self.trust)(), shown).as_ref() != Ok(peer) {
+            return Err(NotAdmitted::Disproved);
+        }
+        self.permitted(peer, &admitted.told).map(drop)
     }
 
     /// The workload that an Envoy guards, if the peer may have what that may know.
-    pub(crate) fn permitted(
-        &self,
-        peer: &PeerIdentity,
-        told: &Told,
-    ) -> Result<String, NotAdmitted> {
+    fn permitted(&self, peer: &PeerIdentity, told: &Told) -> Result<String, NotAdmitted> {
         let options = EnvoyOptions::of_node(told).map_err(ViewError::from)?;
         let document = self.documents.current();
         let workload = envoy::workload(&document, &options);

@@ -171,8 +171,17 @@ pub(crate) fn this_machine(_: &Document) -> (Trust, ListedPeers) {
 
 /// Whoever has the secret, for the workloads that the document's first service is named after.
 pub(crate) fn by_credential(document: &Document) -> (Trust, ListedPeers) {
+    by_secret(SHA256, document)
+}
+
+/// The same while there is one service; with more of them the peer has got another secret.
+pub(crate) fn by_another_credential(document: &Document) -> (Trust, ListedPeers) {
+    by_secret(if document.services.len() == 1 { SHA256 } else { [0; 32] }, document)
+}
+
+fn by_secret(sha256: [u8; 32], document: &Document) -> (Trust, ListedPeers) {
     let name = "edge".to_owned();
-    let credential = FeedCredential { name: name.clone(), sha256: SHA256 };
+    let credential = FeedCredential { name: name.clone(), sha256 };
     let workloads = document.services.iter().take(1).map(|service| service.name.clone());
     let workloads = Workloads::Only(workloads.collect());
     let trust = Trust::new(ForwardedClientCert::Ignored, vec![credential]);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use postern_document::Document;
+use postern_feed::PeerIdentity;
 use postern_render::envoy::{self, Discovered, Endpoints, EnvoyOptions, NodeError, RenderError};
 use postern_xds::{Kind, Resource, Snapshot, Version};
 use serde_json::Value;
@@ -15,6 +16,11 @@ use crate::message::{self, MessageError};
 use crate::node::Told;
 use crate::settings::Settings;
 use crate::source::{DocumentSource, EndpointSource};
+
+/// One peer may have so manieth a part of all kinds that there may be…
+const ONE_OF: usize = 10;
+/// … and in any case so many, if there is room.
+const LEAST_OF_PEER: usize = 8;
 
 /// Why there is nothing to tell.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,8 +42,8 @@ pub(crate) enum ViewError {
     /// Ours.
     #[error("what is rendered has no name, or the rendering broke off")]
     Broken,
-    /// Too many kinds of Envoys at once; later there may be room.
-    #[error("there are too many kinds of Envoys")]
+    /// Too many kinds of Envoys at once, or too many of this peer; later there may be room.
+    #[error("there are too many kinds of Envoys, or too many of this peer")]
     TooMany,
 }
 
@@ -58,11 +64,18 @@ pub(crate) struct Rebuilt {
     pub(crate) failed: usize,
 }
 
+/// What Envoys of one kind are told.
+struct View {
+    published: watch::Sender<Published>,
+    /// The peer whose Envoy was the first of them.
+    opened_by: PeerIdentity,
+}
+
 /// All kinds of Envoys that there are.
 pub(crate) struct Views {
     documents: Arc<dyn DocumentSource>,
     endpoints: Arc<dyn EndpointSource>,
-    held: Mutex<BTreeMap<Told, watch::Sender<Published>>>,
+    held: Mutex<BTreeMap<Told, View>>,
     /// Rendering takes memory for a moment: one at a time.
     turn: TurnMutex<()>,
     pool: Arc<Pool>,
@@ -82,11 +95,16 @@ impl Views {
         Self { documents, endpoints, held, turn, pool, most, earlier }
     }
 
-    /// What an Envoy should have that was rendered with these options, now and from now on.
+    /// What an Envoy should have that was rendered with these options, now and from now on. Which
+    /// they are is its own word, so one peer may bring along a few of all that there may be.
     ///
     /// # Errors
     /// When there is nothing to tell it.
-    pub(crate) async fn of(&self, told: &Told) -> Result<watch::Receiver<Published>, ViewError> {
+    pub(crate) async fn of(
+        &self,
+        peer: &PeerIdentity,
+        told: &Told,
+    ) -> Result<watch::Receiver<Published>, ViewError> {
         if let Some(known) = self.known(told) {
             return Ok(known);
         }
@@ -94,13 +112,14 @@ impl Views {
         if let Some(known) = self.known(told) {
             return Ok(known);
         }
-        if self.let_go() >= self.most {
+        self.let_go();
+        if !self.has_room_for(peer) {
             return Err(ViewError::TooMany);
         }
         let snapshot = Arc::new(self.build(told.clone()).await?);
         let since = Instant::now();
-        let (sender, receiver) = watch::channel(Published { snapshot, since });
-        self.held().insert(told.clone(), sender);
+        let (published, receiver) = watch::channel(Published { snapshot, since });
+        self.held().insert(told.clone(), View { published, opened_by: peer.clone() });
         Ok(receiver)
     }
 
@@ -109,12 +128,12 @@ impl Views {
         let _turn = self.turn.lock().await;
         self.let_go();
         let views: Vec<(Told, watch::Sender<Published>)> =
-            self.held().iter().map(|(told, view)| (told.clone(), view.clone())).collect();
+            self.held().iter().map(|(told, view)| (told.clone(), view.published.clone())).collect();
         let mut rebuilt = Rebuilt { views: views.len(), failed: 0 };
-        for (told, view) in views {
+        for (told, published) in views {
             match self.build(told).await {
                 Ok(snapshot) => {
-                    view.send_if_modified(|published| {
+                    published.send_if_modified(|published| {
                         let is_new = !published.snapshot.says_the_same_as(&snapshot);
                         if is_new {
                             let snapshot = snapshot.after(&published.snapshot, self.earlier);
@@ -139,17 +158,22 @@ impl Views {
     }
 
     fn known(&self, told: &Told) -> Option<watch::Receiver<Published>> {
-        self.held().get(told).map(watch::Sender::subscribe)
+        self.held().get(told).map(|view| view.published.subscribe())
     }
 
-    /// Forgets kinds of Envoys that there are none of any more, and says how many there are.
-    fn let_go(&self) -> usize {
-        let mut held = self.held();
-        held.retain(|_, view| view.receiver_count() > 0);
-        held.len()
+    fn has_room_for(&self, peer: &PeerIdentity) -> bool {
+        let held = self.held();
+        let of_peer = held.values().filter(|view| view.opened_by == *peer).count();
+        held.len() < self.most && of_peer < (self.most / ONE_OF).max(LEAST_OF_PEER)
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeMap<Told, watch::Sender<Published>>> {
+    /// Forgets kinds of Envoys that there are none of any more, and what they alone had.
+    fn let_go(&self) {
+        self.held().retain(|_, view| view.published.receiver_count() > 0);
+        self.pool.sweep();
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<Told, View>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

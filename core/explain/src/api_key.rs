@@ -6,7 +6,7 @@ use postern_request::{Denial, Principal, api_key};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::assume::{Part, Revoked};
+use crate::assume::Part;
 use crate::credential::GIVEN_KEY;
 use crate::envoy::Incoming;
 use crate::request::Shown;
@@ -60,12 +60,8 @@ impl Walk<'_, '_> {
     fn is_key_revoked(&mut self, incoming: &Incoming) -> Result<bool, Denial> {
         let key = incoming.headers.single(headers::API_KEY).one();
         let id = key.and_then(|key| core::str::from_utf8(key).ok()).and_then(api_key::id);
-        match (self.assume.revocations, id) {
-            (Some(list), Some(id)) if self.assume.revoked == Revoked::No => {
-                Ok(list.has_api_key(id))
-            }
-            _ => self.check_named_revoked("API key"),
-        }
+        let listed = self.assume.revocations.zip(id).map(|(list, id)| list.has_api_key(id));
+        self.check_named_revoked("API key", listed)
     }
 
     fn given_key(&self, given: &Principal) -> Result<Principal, (Denial, &'static str)> {

@@ -52,6 +52,9 @@ pub trait Revocations {
 
     /// Whether an API key is, by its id.
     fn has_api_key(&self, id: &str) -> bool;
+
+    /// Whether every session of a subject is that began at this time (in seconds).
+    fn has_sessions_of(&self, issuer: &str, subject: &str, began_at: u64) -> bool;
 }
 
 impl Assumptions<'_> {

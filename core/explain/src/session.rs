@@ -106,7 +106,7 @@ impl Walk<'_, '_> {
                 return Ok(None);
             }
         };
-        let was_ended = self.check_named_revoked("session")?;
+        let was_ended = self.was_ended(given)?;
         Ok((!was_ended).then_some(given))
     }
 
@@ -121,16 +121,36 @@ impl Walk<'_, '_> {
         Err(self.deny(Stage::Session, BY, denial, Vec::new(), "the cookie opens no session"))
     }
 
-    /// Whether a credential that is no token was revoked: `check_named` of
-    /// `server/src/serve/feed/revoked.rs`.
-    pub(crate) fn check_named_revoked(&mut self, what: &str) -> Result<bool, Denial> {
-        match self.assume.revoked {
-            Revoked::Yes => Ok(true),
-            Revoked::No => {
+    /// Whether the session was revoked. Its own name nobody knows here; by its holder's a list may.
+    /// It began when the second factor was shown, or just now.
+    fn was_ended(&mut self, given: &GivenSession) -> Result<bool, Denial> {
+        let issuer = self.document.issuer.as_deref().unwrap_or_default();
+        let age = given.mfa_age_secs.unwrap_or_default();
+        let began_at = self.assume.now.as_secs().saturating_sub(age);
+        let subject = given.principal.subject.as_str();
+        let is_listed = self
+            .assume
+            .revocations
+            .is_some_and(|list| list.has_sessions_of(issuer, subject, began_at));
+        self.check_named_revoked("session", is_listed.then_some(true))
+    }
+
+    /// Whether a credential that is no token was revoked, by the list where that says so: as
+    /// `check_named` of `server/src/serve/feed/revoked.rs`.
+    pub(crate) fn check_named_revoked(
+        &mut self,
+        what: &str,
+        listed: Option<bool>,
+    ) -> Result<bool, Denial> {
+        match (listed, self.assume.revoked) {
+            // What is known to be revoked stays so, however long nothing has been heard.
+            (Some(true), _) | (_, Revoked::Yes) => Ok(true),
+            (Some(false), Revoked::No) => Ok(false),
+            (None, Revoked::No) => {
                 self.assumed(format!("the {what} was not revoked"));
                 Ok(false)
             }
-            Revoked::Unknown => self.nobody_knows_of_revocations(BY).map(|()| false),
+            (_, Revoked::Unknown) => self.nobody_knows_of_revocations(BY).map(|()| false),
         }
     }
 

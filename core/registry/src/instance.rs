@@ -1,7 +1,9 @@
 //! Instances, and what may be registered as one.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
+
+use postern_request::address::embedded;
 
 use crate::check::Check;
 
@@ -17,6 +19,9 @@ pub const LEAST_STAYING_MS: u64 = 180_000;
 pub const WEIGHTS: RangeInclusive<u32> = 1..=1_000;
 /// How many connections an instance may say that it takes.
 pub const CONNECTIONS: RangeInclusive<u32> = 1..=1_000_000;
+
+/// Where AWS keeps them besides the link-local address of all clouds.
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 const MAX_SERVICE_BYTES: usize = 63;
 const MAX_ID_BYTES: usize = 128;
@@ -188,22 +193,34 @@ const fn is_name_byte(byte: u8) -> bool {
 }
 
 /// Whether an address may be one that requests go to: one of one machine. What is link-local is
-/// where clouds keep the secrets of a machine, for whoever asks from it.
+/// where clouds keep the secrets of a machine, for whoever asks from it; and so is [`METADATA_V6`].
 ///
 /// # Errors
 /// Why not.
 pub fn check_address(address: IpAddr) -> Result<(), Invalid> {
-    let is_wrong = match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast() || v4.is_link_local()
+    let is_wrong = match address {
+        IpAddr::V4(v4) => is_wrong_v4(v4),
+        IpAddr::V6(v6) => {
+            v6.is_unspecified()
+                || v6.is_multicast()
+                || v6.is_unicast_link_local()
+                || v6 == METADATA_V6
+                || embedded(v6).is_some_and(is_wrong_v4)
         }
-        IpAddr::V6(v6) => v6.is_unspecified() || v6.is_multicast() || v6.is_unicast_link_local(),
     };
     if is_wrong {
-        let reason = "it must be the address of one machine, and not a link-local one";
+        let reason = "it must be the address of one machine, not a link-local one, and not where \
+                      clouds keep a machine's secrets";
         return Err(Invalid { what: "address", reason });
     }
     Ok(())
+}
+
+const fn is_wrong_v4(address: Ipv4Addr) -> bool {
+    address.is_unspecified()
+        || address.is_multicast()
+        || address.is_broadcast()
+        || address.is_link_local()
 }
 
 /// Whether it is an absolute path that needs no quoting anywhere.

@@ -1,4 +1,4 @@
-//! The client's address.
+//! Addresses: the client's above all.
 //!
 //! Envoy works it out of the connection and the configured number of trusted hops
 //! (`xff_num_trusted_hops`). Where it hands over the connection's address only,
@@ -34,6 +34,18 @@ pub fn limit_key(address: IpAddr, ipv6_prefix: u8) -> IpAddr {
             let mask = u128::MAX.checked_shl(128 - keep).unwrap_or(0);
             IpAddr::V6(Ipv6Addr::from(u128::from(v6) & mask))
         }
+    }
+}
+
+/// The IPv4 address that this one stands for: mapped or compatible (RFC 4291 §2.5.5), or by the
+/// well-known prefix of NAT64 (RFC 6052 §2.1).
+#[must_use]
+pub fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            Some(Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low)))
+        }
+        _ => None,
     }
 }
 
@@ -90,6 +102,20 @@ mod tests {
         }
         for odd in ["nonsense", "192.0.2.1:443", "[2001:db8::1]"] {
             assert_eq!(behind_proxies(&forwarded(&[odd, "10.0.0.1"]), 1), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_may_stand_for_an_ipv4_one() {
+        for (text, expected) in [
+            ("::ffff:192.0.2.7", Some("192.0.2.7")),
+            ("::192.0.2.7", Some("192.0.2.7")),
+            ("64:ff9b::192.0.2.7", Some("192.0.2.7")),
+            ("64:ff9b:1::192.0.2.7", None),
+            ("2001:db8::1", None),
+        ] {
+            let expected = expected.map(|text| text.parse().unwrap());
+            assert_eq!(embedded(text.parse().unwrap()), expected, "{text}");
         }
     }
 

@@ -35,6 +35,11 @@ impl<'s> Wanted<'s> {
         self.get(name).is_some()
     }
 
+    /// How many there are, and are to come.
+    fn count(self) -> usize {
+        self.there.len() + self.leaving.len() + self.awaited.map_or(0, BTreeSet::len)
+    }
+
     /// Whether there is nothing of this name, and nothing to come.
     fn has_none(self, name: &str) -> bool {
         !self.contains(name) && !self.awaited.is_some_and(|awaited| awaited.contains(name))

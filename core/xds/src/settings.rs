@@ -32,6 +32,9 @@ impl Default for Settings {
 pub struct Bounds {
     /// Names that a client subscribes to, of each kind.
     pub names: usize,
+    /// More of them than there is of that kind: they may be of what there is not, and each stream
+    /// has its own copy of those.
+    pub unknown_names: usize,
     /// Bytes of a name.
     pub name_bytes: usize,
     /// Bytes of why a client refuses something. More is cut off.
@@ -48,6 +51,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             names: 20_000,
+            unknown_names: 1_000,
             name_bytes: 512,
             error_bytes: 1024,
             answer_resources: 256,

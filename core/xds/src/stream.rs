@@ -83,7 +83,7 @@ impl Stream {
             Some(nonce) => part.judged(nonce, ask.error.as_deref(), in_order, &bounds, now),
         };
         let is_first = !std::mem::replace(&mut part.asked, true);
-        let known = self.target.of(kind);
+        let known = wanted(&self.target, &self.leaving, kind);
         match ask.names {
             Names::Change { subscribe, unsubscribe, has } => {
                 for name in &unsubscribe {

@@ -204,9 +204,11 @@ impl Suite {
         change: impl FnOnce(&mut Login),
     ) -> Self {
         let other = OutsideProvider { name: "other".to_owned(), ..provider.clone() };
+        let mut named = Vec::new();
         let world = world.with(|login| {
             login.outside = vec![provider, other];
             change(login);
+            named.clone_from(&login.outside);
         });
         let World { store, flows, login, .. } = world;
         let (login, stub) = (Arc::new(login), Arc::new(Stub::new()));
@@ -217,10 +219,9 @@ impl Suite {
             flows: Arc::<MemoryFlowStore>::clone(&flows) as Arc<dyn FlowStore>,
             outbound: Arc::<Stub>::clone(&stub),
             with_token: Arc::<Stub>::clone(&stub),
-            providers: Current::fixed(Providers::new(vec![
-                ("corp".to_owned(), secret()),
-                ("other".to_owned(), secret()),
-            ])),
+            providers: Current::fixed(Providers::new(
+                named.into_iter().map(|provider| (provider, secret())).collect(),
+            )),
             metrics: metrics.clone(),
         }));
         Self { store, flows, login, outside, stub, metrics }

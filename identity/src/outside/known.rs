@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use postern_document::OutsideProvider;
 use postern_jose::KeySet;
 use postern_oauth::Secret;
 use postern_request::UnixMillis;
@@ -20,18 +21,21 @@ const KEYS_PAUSE_MS: u64 = 10_000;
 /// long once more.
 const AWAY_MS: u64 = 5_000;
 
-/// The providers of a document, with what is known of each.
-pub struct Providers(HashMap<String, Provider>);
+/// The providers of a document, with what is known of each: one value, so that nobody's secret is
+/// taken to where another document says that they are.
+pub struct Providers(HashMap<String, (OutsideProvider, Provider)>);
 
 impl Providers {
-    /// Providers by their names, each with the suite's secret there. Nothing is known of them yet.
+    /// Each with the suite's secret there. Nothing is known of them yet.
     #[must_use]
-    pub fn new(secrets: Vec<(String, Secret)>) -> Self {
-        let known = secrets.into_iter().map(|(name, secret)| (name, Provider::new(secret)));
+    pub fn new(providers: Vec<(OutsideProvider, Secret)>) -> Self {
+        let known = providers
+            .into_iter()
+            .map(|(provider, secret)| (provider.name.clone(), (provider, Provider::new(secret))));
         Self(known.collect())
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<&Provider> {
+    pub(super) fn find(&self, name: &str) -> Option<&(OutsideProvider, Provider)> {
         self.0.get(name)
     }
 }

@@ -6,7 +6,7 @@ mod people;
 
 use super::fixture::{OP, SECRET, Suite, claims, provider, query};
 use super::*;
-use crate::login::fixture::{NOW, caller, later};
+use crate::login::fixture::{NOW, World, caller, later};
 use crate::ports::OutboundError;
 use postern_jose::base64url;
 use serde_json::json;
@@ -31,6 +31,21 @@ async fn a_request_has_all_that_protects_its_answer() {
     assert!(secrets.iter().all(|secret| secret.len() == 43));
     let again = suite.start().await;
     assert!(sent.state != again.state && sent.nonce != again.nonce);
+}
+
+#[tokio::test]
+async fn a_provider_and_the_secret_there_are_of_one_document() {
+    let world = World::new();
+    let rules = Arc::clone(&world.rules);
+    let suite = Suite::of(world, provider(), |_| {});
+    // Another document names another client, whose secret is not there yet.
+    let mut next = LoginRules::clone(&rules.load());
+    for provider in &mut next.login.outside {
+        provider.client_id = "another".to_owned();
+    }
+    rules.store(Arc::new(next));
+    let sent = suite.start().await;
+    assert!(sent.location.contains("&client_id=postern&"), "{}", sent.location);
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::symlink;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
+use postern_files::testing::{remove, settle, write};
 use postern_telemetry::MetricsRegistry;
 use tempfile::TempDir;
 
@@ -16,13 +17,6 @@ fn rules(requests: u8) -> String {
 
 fn allows(configuration: &Configuration, requests: u8) -> bool {
     configuration.current().dump().contains(&format!("requests_per_unit={requests}"))
-}
-
-/// As if it had been written long ago, so that nothing but a change is a reason to read it.
-fn write_settled(file: &Path, text: &str) {
-    fs::write(file, text).unwrap();
-    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-    File::options().append(true).open(file).unwrap().set_modified(long_ago).unwrap();
 }
 
 fn load(place: &Path) -> Configuration {
@@ -43,17 +37,15 @@ fn refused(refreshed: Refreshed) -> Vec<Problem> {
 fn a_file_that_changes_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rules.yaml");
-    write_settled(&file, &rules(1));
+    write(&file, rules(1)).unwrap();
     let configuration = load(&file);
     assert_eq!(configuration.refresh(), Refreshed::Unchanged);
     fs::write(&file, rules(2)).unwrap();
+    assert_eq!(configuration.refresh(), Refreshed::Unchanged, "it may be written to yet");
+    // Of the same size.
+    write(&file, rules(3)).unwrap();
     assert_eq!(configuration.refresh(), Refreshed::Applied);
-    assert!(allows(&configuration, 2));
-    assert_eq!(configuration.refresh(), Refreshed::Unchanged);
-    // Of the same size, and perhaps by the same tick of the file system's clock.
-    fs::write(&file, rules(3)).unwrap();
-    assert_eq!(configuration.refresh(), Refreshed::Applied);
-    write_settled(&file, &rules(3));
+    write(&file, rules(3)).unwrap();
     assert_eq!(configuration.refresh(), Refreshed::Unchanged, "another time is no other rule");
     assert!(allows(&configuration, 3));
 }
@@ -62,7 +54,7 @@ fn a_file_that_changes_is_read_again() {
 fn a_bad_file_keeps_the_last_good_one_and_is_told_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rules.yaml");
-    fs::write(&file, rules(1)).unwrap();
+    write(&file, rules(1)).unwrap();
     let configuration = load(folder.path());
     for bad in [
         "domain: [",
@@ -70,16 +62,16 @@ fn a_bad_file_keeps_the_last_good_one_and_is_told_once() {
         "",
         "domain: d\ndescriptors: [{key: k, rate_limit: {unit: eon, requests_per_unit: -1}}]\n",
     ] {
-        fs::write(&file, bad).unwrap();
+        write(&file, bad).unwrap();
         let problems = refused(configuration.refresh());
         assert!(!problems.is_empty() && problems[0].file.ends_with("rules.yaml"), "{problems:?}");
         assert_eq!(configuration.refresh(), Refreshed::Unchanged);
         assert!(allows(&configuration, 1));
     }
-    fs::remove_file(&file).unwrap();
+    remove(&file).unwrap();
     refused(configuration.refresh());
     assert!(allows(&configuration, 1));
-    fs::write(&file, rules(2)).unwrap();
+    write(&file, rules(2)).unwrap();
     assert_eq!(configuration.refresh(), Refreshed::Applied);
     assert!(allows(&configuration, 2));
 }
@@ -87,22 +79,22 @@ fn a_bad_file_keeps_the_last_good_one_and_is_told_once() {
 #[test]
 fn all_files_are_applied_or_none_is() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("a.yaml"), rules(1)).unwrap();
-    fs::write(folder.path().join("b.yml"), rules(1).replace("domain: d", "domain: e")).unwrap();
+    write(&folder.path().join("a.yaml"), rules(1)).unwrap();
+    write(&folder.path().join("b.yml"), rules(1).replace("domain: d", "domain: e")).unwrap();
     let configuration = load(folder.path());
     assert_eq!(configuration.current().domains(), ["d", "e"]);
-    fs::write(folder.path().join("a.yaml"), rules(2)).unwrap();
-    fs::write(folder.path().join("b.yml"), "domain: e\ndescriptors: 7\n").unwrap();
+    write(&folder.path().join("a.yaml"), rules(2)).unwrap();
+    write(&folder.path().join("b.yml"), "domain: e\ndescriptors: 7\n").unwrap();
     refused(configuration.refresh());
     assert!(allows(&configuration, 1) && !allows(&configuration, 2));
-    fs::remove_file(folder.path().join("b.yml")).unwrap();
+    remove(&folder.path().join("b.yml")).unwrap();
     assert_eq!(configuration.refresh(), Refreshed::Applied);
     assert_eq!(configuration.current().domains(), ["d"]);
-    fs::write(folder.path().join("c.yaml"), rules(3)).unwrap();
+    write(&folder.path().join("c.yaml"), rules(3)).unwrap();
     let twice = refused(configuration.refresh());
     assert!(twice[0].file.ends_with("c.yaml"), "{twice:?}");
     let merged = rules(3).replace("key: k", "key: other");
-    fs::write(folder.path().join("c.yaml"), merged).unwrap();
+    write(&folder.path().join("c.yaml"), merged).unwrap();
     let merging = Configuration::load(folder.path(), true);
     assert_eq!(merging.ok().unwrap().current().rules().len(), 2);
 }
@@ -122,9 +114,10 @@ impl Mounted {
     fn update(&self, version: &str, text: &str) {
         let place = self.0.path();
         fs::create_dir(place.join(version)).unwrap();
-        write_settled(&place.join(version).join("rules.yaml"), text);
+        write(&place.join(version).join("rules.yaml"), text).unwrap();
         symlink(version, place.join("..data_tmp")).unwrap();
         fs::rename(place.join("..data_tmp"), place.join("..data")).unwrap();
+        settle(place).unwrap();
     }
 }
 
@@ -135,7 +128,7 @@ fn a_config_map_is_followed_when_its_link_is_turned_around() {
     let (by_folder, by_file) = (load(place), load(&place.join("rules.yaml")));
     for (version, requests) in [("..2", 2), ("..3", 3)] {
         assert_eq!(by_folder.refresh(), Refreshed::Unchanged);
-        // Of the same size, and written at the same time.
+        // Of the same size.
         mounted.update(version, &rules(requests));
         for configuration in [&by_folder, &by_file] {
             assert_eq!(configuration.refresh(), Refreshed::Applied);

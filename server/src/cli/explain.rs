@@ -49,7 +49,8 @@ pub struct Explain {
     /// document counts as good.
     #[arg(long, value_name = "FILE")]
     pub keys: Option<PathBuf>,
-    /// The durable store, for the suite's own keys, for API keys and for what was revoked:
+    /// The durable store, for the suite's own keys, for API keys, and for what was revoked of
+    /// tokens, of API keys and of all sessions of somebody:
     /// sqlite:PATH, postgres://… or env:NAME.
     #[arg(long, value_name = "STORE")]
     pub durable: Option<String>,

@@ -279,6 +279,21 @@ async fn a_peer_has_what_its_workload_may_know_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_with_the_credential_that_it_was_opened_by() {
+    let text = testing::services(1, 1);
+    let rig = Rig::start_with(&text, testing::by_another_credential, Settings::default()).await;
+    let mut told = testing::edge();
+    told.insert("workload".to_owned(), "s0".to_owned());
+    let mut asker = Asker::connect(&rig, Some(SECRET)).await.unwrap();
+    asker.introduce(&told).await;
+    assert_eq!(asker.takes(Kind::Cluster).await, ["service-s0"]);
+    // The peer is the same, and may have the same.
+    rig.change(&testing::services(2, 1));
+    assert_eq!(asker.hears().await.unwrap_err().code(), Code::Unauthenticated);
+    until("empty seat", || rig.discovery.connected().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_makes_no_sense_ends_the_stream() {
     let settings = Settings { message_bytes: 10_000, ..Settings::default() };
     let text = testing::services(1, 1);

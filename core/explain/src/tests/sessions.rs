@@ -2,8 +2,9 @@
 
 use postern_request::Principal;
 
+use super::tokens::List;
 use super::*;
-use crate::{GivenSession, Part, Revoked, Shown};
+use crate::{GivenSession, Part, Revocations, Revoked, Shown};
 
 fn document() -> Document {
     let text = r#"{
@@ -99,6 +100,18 @@ fn the_cookie_is_for_the_suite_alone() {
     assert_eq!(forwarded(&own).header("cookie").as_deref(), Some("__Host-postern=x"));
     let given = told(&with_session("/oauth2/x", None));
     assert!(forwarded(&given).left.is_empty(), "what stands for it is no header");
+}
+
+#[test]
+fn a_session_that_a_list_has_the_end_of_is_over() {
+    let by_list = |age, revoked| {
+        let list = Some(&List as &dyn Revocations);
+        let assume = Assumptions { revocations: list, revoked, ..Assumptions::at(NOW) };
+        status(&of(&with_session("/safe", Some(age)), &assume))
+    };
+    assert_eq!(by_list(61, Revoked::No), (401, "credential_missing"));
+    assert_eq!(by_list(61, Revoked::Unknown), (401, "credential_missing"));
+    assert_eq!(by_list(60, Revoked::No), (200, ""), "it began after that");
 }
 
 #[test]

@@ -143,8 +143,8 @@ fn revocation_is_assumed_and_never_looked_up() {
     assert_eq!(forwarded(&with(Revoked::Unknown)).route, "pay", "the document asks for no news");
 }
 
-/// Knows one token and one key.
-struct List;
+/// Knows one token, one key, and whose sessions ended a minute ago.
+pub(super) struct List;
 
 impl Revocations for List {
     fn has_token(&self, token: &postern_jose::VerifiedToken) -> bool {
@@ -153,6 +153,10 @@ impl Revocations for List {
 
     fn has_api_key(&self, id: &str) -> bool {
         id == "gone"
+    }
+
+    fn has_sessions_of(&self, issuer: &str, subject: &str, began_at: u64) -> bool {
+        (issuer, subject) == ("https://a.test", "alice") && began_at < NOW.as_secs() - 60
     }
 }
 

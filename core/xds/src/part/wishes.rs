@@ -2,27 +2,35 @@
 
 use std::sync::Arc;
 
-use super::{Had, Part};
+use super::{Had, Part, Wanted};
 use crate::ask::TooMuch;
 use crate::resource::Version;
 use crate::settings::Bounds;
-use crate::snapshot::Resources;
 
 impl Part {
     /// The client wants this too. One that it has asked for before it may have forgotten.
+    ///
+    /// Of what there is not, it wants so much at most; the rest is not noted. It is not its fault:
+    /// a client from before a great change asks for all that it has before it hears of that.
     pub(crate) fn subscribe(
         &mut self,
         name: &str,
-        known: &Resources,
+        known: Wanted<'_>,
         bounds: &Bounds,
     ) -> Result<(), TooMuch> {
         if name.len() > bounds.name_bytes {
             return Err(TooMuch::Name);
         }
-        let name = shared(name, known);
-        if !self.names.contains(&name) && self.names.len() >= bounds.names {
-            return Err(TooMuch::Names);
+        if !self.names.contains(name) {
+            if self.names.len() >= bounds.names {
+                return Err(TooMuch::Names);
+            }
+            let room = known.count().saturating_add(bounds.unknown_names);
+            if known.has_none(name) && self.names.len() >= room {
+                return Ok(());
+            }
         }
+        let name = shared(name, known);
         if matches!(self.has.get(&name), Some(Had::Nothing)) {
             self.has.remove(&name);
         }
@@ -60,7 +68,7 @@ impl Part {
     pub(crate) fn told(
         &mut self,
         has: Vec<(String, String)>,
-        known: &Resources,
+        known: Wanted<'_>,
         bounds: &Bounds,
     ) -> Result<(), TooMuch> {
         if has.len() > bounds.names {
@@ -95,9 +103,10 @@ impl Part {
 }
 
 /// A name as the snapshot has it, so that streams do not each keep their own.
-fn shared(name: &str, known: &Resources) -> Arc<str> {
-    match known.get_key_value(name) {
-        Some((known, _)) => Arc::clone(known),
+fn shared(name: &str, known: Wanted<'_>) -> Arc<str> {
+    let awaited = || known.awaited.and_then(|awaited| awaited.get(name));
+    match known.get(name).map(|resource| &resource.name).or_else(awaited) {
+        Some(known) => Arc::clone(known),
         None => Arc::from(name),
     }
 }

@@ -239,3 +239,28 @@ fn names_are_bounded() {
     assert_eq!(hears(has("a", 3)), Err(TooMuch::Names));
     assert_eq!(hears(has("abcd", 1)), Err(TooMuch::Name));
 }
+
+#[test]
+fn of_what_there_is_not_a_client_wants_so_much_at_most() {
+    let bounds = Bounds { unknown_names: 2, ..Bounds::default() };
+    let settings = Settings { bounds, ..Settings::default() };
+    let there = snapshot(&[(Kind::Endpoints, "a", "1"), (Kind::Endpoints, "b", "1")]);
+    let target = Snapshot::clone(&there).awaiting([Arc::from("c")]);
+    let unknown: Vec<String> = (0..100).map(|number| format!("x{number}")).collect();
+    let names: Vec<&str> = unknown.iter().map(String::as_str).chain(["a", "b", "c"]).collect();
+    let later: Vec<(Kind, &str, &str)> =
+        names.iter().map(|name| (Kind::Endpoints, *name, "2")).collect();
+    // In the one form they come in the client's order, in the other one in that of the names.
+    for (protocol, asked, noted) in
+        [(Protocol::Delta, change(&names, &[]), 5), (Protocol::StateOfTheWorld, all(&names), 2)]
+    {
+        let mut stream = Stream::new(protocol, settings, Arc::new(target.clone()));
+        assert_eq!(stream.heard(Kind::Endpoints, wants(asked), at(0)), Ok(Heard::Asked));
+        let told = all_told(&mut stream, at(0)).concat();
+        assert!(told.contains("+a +b"), "what there is comes all the same: {told}");
+        stream.update(snapshot(&later));
+        let told = all_told(&mut stream, at(0)).concat();
+        assert!(told.contains("+c"), "and what was to come: {told}");
+        assert_eq!(told.matches("+x").count(), noted, "{told}");
+    }
+}

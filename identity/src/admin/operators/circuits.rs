@@ -7,11 +7,12 @@ use postern_circuit::{Forced, ForcedState};
 use postern_document::Document;
 use postern_request::UnixMillis;
 use postern_store::StoreError;
+use postern_store::durable::AuditEntry;
 use postern_store::volatile::{CircuitAsk, CircuitStanding, CircuitStore, CircuitWord};
 
 use super::Operators;
-use crate::IdentityError;
 use crate::admin::{Actor, check_text};
+use crate::{IdentityError, audit};
 
 /// How long a word may hold, in milliseconds: a second to a week. What is to last longer belongs
 /// into the document.
@@ -127,7 +128,6 @@ impl Operators {
         }
         let until = UnixMillis(now.0.saturating_add(*holds_ms));
         let word = CircuitWord::Force(Forced { state: *state, until });
-        let shown = self.say_of_circuit(service, word, now).await?;
         let action = match state {
             ForcedState::Open => "circuit.opened",
             ForcedState::Closed => "circuit.closed",
@@ -135,8 +135,8 @@ impl Operators {
         let until = until.to_rfc3339();
         let mut detail = vec![("until", until.as_str())];
         detail.extend(why.as_deref().map(|why| ("why", why)));
-        self.write_down(action, service, &detail, by, now).await?;
-        Ok(shown)
+        self.say_of_circuit(service, word, audit::entry(now, by.as_str(), action, service, &detail))
+            .await
     }
 
     /// Forgets everything of a circuit, operators' words included: it is closed, as if it were new.
@@ -149,19 +149,20 @@ impl Operators {
         by: &Actor,
         now: UnixMillis,
     ) -> Result<ShownCircuit, IdentityError> {
-        let shown = self.say_of_circuit(service, CircuitWord::Reset, now).await?;
-        self.write_down("circuit.reset", service, &[], by, now).await?;
-        Ok(shown)
+        let said = audit::entry(now, by.as_str(), "circuit.reset", service, &[]);
+        self.say_of_circuit(service, CircuitWord::Reset, said).await
     }
 
+    /// What cannot be written to the audit log does not happen.
     async fn say_of_circuit(
         &self,
         service: &str,
         word: CircuitWord,
-        now: UnixMillis,
+        said: AuditEntry,
     ) -> Result<ShownCircuit, IdentityError> {
         let (store, circuit) = self.circuit_called(service)?;
-        let standing = store.say_of_circuit(&circuit, word, now).await?;
+        self.store.append_audit(&said).await?;
+        let standing = store.say_of_circuit(&circuit, word, said.at).await?;
         Ok(ShownCircuit { service: circuit.service, standing })
     }
 
@@ -191,7 +192,7 @@ mod tests {
     use postern_store::durable::AuditStore as _;
     use serde_json::json;
 
-    use super::super::tests::operators;
+    use super::super::tests::{fill_the_log, operators};
     use super::*;
     use crate::login::fixture::{NOW, World, later};
 
@@ -255,6 +256,24 @@ mod tests {
         assert_eq!(told, expected);
         let detail = json!({"until": until.to_rfc3339(), "why": "bank is moving"});
         assert_eq!(log[0].detail, detail.to_string());
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_down_does_not_happen() {
+        let (world, store) = (World::new(), Arc::new(MemoryStore::default()));
+        let operators = guarded(&world, &store);
+        let open = wanted(ForcedState::Open, 60_000, None);
+        operators.force_circuit("bank", &open, &by(), NOW).await.unwrap();
+        fill_the_log(&world).await;
+        for refused in [
+            operators.force_circuit("ship", &open, &by(), later(1)).await,
+            operators.reset_circuit("bank", &by(), later(1)).await,
+        ] {
+            assert!(matches!(refused, Err(IdentityError::Store(_))), "{refused:?}");
+        }
+        let all = operators.circuits(later(1)).await.unwrap();
+        let states: Vec<State> = all.iter().map(|circuit| circuit.standing.state).collect();
+        assert_eq!(states, [State::Open, State::Closed]);
     }
 
     #[tokio::test]

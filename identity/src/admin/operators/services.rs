@@ -1,7 +1,7 @@
 //! Instances of services: registered, renewed, listed, taken out.
 
 use postern_registry::instance::{check_id, check_service};
-use postern_registry::{Instance, Invalid, Listed, Listing};
+use postern_registry::{Instance, Invalid, Listed, Listing, MAX_INSTANCES};
 use postern_request::UnixMillis;
 use postern_store::{Registry, RegistryError};
 
@@ -69,7 +69,8 @@ impl Operators {
     }
 
     /// Registers an instance, or renews it and makes it what it says. One that stays is kept first:
-    /// servers register it again where that fails after.
+    /// servers register it again where that fails after. What cannot be written to the audit log
+    /// does not happen.
     ///
     /// # Errors
     /// [`IdentityError::Invalid`] and those of the stores.
@@ -95,10 +96,16 @@ impl Operators {
             let reason = "it is one that stays: register it as that, or deregister it first";
             return Err(IdentityError::invalid(WHAT, reason));
         }
+        let there = registry.list(&instance.service, now).await?.entries;
+        let is_new = there.iter().all(|listed| listed.instance.id != instance.id);
+        if is_new && there.len() >= MAX_INSTANCES {
+            return Err(RegistryError::Full.into());
+        }
         // Who only says again that it is there is not written down each time.
-        if registry.register(instance, now).await? {
+        if there.iter().all(|listed| listed.instance != *instance) {
             self.write_down("service.registered", &target, &detail, by, now).await?;
         }
+        registry.register(instance, now).await?;
         Ok(())
     }
 
@@ -134,13 +141,12 @@ impl Operators {
         let target = target(service, id);
         let said = audit::entry(now, by.as_str(), "service.deregistered", &target, &[]);
         // Where it stays comes first: the servers would register it again.
-        let was_kept = self.store.delete_instance(service, id, &said).await?;
-        let was_there = registry.deregister(service, id, now).await?;
-        match (was_kept, was_there) {
-            (true, _) => Ok(()),
-            (false, true) => self.write_down("service.deregistered", &target, &[], by, now).await,
-            (false, false) => Err(IdentityError::NotFound(WHAT)),
+        if !self.store.delete_instance(service, id, &said).await? {
+            self.instance(service, id, now).await?;
+            self.store.append_audit(&said).await?;
         }
+        registry.deregister(service, id, now).await?;
+        Ok(())
     }
 
     fn registry(&self) -> Result<&dyn Registry, IdentityError> {

@@ -33,6 +33,12 @@ pub(crate) fn operators(world: &World) -> Operators {
     })
 }
 
+/// Nothing can be written down any more.
+pub(crate) async fn fill_the_log(world: &World) {
+    let entry = audit::entry(NOW, "test", "test.filled", "", &[]);
+    while world.store.append_audit(&entry).await.is_ok() {}
+}
+
 fn by() -> Actor {
     Actor::command_line(Some("root"))
 }

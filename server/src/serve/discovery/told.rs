@@ -37,6 +37,10 @@ async fn follow(
         let document = Arc::clone(&kept.newest().document);
         if document.stores.replicas > 1 {
             sleep(HEAD_START).await;
+            // Another one has come, or the one before is back: what was waited for is none by now.
+            if replaced.has_changed().unwrap_or(true) {
+                continue;
+            }
         }
         told.store(document);
         changed.send_replace(());
@@ -77,5 +81,23 @@ mod tests {
             assert_eq!(told.current().digest, digest);
             assert_eq!(began.elapsed().as_secs(), seconds, "{replicas}");
         }
+    }
+    #[tokio::test(start_paused = true)]
+    async fn what_was_taken_back_meanwhile_is_told_to_nobody() {
+        let kept = testing::kept(document(3, "h:1"));
+        let told = following(&kept);
+        let first = told.current().digest.clone();
+        kept.replace(InUse::of(document(3, "h:2"), &[]));
+        sleep(HEAD_START / 2).await;
+        kept.replace(InUse::of(document(3, "h:1"), &[]));
+        for _ in 0..30 {
+            sleep(Duration::from_secs(1)).await;
+            assert_eq!(told.current().digest, first);
+        }
+        let last = document(3, "h:3");
+        let digest = last.digest.clone();
+        kept.replace(InUse::of(last, &[]));
+        sleep(HEAD_START * 2).await;
+        assert_eq!(told.current().digest, digest);
     }
 }

@@ -38,10 +38,10 @@ pub fn build(
 /// # Errors
 /// When a secret is not where the document says.
 pub fn providers(login: &Login) -> Result<Providers> {
-    let secret_of = |provider: &OutsideProvider| -> Result<(String, Secret)> {
+    let secret_of = |provider: &OutsideProvider| -> Result<(OutsideProvider, Secret)> {
         let of = format!("`client_secret` of the provider `{}`", provider.name);
         let secret = settings::secret(&of, &provider.client_secret)?;
-        Ok((provider.name.clone(), secret))
+        Ok((provider.clone(), secret))
     };
     let secrets = login.outside.iter().map(secret_of).collect::<Result<Vec<_>>>()?;
     Ok(Providers::new(secrets))

@@ -1,8 +1,9 @@
 //! What the host of a URL says about where it leads, as it is written: names are not resolved,
 //! and what one leads to may be another thing by the time it is asked.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
+use postern_request::address::embedded;
 use reqwest::Url;
 
 /// Whether it is this machine.
@@ -44,17 +45,6 @@ fn is_internal_v4(address: Ipv4Addr) -> bool {
         || address.is_loopback()
         || address.is_private()
         || address.is_link_local()
-}
-
-/// The IPv4 address that this one stands for: mapped or compatible (RFC 4291 §2.5.5), or by the
-/// well-known prefix of NAT64 (RFC 6052 §2.1).
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    match address.segments() {
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            Some(Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low)))
-        }
-        _ => None,
-    }
 }
 
 /// Without brackets. `Url` has written every spelling of an address in one way.

@@ -2,6 +2,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Instant as StdInstant;
 
+use postern_files::testing::{remove, write};
 use postern_store::durable::memory::MemoryDurableStore;
 use postern_store::registry::Endpoints as _;
 use postern_telemetry::{Moment, Rolling};
@@ -101,19 +102,24 @@ impl Fixture {
 async fn a_file_that_changes_is_taken_over_and_a_bad_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway.yaml");
-    std::fs::write(&file, at("h:1")).unwrap();
+    write(&file, at("h:1")).unwrap();
     let mut fixture = Fixture::of_file(&file).await;
     let (first, second) = (document(&at("h:1")).digest, document(&at("h:2")).digest);
     assert_eq!((fixture.digest(), fixture.note()), (first, None));
 
-    std::fs::write(&file, at("h:2")).unwrap();
+    write(&file, at("h:2")).unwrap();
     fixture.reloading.look().await;
     assert_eq!((fixture.digest(), fixture.note()), (second.clone(), None));
     assert_eq!(fixture.reloads("applied").as_deref(), Some("1"));
     assert_eq!(fixture.value("postern_document_refused").as_deref(), Some("0"));
 
+    // Half of a document may be one.
+    std::fs::write(&file, at("h:3")).unwrap();
+    fixture.reloading.look().await;
+    assert_eq!((fixture.digest(), fixture.note()), (second.clone(), None), "it waits");
+
     for _ in 0..2 {
-        std::fs::write(&file, "version: 1\nroutes: [{}]\n").unwrap();
+        write(&file, "version: 1\nroutes: [{}]\n").unwrap();
         fixture.reloading.look().await;
         assert_eq!(fixture.digest(), second, "the last good one stays");
     }
@@ -122,12 +128,12 @@ async fn a_file_that_changes_is_taken_over_and_a_bad_one_is_not() {
     assert_eq!(fixture.reloads("refused").as_deref(), Some("1"), "the same is told once");
     assert_eq!(fixture.value("postern_document_refused").as_deref(), Some("1"));
 
-    std::fs::remove_file(&file).unwrap();
+    remove(&file).unwrap();
     fixture.reloading.look().await;
     assert_eq!(fixture.reloads("unreadable").as_deref(), Some("1"));
     assert!(fixture.note().unwrap().contains("not known"));
 
-    std::fs::write(&file, at("h:2")).unwrap();
+    write(&file, at("h:2")).unwrap();
     fixture.reloading.look().await;
     assert_eq!((fixture.digest(), fixture.note()), (second, None), "nothing is wrong any more");
     assert_eq!(fixture.reloads("applied").as_deref(), Some("1"));
@@ -138,17 +144,17 @@ async fn a_file_that_changes_is_taken_over_and_a_bad_one_is_not() {
 async fn what_takes_a_restart_is_refused_as_a_whole() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway.yaml");
-    std::fs::write(&file, at("h:1")).unwrap();
+    write(&file, at("h:1")).unwrap();
     let mut fixture = Fixture::of_file(&file).await;
     let first = fixture.digest();
     let other = json!({"issuer": "https://gate.test", "services": {"s": {"upstream": "h:2"}}});
-    std::fs::write(&file, text(&other)).unwrap();
+    write(&file, text(&other)).unwrap();
     fixture.reloading.look().await;
     assert_eq!(fixture.digest(), first, "not by halves");
     let trouble = fixture.reloading.trouble.clone().unwrap();
     assert!(trouble.problems[0].contains("`issuer`"), "{trouble:?}");
     assert!(fixture.reloading.waiting.is_some());
-    std::fs::write(&file, at("h:1")).unwrap();
+    write(&file, at("h:1")).unwrap();
     fixture.reloading.look().await;
     assert!(fixture.reloading.trouble.is_none() && fixture.reloading.waiting.is_none());
 }
@@ -157,16 +163,16 @@ async fn what_takes_a_restart_is_refused_as_a_whole() {
 async fn services_of_the_newest_document_are_looked_for() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway.yaml");
-    std::fs::write(&file, at("h:1")).unwrap();
+    write(&file, at("h:1")).unwrap();
     let mut fixture = Fixture::of_file(&file).await;
     let is_known = |fixture: &Fixture| fixture.services.endpoints.snapshot().get("shop").is_some();
     assert!(!is_known(&fixture));
     let found = json!({"services": {"s": {"discover": {"registry": "shop"}}}});
-    std::fs::write(&file, text(&found)).unwrap();
+    write(&file, text(&found)).unwrap();
     fixture.reloading.look().await;
     assert_eq!(fixture.digest(), document(&text(&found)).digest);
     assert!(is_known(&fixture), "before it is in use");
-    std::fs::write(&file, at("h:1")).unwrap();
+    write(&file, at("h:1")).unwrap();
     fixture.reloading.look().await;
     assert!(!is_known(&fixture));
 }

@@ -13,13 +13,12 @@ use postern_request::UnixMillis;
 use postern_store::durable::InstanceHealth;
 use postern_store::registry::{Checker, Report, Tasks};
 use postern_store::{IdentityStore, Registry, RegistryError};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::known::Known;
 use super::metrics::Metrics;
-use super::probe::Prober;
+use super::probe::{Prober, Share};
 use crate::commands::now;
 
 /// How long a turn is. A server that is gone is followed by another one after that.
@@ -30,8 +29,6 @@ const RENEW: Duration = Duration::from_secs(5);
 const ASK: Duration = Duration::from_secs(5);
 /// How long nothing is heard of a service where nothing changes.
 const LISTEN: Duration = Duration::from_secs(30);
-/// Checks that are under way at the same time, of all services.
-const AT_ONCE: usize = 64;
 
 /// Checks services.
 pub struct Checks {
@@ -44,7 +41,6 @@ struct Shared {
     durable: Option<Arc<dyn IdentityStore>>,
     metrics: Metrics,
     prober: Prober,
-    permits: Semaphore,
     jitter: Jitter,
     checker: Checker,
 }
@@ -64,7 +60,6 @@ impl Checks {
             durable,
             metrics,
             prober: Prober::new()?,
-            permits: Semaphore::new(AT_ONCE),
             jitter: Jitter::random(),
             checker: Checker(RandomState::new().hash_one(0_u8)),
         };
@@ -105,6 +100,7 @@ async fn turn(shared: &Arc<Shared>, service: &str) -> Result<(), RegistryError> 
     let mut known = Known::new();
     // What is under way ends with the turn.
     let mut running: JoinSet<Checked> = JoinSet::new();
+    let share = Arc::new(Share::default());
     let mut renew_at = Instant::now() + RENEW;
     let mut asked = shared.registry.watch(service, None, LISTEN, now());
     loop {
@@ -127,20 +123,24 @@ async fn turn(shared: &Arc<Shared>, service: &str) -> Result<(), RegistryError> 
         }
         let (at, heard) = (known.now(), Instant::now());
         for listed in known.take_due() {
-            running.spawn(check(Arc::clone(shared), listed, at, heard));
+            running.spawn(check(Arc::clone(shared), Arc::clone(&share), listed, at, heard));
         }
     }
 }
 
 /// Checks an instance, and says what came of it. `at` was the registry's time at `heard`.
-async fn check(shared: Arc<Shared>, listed: Listed, at: UnixMillis, heard: Instant) -> Checked {
-    // Nobody closes it.
-    let _permit = shared.permits.acquire().await;
+async fn check(
+    shared: Arc<Shared>,
+    share: Arc<Share>,
+    listed: Listed,
+    at: UnixMillis,
+    heard: Instant,
+) -> Checked {
     let Listed { instance, standing: before, .. } = listed;
     let Some(check) = &instance.check else {
         return Checked { id: instance.id, standing: before };
     };
-    let outcome = shared.prober.check(&instance, check).await;
+    let outcome = shared.prober.check(&instance, check, &share).await;
     shared.metrics.checked(outcome);
     let passed = u64::try_from(heard.elapsed().as_millis()).unwrap_or(u64::MAX);
     let theirs = UnixMillis(at.0.saturating_add(passed));

@@ -1,10 +1,11 @@
 //! Renews the instances that stay, so that they are in the registry whatever it has forgotten.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use postern_feed::Jitter;
+use postern_registry::Instance;
 use postern_store::durable::{InstanceRecord, MAX_PAGE};
 use postern_store::{IdentityStore, Registry, RegistryError, StoreError};
 use tokio::time::{sleep, timeout};
@@ -87,33 +88,48 @@ fn name(record: &InstanceRecord) -> Name {
 }
 
 async fn renew_page(registry: &dyn Registry, page: &[InstanceRecord]) -> Result<(), RegistryError> {
-    for InstanceRecord { instance, .. } in page {
-        match registry.register(instance, now()).await {
-            Err(RegistryError::Full) => tracing::warn!(
-                service = instance.service,
-                id = instance.id,
-                "there is no room for an instance that stays"
-            ),
-            Err(error) => return Err(error),
-            Ok(_) => {}
-        }
+    for record in page {
+        register(registry, &record.instance).await?;
     }
     Ok(())
 }
 
-/// Whoever was taken out while this went on has come back by it, and goes.
+async fn register(registry: &dyn Registry, instance: &Instance) -> Result<(), RegistryError> {
+    match registry.register(instance, now()).await {
+        Err(RegistryError::Full) => {
+            let Instance { service, id, .. } = instance;
+            tracing::warn!(service, id, "there is no room for an instance that stays");
+            Ok(())
+        }
+        renewed => renewed.map(drop),
+    }
+}
+
+/// Whoever was taken out while this went on has come back by it, and goes; whoever is another one
+/// since then is so again.
 async fn take_out(
     registry: &dyn Registry,
     durable: &dyn IdentityStore,
     page: &[InstanceRecord],
     now_there: &[InstanceRecord],
 ) -> Result<(), RegistryError> {
-    let there: BTreeSet<Name> = now_there.iter().map(name).collect();
-    for record in page.iter().filter(|record| !there.contains(&name(record))) {
+    let there: BTreeMap<Name, &InstanceRecord> =
+        now_there.iter().map(|record| (name(record), record)).collect();
+    for record in page {
         let (service, id) = (record.instance.service.as_str(), record.instance.id.as_str());
-        // What has come since may have pushed it off the page.
-        if durable.find_instance(service, id).await?.is_none() {
-            registry.deregister(service, id, now()).await?;
+        let found = match there.get(&name(record)) {
+            Some(found) => Some((*found).clone()),
+            // What has come since may have pushed it off the page.
+            None => durable.find_instance(service, id).await?,
+        };
+        match found {
+            None => {
+                registry.deregister(service, id, now()).await?;
+            }
+            Some(found) if found.instance != record.instance => {
+                register(registry, &found.instance).await?;
+            }
+            Some(_) => {}
         }
     }
     Ok(())
@@ -124,7 +140,6 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use postern_identity::audit_entry;
-    use postern_registry::Instance;
     use postern_request::UnixMillis;
     use postern_store::MemoryRegistry;
     use postern_store::durable::ServiceStore as _;
@@ -156,6 +171,30 @@ mod tests {
         let listing = registry.list("shop", now()).await.unwrap();
         assert_eq!(listing.entries.len(), 249);
         assert_eq!(listing.entries[0].instance, instance(2));
+    }
+
+    #[tokio::test]
+    async fn who_has_moved_while_it_was_renewed_is_where_it_is_now() {
+        let (registry, durable) = (MemoryRegistry::new(), MemoryDurableStore::new());
+        let said = audit_entry(now(), "test", "service.registered", "shop", &[]);
+        for number in 2..=3 {
+            durable.put_instance(&instance(number), now(), &said).await.unwrap();
+        }
+        let page = durable.list_instances(None, 2).await.unwrap();
+        let moved = [2, 3].map(|number| Instance { port: 81, ..instance(number) });
+        for moved in &moved {
+            durable.put_instance(moved, now(), &said).await.unwrap();
+            registry.register(moved, now()).await.unwrap();
+        }
+        // The last one is on the next page by now.
+        durable.put_instance(&instance(1), now(), &said).await.unwrap();
+        renew_page(&registry, &page).await.unwrap();
+        let now_there = durable.list_instances(None, 2).await.unwrap();
+        take_out(&registry, &durable, &page, &now_there).await.unwrap();
+        let listing = registry.list("shop", now()).await.unwrap();
+        let found: Vec<Instance> =
+            listing.entries.into_iter().map(|listed| listed.instance).collect();
+        assert_eq!(found, moved);
     }
 
     #[tokio::test]

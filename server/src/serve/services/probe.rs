@@ -9,6 +9,7 @@ use postern_registry::{Check, Instance, Outcome, Probe};
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{sleep, timeout};
 
 /// Between two tries of one check.
@@ -16,10 +17,25 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How it calls itself.
 const AGENT: &str = concat!("postern-check/", env!("CARGO_PKG_VERSION"));
 
+/// Looks under way at the same time, of one service…
+const OF_ONE: usize = 64;
+/// … and of all.
+const OF_ALL: usize = 512;
+
 /// Looks.
 pub struct Prober {
     http: Client,
     jitter: Jitter,
+    places: Semaphore,
+}
+
+/// What one service has of the places: it does not keep the others waiting by being slow.
+pub struct Share(Semaphore);
+
+impl Default for Share {
+    fn default() -> Self {
+        Self(Semaphore::new(OF_ONE))
+    }
 }
 
 impl Prober {
@@ -32,16 +48,17 @@ impl Prober {
         let builder = Client::builder().no_proxy().redirect(Policy::none()).user_agent(AGENT);
         let builder = builder.pool_max_idle_per_host(0).http1_only();
         let http = builder.build().context("cannot make an HTTP client for checks")?;
-        Ok(Self { http, jitter: Jitter::random() })
+        Ok(Self { http, jitter: Jitter::random(), places: Semaphore::new(OF_ALL) })
     }
 
-    /// Checks an instance, with as many tries as it takes.
-    pub async fn check(&self, instance: &Instance, check: &Check) -> Outcome {
+    /// Checks an instance, with as many tries as it takes, and a place for each of them.
+    pub async fn check(&self, instance: &Instance, check: &Check, share: &Share) -> Outcome {
         let longest = Duration::from_millis(check.timeout_ms);
         for tried in 0..check.tries {
             if tried > 0 {
                 sleep(self.jitter.around(PAUSE)).await;
             }
+            let _place = self.place(share).await;
             let began = Instant::now();
             if timeout(longest, self.try_once(instance, check)).await == Ok(true) {
                 let took_ms = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
@@ -49,6 +66,11 @@ impl Prober {
             }
         }
         Outcome::Failed
+    }
+
+    /// Nobody closes them.
+    async fn place<'s>(&'s self, share: &'s Share) -> [Option<SemaphorePermit<'s>>; 2] {
+        [share.0.acquire().await.ok(), self.places.acquire().await.ok()]
     }
 
     async fn try_once(&self, instance: &Instance, check: &Check) -> bool {
@@ -94,7 +116,7 @@ mod tests {
 
     async fn passes(instance: &Instance, check: &Check) -> bool {
         let instance = Instance { check: Some(check.clone()), ..instance.clone() };
-        let outcome = Prober::new().unwrap().check(&instance, check).await;
+        let outcome = Prober::new().unwrap().check(&instance, check, &Share::default()).await;
         matches!(outcome, Outcome::Passed { .. })
     }
 

@@ -7,6 +7,7 @@ use postern_store::durable::{AuditStore as _, ServiceStore as _};
 use postern_store::registry::{Checker, Report};
 use postern_store::{BoxFuture, MemoryRegistry};
 
+use super::super::tests::fill_the_log;
 use super::*;
 use crate::login::fixture::{NOW, World, later};
 
@@ -56,6 +57,40 @@ async fn an_instance_comes_is_renewed_and_goes() {
     let expected = ["service.registered", "service.registered", "service.deregistered"];
     let expected = expected.map(|action| (action.to_owned(), "shop/a".to_owned()));
     assert_eq!(said(&world).await, expected, "what changes, once each");
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_down_does_not_happen() {
+    let world = World::new();
+    let operators = operators(&world);
+    operators.register_instance(&instance("a"), &by(), NOW).await.unwrap();
+    fill_the_log(&world).await;
+    let heavier = Instance { weight: 2, ..instance("a") };
+    for refused in [
+        operators.register_instance(&instance("b"), &by(), NOW).await,
+        operators.register_instance(&heavier, &by(), NOW).await,
+        operators.deregister_instance("shop", "a", &by(), NOW).await,
+    ] {
+        assert!(matches!(refused, Err(IdentityError::Store(_))), "{refused:?}");
+    }
+    let there = operators.instances("shop", NOW).await.unwrap().entries;
+    let there: Vec<Instance> = there.into_iter().map(|listed| listed.instance).collect();
+    assert_eq!(there, [instance("a")]);
+    operators.register_instance(&instance("a"), &by(), later(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_service_that_is_full_is_said_so_before_anything_is_written_down() {
+    let world = World::new();
+    let operators = operators(&world);
+    for number in 0..MAX_INSTANCES {
+        let there = instance(&number.to_string());
+        operators.registry().unwrap().register(&there, NOW).await.unwrap();
+    }
+    let refused = operators.register_instance(&instance("a"), &by(), NOW).await;
+    assert!(matches!(refused, Err(IdentityError::Invalid { what: "instance", .. })), "{refused:?}");
+    assert!(said(&world).await.is_empty());
+    operators.register_instance(&instance("7"), &by(), NOW).await.unwrap();
 }
 
 #[tokio::test]

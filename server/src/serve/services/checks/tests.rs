@@ -95,3 +95,26 @@ async fn whoever_has_not_the_turn_checks_nothing() {
     let listing = world.registry.list("shop", now()).await.unwrap();
     assert_eq!(listing.entries[0].standing.last_check, None);
 }
+
+#[tokio::test]
+async fn a_service_that_is_slow_keeps_no_other_one_waiting() {
+    let world = world();
+    // Nobody ever answers there, and whoever connects waits for that.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = silent.local_addr().unwrap();
+    for number in 0..100 {
+        let mut slow = instance(place);
+        (slow.service, slow.id) = ("slow".to_owned(), number.to_string());
+        let probe = Probe::Http { path: "/".to_owned() };
+        slow.check = Some(Check { timeout_ms: 10_000, tries: 3, ..Check::new(probe) });
+        world.registry.register(&slow, now()).await.unwrap();
+    }
+    let both = ["shop", "slow"].map(str::to_owned);
+    world.checks.follow(&BTreeSet::from([both[1].clone()]));
+    sleep(Duration::from_secs(1)).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    world.registry.register(&instance(listener.local_addr().unwrap()), now()).await.unwrap();
+    world.checks.follow(&BTreeSet::from(both));
+    let seen = tokio::time::timeout(Duration::from_secs(5), world.until(Health::Healthy)).await;
+    assert!(seen.is_ok(), "it waits for the slow ones");
+}
