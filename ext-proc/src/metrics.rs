@@ -9,6 +9,7 @@ pub struct Metrics {
     pub(crate) streams: IntGauge,
     outcomes: IntCounterVec,
     kept_here: IntCounterVec,
+    uncounted: IntCounterVec,
 }
 
 impl Metrics {
@@ -35,6 +36,11 @@ impl Metrics {
                 "Answers that only this replica counts, because the store is away",
                 &["service"],
             )?,
+            uncounted: counter(
+                "postern_upstream_outcomes_uncounted_total",
+                "Answers that no circuit counts, because too many Envoys and services tell of them",
+                &["service"],
+            )?,
         })
     }
 
@@ -48,6 +54,12 @@ impl Metrics {
     pub(crate) fn kept_here(&self, service: &str, calls: u32) {
         if let Ok(counter) = self.kept_here.get_metric_with_label_values(&[service]) {
             counter.inc_by(calls.into());
+        }
+    }
+
+    pub(crate) fn uncounted(&self, service: &str) {
+        if let Ok(counter) = self.uncounted.get_metric_with_label_values(&[service]) {
+            counter.inc();
         }
     }
 }

@@ -2,8 +2,8 @@
 //! the budget, and once the breaker is open nothing at all.
 //!
 //! Lending has a longer budget, and a breaker of its own: a store that is slow may still lend in
-//! time while every decision comes too late. So do reports for circuits, and all that is asked of
-//! these beside requests.
+//! time while every decision comes too late. So do reports for circuits, and looks at circuits:
+//! however many reports come too late, what is open is seen.
 
 use std::future::Future;
 use std::time::Duration;
@@ -34,7 +34,8 @@ pub struct Guarded<S> {
     /// For calls that requests wait for.
     decisions: Breaker,
     lending: Breaker,
-    circuits: Breaker,
+    reports: Breaker,
+    looks: Breaker,
 }
 
 impl<S: VolatileStore> Guarded<S> {
@@ -45,8 +46,8 @@ impl<S: VolatileStore> Guarded<S> {
 
     /// Guards a store with another budget.
     pub fn with_budget(store: S, budget: Duration) -> Self {
-        let [decisions, lending, circuits] = [(); 3].map(|()| Breaker::new());
-        Self { store, budget, decisions, lending, circuits }
+        let [decisions, lending, reports, looks] = [(); 4].map(|()| Breaker::new());
+        Self { store, budget, decisions, lending, reports, looks }
     }
 
     /// Whether nothing that a request waits for is asked at the moment.
@@ -155,7 +156,7 @@ impl<S: VolatileStore> CircuitStore for Guarded<S> {
         now: UnixMillis,
     ) -> BoxFuture<'a, Vec<Result<Reported, StoreError>>> {
         let report = move || self.store.report_circuits(reporting, reports, now);
-        Box::pin(self.guard_each(&self.circuits, reports.len(), report))
+        Box::pin(self.guard_each(&self.reports, reports.len(), report))
     }
 
     fn grant_probes<'a>(
@@ -165,7 +166,7 @@ impl<S: VolatileStore> CircuitStore for Guarded<S> {
         now: UnixMillis,
     ) -> BoxFuture<'a, Vec<Result<Granted, StoreError>>> {
         let grant = move || self.store.grant_probes(reporter, asks, now);
-        Box::pin(self.guard_each(&self.circuits, asks.len(), grant))
+        Box::pin(self.guard_each(&self.reports, asks.len(), grant))
     }
 
     fn circuits<'a>(
@@ -174,7 +175,7 @@ impl<S: VolatileStore> CircuitStore for Guarded<S> {
         now: UnixMillis,
     ) -> BoxFuture<'a, Vec<Result<CircuitStanding, StoreError>>> {
         let look = move || self.store.circuits(circuits, now);
-        Box::pin(self.guard_each(&self.circuits, circuits.len(), look))
+        Box::pin(self.guard_each(&self.looks, circuits.len(), look))
     }
 
     fn say_of_circuit<'a>(
@@ -184,7 +185,7 @@ impl<S: VolatileStore> CircuitStore for Guarded<S> {
         now: UnixMillis,
     ) -> BoxFuture<'a, Result<CircuitStanding, StoreError>> {
         let say = move || self.store.say_of_circuit(circuit, word, now);
-        Box::pin(self.circuits.guard(self.budget * PATIENCE, say))
+        Box::pin(self.looks.guard(self.budget * PATIENCE, say))
     }
 }
 

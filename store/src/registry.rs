@@ -15,6 +15,7 @@ mod follower;
 mod memory;
 mod tasks;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +55,8 @@ pub struct Report<'a> {
     pub service: &'a str,
     /// The instance.
     pub id: &'a str,
+    /// Where it was checked.
+    pub place: SocketAddr,
     /// Who has checked it.
     pub checker: Checker,
     /// How it does now.
@@ -130,8 +133,8 @@ pub trait Registry: Send + Sync {
         now: UnixMillis,
     ) -> BoxFuture<'a, Result<bool, RegistryError>>;
 
-    /// Says how an instance does; whether that counts: not where it is gone, or somebody else has
-    /// the turn by now.
+    /// Says how an instance does; whether that counts: not where it is gone, or is elsewhere by
+    /// now, or somebody else has the turn.
     fn report<'a>(
         &'a self,
         report: Report<'a>,

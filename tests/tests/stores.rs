@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use postern_circuit::{Recovery, Report, Settings, Share, State};
 use postern_e2e::redis::cluster::RedisCluster;
 use postern_e2e::redis::sentinel::WatchedRedis;
 use postern_e2e::redis::{Redis, is_skipped};
@@ -13,12 +14,17 @@ use postern_e2e::{env, ports, process, wait};
 use postern_request::UnixMillis;
 use postern_store::flows::contract as flows;
 use postern_store::registry::contract as registry;
-use postern_store::volatile::contract;
+use postern_store::volatile::circuits::MAX_REPORTERS;
+use postern_store::volatile::{
+    CircuitAsk, CircuitReport, CircuitStore as _, ProbeOutcomes, ProbesOf, Reported, ReporterId,
+    Reporting, contract,
+};
 use postern_store::{FlowStore, Registry as _, ReplayKey, StoreError, VolatileStore as _};
 use postern_store_redis::RedisStore;
 use tokio::time::timeout;
 
 const LONGEST: Duration = Duration::from_secs(30);
+const HOUR_MS: u64 = 3_600_000;
 /// The salts of two runs at one server.
 const FIRST: u8 = 1;
 const SECOND: u8 = 2;
@@ -99,6 +105,7 @@ async fn a_change_of_one_server_is_heard_by_another() {
 async fn redis_keeps_the_contract_of_registries() {
     let redis = Redis::start().await;
     keeps_services(connected(&redis.url()).await).await;
+    registry::fills(Arc::new(connected(&redis.url()).await), &now).await;
 }
 
 /// What the operations page asks for, and nothing else.
@@ -227,6 +234,7 @@ async fn a_cluster_keeps_it_and_keeps_it_with_one_master_less() {
     contract::run(&store, now(), SECOND).await;
     keeps_flows(store).await;
     keeps_services(connected(&cluster.url()).await).await;
+    registry::fills(Arc::new(connected(&cluster.url()).await), &now).await;
 }
 
 /// That so many keys can be written that each of three masters has some.
@@ -235,6 +243,66 @@ async fn every_part(store: &RedisStore) -> Result<(), StoreError> {
         store.remember_once(ReplayKey([number; 32]), 1, now()).await?;
     }
     Ok(())
+}
+
+/// A connection of nobody's store.
+async fn beside(redis: &Redis) -> redis::aio::MultiplexedConnection {
+    let client = redis::Client::open(redis.url()).expect("a client");
+    client.get_multiplexed_async_connection().await.expect("a connection")
+}
+
+/// One of an Envoy of an identity of its own: a call that failed.
+async fn fails(store: &RedisStore, circuit: &CircuitAsk, envoy: u64) -> Reported {
+    let reporter = ReporterId { peer: envoy, envoy };
+    let reporting = Reporting { reporter, number: None, probes_of: ProbesOf::Reporter };
+    let report = Report { calls: 1, failures: 1, slow: 0, run: 1 };
+    let probes = ProbeOutcomes::default();
+    let reports = [CircuitReport { circuit: circuit.clone(), report, probes }];
+    let mut answers = store.report_circuits(reporting, &reports, now()).await;
+    answers.remove(0).expect("an answer")
+}
+
+/// Only a probe closes it, also where nobody says anything of it for hours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_circuit_is_there_for_longer_than_it_is_open() {
+    if is_skipped() {
+        return;
+    }
+    let redis = Redis::start().await;
+    let store = connected(&redis.url()).await;
+    let recovery = Recovery { first_ms: 3 * HOUR_MS, longest_ms: 3 * HOUR_MS, jitter: Share(0) };
+    let settings = Settings { failures: 1, reporters: 1, recovery, ..Settings::default() };
+    let circuit = CircuitAsk { service: "slow".to_owned(), settings };
+    let opened = fails(&store, &circuit, 1).await;
+    assert_eq!(opened.standing.state, State::Open);
+    let left: u64 = redis::cmd("PTTL")
+        .arg("postern:circuit:{slow}")
+        .query_async(&mut beside(&redis).await)
+        .await
+        .expect("its end");
+    assert!((4 * HOUR_MS - 60_000..=4 * HOUR_MS).contains(&left), "{left}");
+}
+
+/// Neither what it has said nor how many of its identity there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_kept_of_a_reporter_that_is_forgotten() {
+    if is_skipped() {
+        return;
+    }
+    let redis = Redis::start().await;
+    let store = connected(&redis.url()).await;
+    let settings = Settings { failures: 100, window_ms: 600_000, ..Settings::default() };
+    let circuit = CircuitAsk { service: "busy".to_owned(), settings };
+    let most = u64::try_from(MAX_REPORTERS).expect("a number");
+    for envoy in 0..most + 20 {
+        fails(&store, &circuit, envoy).await;
+    }
+    let kept: u64 = redis::cmd("HLEN")
+        .arg("postern:circuit:{busy}:reporters")
+        .query_async(&mut beside(&redis).await)
+        .await
+        .expect("a number");
+    assert_eq!(kept, 2 * most, "of each its words, and its identity's count");
 }
 
 /// What was kept is gone with the last of it: nobody has to clean up after it.
@@ -246,11 +314,7 @@ async fn nothing_stays_in_redis_that_has_no_end() {
     let redis = Redis::start().await;
     flows::run(&connected(&redis.url()).await, &now).await;
     keeps_services(connected(&redis.url()).await).await;
-    let mut connection = redis::Client::open(redis.url())
-        .expect("a client")
-        .get_multiplexed_async_connection()
-        .await
-        .expect("a connection");
+    let mut connection = beside(&redis).await;
     let keys: Vec<String> =
         redis::cmd("KEYS").arg("postern:*").query_async(&mut connection).await.expect("the keys");
     assert!(keys.len() > 100, "{keys:?}");

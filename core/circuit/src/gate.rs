@@ -122,6 +122,12 @@ impl Gate {
         }
     }
 
+    /// When the first probe may go; none where it is not open, or one has gone already.
+    #[must_use]
+    pub fn recovers_at(&self) -> Option<UnixMillis> {
+        (self.state == State::Open).then_some(self.at)
+    }
+
     /// When the interval is over in which probes were let through last; none where it is not half
     /// open.
     #[must_use]

@@ -93,10 +93,16 @@ impl Instance {
         }
     }
 
-    /// Address and port, an IPv6 address in brackets.
+    /// Address and port.
+    #[must_use]
+    pub const fn socket(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+
+    /// The same as a text, an IPv6 address in brackets.
     #[must_use]
     pub fn place(&self) -> String {
-        SocketAddr::new(self.address, self.port).to_string()
+        self.socket().to_string()
     }
 
     /// Whether it may be registered.

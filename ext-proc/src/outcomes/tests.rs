@@ -1,8 +1,10 @@
 use std::time::{Duration, Instant};
 
-use postern_circuit::State;
+use postern_circuit::{Report, State};
 use postern_store::away::Away;
-use postern_store::volatile::{CircuitStanding, CircuitWord, Granted, ProbeAsk, Reported};
+use postern_store::volatile::{
+    CircuitAsk, CircuitStanding, CircuitWord, Granted, ProbeAsk, ProbeOutcomes, Reported,
+};
 use postern_store::{BoxFuture, MemoryStore, StoreError};
 use postern_telemetry::MetricsRegistry;
 use tokio::sync::Semaphore;
@@ -183,4 +185,15 @@ async fn without_the_store_outcomes_stay_here() {
     until(async || state(&*fixture.stand_in).await == State::Open).await;
     until(async || fixture.counted("postern_upstream_outcomes_unshared_total{") == 6).await;
     assert!(fixture.moved.lock().unwrap().is_empty(), "nothing that is shared has moved");
+}
+
+#[tokio::test]
+async fn what_is_lost_for_want_of_room_is_counted() {
+    let fixture = fixture(Gated::letting(0));
+    for number in 0..10_002 {
+        fixture.ended(envoy(number), FAILED);
+    }
+    assert_eq!(fixture.counted("postern_upstream_outcomes_uncounted_total{"), 2);
+    fixture.ended(envoy(7), FAILED);
+    assert_eq!(fixture.counted("postern_upstream_outcomes_uncounted_total{"), 2);
 }

@@ -1,8 +1,9 @@
 //! What this replica shows of shared circuits: read from the store again and again, so that Envoys
 //! which only wait hear of it, and so that a thousand who ask cost the store nothing.
 //!
-//! While the store does not answer, it goes by what this replica has been told by other ways than
-//! the feed: the same that `ext_authz` goes by then.
+//! While the store does not answer, what was open stays so for as long as the store has said. Of
+//! all others it goes by what this replica has been told by other ways than the feed: the same that
+//! `ext_authz` goes by then.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -15,6 +16,7 @@ use postern_circuit::{State, Transition};
 use postern_request::UnixMillis;
 use postern_store::StoreError;
 use postern_store::volatile::{CircuitAsk, CircuitStanding, CircuitStore, Granted};
+use postern_telemetry::Moment;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, watch};
 
@@ -136,8 +138,8 @@ impl CircuitsView {
         let circuits = self.parts.services.all();
         let now = (self.parts.clock)();
         let answers = self.parts.store.circuits(&circuits, now.wall).await;
-        let standings = self.standings(&circuits, answers, now.wall).await;
         let before = self.shown.load_full();
+        let standings = self.standings(&circuits, answers, &before, now).await;
         let mut shown = BTreeMap::new();
         for (circuit, standing) in circuits.iter().zip(standings) {
             let name = &circuit.service;
@@ -146,7 +148,7 @@ impl CircuitsView {
                     self.parts.metrics.stands(name, standing.state, standing.reporters);
                     shown.extend(Shown::of(&standing, now.monotonic).map(|it| (name.clone(), it)));
                 }
-                // It is as it was for a little while.
+                // It is as it was, for a little while or for as long as was said.
                 None => shown.extend(before.get(name).map(|it| (name.clone(), *it))),
             }
         }
@@ -157,12 +159,13 @@ impl CircuitsView {
         }
     }
 
-    /// How circuits stand; none of those that could not be read just now.
+    /// How circuits stand; none of those that could not be read just now, or are open for longer.
     async fn standings(
         &self,
         circuits: &[CircuitAsk],
         answers: Vec<Result<CircuitStanding, StoreError>>,
-        now: UnixMillis,
+        before: &BTreeMap<String, Shown>,
+        now: Moment,
     ) -> Vec<Option<CircuitStanding>> {
         let mut away = Vec::new();
         let mut standings = Vec::with_capacity(circuits.len());
@@ -178,10 +181,11 @@ impl CircuitsView {
                     Err(error) => {
                         let failures = reading.failures.entry(circuit.service.clone()).or_default();
                         *failures = failures.saturating_add(1);
-                        if *failures >= AWAY_AFTER {
+                        let service = &circuit.service;
+                        let stays = before.get(service).is_some_and(|it| it.stays(now.monotonic));
+                        if *failures >= AWAY_AFTER && !stays {
                             away.push((standings.len(), circuit.clone()));
                         }
-                        let service = &circuit.service;
                         tracing::debug!(%error, service, "a circuit cannot be read");
                         standings.push(None);
                     }
@@ -189,7 +193,7 @@ impl CircuitsView {
             }
         }
         let (places, asked): (Vec<usize>, Vec<CircuitAsk>) = away.into_iter().unzip();
-        let stand_in = self.parts.stand_in.circuits(&asked, now).await;
+        let stand_in = self.parts.stand_in.circuits(&asked, now.wall).await;
         for (place, standing) in places.into_iter().zip(stand_in) {
             if let Some(here) = standings.get_mut(place) {
                 *here = standing.ok();
@@ -255,6 +259,11 @@ impl Shown {
         let retry_at = retry_at.map(|at| (at, here));
         let shown = Self { state, forced: forced.is_some(), retry_at };
         (state != State::Closed || shown.forced).then_some(shown)
+    }
+
+    /// Whether it was said to be open for longer than until now.
+    fn stays(&self, now: Instant) -> bool {
+        self.retry_at.is_some_and(|(_, until)| now < until)
     }
 
     fn stamp(&self) -> (State, bool, Option<UnixMillis>) {

@@ -1,17 +1,20 @@
 //! What Consul answers, as instances.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::net::IpAddr;
 
 use postern_registry::instance::fits_label;
 use postern_registry::{Health, Instance, Listed, MAX_INSTANCES, Standing};
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
 /// The most services that are listed.
 const MAX_SERVICES: usize = 10_000;
 /// Longest name of an instance, in bytes.
 const MAX_ID_BYTES: usize = 128;
+/// Longest entry, in bytes: with all metadata that Consul allows, and what many checks have said.
+const MAX_ENTRY_BYTES: usize = 1 << 18;
 
 /// An entry of `/v1/health/service/NAME`. There is more, which is not for us.
 #[derive(Deserialize)]
@@ -58,26 +61,25 @@ struct CheckState {
 
 /// The instances of a service, by their ids, and how many made no sense; none where it is no list.
 pub(crate) fn listed(service: &str, body: &[u8]) -> Option<(Vec<Listed>, u32)> {
-    let found: Vec<Value> = serde_json::from_slice(body).ok()?;
-    let all = found.len();
-    let entries = found.into_iter().filter_map(|entry| serde_json::from_value::<Entry>(entry).ok());
-    let entries: Vec<Entry> = entries.collect();
+    let mut all = 0_usize;
+    let mut instances: Vec<(String, Listed)> = Vec::new();
+    each_element(body, |entry| {
+        all += 1;
+        if instances.len() < MAX_INSTANCES && entry.len() <= MAX_ENTRY_BYTES {
+            instances.extend(read(service, entry));
+        }
+    })?;
     // Agents give ids, each on its own node.
     let mut times: HashMap<String, usize> = HashMap::new();
-    for entry in &entries {
-        *times.entry(entry.service.id.clone()).or_default() += 1;
+    for (_, listed) in &instances {
+        *times.entry(listed.instance.id.clone()).or_default() += 1;
     }
     let mut by_id: BTreeMap<String, Listed> = BTreeMap::new();
-    for entry in &entries {
-        let is_one = times.get(&entry.service.id) == Some(&1);
-        let id = if is_one {
-            entry.service.id.clone()
-        } else {
-            format!("{}@{}", entry.service.id, entry.node.node)
-        };
-        if let Some(listed) = instance(service, id, entry)
-            && by_id.len() < MAX_INSTANCES
-        {
+    for (node, mut listed) in instances {
+        if times.get(&listed.instance.id) != Some(&1) {
+            listed.instance.id = format!("{}@{node}", listed.instance.id);
+        }
+        if fits_id(&listed.instance.id) {
             by_id.insert(listed.instance.id.clone(), listed);
         }
     }
@@ -85,13 +87,43 @@ pub(crate) fn listed(service: &str, body: &[u8]) -> Option<(Vec<Listed>, u32)> {
     Some((by_id.into_values().collect(), left_out))
 }
 
-fn instance(service: &str, id: String, entry: &Entry) -> Option<Listed> {
-    let fits =
-        id.len() <= MAX_ID_BYTES && !id.is_empty() && id.bytes().all(|b| b.is_ascii_graphic());
+/// Hands over the elements of a list of JSON, each as it stands there; nothing where it is no list.
+/// However many there are, and whatever stands in them, no more is kept than what comes of it.
+fn each_element(body: &[u8], mut take: impl FnMut(&[u8])) -> Option<()> {
+    let mut rest = body.trim_ascii_start().strip_prefix(b"[")?.trim_ascii_start();
+    if let Some(after) = rest.strip_prefix(b"]") {
+        return after.trim_ascii().is_empty().then_some(());
+    }
+    loop {
+        let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
+        values.next()?.ok()?;
+        let (element, after) = rest.split_at_checked(values.byte_offset())?;
+        take(element);
+        match after.trim_ascii_start().split_first()? {
+            (b',', after) => rest = after,
+            (b']', after) => return after.trim_ascii().is_empty().then_some(()),
+            _ => return None,
+        }
+    }
+}
+
+/// An instance, with its node.
+fn read(service: &str, entry: &[u8]) -> Option<(String, Listed)> {
+    let entry: Entry = serde_json::from_slice(entry).ok()?;
+    let listed = instance(service, &entry)?;
+    Some((entry.node.node, listed))
+}
+
+fn fits_id(id: &str) -> bool {
+    id.len() <= MAX_ID_BYTES && !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn instance(service: &str, entry: &Entry) -> Option<Listed> {
+    let id = Some(entry.service.id.clone()).filter(|id| fits_id(id))?;
     let of_service = entry.service.address.as_str();
     // The service is where its node is, unless it says so itself.
     let address = if of_service.is_empty() { entry.node.address.as_str() } else { of_service };
-    let address: IpAddr = address.parse().ok().filter(|_| fits)?;
+    let address: IpAddr = address.parse().ok()?;
     postern_registry::instance::check_address(address).ok()?;
     let port = Some(entry.service.port).filter(|port| *port > 0)?;
     let meta = |name: &str| {
@@ -134,13 +166,37 @@ fn health(entry: &Entry) -> (Health, u32) {
 
 /// The names of services, in order; none where it is no mapping.
 pub(crate) fn services(body: &[u8]) -> Option<Vec<String>> {
-    let found: BTreeMap<String, Value> = serde_json::from_slice(body).ok()?;
-    Some(found.into_keys().take(MAX_SERVICES).collect())
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let names = json.deserialize_map(Names).ok()?;
+    json.end().ok()?;
+    Some(names.into_iter().collect())
+}
+
+/// Reads names without what stands beside them, and keeps no more than are listed.
+struct Names;
+
+impl<'de> Visitor<'de> for Names {
+    type Value = BTreeSet<String>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("services by name")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut names = BTreeSet::new();
+        while let Some((name, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
+            names.insert(name);
+            if names.len() > MAX_SERVICES {
+                names.pop_last();
+            }
+        }
+        Ok(names)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -242,11 +298,55 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_long_is_left_out_alone_and_what_is_for_others_is_not_read() {
+        let good = entry("good", "10.1.0.1", 80, &["passing"]);
+        let mut long = entry("long", "10.1.0.2", 80, &[]);
+        long["Checks"] = vec![json!({"Status": "passing"}); MAX_ENTRY_BYTES / 20].into();
+        let mut deep = String::from("0");
+        for _ in 0..1_000 {
+            deep = format!("[{deep}]");
+        }
+        let body = format!("[{long}, {deep}, {{\"deep\": {deep}}}, {good}]");
+        let (listed, left_out) = listed("shop", body.as_bytes()).unwrap();
+        assert_eq!((listed.len(), left_out), (1, 3));
+        let ids: Vec<&str> = listed.iter().map(|one| one.instance.id.as_str()).collect();
+        assert_eq!(ids, ["good"]);
+        let body = format!("{{\"shop\": {deep}}}");
+        assert_eq!(services(body.as_bytes()).unwrap(), ["shop"]);
+    }
+
+    #[test]
+    fn there_is_a_bound_on_services() {
+        let name = |number: usize| format!("s-{number:05}");
+        let all = (0..MAX_SERVICES + 5).rev();
+        let all: Vec<String> = all.map(|number| format!("\"{}\": []", name(number))).collect();
+        let listed = services(format!("{{{}}}", all.join(",")).as_bytes()).unwrap();
+        assert_eq!(listed.len(), MAX_SERVICES);
+        assert_eq!(listed.last(), Some(&name(MAX_SERVICES - 1)), "the first by name");
+    }
+
+    #[test]
     fn what_is_no_list_says_nothing() {
-        for body in ["", "{}", "null", "[", "\"x\"", "rpc error: No cluster leader"] {
+        for body in [
+            "",
+            "{}",
+            "null",
+            "[",
+            "[,]",
+            "[1,]",
+            "[1 2]",
+            "[1,2",
+            "[]]",
+            "[1]1",
+            "[1}",
+            "\"x\"",
+            "rpc error: No cluster leader",
+        ] {
             assert!(listed("shop", body.as_bytes()).is_none(), "{body}");
         }
         assert_eq!(listed("shop", b"[]").unwrap().0, []);
+        assert_eq!(listed("shop", b" [ ] ").unwrap().1, 0);
+        assert_eq!(listed("shop", b"\n[1 , \"a,]\", [[]],{} ]\n").unwrap().1, 4);
         assert_eq!(services(br#"{"shop": ["v1"], "consul": []}"#).unwrap(), ["consul", "shop"]);
         assert_eq!(services(b"[]"), None);
     }

@@ -19,8 +19,8 @@
 --   failedBy    the identity whose probe has failed last
 --   forced      an operator's word, OPEN or CLOSED, until forcedUntil
 --
--- Times are Redis' own, in ms. It lives for an hour after the last write, and as long as an
--- operator's word holds. There is one key a service.
+-- Times are Redis' own, in ms. It lives for an hour after the last write and after it has been
+-- open, and as long as an operator's word holds. There is one key a service.
 local call, try = redis.call, redis.pcall
 local floor, max, min = math.floor, math.max, math.min
 local time = call('TIME')
@@ -54,6 +54,9 @@ local function save(key, it)
   end
   call('HSET', key, unpack(fields))
   local matters = it.forced ~= '' and it.forcedUntil - now or 0
+  if it.state == 'OPEN' then
+    matters = max(matters, it.recoveryTime - now + IDLE)
+  end
   call('PEXPIRE', key, max(IDLE, matters))
 end
 

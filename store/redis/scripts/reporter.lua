@@ -44,7 +44,12 @@ local function forget(names)
     call('ZREM', KEYS[3], gone)
     if #gone == 32 then
       local peer = string.sub(gone, 1, 16)
-      call('HSET', KEYS[2], peer, max(own_of(peer) - 1, 0))
+      local left = own_of(peer) - 1
+      if left > 0 then
+        call('HSET', KEYS[2], peer, left)
+      else
+        call('HDEL', KEYS[2], peer)
+      end
     end
   end
 end

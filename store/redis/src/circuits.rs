@@ -23,6 +23,8 @@ use crate::{RedisStore, Servers};
 
 /// Circuits of one call that looks.
 const LOOKED_AT_ONCE: usize = 32;
+/// How many of these are on their way at the same time.
+pub(crate) const LOOKS_AT_ONCE: usize = 4;
 
 impl CircuitStore for RedisStore {
     fn report_circuits<'a>(
@@ -68,7 +70,7 @@ impl CircuitStore for RedisStore {
             looked
         };
         let looks: Vec<_> = circuits.chunks(together).map(look).collect();
-        Box::pin(async move { paced(&self.reporting, looks).await.concat() })
+        Box::pin(async move { paced(&self.looking, looks).await.concat() })
     }
 
     fn say_of_circuit<'a>(
@@ -121,5 +123,31 @@ impl RedisStore {
         let answer = self.call(pack::look(self.scripts(), circuits)).await?;
         let standings = answer::standings(&answer, circuits);
         standings.ok_or_else(|| unexpected("of the script that looks at circuits"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use postern_circuit::Settings;
+
+    use super::*;
+    use crate::volatile::LENDING_AT_ONCE;
+
+    /// Nothing is connected: who is asked says so at once.
+    #[tokio::test]
+    async fn who_looks_does_not_stand_behind_those_who_report() {
+        let store = RedisStore::new("redis://127.0.0.1:1").unwrap();
+        let all = u32::try_from(LENDING_AT_ONCE).unwrap();
+        let _reporting = store.reporting.acquire_many(all).await.unwrap();
+        let asks = ["pay", "ship"].map(|service| CircuitAsk {
+            service: service.to_owned(),
+            settings: Settings::default(),
+        });
+        let looking = store.circuits(&asks, UnixMillis(0));
+        let answers = tokio::time::timeout(Duration::from_secs(5), looking).await.unwrap();
+        let is_away = |answer: &Result<_, _>| matches!(answer, Err(StoreError::Unavailable(_)));
+        assert!(answers.len() == 2 && answers.iter().all(is_away), "{answers:?}");
     }
 }

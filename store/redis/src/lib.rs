@@ -104,6 +104,9 @@ pub struct RedisStore {
     lending: Semaphore,
     /// The same of those that are about circuits alone.
     reporting: Semaphore,
+    /// The same of those that only look at circuits, for all who wait: however much is reported,
+    /// nobody takes an open one for closed.
+    looking: Semaphore,
 }
 
 /// Who answers.
@@ -143,7 +146,8 @@ impl RedisStore {
         let servers = servers.map_err(|error| convert(&error))?;
         let [lending, reporting] = [(); 2].map(|()| Semaphore::new(volatile::LENDING_AT_ONCE));
         let (bus, service_bells) = (LocalBus::unconnected(), Bells::default());
-        Ok(Self { servers, scripts, bus, service_bells, lending, reporting })
+        let looking = Semaphore::new(circuits::LOOKS_AT_ONCE);
+        Ok(Self { servers, scripts, bus, service_bells, lending, reporting, looking })
     }
 
     /// Connects, again and again until it stands; from then on the connection mends itself. Run it

@@ -39,13 +39,20 @@ impl Registry for RedisStore {
         _: UnixMillis,
     ) -> BoxFuture<'a, Result<bool, RegistryError>> {
         Box::pin(async move {
+            // Where there is no room for the service there is none for the instance.
+            let life = Some(instance.ttl_ms);
+            if !self.tell(&instance.service, false, life).await? {
+                return Err(RegistryError::Full);
+            }
             let is_changed = match self.call(pack::register(self.scripts(), instance)).await? {
                 Value::Int(0) => false,
                 Value::Int(1) => true,
                 Value::Int(2) => return Err(RegistryError::Full),
                 _ => return Err(unexpected("of the script that registers").into()),
             };
-            self.tell(&instance.service, is_changed).await?;
+            if is_changed {
+                self.tell(&instance.service, true, life).await?;
+            }
             Ok(is_changed)
         })
     }
@@ -57,11 +64,12 @@ impl Registry for RedisStore {
         _: UnixMillis,
     ) -> BoxFuture<'a, Result<bool, RegistryError>> {
         Box::pin(async move {
-            let is_there = self.number(pack::heartbeat(self.scripts(), service, id)).await? == 1;
-            if is_there {
-                self.tell(service, false).await?;
+            let life = self.number(pack::heartbeat(self.scripts(), service, id)).await?;
+            if life > 0 {
+                // It is there, whether or not there is room on the list.
+                self.tell(service, false, u64::try_from(life).ok()).await?;
             }
-            Ok(is_there)
+            Ok(life > 0)
         })
     }
 
@@ -72,11 +80,12 @@ impl Registry for RedisStore {
         _: UnixMillis,
     ) -> BoxFuture<'a, Result<bool, RegistryError>> {
         Box::pin(async move {
-            let was_there = self.number(pack::deregister(self.scripts(), service, id)).await? == 1;
-            if was_there {
-                self.tell(service, true).await?;
+            let gone = self.number(pack::deregister(self.scripts(), service, id)).await?;
+            if gone > 0 {
+                let was_last = gone == 2;
+                self.tell(service, true, was_last.then_some(0)).await?;
             }
-            Ok(was_there)
+            Ok(gone > 0)
         })
     }
 
@@ -152,7 +161,7 @@ impl Registry for RedisStore {
         Box::pin(async move {
             let counts = self.number(pack::report(self.scripts(), &report)).await?;
             if counts == 2 {
-                self.tell(report.service, true).await?;
+                self.tell(report.service, true, None).await?;
             }
             Ok(counts > 0)
         })
@@ -193,13 +202,20 @@ impl RedisStore {
         }
     }
 
-    /// Tells everybody that a service is another one now, or only that it is there.
-    async fn tell(&self, service: &str, is_changed: bool) -> Result<(), StoreError> {
+    /// Tells everybody that a service is another one now, or only that it is there, and for how
+    /// long where that is known; whether there is room for it on the list.
+    async fn tell(
+        &self,
+        service: &str,
+        is_changed: bool,
+        life_ms: Option<u64>,
+    ) -> Result<bool, StoreError> {
         if is_changed {
             // This replica need not wait for Redis to tell it what it said itself.
             self.service_bells().ring(service);
         }
-        self.call(pack::ring(self.scripts(), service, is_changed)).await.map(drop)
+        let ring = pack::ring(self.scripts(), service, is_changed, life_ms);
+        Ok(self.number(ring).await? == 1)
     }
 
     async fn index(&self, service: &str) -> Result<Index, StoreError> {

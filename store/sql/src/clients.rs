@@ -10,6 +10,9 @@ use crate::database::{Database, on};
 use crate::error::store_error;
 use crate::page::{list, page};
 
+/// Stands for every resource.
+const ALL: &str = "*";
+
 /// All but when it was registered, which does not change; `bind!` has them in this order.
 macro_rules! columns {
     () => {
@@ -17,15 +20,15 @@ macro_rules! columns {
          post_logout_redirect_uris, scopes, require_pkce, require_consent, require_par, \
          bind_dpop, access_token_lifetime_secs, refresh_token_lifetime_secs, \
          rate_limit_policy, auth_method, jwks, jwks_uri, tls_subject, resources, \
-         may_introspect_for, may_act_for, id_token_alg, logo_uri, client_uri, policy_uri, \
-         is_active, origin, expires_unused_at, updated_at"
+         may_introspect_for, may_introspect, may_act_for, id_token_alg, logo_uri, client_uri, \
+         policy_uri, is_active, origin, expires_unused_at, updated_at"
     };
 }
 
 macro_rules! values {
     () => {
         "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
-         $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31"
+         $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32"
     };
 }
 
@@ -34,7 +37,7 @@ const INSERT: &str = concat!(
     columns!(),
     ", created_at) VALUES (",
     values!(),
-    ", $32) ON CONFLICT DO NOTHING"
+    ", $33) ON CONFLICT DO NOTHING"
 );
 
 /// The id is set to itself, so that the columns stand in one list.
@@ -43,7 +46,7 @@ const CHANGE: &str = concat!(
     columns!(),
     ") = (",
     values!(),
-    ") WHERE client_id = $1 AND updated_at = $32"
+    ") WHERE client_id = $1 AND updated_at = $33"
 );
 
 /// A statement with a client's columns but for its last value, of either database.
@@ -73,6 +76,8 @@ macro_rules! bind {
             .bind(client.tls_subject)
             .bind(write_list(&client.resources))
             .bind(write_list(&client.may_introspect))
+            // For servers that know all or nothing.
+            .bind(client.may_introspect.iter().any(|resource| resource == ALL))
             .bind(client.may_act_for.join(" "))
             .bind(client.id_token_alg)
             .bind(client.logo_uri)

@@ -96,26 +96,47 @@ pub(crate) async fn find(
     })
 }
 
-/// No service is called by an empty text, so that one begins.
+/// No service is called by an empty text, so that one begins. What cannot be read is left out alone,
+/// and no page is empty that others follow.
 pub(crate) async fn list(
     database: &Database,
     after: Option<(&str, &str)>,
     limit: u32,
 ) -> Result<Vec<InstanceRecord>, StoreError> {
     let (service, id) = after.unwrap_or_default();
+    let mut after = (before_nul(service).to_owned(), before_nul(id).to_owned());
+    loop {
+        let (records, last) = page(database, after, limit).await?;
+        match last {
+            Some(last) if records.is_empty() => after = last,
+            _ => return Ok(records),
+        }
+    }
+}
+
+/// Service and instance.
+type Name = (String, String);
+
+/// A page without what cannot be read, and the last name on it.
+async fn page(
+    database: &Database,
+    (service, id): Name,
+    limit: u32,
+) -> Result<(Vec<InstanceRecord>, Option<Name>), StoreError> {
     on!(database, pool => {
         let rows = sqlx::query(concat!(
             "SELECT ", columns!(), " FROM service_registry \
              WHERE service > $1 OR (service = $1 AND instance > $2) \
              ORDER BY service, instance LIMIT $3"
         ))
-        .bind(before_nul(service).to_owned())
-        .bind(before_nul(id).to_owned())
+        .bind(service)
+        .bind(id)
         .bind(i64::from(limit.min(MAX_PAGE)))
         .fetch_all(pool)
         .await
         .map_err(store_error)?;
-        rows.iter().map(read).collect()
+        let last = rows.last().map(name).transpose()?;
+        Ok((rows.iter().filter_map(read_or_warn).collect(), last))
     })
 }
 
@@ -159,6 +180,19 @@ pub(crate) async fn delete(
         done.rows_affected() == 1
     });
     Ok(deleted)
+}
+
+fn name<R: Columns>(row: &R) -> Result<Name, StoreError> {
+    Ok((row.text("service")?, row.text("instance")?))
+}
+
+/// One that is damaged keeps nobody from the others.
+fn read_or_warn<R: Columns>(row: &R) -> Option<InstanceRecord> {
+    let warn = |error: &StoreError| {
+        let (service, id) = name(row).unwrap_or_default();
+        tracing::warn!(service, id, %error, "an instance that stays cannot be read");
+    };
+    read(row).inspect_err(warn).ok()
 }
 
 fn read<R: Columns>(row: &R) -> Result<InstanceRecord, StoreError> {

@@ -52,7 +52,8 @@ pub trait ServiceStore: Send + Sync {
         id: &'a str,
     ) -> BoxFuture<'a, Result<Option<InstanceRecord>, StoreError>>;
 
-    /// Up to `limit` instances, by service and id, beginning after these.
+    /// Up to `limit` instances, by service and id, beginning after these. One that cannot be read is
+    /// left out; where there is none, none follow.
     fn list_instances<'a>(
         &'a self,
         after: Option<(&'a str, &'a str)>,

@@ -137,6 +137,27 @@ async fn what_cannot_be_lent_keeps_nobody_from_deciding() {
     assert!(guarded.decide(&ask, now).await.is_ok());
 }
 
+/// An Envoy that reports too much is no reason to take what is open for closed.
+#[tokio::test]
+async fn what_cannot_be_reported_keeps_nobody_from_looking() {
+    let guarded = guarded();
+    let now = UnixMillis(1_000_000);
+    let circuit = CircuitAsk { service: "s".to_owned(), settings: Settings::default() };
+    let reporter = ReporterId::of("peer", "envoy");
+    let reporting = Reporting { reporter, number: None, probes_of: ProbesOf::Reporter };
+    let (report, probes) = (Report::default(), ProbeOutcomes::default());
+    let reports = [CircuitReport { circuit: circuit.clone(), report, probes }];
+    guarded.store.hang(true);
+    for _ in 0..FAILURES {
+        assert!(unavailable(&guarded.report_circuits(reporting, &reports, now).await[0]));
+    }
+    guarded.store.hang(false);
+    assert!(guarded.reports.is_open() && !guarded.looks.is_open());
+    assert!(unavailable(&guarded.report_circuits(reporting, &reports, now).await[0]), "not asked");
+    assert!(guarded.circuits(std::slice::from_ref(&circuit), now).await[0].is_ok());
+    assert!(guarded.say_of_circuit(&circuit, CircuitWord::Reset, now).await.is_ok());
+}
+
 /// Each call costs the budget while the breaker is closed, and nothing once it is open.
 #[tokio::test]
 async fn every_call_is_guarded() {

@@ -11,6 +11,7 @@
 
 mod checks;
 mod lives;
+mod services;
 mod watches;
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -45,6 +46,15 @@ pub async fn run(registry: Arc<dyn Registry>, clock: &(dyn Fn() -> UnixMillis + 
     lives::run(&case).await;
     watches::run(&case).await;
     checks::run(&case).await;
+}
+
+/// Fills it up with services, and takes them out again: for those that keep instances themselves.
+///
+/// # Panics
+/// When one that somebody runs goes because others come.
+pub async fn fills(registry: Arc<dyn Registry>, clock: &(dyn Fn() -> UnixMillis + Sync)) {
+    let salt = RandomState::new().hash_one(0_u8);
+    services::run(&Case { registry: &registry, clock, salt }).await;
 }
 
 /// What everybody who is read from has to say of [`shop`], registered there.

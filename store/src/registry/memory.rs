@@ -93,8 +93,7 @@ impl Services {
             Some(kept) => {
                 kept.ends = ends;
                 let is_changed = kept.instance != *instance;
-                let place = |instance: &Instance| (instance.address, instance.port);
-                if place(&kept.instance) != place(instance) {
+                if kept.instance.socket() != instance.socket() {
                     kept.standing = Standing::new(now);
                 }
                 kept.instance = instance.clone();
@@ -174,7 +173,10 @@ impl Services {
             return (false, false);
         }
         let Some(service) = self.get(report.service, now) else { return (false, false) };
-        let Some(kept) = service.instances.get_mut(report.id) else { return (false, false) };
+        let at_place = |kept: &&mut Kept| kept.instance.socket() == report.place;
+        let Some(kept) = service.instances.get_mut(report.id).filter(at_place) else {
+            return (false, false);
+        };
         let is_changed = kept.standing.health != report.standing.health;
         kept.standing = report.standing;
         if is_changed {

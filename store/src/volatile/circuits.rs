@@ -20,7 +20,7 @@ pub const OWN_REPORTERS: usize = 8;
 pub const SHARED_REPORTERS: u64 = 8;
 /// Reporters of one service. Where there are more, those that were heard of the longest ago go.
 pub const MAX_REPORTERS: usize = 1_024;
-/// How long a circuit is kept of which nobody says anything.
+/// How long a circuit is kept of which nobody says anything, after it has been open.
 pub const IDLE_MS: u64 = 3_600_000;
 
 /// A shared circuit, and what it goes by.

@@ -85,10 +85,17 @@ async fn without_the_store_it_goes_by_what_stands_in_after_a_while() {
         assert_eq!(told(&rig), [is("bank", State::Open, false)], "it may have been a moment");
     }
     rig.view.look().await;
-    assert_eq!(told(&rig), [is("post", State::Open, true)]);
+    let both = [is("bank", State::Open, false), is("post", State::Open, true)];
+    assert_eq!(told(&rig), both, "it is open for as long as was said");
     rig.store.leave(false);
     rig.view.look().await;
     assert_eq!(told(&rig), [is("bank", State::Open, false)]);
+    rig.store.leave(true);
+    tokio::time::sleep(SECOND * 11).await;
+    for _ in 0..AWAY_AFTER {
+        rig.view.look().await;
+    }
+    assert_eq!(told(&rig), [is("post", State::Open, true)]);
     assert!(rig.metric("postern_circuit_reads_total{outcome=\"failed\"") >= 9.0);
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,6 +78,7 @@ impl Checks {
 /// What came of a check.
 struct Checked {
     id: String,
+    place: SocketAddr,
     standing: Standing,
 }
 
@@ -110,7 +112,7 @@ async fn turn(shared: &Arc<Shared>, service: &str) -> Result<(), RegistryError> 
                 asked = shared.registry.watch(service, known.version(), LISTEN, now());
             }
             Some(checked) = running.join_next() => match checked {
-                Ok(Checked { id, standing }) => known.done(&id, standing),
+                Ok(Checked { id, place, standing }) => known.done(&id, place, standing),
                 Err(_) => known.lost(),
             },
             () = sleep_until(renew_at) => {
@@ -137,8 +139,9 @@ async fn check(
     heard: Instant,
 ) -> Checked {
     let Listed { instance, standing: before, .. } = listed;
+    let place = instance.socket();
     let Some(check) = &instance.check else {
-        return Checked { id: instance.id, standing: before };
+        return Checked { id: instance.id, place, standing: before };
     };
     let outcome = shared.prober.check(&instance, check, &share).await;
     shared.metrics.checked(outcome);
@@ -146,7 +149,7 @@ async fn check(
     let theirs = UnixMillis(at.0.saturating_add(passed));
     let standing = before.after(check, outcome, theirs);
     shared.report(&instance, before, standing, theirs).await;
-    Checked { id: instance.id, standing }
+    Checked { id: instance.id, place, standing }
 }
 
 impl Shared {
@@ -163,7 +166,8 @@ impl Shared {
         now: UnixMillis,
     ) {
         let (service, id) = (instance.service.as_str(), instance.id.as_str());
-        let report = Report { service, id, checker: self.checker, standing };
+        let place = instance.socket();
+        let report = Report { service, id, place, checker: self.checker, standing };
         match self.registry.report(report, now).await {
             Ok(true) if before.health != standing.health => {
                 tell(instance, before.health, standing);

@@ -1,6 +1,7 @@
 //! What the one who checks a service knows of it: which checks are due, and which are under way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use postern_registry::{Listed, Listing, Standing, Version};
@@ -43,10 +44,11 @@ impl Known {
         self.entries = listing.entries.into_iter().map(by_id).collect();
     }
 
-    /// A check has ended.
-    pub fn done(&mut self, id: &str, standing: Standing) {
+    /// A check has ended. Where the instance has moved meanwhile, it says nothing of it.
+    pub fn done(&mut self, id: &str, place: SocketAddr, standing: Standing) {
         self.under_way.remove(id);
-        if let Some(listed) = self.entries.get_mut(id) {
+        let listed = self.entries.get_mut(id);
+        if let Some(listed) = listed.filter(|listed| listed.instance.socket() == place) {
             listed.standing = standing;
         }
     }
@@ -124,11 +126,29 @@ mod tests {
         assert!(known.take_due().is_empty(), "it still is");
         let wait = known.next_due().duration_since(Instant::now());
         assert!(wait > Duration::from_secs(29) && wait < Duration::from_secs(34), "{wait:?}");
-        known.done("a", Standing { last_check: Some(NOW), ..Standing::new(NOW) });
+        let place = listed("a", None).instance.socket();
+        known.done("a", place, Standing { last_check: Some(NOW), ..Standing::new(NOW) });
         assert!(known.take_due().is_empty(), "it was checked just now");
-        known.done("a", Standing::new(NOW));
+        known.done("a", place, Standing::new(NOW));
         assert_eq!(ids(&known.take_due()), ["a"]);
         known.lost();
         assert_eq!(ids(&known.take_due()), ["a"]);
+    }
+
+    #[test]
+    fn who_has_moved_is_checked_where_it_is_now() {
+        let mut known = Known::new();
+        let before = listed("a", None);
+        let mut after = before.clone();
+        after.instance.port = 81;
+        known.learn(Listing { at: NOW, entries: vec![before.clone()], ..Listing::default() });
+        assert_eq!(known.take_due(), [before.clone()]);
+        known.learn(Listing { at: NOW, entries: vec![after.clone()], ..Listing::default() });
+        let failed =
+            Standing { health: Health::Unhealthy, last_check: Some(NOW), ..Standing::new(NOW) };
+        known.done("a", before.instance.socket(), failed);
+        assert_eq!(known.take_due(), [after.clone()], "as it was registered");
+        known.done("a", after.instance.socket(), failed);
+        assert!(known.take_due().is_empty());
     }
 }

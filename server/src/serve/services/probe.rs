@@ -1,6 +1,5 @@
 //! Looks whether an instance answers.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -75,10 +74,7 @@ impl Prober {
 
     async fn try_once(&self, instance: &Instance, check: &Check) -> bool {
         match &check.probe {
-            Probe::Tcp => {
-                let place = SocketAddr::new(instance.address, instance.port);
-                TcpStream::connect(place).await.is_ok()
-            }
+            Probe::Tcp => TcpStream::connect(instance.socket()).await.is_ok(),
             Probe::Http { .. } => {
                 let path = instance.health_path().unwrap_or_default();
                 let url = format!("http://{}{path}", instance.place());
@@ -91,6 +87,8 @@ impl Prober {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use axum::Router;
     use axum::http::StatusCode;
     use axum::response::Redirect;

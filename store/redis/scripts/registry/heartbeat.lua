@@ -6,7 +6,7 @@
 -- ARGV[1]  the instance's id
 -- ARGV[2]  how much longer than its instances a service's state is remembered, in ms
 --
--- Returns 1, or 0 where there is none.
+-- Returns for how long, in ms, or 0 where there is none.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local ttl = tonumber(redis.call('HGET', KEYS[1], 'ttl') or '')
@@ -17,4 +17,4 @@ local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
 local left = tonumber(last[2]) - now
 redis.call('PEXPIRE', KEYS[2], left)
 redis.call('PEXPIRE', KEYS[3], left + tonumber(ARGV[2]))
-return 1
+return ttl

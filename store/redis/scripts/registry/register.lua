@@ -7,7 +7,7 @@
 -- ARGV[1]  the instance's id
 -- ARGV[2]  how long it is there unless it is renewed, in ms
 -- ARGV[3]  how many instances a service has at most
--- ARGV[4]  what it is, hashed
+-- ARGV[4]  what it is but for its address, hashed
 -- ARGV[5]  how much longer than its instances a service's state is remembered, in ms
 -- ARGV[6]  its address
 -- ARGV[7…] its other fields and their values
@@ -19,7 +19,7 @@ local ttl = tonumber(ARGV[2])
 local before = redis.call('HMGET', KEYS[1], 'definition', 'address')
 local gone = redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%d', now))
 if not before[1] and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[3]) then return 2 end
-local changed = before[1] ~= ARGV[4]
+local changed = before[1] ~= ARGV[4] or before[2] ~= ARGV[6]
 if changed then
   redis.call('HSET', KEYS[1], 'definition', ARGV[4], 'address', ARGV[6], unpack(ARGV, 7))
   -- At another address it has never been checked.

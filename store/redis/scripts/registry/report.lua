@@ -10,12 +10,14 @@
 -- ARGV[5]  attempts
 -- ARGV[6]  lastCheck, in ms, or nothing
 -- ARGV[7]  responseTime, in ms
+-- ARGV[8]  the address that was checked
 --
 -- Returns 2 where its health is another one now, 1 where not, and 0 where it does not count: it is
--- somebody else's turn, or there is no such instance.
+-- somebody else's turn, or there is no such instance, or none at that address any more.
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
-local health = redis.call('HGET', KEYS[1], 'health')
-if not health then return 0 end
+local known = redis.call('HMGET', KEYS[1], 'health', 'address')
+local health = known[1]
+if not health or known[2] ~= ARGV[8] then return 0 end
 redis.call('HSET', KEYS[1], 'health', ARGV[2], 'since', ARGV[3], 'failures', ARGV[4], 'attempts', ARGV[5], 'lastCheck', ARGV[6], 'responseTime', ARGV[7])
 if health == ARGV[2] then return 1 end
 local state = redis.call('HMGET', KEYS[2], 'epoch', 'number')

@@ -20,6 +20,8 @@ const BYTES: usize = 768;
 
 /// All services, by their last change.
 pub(crate) const SERVICES: &str = "postern:services";
+/// The same by when nobody runs them any more, in the same slot.
+const ENDS: &str = "postern:services:ends:{postern:services}";
 
 fn instance_key(service: &str, id: &str) -> String {
     format!("postern:service:{{{service}}}:{id}")
@@ -92,19 +94,26 @@ pub(crate) fn claim(scripts: &Scripts, service: &str, checker: Checker, life_ms:
 pub(crate) fn report(scripts: &Scripts, report: &Report<'_>) -> Cmd {
     let Standing { health, since, failures, attempts, last_check, response_ms } = report.standing;
     let last_check = last_check.map(|at| at.0.to_string()).unwrap_or_default();
-    let mut call = scripts.registry.report.call(3, 10, BYTES);
+    let mut call = scripts.registry.report.call(3, 11, BYTES);
     call.arg(instance_key(report.service, report.id));
     call.arg(state_key(report.service)).arg(turn_key(report.service));
     call.arg(report.checker.0).arg(health.as_str()).arg(since.0);
     call.arg(failures).arg(attempts).arg(last_check).arg(response_ms);
+    call.arg(report.place.to_string());
     call
 }
 
-/// A call of `ring.lua`.
-pub(crate) fn ring(scripts: &Scripts, service: &str, is_changed: bool) -> Cmd {
-    let mut call = scripts.registry.ring.call(1, 5, BYTES);
+/// A call of `ring.lua`; without a life it is as it was.
+pub(crate) fn ring(
+    scripts: &Scripts,
+    service: &str,
+    is_changed: bool,
+    life_ms: Option<u64>,
+) -> Cmd {
+    let mut call = scripts.registry.ring.call(2, 7, BYTES);
     let change = if is_changed { "1" } else { "0" };
-    call.arg(SERVICES).arg(service).arg(change).arg(MAX_SERVICES).arg(LISTED_MS);
+    call.arg(SERVICES).arg(ENDS).arg(service).arg(change).arg(MAX_SERVICES).arg(LISTED_MS);
+    call.arg(life_ms.map(|life| life.to_string()).unwrap_or_default());
     call
 }
 
@@ -148,6 +157,12 @@ mod tests {
         assert_eq!(instance_key("shop", "shop-1"), "postern:service:{shop}:shop-1");
         // No instance is called so that it would be one of the others.
         assert_ne!(instance_key("shop", "of"), index_key("shop"));
+    }
+
+    #[test]
+    fn what_is_of_all_services_lies_in_one_slot() {
+        assert!(!SERVICES.contains('{'), "all of it says where it lies");
+        assert_eq!(ENDS.split(['{', '}']).nth(1), Some(SERVICES));
     }
 
     #[test]

@@ -212,6 +212,7 @@ const CLIENTS: &[Column] = &[
     text("jwks_uri"),
     text("tls_subject"),
     text("resources"),
+    boolean("may_introspect"),
     text("may_act_for"),
     text("id_token_alg"),
     text("logo_uri"),

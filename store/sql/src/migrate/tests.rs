@@ -1,7 +1,7 @@
 use super::*;
 use crate::SqlStore;
 use postern_store::durable::{
-    ApiKeyRecord, ClientKind, ClientRecord, DurableStore as _, SecretHash,
+    ApiKeyRecord, AuditEntry, ClientKind, ClientRecord, DurableStore as _, SecretHash,
 };
 use tempfile::TempDir;
 
@@ -197,8 +197,6 @@ async fn what_was_kept_before_a_column_came_is_read_with_it() {
 
 #[tokio::test]
 async fn who_might_ask_about_tokens_of_others_still_may() {
-    const ASKS: &str = "SELECT client_id FROM oauth2_clients WHERE may_introspect \
-                        ORDER BY client_id";
     let (_folder, store) = fresh().await;
     let migrator = store.migrator();
     migrator.up(Some("0007_audit"), UnixMillis(5)).await.unwrap();
@@ -217,14 +215,42 @@ async fn who_might_ask_about_tokens_of_others_still_may() {
         clients.iter().map(|one| (one.client_id.as_str(), one.may_introspect.join(" "))).collect();
     let none = String::new;
     assert_eq!(found, [("all", "*".to_owned()), ("none", none()), ("one", none())]);
+}
 
-    execute(
-        &store,
-        "UPDATE oauth2_clients SET may_introspect_for = '[\"urn:a:b\"]' WHERE client_id = 'one'",
-    )
-    .await;
-    assert_eq!(migrator.down(1, UnixMillis(7)).await.unwrap(), ["0008_introspection"]);
-    let asks: Vec<String> =
-        on!(&store.database, pool => sqlx::query_scalar(ASKS).fetch_all(pool).await.unwrap());
-    assert_eq!(asks, ["all", "one"]);
+/// Those that came before the column of resources, and go on while others have come after it.
+#[tokio::test]
+async fn older_servers_read_who_may_ask_about_all_tokens() {
+    const ASKS: &str = "SELECT client_id FROM oauth2_clients WHERE may_introspect \
+                        ORDER BY client_id";
+    let (_folder, store) = fresh().await;
+    let asks = async || -> Vec<String> {
+        on!(&store.database, pool => sqlx::query_scalar(ASKS).fetch_all(pool).await.unwrap())
+    };
+    let migrator = store.migrator();
+    migrator.up(None, UnixMillis(5)).await.unwrap();
+    for (id, resources) in
+        [("all", &["*"][..]), ("both", &["urn:a:b", "*"]), ("none", &[]), ("one", &["urn:a:b"])]
+    {
+        let may_introspect = resources.iter().map(|&resource| resource.to_owned()).collect();
+        let kind = ClientKind::Confidential;
+        let client = ClientRecord::new(id.to_owned(), id.to_uppercase(), kind, UnixMillis(5));
+        store.insert_client(ClientRecord { may_introspect, ..client }).await.unwrap();
+    }
+    assert_eq!(asks().await, ["all", "both"]);
+    let mut all = store.find_client("all").await.unwrap().unwrap();
+    all.may_introspect.clear();
+    all.updated_at = UnixMillis(6);
+    let said = AuditEntry {
+        at: UnixMillis(6),
+        actor: "test".to_owned(),
+        action: "client.changed".to_owned(),
+        target: "all".to_owned(),
+        detail: "{}".to_owned(),
+    };
+    assert!(store.change_client(all, UnixMillis(5), &said).await.unwrap());
+    assert_eq!(asks().await, ["both"]);
+    // Whoever goes back finds it as it was said last.
+    let since = MIGRATIONS.iter().filter(|migration| migration.name >= "0008").count();
+    migrator.down(since, UnixMillis(7)).await.unwrap();
+    assert_eq!(asks().await, ["both"]);
 }

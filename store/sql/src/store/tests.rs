@@ -1,8 +1,11 @@
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use postern_registry::Instance;
 use postern_revocation::{Revocation, RevocationKind};
 use postern_store::durable::{
-    AuditStore as _, NO_AUDIT, Profile, Sealed, SecretHash, UserRecord, UserStore as _, contract,
+    AuditEntry, AuditStore as _, NO_AUDIT, Profile, Sealed, SecretHash, ServiceStore as _,
+    UserRecord, UserStore as _, contract,
 };
 use tempfile::TempDir;
 
@@ -68,6 +71,35 @@ async fn writers_wait_for_each_other() {
 
 async fn execute(store: &SqlStore, statement: &'static str) {
     on!(&store.database, pool => sqlx::query(statement).execute(pool).await.map(drop)).unwrap();
+}
+
+/// Whoever renews those that stay reads all pages, and goes on behind the last one of each.
+#[tokio::test]
+async fn an_instance_that_cannot_be_read_hides_no_other() {
+    let (_folder, store) = fresh().await;
+    let said = AuditEntry {
+        at: UnixMillis(5),
+        actor: "test".to_owned(),
+        action: "service.registered".to_owned(),
+        target: "shop".to_owned(),
+        detail: "{}".to_owned(),
+    };
+    for id in ["a", "b", "c", "d"] {
+        let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+        let instance = Instance::new("shop".to_owned(), id.to_owned(), address, 80);
+        store.put_instance(&instance, UnixMillis(5), &said).await.unwrap();
+    }
+    execute(&store, "UPDATE service_registry SET host = 'nowhere' WHERE instance = 'b'").await;
+    execute(&store, "UPDATE service_registry SET port = 65536 WHERE instance = 'c'").await;
+    let ids = async |after, limit| {
+        let records = store.list_instances(after, limit).await.unwrap();
+        records.into_iter().map(|record| record.instance.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(None, 100).await, ["a", "d"]);
+    assert_eq!(ids(Some(("shop", "a")), 1).await, ["d"], "no page is empty before the last");
+    assert_eq!(ids(Some(("shop", "d")), 1).await, [""; 0]);
+    let asked = store.find_instance("shop", "b").await;
+    assert!(matches!(asked, Err(StoreError::Corrupt(_))), "{asked:?}");
 }
 
 #[tokio::test]

@@ -36,7 +36,8 @@ pub(super) struct Passing(Gate);
 impl Shared {
     /// Whether it is as if it had never been.
     pub(super) fn is_over(&self, now: UnixMillis) -> bool {
-        is_idle(self.used, now) && self.word(now).is_none()
+        let open_until = self.gate.recovers_at().unwrap_or_default();
+        is_idle(self.used.max(open_until), now) && self.word(now).is_none()
     }
 
     pub(super) const fn used(&mut self, now: UnixMillis) {

@@ -1,4 +1,4 @@
-use postern_circuit::{Forced, ForcedState, Report, Settings, State};
+use postern_circuit::{Forced, ForcedState, Recovery, Report, Settings, Share, State};
 
 use super::*;
 use crate::volatile::{ProbeOutcomes, ProbesOf};
@@ -30,11 +30,33 @@ fn one_of_which_nobody_says_anything_is_forgotten_after_an_hour() {
     let circuit = circuit("s");
     // Its recovery time is long over.
     assert_eq!(circuits.standing(&circuit, after(IDLE_MS)).state, State::HalfOpen);
-    let idle = after(IDLE_MS + 1);
+    let idle = after(IDLE_MS + circuit.settings.recovery.longest_ms + 1);
     assert_eq!(circuits.standing(&circuit, idle), CircuitStanding::default());
     assert_eq!(circuits.ask(&circuit, idle).admission, Admission::Pass);
     let last = circuits.grant(ReporterId { peer: 1, envoy: 1 }, &probe(circuit), idle).unwrap();
     assert_eq!(last.probes, 0, "it is closed");
+}
+
+/// However long that is: only a probe closes it.
+#[test]
+fn one_that_is_open_for_longer_is_kept_until_it_was_to_be_tried() {
+    let circuits = Circuits::default();
+    let mut circuit = circuit("s");
+    let first_ms = 5 * IDLE_MS;
+    circuit.settings.recovery = Recovery { first_ms, longest_ms: first_ms, jitter: Share(0) };
+    let reporter = ReporterId { peer: 1, envoy: 1 };
+    let reporting = Reporting { reporter, number: None, probes_of: ProbesOf::Reporter };
+    let report = Report { calls: 1, failures: 1, slow: 0, run: 1 };
+    let probes = ProbeOutcomes::default();
+    let report = CircuitReport { circuit: circuit.clone(), report, probes };
+    let opened = circuits.report(reporting, &report, NOW).unwrap();
+    assert_eq!(opened.standing.state, State::Open);
+    let refused = circuits.ask(&circuit, after(2 * IDLE_MS)).admission;
+    assert!(matches!(refused, Admission::Refused { .. }), "{refused:?}");
+    assert_eq!(circuits.standing(&circuit, after(first_ms - 1)).state, State::Open);
+    let tried = after(first_ms + IDLE_MS);
+    assert_eq!(circuits.standing(&circuit, tried).state, State::HalfOpen);
+    assert_eq!(circuits.ask(&circuit, tried).admission, Admission::Probe);
 }
 
 fn probe(circuit: CircuitAsk) -> ProbeAsk {

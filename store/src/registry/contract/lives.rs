@@ -88,13 +88,22 @@ async fn who_moves_has_never_been_checked(case: &Case<'_>) {
     let first = checked(instance(&service, "a", 1));
     case.register(&first).await;
     let turn = super::checks::Turn::take(case, &service, 1).await;
-    turn.report("a", Health::Unhealthy).await;
+    turn.report(&first, Health::Unhealthy).await;
     let heavier = Instance { weight: 2, ..first.clone() };
     assert!(case.register(&heavier).await);
     let health = async || case.find(&service, "a").await.unwrap().standing.health;
     assert_eq!(health().await, Health::Unhealthy, "it is where it was");
-    assert!(case.register(&Instance { port: 81, ..first }).await);
+    assert!(case.register(&Instance { port: 81, ..first.clone() }).await);
     assert_eq!(health().await, Health::Unknown);
+
+    // Nothing else is different.
+    turn.report(&Instance { port: 81, ..first.clone() }, Health::Unhealthy).await;
+    let before = case.list(&service).await.version;
+    let moved = Instance { port: 82, ..first };
+    assert!(case.register(&moved).await);
+    assert!(case.list(&service).await.version.number > before.number);
+    let there = case.find(&service, "a").await.unwrap();
+    assert_eq!((there.instance, there.standing.health), (moved, Health::Unknown));
 }
 
 async fn who_is_not_renewed_is_gone(case: &Case<'_>) {

@@ -33,7 +33,7 @@ async fn every_change_wakes(case: &Case<'_>) {
         match change {
             0 => assert!(case.register(&first).await),
             1 => assert!(case.register(&Instance { weight: 4, ..first.clone() }).await),
-            2 => assert!(turn.report("a", Health::Unhealthy).await),
+            2 => assert!(turn.report(&first, Health::Unhealthy).await),
             _ => assert!(case.deregister(&service, "a").await),
         }
         let heard = waiting.await.unwrap();

@@ -16,7 +16,9 @@ async fn memory_keeps_the_contract_of_registries() {
     let began = Instant::now();
     let clock =
         move || UnixMillis(NOW.0 + u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
-    contract::run(Arc::new(MemoryRegistry::new()), &clock).await;
+    let registry = Arc::new(MemoryRegistry::new());
+    contract::run(Arc::<MemoryRegistry>::clone(&registry), &clock).await;
+    contract::fills(registry, &clock).await;
 }
 
 #[tokio::test]
