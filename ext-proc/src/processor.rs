@@ -11,6 +11,9 @@ use postern_store::volatile::ReporterId;
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
 
+/// How long the service took, as Envoy's router says of requests that had come in whole.
+const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
+
 /// Headers that Envoy is to set.
 pub type HeaderChanges = Vec<(String, String)>;
 
@@ -120,10 +123,8 @@ impl Processor {
         took_ms: u64,
         now: UnixMillis,
     ) {
-        let number = |name: &str| {
-            let value = list.single(name).one()?;
-            core::str::from_utf8(value).ok()?.parse::<u16>().ok()
-        };
+        let text = |name: &str| core::str::from_utf8(list.single(name).one()?).ok();
+        let number = |name: &str| text(name)?.parse::<u16>().ok();
         let Some(status) = number(":status") else {
             // What is no number counts as the failure it is.
             let (service, failure) = (route.service_name(), Verdict::Failure { slow: false });
@@ -134,6 +135,14 @@ impl Processor {
         };
         // Of an answer without a body; else it comes behind that.
         let grpc = number("grpc-status").map(u32::from);
+        // By our clock it is late also where its caller takes time: as the bundle has it.
+        let slow = route.circuit().and_then(|circuit| circuit.slow);
+        let took_ms = match slow {
+            Some(slow) if took_ms > slow.over_ms => {
+                text(SERVICE_TIME).and_then(|took| took.parse().ok()).unwrap_or(0)
+            }
+            _ => took_ms,
+        };
         let ended = Ended::Answered { status, grpc, made_by: MadeBy::Upstream, took_ms };
         self.outcomes.ended(reporter, route, &ended, now);
     }

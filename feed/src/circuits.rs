@@ -226,20 +226,15 @@ impl Asked<'_> {
         CircuitReport { circuit: self.circuit(), report: *report, probes: *probes }
     }
 
-    /// What it has a use for, where there may be some. While everything passes, those whose own
-    /// breakers refuse: else they would all try at once.
+    /// What it has a use for, where there may be some: who has refused nobody would keep a probe
+    /// from those who have.
     fn probes(&self, standing: &CircuitStanding) -> Option<ProbeAsk> {
-        let ServiceReport { refused, own_open, .. } = *self.said;
         let may_be_had = standing.forced.is_none()
-            && match standing.state {
-                State::Closed => own_open,
-                State::Open => false,
-                State::HalfOpen => standing.retry_after_ms == 0,
-            };
-        let has_use = own_open || refused > 0;
-        let wanted = refused.clamp(1, self.settings.probes.per_interval.max(1));
-        let ask = || ProbeAsk { circuit: self.circuit(), wanted, own_refuses: own_open };
-        (may_be_had && has_use).then(ask)
+            && standing.state == State::HalfOpen
+            && standing.retry_after_ms == 0;
+        let wanted = self.said.refused.min(self.settings.probes.per_interval.max(1));
+        let ask = || ProbeAsk { circuit: self.circuit(), wanted };
+        (may_be_had && wanted > 0).then(ask)
     }
 }
 

@@ -88,7 +88,7 @@ impl World {
             assume.failed.insert(Part::Feed);
         }
         if self.circuit_open {
-            assume.open_circuits.insert("guarded".to_owned());
+            assume.open_circuits.extend(["guarded", "spare"].map(str::to_owned));
         }
         if self.used_up {
             assume.used_up = document.limits.iter().map(|limit| limit.name.clone()).collect();

@@ -7,7 +7,7 @@ use crate::{Reason, Totals};
 pub(crate) const WHOLE: u32 = 1_000_000;
 
 /// A share, in parts per million.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Share(pub u32);
 
 impl Share {
@@ -26,7 +26,7 @@ impl Share {
 }
 
 /// Which calls are slow, and how many of them are too many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Slow {
     /// A call is slow that took longer.
     pub over_ms: u64,
@@ -35,7 +35,7 @@ pub struct Slow {
 }
 
 /// How long a circuit stays open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Recovery {
     /// The first time.
     pub first_ms: u64,
@@ -46,7 +46,7 @@ pub struct Recovery {
 }
 
 /// Who may try while it is half open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Probes {
     /// The most in one interval; 1 to 65,535.
     pub per_interval: u32,
@@ -57,7 +57,7 @@ pub struct Probes {
 }
 
 /// When a service is cut off, and for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// Failures in a row that open it; 0 where that rule is off.
     pub failures: u32,

@@ -12,7 +12,7 @@ const LOWEST: u16 = 100;
 const HIGHEST: u16 = 599;
 
 /// A set of HTTP statuses, 100 to 599.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StatusRanges([u64; 8]);
 
 impl StatusRanges {
@@ -62,7 +62,7 @@ impl Default for StatusRanges {
 
 /// Which answers of the service are failures. No answer (no connection, a reset, a timeout)
 /// always is one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Counts {
     /// HTTP statuses.
     pub statuses: StatusRanges,

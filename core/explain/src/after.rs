@@ -112,18 +112,21 @@ impl Walk<'_, '_> {
     }
 }
 
-/// What may still come in between.
+/// What may still come in between. `by_circuit`: that of the route's own service, too.
 fn may(route: &Route, limits: &[LimitNote], by_circuit: bool) -> Vec<String> {
     let counts = |note: &&LimitNote| !note.shadow && note.allows != "unlimited";
     let mut may: Vec<String> =
         limits.iter().filter(counts).map(|note| format!("429 {}", note.name)).collect();
-    let status = match &route.fallback {
-        None | Some(Fallback::Stale(_)) => Some(ErrorCode::CircuitOpen.status()),
-        Some(Fallback::Answer(fixed)) => Some(fixed.status),
+    let (own, open) = (route.service_name(), ErrorCode::CircuitOpen.status());
+    may.extend(match &route.fallback {
+        _ if route.circuit().is_none() => None,
+        None | Some(Fallback::Stale(_)) => Some(format!("{open} circuit of {own}")),
+        Some(Fallback::Answer(fixed)) => Some(format!("{} circuit of {own}", fixed.status)),
+        Some(Fallback::Service(other)) if other.circuit.is_some() => Some(match by_circuit {
+            true => format!("{open} circuits of {own} and {}", other.name),
+            false => format!("{open} circuit of {}", other.name),
+        }),
         Some(Fallback::Service(_) | Fallback::Shadow) => None,
-    };
-    if let (true, Some(_), Some(status)) = (by_circuit, route.circuit(), status) {
-        may.push(format!("{status} circuit of {}", route.service_name()));
-    }
+    });
     may
 }

@@ -87,11 +87,12 @@ impl Walk<'_, '_> {
         });
         let Some(failure) = failed else { return Ok(()) };
         let instead = self.way.instead.clone();
-        let counts = match (&instead, route.circuit()) {
-            (None, Some(_)) => ", and it counts for its circuit",
-            _ => "",
-        };
         let service = instead.as_deref().unwrap_or(route.service_name());
+        let mut guarded = self.document.services.iter().filter(|known| known.circuit.is_some());
+        let counts = match guarded.any(|known| known.name == service) {
+            true => ", and it counts for its circuit",
+            false => "",
+        };
         let (code, text) = match failure {
             UpstreamFailure::Refused => (ErrorCode::Unavailable, "cannot be reached"),
             UpstreamFailure::Hang => (ErrorCode::GatewayTimeout, "does not answer in time"),

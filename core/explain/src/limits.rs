@@ -11,7 +11,7 @@ use postern_request::{Denial, ErrorCode, Principal};
 use crate::assume::Part;
 use crate::envoy::Incoming;
 use crate::outcome::LimitNote;
-use crate::rule::{Effect, Rule, of_circuit};
+use crate::rule::{Effect, Rule, of_circuit, of_stand_in};
 use crate::secret::HIDDEN;
 use crate::step::{By, Stage, Verdict};
 use crate::walk::{Stop, Walk};
@@ -81,6 +81,16 @@ impl Walk<'_, '_> {
                 Err(self.stop_plainly(by, fixed.status, denial))
             }
             Some(Fallback::Service(other)) => {
+                let both = of_stand_in(route);
+                if both.is_some() && self.assume.open_circuits.contains(&other.name) {
+                    let rules = both.into_iter().collect();
+                    let text = format!("{text}, and so is that of {}", other.name);
+                    let denial = self.deny(stage, by, denial, rules, text);
+                    return Err(self.stop(by, denial.code.status(), denial));
+                }
+                if both.is_some() {
+                    self.assumed(format!("the circuit of {} is closed", other.name));
+                }
                 let text = format!("{text}: {} answers", other.name);
                 self.push(stage, by, Verdict::Passed, rules, text);
                 self.way.instead = Some(other.name.clone());

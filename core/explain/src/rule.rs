@@ -138,6 +138,7 @@ fn of_route(route: &Route, rules: &mut Vec<Rule>) {
         }
     }
     rules.extend(of_circuit(route));
+    rules.extend(of_stand_in(route));
     if route.enforce.percent() < 100 {
         if route.enforce.percent() > 0 {
             rules.push(Rule::route(route, "enforce", Effect::Refused));
@@ -153,13 +154,20 @@ pub(crate) fn of_circuit(route: &Route) -> Option<Rule> {
     route.circuit()?;
     let fallback = |effect| Rule::route(route, "fallback", effect);
     Some(match &route.fallback {
-        None | Some(Fallback::Stale(_)) => {
-            let path = ["services.", route.service_name(), ".circuit"].concat();
-            Rule::new(path, Effect::Refused)
-        }
+        None | Some(Fallback::Stale(_)) => refused_for(route.service_name()),
         Some(Fallback::Answer(_)) => fallback(Effect::Refused),
         Some(Fallback::Service(_) | Fallback::Shadow) => fallback(Effect::Passed),
     })
+}
+
+/// What decides where the circuit of the service that would answer instead is open as well.
+pub(crate) fn of_stand_in(route: &Route) -> Option<Rule> {
+    let Some(Fallback::Service(other)) = &route.fallback else { return None };
+    other.circuit.map(|_| refused_for(&other.name))
+}
+
+fn refused_for(service: &str) -> Rule {
+    Rule::new(["services.", service, ".circuit"].concat(), Effect::Refused)
 }
 
 /// What is done with a request that may pass.

@@ -70,8 +70,7 @@ fn route_of<'d>(document: &'d Document, request: &HttpRequestProperties) -> Opti
 }
 
 fn ended<'e>(common: &AccessLogCommon, response: &'e HttpResponseProperties) -> Ended<'e> {
-    let took = common.time_to_first_upstream_rx_byte.as_ref().or(common.duration.as_ref());
-    let took_ms = took.map_or(0, millis);
+    let took_ms = took_ms(common);
     let status = response.response_code.as_ref().map_or(0, |code| code.value);
     let flags = common.response_flags.as_ref();
     if flags.is_some_and(|flags| flags.downstream_connection_termination) {
@@ -86,6 +85,17 @@ fn ended<'e>(common: &AccessLogCommon, response: &'e HttpResponseProperties) -> 
         },
         _ => Ended::Reset { by_caller: false, took_ms },
     }
+}
+
+/// From the end of the request to the answer: who sends slowly makes no service slow. Of an answer
+/// that never came, all of it.
+fn took_ms(common: &AccessLogCommon) -> u64 {
+    let ended = |first| {
+        let last = common.time_to_last_rx_byte.as_ref();
+        last.map_or(0, |last| millis(first).saturating_sub(millis(last)))
+    };
+    let whole = || common.duration.as_ref().map_or(0, millis);
+    common.time_to_first_upstream_rx_byte.as_ref().map_or_else(whole, ended)
 }
 
 /// An Envoy that does not say who made an answer speaks of the service's own.
@@ -123,9 +133,11 @@ mod tests {
     }
 
     fn common() -> AccessLogCommon {
-        let first = Duration { seconds: 1, nanos: 250_000_000 };
+        let sent = Duration { seconds: 1, nanos: 0 };
+        let first = Duration { seconds: 2, nanos: 250_000_000 };
         let whole = Duration { seconds: 9, nanos: 0 };
         AccessLogCommon {
+            time_to_last_rx_byte: Some(sent),
             time_to_first_upstream_rx_byte: Some(first),
             duration: Some(whole),
             ..AccessLogCommon::default()
@@ -160,6 +172,13 @@ mod tests {
             panic!("an answer")
         };
         assert_eq!(took_ms, 9_000);
+    }
+
+    #[test]
+    fn who_sends_slowly_makes_no_service_slow() {
+        assert_eq!(took_ms(&common()), 1_250);
+        let early = AccessLogCommon { time_to_last_rx_byte: None, ..common() };
+        assert_eq!(took_ms(&early), 0, "the request has never ended");
     }
 
     #[test]

@@ -22,13 +22,12 @@ pub(super) fn read(request: ReportRequest) -> Reports {
 }
 
 fn read_service(said: Said) -> ServiceReport {
-    let Said { calls, failures, slow, run, refused, own_open, .. } = said;
+    let Said { calls, failures, slow, run, refused, .. } = said;
     ServiceReport {
         service: said.service,
         report: Report { calls, failures, slow, run },
         probes: ProbeOutcomes { through: said.probes_through, failed: said.probes_failed },
         refused,
-        own_open,
     }
 }
 

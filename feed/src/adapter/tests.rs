@@ -250,18 +250,17 @@ async fn a_report_goes_there_and_back() {
     assert!((900..=1_100).contains(&first.next_ms), "{}", first.next_ms);
     let phases: Vec<CircuitPhase> = first.services.iter().map(|told| told.phase()).collect();
     assert_eq!(phases, [CircuitPhase::Closed; 2]);
-    let mut second = report("b", &["bank"]);
-    second.services[0].own_open = true;
-    let second = client.report(second).await.unwrap().into_inner();
+    let second = client.report(report("b", &["bank"])).await.unwrap().into_inner();
     let [bank] = second.services.as_slice() else { panic!("{second:?}") };
     assert_eq!((bank.service.as_str(), bank.phase()), ("bank", CircuitPhase::Open));
     assert!((9_000..=10_000).contains(&bank.retry_after_ms), "{bank:?}");
     assert_eq!((bank.probes, bank.probe_life_ms, bank.forced), (0, 0, false));
 
-    let refuses =
-        ServiceReport { service: "post".to_owned(), own_open: true, ..Default::default() };
+    rig.clock.step(10_000);
+    let refuses = ServiceReport { service: "bank".to_owned(), refused: 1, ..Default::default() };
     let own = ReportRequest { services: vec![refuses], ..report("c", &[]) };
     let given = client.report(own).await.unwrap().into_inner().services.remove(0);
+    assert_eq!(given.phase(), CircuitPhase::HalfOpen);
     assert_eq!((given.probes, given.probe_life_ms), (1, 1_000));
 }
 

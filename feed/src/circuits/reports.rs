@@ -41,8 +41,6 @@ pub struct ServiceReport {
     pub probes: ProbeOutcomes,
     /// Calls that it has refused, because of the circuit.
     pub refused: u32,
-    /// Its own breaker refuses, whatever the fleet thinks.
-    pub own_open: bool,
 }
 
 /// What does not make sense: the reporter's fault.

@@ -92,14 +92,21 @@ async fn probes_go_to_those_who_have_a_use_for_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whose_own_breaker_refuses_is_given_probes_of_a_closed_one() {
+async fn who_has_refused_nobody_takes_no_probe_from_those_who_have() {
     let rig = rig();
-    let own = |refused: u32| ServiceReport { own_open: true, ..self::refused("bank", refused) };
-    let one = rig.report("1", 1, vec![own(1)]).await.unwrap();
-    let two = rig.report("2", 1, vec![own(0)]).await.unwrap();
-    let three = rig.report("3", 1, vec![own(9)]).await.unwrap();
-    let given = [&one, &two, &three].map(|heard| told(heard)[0]);
-    assert_eq!(given.map(|(_, _, probes)| probes), [1, 1, 0]);
+    rig.fail("bank").await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    for number in 2..5 {
+        let idle = rig.report("3", number, vec![refused("bank", 0)]).await.unwrap();
+        assert_eq!(told(&idle), [("bank", State::HalfOpen, 0)]);
+    }
+    let busy = rig.report("4", 1, vec![refused("bank", 9)]).await.unwrap();
+    assert_eq!(told(&busy), [("bank", State::HalfOpen, 2)], "all that an interval has");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_one_needs_no_probes() {
+    let rig = rig();
     let fine = rig.report("4", 1, vec![refused("bank", 9)]).await.unwrap();
     assert_eq!(told(&fine), [("bank", State::Closed, 0)]);
 }

@@ -83,8 +83,9 @@ impl Entry {
     /// Asks for admission, and says whether a probe would be of use that the server has not given
     /// out yet.
     ///
-    /// An operator's word goes first, then the own breaker, then the fleet. Who may try is the
-    /// server's to say as long as it is heard: what each Envoy tries by itself adds up.
+    /// An operator's word goes first, then the own breaker, then the fleet. Who may try what the
+    /// fleet holds to be broken is the server's to say, as long as it is heard: what each Envoy
+    /// tries by itself adds up. Whether what works for the fleet works here too, nobody else knows.
     pub(crate) fn admit(
         &mut self,
         settings: &Settings,
@@ -110,7 +111,7 @@ impl Entry {
             (_, State::Open) => return (refused(left_ms.max(1)), false),
             _ => {}
         }
-        if !self.said.is_fresh(now) {
+        if shared == State::Closed || !self.said.is_fresh(now) {
             return (self.breaker.admit(settings, now, random), false);
         }
         if self.said.has_probes(now) && self.breaker.grant(settings, now) {
@@ -185,7 +186,6 @@ impl Entry {
             refused: told.refused,
             probes_through: told.through,
             probes_failed: told.failed,
-            own_open: own != State::Closed,
         })
     }
 

@@ -17,6 +17,9 @@ const PERIOD_MS: u64 = 1_000;
 /// the next.
 const LEAST_PERIOD_MS: u64 = 500;
 const MOST_PERIOD_MS: u64 = 2_000;
+/// However urgent it is, reports follow each other no faster: what flaps would else report with
+/// every tick.
+const LEAST_GAP_MS: u64 = 300;
 /// A call that has not ended by then never will: Envoy ends it after [`crate::CALL_MS`].
 const LOST_MS: u64 = crate::CALL_MS + 500;
 /// A report that has waited for as long is dropped: the server would take what it says for what
@@ -50,8 +53,9 @@ pub(crate) struct Lead {
     call: Option<u64>,
     /// The report that the server has not answered yet: it is repeated as it is.
     unanswered: Option<Unanswered>,
-    /// Ticks until the next report.
+    /// Ticks until the next report, and until one that is urgent.
     pause: u64,
+    gap: u64,
     /// Calls that failed, one after the other.
     failures: u32,
     /// Where to go on: there may be more services than fit into a report.
@@ -88,6 +92,7 @@ impl Lead {
         self.is_urgent |= heard != self.heard;
         self.heard = heard;
         self.pause = self.pause.saturating_sub(1);
+        self.gap = self.gap.saturating_sub(1);
         if let Some(ticks) = &mut self.call {
             *ticks = ticks.saturating_add(1);
             if *ticks < asker.ticks(LOST_MS) {
@@ -95,7 +100,9 @@ impl Lead {
             }
             self.failed(asker, None, random);
         }
-        if self.pause > 0 && (self.failures > 0 || !self.is_urgent) {
+        // Whoever was turned away comes back when it was told to, whatever happens.
+        let may_hurry = self.is_urgent && self.gap == 0 && self.failures == 0;
+        if self.pause > 0 && !may_hurry {
             return None;
         }
         let is_old = |one: &Unanswered| !is_within(one.sent, OLD_MS, now);
@@ -104,7 +111,9 @@ impl Lead {
             self.unanswered = self.gather(asker, guarded, shared, now);
         }
         let request = self.unanswered.as_ref().map(|one| &one.request);
-        self.call = request.map(|_| 0);
+        if request.is_some() {
+            (self.call, self.gap) = (Some(0), asker.ticks(LEAST_GAP_MS));
+        }
         request
     }
 
@@ -116,7 +125,20 @@ impl Lead {
         shared: &dyn SharedData,
         now: UnixMillis,
     ) -> Option<Unanswered> {
+        let has_news = |one: &Guarded| {
+            let found = shared.get(&one.key).map(|(bytes, _)| bytes).unwrap_or_default();
+            Entry::read(&found).report(&one.settings, now).is_some()
+        };
+        if !guarded.iter().any(has_news) {
+            return None;
+        }
         let mut cells = Cells::new(shared);
+        // First of all: what is taken out without one is lost. Nobody but elected workers writes
+        // there; one that cannot is none any more.
+        let number = cells.try_change_at(Number::PREFIX, |number: &mut Number| {
+            number.0 = number.0.wrapping_add(1);
+            number.0
+        })?;
         let mut services: Vec<ServiceReport> = Vec::new();
         for _ in guarded {
             if services.len() == MOST {
@@ -135,16 +157,11 @@ impl Lead {
         if services.is_empty() {
             return None;
         }
-        // Nobody but elected workers writes there; one that cannot is none any more.
-        let number = cells.try_change_at(Number::PREFIX, |number: &mut Number| {
-            number.0 = number.0.wrapping_add(1);
-            number.0
-        });
         let request = ReportRequest {
             workload: asker.workload.clone(),
             envoy_id: asker.envoy_id.clone(),
             document_digest: asker.document_digest.clone(),
-            number: number?,
+            number,
             services,
         };
         Some(Unanswered { request, sent: now })

@@ -8,11 +8,13 @@
 //! [`postern_circuit`]'s.
 //!
 //! The worker that speaks to the server reports once a second while there is something to say,
-//! and at its next tick where a breaker has moved. Without the server, or while it is not heard,
-//! breakers act alone.
+//! and as soon as a breaker has moved, with a little distance. Without the server, or while it is
+//! not heard, breakers act alone.
 //!
 //! What is kept is bounded: a value of less than 200 bytes for each service of a document, and two
-//! more; and of routes that keep answers as many as the document says ([`Shelves`]).
+//! more; of routes that keep answers as many as the document says ([`Shelves`]). Shared data
+//! outlives documents: for each place that a service of one name has had, and each of its circuits,
+//! there is another value, and 256 of one name at most.
 //!
 //! Deliberately absent: the host, who is elected, and what becomes of a request that is refused.
 //! Shared data is a port, calls are handed out to be sent.
@@ -21,6 +23,7 @@ mod entry;
 mod lead;
 mod stale;
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use postern_circuit::{Admission, Ended, Settings, State, Transition, Verdict};
@@ -124,7 +127,7 @@ impl Circuits {
         for service in &document.services {
             let Some(settings) = service.circuit else { continue };
             let place = place_of(&guarded, service);
-            let (key, service) = (named::<Entry>(&service.name), Arc::clone(service));
+            let (key, service) = (key_of(service), Arc::clone(service));
             let one = Guarded { service, settings, key, seen: Seen::default(), run: 0 };
             guarded.insert(place, one);
         }
@@ -371,6 +374,15 @@ impl Circuits {
 fn place_of(guarded: &[Guarded], service: &Arc<Service>) -> usize {
     let wanted = Arc::as_ptr(service);
     guarded.partition_point(|one| Arc::as_ptr(&one.service) < wanted)
+}
+
+/// Where a service's value lies. What was seen of it says nothing of one of the same name that is
+/// somewhere else, or is judged otherwise.
+fn key_of(service: &Service) -> String {
+    let mut hasher = DefaultHasher::new();
+    (&service.host, service.port, service.tls, service.circuit).hash(&mut hasher);
+    let [part, ..] = hasher.finish().to_le_bytes();
+    named::<Entry>(&[service.name.as_str(), "#", &part.to_string()].concat())
 }
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ impl Process {
     }
 
     fn entry(&self) -> Entry {
-        let found = self.shared.get("postern.circuit.1.bank");
+        let found = self.shared.get(&key_of(&self.service));
         Entry::read(&found.map(|(bytes, _)| bytes).unwrap_or_default())
     }
 }

@@ -23,7 +23,8 @@ pub enum CircuitAction {
     Open(CircuitForced),
     /// Let all calls of a service pass for a while, whatever becomes of them.
     Close(CircuitForced),
-    /// Forget everything that is known of a service's circuit, and what operators said of it.
+    /// Forget everything that is known of a service's shared circuit, and what operators said of
+    /// it. Envoys' own breakers stay as they are.
     Reset(OneCircuit),
 }
 

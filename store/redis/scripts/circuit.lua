@@ -11,12 +11,10 @@
 --   probes      how many were given out in the running interval
 --   asked       those that were let through with decisions, and of which nobody has heard
 --   successes   probes that came through
---   ownUntil    CLOSED: when the interval ends of probes for those whose own breakers refuse
---   ownProbes   and how many were given out in it
 --   version     grows with each opening and closing; what was given out before is nobody's
 --   cleared     the version at which it was closed: what reporters said before counts no more
 --   judged      when reporters were last asked what they say together
---   failedBy    the identity whose probe has failed last
+--   triedBy     the identity that was given the last probe and has not told that it came through
 --   forced      an operator's word, OPEN or CLOSED, until forcedUntil
 --
 -- Times are Redis' own, in ms. It lives for an hour after the last write and after it has been
@@ -28,12 +26,12 @@ local now = time[1] * 1000 + floor(time[2] / 1000)
 local IDLE = 3600000
 local NUMBERS = {
   'failures', 'lastFailure', 'recoveryTime', 'wait', 'failed', 'probes', 'asked', 'successes',
-  'ownUntil', 'ownProbes', 'version', 'cleared', 'judged', 'forcedUntil',
+  'version', 'cleared', 'judged', 'forcedUntil',
 }
 
 local function read(key)
-  local stored = try('HMGET', key, 'state', 'failedBy', 'forced', unpack(NUMBERS))
-  local it = {state = 'CLOSED', failedBy = stored[2] or '', forced = stored[3] or ''}
+  local stored = try('HMGET', key, 'state', 'triedBy', 'forced', unpack(NUMBERS))
+  local it = {state = 'CLOSED', triedBy = stored[2] or '', forced = stored[3] or ''}
   if stored[1] == 'OPEN' or stored[1] == 'HALF_OPEN' then
     it.state = stored[1]
   end
@@ -47,7 +45,7 @@ local function read(key)
 end
 
 local function save(key, it)
-  local fields = {'state', it.state, 'failedBy', it.failedBy, 'forced', it.forced}
+  local fields = {'state', it.state, 'triedBy', it.triedBy, 'forced', it.forced}
   for _, name in ipairs(NUMBERS) do
     fields[#fields + 1] = name
     fields[#fields + 1] = it[name]
@@ -79,6 +77,6 @@ local function close(it)
   for _, name in ipairs(NUMBERS) do
     it[name] = 0
   end
-  it.state, it.failedBy, it.version, it.cleared = 'CLOSED', '', version, version
+  it.state, it.triedBy, it.version, it.cleared = 'CLOSED', '', version, version
   it.forcedUntil, it.lastFailure = forced_until, last_failure
 end

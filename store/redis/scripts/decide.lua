@@ -142,7 +142,7 @@ while ARGV[begins] do
       end
       if passes and admission == 1 then
         call('HSET', KEYS[at_key], 'state', 'HALF_OPEN', 'recoveryTime', ends, 'probes', probes + 1,
-          'asked', asked + 1, 'failedBy', '')
+          'asked', asked + 1, 'triedBy', '')
         call('PEXPIRE', KEYS[at_key], 3600000)
       end
     end

@@ -10,7 +10,7 @@ local it = read(KEYS[1])
 local opened = 0
 if it.state == 'CLOSED' and it.version == ARGV[1] + 0 then
   open(it, now + ARGV[2])
-  it.failed, it.failedBy, opened = 0, '', 1
+  it.failed, it.triedBy, opened = 0, '', 1
   save(KEYS[1], it)
 end
 return {opened, standing(it)}

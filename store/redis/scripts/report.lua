@@ -112,10 +112,13 @@ if is_new then
       local wait = max(even - most + floor((2 * most + 1) * ARGV[19] / 65536), 1)
       open(it, max(now + wait, min(it.recoveryTime, now + interval)))
       it.failed = failures_in_a_row
-      it.failedBy = by_decision and '' or ARGV[1]
+      it.triedBy = by_decision and '' or ARGV[1]
       moved, is_changed = 1, true
     elseif through > 0 then
       it.successes, is_changed = it.successes + through, true
+      if not by_decision and it.triedBy == ARGV[1] then
+        it.triedBy = ''
+      end
       if it.successes >= ARGV[15] + 0 then
         close(it)
         moved = 2

@@ -170,7 +170,7 @@ async fn every_call_is_guarded() {
         report: Report::default(),
         probes: ProbeOutcomes::default(),
     });
-    let asks = circuits.clone().map(|circuit| ProbeAsk { circuit, wanted: 1, own_refuses: true });
+    let asks = circuits.clone().map(|circuit| ProbeAsk { circuit, wanted: 1 });
     let word = CircuitWord::Reset;
     let given = [GiveBack { key: KEY, take: take() }];
     let returns = [TakeBack { key: KEY, spec: lend(1).spec, id: LeaseId([1; 16]), unused: 1 }];

@@ -145,9 +145,6 @@ pub struct ProbeAsk {
     pub circuit: CircuitAsk,
     /// How many.
     pub wanted: u32,
-    /// Whether the asker's own breaker refuses its calls: then it has a use for them also while
-    /// the shared circuit is closed.
-    pub own_refuses: bool,
 }
 
 /// Probes that were given out. Nobody else was given the same.
@@ -184,10 +181,10 @@ pub trait CircuitStore: Send + Sync {
     /// than [`postern_circuit::Probes::per_interval`] in an interval, those included that were let
     /// through with decisions. One answer for each question, in order.
     ///
-    /// A reporter that has not [reported](CircuitStore::report_circuits) gets none while the
-    /// circuit is half open: nobody could tell its outcomes from made-up ones. Nor does one, for
-    /// the first interval, of whose identity the probe was that has failed last: where several are
-    /// to say so, another one tries.
+    /// There are none but while the circuit is half open, and none for a reporter that has not
+    /// [reported](CircuitStore::report_circuits): nobody could tell its outcomes from made-up ones.
+    /// Nor is there, for an interval, one for the identity that was given the last, as long as it
+    /// has not told that it came through: where several are to say so, another one tries.
     fn grant_probes<'a>(
         &'a self,
         reporter: ReporterId,

@@ -225,6 +225,8 @@ impl DocumentSpec {
         }
         if self.matrix {
             document["matrix_parameters"] = json!("allow");
+            // Then what stands in may be cut off as well.
+            document["services"]["spare"]["circuit"] = json!({"failures": 1, "recovery": "10s"});
         }
         if let Some(allow) = self.revocation {
             let when_stale = if allow { "allow" } else { "deny" };

@@ -152,6 +152,30 @@ fn a_route_says_what_its_callers_get_while_a_circuit_is_open() {
 }
 
 #[test]
+fn the_service_that_stands_in_may_be_cut_off_too() {
+    let shop = r#""timeout": "10s""#;
+    let text = DOCUMENT
+        .replace(shop, &format!(r#"{shop}, "circuit": {{}}"#))
+        .replace(LIMITS_OF_PAY, r#""limits": ["per-user"], "fallback": {"service": "shop"}},"#);
+    let document = postern_document::from_json(text.as_bytes()).unwrap();
+    let ask = |open: &[&str]| {
+        let open_circuits = open.iter().map(|service| (*service).to_owned()).collect();
+        let assume = Assumptions { open_circuits, ..Assumptions::at(NOW) };
+        explain(&document, &paying(), &assume, &mut SoftVerifier)
+    };
+    let both = ask(&["bank", "shop"]);
+    assert_eq!(refusal(&both), (By::Bundle, 503, "circuit_open"));
+    let rules: Vec<String> = both.rules().map(ToString::to_string).collect();
+    assert!(rules.contains(&"services.shop.circuit refused".to_owned()), "{rules:?}");
+    assert!(both.rules().all(|rule| rules_of(&document).contains(rule)));
+    let one = ask(&["bank"]);
+    assert_eq!(forwarded(&one).service, "shop");
+    assert_eq!(forwarded(&one).may, ["429 per-user", "503 circuit of shop"]);
+    let none = ask(&[]);
+    assert_eq!(forwarded(&none).may, ["429 per-user", "503 circuits of bank and shop"]);
+}
+
+#[test]
 fn limits_are_named_and_not_counted() {
     let gold = get("/pay").claiming(&alice(r#","scope":"pay","tier":"gold""#));
     let explanation = usual(&gold);

@@ -16,7 +16,11 @@ use crate::stages::STAGES;
 const CODE_DETAILS: [&str; 2] = ["response", "code_details"];
 /// What it says of an answer that the service has given.
 pub(super) const VIA_UPSTREAM: &str = "via_upstream";
+/// What it says of one that took too long, whoever was waited for.
+const TIMES_OVER: [&str; 2] = ["response_timeout", "upstream_max_stream_duration_reached"];
 const GRPC_STATUS: &str = "grpc-status";
+/// From the end of a request to the headers of its answer, in milliseconds: the router's word.
+const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
 
 /// A request to a service with a circuit, until it is known how it has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,26 +67,14 @@ impl Gatekeeper {
         is_grpc: bool,
         now: UnixMillis,
     ) -> Result<Way, Turned> {
-        let (Some(looked), Some(link)) = (looked, &mut self.circuits) else {
-            return Ok(Way::default());
+        let Some(looked) = looked else { return Ok(Way::default()) };
+        let on = |call, asked: Option<Asked>| {
+            let watch = asked.and_then(Asked::watch);
+            Ok(Way { call: Some(call), to_fallback: false, watch })
         };
-        let mut ticket = looked.ticket;
-        let admission = if looked.is_closed {
-            Admission::Pass
-        } else {
-            link.circuits.admit(host, &mut ticket, now)
-        };
-        let call = Some(Call { ticket, is_grpc, answered: None });
-        let on = |asked: Option<Asked>| {
-            Ok(Way { call, to_fallback: false, watch: asked.and_then(Asked::watch) })
-        };
-        let retry_after_ms = match admission {
-            Admission::Pass => return on(asked),
-            Admission::Probe => {
-                self.counters.add(Count::CircuitProbes, 1);
-                return on(asked);
-            }
-            Admission::Refused { retry_after_ms } => retry_after_ms,
+        let retry_after_ms = match self.ask_circuit(host, looked, is_grpc, now) {
+            Ok(call) => return on(call, asked),
+            Err(retry_after_ms) => retry_after_ms,
         };
         self.counters.add(Count::CircuitRefused, 1);
         let instead = match &route.fallback {
@@ -96,12 +88,44 @@ impl Gatekeeper {
                 self.counters.add(Count::CircuitStale, 1);
                 Err(Turned::Answered(answer, Some(watch)))
             }
-            Some(Fallback::Shadow) => on(None),
-            Some(Fallback::Service(_)) => Ok(Way { to_fallback: true, ..Way::default() }),
+            Some(Fallback::Shadow) => {
+                on(Call { ticket: looked.ticket, is_grpc, answered: None }, None)
+            }
+            Some(Fallback::Service(other)) => {
+                let link = self.circuits.as_mut();
+                let looked = link.and_then(|link| link.circuits.look(host, other));
+                let call = looked.map(|looked| self.ask_circuit(host, looked, is_grpc, now));
+                // Where both refuse, whichever may be tried first.
+                let refused = |other_ms: u64| Denial::circuit_open(retry_after_ms.min(other_ms));
+                let call = call.transpose().map_err(refused)?;
+                Ok(Way { call, to_fallback: true, watch: None })
+            }
             Some(Fallback::Answer(fixed)) => Err(Turned::Answered(answer(fixed), None)),
         };
         self.counters.add(Count::CircuitFallbacks, 1);
         instead
+    }
+
+    /// Asks a circuit: the call whose outcome is waited for, or in how many milliseconds one may be
+    /// tried.
+    fn ask_circuit(
+        &mut self,
+        host: &impl RequestHost,
+        looked: Looked,
+        is_grpc: bool,
+        now: UnixMillis,
+    ) -> Result<Call, u64> {
+        let mut ticket = looked.ticket;
+        let admission = match &mut self.circuits {
+            Some(link) if !looked.is_closed => link.circuits.admit(host, &mut ticket, now),
+            _ => Admission::Pass,
+        };
+        match admission {
+            Admission::Pass => {}
+            Admission::Probe => self.counters.add(Count::CircuitProbes, 1),
+            Admission::Refused { retry_after_ms } => return Err(retry_after_ms),
+        }
+        Ok(Call { ticket, is_grpc, answered: None })
     }
 
     /// The headers of an answer are there. The call again, where its trailers are waited for.
@@ -117,15 +141,27 @@ impl Gatekeeper {
         (took_ms, now): (u64, UnixMillis),
     ) -> Option<Call> {
         let link = self.circuits.as_mut()?;
-        let counts = link.circuits.settings(&call.ticket)?.counts;
+        let settings = link.circuits.settings(&call.ticket)?;
+        let (counts, slow) = (settings.counts, settings.slow);
+        // By the clock a call is late also where its caller, or who is asked on the way, takes
+        // time. How long the service took, Envoy's router says of requests that had come in whole.
+        let served_ms = || match slow {
+            Some(slow) if took_ms > slow.over_ms => {
+                headers.header(SERVICE_TIME).and_then(|took| super::number(&took)).unwrap_or(0)
+            }
+            _ => took_ms,
+        };
         let grpc = if call.is_grpc { grpc_status(headers) } else { None };
         if call.is_grpc && grpc.is_none() && counts.grpc != 0 && !counts.statuses.contains(status) {
-            return Some(Call { answered: Some((status, took_ms)), ..call });
+            return Some(Call { answered: Some((status, served_ms())), ..call });
         }
         let looks_well = (200..400).contains(&status) && grpc.is_none_or(|grpc| grpc == 0);
         let is_plain = looks_well && !link.circuits.is_critical(&call.ticket);
         let details = if is_plain { None } else { Some(code_details(host)) };
         let made_by = details.as_deref().map_or(MadeBy::Upstream, MadeBy::Details);
+        // Of an answer that never came there is only the clock.
+        let is_services = details.as_deref().is_none_or(|details| details == VIA_UPSTREAM);
+        let took_ms = if is_services { served_ms() } else { took_ms };
         let ended = Ended::Answered { status, grpc, made_by, took_ms };
         link.circuits.settle(host, call.ticket, &ended, now);
         None
@@ -156,8 +192,13 @@ impl Gatekeeper {
     ) {
         let Some(link) = &mut self.circuits else { return };
         let details = code_details(host);
-        if call.answered.is_none() && details == VIA_UPSTREAM {
+        let says_nothing = match call.answered {
             // An answer that never came by here: somebody else has thrown it away.
+            None => details == VIA_UPSTREAM,
+            // It has begun, and its caller may be the one who does not read on.
+            Some(_) => TIMES_OVER.contains(&details.as_str()),
+        };
+        if says_nothing {
             return;
         }
         let (status, took_ms) = call.answered.unwrap_or((0, took_ms));

@@ -97,7 +97,7 @@ fn without_news_the_fleets_word_ends_and_breakers_act_alone() {
 fn while_the_server_is_heard_it_gives_the_probes_out() {
     for own in [false, true] {
         let mut entry = if own { opened() } else { Entry::default() };
-        let phase = if own { CircuitPhase::Closed } else { CircuitPhase::HalfOpen };
+        let phase = CircuitPhase::HalfOpen;
         hear(&mut entry, &word(phase), 10_000);
         assert_eq!(admit(&mut entry, 10_001), refused(1_000, true));
         let granted = CircuitState { probes: 2, probe_life_ms: 1_000, ..word(phase) };
@@ -110,6 +110,18 @@ fn while_the_server_is_heard_it_gives_the_probes_out() {
         let alone = if own { PROBE } else { PASS };
         assert_eq!(admit(&mut entry, 14_000), alone);
     }
+}
+
+#[test]
+fn what_works_for_the_fleet_each_own_breaker_tries_by_itself() {
+    let mut entry = opened();
+    hear(&mut entry, &word(CircuitPhase::Closed), 9_000);
+    assert_eq!(admit(&mut entry, 9_500), refused(500, false));
+    assert_eq!(admit(&mut entry, 10_000), PROBE, "without being given one");
+    assert_eq!(admit(&mut entry, 10_500), refused(500, false), "one in an interval");
+    // The fleet has found out that it does not.
+    hear(&mut entry, &word(CircuitPhase::HalfOpen), 10_800);
+    assert_eq!(admit(&mut entry, 11_000), refused(1_000, true));
 }
 
 #[test]
@@ -137,13 +149,13 @@ fn what_began_before_it_opened_is_no_probe() {
 fn what_was_refused_is_told_when_a_probe_is_of_use() {
     let mut entry = opened();
     let first = entry.report(&settings(), at(1)).unwrap();
-    assert_eq!((first.calls, first.failures, first.run, first.own_open), (1, 1, 1, true));
+    assert_eq!((first.calls, first.failures, first.run), (1, 1, 1));
     entry.add(&settings(), Seen { refused: 7, ..Seen::default() }, at(2), 0);
     assert_eq!(entry.report(&settings(), at(1_000)), None, "nobody may try yet");
     let ahead = entry.report(&settings(), at(8_000)).unwrap();
     assert_eq!((ahead.refused, ahead.calls), (0, 0), "only to hear how things stand");
     let due = entry.report(&settings(), at(10_000)).unwrap();
-    assert_eq!((due.refused, due.own_open), (7, true));
+    assert_eq!(due.refused, 7);
     assert_eq!(entry.report(&settings(), at(10_001)).unwrap().refused, 0);
 }
 

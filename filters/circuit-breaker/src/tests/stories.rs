@@ -66,6 +66,26 @@ fn each_service_has_a_circuit_of_its_own() {
 }
 
 #[test]
+fn what_was_seen_says_nothing_of_a_service_that_has_moved_or_is_judged_otherwise() {
+    let mut process = Process::new(PLAIN, 1, false);
+    for _ in 0..5 {
+        process.call(0, 500);
+    }
+    let mut under = |circuit: &str| {
+        let other = Process::new(circuit, 1, false);
+        (process.vms, process.service) = (other.vms, other.service);
+        process.call(0, 200)
+    };
+    assert_eq!(under(PLAIN), 503, "another worker, the same document");
+    let others = (6..12).map(|failures| under(&format!(r#""failures": {failures}"#)));
+    assert!(others.filter(|status| *status == 200).count() > 3);
+    assert_eq!(under(PLAIN), 503);
+    let of_port = |port: u16| key_of(&Service { port, ..(*process.service).clone() });
+    let keys: std::collections::BTreeSet<String> = (1..=20).map(of_port).collect();
+    assert!(keys.len() > 10, "{keys:?}");
+}
+
+#[test]
 fn shares_count_what_all_workers_have_seen() {
     let circuit = r#""failures": "off", "ratio": "50%", "minimum": 10, "jitter": "0%""#;
     let mut process = Process::new(circuit, 2, false);

@@ -47,9 +47,6 @@ pub struct ServiceReport {
     /// Probes that were handed out and failed.
     #[prost(uint32, tag = "8")]
     pub probes_failed: u32,
-    /// The asker's own breaker is open or half open.
-    #[prost(bool, tag = "9")]
-    pub own_open: bool,
 }
 
 /// What the fleet makes of it. What is missing could not be counted, and has to be sent again.

@@ -204,7 +204,6 @@ fn what_is_reported_is_in_step() {
         refused: u32::MAX - 4,
         probes_through: u32::MAX - 5,
         probes_failed: u32::MAX - 6,
-        own_open: true,
     };
     let report_read = assert_in_step(
         "ServiceReport",
@@ -218,7 +217,6 @@ fn what_is_reported_is_in_step() {
             ("refused", Value::U32(u32::MAX - 4)),
             ("probes_through", Value::U32(u32::MAX - 5)),
             ("probes_failed", Value::U32(u32::MAX - 6)),
-            ("own_open", Value::Bool(true)),
         ],
     );
     let request = ReportRequest {

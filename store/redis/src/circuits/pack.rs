@@ -78,11 +78,11 @@ pub(super) fn open(scripts: &Scripts, service: &str, version: u64, wait_ms: u64)
 pub(super) fn grant(scripts: &Scripts, reporter: ReporterId, ask: &ProbeAsk) -> Cmd {
     let settings = &ask.circuit.settings;
     let Probes { per_interval, interval_ms, .. } = settings.probes;
-    let mut call = scripts.grant.call(3, 11, 5 * BYTES);
+    let mut call = scripts.grant.call(3, 10, 5 * BYTES);
     push_keys(&mut call, &ask.circuit.service);
     push_reporter(&mut call, reporter);
     call.arg(ask.wanted).arg(per_interval.clamp(1, u16::MAX.into())).arg(interval_ms.max(1));
-    call.arg(u8::from(ask.own_refuses)).arg(u8::from(settings.reporters > 1));
+    call.arg(u8::from(settings.reporters > 1));
     call
 }
 
@@ -166,12 +166,12 @@ mod tests {
 
     #[test]
     fn who_may_try_is_asked_with_what_an_interval_has() {
-        let mut ask = ProbeAsk { circuit: circuit(), wanted: 2, own_refuses: true };
+        let mut ask = ProbeAsk { circuit: circuit(), wanted: 2 };
         let scripts = Scripts::default();
         let packed = words(&grant(&scripts, REPORTER, &ask)).join(" ");
-        assert_eq!(packed, format!("3 {KEYS} {WHO} 2 1 1000 1 1"));
-        (ask.own_refuses, ask.circuit.settings.reporters) = (false, 1);
-        assert!(words(&grant(&scripts, REPORTER, &ask)).join(" ").ends_with(" 0 0"));
+        assert_eq!(packed, format!("3 {KEYS} {WHO} 2 1 1000 1"));
+        ask.circuit.settings.reporters = 1;
+        assert!(words(&grant(&scripts, REPORTER, &ask)).join(" ").ends_with(" 1000 0"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One shared circuit, in memory.
 
-use postern_circuit::{Admission, Forced, Gate, Probes, Settings, State, Transition, fleet};
+use postern_circuit::{Admission, Forced, Gate, Settings, State, Transition, fleet};
 use postern_request::UnixMillis;
 
 use super::is_idle;
@@ -21,10 +21,9 @@ pub(super) struct Shared {
     last_failure: Option<UnixMillis>,
     /// Probes that were let through with decisions and of which nobody has heard.
     asked: u32,
-    /// What those are given whose own breakers refuse, while it is closed.
-    own: Interval,
-    /// Whose probe has failed last, and until when others go first.
-    failed: Option<(u64, UnixMillis)>,
+    /// Who was given the last probe and has not told that it came through, and until when others
+    /// go first.
+    tried: Option<(u64, UnixMillis)>,
     reporters: Reporters,
     used: UnixMillis,
 }
@@ -71,7 +70,7 @@ impl Shared {
     pub(super) fn pass(&mut self, Passing(gate): Passing) {
         self.gate = gate;
         self.asked = self.asked.saturating_add(1);
-        self.failed = None;
+        self.tried = None;
     }
 
     pub(super) fn report(
@@ -120,6 +119,8 @@ impl Shared {
             ProbesOf::Reporter => known.granted(self.version),
             ProbesOf::Decisions => self.asked,
         };
+        let by_reporter = reporting.probes_of == ProbesOf::Reporter;
+        let peer = by_reporter.then_some(reporting.reporter.peer);
         // One that failed says more than others that came through meanwhile.
         let failed = outcomes.failed.min(may);
         let through = if failed > 0 { 0 } else { outcomes.through.min(may) };
@@ -131,16 +132,18 @@ impl Shared {
             let moved = self.gate.probed(settings, false, now, random)?;
             let waits = self.gate.retry_after_ms(settings, now);
             let first = later(later(now, waits), settings.probes.interval_ms);
-            let by_reporter = reporting.probes_of == ProbesOf::Reporter;
-            self.failed = by_reporter.then_some((reporting.reporter.peer, first));
+            self.tried = peer.map(|peer| (peer, first));
             self.moved();
             return Some(moved);
+        }
+        if through > 0 && peer.is_some() && self.tried.map(|(peer, _)| peer) == peer {
+            self.tried = None;
         }
         let gate = &mut self.gate;
         let moved = (0..through).find_map(|_| gate.probed(settings, true, now, random))?;
         self.moved();
         self.failures = 0;
-        self.own = Interval::default();
+        self.tried = None;
         self.reporters.clear();
         Some(moved)
     }
@@ -171,16 +174,16 @@ impl Shared {
         random: u32,
     ) -> Granted {
         let settings = &ask.circuit.settings;
-        if self.word(now).is_some() {
+        if self.word(now).is_some() || self.gate.state(now) == State::Closed {
             return Granted::default();
         }
-        if self.gate.state(now) == State::Closed {
-            let wanted = if ask.own_refuses { ask.wanted } else { 0 };
-            return self.own.take(settings.probes, wanted, now);
-        }
         let Some(known) = self.reporters.get(reporter) else { return Granted::default() };
-        let waits = |(peer, until): (u64, UnixMillis)| peer == reporter.peer && now < until;
-        if settings.reporters > 1 && self.failed.is_some_and(waits) {
+        let interval_ms = settings.probes.interval_ms.max(1);
+        // For one interval, however the clock has gone.
+        let waits = |(peer, until): (u64, UnixMillis)| {
+            peer == reporter.peer && (1..=interval_ms).contains(&until.millis_since(now))
+        };
+        if settings.reporters > 1 && self.tried.is_some_and(waits) {
             return Granted::default();
         }
         let mut probes = 0;
@@ -190,10 +193,10 @@ impl Shared {
         if probes == 0 {
             return Granted::default();
         }
-        self.failed = None;
         known.set_granted(known.granted(self.version).saturating_add(probes), self.version);
-        let ends = self.gate.interval_ends(settings);
-        Granted { probes, life_ms: ends.map_or(0, |ends| ends.millis_since(now)) }
+        let ends = self.gate.interval_ends(settings).unwrap_or(now);
+        self.tried = Some((reporter.peer, later(ends, interval_ms)));
+        Granted { probes, life_ms: ends.millis_since(now) }
     }
 
     pub(super) fn standing(&self, settings: &Settings, now: UnixMillis) -> CircuitStanding {
@@ -227,28 +230,6 @@ impl Shared {
                 *self = Self { version: self.version + 1, used: self.used, ..Self::default() };
             }
         }
-    }
-}
-
-/// Probes of an interval, for those whose own breakers refuse.
-#[derive(Debug, Default)]
-struct Interval {
-    ends: UnixMillis,
-    given: u32,
-}
-
-impl Interval {
-    fn take(&mut self, probes: Probes, wanted: u32, now: UnixMillis) -> Granted {
-        let longest = later(now, probes.interval_ms.max(1));
-        if now >= self.ends {
-            (self.ends, self.given) = (longest, 0);
-        }
-        // It ends later than it could where the clock went back.
-        self.ends = self.ends.min(longest);
-        let given = wanted.min(probes.per_interval.max(1).saturating_sub(self.given));
-        self.given += given;
-        let life_ms = if given > 0 { self.ends.millis_since(now) } else { 0 };
-        Granted { probes: given, life_ms }
     }
 }
 

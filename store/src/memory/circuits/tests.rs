@@ -60,7 +60,7 @@ fn one_that_is_open_for_longer_is_kept_until_it_was_to_be_tried() {
 }
 
 fn probe(circuit: CircuitAsk) -> ProbeAsk {
-    ProbeAsk { circuit, wanted: 1, own_refuses: false }
+    ProbeAsk { circuit, wanted: 1 }
 }
 
 #[test]
@@ -83,4 +83,20 @@ fn where_the_clock_went_back_nobody_waits_until_it_has_caught_up() {
     let Admission::Refused { retry_after_ms } = refused else { panic!("{refused:?}") };
     assert!(retry_after_ms <= longest, "{retry_after_ms}");
     assert_eq!(circuits.ask(&circuit, after(longest)).admission, Admission::Probe);
+}
+
+#[test]
+fn where_the_clock_went_back_others_go_first_for_an_interval_and_no_longer() {
+    let circuits = Circuits::default();
+    fails(&circuits, "s", after(10 * IDLE_MS));
+    let mut ask = probe(circuit("s"));
+    ask.circuit.settings.reporters = 2;
+    let Settings { recovery, probes, .. } = ask.circuit.settings;
+    let reporter = ReporterId { peer: 1, envoy: 1 };
+    let grant = |now: UnixMillis| circuits.grant(reporter, &ask, now).unwrap().probes;
+    assert_eq!(grant(after(10 * IDLE_MS + recovery.longest_ms)), 1);
+    assert_eq!(grant(NOW), 0, "its interval is running");
+    assert_eq!(grant(after(probes.interval_ms)), 1);
+    assert_eq!(grant(after(2 * probes.interval_ms)), 0, "of that one nothing was heard either");
+    assert_eq!(grant(after(3 * probes.interval_ms)), 1);
 }

@@ -108,17 +108,7 @@ impl Case<'_> {
 
     /// How many probes an Envoy is given.
     async fn grant(self, reporter: ReporterId, circuit: &CircuitAsk, wanted: u32) -> u32 {
-        self.grant_as(reporter, circuit, wanted, false).await
-    }
-
-    async fn grant_as(
-        self,
-        reporter: ReporterId,
-        circuit: &CircuitAsk,
-        wanted: u32,
-        own_refuses: bool,
-    ) -> u32 {
-        let asks = [ProbeAsk { circuit: circuit.clone(), wanted, own_refuses }];
+        let asks = [ProbeAsk { circuit: circuit.clone(), wanted }];
         let granted = self.store.grant_probes(reporter, &asks, self.now).await.remove(0).unwrap();
         let interval_ms = circuit.settings.probes.interval_ms;
         assert!((granted.probes > 0) == (granted.life_ms > 0), "{granted:?}");

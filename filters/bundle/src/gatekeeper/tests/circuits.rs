@@ -18,6 +18,11 @@ pub(super) fn configuration_with(fake: &Fake, has_feed: bool) -> Value {
     let document = &mut configuration["document"];
     let circuit = json!({"failures": 5, "recovery": "10s", "jitter": "0%"});
     document["services"]["bank"] = json!({"upstream": "h:1", "circuit": circuit});
+    let slow = json!({"failures": "off", "slow": {"over": "100ms", "share": "50%"}, "minimum": 4,
+                      "jitter": "0%"});
+    document["services"]["late"] = json!({"upstream": "h:1", "circuit": slow});
+    let circuit = json!({"failures": 1, "recovery": "3s", "jitter": "0%"});
+    document["services"]["aid"] = json!({"upstream": "h:1", "circuit": circuit});
     document["services"]["rpc"] =
         json!({"upstream": "h:1", "http2": true, "circuit": {"failures": 1, "jitter": "0%"}});
     document["limits"]["two"] = json!({"key": ["ip"], "rate": "2/1h", "mode": "local"});
@@ -37,6 +42,9 @@ pub(super) fn configuration_with(fake: &Fake, has_feed: bool) -> Value {
     add("stale", "bank", json!({"fallback": {"stale": {}}}));
     add("answered", "bank", json!({"fallback": {"answer": answer}}));
     add("spared", "bank", json!({"fallback": {"service": "s"}}));
+    add("aided", "bank", json!({"fallback": {"service": "aid"}}));
+    add("aid", "aid", json!({}));
+    add("late", "late", json!({}));
     add("watched", "bank", json!({"fallback": {"shadow": true}}));
     add("rpc", "rpc", json!({}));
     if has_feed {
@@ -228,6 +236,10 @@ fn calls_of_grpc_end_with_their_trailers() {
         (Some("8"), None, Some("request_rate_limited"), false),
         (None, None, Some("upstream_reset_after_response_started{remote_reset}"), true),
         (None, None, Some("http2.remote_reset"), false),
+        // The answer has begun: who does not read it has the time run out, too.
+        (None, None, Some("response_timeout"), false),
+        (None, None, Some("upstream_max_stream_duration_reached"), false),
+        (Some("14"), None, Some("response_timeout"), true),
         (None, None, UPSTREAM, false),
     ] {
         let fake = Fake::default();
@@ -290,6 +302,74 @@ fn routes_say_what_callers_get_instead() {
         counted(&mut gatekeeper),
         [("circuit_refused_total", 4), ("circuit_fallback_total", 3)]
     );
+}
+
+#[test]
+fn the_service_that_stands_in_has_a_circuit_too() {
+    let fake = Fake::default();
+    let mut gatekeeper = configured(&fake, &configuration_with(&fake, true));
+    let is_elsewhere =
+        |recorded: &Recorded| recorded.set.iter().any(|(name, _)| name == "x-postern-fallback");
+    open(&mut gatekeeper, &fake);
+    let (_, recorded) = pass(&mut gatekeeper, &fake, "/aided", &[]).unwrap();
+    assert!(is_elsewhere(&recorded), "the other circuit is closed");
+    gatekeeper.take_counts();
+    // What comes of it counts for the service that was asked.
+    assert!(call(&mut gatekeeper, &fake, "/aided", "500", UPSTREAM));
+    assert!(pass(&mut gatekeeper, &fake, "/aid", &[]).is_none());
+    let mut recorded = Recorded::default();
+    let asked = gatekeeper.on_request_headers(&fake, &list("/aided", &[]), &mut recorded);
+    let Outcome::Deny(denial, _) = asked else { panic!("{asked:?}") };
+    let retry_after = ("retry-after", "3".to_owned());
+    assert!(
+        denial.status == 503 && denial.headers.contains(&retry_after),
+        "the sooner: {denial:?}"
+    );
+    assert!(!is_elsewhere(&recorded));
+    let told = [("circuit_refused_total", 3), ("circuit_fallback_total", 1)];
+    assert_eq!(counted(&mut gatekeeper)[..2], told);
+
+    fake.later.set(3_000);
+    assert!(call(&mut gatekeeper, &fake, "/aided", "200", UPSTREAM), "a probe");
+    assert!(call(&mut gatekeeper, &fake, "/aid", "200", UPSTREAM), "has closed it");
+    // Whatever breakers say, an operator's word goes first.
+    let aid = "aid".to_owned();
+    let word = CircuitState { service: aid, forced: true, ..word(CircuitPhase::Open, 60_000) };
+    let circuits = Circuits { version: 1, services: vec![word] };
+    for _ in 0..5 {
+        tick(core::slice::from_mut(&mut gatekeeper), &fake, Some(&circuits), &[]);
+    }
+    assert!(pass(&mut gatekeeper, &fake, "/aided", &[]).is_none());
+}
+
+/// Four calls that are late by the clock, and what the router says of them: whether that opens the
+/// circuit.
+fn late(served: Option<&'static str>, status: &'static str, details: Option<&'static str>) -> bool {
+    let fake = Fake::default();
+    let mut gatekeeper = configured(&fake, &configuration_with(&fake, false));
+    for _ in 0..4 {
+        let (mut stream, _) = pass(&mut gatekeeper, &fake, "/late", &[]).unwrap();
+        fake.later.set(fake.later.get() + 101);
+        fake.details.set(details);
+        let told = served.map(|took| ("x-envoy-upstream-service-time", took));
+        let has = [(":status", status)].into_iter().chain(told).collect();
+        let mut recorded = Recorded { has, ..Recorded::default() };
+        gatekeeper.on_response_headers(&fake, &mut stream, &mut recorded);
+        gatekeeper.on_end(&fake, stream);
+    }
+    gatekeeper.on_tick(&fake);
+    pass(&mut gatekeeper, &fake, "/late", &[]).is_none()
+}
+
+#[test]
+fn no_caller_makes_a_service_slow() {
+    assert!(late(Some("101"), "200", UPSTREAM), "the service took as long");
+    assert!(!late(Some("100"), "200", UPSTREAM), "somebody else did");
+    assert!(!late(None, "200", UPSTREAM), "the request had not come in yet");
+    assert!(!late(Some("soon"), "200", UPSTREAM));
+    assert!(!late(Some("7"), "404", UPSTREAM));
+    assert!(late(Some("200"), "404", UPSTREAM));
+    assert!(late(None, "504", Some("response_timeout")), "an answer that never came");
 }
 
 #[test]
@@ -379,7 +459,7 @@ fn the_worker_that_speaks_to_the_server_reports_for_all() {
     assert_eq!((report.workload.as_str(), report.document_digest.as_str()), ("w", "d1"));
     assert!(report.envoy_id.starts_with("edge-1."), "{}", report.envoy_id);
     let told = &report.services[0];
-    assert_eq!((told.service.as_str(), told.failures, told.own_open), ("bank", 5, true));
+    assert_eq!((told.service.as_str(), told.failures, told.run), ("bank", 5, 5));
     let calls: u64 = all
         .iter_mut()
         .flat_map(counted)

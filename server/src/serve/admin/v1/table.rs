@@ -313,7 +313,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     "Let all calls of a service pass for a while, whatever becomes of them",
     OK One("Circuit"), circuits::close, body "CircuitForced" json!({"expiresIn": 600})),
     row!(Post "/admin/v1/circuits/{service}/reset" "resetCircuit" "circuits"
-        "Forget what is known of the circuit of a service, and what operators said of it",
+        "Forget what is known of the shared circuit of a service, and what operators said of it",
         OK One("Circuit"), circuits::reset),
     row!(Get "/admin/v1/audit" "listAudit" "audit" "Read the audit log, oldest first",
         OK After("AuditEntry"), audit::list),

@@ -14,7 +14,8 @@ pub(super) async fn run(case: Case<'_>) {
     a_lost_probe_is_followed_by_another(case).await;
     who_has_not_reported_is_given_none(case).await;
     whose_probe_has_failed_lets_others_go_first(case).await;
-    those_whose_own_breakers_refuse_have_some_of_a_closed_one(case).await;
+    who_says_nothing_of_a_probe_lets_others_go_first(case).await;
+    a_closed_one_needs_no_probes(case).await;
 }
 
 const THROUGH: ProbeOutcomes = ProbeOutcomes { through: 1, failed: 0 };
@@ -176,13 +177,35 @@ async fn whose_probe_has_failed_lets_others_go_first(case: Case<'_>) {
     assert_eq!(later.later(450).await.grant(envoy(2), &circuit, 1).await, 1);
 }
 
-async fn those_whose_own_breakers_refuse_have_some_of_a_closed_one(case: Case<'_>) {
-    let mut circuit = circuit_of("closed", case.salt);
-    circuit.settings.probes = Probes { per_interval: 3, interval_ms: 10_000, successes: 1 };
-    assert_eq!(case.grant(envoy(1), &circuit, 1).await, 0, "all of its calls pass");
-    assert_eq!(case.grant_as(envoy(1), &circuit, 2, true).await, 2);
-    assert_eq!(case.grant_as(envoy(2), &circuit, 2, true).await, 1);
-    assert_eq!(case.grant_as(envoy(3), &circuit, 2, true).await, 0);
+/// Each takes the whole of an interval, and only some tell what came of it.
+async fn who_says_nothing_of_a_probe_lets_others_go_first(case: Case<'_>) {
+    let mut circuit = circuit_of("silent", case.salt);
+    circuit.settings.probes = Probes { per_interval: 1, interval_ms: 400, successes: 3 };
+    for number in [1, 2] {
+        fails(case, &circuit, number, 4).await;
+    }
+    let later = case.later(250).await;
+    assert_eq!(later.grant(envoy(1), &circuit, 1).await, 1);
+    let later = later.later(450).await;
+    assert_eq!(later.grant(envoy(1), &circuit, 1).await, 0, "others have waited");
+    assert_eq!(later.grant(envoy(2), &circuit, 1).await, 1);
+    let told = later.ended(by(envoy(2)), &circuit, all_well(1), THROUGH).await;
+    assert_eq!((told.standing.state, told.moved), (State::HalfOpen, None));
+    let later = later.later(450).await;
+    assert_eq!(later.grant(envoy(2), &circuit, 1).await, 1, "it has told");
+
+    // Where nobody else comes, who has not told has its turn an interval later.
+    let later = later.later(450).await;
+    let late = later.ended(by(envoy(1)), &circuit, all_well(1), THROUGH).await;
+    assert_eq!(late.standing.state, State::HalfOpen, "of the probe before");
+    assert_eq!(later.grant(envoy(2), &circuit, 1).await, 0);
+    assert_eq!(later.later(450).await.grant(envoy(2), &circuit, 1).await, 1);
+}
+
+async fn a_closed_one_needs_no_probes(case: Case<'_>) {
+    let circuit = circuit_of("closed", case.salt);
+    case.report(by(envoy(1)), &circuit, all_well(1)).await;
+    assert_eq!(case.grant(envoy(1), &circuit, 1).await, 0, "all calls pass");
     assert_eq!(admission(case, &circuit).await, Admission::Pass);
     assert_eq!(case.standing(&circuit).await.state, State::Closed);
 }

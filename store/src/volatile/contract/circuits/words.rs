@@ -27,7 +27,7 @@ async fn open_by_a_word_it_refuses_everything_until_that_ends(case: Case<'_>) {
     assert!(said.forced.is_some_and(|forced| forced.state == ForcedState::Open), "{said:?}");
     let refused = admission(case, &circuit).await;
     assert!(matches!(refused, Admission::Refused { retry_after_ms: 1..=400 }), "{refused:?}");
-    assert_eq!(case.grant_as(envoy(1), &circuit, 1, true).await, 0, "no probes, for nobody");
+    assert_eq!(case.grant(envoy(1), &circuit, 1).await, 0, "no probes, for nobody");
     let standing = case.standing(&circuit).await;
     assert_eq!(standing.state, State::Open);
     assert!((1..=400).contains(&standing.retry_after_ms), "{standing:?}");
