@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Serve};
 use crate::serve::{discovery, in_use, services};
 
 const SECRET: &str = "f6e5d4c3b2a190817263544536271809";
@@ -49,14 +49,18 @@ impl Fixture {
     }
 
     /// What `postern serve` with these options serves.
-    fn build(&self, options: &[&str], with_store: bool) -> Result<Option<Router>> {
+    fn arguments(&self, options: &[&str]) -> Serve {
         let file = self.folder.path().join("token").display().to_string();
         let options = options.iter().map(|option| option.replace("FILE", &file));
         let words = ["postern", "serve", "gateway.yaml"].map(str::to_owned).into_iter();
-        let arguments = match Cli::try_parse_from(words.chain(options)).unwrap().command {
+        match Cli::try_parse_from(words.chain(options)).unwrap().command {
             Command::Serve(serve) => *serve,
             other => panic!("{other:?}"),
-        };
+        }
+    }
+
+    fn build(&self, options: &[&str], with_store: bool) -> Result<Option<Router>> {
+        let arguments = self.arguments(options);
         let bus: Arc<dyn RevocationBus> = Arc::<LocalBus>::clone(&self.bus);
         let stores = with_store.then(|| (Arc::clone(&self.store), bus));
         let counting = Counting {
@@ -305,7 +309,7 @@ async fn envoys_that_are_told_what_they_run_can_be_looked_at() {
     assert_eq!(none.status, 404, "this server tells nobody");
     let registry = MetricsRegistry::new("test", std::time::Instant::now()).unwrap();
     let needs = discovery::Needs {
-        roles: &[Role::Discovery],
+        arguments: &fixture.arguments(&["--roles", "discovery"]),
         kept: &in_use::testing::kept(document()),
         services: &services::testing::in_memory(&registry),
         registry: &registry,

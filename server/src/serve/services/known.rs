@@ -142,7 +142,7 @@ mod tests {
         let mut after = before.clone();
         after.instance.port = 81;
         known.learn(Listing { at: NOW, entries: vec![before.clone()], ..Listing::default() });
-        assert_eq!(known.take_due(), [before.clone()]);
+        assert_eq!(known.take_due(), std::slice::from_ref(&before));
         known.learn(Listing { at: NOW, entries: vec![after.clone()], ..Listing::default() });
         let failed =
             Standing { health: Health::Unhealthy, last_check: Some(NOW), ..Standing::new(NOW) };

@@ -216,11 +216,13 @@ async fn services_that_are_not_wanted_any_more_go() {
 async fn weights_come_back_without_anybody_asking() {
     let world = World::following(&["shop"]);
     let check = Check { recovery_ms: 1_000, ..Check::new(Probe::Tcp) };
-    world.register(&Instance { check: Some(check), ..instance(1) }).await;
+    let checked = Instance { check: Some(check), ..instance(1) };
+    world.register(&checked).await;
     let now = (world.clock)();
     assert_eq!(world.registry.claim("shop", CHECKER, 60_000, now).await, Ok(true));
     let standing = Standing { health: Health::Recovering, since: now, ..Standing::default() };
-    let report = Report { service: "shop", id: "shop-1", checker: CHECKER, standing };
+    let place = checked.socket();
+    let report = Report { service: "shop", id: "shop-1", place, checker: CHECKER, standing };
     assert_eq!(world.registry.report(report, now).await, Ok(true));
     let weight = |snapshot: &Snapshot| {
         let service = snapshot.get("shop")?;
