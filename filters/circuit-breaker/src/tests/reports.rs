@@ -197,7 +197,7 @@ fn probes_are_asked_for_at_once_and_taken_by_anybody_once() {
     assert!(process.ask(0).is_err() && process.ask(1).is_err());
     process.end(0, probe, 200);
     let report = (0..3).find_map(|_| process.tick()).expect("soon");
-    assert_eq!((of_bank(&report).probes_through, of_bank(&report).refused), (1, 1));
+    assert_eq!((of_bank(&report).probes_through, of_bank(&report).refused), (1, 2));
 }
 
 #[test]
