@@ -149,9 +149,15 @@ async fn an_identity_is_sixteen_reporters_at_most(case: Case<'_>) {
     let most = OWN_REPORTERS + usize::try_from(SHARED_REPORTERS).unwrap();
     let reporters = case.standing(&circuit).await.reporters;
     assert_eq!(usize::try_from(reporters).unwrap(), most);
+    // Their word is of now, however long all the others took.
+    for name in 0..u64::try_from(OWN_REPORTERS).unwrap() {
+        let who = Reporting { number: Some(2), ..by(ReporterId { peer: 1, envoy: name }) };
+        case.report(who, &circuit, all_failed(1_000)).await;
+    }
     // Those that have no place of their own count all the same, each with each report.
     circuit.settings.reporters = 16;
-    let said = fails(case, &circuit, 2, 1_000).await;
+    // Where many report they are not asked at once again what they say together.
+    let said = fails(case.later(10).await, &circuit, 2, 1_000).await;
     assert_eq!(said.standing.state, State::Open);
 }
 
