@@ -21,7 +21,7 @@ use crate::setup::toolchain::{self, WasmToolchain};
 /// The most bytes that the bundle may have. V8 compiles all of it with its optimiser, once for
 /// each start of an Envoy and once more after each crash: nothing is decided before that is done,
 /// and it takes about as long as the module is large.
-const MOST_BUNDLE_BYTES: usize = 660_000;
+const MOST_BUNDLE_BYTES: usize = 690_000;
 
 /// The built modules, in cargo's target folder under `wasm/`.
 pub struct Modules {
@@ -200,7 +200,7 @@ mod tests {
     fn a_bundle_that_is_too_large_is_told_by_how_much() {
         check_bundle(MOST_BUNDLE_BYTES).unwrap();
         let error = check_bundle(MOST_BUNDLE_BYTES + 1_234).unwrap_err().to_string();
-        for part in ["661,234", " 1,234 more", "660,000", "--sizes"] {
+        for part in ["691,234", " 1,234 more", "690,000", "--sizes"] {
             assert!(error.contains(part), "{part} in {error}");
         }
     }
