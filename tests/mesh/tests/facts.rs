@@ -133,7 +133,8 @@ async fn faults_come_before_timeouts_and_retries() {
     mesh.render_again(with(json!({"delay": {"percentage": all, "fixedDelay": "1s"}}))).await;
     let began = Instant::now();
     send(outside.get("/content/open/a")).await.expect(200);
-    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+    // Far beyond the timeout; Envoy's timers may be a little early.
+    assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
 
     // What is aborted is not tried again.
     mesh.render_again(with(json!({"abort": {"percentage": all, "httpStatus": 503}}))).await;
