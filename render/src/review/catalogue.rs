@@ -154,6 +154,8 @@ checks! {
         "Delete it, or put what it is for into the document.";
     IDENTITY_REWRITTEN = "PR233" "identity-rewritten" Critical
         "Have it write another header, or `claim_headers` of the document write this one.";
+    KEPT_PAST_FILTERS = "PR234" "kept-past-filters" Medium
+        "Leave `stale` out on this route, or have the document ask what they ask.";
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the document alone leaves open: PR101 to PR125.
+//! What the document alone leaves open: PR101 to PR125, and PR234 as far as it is about descriptors.
 
 mod identity;
 mod paths;

@@ -13,6 +13,7 @@ mod enforced;
 mod examples;
 mod few;
 mod identity;
+mod kept;
 mod kinds;
 mod known;
 mod maker;
@@ -66,6 +67,7 @@ pub(super) fn look(input: &Input<'_>, view: &View<'_>, matrix: &mut [Row]) -> Lo
     let reached = reach::ask(view);
     reach::look(view, &reached, &mut findings, &mut unknown);
     principals::tell(view, &reached, matrix, &mut unknown);
+    kept::look(view, &mut findings);
     unknown.extend(view.budget.unknown());
     Looked { rows: reach::rows(view, &reached), findings: few::fold(findings), unknown }
 }

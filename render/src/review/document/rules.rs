@@ -1,13 +1,15 @@
 //! What single routes leave open.
 
-use postern_document::{Allowance, AppliedLimit, Auth, ClaimRule, Document, Mfa, Route, Segment};
+use postern_document::{
+    Allowance, AppliedLimit, Auth, ClaimRule, Document, Fallback, Mfa, Route, Segment,
+};
 use postern_limits::key::KeyPart;
 use postern_request::principal::Credential;
 
 use super::super::ask::{Caller, Oracle};
 use super::super::catalogue::{
-    CALLER_CHOSEN_CANARY, FAULT_IN_PRODUCTION, NO_LIMIT, NOT_ENFORCED, OPTIONAL_CREDENTIAL,
-    UNBOUNDED_TIMEOUT, UNPROTECTED_ROUTE,
+    CALLER_CHOSEN_CANARY, FAULT_IN_PRODUCTION, KEPT_PAST_FILTERS, NO_LIMIT, NOT_ENFORCED,
+    OPTIONAL_CREDENTIAL, UNBOUNDED_TIMEOUT, UNPROTECTED_ROUTE,
 };
 use super::super::model::{Finding, Severity};
 use super::super::{place, traffic, witness};
@@ -60,6 +62,11 @@ pub(super) fn look(
     if route.timeout_ms > LONG_TIMEOUT_MS {
         let text = format!("a request may take {} s", route.timeout_ms / 1000);
         push(Finding::new(&UNBOUNDED_TIMEOUT, &subject, text));
+    }
+    if !route.descriptors.is_empty() && matches!(route.fallback, Some(Fallback::Stale(_))) {
+        let text = "while its circuit is open, kept answers go out before the rate limit service \
+                    is asked, and its `descriptors` count none of them";
+        push(Finding::new(&KEPT_PAST_FILTERS, &subject, text).graded(Severity::Low));
     }
     for header in traffic::canary_headers(route) {
         if !writes(document, header) {

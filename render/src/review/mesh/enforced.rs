@@ -51,7 +51,7 @@ pub(super) fn is_gateway_guarded(view: &View<'_>) -> bool {
 }
 
 /// Routes whose rules are held at a workload.
-fn judged<'v>(view: &'v View<'_>, known: &Known) -> Vec<&'v Arc<Route>> {
+pub(super) fn judged<'v>(view: &'v View<'_>, known: &Known) -> Vec<&'v Arc<Route>> {
     if !known.is_ours {
         return Vec::new();
     }

@@ -1,4 +1,5 @@
-//! PR101 to PR116; what follows is in [`identity`](super::identity).
+//! PR101 to PR116, and PR234 as far as it is about descriptors; what follows is in
+//! [`identity`](super::identity).
 
 use super::*;
 
@@ -50,6 +51,19 @@ fn routes_without_limits() {
     };
     tells_apart("PR104 medium routes.a", &of("auth: none", ""), &of("auth: none", "few"));
     tells_apart("PR104 info routes.a", &of(READ, ""), &of(READ, "few"));
+}
+
+#[test]
+fn kept_answers_that_no_descriptor_counts() {
+    let of = |more: &str| {
+        let filter = "version: 1\nrate_limit_filter: {domain: shop, on_failure: deny}\n";
+        with(&[route("a", "/a", &format!("{READ}{more}"))])
+            .replace("version: 1\n", filter)
+            .replace("cluster.local:8080}", "cluster.local:8080, circuit: {}}")
+    };
+    let (kept, counted) = (", fallback: {stale: {}}", ", descriptors: [[{remote_address: true}]]");
+    tells_apart("PR234 low routes.a", &of(&format!("{kept}{counted}")), &of(kept));
+    assert!(!has(&found(&of(counted)), "PR234"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::*;
 mod endpoints;
 mod enforced;
 mod holes;
+mod kept;
 mod rendered;
 
 /// A document whose one service runs in `default`, behind a gateway that it names.

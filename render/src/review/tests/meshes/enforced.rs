@@ -28,23 +28,25 @@ fn a_bundle_that_never_runs_is_none() {
 
 /// A document whose service guards itself.
 pub(super) fn guarded() -> Document {
-    document(
-        &gateway(&format!(
-            "workloads:\n  edge: {{gateway: true, namespace: istio-system, labels: {{istio: \
+    document(&guarding())
+}
+
+pub(super) fn guarding() -> String {
+    gateway(&format!(
+        "workloads:\n  edge: {{gateway: true, namespace: istio-system, labels: {{istio: \
              ingressgateway}}, service_account: gateway}}\n  shop: {{namespace: default, labels: \
              {{app: shop}}, service_account: shop, ports: [8080]}}\nroutes:\n- {{name: a, match: \
              {{path: /a}}, service: shop, {READ}}}\n"
-        ))
-        .replace(
-            "shop: {upstream: shop.default.svc.cluster.local:8080}",
-            "shop: {upstream: 'shop.default.svc.cluster.local:8080', workload: shop, \
+    ))
+    .replace(
+        "shop: {upstream: shop.default.svc.cluster.local:8080}",
+        "shop: {upstream: 'shop.default.svc.cluster.local:8080', workload: shop, \
              guard: workload}",
-        )
-        .replace("limits:\n  few: {key: [ip], mode: local, rate: 10/1m}\n", ""),
     )
+    .replace("limits:\n  few: {key: [ip], mode: local, rate: 10/1m}\n", "")
 }
 
-fn beside_the_shop(ports: &str) -> String {
+pub(super) fn beside_the_shop(ports: &str) -> String {
     let spec = PLUGIN.replace("istio: ingressgateway", "app: shop");
     let matched = format!("mode: SERVER, ports: [{{number: {ports}}}]");
     resource("WasmPlugin", "default/postern-shop", &spec.replace("mode: CLIENT", &matched))
