@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use postern_document::{Fallback, Route};
 use postern_policies::{
-    Action, Attribute, AuthorizationPolicy, Decision, DeniedBy, Http, Peer, Protocol, Rule,
+    Action, Attribute, AuthorizationPolicy, Decision, DeniedBy, Http, Peer, Protocol,
 };
 use postern_request::normalize::{Normalization, normalize};
 use postern_request::path::without_query;
