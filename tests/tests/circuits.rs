@@ -240,7 +240,7 @@ async fn the_last_good_answer_is_given_out_while_it_is_open() {
         "/kept/page?say=cache-control:private",
         "/kept/page?say=cache-control:must-revalidate",
         "/kept/page?say=set-cookie:a=b",
-        "/kept/page?say=vary:origin",
+        "/kept/page?say=vary:user-agent",
         "/kept/bytes/9000",
         "/kept/bytes/9000?chunked",
     ];

@@ -72,6 +72,8 @@ pub use oauth::{
 #[cfg(feature = "messages")]
 pub use sent::Visit;
 pub use service::{Retries, Service};
+#[cfg(feature = "messages")]
+pub(crate) use tokens::is_credential_header;
 pub use tokens::{
     BoundTokens, CertificateSource, Dpop, JwksSource, JwtIssuer, KeysBy, SessionCookie, TokenPlace,
 };
@@ -188,6 +190,12 @@ impl Document {
     #[must_use]
     pub fn virtual_hosts(&self) -> Vec<VirtualHost> {
         self.matcher.virtual_hosts()
+    }
+
+    /// Whether callers' credentials stand in a request header of this name.
+    #[must_use]
+    pub fn is_credential_header(&self, name: &str) -> bool {
+        tokens::is_credential_header(name, &self.token_places)
     }
 
     /// The issuer that challenges name (RFC 9728 §5.1); none where they name nobody.

@@ -196,8 +196,13 @@ impl Gatekeeper {
         // Also in shadow: an open circuit is no rule for callers.
         let way = self.pass_circuit(host, &route, looked, asked, request.is_grpc, now);
         if may_refuse {
-            match way {
+            match &way {
                 Ok(_) => spent.tickets.confirm(),
+                // A kept answer counts as the service's own would.
+                Err(Turned::Answered(_, Some(_))) => {
+                    spent.tickets.settle(host, true, now);
+                    spent.tickets.release(host);
+                }
                 Err(_) => spent.tickets.put_back(host, now),
             }
         }

@@ -73,23 +73,38 @@ impl Shelf {
     #[must_use]
     pub fn is_due(&self, shared: &dyn SharedData, hash: u128, now: UnixMillis) -> bool {
         let (set, ways) = self.set_of(hash);
-        Set::read(&read(shared, &key::<Set>(set))).claim(hash, ways, now).is_some()
+        Set::read(&read(shared, &key::<Set>(set))).claim(hash, ways, now, now).is_some()
     }
 
-    /// Keeps an answer. False where somebody else has just kept it, or there is no room.
+    /// Keeps an answer that has `begun` to come then. False where somebody else has kept it since,
+    /// or there is no room.
     pub fn keep(
         &self,
         shared: &dyn SharedData,
         hash: u128,
         answer: &[u8],
+        begun: UnixMillis,
         now: UnixMillis,
     ) -> bool {
         let (set, ways) = self.set_of(hash);
-        let claimed =
-            Cells::new(shared).try_change(set, |listed: &mut Set| listed.claim(hash, ways, now));
+        let claimed = Cells::new(shared)
+            .try_change(set, |listed: &mut Set| listed.claim(hash, ways, begun, now));
         let Some(way) = claimed.flatten() else { return false };
         shared.put(&place(set, way), answer);
         true
+    }
+
+    /// Keeps nothing for this hash any more.
+    pub fn forget(&self, shared: &dyn SharedData, hash: u128) {
+        let (set, _) = self.set_of(hash);
+        let left = Cells::new(shared).try_change(set, |listed: &mut Set| {
+            let (listed, way) = listed.0.iter_mut().zip(0..).find(|(one, _)| one.hash == hash)?;
+            *listed = Listed::default();
+            Some(way)
+        });
+        if let Some(way) = left.flatten() {
+            shared.put(&place(set, way), &[]);
+        }
     }
 
     /// What was kept for this hash: whose key it is, it says itself.
@@ -130,6 +145,7 @@ struct Set([Listed; 4]);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Listed {
     hash: u128,
+    /// When it began to come.
     kept_at: UnixMillis,
 }
 
@@ -142,15 +158,18 @@ impl Listed {
 }
 
 impl Set {
-    /// The place for an answer, which is listed there then: its own unless it is fresh still, else
-    /// the oldest of those that have settled. None where there is nothing to do.
-    fn claim(&mut self, hash: u128, ways: u32, now: UnixMillis) -> Option<u32> {
+    /// The place for an answer, which is listed there then: its own unless what lies there is fresh
+    /// still or newer, else the oldest of those that have settled. None where there is nothing to
+    /// do.
+    fn claim(&mut self, hash: u128, ways: u32, begun: UnixMillis, now: UnixMillis) -> Option<u32> {
         let places = self.0.iter_mut().zip(0..ways);
         let mut best: Option<(&mut Listed, u32)> = None;
         for (listed, way) in places {
             if listed.hash == hash {
-                let is_due = listed.age_ms(now) >= FRESH_MS;
-                listed.kept_at = if is_due { now } else { listed.kept_at };
+                // By when answers began: an older one may end later.
+                let is_due = listed.age_ms(now) == u64::MAX
+                    || begun.millis_since(listed.kept_at) >= FRESH_MS;
+                listed.kept_at = if is_due { begun } else { listed.kept_at };
                 return is_due.then_some(way);
             }
             let is_older =
@@ -160,7 +179,7 @@ impl Set {
             }
         }
         let (listed, way) = best.filter(|(best, _)| best.age_ms(now) >= SETTLED_MS)?;
-        *listed = Listed { hash, kept_at: now };
+        *listed = Listed { hash, kept_at: begun };
         Some(way)
     }
 }

@@ -39,12 +39,22 @@ const GONE_PREFIXES: [&str; 5] = [":", "ratelimit", "x-envoy-", "x-postern-", "x
 
 /// Headers that choose an answer. Beside those by which callers choose one, they are such as make
 /// some services answer for another address: what one caller brings about so, no other one gets.
-const CHOOSING: [&str; 5] = ["accept", "accept-encoding", "accept-language", "forwarded", "x-host"];
+const CHOOSING: [&str; 9] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "forwarded",
+    "origin",
+    "x-forwarded",
+    "x-host",
+    "x-scheme",
+    "x-url-scheme",
+];
 /// And what the names of others begin with.
 const CHOOSING_PREFIXES: [&str; 5] =
-    ["x-forwarded-", "x-http-method", "x-method-", "x-original-", "x-rewrite-"];
-/// These say who calls, or on which way.
-const NOT_CHOOSING: [&str; 2] = ["x-forwarded-for", "x-forwarded-client-cert"];
+    ["x-forwarded-", "x-http-", "x-method-", "x-original-", "x-rewrite-"];
+/// This says on which way.
+const NOT_CHOOSING: &str = "x-forwarded-for";
 
 /// A request, as far as its answer hangs on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +80,8 @@ pub struct Judged {
     pub whose: Whose,
     /// Its headers, no name twice.
     pub headers: Vec<(String, String)>,
+    /// Whether the message itself says where its body ends, as HTTP/1.1 sees it.
+    pub is_framed: bool,
     /// The length of its body, where it is told.
     pub length: Option<u64>,
     /// How old it was on arrival, in seconds.
@@ -82,8 +94,8 @@ pub struct Judged {
 
 impl Asking {
     /// Reads a request. `place` is what its answer hangs on beside its headers, always as many
-    /// parts; `guarded` says that callers have to show who they are. None where there is no answer
-    /// to keep or to give out.
+    /// parts; `guarded` says that callers have to show who they are, or that this one has. None
+    /// where there is no answer to keep or to give out.
     #[must_use]
     pub fn read(
         method: &str,
@@ -126,6 +138,12 @@ impl Asking {
         self.may_keep
     }
 
+    /// Whether somebody shows who they are, or has to.
+    #[must_use]
+    pub const fn has_credentials(&self) -> bool {
+        self.has_credentials
+    }
+
     /// What an answer for everybody is kept under.
     #[must_use]
     pub fn key(&self) -> &[u8] {
@@ -146,6 +164,7 @@ impl Asking {
     #[must_use]
     pub fn judge(&self, keeps_private: bool, headers: &[(String, Vec<u8>)]) -> Option<Judged> {
         let (mut said, mut status, mut length, mut age_s) = (CacheControl::default(), "", None, 0);
+        let (mut is_framed, mut of_connection) = (false, Vec::new());
         let mut kept: Vec<(String, String)> = Vec::with_capacity(headers.len());
         for (name, value) in headers {
             let value = core::str::from_utf8(value).ok()?;
@@ -153,12 +172,16 @@ impl Asking {
                 ":status" => status = value,
                 "cache-control" => said.add(value),
                 "age" => age_s = seconds(value).unwrap_or(0),
-                "content-length" => length = Some(value.parse().ok()?),
+                "content-length" => {
+                    (length, is_framed) = (Some(value.parse().ok()?), true);
+                }
+                "transfer-encoding" => is_framed = true,
+                "connection" => of_connection.extend(elements(value)),
                 // What it hangs on must be in the key; `*` never is (RFC 9111 §4.1).
                 "vary" if !elements(value).all(|name| is_choosing(&name.to_ascii_lowercase())) => {
                     return None;
                 }
-                "content-type" if is_grpc(value) => return None,
+                "content-type" if is_endless(value) => return None,
                 // For one caller, a part of it, or not all there before its trailers are.
                 "set-cookie" | "content-range" | "trailer" => return None,
                 _ => {}
@@ -174,12 +197,14 @@ impl Asking {
                 }
             }
         }
+        // RFC 9111 §3.1.
+        kept.retain(|(name, _)| !of_connection.iter().any(|gone| gone.eq_ignore_ascii_case(name)));
         if !self.may_keep || status != "200" || said.no_store || said.must_ask {
             return None;
         }
         let whose = self.whose(said, keeps_private)?;
         let (fresh_s, good_s) = lifetime(said, whose);
-        Some(Judged { whose, headers: kept, length, age_s, fresh_s, good_s })
+        Some(Judged { whose, headers: kept, is_framed, length, age_s, fresh_s, good_s })
     }
 
     /// RFC 9111 §3.5: the answer to somebody with a credential is everybody's only where it says
@@ -206,15 +231,17 @@ fn lifetime(said: CacheControl, whose: Whose) -> (Option<u32>, Option<u32>) {
 
 fn is_choosing(name: &str) -> bool {
     let begins = |prefix: &&str| name.starts_with(prefix);
-    CHOOSING.contains(&name)
-        || (CHOOSING_PREFIXES.iter().any(begins) && !NOT_CHOOSING.contains(&name))
+    CHOOSING.contains(&name) || (CHOOSING_PREFIXES.iter().any(begins) && name != NOT_CHOOSING)
 }
 
 fn stays(name: &str) -> bool {
     !GONE.contains(&name) && !GONE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn is_grpc(content_type: &str) -> bool {
-    const GRPC: &str = "application/grpc";
-    content_type.get(..GRPC.len()).is_some_and(|head| head.eq_ignore_ascii_case(GRPC))
+/// Whether it is told in pieces that may never end.
+fn is_endless(content_type: &str) -> bool {
+    const ENDLESS: [&str; 2] = ["application/grpc", "text/event-stream"];
+    ENDLESS.iter().any(|kind| {
+        content_type.get(..kind.len()).is_some_and(|head| head.eq_ignore_ascii_case(kind))
+    })
 }

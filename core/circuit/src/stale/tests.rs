@@ -44,11 +44,15 @@ fn only_whole_good_answers_are_kept() {
     {
         assert_eq!(plain(&[header]), None, "{header:?}");
     }
-    for grpc in ["application/grpc", "Application/GRPC+proto", "application/grpc-web"] {
-        assert_eq!(
-            asking(&[]).judge(true, &list(&[(":status", "200"), ("content-type", grpc)])),
-            None
-        );
+    for endless in
+        ["application/grpc", "Application/GRPC+proto", "application/grpc-web", "text/event-stream"]
+    {
+        let answer = [(":status", "200"), ("content-type", endless)];
+        assert_eq!(asking(&[]).judge(true, &list(&answer)), None, "{endless}");
+    }
+    assert!(!plain(&[]).unwrap().is_framed);
+    for framed in [("content-length", "1"), ("transfer-encoding", "chunked")] {
+        assert!(plain(&[framed]).unwrap().is_framed, "{framed:?}");
     }
     let odd = vec![(":status".to_owned(), b"200".to_vec()), ("x-odd".to_owned(), b"\xff".to_vec())];
     assert_eq!(asking(&[]).judge(true, &odd), None);
@@ -122,13 +126,13 @@ fn an_answer_to_a_credential_is_shared_only_where_it_says_so() {
 
 #[test]
 fn what_an_answer_hangs_on_is_in_the_key() {
-    for fits in ["accept", "Accept-Encoding, accept-language", "x-forwarded-proto", ""] {
+    for fits in ["accept", "Accept-Encoding, accept-language", "x-forwarded-proto", "Origin", ""] {
         assert!(plain(&[("vary", fits)]).is_some(), "{fits}");
     }
-    for beyond in ["*", "origin", "accept, user-agent", "cookie", "x-forwarded-for"] {
+    for beyond in ["*", "accept, user-agent", "cookie", "x-forwarded-for"] {
         assert_eq!(plain(&[("vary", beyond)]), None, "{beyond}");
     }
-    assert_eq!(plain(&[("vary", "accept"), ("vary", "origin")]), None);
+    assert_eq!(plain(&[("vary", "accept"), ("vary", "dpop")]), None);
     let others = [
         asking(&[]),
         asking(&[("accept", "text/html")]),
@@ -136,6 +140,13 @@ fn what_an_answer_hangs_on_is_in_the_key() {
         asking(&[("accept-language", "text/plain")]),
         asking(&[("x-forwarded-host", "evil.test")]),
         asking(&[("x-original-url", "/admin")]),
+        asking(&[("x-forwarded-client-cert", "Hash=a")]),
+        asking(&[("x-forwarded", "a")]),
+        asking(&[("x-scheme", "a")]),
+        asking(&[("x-url-scheme", "a")]),
+        asking(&[("x-http-host-override", "a")]),
+        asking(&[("origin", "https://a.test")]),
+        asking(&[("origin", "https://b.test")]),
         asking(&[("accept", ""), ("accept", "")]),
         Asking::read("GET", &[b"rout", b"e/page"], &[], false).unwrap(),
     ];
@@ -183,6 +194,8 @@ fn headers_of_one_message_go_and_the_others_stay() {
         ("ratelimit-policy", "1"),
         ("traceparent", "x"),
         ("keep-alive", "x"),
+        ("connection", "keep-alive, X-Hop"),
+        ("x-hop", "1"),
     ])
     .unwrap();
     let expected = [

@@ -96,23 +96,6 @@ fn check_header(header: &str) -> Result<(), String> {
     Err(message.to_owned())
 }
 
-/// Whether credentials stand in a header.
-#[cfg(feature = "messages")]
-pub(super) fn is_credential_header(name: &str, places: &[TokenPlace]) -> bool {
-    const ALWAYS: [&str; 7] = [
-        headers::AUTHORIZATION,
-        headers::API_KEY,
-        headers::COOKIE,
-        headers::DPOP,
-        headers::WEBSOCKET_PROTOCOL,
-        "proxy-authorization",
-        "x-forwarded-client-cert",
-    ];
-    let holds_tokens =
-        |place: &TokenPlace| matches!(place, TokenPlace::Header(header) if header == name);
-    ALWAYS.contains(&name) || places.iter().any(holds_tokens)
-}
-
 fn check_name(name: &str, fits: bool, what: &str) -> Result<(), String> {
     if fits && name.len() <= MAX_NAME_BYTES {
         Ok(())

@@ -18,16 +18,18 @@ use super::discovery;
 use super::numbers::milliseconds;
 use super::routes::report_dangling;
 use super::services::Context;
-use super::tokens::is_credential_header;
 use crate::model::{
     Bulkhead, Discover, Endpoint, Guard, Hash, Health, Outliers, Pool, PreferredZone,
-    RateLimitFilter, Route, Service, TokenPlace, Version, Workload,
+    RateLimitFilter, Route, Service, TokenPlace, Version, Workload, is_credential_header,
 };
 use crate::problem::Problems;
 use crate::raw::{RawDocument, RawService};
 
 pub(super) use pool::Bounds;
 pub(super) use together::check as check_together;
+
+/// Who is at the other end, as Envoy tells it.
+const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
 
 /// What of a service only Envoy's configuration is made of.
 pub(super) struct OfService {
@@ -196,7 +198,7 @@ pub(super) fn check_header(name: &str, places: &[TokenPlace]) -> Result<(), &'st
     if name.contains('_') {
         return Err("Envoy drops headers with `_`; write `-`");
     }
-    if is_credential_header(name, places) {
+    if name == CLIENT_CERTIFICATE || is_credential_header(name, places) {
         return Err(
             "credentials stand in this header, and do not belong where this would put them",
         );

@@ -2,6 +2,7 @@
 
 use postern_jose::{Issuer, KeySet};
 pub use postern_request::TokenPlace;
+use postern_request::headers;
 
 pub use crate::raw::RawCertificateSource as CertificateSource;
 
@@ -27,6 +28,22 @@ impl BoundTokens {
 pub struct Dpop {
     /// How old a proof may be, in seconds.
     pub max_age_secs: u64,
+}
+
+/// Whether a caller's credentials stand in a header. `x-forwarded-client-cert` is not the caller's
+/// own: in a mesh every request has it.
+pub(crate) fn is_credential_header(name: &str, places: &[TokenPlace]) -> bool {
+    const ALWAYS: [&str; 6] = [
+        headers::AUTHORIZATION,
+        headers::API_KEY,
+        headers::COOKIE,
+        headers::DPOP,
+        headers::WEBSOCKET_PROTOCOL,
+        "proxy-authorization",
+    ];
+    let holds_tokens =
+        |place: &TokenPlace| matches!(place, TokenPlace::Header(header) if header == name);
+    ALWAYS.contains(&name) || places.iter().any(holds_tokens)
 }
 
 /// The cookie of browsers' sessions.

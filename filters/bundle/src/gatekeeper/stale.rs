@@ -26,7 +26,7 @@ const CONTENT_TYPE: &str = "content-type";
 #[derive(Debug)]
 pub(super) struct Answers {
     shelves: Shelves,
-    /// Bytes of what is on its way.
+    /// Bytes that what is on its way takes.
     pub(super) copied: usize,
 }
 
@@ -56,6 +56,8 @@ pub(super) struct Asked {
 pub(super) struct Copying {
     place: usize,
     hash: u128,
+    /// When its headers came.
+    begun: UnixMillis,
     /// As it will be kept, as far as it is there.
     value: Vec<u8>,
     /// How much of that is not the body.
@@ -74,6 +76,11 @@ impl Asked {
     /// What is left to do once the request goes on.
     pub(super) fn watch(self) -> Option<Box<Watch>> {
         self.asking.may_keep().then(|| Box::new(Watch::Asked(self)))
+    }
+
+    /// What an answer for the caller alone is kept under.
+    fn own_key(&self) -> Option<Vec<u8>> {
+        self.caller.as_ref().map(|caller| self.asking.key_of(caller))
     }
 }
 
@@ -96,14 +103,22 @@ impl Gatekeeper {
         let place = self.answers.shelves.of(route)?;
         // Policies of a mesh, which are asked after us, go by who is at the other end.
         let peer = host.property(&PEER_ID).unwrap_or_default();
+        let service = route.service.as_ref()?;
+        let (port, tls) = (service.port.to_le_bytes(), [u8::from(service.tls)]);
+        // Also where the service is: another document may have it elsewhere.
         let hangs_on = [
             route.name.as_bytes(),
-            route.service_name().as_bytes(),
+            service.name.as_bytes(),
+            service.host.as_bytes(),
+            port.as_slice(),
+            tls.as_slice(),
             request.authority.as_bytes(),
             target,
             &peer,
         ];
-        let is_guarded = route.auth != Auth::None || !route.peers.is_empty();
+        let shows = |(name, _): &(String, Vec<u8>)| self.document.is_credential_header(name);
+        let is_guarded =
+            route.auth != Auth::None || !route.peers.is_empty() || list.iter().any(shows);
         let asking = Asking::read(request.method, &hangs_on, list, is_guarded)?;
         let caller = if rules.private { self.caller(known) } else { None };
         Some(Asked { place, asking, caller })
@@ -143,7 +158,7 @@ impl Gatekeeper {
         now: UnixMillis,
     ) -> Option<(Answer, Box<Watch>)> {
         let shelf = self.answers.shelves.get(asked.place)?;
-        let own = asked.caller.as_ref().map(|caller| asked.asking.key_of(caller));
+        let own = asked.own_key();
         own.as_deref().into_iter().chain([asked.asking.key()]).find_map(|key| {
             let value = shelf.find(host, self.jwt.cache().hash(key))?;
             let entry = Entry::from_bytes(&value).filter(|entry| entry.key == key)?;
@@ -185,7 +200,13 @@ impl Gatekeeper {
                 let copying = self.begin(host, &asked, &*effects, now)?;
                 Some(Box::new(Watch::Copying(copying)))
             }
-            Watch::Asked(_) | Watch::Copying(_) => None,
+            Watch::Asked(asked) => {
+                if let Some(status @ (401 | 403 | 404 | 410)) = status {
+                    self.take_back(host, &asked, status >= 404);
+                }
+                None
+            }
+            Watch::Copying(_) => None,
         }
     }
 
@@ -199,22 +220,32 @@ impl Gatekeeper {
         now: UnixMillis,
     ) -> Option<Copying> {
         let shelf = self.answers.shelves.get(asked.place)?;
-        let (rules, hash) = (shelf.rules, |key: &[u8]| self.jwt.cache().hash(key));
-        // Of most answers this read is all that is done.
-        if !rules.private && !shelf.is_due(host, hash(asked.asking.key()), now) {
+        let due = |key: &[u8]| {
+            let hash = self.jwt.cache().hash(key);
+            shelf.is_due(host, hash, now).then_some(hash)
+        };
+        // Of most answers these reads are all that is done.
+        let own = asked.own_key();
+        let (of_all, of_own) = (due(asked.asking.key()), own.as_deref().and_then(due));
+        if of_all.is_none() && of_own.is_none() {
             return None;
         }
-        let mut judged = asked.asking.judge(rules.private, &effects.headers())?;
+        let rules = shelf.rules;
+        let judged = asked.asking.judge(rules.private, &effects.headers());
+        let judged = judged.filter(|judged| judged.whose == Whose::Everybody || own.is_some());
+        let Some(mut judged) = judged else {
+            self.take_back(host, asked, !asked.asking.has_credentials());
+            return None;
+        };
         // What is computed for one request is no other one's.
         judged.headers.retain(|(name, _)| !is_ruled(&shelf.route, name));
-        let own = match (judged.whose, &asked.caller) {
-            (Whose::Everybody, _) => None,
-            (Whose::Caller, Some(caller)) => Some(asked.asking.key_of(caller)),
-            (Whose::Caller, None) => return None,
+        let (key, hash) = match judged.whose {
+            Whose::Everybody => (asked.asking.key(), of_all?),
+            Whose::Caller => (own.as_deref()?, of_own?),
         };
-        let key = own.as_deref().unwrap_or(asked.asking.key());
-        let hash = hash(key);
-        if rules.private && !shelf.is_due(host, hash, now) {
+        // Where it ends with its connection, nobody knows whether it is whole.
+        let is_http2 = shelf.route.service.as_ref().is_some_and(|service| service.http2);
+        if !judged.is_framed && !is_http2 {
             return None;
         }
         let has_body =
@@ -225,11 +256,27 @@ impl Gatekeeper {
         let value = Entry::begun(key, &judged, now).to_bytes();
         let (head, length) = (value.len(), judged.length);
         let whole = u64::try_from(head).ok()?.saturating_add(length.unwrap_or(1));
-        if whole > u64::from(rules.max_bytes) || length == Some(0) || !self.answers.has_room(head) {
+        if whole > u64::from(rules.max_bytes)
+            || length == Some(0)
+            || !self.answers.has_room(value.capacity())
+        {
             return None;
         }
-        self.answers.copied += head;
-        Some(Copying { place: asked.place, hash, value, head, length })
+        self.answers.copied += value.capacity();
+        Some(Copying { place: asked.place, hash, begun: now, value, head, length })
+    }
+
+    /// The service says that something is not there any more, or not for this caller, or that it
+    /// must not be kept: what was kept of it goes, with `of_all` also what is everybody's.
+    fn take_back(&self, host: &impl RequestHost, asked: &Asked, of_all: bool) {
+        let (own, common) = (asked.own_key(), of_all.then_some(asked.asking.key()));
+        let mut keys = own.as_deref().into_iter().chain(common).peekable();
+        if keys.peek().is_some()
+            && code_details(host) == VIA_UPSTREAM
+            && let Some(shelf) = self.answers.shelves.get(asked.place)
+        {
+            keys.for_each(|key| shelf.forget(host, self.jwt.cache().hash(key)));
+        }
     }
 
     /// A piece of an answer goes by. What cannot be kept as a whole is not kept.
@@ -244,18 +291,18 @@ impl Gatekeeper {
         let Some(shelf) = self.answers.shelves.get(copying.place) else { return };
         let whole = copying.value.len().saturating_add(size);
         let mut fits = u32::try_from(whole).is_ok_and(|whole| whole <= shelf.rules.max_bytes)
-            && self.answers.has_room(size);
+            && self.answers.has_room(whole);
         if fits && size > 0 {
-            let piece = read();
+            let (piece, before) = (read(), copying.value.capacity());
             fits = piece.len() == size;
-            self.answers.copied += piece.len();
             copying.value.extend_from_slice(&piece);
+            self.answers.copied += copying.value.capacity().saturating_sub(before);
         }
         if fits && !ends {
             return;
         }
-        if fits && copying.is_whole() && shelf.keep(host, copying.hash, &copying.value, host.now())
-        {
+        let Copying { hash, begun, value, .. } = &*copying;
+        if fits && copying.is_whole() && shelf.keep(host, *hash, value, *begun, host.now()) {
             self.counters.add(Count::StaleKept, 1);
         }
         self.forget(stream);
@@ -267,7 +314,7 @@ impl Gatekeeper {
             && let Watch::Copying(copying) = *watch
         {
             let copied = &mut self.answers.copied;
-            *copied = copied.saturating_sub(copying.value.len());
+            *copied = copied.saturating_sub(copying.value.capacity());
         }
     }
 }

@@ -164,6 +164,11 @@ fn check_stale(raw: &RawRoute, stale: &RawStale, path: &str, problems: &mut Prob
         let message = "answers to GET and HEAD are kept, and this route takes neither";
         problems.report_as(stale.at, path, message);
     }
+    if raw.canary.get().is_some() {
+        let message = "a header of `canary` chooses the version, and no kept answer says which one \
+                       made it: leave one of the two out";
+        problems.report_as(stale.at, path, message);
+    }
     let max_age = stale.max_age.as_ref();
     let path_of_age = told!("{path}.max_age");
     let max_age_ms = milliseconds(max_age, 1_000..=7 * DAY, "1s to 7d", &path_of_age, problems);

@@ -232,6 +232,13 @@ fn fallbacks_that_make_no_sense_are_refused() {
     let written = route("s", r#"{"stale": {}}"#);
     let posts = written.replace(r#""path": "/r""#, r#""path": "/r", "methods": ["POST"]"#);
     only(SERVICES, &[&posts, TO_PARTS], "routes.r.fallback.stale", "neither");
+    let services = SERVICES.replace(r#""h:3","#, r#""h:3", "circuit": {},"#);
+    let parts = route("parts", r#"{"stale": {}}"#)
+        .replace(r#""auth": "none","#, r#""auth": "none", "split": {"one": 100},"#);
+    assert!(load(&services, &[&parts]).is_ok(), "shares choose for everybody");
+    let canary = r#""canary": [{"header": "x-beta", "value": "1", "version": "one"}], "fallback""#;
+    let picked = parts.replace(r#""fallback""#, canary);
+    only(&services, &[&picked], "routes.r.fallback.stale", "`canary`");
     // What is wrong with it is said where it stands, once.
     for (written, place, word) in [
         (r#"{"answer": {}}"#, "routes[0].fallback.answer", "`status` is missing"),

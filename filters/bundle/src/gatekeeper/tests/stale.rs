@@ -3,7 +3,13 @@
 use super::circuits::{UPSTREAM, configuration_with, counted, list, open, pass};
 use super::*;
 
-type Pairs<'a> = &'a [(&'static str, &'static str)];
+type Header = (&'static str, &'static str);
+type Pairs<'a> = &'a [Header];
+type Request<'a> = &'a [(&'a str, &'a str)];
+
+/// What most answers say.
+const USUAL: [Header; 3] =
+    [(":status", "200"), ("content-type", "text/css"), ("transfer-encoding", "chunked")];
 
 /// What somebody got: headers beside Envoy's own, and the body.
 type Got = Option<(Vec<(String, String)>, Vec<u8>)>;
@@ -15,9 +21,16 @@ struct Story {
 
 impl Story {
     fn new() -> Self {
-        let fake = Fake::default();
+        Self::at(Fake::default(), "h:1")
+    }
+
+    /// The same with the service there.
+    fn at(fake: Fake, upstream: &str) -> Self {
         let mut configuration = configuration_with(&fake, false);
         let document = &mut configuration["document"];
+        document["services"]["bank"]["upstream"] = json!(upstream);
+        document["credentials"]["jwt"]["from"] =
+            json!([{"header": "authorization"}, {"header": "x-token"}]);
         document["transforms"] = json!({"stamp": {"response": {
             "set": {"x-set": "now", "x-mine": "{principal.subject}"}, "remove": ["x-gone"]}}});
         let routes = document["routes"].as_array_mut().unwrap();
@@ -26,6 +39,7 @@ impl Story {
             ("kept", json!("none"), json!({"max_age": "1m", "max_bytes": "2KiB"})),
             ("brief", json!("none"), json!({"max_age": "1s"})),
             ("ruled", json!("none"), json!({})),
+            ("few", json!("none"), json!({})),
             ("shared", jwt.clone(), json!({})),
             ("mine", jwt, json!({"private": true})),
         ] {
@@ -34,6 +48,9 @@ impl Story {
                                    "auth": auth, "fallback": {"stale": stale}});
             if name == "ruled" {
                 route["transform"] = json!(["stamp"]);
+            }
+            if name == "few" {
+                route["limits"] = json!(["two"]);
             }
             routes.push(route);
         }
@@ -53,8 +70,8 @@ impl Story {
         let Self { fake, gatekeeper } = self;
         let (mut stream, _) = pass(gatekeeper, fake, path, request).unwrap();
         fake.details.set(fake.details.get().or(UPSTREAM));
-        let all = [(":status", "200"), ("content-type", "text/css")];
-        let has = all.iter().chain(answer).copied().collect();
+        // What the answer says itself comes before what most say.
+        let has = answer.iter().chain(&USUAL).copied().collect();
         let mut recorded = Recorded { has, ..Recorded::default() };
         gatekeeper.on_response_headers(&*fake, &mut stream, &mut recorded);
         for (at, piece) in pieces.iter().enumerate() {
@@ -169,9 +186,9 @@ fn only_whole_answers_of_the_service_are_kept() {
     story.fake.details.set(UPSTREAM);
 
     let (mut stream, _) = pass(&mut story.gatekeeper, &story.fake, "/kept/trailers", &[]).unwrap();
-    let has = vec![(":status", "200")];
-    let mut recorded = Recorded { has, ..Recorded::default() };
+    let mut recorded = Recorded { has: USUAL.to_vec(), ..Recorded::default() };
     story.gatekeeper.on_response_headers(&story.fake, &mut stream, &mut recorded);
+    assert!(Gatekeeper::reads_body(&stream));
     let read = || b"one".to_vec();
     story.gatekeeper.on_response_body(&story.fake, &mut stream, 3, &read, false);
     story.gatekeeper.on_response_trailers(&story.fake, &mut stream, &recorded);
@@ -201,17 +218,108 @@ fn only_whole_answers_of_the_service_are_kept() {
 }
 
 #[test]
+fn whatever_may_show_who_calls_is_a_credential() {
+    let mut story = Story::new();
+    let names =
+        ["x-api-key", "x-token", "proxy-authorization", "dpop", "sec-websocket-protocol", "cookie"];
+    for name in names {
+        story.serve(&format!("/kept/{name}"), &[(name, "x")], &[]);
+    }
+    let certificate = [("x-forwarded-client-cert", "Hash=a")];
+    story.serve("/kept/mesh", &certificate, &[]);
+    story.open();
+    for name in names {
+        assert_eq!(story.body(&format!("/kept/{name}"), &[(name, "x")]), None, "{name}");
+    }
+    assert!(story.body("/kept/mesh", &certificate).is_some());
+    assert_eq!(story.body("/kept/mesh", &[("x-forwarded-client-cert", "Hash=b")]), None);
+}
+
+#[test]
 fn a_piece_that_cannot_be_read_is_missed() {
     let mut story = Story::new();
     let (mut stream, _) = pass(&mut story.gatekeeper, &story.fake, "/kept/a", &[]).unwrap();
     story.fake.details.set(UPSTREAM);
-    let mut recorded = Recorded { has: vec![(":status", "200")], ..Recorded::default() };
+    let mut recorded = Recorded { has: USUAL.to_vec(), ..Recorded::default() };
     story.gatekeeper.on_response_headers(&story.fake, &mut stream, &mut recorded);
+    assert!(Gatekeeper::reads_body(&stream));
     let read = || b"on".to_vec();
     story.gatekeeper.on_response_body(&story.fake, &mut stream, 3, &read, false);
     assert!(!Gatekeeper::reads_body(&stream));
     assert_eq!(story.gatekeeper.answers.copied, 0);
     story.gatekeeper.on_end(&story.fake, stream);
+}
+
+#[test]
+fn an_answer_that_ends_with_its_connection_may_be_cut_off() {
+    let mut story = Story::new();
+    let (mut stream, _) = pass(&mut story.gatekeeper, &story.fake, "/kept/a", &[]).unwrap();
+    story.fake.details.set(UPSTREAM);
+    let mut recorded = Recorded { has: USUAL[..2].to_vec(), ..Recorded::default() };
+    story.gatekeeper.on_response_headers(&story.fake, &mut stream, &mut recorded);
+    assert!(!Gatekeeper::reads_body(&stream));
+    story.gatekeeper.on_end(&story.fake, stream);
+}
+
+#[test]
+fn an_answer_is_that_of_a_service_in_its_place() {
+    for (upstream, is_found) in [("h:1", true), ("h:2", false), ("g:1", false)] {
+        let mut story = Story::new();
+        story.serve("/kept/a", &[], &[]);
+        let mut story = Story::at(story.fake, upstream);
+        story.open();
+        assert_eq!(story.body("/kept/a", &[]).is_some(), is_found, "{upstream}");
+    }
+}
+
+#[test]
+fn a_kept_answer_counts_as_the_services_own() {
+    let mut story = Story::new();
+    story.serve("/few/a", &[], &[]);
+    story.open();
+    for _ in 0..3 {
+        assert_eq!(story.body("/few/b", &[]), None, "what is refused counts nowhere");
+    }
+    assert!(story.body("/few/a", &[]).is_some());
+    assert_eq!(ask(&mut story.gatekeeper, &story.fake, "/few/a", &[]).0, 429);
+}
+
+#[test]
+fn what_the_service_has_taken_back_is_given_to_nobody() {
+    let mut story = Story::new();
+    let alice = format!("Bearer {}", signed("ec", json!({})));
+    let bearer = [("authorization", alice.as_str())];
+    let (public, secret) = (("cache-control", "public"), ("cache-control", "no-store"));
+    let cookie = [("cookie", "a=1")];
+    let status = |status| (":status", status);
+    // By whom it was kept and taken back, how, and whether it is still given out.
+    let all: [(&str, Request<'_>, Pairs<'_>, Header, bool); 9] = [
+        ("/kept/missing", &[], &[], status("404"), false),
+        ("/kept/gone", &[], &[], status("410"), false),
+        ("/kept/closed", &[], &[], status("403"), true),
+        ("/kept/failed", &[], &[], status("500"), true),
+        ("/kept/secret", &[], &[], secret, false),
+        ("/kept/of-one", &cookie, &[public], secret, true),
+        ("/mine/closed", &bearer, &[], status("403"), false),
+        ("/mine/secret", &bearer, &[], secret, false),
+        ("/mine/public", &bearer, &[public], status("401"), true),
+    ];
+    for (path, request, answer, _, _) in all {
+        story.serve(path, request, answer);
+    }
+    story.serve("/kept/ours", &[], &[]);
+    story.fake.later.set(1_000);
+    story.fake.details.set(Some("fault_filter_abort"));
+    story.serve("/kept/ours", &[], &[status("404")]);
+    story.fake.details.set(UPSTREAM);
+    for (path, request, _, said, _) in all {
+        story.serve_all(path, request, &[said], &[b"other"], true);
+    }
+    story.open();
+    for (path, request, _, _, is_left) in all {
+        assert_eq!(story.body(path, request).is_some(), is_left, "{path}");
+    }
+    assert!(story.body("/kept/ours", &[]).is_some(), "it was not the service who said so");
 }
 
 #[test]
@@ -304,7 +412,7 @@ fn what_is_on_its_way_is_bounded() {
     for at in 0..150 {
         let path = format!("/ruled/{at}");
         let (mut stream, _) = pass(gatekeeper, fake, &path, &[]).unwrap();
-        let mut recorded = Recorded { has: vec![(":status", "200")], ..Recorded::default() };
+        let mut recorded = Recorded { has: USUAL.to_vec(), ..Recorded::default() };
         gatekeeper.on_response_headers(fake, &mut stream, &mut recorded);
         let read = || piece.clone();
         gatekeeper.on_response_body(fake, &mut stream, piece.len(), &read, false);
