@@ -70,7 +70,16 @@ impl Configuration {
     /// Looks at the files, and takes over what has changed. It waits for the file system.
     pub fn refresh(&self) -> Refreshed {
         let mut seen = self.seen();
-        let Some(content) = look(&mut seen.files) else { return Refreshed::Unchanged };
+        let was_overdue = seen.files.is_overdue();
+        let Some(content) = look(&mut seen.files) else {
+            if seen.files.is_overdue() && !was_overdue {
+                tracing::warn!(
+                    "the rate limit configuration is written to again and again, and is another \
+                     one each time: the rules of before stay"
+                );
+            }
+            return Refreshed::Unchanged;
+        };
         let digest = content.digest();
         if seen.content == digest {
             return Refreshed::Unchanged;

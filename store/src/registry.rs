@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_registry::{Instance, Listing, Snapshot, Standing, Version};
+use postern_registry::{Instance, Listed, Listing, Snapshot, Standing, Version};
 use postern_request::UnixMillis;
 
 use crate::{BoxFuture, StoreError};
@@ -109,7 +109,22 @@ pub trait Registry: Send + Sync {
         now: UnixMillis,
     ) -> BoxFuture<'a, Result<Listing, RegistryError>>;
 
-    /// The same, as soon as it is another state than the one that was seen, or after a wait as it
+    /// One instance of a service, where it can be read, and how many instances the service has.
+    fn find<'a>(
+        &'a self,
+        service: &'a str,
+        id: &'a str,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<(Option<Listed>, usize), RegistryError>> {
+        Box::pin(async move {
+            let Listing { entries, left_out, .. } = self.list(service, now).await?;
+            let left_out = usize::try_from(left_out).unwrap_or(usize::MAX);
+            let count = entries.len().saturating_add(left_out);
+            Ok((entries.into_iter().find(|listed| listed.instance.id == id), count))
+        })
+    }
+
+    /// What [`Registry::list`] tells, as soon as it is another state than the one that was seen, or after a wait as it
     /// is then. An instance that is renewed, and an end of an instance's time, are no change that
     /// this wakes for: ask again at the end.
     fn watch<'a>(
@@ -179,6 +194,15 @@ impl<T: Registry + ?Sized> Registry for Arc<T> {
         now: UnixMillis,
     ) -> BoxFuture<'a, Result<Listing, RegistryError>> {
         (**self).list(service, now)
+    }
+
+    fn find<'a>(
+        &'a self,
+        service: &'a str,
+        id: &'a str,
+        now: UnixMillis,
+    ) -> BoxFuture<'a, Result<(Option<Listed>, usize), RegistryError>> {
+        (**self).find(service, id, now)
     }
 
     fn watch<'a>(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use postern_xds::{Heard, Kind, Stream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep_until, timeout};
 use tonic::{Status, Streaming};
 
@@ -22,10 +22,12 @@ pub(crate) async fn hold<W: Wire>(
     mut requests: Streaming<W::Request>,
     answers: Answers<W>,
 ) {
+    // From before it is let in: nothing that changes meanwhile is missed.
+    let documents = discovery.documents();
     let ended = match begin::<W>(&discovery, asker, &mut requests).await {
         Ok(Some((admitted, first))) => {
             let conversation = Conversation::<W>::new(&discovery, admitted, answers.clone());
-            conversation.go_on(first, &mut requests).await
+            conversation.go_on(first, &mut requests, documents).await
         }
         Ok(None) => Ok(()),
         Err(error) => Err(error),
@@ -71,9 +73,9 @@ impl<'d, W: Wire> Conversation<'d, W> {
         mut self,
         first: Said,
         requests: &mut Streaming<W::Request>,
+        mut documents: watch::Receiver<()>,
     ) -> Result<(), NotAdmitted> {
         let mut over = std::pin::pin!(self.discovery.drain.shutdown_signal());
-        let mut documents = self.discovery.documents();
         self.hear(first)?;
         loop {
             tokio::select! {
@@ -84,18 +86,20 @@ impl<'d, W: Wire> Conversation<'d, W> {
             }
             let wake_at = self.stream.wake_at().and_then(|then| self.started.checked_add(then));
             tokio::select! {
+                biased;
                 () = &mut over => return Ok(()),
+                // What it is told may be the same as before, and who may be told another one. This
+                // comes first: nothing of a document goes to whom it takes it from.
+                () = changed(&mut documents) => self.discovery.still_permitted(&self.admitted)?,
+                changed = self.admitted.published.changed() => match changed {
+                    Ok(()) if self.update() => {}
+                    Ok(()) | Err(_) => return Ok(()),
+                },
                 request = requests.message() => match request {
                     Ok(Some(request)) => self.hear(W::read(request))?,
                     // It has gone, or its connection.
                     Ok(None) | Err(_) => return Ok(()),
                 },
-                changed = self.admitted.published.changed() => match changed {
-                    Ok(()) => self.update()?,
-                    Err(_) => return Ok(()),
-                },
-                // What it is told may be the same as before, and who may be told another one.
-                () = changed(&mut documents) => self.discovery.still_permitted(&self.admitted)?,
                 () = wake(wake_at) => {}
             }
         }
@@ -121,15 +125,17 @@ impl<'d, W: Wire> Conversation<'d, W> {
         Ok(())
     }
 
-    /// There is something new.
-    fn update(&mut self) -> Result<(), NotAdmitted> {
+    /// There is something new; false where the Envoy is to come back and ask anew.
+    fn update(&mut self) -> bool {
         let published = self.admitted.published.borrow_and_update().clone();
-        self.discovery.still_permitted(&self.admitted)?;
+        if self.stream.misses(&published.snapshot) {
+            return false;
+        }
         // How long something was refused says nothing of how fast changes go.
         let refusing = self.stream.report().is_refusing();
         self.stream.update(published.snapshot);
         self.behind = self.behind.filter(|_| !refusing).or(Some(published.since));
-        Ok(())
+        true
     }
 
     /// Sends what there is to send; false where nobody is there any more.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use postern_document::Document;
-use postern_feed::PeerIdentity;
+use postern_feed::{PeerIdentity, share_of_one};
 use postern_render::envoy::{self, Discovered, Endpoints, EnvoyOptions, NodeError, RenderError};
 use postern_xds::{Kind, Resource, Snapshot, Version};
 use serde_json::Value;
@@ -16,11 +16,6 @@ use crate::message::{self, MessageError};
 use crate::node::Told;
 use crate::settings::Settings;
 use crate::source::{DocumentSource, EndpointSource};
-
-/// One peer may have so manieth a part of all kinds that there may be…
-const ONE_OF: usize = 10;
-/// … and in any case so many, if there is room.
-const LEAST_OF_PEER: usize = 8;
 
 /// Why there is nothing to tell.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,7 +91,7 @@ impl Views {
     }
 
     /// What an Envoy should have that was rendered with these options, now and from now on. Which
-    /// they are is its own word, so one peer may bring along a few of all that there may be.
+    /// they are is its own word, so one peer may bring along half of all that there may be, as of streams.
     ///
     /// # Errors
     /// When there is nothing to tell it.
@@ -164,7 +159,7 @@ impl Views {
     fn has_room_for(&self, peer: &PeerIdentity) -> bool {
         let held = self.held();
         let of_peer = held.values().filter(|view| view.opened_by == *peer).count();
-        held.len() < self.most && of_peer < (self.most / ONE_OF).max(LEAST_OF_PEER)
+        held.len() < self.most && of_peer < share_of_one(self.most)
     }
 
     /// Forgets kinds of Envoys that there are none of any more, and what they alone had.

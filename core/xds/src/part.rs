@@ -100,6 +100,8 @@ pub(crate) struct Part {
     pub(crate) asked: bool,
     pub(crate) wildcard: bool,
     pub(crate) names: BTreeSet<Arc<str>>,
+    /// The client has named more than is noted.
+    pub(crate) passed_over: bool,
     has: BTreeMap<Arc<str>, Had>,
     /// What the client has taken last, of what it has; none where it had that when it came. Kept
     /// where [`Part::remembering`] says so.

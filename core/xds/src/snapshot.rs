@@ -45,15 +45,25 @@ impl Snapshot {
     }
 
     /// The same, in an earlier one's place: clients that have begun with the routes of that one,
-    /// or of those before it, may go on with them. Of `most` at most; of one that leads elsewhere
-    /// than its follower, and not of each that has other endpoints.
+    /// or of those before it, may go on with them. Of `most` at most, which all lead elsewhere: not
+    /// of each that has other endpoints, and of what goes to and fro once.
     #[must_use]
     pub fn after(mut self, earlier: &Self, most: usize) -> Self {
-        let leads_as = |kind| earlier.version(kind) == self.version(kind);
-        let is_other = !leads_as(Kind::Cluster) || !leads_as(Kind::Routes);
-        let newest = is_other.then(|| Arc::new(Past::new(earlier)));
-        self.before = newest.into_iter().chain(earlier.before.iter().cloned()).take(most).collect();
+        let mut known = vec![self.leads()];
+        let newest = (earlier.leads() != self.leads()).then(|| Arc::new(Past::new(earlier)));
+        let all = newest.into_iter().chain(earlier.before.iter().cloned());
+        let others = all.filter(|past| {
+            let is_other = !known.contains(&past.leads());
+            known.push(past.leads());
+            is_other
+        });
+        self.before = others.take(most).collect();
         self
+    }
+
+    /// What tells where it leads.
+    pub(crate) const fn leads(&self) -> [Version; 2] {
+        [self.version(Kind::Cluster), self.version(Kind::Routes)]
     }
 
     /// What it was made from.

@@ -56,6 +56,17 @@ impl Stream {
         }
     }
 
+    /// Whether there would be something new in this that the client may have asked for when there
+    /// was none, and that was not noted. It is told of it when it comes back and asks anew.
+    #[must_use]
+    pub fn misses(&self, next: &Snapshot) -> bool {
+        Kind::ALL.into_iter().any(|kind| {
+            let (part, there) = (self.parts.get(kind), self.target.of(kind));
+            let is_new = |name: &Arc<str>| !there.contains_key(name) && !part.names.contains(name);
+            part.passed_over && !part.wildcard && next.of(kind).keys().any(is_new)
+        })
+    }
+
     /// The client should have this from now on.
     pub fn update(&mut self, target: Arc<Snapshot>) {
         self.leaving.move_on(&self.target, &target, &self.parts);

@@ -14,6 +14,8 @@ const FRESH_MS: u64 = 3_000;
 const AHEAD_MS: u64 = 2_000;
 /// Workers read their clocks one after the other; behind by more than this, one was set.
 const SKEW_MS: u64 = 1_000;
+/// For how long a call that was refused is reason to ask for a probe.
+const WISHED_MS: u64 = 10_000;
 
 /// One service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,6 +26,8 @@ pub(crate) struct Entry {
     pub(crate) said: Said,
     /// What the server has not heard of yet.
     pub(crate) tally: Tally,
+    /// When workers have last told of calls that were refused.
+    refused_at: UnixMillis,
 }
 
 /// What the server has last said of the shared circuit.
@@ -133,6 +137,9 @@ impl Entry {
         let totals = Totals { calls, failures: 0, slow };
         self.tally.count(totals);
         self.tally.refused = self.tally.refused.saturating_add(refused);
+        if refused > 0 {
+            self.refused_at = now;
+        }
         if calls == 0 {
             return None;
         }
@@ -172,7 +179,9 @@ impl Entry {
     pub(crate) fn report(&mut self, settings: &Settings, now: UnixMillis) -> Option<ServiceReport> {
         let own = self.breaker.state(now);
         let kept = if own == State::Open { self.tally.refused } else { 0 };
-        let told = Tally { refused: self.tally.refused - kept, ..self.tally };
+        let refused = self.tally.refused.saturating_sub(kept);
+        let asked = u32::from(own != State::Open && self.wishes_still(now));
+        let told = Tally { refused: refused.max(asked), ..self.tally };
         if told == Tally::default() && !self.needs_word(settings, now) {
             return None;
         }
@@ -187,6 +196,15 @@ impl Entry {
             probes_through: told.through,
             probes_failed: told.failed,
         })
+    }
+
+    /// Whether a probe is still of use: calls were refused lately, or one has lapsed before anybody
+    /// came. Probes live for an interval at most, and callers may come less often than that.
+    fn wishes_still(&self, now: UnixMillis) -> bool {
+        let said = &self.said;
+        let may_be_had = said.holds(now) && said.state(now).0 == State::HalfOpen;
+        let was_refused = is_within(self.refused_at, WISHED_MS, now);
+        may_be_had && !said.has_probes(now) && (said.probes > 0 || was_refused)
     }
 
     /// Whether the next request may hang on what the server says now.
@@ -214,6 +232,8 @@ impl Entry {
             forced: word.forced && state != State::HalfOpen,
             told: now,
             retry_after_ms: if state == State::Open { word.retry_after_ms } else { 0 },
+            // Also those that have lapsed: they are asked for again.
+            probes: if state == State::HalfOpen { self.said.probes } else { 0 },
             ..self.said
         };
         if word.probes > 0 {
@@ -225,7 +245,7 @@ impl Entry {
 
     /// The server has named all that are not closed, and this one was not among them.
     pub(crate) fn hear_nothing(&mut self) {
-        (self.said.state, self.said.forced) = (State::Closed, false);
+        (self.said.state, self.said.forced, self.said.probes) = (State::Closed, false, 0);
     }
 }
 

@@ -97,6 +97,15 @@ impl Registry for RedisStore {
         Box::pin(async move { Ok(self.listing(service).await?) })
     }
 
+    fn find<'a>(
+        &'a self,
+        service: &'a str,
+        id: &'a str,
+        _: UnixMillis,
+    ) -> BoxFuture<'a, Result<(Option<Listed>, usize), RegistryError>> {
+        Box::pin(async move { Ok(self.find_instance(service, id).await?) })
+    }
+
     fn watch<'a>(
         &'a self,
         service: &'a str,
@@ -245,6 +254,26 @@ impl RedisStore {
             }
         }
         Ok(Listing { version, at, entries, left_out })
+    }
+
+    /// One record, not all of a listing.
+    async fn find_instance(
+        &self,
+        service: &str,
+        id: &str,
+    ) -> Result<(Option<Listed>, usize), StoreError> {
+        let Index { at, ends, .. } = self.index(service).await?;
+        let count = ends.len();
+        let Some((_, ends)) = ends.into_iter().find(|(known, _)| known == id) else {
+            return Ok((None, count));
+        };
+        let record = record::read(service, id, self.call(pack::find(service, id)).await?);
+        let listed = record.ok().flatten().map(|(instance, standing)| Listed {
+            instance,
+            standing,
+            expires_in_ms: Some(ends.millis_since(at)),
+        });
+        Ok((listed, count))
     }
 
     /// Hears of changes that other replicas and commands make, again and again. Run it beside the

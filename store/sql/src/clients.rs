@@ -216,6 +216,11 @@ pub(crate) async fn delete_unused(
 
 fn read<R: Columns>(row: &R) -> Result<ClientRecord, StoreError> {
     let origin = ClientOrigin::parse(&row.text("origin")?, row.optional_time("expires_unused_at")?);
+    let mut may_introspect = row.list("may_introspect_for")?;
+    if !row.boolean("may_introspect")? {
+        // A server that knows all or nothing may have taken it away.
+        may_introspect.retain(|resource| resource != ALL);
+    }
     Ok(ClientRecord {
         client_id: row.text("client_id")?,
         name: row.text("name")?,
@@ -238,7 +243,7 @@ fn read<R: Columns>(row: &R) -> Result<ClientRecord, StoreError> {
         jwks_uri: row.optional_text("jwks_uri")?,
         tls_subject: row.optional_text("tls_subject")?,
         resources: row.list("resources")?,
-        may_introspect: row.list("may_introspect_for")?,
+        may_introspect,
         may_act_for: row.names("may_act_for")?,
         id_token_alg: row.text("id_token_alg")?,
         logo_uri: row.optional_text("logo_uri")?,

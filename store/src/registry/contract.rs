@@ -71,6 +71,13 @@ pub async fn reads(registry: &dyn Registry, clock: &(dyn Fn() -> UnixMillis + Sy
         assert_eq!(seen, Seen::of(expected));
         assert_ne!(listed.standing.health, Health::Unhealthy, "{listed:?}");
     }
+    for listed in &listing.entries {
+        let found = registry.find(SHOP, &listed.instance.id, clock()).await.unwrap();
+        let (found, count) = (found.0.map(|found| found.instance), found.1);
+        assert_eq!((found.as_ref(), count), (Some(&listed.instance), expected.len()));
+    }
+    let found = registry.find(SHOP, "nobody", clock()).await.unwrap();
+    assert_eq!(found, (None, expected.len()));
     let nobody = registry.list("nobody-runs-this", clock()).await.unwrap();
     assert_eq!(nobody.entries, []);
 

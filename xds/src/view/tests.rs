@@ -11,7 +11,7 @@ struct Rig {
 }
 
 fn rig(text: &str) -> Rig {
-    rig_of(text, 2)
+    rig_of(text, 4)
 }
 
 fn rig_of(text: &str, most: usize) -> Rig {
@@ -116,14 +116,15 @@ fn told(port: u16) -> Told {
 
 #[tokio::test]
 async fn kinds_are_bounded_and_forgotten() {
-    let rig = rig(&testing::services(1, 1));
+    let rig = rig_of(&testing::services(1, 1), 2);
+    let [second, other] = ["second", "other"].map(|peer| PeerIdentity::Credential(peer.to_owned()));
     let first = rig.views.of(&PEER, &told(1)).await.unwrap();
-    let _second = rig.views.of(&PEER, &told(2)).await.unwrap();
-    let third = rig.views.of(&PEER, &told(3)).await;
+    let _second = rig.views.of(&second, &told(2)).await.unwrap();
+    let third = rig.views.of(&other, &told(3)).await;
     assert!(matches!(third, Err(ViewError::TooMany)), "{third:?}");
     let held = rig.views.resources();
     drop(first);
-    let third = rig.views.of(&PEER, &told(3)).await;
+    let third = rig.views.of(&other, &told(3)).await;
     assert!(third.is_ok(), "there is room again");
     rig.views.rebuild(Instant::now()).await;
     assert_eq!(rig.views.resources(), held, "one listener less, and one more");
@@ -137,16 +138,16 @@ async fn one_peer_does_not_have_all_kinds() {
     let rig = rig_of(&testing::services(1, 1), 20);
     let other = PeerIdentity::Credential("other".to_owned());
     let mut held = Vec::new();
-    for port in 1..=8 {
+    for port in 1..=10 {
         held.push(rig.views.of(&PEER, &told(port)).await.unwrap());
     }
-    let ninth = rig.views.of(&PEER, &told(9)).await;
-    assert!(matches!(ninth, Err(ViewError::TooMany)), "{ninth:?}");
+    let eleventh = rig.views.of(&PEER, &told(11)).await;
+    assert!(matches!(eleventh, Err(ViewError::TooMany)), "{eleventh:?}");
     assert!(rig.views.of(&PEER, &told(8)).await.is_ok(), "that is there");
-    assert!(rig.views.of(&other, &told(9)).await.is_ok());
+    assert!(rig.views.of(&other, &told(11)).await.is_ok());
     held.clear();
     let resources = rig.views.resources();
-    assert!(rig.views.of(&PEER, &told(10)).await.is_ok());
+    assert!(rig.views.of(&PEER, &told(12)).await.is_ok());
     assert!(rig.views.resources() < resources, "what nobody has any more is forgotten");
 }
 

@@ -27,6 +27,7 @@ impl Part {
             }
             let room = known.count().saturating_add(bounds.unknown_names);
             if known.has_none(name) && self.names.len() >= room {
+                self.passed_over = true;
                 return Ok(());
             }
         }

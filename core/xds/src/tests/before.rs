@@ -106,6 +106,13 @@ fn what_was_before_has_a_bound() {
     assert_eq!(all_told(&mut stream, at(5)), ["routes +to-b"]);
 }
 
+#[test]
+fn what_goes_to_and_fro_pushes_nothing_out() {
+    let target = documents(&["x", "a", "b", "a", "b", "a", "b"], 2);
+    let clusters = target.before().iter().flat_map(|past| past.of(Kind::Cluster).keys());
+    assert_eq!(clusters.map(|name| &**name).collect::<Vec<_>>(), ["a", "x"]);
+}
+
 /// It was away, or comes from another server.
 #[test]
 fn who_comes_back_keeps_what_it_goes_on_with() {

@@ -258,6 +258,7 @@ fn of_what_there_is_not_a_client_wants_so_much_at_most() {
         assert_eq!(stream.heard(Kind::Endpoints, wants(asked), at(0)), Ok(Heard::Asked));
         let told = all_told(&mut stream, at(0)).concat();
         assert!(told.contains("+a +b"), "what there is comes all the same: {told}");
+        assert!(stream.misses(&snapshot(&later)) && !stream.misses(&there));
         stream.update(snapshot(&later));
         let told = all_told(&mut stream, at(0)).concat();
         assert!(told.contains("+c"), "and what was to come: {told}");

@@ -7,8 +7,9 @@ use postern_request::little_endian::{Reader, Writer};
 
 use super::{Entry, Said, Tally};
 
-/// All that is not the breaker: the first byte, what was said (28), the tally (six times 4).
-const OWN_BYTES: usize = 1 + 28 + 24;
+/// All that is not the breaker: the first byte, what was said (28), the tally (six times 4), when
+/// calls were refused.
+const OWN_BYTES: usize = 1 + 28 + 24 + 8;
 const BYTES: usize = OWN_BYTES + BREAKER_BYTES;
 
 /// The first byte of a service that is well: every call passes, and no failure has come since the
@@ -21,7 +22,7 @@ pub(crate) fn is_well(bytes: &[u8]) -> bool {
 }
 
 impl Cell for Entry {
-    const PREFIX: &'static str = "postern.circuit.1.";
+    const PREFIX: &'static str = "postern.circuit.2.";
 
     fn read(bytes: &[u8]) -> Self {
         read(bytes).unwrap_or_default()
@@ -31,7 +32,7 @@ impl Cell for Entry {
         if *self == Self::default() {
             return Vec::new();
         }
-        let Self { breaker, said, tally } = self;
+        let Self { breaker, said, tally, refused_at } = self;
         let mut bytes = vec![0; BYTES];
         let mut to = Writer::new(&mut bytes);
         let is_well = self.is_closed() && self.run() == 0;
@@ -46,6 +47,7 @@ impl Cell for Entry {
         for number in [calls, failures, slow, refused, through, failed] {
             to.put(number.to_le_bytes());
         }
+        to.put(refused_at.0.to_le_bytes());
         to.put(breaker.to_bytes());
         bytes
     }
@@ -75,5 +77,6 @@ fn read(bytes: &[u8]) -> Option<Entry> {
         through: from.number()?,
         failed: from.number()?,
     };
-    Some(Entry { breaker: Breaker::from_bytes(breaker), said, tally })
+    let refused_at = UnixMillis(u64::from_le_bytes(from.get()?));
+    Some(Entry { breaker: Breaker::from_bytes(breaker), said, tally, refused_at })
 }

@@ -160,6 +160,29 @@ fn what_was_refused_is_told_when_a_probe_is_of_use() {
 }
 
 #[test]
+fn a_probe_is_asked_for_until_somebody_has_come_or_nobody_calls_any_more() {
+    let half_open = word(CircuitPhase::HalfOpen);
+    let asked = |entry: &mut Entry, ms| entry.report(&settings(), at(ms)).unwrap().refused;
+    let mut entry = Entry::default();
+    hear(&mut entry, &half_open, 0);
+    entry.add(&settings(), Seen { refused: 2, ..Seen::default() }, at(1), 0);
+    assert_eq!(asked(&mut entry, 2), 2);
+    hear(&mut entry, &half_open, 9_000);
+    assert_eq!(asked(&mut entry, 10_000), 1, "there was none left");
+    assert_eq!(asked(&mut entry, 10_001), 0, "nobody calls any more");
+    let granted = CircuitState { probes: 1, probe_life_ms: 1_000, ..half_open.clone() };
+    hear(&mut entry, &granted, 10_100);
+    assert_eq!(asked(&mut entry, 11_099), 0, "it is there");
+    assert_eq!(asked(&mut entry, 11_100), 1, "it has lapsed");
+    hear(&mut entry, &half_open, 12_000);
+    assert_eq!(asked(&mut entry, 12_000), 1);
+    assert_eq!(admit(&mut entry, 12_100), refused(1_000, true), "what has lapsed is none");
+    hear(&mut entry, &CircuitState { retry_after_ms: 10, ..word(CircuitPhase::Open) }, 12_200);
+    hear(&mut entry, &half_open, 12_300);
+    assert_eq!(asked(&mut entry, 12_300), 0, "that was of another time");
+}
+
+#[test]
 fn probes_are_told_by_what_came_of_them() {
     let slow = Some(postern_circuit::Slow { over_ms: 1, share: Share::percent(50) });
     let settings = Settings { slow, minimum: 100, ..settings() };
@@ -214,9 +237,10 @@ fn what_is_written_is_read_and_says_whether_all_is_well() {
     hear(&mut entry, &CircuitState { forced: true, ..word(CircuitPhase::Open) }, 3);
     let granted = CircuitState { probes: 70_000, probe_life_ms: 9, ..word(CircuitPhase::HalfOpen) };
     entry.hear(&granted, at(4), at(5));
+    entry.refused_at = at(6);
     entry.tally = Tally { calls: 1, failures: 2, slow: 3, refused: 4, through: 5, failed: 6 };
     let bytes = entry.write();
-    assert_eq!((bytes.len(), Entry::read(&bytes)), (174, entry));
+    assert_eq!((bytes.len(), Entry::read(&bytes)), (182, entry));
     assert!(!is_well(&bytes));
     assert_eq!((Entry::default().write(), Entry::read(b"")), (Vec::new(), Entry::default()));
     assert!(is_well(b""));
@@ -228,7 +252,7 @@ fn what_is_written_is_read_and_says_whether_all_is_well() {
     entry.record(&patient, FAILURE, false, at(0), 0);
     assert!(!is_well(&entry.write()) && entry.is_closed());
     let longer = [&bytes[..], b"x"].concat();
-    for broken in [&bytes[1..], &longer[..], &[9_u8; 174][..]] {
+    for broken in [&bytes[1..], &longer[..], &[9_u8; 182][..]] {
         assert_eq!(Entry::read(broken), Entry::default());
     }
 }
@@ -237,7 +261,7 @@ proptest! {
     /// Whatever lies in shared data, and whatever the time is.
     #[test]
     fn no_bytes_bring_it_down(
-        bytes in prop::collection::vec(any::<u8>(), 174),
+        bytes in prop::collection::vec(any::<u8>(), 182),
         state in 0..4_u8,
         now in any::<u64>(),
         probes in any::<u32>(),

@@ -200,6 +200,34 @@ fn probes_are_asked_for_at_once_and_taken_by_anybody_once() {
     assert_eq!((of_bank(&report).probes_through, of_bank(&report).refused), (1, 2));
 }
 
+/// Each probe has lapsed long before the next caller comes.
+#[test]
+fn callers_who_come_seldom_find_a_probe() {
+    let mut process = Process::new(PLAIN, 1, true);
+    let half_open = word(CircuitPhase::HalfOpen);
+    let granted = CircuitState { probes: 1, probe_life_ms: 1_000, ..half_open.clone() };
+    process.call(0, 200);
+    process.ticks(15, &answer(std::slice::from_ref(&half_open)));
+    let mut is_closed = false;
+    let mut call = || {
+        let status = process.call(0, 200);
+        for _ in 0..30 {
+            let Some(report) = process.tick() else { continue };
+            let told = report.services.iter().find(|one| one.service == "bank");
+            is_closed |= told.is_some_and(|told| told.probes_through > 0);
+            let word = match told {
+                _ if is_closed => word(CircuitPhase::Closed),
+                Some(told) if told.refused > 0 => granted.clone(),
+                _ => half_open.clone(),
+            };
+            process.answer(&answer(&[word]));
+        }
+        status
+    };
+    assert_eq!([call(), call(), call()], [503, 200, 200]);
+    assert!(process.entry().is_closed());
+}
+
 #[test]
 fn who_is_elected_next_goes_on_with_what_is_not_told() {
     let mut process = Process::new(PLAIN, 2, true);

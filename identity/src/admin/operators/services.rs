@@ -63,8 +63,8 @@ impl Operators {
         id: &str,
         now: UnixMillis,
     ) -> Result<Listed, IdentityError> {
-        let listing = self.instances(service, now).await?;
-        let found = listing.entries.into_iter().find(|listed| listed.instance.id == id);
+        check_service(service).map_err(|_| IdentityError::NotFound("service"))?;
+        let (found, _) = self.registry()?.find(service, id, now).await?;
         found.ok_or(IdentityError::NotFound(WHAT))
     }
 
@@ -96,13 +96,12 @@ impl Operators {
             let reason = "it is one that stays: register it as that, or deregister it first";
             return Err(IdentityError::invalid(WHAT, reason));
         }
-        let there = registry.list(&instance.service, now).await?.entries;
-        let is_new = there.iter().all(|listed| listed.instance.id != instance.id);
-        if is_new && there.len() >= MAX_INSTANCES {
+        let (there, count) = registry.find(&instance.service, &instance.id, now).await?;
+        if there.is_none() && count >= MAX_INSTANCES {
             return Err(RegistryError::Full.into());
         }
         // Who only says again that it is there is not written down each time.
-        if there.iter().all(|listed| listed.instance != *instance) {
+        if there.is_none_or(|listed| listed.instance != *instance) {
             self.write_down("service.registered", &target, &detail, by, now).await?;
         }
         registry.register(instance, now).await?;
@@ -141,12 +140,18 @@ impl Operators {
         let target = target(service, id);
         let said = audit::entry(now, by.as_str(), "service.deregistered", &target, &[]);
         // Where it stays comes first: the servers would register it again.
-        if !self.store.delete_instance(service, id, &said).await? {
-            self.instance(service, id, now).await?;
+        let was_kept = self.store.delete_instance(service, id, &said).await?;
+        if !was_kept {
+            let Listing { entries, left_out, .. } = registry.list(service, now).await?;
+            let is_listed = entries.iter().any(|listed| listed.instance.id == id);
+            // It may be one of those that cannot be read.
+            if !is_listed && left_out == 0 {
+                return Err(IdentityError::NotFound(WHAT));
+            }
             self.store.append_audit(&said).await?;
         }
-        registry.deregister(service, id, now).await?;
-        Ok(())
+        let was_there = registry.deregister(service, id, now).await?;
+        (was_kept || was_there).then_some(()).ok_or(IdentityError::NotFound(WHAT))
     }
 
     fn registry(&self) -> Result<&dyn Registry, IdentityError> {

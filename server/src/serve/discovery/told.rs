@@ -7,12 +7,14 @@ use arc_swap::ArcSwap;
 use postern_ads::HeldDocument;
 use postern_document::{Current, Document};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::serve::in_use::Kept;
 
 /// How much earlier servers have it. Each looks once a second, and waits for issuers' keys for five.
 const HEAD_START: Duration = Duration::from_secs(10);
+/// Where one document follows the other, Envoys are told of one after so long.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// Follows the newest document from now on. Servers judge an Envoy by the document that it runs, as
 /// long as they have that one: it must not be ahead of any of them.
@@ -33,15 +35,25 @@ async fn follow(
     told: Arc<ArcSwap<Document>>,
     changed: watch::Sender<()>,
 ) {
+    // Since when there is something to tell.
+    let mut waits: Option<Instant> = None;
     while replaced.changed().await.is_ok() {
         let document = Arc::clone(&kept.newest().document);
         if document.stores.replicas > 1 {
+            let since = *waits.get_or_insert_with(Instant::now);
             sleep(HEAD_START).await;
-            // Another one has come, or the one before is back: what was waited for is none by now.
-            if replaced.has_changed().unwrap_or(true) {
+            let is_told = |document: &Document| document.digest == told.load().digest;
+            if is_told(&kept.newest().document) {
+                // All was taken back.
+                waits = None;
+                continue;
+            }
+            let is_replaced = replaced.has_changed().unwrap_or(true);
+            if is_told(&document) || (is_replaced && since.elapsed() < LONGEST) {
                 continue;
             }
         }
+        waits = None;
         told.store(document);
         changed.send_replace(());
     }
@@ -51,7 +63,6 @@ async fn follow(
 mod tests {
     use postern_ads::DocumentSource as _;
     use serde_json::json;
-    use tokio::time::Instant;
 
     use super::*;
     use crate::serve::in_use::{InUse, testing};
@@ -82,6 +93,27 @@ mod tests {
             assert_eq!(began.elapsed().as_secs(), seconds, "{replicas}");
         }
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_documents_that_follow_each_other_one_is_told_that_servers_have() {
+        let kept = testing::kept(document(3, "h:1"));
+        let told = following(&kept);
+        let mut changes = told.changes();
+        let began = Instant::now();
+        let changing = async {
+            for port in 2..100 {
+                kept.replace(InUse::of(document(3, &format!("h:{port}")), &[]));
+                sleep(Duration::from_secs(3)).await;
+            }
+        };
+        tokio::select! {
+            () = changing => panic!("nothing was told"),
+            changed = changes.changed() => changed.unwrap(),
+        }
+        assert_eq!(began.elapsed().as_secs(), LONGEST.as_secs());
+        assert_eq!(told.current().digest, document(3, "h:5").digest, "the one of the ninth second");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_was_taken_back_meanwhile_is_told_to_nobody() {
         let kept = testing::kept(document(3, "h:1"));

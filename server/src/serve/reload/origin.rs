@@ -125,10 +125,11 @@ impl Origin {
                 let watched = Arc::clone(watched);
                 let looked = tokio::task::spawn_blocking(move || {
                     let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
-                    watched.changed(read)
+                    let found = watched.changed(read);
+                    found.unwrap_or_else(|| if watched.is_overdue() { late() } else { Found::Same })
                 });
                 match looked.await {
-                    Ok(found) => found.unwrap_or(Found::Same),
+                    Ok(found) => found,
                     Err(error) => Found::Trouble(Trouble::unreadable(error.to_string())),
                 }
             }
@@ -154,6 +155,12 @@ impl Origin {
             }
         }
     }
+}
+
+/// They change, and nothing can be made of it.
+fn late() -> Found {
+    let problem = "the files are written to again and again, and are others each time";
+    Found::Trouble(Trouble::unreadable(problem.to_owned()))
 }
 
 /// What the files hold, and which others they refer to.

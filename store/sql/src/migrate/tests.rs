@@ -237,6 +237,17 @@ async fn older_servers_read_who_may_ask_about_all_tokens() {
         store.insert_client(ClientRecord { may_introspect, ..client }).await.unwrap();
     }
     assert_eq!(asks().await, ["all", "both"]);
+    // And what they take away is gone.
+    for (statement, found) in [
+        ("UPDATE oauth2_clients SET may_introspect = FALSE;", &["urn:a:b"][..]),
+        (
+            "UPDATE oauth2_clients SET may_introspect = TRUE WHERE client_id IN ('all', 'both');",
+            &["urn:a:b", "*"],
+        ),
+    ] {
+        execute(&store, statement).await;
+        assert_eq!(store.find_client("both").await.unwrap().unwrap().may_introspect, found);
+    }
     let mut all = store.find_client("all").await.unwrap().unwrap();
     all.may_introspect.clear();
     all.updated_at = UnixMillis(6);

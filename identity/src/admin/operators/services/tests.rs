@@ -129,16 +129,21 @@ async fn what_cannot_be_is_refused_by_its_name() {
     assert!(said(&world).await.is_empty());
 }
 
-/// Somebody else's, who is told of nothing here.
-struct Elsewhere;
+/// Somebody else's, who is told of nothing here; or one that cannot read what it has.
+#[derive(Default)]
+struct Odd {
+    keeper: Option<&'static str>,
+    left_out: u32,
+    has_it: bool,
+}
 
 fn refused<T: Send + 'static>() -> BoxFuture<'static, Result<T, RegistryError>> {
     Box::pin(async { Err(RegistryError::ReadOnly("Elsewhere")) })
 }
 
-impl Registry for Elsewhere {
+impl Registry for Odd {
     fn keeper(&self) -> Option<&'static str> {
-        Some("Elsewhere")
+        self.keeper
     }
 
     fn register<'a>(
@@ -164,7 +169,8 @@ impl Registry for Elsewhere {
         _: &'a str,
         _: UnixMillis,
     ) -> BoxFuture<'a, Result<bool, RegistryError>> {
-        refused()
+        let has_it = self.has_it;
+        if self.keeper.is_some() { refused() } else { Box::pin(async move { Ok(has_it) }) }
     }
 
     fn list<'a>(
@@ -172,7 +178,8 @@ impl Registry for Elsewhere {
         _: &'a str,
         _: UnixMillis,
     ) -> BoxFuture<'a, Result<Listing, RegistryError>> {
-        Box::pin(async { Ok(Listing::default()) })
+        let left_out = self.left_out;
+        Box::pin(async move { Ok(Listing { left_out, ..Listing::default() }) })
     }
 
     fn watch<'a>(
@@ -211,7 +218,8 @@ impl Registry for Elsewhere {
 #[tokio::test]
 async fn nothing_is_kept_of_what_is_registered_elsewhere() {
     let world = World::new();
-    let operators = super::super::tests::operators(&world).with_registry(Arc::new(Elsewhere));
+    let elsewhere = Odd { keeper: Some("Elsewhere"), ..Odd::default() };
+    let operators = super::super::tests::operators(&world).with_registry(Arc::new(elsewhere));
     let stays = Instance { stays: true, ..instance("a") };
     for refused in [
         operators.register_instance(&stays, &by(), NOW).await,
@@ -224,4 +232,16 @@ async fn nothing_is_kept_of_what_is_registered_elsewhere() {
     assert_eq!(world.store.find_instance("shop", "a").await.unwrap(), None);
     assert!(operators.instances("shop", NOW).await.unwrap().entries.is_empty());
     assert!(said(&world).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_can_be_taken_out() {
+    for (left_out, has_it, goes) in [(1, true, true), (1, false, false), (0, false, false)] {
+        let world = World::new();
+        let odd = Odd { left_out, has_it, ..Odd::default() };
+        let operators = super::super::tests::operators(&world).with_registry(Arc::new(odd));
+        let gone = operators.deregister_instance("shop", "a", &by(), NOW).await;
+        assert_eq!((gone.is_ok(), is_missing(&gone)), (goes, !goes), "{left_out} {gone:?}");
+        assert_eq!(said(&world).await.is_empty(), left_out == 0);
+    }
 }
