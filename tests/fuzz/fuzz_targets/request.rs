@@ -47,10 +47,10 @@ impl SharedData for Host<'_> {
     fn put(&self, _: &str, _: &[u8]) {}
 }
 
-/// What a message has by name.
-struct Checked(BTreeSet<String>);
+/// What a message has by name, and what it came with.
+struct Checked<'a>(BTreeSet<String>, &'a HeaderList);
 
-impl Effects for Checked {
+impl Effects for Checked<'_> {
     fn set_header(&mut self, name: &str, value: &str) {
         assert!(headers::is_lowercase_name(name) && headers::is_safe_value(value));
         self.0.insert(name.to_owned());
@@ -64,8 +64,12 @@ impl Effects for Checked {
     fn remove_header(&mut self, name: &str) {
         self.0.remove(name);
     }
-    fn header(&self, _: &str) -> Option<Vec<u8>> {
-        None
+    fn header(&self, name: &str) -> Option<Vec<u8>> {
+        let found = self.1.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.clone())
+    }
+    fn headers(&self) -> HeaderList {
+        self.1.clone()
     }
     fn set_filter_state(&mut self, _: &str, _: &[u8]) {}
     fn log(&mut self, _: &str) {}
@@ -97,13 +101,17 @@ fuzz_target!(|input: &[u8]| {
     GATEKEEPER.with_borrow_mut(|gatekeeper| {
         let gatekeeper = gatekeeper.get_or_insert_with(self::gatekeeper);
         let host = || Host(input);
-        let has = || Checked(list.iter().map(|(name, _)| name.clone()).collect());
+        let has = || Checked(list.iter().map(|(name, _)| name.clone()).collect(), &list);
         match gatekeeper.on_request_headers(host(), &list, &mut has()) {
             Outcome::Continue(Some(mut stream))
             | Outcome::Deny(_, mut stream)
             | Outcome::Answer(_, mut stream) => {
-                let mut effects = Checked(BTreeSet::new());
+                let mut effects = Checked(BTreeSet::new(), &list);
                 gatekeeper.on_response_headers(host(), &mut stream, &mut effects);
+                if Gatekeeper::reads_body(&stream) {
+                    let read = || input.to_vec();
+                    gatekeeper.on_response_body(host(), &mut stream, input.len(), &read, true);
+                }
                 gatekeeper.on_response_trailers(host(), &mut stream, &effects);
                 gatekeeper.on_end(host(), stream);
             }
