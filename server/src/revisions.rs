@@ -11,6 +11,7 @@ use std::sync::Arc;
 use postern_document::{Document, Problem, Source};
 use postern_identity::audit_entry;
 use postern_request::UnixMillis;
+use postern_request::shown::is_one_line;
 use postern_store::durable::{PageAsk, Paged, RevisionRecord, RevisionSummary};
 use postern_store::{IdentityStore, StoreError};
 use serde_json::Value;
@@ -118,8 +119,7 @@ impl Revisions {
         action: &str,
     ) -> Result<Applied, RevisionError> {
         let why = order.why.trim();
-        let fits = (1..=MAX_WHY).contains(&why.chars().count());
-        if !fits || why.chars().any(char::is_control) {
+        if !is_one_line(why, MAX_WHY) {
             return Err(RevisionError::Why);
         }
         let text = document.to_json();

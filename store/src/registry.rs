@@ -124,9 +124,9 @@ pub trait Registry: Send + Sync {
         })
     }
 
-    /// What [`Registry::list`] tells, as soon as it is another state than the one that was seen, or after a wait as it
-    /// is then. An instance that is renewed, and an end of an instance's time, are no change that
-    /// this wakes for: ask again at the end.
+    /// What [`Registry::list`] tells, as soon as it is another state than the one that was seen, or
+    /// after a wait as it is then. An instance that is renewed, and an end of an instance's time,
+    /// are no change that this wakes for: ask again at the end.
     fn watch<'a>(
         &'a self,
         service: &'a str,

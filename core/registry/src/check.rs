@@ -151,9 +151,11 @@ impl CheckParts {
             }
         };
         let usual = Check::new(probe);
+        let interval_ms = self.interval_ms.unwrap_or(usual.interval_ms);
         Ok(Some(Check {
-            interval_ms: self.interval_ms.unwrap_or(usual.interval_ms),
-            timeout_ms: self.timeout_ms.unwrap_or(usual.timeout_ms),
+            interval_ms,
+            // Nobody is told off for a value that they have not given.
+            timeout_ms: self.timeout_ms.unwrap_or_else(|| usual.timeout_ms.min(interval_ms)),
             tries: self.tries.unwrap_or(usual.tries),
             threshold: self.threshold.unwrap_or(usual.threshold),
             recovery_ms: self.recovery_ms.unwrap_or(usual.recovery_ms),

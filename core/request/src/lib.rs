@@ -24,6 +24,7 @@ pub mod peers;
 pub mod presented;
 pub mod principal;
 pub mod session_cookie;
+pub mod shown;
 pub mod spiffe;
 pub mod time;
 pub mod token_places;

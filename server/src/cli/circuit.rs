@@ -65,7 +65,7 @@ pub struct CircuitForced {
     /// How long, for example 10m; at most 7d.
     #[arg(long = "for", value_name = "TIME")]
     pub holds: String,
-    /// Why, for the audit log: up to 200 bytes.
+    /// Why, for the audit log: up to 200 bytes on one line.
     #[arg(long)]
     pub why: Option<String>,
 }

@@ -120,7 +120,8 @@ pub struct ServiceRegister {
     /// How far checks are apart: 1s to 1h; 30s by default.
     #[arg(long, value_name = "DURATION")]
     pub interval: Option<String>,
-    /// How long one try may take: 100ms to 1m; 5s by default.
+    /// How long one try may take: 100ms to 1m; 5s by default, or --interval if that is
+    /// shorter.
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
     /// How often one check tries, the first time included; 3 by default.

@@ -95,7 +95,7 @@ async fn what_takes_a_restart_is_applied_where_somebody_says_so() {
 async fn what_cannot_be_in_the_store_is_refused_with_the_reason() {
     let (revisions, store) = revisions();
     let too_long = "a".repeat(MAX_WHY + 1);
-    for why in ["", "  ", "a\nb", too_long.as_str()] {
+    for why in ["", "  ", "a\nb", "a\u{2029}b", "a\u{2066}b", too_long.as_str()] {
         let refused = revisions.apply(&at("h:1"), order(why)).await.unwrap_err();
         assert!(matches!(refused, RevisionError::Why), "{why}: {refused}");
     }

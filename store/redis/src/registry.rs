@@ -121,10 +121,11 @@ impl Registry for RedisStore {
                 if seen != Some(listing.version) {
                     return Ok(listing);
                 }
-                // That nobody has rung is an answer, too. Who rings may be late: of a change that
-                // has been seen already nobody is told.
+                // That nobody has rung is an answer, too, of how it is by then: ends ring for
+                // nobody. Who rings may be late: of a change that has been seen already nobody is
+                // told.
                 if !matches!(timeout_at(over, ear.changed()).await, Ok(Ok(()))) {
-                    return Ok(listing);
+                    return Ok(self.listing(service).await?);
                 }
             }
         })

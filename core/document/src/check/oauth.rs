@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use postern_request::shown::is_one_line;
+
 use super::credentials::is_scope;
 use super::numbers::milliseconds;
 use super::urls::{self, Web};
@@ -163,7 +165,7 @@ fn check_scopes(raw: &RawOAuth, problems: &mut Problems) -> Vec<(String, String)
         if !is_scope(name) {
             problems.report_as(name.at, &path, "a scope has no spaces, quotes or backslashes");
         }
-        if !is_shown(text, MAX_TEXT_CHARS) {
+        if !is_one_line(text, MAX_TEXT_CHARS) {
             let message = format!(
                 "tell people what it allows, in 1 to {MAX_TEXT_CHARS} characters on one line"
             );
@@ -172,13 +174,6 @@ fn check_scopes(raw: &RawOAuth, problems: &mut Problems) -> Vec<(String, String)
         scopes.push((name.value.clone(), text.value.clone()));
     }
     scopes
-}
-
-/// Whether a text can be shown to people on one line.
-pub(super) fn is_shown(text: &str, most: usize) -> bool {
-    (1..=most).contains(&text.chars().count())
-        && text.trim() == text
-        && !text.chars().any(char::is_control)
 }
 
 fn check_grants(raw: &RawOAuth, has_login: bool, problems: &mut Problems) -> Vec<OAuthGrant> {

@@ -64,6 +64,31 @@ fn expected<T>(what: &str, node: &Node, problems: &mut Problems) -> Option<T> {
     None
 }
 
+/// A whole number; `least` is for the message alone.
+fn whole(least: u64, node: &Node, problems: &mut Problems) -> Option<u64> {
+    match &node.kind {
+        Kind::Whole(number) => return Some(*number),
+        kind if is_beyond(kind) => {
+            let most = i64::MAX;
+            problems.report(node.at, told!("expected a whole number from {least} to {most}"));
+        }
+        _ => return expected("a whole number", node, problems),
+    }
+    None
+}
+
+/// Whether it is a number that no field takes: with a sign, or too long. Only messages tell it from
+/// other texts.
+pub(super) fn is_beyond(kind: &Kind) -> bool {
+    let Kind::Text(text) = kind else { return false };
+    if !cfg!(feature = "messages") {
+        return false;
+    }
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let is_whole = !digits.is_empty() && digits.bytes().all(is_digit);
+    is_whole && (digits.len() < text.len() || digits.parse::<i64>().is_err())
+}
+
 /// How a list is written of the one word that stands there instead.
 fn as_list<T: Decode>(node: &Node) -> String {
     let word = match &node.kind {
@@ -112,10 +137,7 @@ impl Decode for Text {
 
 impl Decode for Whole {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        match &node.kind {
-            Kind::Whole(number) => Some(Self { value: *number, at: node.at }),
-            _ => expected("a whole number", node, problems),
-        }
+        whole(0, node, problems).map(|value| Self { value, at: node.at })
     }
 
     fn stand_in(at: Position) -> Option<Self> {
@@ -137,7 +159,7 @@ impl Decode for Whole {
 
 impl Decode for Positive {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        Whole::decode(node, problems).map(|At { value, at }| Self { value, at })
+        whole(1, node, problems).map(|value| Self { value, at: node.at })
     }
 
     fn stand_in(at: Position) -> Option<Self> {
@@ -309,6 +331,7 @@ impl<T: Decode> Decode for Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::OrOff;
 
     fn told<T: Decode>(kind: Kind) -> String {
         let mut problems = Problems::new(vec!["f".to_owned()]);
@@ -330,6 +353,26 @@ mod tests {
             assert_eq!(told, format!("expected a list, found text: write {expected}"));
         }
         assert_eq!(told::<Text>(Kind::Whole(7)), "expected a list, found a number: write [7]");
+    }
+
+    fn told_of<T: Decode>(text: &str) -> String {
+        let mut problems = Problems::new(vec!["f".to_owned()]);
+        let node = Node { at: Position::default(), kind: Kind::Text(text.to_owned()) };
+        assert!(T::decode(&node, &mut problems).is_none(), "{text}");
+        problems.into_sorted().remove(0).message
+    }
+
+    #[test]
+    fn a_number_that_no_field_takes_is_told_the_bounds() {
+        for text in ["-1", "+1", "99999999999999999999", "-99999999999999999999"] {
+            let from = |least: u64| format!("expected a whole number from {least} to {}", i64::MAX);
+            assert_eq!(told_of::<Whole>(text), from(0), "{text}");
+            assert_eq!(told_of::<Positive>(text), from(1), "{text}");
+            assert_eq!(told_of::<OrOff>(text), format!("{} or `off`", from(1)), "{text}");
+        }
+        for text in ["", "-", "1.5", "5", "1e3", "five"] {
+            assert_eq!(told_of::<Whole>(text), "expected a whole number, found text", "{text}");
+        }
     }
 
     #[test]

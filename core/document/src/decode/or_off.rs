@@ -2,6 +2,7 @@
 
 use postern_request::json::Value;
 
+use super::leaves::is_beyond;
 use super::{Decode, Positive};
 use crate::node::{Kind, Node};
 use crate::problem::{Position, Problems, told};
@@ -23,6 +24,12 @@ impl Decode for OrOff {
         match &node.kind {
             Kind::Text(text) if text == OFF => Some(Self::Off(node.at)),
             Kind::Whole(_) => Positive::decode(node, problems).map(Self::Number),
+            kind if is_beyond(kind) => {
+                let most = i64::MAX;
+                problems
+                    .report(node.at, told!("expected a whole number from 1 to {most} or `off`"));
+                None
+            }
             kind => {
                 let found = kind.describe();
                 problems.report(node.at, told!("expected a whole number or `off`, found {found}"));

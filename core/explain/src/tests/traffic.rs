@@ -172,7 +172,7 @@ fn retries_are_the_routes_own() {
     assert_eq!(way(&explanation), text);
     let text = way(&ask(&get("/drawn")));
     assert!(text.contains("one endpoint by the header x-room"), "{text}");
-    assert!(text.contains("left out for 30s after 3 answers from 500 in a row"), "{text}");
+    assert!(text.contains("left out for 30s after 3 answers of 500 and above in a row"), "{text}");
     assert!(text.contains("asked for /healthz every 10s; connections of `slow`"), "{text}");
 }
 

@@ -75,7 +75,7 @@ fn hash(hash: &Hash) -> String {
 
 fn outliers(outliers: &Outliers) -> String {
     let after = [
-        (outliers.consecutive_5xx, "answers from 500"),
+        (outliers.consecutive_5xx, "answers of 500 and above"),
         (outliers.consecutive_gateway, "answers of 502 to 504"),
         (outliers.consecutive_local, "failed connections"),
     ];

@@ -141,6 +141,12 @@ fn a_check_is_what_is_said_of_it_and_else_as_usual() {
         recovery_ms: 5,
     };
     assert_eq!(all.check(), Ok(Some(expected)));
+    for (interval_ms, timeout_ms) in [(1_000, 1_000), (5_000, 5_000), (6_000, 5_000)] {
+        let said = CheckParts { interval_ms: Some(interval_ms), ..parts(Some("tcp"), None) };
+        let check = said.check().unwrap().unwrap();
+        assert_eq!((check.interval_ms, check.timeout_ms), (interval_ms, timeout_ms));
+        assert_eq!(check.validate(), Ok(()), "nobody gave a timeout");
+    }
     for (parts, what) in [
         (parts(Some("udp"), None), "protocol"),
         (parts(Some("http"), None), "health path"),

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use postern_circuit::{Forced, ForcedState};
 use postern_document::Document;
 use postern_request::UnixMillis;
+use postern_request::shown::is_one_line;
 use postern_store::StoreError;
 use postern_store::durable::AuditEntry;
 use postern_store::volatile::{CircuitAsk, CircuitStanding, CircuitStore, CircuitWord};
 
 use super::Operators;
-use crate::admin::{Actor, check_text};
+use crate::admin::Actor;
 use crate::{IdentityError, audit};
 
 /// How long a word may hold, in milliseconds: a second to a week. What is to last longer belongs
@@ -119,12 +120,10 @@ impl Operators {
             let reason = "it must be a second to seven days";
             return Err(IdentityError::invalid("time to hold", reason));
         }
-        if let Some(why) = why {
-            check_text("why", why)?;
-            if why.len() > MAX_WHY {
-                let reason = "it must be at most 200 bytes";
-                return Err(IdentityError::invalid("why", reason));
-            }
+        let fits = |why: &str| why.len() <= MAX_WHY && is_one_line(why, MAX_WHY);
+        if !why.as_deref().is_none_or(fits) {
+            let reason = "it must be 1 to 200 bytes on one line";
+            return Err(IdentityError::invalid("why", reason));
         }
         let until = UnixMillis(now.0.saturating_add(*holds_ms));
         let word = CircuitWord::Force(Forced { state: *state, until });
@@ -288,12 +287,16 @@ mod tests {
             assert!(matches!(refused, Err(IdentityError::NotFound("circuit"))), "{unknown}");
         }
         let long = "a".repeat(201);
-        for (holds_ms, why) in
-            [(999, None), (604_800_001, None), (1_000, Some("")), (1_000, Some(long.as_str()))]
-        {
-            let senseless = wanted(ForcedState::Open, holds_ms, why);
+        for holds_ms in [999, 604_800_001] {
+            let senseless = wanted(ForcedState::Open, holds_ms, None);
             let refused = guarded.force_circuit("bank", &senseless, &by(), NOW).await;
             assert!(matches!(refused, Err(IdentityError::Invalid { .. })), "{senseless:?}");
+        }
+        for why in ["", "a\nb", "a\u{2028}b", "a\u{202e}b", long.as_str()] {
+            let senseless = wanted(ForcedState::Open, 1_000, Some(why));
+            let refused = guarded.force_circuit("bank", &senseless, &by(), NOW).await.unwrap_err();
+            let told = refused.to_string();
+            assert_eq!(told, "why: it must be 1 to 200 bytes on one line", "{why:?}");
         }
         let without = operators(&world);
         let refused = without.reset_circuit("bank", &by(), NOW).await;

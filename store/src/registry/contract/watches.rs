@@ -1,8 +1,9 @@
 //! Who waits hears of what changes.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use postern_registry::instance::TTL_MS;
 use postern_registry::{Health, Instance, Listing, Version};
 use tokio::task::JoinHandle;
 
@@ -12,6 +13,7 @@ use super::{Case, PATIENCE, SOON, checked, ids, instance};
 pub(super) async fn run(case: &Case<'_>) {
     every_change_wakes(case).await;
     what_happened_before_is_not_missed(case).await;
+    what_ends_meanwhile_is_not_listed(case).await;
 }
 
 /// Waits for another state than the one that was seen.
@@ -28,7 +30,7 @@ async fn every_change_wakes(case: &Case<'_>) {
     for change in 0..4 {
         let waiting = wait(case, &service, Some(seen));
         // It waits by then; were it not to, it would be asked for what is there already.
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         let began = Instant::now();
         match change {
             0 => assert!(case.register(&first).await),
@@ -53,4 +55,20 @@ async fn what_happened_before_is_not_missed(case: &Case<'_>) {
     let heard = wait(case, &service, Some(seen)).await.unwrap();
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     assert_eq!(ids(&heard), ["a", "b"]);
+}
+
+async fn what_ends_meanwhile_is_not_listed(case: &Case<'_>) {
+    let service = case.service("ends-meanwhile");
+    let brief_ms = *TTL_MS.start();
+    let brief = Instance { ttl_ms: brief_ms, ..instance(&service, "a", 1) };
+    let lasting = instance(&service, "b", 2);
+    assert!(case.register(&brief).await);
+    assert!(case.register(&lasting).await);
+    let seen = case.list(&service).await.version;
+    let wait = Duration::from_millis(brief_ms + 500);
+    let heard = case.registry.watch(&service, Some(seen), wait, case.now()).await.unwrap();
+    assert_eq!(ids(&heard), ["b"]);
+    // Whoever hears this adds it to their own now.
+    let left = heard.entries[0].expires_in_ms.unwrap();
+    assert!(left <= lasting.ttl_ms - brief_ms, "{left}");
 }

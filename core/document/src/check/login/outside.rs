@@ -1,7 +1,8 @@
 //! Providers elsewhere that vouch for people.
 
+use postern_request::shown::is_one_line;
+
 use super::super::credentials::is_scope;
-use super::super::oauth::is_shown;
 use super::super::tokens::check_claim;
 use super::super::urls::{self, Web};
 use super::check_role;
@@ -100,7 +101,7 @@ fn check_scopes(raw: &RawOutside, path: &str, problems: &mut Problems) -> Vec<St
 
 fn check_title(raw: &RawOutside, path: &str, problems: &mut Problems) -> String {
     let Some(title) = &raw.title else { return raw.name.value.clone() };
-    if !is_shown(title, MAX_TITLE_CHARS) {
+    if !is_one_line(title, MAX_TITLE_CHARS) {
         let message = format!("expected 1 to {MAX_TITLE_CHARS} characters on one line");
         problems.report_as(title.at, &format!("{path}.title"), message);
     }

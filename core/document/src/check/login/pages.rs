@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::super::oauth::is_shown;
+use postern_request::shown::is_one_line;
+
 use super::super::urls::Web;
 use crate::model::{Colours, Pages};
 use crate::problem::Problems;
@@ -22,7 +23,7 @@ pub(super) fn check(
     problems: &mut Problems,
 ) -> Pages {
     let title = raw.and_then(|raw| raw.title.as_ref());
-    if let Some(title) = title.filter(|title| !is_shown(title, MAX_TITLE_CHARS)) {
+    if let Some(title) = title.filter(|title| !is_one_line(title, MAX_TITLE_CHARS)) {
         let message = format!("expected 1 to {MAX_TITLE_CHARS} characters on one line");
         problems.report_as(title.at, &format!("{PATH}.title"), message);
     }

@@ -140,6 +140,7 @@ fn what_nobody_could_use_is_refused() {
         (r#""scopes": {"a b": "x"}"#, "oauth.scopes.a b", "no spaces"),
         (r#""scopes": {"a": ""}"#, "oauth.scopes.a", "tell people"),
         (r#""scopes": {"a": "x\ny"}"#, "oauth.scopes.a", "one line"),
+        (r#""scopes": {"a": "x\u202ey"}"#, "oauth.scopes.a", "one line"),
         (r#""registration": {"mode": "open"}"#, "oauth.registration.scopes", "nobody has looked"),
         (r#""registration": {"scopes": ["openid"]}"#, "oauth.registration", "may register"),
         (

@@ -47,7 +47,7 @@ pub struct CircuitForced {
     /// When that ends, in seconds from now.
     #[schema(minimum = 1, maximum = 604800)]
     pub expires_in: u64,
-    /// Why, for the audit log.
+    /// Why, for the audit log, on one line.
     #[schema(min_length = 1, max_length = 200)]
     pub why: Option<String>,
 }

@@ -138,7 +138,7 @@ pub struct NewInstance {
     /// How far checks are apart; 30 without this.
     #[schema(minimum = 1, maximum = 3600)]
     pub interval: Option<u64>,
-    /// How long one try may take; 5 without this.
+    /// How long one try may take; 5 without this, or `interval` if that is shorter.
     #[schema(minimum = 1, maximum = 60)]
     pub timeout: Option<u64>,
     /// How often one check tries, the first time included; 3 without this.
