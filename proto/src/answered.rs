@@ -16,7 +16,7 @@ pub enum Answered<'a> {
         /// When to ask again, where the server says so (`x-postern-next-poll-ms`).
         next_poll_ms: Option<u64>,
     },
-    /// Nothing: the call failed, or could not be made.
+    /// Nothing: the call failed, or could not be made, or nobody is there.
     Nothing,
 }
 
@@ -68,7 +68,7 @@ impl fmt::Display for CallError {
             Self::TakenOver => "another worker speaks to the server now",
             Self::NotAsked => "an answer that nobody waited for",
             Self::Refused => "the server refuses to answer",
-            Self::Unanswered => "no answer from the server",
+            Self::Unanswered => "the server cannot be reached, or does not answer",
         })
     }
 }

@@ -33,7 +33,8 @@ use serde_json::{Value, json};
 pub use self::error::RenderError;
 pub use self::node::NodeError;
 pub use self::options::{
-    ClientCertificate, EnvoyOptions, HostPort, Kind, MeshTls, ServerTls, Source, XdsProtocol,
+    ClientCertificate, EnvoyOptions, HostPort, Kind, MAX_NODE_ID_BYTES, MeshTls, ServerTls, Source,
+    XdsProtocol, is_node_id,
 };
 pub use self::rendering::workload;
 pub use self::warnings::warnings;

@@ -281,6 +281,14 @@ async fn a_gateway_runs_on_what_its_server_tells_it() {
         })
         .await;
         assert!(status.contains("postern-edge") && status.contains("current"), "{status}");
+        let digest = envoys[0]["document"].as_str().expect("a digest");
+        for (document, expected) in
+            [(digest, 0), (digest.get(..8).expect("digits"), 0), ("00000000", 3)]
+        {
+            let words = words.into_iter().chain(["--document", document]);
+            let finished = server::run(words).await;
+            assert_eq!(finished.code, Some(expected), "{document}: {finished}");
+        }
         gateway.envoy.assert_no_failed_machine().await;
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use postern_render::envoy::MAX_NODE_ID_BYTES;
 use postern_xds::{Heard, Kind, Stream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep_until, timeout};
@@ -24,7 +25,9 @@ pub(crate) async fn hold<W: Wire>(
 ) {
     // From before it is let in: nothing that changes meanwhile is missed.
     let documents = discovery.documents();
-    let ended = match begin::<W>(&discovery, asker, &mut requests).await {
+    let (peer, remote) = (asker.peer.clone(), asker.remote());
+    let mut id = String::new();
+    let ended = match begin::<W>(&discovery, asker, &mut requests, &mut id).await {
         Ok(Some((admitted, first))) => {
             let conversation = Conversation::<W>::new(&discovery, admitted, answers.clone());
             conversation.go_on(first, &mut requests, documents).await
@@ -34,22 +37,31 @@ pub(crate) async fn hold<W: Wire>(
     };
     if let Err(error) = ended {
         discovery.metrics.refused(error.refusal());
-        tracing::warn!(%error, "an Envoy is told nothing");
+        let remote = remote.map(tracing::field::display);
+        tracing::warn!(id, %peer, remote, %error, "an Envoy is told nothing");
         drop(answers.send(Err(Status::from(&error))).await);
     }
 }
 
-/// The first message, and who has sent it; none where it has gone before that.
+/// The first message, and who has sent it; none where it has gone before that. `id` becomes what it
+/// calls itself, let in or not.
 async fn begin<W: Wire>(
     discovery: &Discovery,
     asker: Asker,
     requests: &mut Streaming<W::Request>,
+    id: &mut String,
 ) -> Result<Option<(Admitted, Said)>, NotAdmitted> {
     let first = timeout(discovery.settings.first_word, requests.message()).await;
     let Ok(Some(request)) = first.map_err(|_| NotAdmitted::Silent)? else { return Ok(None) };
     let mut said = W::read(request);
+    *id = said.node.as_ref().map(|node| shown(&node.id)).unwrap_or_default();
     let admitted = discovery.admit(asker, W::PROTOCOL, said.node.take()).await?;
     Ok(Some((admitted, said)))
+}
+
+/// What somebody calls itself, for the log: it may be anything.
+fn shown(id: &str) -> String {
+    id.escape_default().take(MAX_NODE_ID_BYTES).collect()
 }
 
 struct Conversation<'d, W: Wire> {
@@ -162,5 +174,18 @@ async fn wake(then: Option<Instant>) {
     match then {
         Some(then) => sleep_until(then.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_it_calls_itself_is_one_short_line() {
+        for (id, expected) in [("edge-1", "edge-1"), ("a\nb\u{1b}", "a\\nb\\u{1b}"), ("", "")] {
+            assert_eq!(shown(id), expected);
+        }
+        assert_eq!(shown(&"é".repeat(1000)).len(), MAX_NODE_ID_BYTES);
     }
 }

@@ -1,5 +1,6 @@
 //! Discovery: who is told what, kept current.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,6 +19,9 @@ use crate::seats::{Connected, Guest, Refusal, Seat, Seats};
 use crate::settings::Settings;
 use crate::source::{DocumentSource, EndpointSource, changed};
 use crate::view::{Published, ViewError, Views};
+
+/// How many Envoys one line of the log names.
+const NAMED: usize = 10;
 
 /// What discovery is made of.
 pub struct DiscoveryParts {
@@ -55,6 +59,13 @@ pub(crate) struct Asker {
     pub(crate) peer: PeerIdentity,
     /// By what it has proved that: without what it says.
     shown: Request<()>,
+}
+
+impl Asker {
+    /// Where its connection comes from, as far as that is known.
+    pub(crate) fn remote(&self) -> Option<SocketAddr> {
+        self.shown.remote_addr()
+    }
 }
 
 /// An Envoy that has been let in.
@@ -141,6 +152,11 @@ impl Discovery {
             let rebuilt = self.views.rebuild(since).await;
             self.metrics.held(rebuilt.views, self.views.resources());
             self.metrics.render_failures(rebuilt.failed);
+            for (error, ids) in self.seats.left_behind() {
+                let some: Vec<&str> = ids.iter().take(NAMED).map(String::as_str).collect();
+                let (envoys, ids) = (ids.len(), some.join(", "));
+                tracing::error!(%error, envoys, ids, "Envoys go on with what they had");
+            }
         }
     }
 
@@ -177,8 +193,9 @@ impl Discovery {
         let peer = asker.peer.clone();
         let workload = self.permitted(&peer, &told)?;
         let guest = Guest { id: id.clone(), peer, workload, version, protocol };
-        let seat = self.seats.take(guest).ok_or(NotAdmitted::Busy)?;
+        let mut seat = self.seats.take(guest).ok_or(NotAdmitted::Busy)?;
         let published = self.views.of(&asker.peer, &told).await?;
+        seat.follow(published.clone());
         Ok(Admitted { id, asker, told, seat, published })
     }
 

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use envoy_types::pb::envoy::config::core::v3::Node;
 use envoy_types::pb::envoy::config::core::v3::node::UserAgentVersionType;
 use envoy_types::pb::google::protobuf::{Struct, Value, value::Kind};
+use postern_render::envoy::{MAX_NODE_ID_BYTES, is_node_id};
 
 /// The member of a node's metadata that `render` writes.
 const METADATA: &str = "postern";
-/// The longest name of an Envoy.
-const MAX_ID_BYTES: usize = 256;
 /// The longest value of an option: paths have 4096 bytes at most.
 const MAX_VALUE_BYTES: usize = 4096;
 /// How many options there may be. There are eleven.
@@ -34,7 +33,7 @@ pub(crate) struct Introduced {
 pub(crate) enum NodeError {
     #[error("the first message must say who sends it (`node`)")]
     Missing,
-    #[error("`node.id` must have 1 to {} characters, all of them visible ASCII", MAX_ID_BYTES)]
+    #[error("`node.id` must have 1 to {} characters, all of them visible ASCII", MAX_NODE_ID_BYTES)]
     Id,
     #[error(
         "`node.metadata.postern` must hold texts, as `postern render envoy --source ads` writes \
@@ -46,8 +45,7 @@ pub(crate) enum NodeError {
 /// Reads the introduction in an Envoy's first message.
 pub(crate) fn read(node: Option<Node>) -> Result<Introduced, NodeError> {
     let node = node.ok_or(NodeError::Missing)?;
-    let is_visible = |byte: u8| byte.is_ascii_graphic();
-    if node.id.is_empty() || node.id.len() > MAX_ID_BYTES || !node.id.bytes().all(is_visible) {
+    if !is_node_id(&node.id) {
         return Err(NodeError::Id);
     }
     let metadata = node.metadata.and_then(|mut metadata| metadata.fields.remove(METADATA));

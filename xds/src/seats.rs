@@ -8,8 +8,10 @@ use postern_feed::{PeerIdentity, share_of_one};
 use postern_request::UnixMillis;
 use postern_telemetry::Moment;
 use postern_xds::{ByKind, Nack, Protocol, Report, Version};
+use tokio::sync::watch;
 
 use crate::metrics::Metrics;
+use crate::view::Published;
 
 /// Why an Envoy is told nothing, or no longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +63,10 @@ pub struct Connected {
     pub since: UnixMillis,
     /// The digest of the document that it should have.
     pub document: String,
-    /// Whether it has taken everything.
+    /// Whether it has taken everything, and there is nothing newer that it cannot be told.
     pub is_current: bool,
+    /// Why it cannot be told what is newer.
+    pub render_error: Option<Arc<str>>,
     /// How it stands with each kind.
     pub kinds: ByKind<ConnectedKind>,
 }
@@ -108,6 +112,8 @@ pub(crate) struct Guest {
 struct Sitting {
     guest: Guest,
     since: UnixMillis,
+    /// What it is told; none before it was let in.
+    published: Option<watch::Receiver<Published>>,
     report: Option<Report>,
 }
 
@@ -126,7 +132,7 @@ impl Seats {
         taken.last = taken.last.saturating_add(1);
         let number = taken.last;
         let protocol = guest.protocol;
-        let sitting = Sitting { guest, since: Moment::now().wall, report: None };
+        let sitting = Sitting { guest, since: Moment::now().wall, published: None, report: None };
         taken.by_number.insert(number, sitting);
         drop(taken);
         self.metrics.stream_opened(protocol);
@@ -139,16 +145,32 @@ impl Seats {
         taken.by_number.values().filter_map(Sitting::told).collect()
     }
 
+    /// Who cannot be told what is newer, by the reason.
+    pub(crate) fn left_behind(&self) -> BTreeMap<Arc<str>, Vec<String>> {
+        let mut left: BTreeMap<Arc<str>, Vec<String>> = BTreeMap::new();
+        for sitting in self.taken().by_number.values() {
+            if let Some(error) = sitting.render_error() {
+                left.entry(error).or_default().push(sitting.guest.id.clone());
+            }
+        }
+        left
+    }
+
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Sitting {
+    fn render_error(&self) -> Option<Arc<str>> {
+        self.published.as_ref().and_then(|published| published.borrow().failed.clone())
+    }
+
     /// None before the first word.
     fn told(&self) -> Option<Connected> {
-        let Self { guest, since, report } = self;
+        let Self { guest, since, report, .. } = self;
         let report = report.as_ref()?;
+        let render_error = self.render_error();
         let after = |elapsed: Duration| {
             let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
             UnixMillis(since.0.saturating_add(elapsed))
@@ -171,7 +193,8 @@ impl Sitting {
             protocol: guest.protocol,
             since: *since,
             document: report.label.to_string(),
-            is_current: report.is_current(),
+            is_current: report.is_current() && render_error.is_none(),
+            render_error,
             kinds,
         })
     }
@@ -186,6 +209,13 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
+    /// What it is told from now on.
+    pub(crate) fn follow(&mut self, published: watch::Receiver<Published>) {
+        if let Some(sitting) = self.seats.taken().by_number.get_mut(&self.number) {
+            sitting.published = Some(published);
+        }
+    }
+
     /// How it stands now.
     pub(crate) fn report(&mut self, report: Report) {
         let is_refusing = report.is_refusing();

@@ -48,6 +48,8 @@ pub(crate) struct Published {
     pub(crate) snapshot: Arc<Snapshot>,
     /// When it was noticed that there is something new.
     pub(crate) since: Instant,
+    /// Why there is nothing newer, where there should be.
+    pub(crate) failed: Option<Arc<str>>,
 }
 
 /// What came of looking at everything anew.
@@ -113,7 +115,7 @@ impl Views {
         }
         let snapshot = Arc::new(self.build(told.clone()).await?);
         let since = Instant::now();
-        let (published, receiver) = watch::channel(Published { snapshot, since });
+        let (published, receiver) = watch::channel(Published { snapshot, since, failed: None });
         self.held().insert(told.clone(), View { published, opened_by: peer.clone() });
         Ok(receiver)
     }
@@ -129,17 +131,24 @@ impl Views {
             match self.build(told).await {
                 Ok(snapshot) => {
                     published.send_if_modified(|published| {
+                        published.failed = None;
                         let is_new = !published.snapshot.says_the_same_as(&snapshot);
                         if is_new {
                             let snapshot = snapshot.after(&published.snapshot, self.earlier);
-                            *published = Published { snapshot: Arc::new(snapshot), since };
+                            published.snapshot = Arc::new(snapshot);
+                            published.since = since;
                         }
                         is_new
                     });
                 }
                 Err(error) => {
                     rebuilt.failed += 1;
-                    tracing::error!(%error, "Envoys go on with what they had");
+                    let error: Arc<str> = Arc::from(error.to_string());
+                    published.send_if_modified(|published| {
+                        published.failed = Some(error);
+                        // There is nothing to tell: only those who look are to see it.
+                        false
+                    });
                 }
             }
         }

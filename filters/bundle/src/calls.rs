@@ -6,6 +6,9 @@ use postern_proto::feed::v1::NEXT_POLL_METADATA;
 
 use crate::configuration::FeedSource;
 
+/// As `grpc-status` has it.
+const UNAVAILABLE: &[u8] = b"14";
+
 /// Calls of one kind, of which one is on its way at a time.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -55,6 +58,13 @@ pub(crate) fn read<'a>(
         Some(_) => {
             let pause = headers.iter().find(|(name, _)| name == NEXT_POLL_METADATA);
             let pause = pause.and_then(|(_, value)| core::str::from_utf8(value).ok()?.parse().ok());
+            let away = |(name, value): &(String, Vec<u8>)| {
+                name == "grpc-status" && value.as_slice() == UNAVAILABLE
+            };
+            // Envoy's own words where nothing listens; a server that is busy says for how long.
+            if pause.is_none() && (status != Some(200) || headers.iter().any(away)) {
+                return Answered::Nothing;
+            }
             Answered::Refused { next_poll_ms: pause }
         }
     }
@@ -68,6 +78,8 @@ mod tests {
     fn an_answer_is_a_body_or_a_refusal_or_nothing() {
         let headers = |value: &[u8]| vec![(NEXT_POLL_METADATA.to_owned(), value.to_vec())];
         let none = HeaderList::new();
+        let grpc = |status: &[u8]| vec![("grpc-status".to_owned(), status.to_vec())];
+        let busy = [grpc(b"14"), headers(b"9")].concat();
         let refused = |next_poll_ms| Answered::Refused { next_poll_ms };
         for (status, headers, body, expected) in [
             (None, &none, &b""[..], Answered::Nothing),
@@ -76,6 +88,11 @@ mod tests {
             (Some(200), &headers(b"1500"), b"", refused(Some(1500))),
             (Some(200), &headers(b"-1"), b"", refused(None)),
             (Some(200), &headers(b"\xff"), b"", refused(None)),
+            (Some(200), &grpc(b"14"), b"", Answered::Nothing),
+            (Some(200), &busy, b"", refused(Some(9))),
+            (Some(200), &grpc(b"7"), b"", refused(None)),
+            (Some(200), &grpc(b"16"), b"", refused(None)),
+            (Some(503), &none, b"no healthy upstream", Answered::Nothing),
             (Some(503), &headers(b"7"), b"no healthy upstream", refused(Some(7))),
         ] {
             assert_eq!(read((status, headers, body)), expected, "{status:?} {headers:?}");

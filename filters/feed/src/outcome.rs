@@ -32,7 +32,7 @@ impl fmt::Display for FeedError {
             Self::TakenOver => "another worker speaks to the server now",
             Self::NotAsked => "an answer that nobody waited for",
             Self::Refused => "the server refuses to answer",
-            Self::Unanswered => "no answer from the server",
+            Self::Unanswered => "the server cannot be reached, or does not answer",
         })
     }
 }

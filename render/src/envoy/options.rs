@@ -3,6 +3,16 @@
 use core::str::FromStr;
 use std::net::{Ipv6Addr, SocketAddr};
 
+/// The longest name of an Envoy.
+pub const MAX_NODE_ID_BYTES: usize = 256;
+
+/// Whether an Envoy may have this name: it stands in logs and lists, and what an Envoy of another
+/// name asks, no server answers.
+#[must_use]
+pub fn is_node_id(id: &str) -> bool {
+    (1..=MAX_NODE_ID_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// Where things are, as far as the document does not say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvoyOptions {

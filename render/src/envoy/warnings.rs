@@ -27,6 +27,8 @@ pub fn warnings(document: &Document, options: &EnvoyOptions) -> Vec<String> {
     }));
     warnings.extend(own_keys_in_the_clear(document, options));
     warnings.extend(xds_in_the_clear(options));
+    warnings.extend(server_elsewhere(options));
+    warnings.extend(half_of_tls(options));
     if document.needs_feed() {
         warnings.extend(refused_by_the_feed(document, options));
         warnings.extend(feed_in_the_clear(document, options));
@@ -108,6 +110,35 @@ fn xds_in_the_clear(options: &EnvoyOptions) -> Option<String> {
         format!(
             "all that Envoy runs comes from `{}` in clear text, and whoever sits in between can \
              change it: name the server's authority with --xds-ca",
+            server.host
+        )
+    })
+}
+
+/// Who names another machine for one port mostly means it for all.
+fn server_elsewhere(options: &EnvoyOptions) -> Option<String> {
+    let Source::Ads { server, .. } = &options.source else { return None };
+    let ports =
+        [("--server-grpc", &options.server_grpc), ("--server-public", &options.server_public)];
+    let here = ports.into_iter().filter(|(_, port)| is_loopback(&port.host));
+    let here: Vec<&str> = here.map(|(name, _)| name).collect();
+    (!is_loopback(&server.host) && !here.is_empty()).then(|| {
+        format!(
+            "Envoy is told what it runs by `{}`, and asks its own machine for the rest: name the \
+             server there with {}",
+            server.host,
+            here.join(" and ")
+        )
+    })
+}
+
+/// One port speaks TLS to everybody or to nobody.
+fn half_of_tls(options: &EnvoyOptions) -> Option<String> {
+    let Source::Ads { server, tls: Some(_), .. } = &options.source else { return None };
+    (options.server_tls.is_none() && *server == options.server_grpc).then(|| {
+        format!(
+            "`{}` is asked with TLS for what Envoy runs, and without for the rest: name its \
+             authority with --server-ca too",
             server.host
         )
     })

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use postern_document::Endpoint;
+use postern_render::envoy::{MAX_NODE_ID_BYTES, is_node_id};
 
 /// Where something listens.
 ///
@@ -34,6 +35,32 @@ pub fn zone(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// The digest of a document, or how it begins.
+///
+/// # Errors
+/// What is expected.
+pub fn digest(text: &str) -> Result<String, String> {
+    if !(8..=32).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err("name the digest that `postern check` prints, or 8 and more of its 32 \
+                    hexadecimal digits"
+            .to_owned());
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+/// Envoy's name for itself.
+///
+/// # Errors
+/// What is expected.
+pub fn node_id(text: &str) -> Result<String, String> {
+    if !is_node_id(text) {
+        return Err(format!(
+            "write 1 to {MAX_NODE_ID_BYTES} characters, all of them visible ASCII"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory as _, Parser as _};
@@ -53,6 +80,11 @@ mod tests {
             ("--server-grpc", "http://x:1", "HOST:PORT"),
             ("--access-log", "", "`none`"),
             ("--zone", "eu/eu-1/a", "REGION"),
+            ("--node-id", "", "visible ASCII"),
+            ("--node-id", "a b", "visible ASCII"),
+            ("--node-id", "a\n", "visible ASCII"),
+            ("--node-id", "é", "visible ASCII"),
+            ("--node-id", &"a".repeat(257), "visible ASCII"),
         ] {
             let error = Cli::try_parse_from(render.into_iter().chain([option, value]));
             let error = error.unwrap_err().to_string();

@@ -60,8 +60,9 @@ fn in_words(error: RevisionError) -> anyhow::Error {
             anyhow::anyhow!("the document has {count}:\n{}", problems.join("\n"))
         }
         RevisionError::Restart(problems) => anyhow::anyhow!(
-            "servers that run would not take it over:\n{}\nwith --restart it is applied, and they \
-             go on with the one before until they are started again",
+            "beside the active revision it changes what takes a restart:\n{}\nwith --restart it is \
+             applied, and servers that run on another one go on with that until they are started \
+             again",
             problems.join("\n")
         ),
         other => other.into(),
@@ -87,7 +88,7 @@ fn tell(applied: &Applied, as_json: bool) -> Result<ExitCode> {
     }
     for problem in &applied.restart {
         output::note(format!(
-            "servers go on with the one before until they are restarted: {problem}"
+            "beside the revision that was active, servers need a restart for it: {problem}"
         ));
     }
     Ok(ExitCode::SUCCESS)
@@ -165,4 +166,18 @@ fn to_json(revision: &RevisionSummary) -> Value {
         "why": revision.why,
         "active": revision.active,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_a_restart_is_compared_with_the_active_revision() {
+        let error = in_words(RevisionError::Restart(vec!["`issuer`: changed".to_owned()]));
+        let error = error.to_string();
+        for expected in ["beside the active revision", "`issuer`: changed", "--restart"] {
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 }

@@ -32,7 +32,8 @@ pub async fn run(arguments: &Xds) -> Result<ExitCode> {
 
 async fn show(arguments: &XdsStatus) -> Result<ExitCode> {
     let envoys = ask(arguments).await?;
-    let is_current = envoys.iter().all(|envoy| standing(envoy) == "current");
+    let wanted = arguments.document.as_deref();
+    let is_current = are_current(&envoys, wanted);
     if arguments.json {
         output::line(Value::Array(envoys).to_string())?;
     } else {
@@ -42,6 +43,12 @@ async fn show(arguments: &XdsStatus) -> Result<ExitCode> {
             output::note("no Envoy asks this server what it runs; with several servers, ask each");
         }
         envoys.iter().flat_map(refusals).for_each(output::remark);
+        if let Some(wanted) = wanted {
+            envoys
+                .iter()
+                .filter_map(|envoy| other_document(envoy, wanted))
+                .for_each(output::remark);
+        }
     }
     Ok(if is_current { ExitCode::SUCCESS } else { ExitCode::from(NOT_CURRENT) })
 }
@@ -134,10 +141,42 @@ fn row(envoy: &Value) -> Vec<String> {
     ]
 }
 
-/// What an Envoy refuses, in a word; or that it has not taken everything yet.
+/// Whether there is somebody, and everybody has everything, of the document that is wanted. Nobody
+/// has proved nothing: a gate is not to open before Envoys come.
+fn are_current(envoys: &[Value], wanted: Option<&str>) -> bool {
+    let is_current = |envoy: &Value| {
+        let is_other = wanted.is_some_and(|wanted| !document(envoy).starts_with(wanted));
+        standing(envoy) == "current" && !is_other
+    };
+    !envoys.is_empty() && envoys.iter().all(is_current)
+}
+
+fn document(envoy: &Value) -> &str {
+    envoy.get("document").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// That an Envoy is not told this document.
+fn other_document(envoy: &Value, wanted: &str) -> Option<String> {
+    let (id, document) = (id(envoy), document(envoy));
+    let is_other = !document.starts_with(wanted);
+    is_other.then(|| output::visible(&format!("{id} is told {document}, not {wanted}")))
+}
+
+fn id(envoy: &Value) -> &str {
+    envoy.get("id").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Why an Envoy cannot be told what is newer.
+fn render_error(envoy: &Value) -> Option<&str> {
+    envoy.get("renderError").and_then(Value::as_str)
+}
+
+/// What an Envoy refuses, in a word; or that it has not taken everything yet, or cannot be told.
 fn standing(envoy: &Value) -> &'static str {
     if kinds(envoy).any(|(_, kind)| says(kind, "refusing")) {
         "refusing"
+    } else if render_error(envoy).is_some() {
+        "unrendered"
     } else if says(envoy, "current") {
         "current"
     } else {
@@ -145,15 +184,17 @@ fn standing(envoy: &Value) -> &'static str {
     }
 }
 
-/// What it refuses, and why in its own words.
+/// What it refuses, and why in its own words; and why there is nothing newer to tell it.
 fn refusals(envoy: &Value) -> Vec<String> {
-    let id = envoy.get("id").and_then(Value::as_str).unwrap_or_default();
+    let id = id(envoy);
     let refused = kinds(envoy).filter(|(_, kind)| says(kind, "refusing"));
     let line = |(name, kind): (&String, &Value)| {
         let why = kind.pointer("/lastNack/error").and_then(Value::as_str).unwrap_or_default();
         output::visible(&format!("{id} refuses {name}: {why}"))
     };
-    refused.map(line).collect()
+    let unrendered = render_error(envoy)
+        .map(|error| output::visible(&format!("{id} goes on with what it has: {error}")));
+    refused.map(line).chain(unrendered).collect()
 }
 
 fn kinds(envoy: &Value) -> impl Iterator<Item = (&String, &Value)> {
@@ -186,6 +227,32 @@ mod tests {
         let row = row(&envoy(true, false));
         assert_eq!((row[0].as_str(), row[3].as_str()), ("edge-1", "current"));
         assert_eq!(row[4..], ["", "1970-01-01T00:00:00.000Z"]);
+    }
+
+    #[test]
+    fn who_cannot_be_told_is_not_current() {
+        let mut left = envoy(false, false);
+        left["renderError"] = "no\n--zone".into();
+        assert_eq!(standing(&left), "unrendered");
+        assert_eq!(refusals(&left), ["edge-1 goes on with what it has: no\\u{a}--zone"]);
+        assert!(!are_current(&[envoy(true, false), left], None));
+    }
+
+    #[test]
+    fn a_gate_opens_when_everybody_is_there_with_the_document() {
+        let of = |document: &str| {
+            let mut envoy = envoy(true, false);
+            envoy["document"] = document.into();
+            envoy
+        };
+        assert!(!are_current(&[], None), "nobody is there");
+        assert!(are_current(&[of("0123456789ab")], None));
+        assert!(are_current(&[of("0123456789ab")], Some("01234567")));
+        assert!(!are_current(&[of("0123456789ab"), of("9f2c456789ab")], Some("01234567")));
+        assert!(!are_current(&[envoy(false, false)], None));
+        assert_eq!(other_document(&of("0123456789ab"), "01234567"), None);
+        let other = other_document(&of("9f2c456789ab"), "01234567").unwrap();
+        assert_eq!(other, "edge-1 is told 9f2c456789ab, not 01234567");
     }
 
     #[test]

@@ -231,6 +231,39 @@ async fn a_refusal_is_told_to_whoever_looks() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_cannot_be_told_what_is_newer_is_not_current() {
+    let text = testing::services(1, 1);
+    let rig = Rig::start(&text).await;
+    let mut asker = Asker::begin(&rig, &testing::edge()).await;
+    asker.takes(Kind::Cluster).await;
+    let left_behind = || {
+        let connected = rig.discovery.connected();
+        connected.into_iter().find(|one| one.render_error.is_some())
+    };
+    until("Envoy", || rig.discovery.connected().len() == 1).await;
+    assert!(left_behind().is_none());
+    // Labels of pods only a mesh can tell apart.
+    rig.change(
+        "\
+version: 1
+services:
+  s0: {upstream: a.test:80, versions: {v1: {labels: {version: v1}}}}
+routes:
+  - {name: a, match: {path: /a}, service: s0, auth: none, split: {v1: 100}}
+",
+    );
+    until("Envoy that is left behind", || left_behind().is_some()).await;
+    let left = left_behind().unwrap();
+    let why = left.render_error.unwrap();
+    assert!(!left.is_current && why.contains("cannot be rendered"), "{why}");
+    let by_reason = rig.discovery.seats.left_behind();
+    assert!(by_reason.values().eq([&["edge-1".to_owned()]]), "{by_reason:?}");
+    rig.change(&text);
+    until("Envoy that is told again", || left_behind().is_none()).await;
+    assert!(rig.discovery.seats.left_behind().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_state_of_the_world_is_told_too() {
     let rig = Rig::start(&testing::services(2, 1)).await;
     let mut client = Client::connect(format!("http://{}", rig.address)).await.unwrap();

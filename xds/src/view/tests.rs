@@ -104,8 +104,14 @@ routes:
     rig.held.store(Arc::new(testing::document(text)));
     assert_eq!(rig.views.rebuild(Instant::now()).await, Rebuilt { views: 1, failed: 1 });
     assert!(Arc::ptr_eq(&before, &published.borrow().snapshot));
+    let why = published.borrow().failed.clone().unwrap();
+    assert!(why.contains("cannot be rendered"), "{why}");
+    assert!(!published.has_changed().unwrap(), "there is nothing to tell");
     let newcomer = rig.views.of(&PEER, &elsewhere()).await;
     assert!(matches!(newcomer, Err(ViewError::Render(_))), "{newcomer:?}");
+    rig.held.store(Arc::new(testing::document(&testing::services(1, 1))));
+    assert_eq!(rig.views.rebuild(Instant::now()).await, Rebuilt { views: 1, failed: 0 });
+    assert_eq!(published.borrow().failed, None, "that is over");
 }
 
 fn told(port: u16) -> Told {

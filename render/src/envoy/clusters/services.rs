@@ -134,9 +134,10 @@ fn check_zones(service: &Service) -> Result<(), RenderError> {
     }
     Err(RenderError::Service {
         service: service.name.clone(),
-        problem: "an Envoy without a mesh knows the zones of `endpoints` alone: name them, or \
-                  write `zones: {prefer: any}`"
-            .to_owned(),
+        problem:
+            "an Envoy without a mesh knows the zones of `endpoints` and of what `discover` finds \
+                  alone: name one of them, or write `zones: {prefer: any}`"
+                .to_owned(),
     })
 }
 

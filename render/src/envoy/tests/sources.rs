@@ -159,3 +159,23 @@ fn a_server_that_could_be_anybody_is_warned_of() {
     assert!(!is_warned(&from_server(true)));
     assert!(!is_warned(&from_files()));
 }
+
+#[test]
+fn a_server_that_is_meant_for_everything_is_named_for_everything() {
+    let about = |options: &EnvoyOptions, word: &str| {
+        warnings(&document(), options).into_iter().find(|warning| warning.contains(word))
+    };
+    let found = about(&from_server(true), "its own machine").unwrap();
+    assert!(found.contains("--server-grpc and --server-public"), "{found}");
+    let there = "xds.test:18000".parse::<HostPort>().unwrap();
+    let some = EnvoyOptions { server_grpc: there.clone(), ..from_server(true) };
+    let found = about(&some, "its own machine").unwrap();
+    assert!(!found.contains("--server-grpc"), "{found}");
+    assert!(about(&some, "--server-ca too").is_some());
+    let all =
+        EnvoyOptions { server_grpc: there.clone(), server_public: there, ..from_server(false) };
+    for word in ["its own machine", "--server-ca too"] {
+        assert_eq!(about(&all, word), None);
+        assert_eq!(about(&from_files(), word), None);
+    }
+}

@@ -184,4 +184,5 @@ fn the_own_zone_comes_first_where_it_is_said_which_that_is() {
                        "zones": {"prefer": "own"}});
     let error = refused(&with(&named, &json!({})), &here);
     assert!(error.contains("`one`") && error.contains("`endpoints`"), "{error}");
+    assert!(error.contains("`discover`"), "{error}");
 }

@@ -9,7 +9,7 @@ use postern_render::envoy::{
     ClientCertificate, HostPort, Kind, MeshTls, ServerTls, Source, XdsProtocol,
 };
 
-use super::super::values::{access_log, listen_address, zone};
+use super::super::values::{access_log, listen_address, node_id, zone};
 
 /// What an Envoy stands in front of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -86,9 +86,9 @@ pub struct RenderEnvoy {
     /// Where Envoy's admin interface listens.
     #[arg(long, default_value = "127.0.0.1:9901", value_parser = listen_address)]
     pub envoy_admin: SocketAddr,
-    /// The server's gRPC port.
-    #[arg(long, default_value = "127.0.0.1:9191")]
-    pub server_grpc: HostPort,
+    /// The server's gRPC port; that of --xds-server by default, or 127.0.0.1:9191.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub server_grpc: Option<HostPort>,
     /// The server's public HTTP port.
     #[arg(long, default_value = "127.0.0.1:9192")]
     pub server_public: HostPort,
@@ -152,7 +152,7 @@ pub struct RenderEnvoy {
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub workload: Option<String>,
     /// Envoy's name for itself (`node.id`).
-    #[arg(long, default_value = "postern-edge", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, default_value = "postern-edge", value_parser = node_id)]
     pub node_id: String,
     /// Where Envoy is, for services that prefer what is near (`node.locality`).
     #[arg(long, value_name = "REGION[/ZONE]", value_parser = zone)]
@@ -192,6 +192,14 @@ impl RenderEnvoy {
                 Some(Source::Ads { server: self.xds_server.clone()?, tls, protocol })
             }
         }
+    }
+
+    /// The server's gRPC port: who tells an Envoy what it runs also decides, unless said otherwise.
+    #[must_use]
+    pub fn server_grpc(&self) -> HostPort {
+        let here = || HostPort { host: "127.0.0.1".to_owned(), port: 9191 };
+        let named = self.server_grpc.as_ref().or(self.xds_server.as_ref());
+        named.cloned().unwrap_or_else(here)
     }
 
     /// TLS to the server.

@@ -53,7 +53,7 @@ fn options(arguments: &RenderEnvoy) -> Result<EnvoyOptions> {
         mesh_tls: arguments.mesh_tls(),
         listen: arguments.listen,
         admin: arguments.envoy_admin,
-        server_grpc: arguments.server_grpc.clone(),
+        server_grpc: arguments.server_grpc(),
         server_tls: arguments.server_tls(),
         server_public: arguments.server_public.clone(),
         feed_credential: arguments.feed_credential_file.clone(),
@@ -65,7 +65,7 @@ fn options(arguments: &RenderEnvoy) -> Result<EnvoyOptions> {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
-    use postern_render::envoy::{ClientCertificate, MeshTls, ServerTls, XdsProtocol};
+    use postern_render::envoy::{ClientCertificate, HostPort, MeshTls, ServerTls, XdsProtocol};
 
     use super::*;
     use crate::cli::{Cli, Command, Render, RenderTarget};
@@ -139,6 +139,19 @@ mod tests {
         ] {
             assert!(options(&parsed(words).unwrap()).is_err(), "{words:?}");
         }
+    }
+
+    #[test]
+    fn who_tells_an_envoy_what_it_runs_also_decides() {
+        let grpc = |words: &[&str]| {
+            let HostPort { host, port } = options(&parsed(words).unwrap()).unwrap().server_grpc;
+            format!("{host}:{port}")
+        };
+        assert_eq!(grpc(&[]), "127.0.0.1:9191");
+        assert_eq!(grpc(&["--server-grpc", "b:2"]), "b:2");
+        let ads = ["--source", "ads", "--xds-server", "a:1"];
+        assert_eq!(grpc(&ads), "a:1");
+        assert_eq!(grpc(&[&ads[..], &["--server-grpc", "b:2"]].concat()), "b:2");
     }
 
     #[test]

@@ -65,6 +65,7 @@ fn told(envoy: &Connected) -> Value {
         "since": envoy.since.0,
         "document": envoy.document,
         "current": envoy.is_current,
+        "renderError": envoy.render_error.as_deref(),
         "types": types,
     })
 }
